@@ -1,0 +1,1 @@
+"""The command line, a user interface like any other: it starts workers and shows events."""

@@ -1,0 +1,1 @@
+"""Words and rules of the project; standard library and numpy only."""

@@ -1,0 +1,82 @@
+"""Case: one volume of a project, what it is used for, and who segmented it."""
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.geometry import Geometry
+
+MAX_CASE_ID_LENGTH = 64
+_FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
+
+
+class CaseRole(Enum):
+    """What a case is used for."""
+
+    ANNOTATED = "annotated"
+    UNLABELLED = "unlabelled"
+    VALIDATION = "validation"
+    IGNORED = "ignored"
+
+    @property
+    def needs_annotation(self) -> bool:
+        """Whether a case can have this role only with a segmentation made by a person."""
+        return self in (CaseRole.ANNOTATED, CaseRole.VALIDATION)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume.
+
+    Args:
+        id: Name of the case, unique in the project (upper and lower case alike), fit for a file
+            name.
+        role: What the case is used for.
+        image: Path of the volume: a file, or a folder of DICOM slices; relative to the project
+            folder, with forward slashes, unless it lies on another drive.
+        geometry: The grid of the volume as it was when the case was added.
+        annotation: Path of the segmentation made by a person, in the project, or None.
+        dicom_series_uid: Which series of a DICOM folder, or None.
+
+    Raises:
+        ProjectError: The id cannot be a file name, or the role needs an annotation.
+    """
+
+    id: str
+    role: CaseRole
+    image: str
+    geometry: Geometry
+    annotation: str | None = None
+    dicom_series_uid: str | None = None
+
+    def __post_init__(self) -> None:
+        check_case_id(self.id)
+        if self.role.needs_annotation and self.annotation is None:
+            raise ProjectError(
+                f"Case '{self.id}' is to be {self.role.value} but has no segmentation.",
+                "Give it a segmentation, or make it 'unlabelled'.",
+            )
+
+    def with_role(self, role: CaseRole) -> "Case":
+        """Return the same case with another role."""
+        return replace(self, role=role)
+
+
+def check_case_id(case_id: str) -> None:
+    """Refuse names that cannot be a file name on every system.
+
+    Raises:
+        ProjectError: The name is empty, too long, or has a forbidden character.
+    """
+    problem = ""
+    if not case_id or case_id != case_id.strip() or case_id.startswith("."):
+        problem = "is empty or begins or ends with a space or begins with a dot"
+    elif case_id.endswith("."):
+        problem = "ends with a dot"
+    elif len(case_id) > MAX_CASE_ID_LENGTH:
+        problem = f"is longer than {MAX_CASE_ID_LENGTH} characters"
+    elif _FORBIDDEN_IN_ID.search(case_id):
+        problem = 'holds one of / \\ : * ? " < > | or a control character'
+    if problem:
+        raise ProjectError(f"The case name {case_id!r} {problem}.", "Choose another name.")

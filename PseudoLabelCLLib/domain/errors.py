@@ -1,0 +1,62 @@
+"""The errors that a user can meet: each says what was found and what to do next."""
+
+
+class PseudoLabelCLError(Exception):
+    """Something a person can mend.
+
+    Args:
+        message: What happened, with what was found and what was expected, in one or two sentences.
+        remedy: What to do next, in one sentence; empty if the message already says so.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class ProjectError(PseudoLabelCLError):
+    """A project folder cannot be used as asked."""
+
+
+class ProjectDamagedError(ProjectError):
+    """A file of the project is not what was written there."""
+
+
+class ProjectNewerError(ProjectError):
+    """A newer version of the program wrote this project."""
+
+
+class ProjectInUseError(ProjectError):
+    """Another process has the project open."""
+
+
+class VolumeError(PseudoLabelCLError):
+    """A volume cannot be read or cannot be used."""
+
+
+class AnnotationError(PseudoLabelCLError):
+    """A segmentation does not fit its volume or the label schema."""
+
+
+class ReviewError(PseudoLabelCLError):
+    """A verdict cannot be given as asked."""
+
+
+class ModelFileError(PseudoLabelCLError):
+    """A model file is damaged, unsafe, or does not fit."""
+
+
+class DeviceError(PseudoLabelCLError):
+    """No device can run the network."""
+
+
+class TrainingError(PseudoLabelCLError):
+    """Training cannot start or went wrong."""
+
+
+class StorageError(PseudoLabelCLError):
+    """The disk refuses: full, read-only, vanished."""

@@ -1,0 +1,142 @@
+"""Project: cases, labels, settings, rounds and reviews, and the rules over all of them."""
+
+from dataclasses import dataclass, replace
+
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.review import Review, Use, Verdict
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+
+@dataclass(frozen=True)
+class Project:
+    """The state of a project; changing it makes a new one.
+
+    Args:
+        name: What a person calls it.
+        schema: The structures to segment.
+        config: The settings.
+        cases: The volumes.
+        rounds: The rounds so far, round 0 first.
+        reviews: Every verdict that stands, at most one for each case and round.
+
+    Raises:
+        ProjectError: Two cases share a name, rounds are out of order, or a review belongs to no
+            case or round.
+    """
+
+    name: str
+    schema: LabelSchema
+    config: ProjectConfig
+    cases: tuple[Case, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    reviews: tuple[Review, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for case in self.cases:
+            if case.id.casefold() in seen:
+                raise ProjectError(
+                    f"Two cases are called '{case.id}' (upper and lower case count as the same).",
+                    "Give each case its own name.",
+                )
+            seen.add(case.id.casefold())
+        if [r.index for r in self.rounds] != list(range(len(self.rounds))):
+            raise ProjectError(f"The rounds are out of order: {[r.index for r in self.rounds]}.")
+        keys = [(review.case_id, review.round_index) for review in self.reviews]
+        if len(keys) != len(set(keys)):
+            raise ProjectError("A case has two verdicts for the same round.")
+
+    def case(self, case_id: str) -> Case:
+        """Return the case with this name.
+
+        Raises:
+            ProjectError: There is none.
+        """
+        for case in self.cases:
+            if case.id.casefold() == case_id.casefold():
+                return case
+        known = ", ".join(case.id for case in self.cases[:12]) or "none"
+        raise ProjectError(f"There is no case '{case_id}' in this project (cases: {known}).")
+
+    def cases_with_role(self, role: CaseRole) -> tuple[Case, ...]:
+        """Return the cases with this role, in the project's order."""
+        return tuple(case for case in self.cases if case.role is role)
+
+    @property
+    def latest_round(self) -> Round | None:
+        """The newest round, or None before the first training."""
+        return self.rounds[-1] if self.rounds else None
+
+    def reviews_of(self, case_id: str) -> tuple[Review, ...]:
+        """Return the verdicts on a case, oldest round first."""
+        own = [review for review in self.reviews if review.case_id == case_id]
+        return tuple(sorted(own, key=lambda review: review.round_index))
+
+    def truth_reviews_of(self, case_id: str) -> tuple[Review, ...]:
+        """Return the accepted and corrected segmentations of a case, oldest first.
+
+        Where two vouch for the same slice, the newer one counts.
+        """
+        return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
+
+    def is_wholly_true(self, case_id: str) -> bool:
+        """Tell whether a person vouches for every slice of an unlabelled case."""
+        return any(review.truth_slices is None for review in self.truth_reviews_of(case_id))
+
+    def use_in_round(self, case_id: str, round_index: int) -> Use:
+        """Tell what a case does in training round `round_index`.
+
+        Annotated cases are truth. Accepted and corrected cases are truth from the next round on; a
+        corrected case may be truth on some slices and pseudo-label on the others. A rejection
+        counts for the next round only: the round after that has a new proposal. Anything else
+        unlabelled is pseudo-label from round 1 on. Validation and ignored cases do nothing.
+        """
+        case = self.case(case_id)
+        if case.role is CaseRole.ANNOTATED:
+            return Use.TRUTH
+        if case.role is not CaseRole.UNLABELLED or round_index == 0:
+            return Use.NOTHING
+        earlier = [r for r in self.reviews_of(case_id) if r.round_index < round_index]
+        if any(review.use is Use.TRUTH for review in earlier):
+            return Use.TRUTH
+        rejected_last = any(
+            r.verdict is Verdict.REJECTED and r.round_index == round_index - 1 for r in earlier
+        )
+        return Use.NOTHING if rejected_last else Use.PSEUDO
+
+    def cases_to_propose(self) -> tuple[Case, ...]:
+        """Return the unlabelled cases that no person has wholly vouched for."""
+        unlabelled = self.cases_with_role(CaseRole.UNLABELLED)
+        return tuple(case for case in unlabelled if not self.is_wholly_true(case.id))
+
+    def cases_awaiting_review(self) -> tuple[Case, ...]:
+        """Return the cases whose newest pseudo-label has no verdict yet."""
+        latest = self.latest_round
+        if latest is None or latest.state is not RoundState.IN_REVIEW:
+            return ()
+        judged = {r.case_id for r in self.reviews if r.round_index == latest.index}
+        return tuple(case for case in self.cases_to_propose() if case.id not in judged)
+
+    def with_case(self, case: Case) -> "Project":
+        """Return the project with a case added, or replaced if its name is known."""
+        if any(known.id == case.id for known in self.cases):
+            return replace(self, cases=tuple(case if k.id == case.id else k for k in self.cases))
+        return replace(self, cases=(*self.cases, case))
+
+    def with_round(self, new: Round) -> "Project":
+        """Return the project with a round added, or replaced if its index is known."""
+        kept = tuple(known for known in self.rounds if known.index < new.index)
+        later = tuple(known for known in self.rounds if known.index > new.index)
+        return replace(self, rounds=(*kept, new, *later))
+
+    def with_review(self, review: Review) -> "Project":
+        """Return the project with a verdict added; it replaces one on the same proposal."""
+        kept = tuple(
+            known
+            for known in self.reviews
+            if (known.case_id, known.round_index) != (review.case_id, review.round_index)
+        )
+        return replace(self, reviews=(*kept, review))

@@ -1,0 +1,70 @@
+"""Review: what a person decided about a pseudo-label, and what that makes of it in training."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from PseudoLabelCLLib.domain.errors import ReviewError
+
+
+class Verdict(Enum):
+    """A person's decision on one pseudo-label; no review means `unreviewed`."""
+
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    REJECTED = "rejected"
+
+
+class Use(Enum):
+    """What a case does in one round of training."""
+
+    TRUTH = "human truth"
+    PSEUDO = "pseudo-label, contrastive loss only"
+    NOTHING = "left out"
+
+
+@dataclass(frozen=True)
+class Review:
+    """One decision.
+
+    Args:
+        case_id: The case whose pseudo-label was judged.
+        round_index: The round that proposed it.
+        verdict: The decision.
+        segmentation: Path in the project of the accepted or corrected segmentation, a copy of its
+            own that no machine writes to again; None if rejected.
+        truth_slices: Indices along the slicing axis that a person vouches for; None means all.
+        time: When, ISO 8601 with zone.
+
+    Raises:
+        ReviewError: The parts contradict each other.
+    """
+
+    case_id: str
+    round_index: int
+    verdict: Verdict
+    segmentation: str | None
+    truth_slices: tuple[int, ...] | None = None
+    time: str = ""
+
+    def __post_init__(self) -> None:
+        has_segmentation = self.segmentation is not None
+        if has_segmentation == (self.verdict is Verdict.REJECTED):
+            raise ReviewError(
+                f"The review of case '{self.case_id}' is '{self.verdict.value}' "
+                f"{'with' if has_segmentation else 'without'} a segmentation."
+            )
+        if self.truth_slices is not None and self.verdict is not Verdict.CORRECTED:
+            raise ReviewError(
+                f"The review of case '{self.case_id}' names single slices, "
+                f"which only a correction can do; it is '{self.verdict.value}'."
+            )
+        if self.truth_slices is not None and not self.truth_slices:
+            raise ReviewError(
+                f"The correction of case '{self.case_id}' covers no slice.",
+                "Correct at least one slice, accept the proposal, or reject it.",
+            )
+
+    @property
+    def use(self) -> Use:
+        """What the judged case does in the rounds that follow."""
+        return Use.NOTHING if self.verdict is Verdict.REJECTED else Use.TRUTH

@@ -1,0 +1,60 @@
+"""Round: one passage of training, pseudo-labelling and review, and its states."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from PseudoLabelCLLib.domain.errors import ProjectError
+
+
+class RoundState(Enum):
+    """How far a round has come."""
+
+    TRAINING = "training"
+    PSEUDO_LABELLING = "pseudo-labelling"
+    IN_REVIEW = "in review"
+    CLOSED = "closed"
+
+
+_NEXT_STATES = {
+    RoundState.TRAINING: {RoundState.PSEUDO_LABELLING},
+    RoundState.PSEUDO_LABELLING: {RoundState.IN_REVIEW},
+    RoundState.IN_REVIEW: {RoundState.CLOSED},
+    RoundState.CLOSED: set(),
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round.
+
+    Args:
+        index: 0 for the supervised round, 1, 2, ... for the joint rounds.
+        state: How far it has come.
+        config_hash: Which configuration it was trained with.
+        num_truth_cases: Cases with human truth it was trained on.
+        num_pseudo_cases: Cases that served the contrastive loss.
+        num_left_out_cases: Cases rejected for this round.
+        started: When, ISO 8601 with zone.
+        finished: When its pseudo-labels were ready, or empty.
+    """
+
+    index: int
+    state: RoundState
+    config_hash: str = ""
+    num_truth_cases: int = 0
+    num_pseudo_cases: int = 0
+    num_left_out_cases: int = 0
+    started: str = ""
+    finished: str = ""
+
+    def moved_to(self, state: RoundState) -> "Round":
+        """Return the round in its next state.
+
+        Raises:
+            ProjectError: That state does not follow.
+        """
+        if state not in _NEXT_STATES[self.state]:
+            raise ProjectError(
+                f"Round {self.index} is '{self.state.value}' and cannot become '{state.value}'."
+            )
+        return replace(self, state=state)

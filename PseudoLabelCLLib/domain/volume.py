@@ -1,0 +1,60 @@
+"""Volume and LabelVolume: voxels together with the grid they lie on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import NUM_AXES, Geometry
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image.
+
+    Args:
+        array: Intensities, shape (k, j, i), any real type.
+        geometry: Its grid.
+
+    Raises:
+        VolumeError: The array does not have the shape of the grid.
+    """
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        _check_shape(self.array, self.geometry)
+
+
+@dataclass(frozen=True)
+class LabelVolume:
+    """A segmentation.
+
+    Args:
+        array: Label values, 0 is background, shape (k, j, i), int16.
+        geometry: Its grid.
+
+    Raises:
+        VolumeError: The array does not have the shape of the grid.
+    """
+
+    array: npt.NDArray[np.int16]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        _check_shape(self.array, self.geometry)
+
+
+def array_axis(axis: int) -> int:
+    """Return the axis of a (k, j, i) array that belongs to grid axis 0 = i, 1 = j, 2 = k."""
+    return NUM_AXES - 1 - axis
+
+
+def _check_shape(array: npt.NDArray[Any], geometry: Geometry) -> None:
+    if array.shape != geometry.array_shape:
+        raise VolumeError(
+            f"The voxels have the shape {array.shape}, the grid has {geometry.array_shape} (k, j, i)."
+        )

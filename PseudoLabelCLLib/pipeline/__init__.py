@@ -1,0 +1,1 @@
+"""The steps between volumes in and segmentations out, one file each."""

@@ -1,0 +1,1 @@
+"""The bridge between a user interface and its worker; no torch."""

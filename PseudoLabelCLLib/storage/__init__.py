@@ -1,0 +1,1 @@
+"""Files: reading and writing, every file written aside and renamed; no torch."""
