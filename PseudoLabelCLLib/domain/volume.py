@@ -56,5 +56,6 @@ def array_axis(axis: int) -> int:
 def _check_shape(array: npt.NDArray[Any], geometry: Geometry) -> None:
     if array.shape != geometry.array_shape:
         raise VolumeError(
-            f"The voxels have the shape {array.shape}, the grid has {geometry.array_shape} (k, j, i)."
+            f"The voxels have the shape {array.shape}, "
+            f"the grid has {geometry.array_shape} (k, j, i)."
         )
