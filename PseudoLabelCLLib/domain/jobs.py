@@ -1,0 +1,129 @@
+"""The jobs that the worker process can do; paths in them are absolute."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from PseudoLabelCLLib.domain.errors import ProjectError
+
+
+class DeviceChoice(Enum):
+    """What shall run the network."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class SegmentationFormat(Enum):
+    """The kind of file for predicted segmentations; the value is the file name's ending."""
+
+    SEG_NRRD = "seg.nrrd"
+    NIFTI = "nii.gz"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train rounds of a project, one after the other.
+
+    Args:
+        project: The project folder.
+        rounds: How many rounds to finish, 1 or more; a round that was interrupted goes on first
+            and counts as one.
+        device: What shall run the network.
+    """
+
+    project: str
+    rounds: int = 1
+    device: DeviceChoice = DeviceChoice.AUTO
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ProjectError(f"At least 1 round must be trained; asked for {self.rounds}.")
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """Segment volumes with a model file.
+
+    Args:
+        model: The model file.
+        images: Volumes: files or folders of DICOM slices.
+        output_folder: Where the segmentations go, one for each volume.
+        device: What shall run the network.
+        format: The kind of file to write.
+        uncertainty: Whether a map of the uncertainty (0..1) is written beside each segmentation.
+    """
+
+    model: str
+    images: tuple[str, ...]
+    output_folder: str
+    device: DeviceChoice = DeviceChoice.AUTO
+    format: SegmentationFormat = SegmentationFormat.SEG_NRRD
+    uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ProjectError("There is no volume to segment.", "Name at least one volume.")
+
+
+@dataclass(frozen=True)
+class EvaluationPair:
+    """One volume with its reference segmentation.
+
+    Args:
+        id: What the tables call it.
+        image: The volume.
+        reference: The segmentation to compare with.
+    """
+
+    id: str
+    image: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """Measure predictions against references.
+
+    Args:
+        project: The project folder whose rounds are measured, or None.
+        model: The model file that is measured, or None.
+        pairs: Volumes with references; empty takes the project's validation cases.
+        rounds: The rounds to measure; empty takes all of them.
+        output: The file for the table (JSON), or None.
+        device: What shall run the network.
+
+    Raises:
+        ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.
+    """
+
+    project: str | None = None
+    model: str | None = None
+    pairs: tuple[EvaluationPair, ...] = ()
+    rounds: tuple[int, ...] = ()
+    output: str | None = None
+    device: DeviceChoice = DeviceChoice.AUTO
+
+    def __post_init__(self) -> None:
+        if (self.project is None) == (self.model is None):
+            raise ProjectError("An evaluation needs either a project or a model file.")
+        if self.model is not None and not self.pairs:
+            raise ProjectError(
+                "There is nothing to measure the model on.",
+                "Name volumes with their reference segmentations.",
+            )
+
+
+@dataclass(frozen=True)
+class DoctorJob:
+    """Find out what this machine can do: device, memory, versions, time of a training step.
+
+    Args:
+        device: What shall run the network.
+    """
+
+    device: DeviceChoice = DeviceChoice.AUTO
+
+
+Job = TrainJob | PredictJob | EvaluateJob | DoctorJob
