@@ -1,0 +1,222 @@
+"""The one translation between frozen dataclasses and JSON, strict in both directions."""
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from enum import Enum
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
+T = TypeVar("T")
+
+_REMEDY = "Restore the file from a backup; its other contents were left as they are."
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def to_json(value: object) -> JsonValue:
+    """Return the JSON form of a dataclass and whatever it holds.
+
+    Raises:
+        TypeError: Something in it has no JSON form.
+        ValueError: A number is not finite.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {_key(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"JSON holds finite numbers only, got {value!r}")
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
+
+
+def from_json(type_: type[T], value: JsonValue, where: str) -> T:
+    """Return the dataclass (or tuple, enum, ...) that a JSON value stands for.
+
+    Args:
+        type_: What is expected.
+        value: The parsed JSON.
+        where: What the message calls the source, for example "project.json".
+
+    Raises:
+        ProjectDamagedError: A field is unknown, missing or of another type, or the values
+            contradict each other.
+    """
+    return typing.cast(T, _decode(type_, value, where))
+
+
+def parse_json(data: bytes, where: str) -> JsonValue:
+    """Return the JSON value in the bytes of a file, UTF-8 with or without a byte order mark.
+
+    Raises:
+        ProjectDamagedError: It is no JSON, another encoding, or holds a field twice.
+    """
+    if data.startswith(_UTF16_MARKS):
+        raise ProjectDamagedError(f"{where} is saved as UTF-16; expected UTF-8.", _REMEDY)
+    try:
+        parsed: JsonValue = json.loads(
+            data.decode("utf-8-sig"),
+            object_pairs_hook=_unique_fields,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise ProjectDamagedError(
+            f"{where} is not UTF-8 text (byte {error.start + 1} of {len(data)}).", _REMEDY
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ProjectDamagedError(
+            f"{where} is damaged: no valid JSON at line {error.lineno}, column {error.colno}.",
+            _REMEDY,
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ProjectDamagedError(f"{where} is damaged: {error}.", _REMEDY) from error
+    return parsed
+
+
+def _unique_fields(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"it holds {', '.join(twice)} twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise ValueError(f"it holds {name}, which is no number")
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"JSON names are text, got {key!r}")
+    return key
+
+
+def _decode(type_: Any, value: JsonValue, where: str) -> object:
+    decode_generic = _GENERIC_DECODERS.get(typing.get_origin(type_))
+    if decode_generic is not None:
+        return decode_generic(typing.get_args(type_), value, where)
+    if dataclasses.is_dataclass(type_):
+        return _decode_dataclass(type_, value, where)
+    if isinstance(type_, type) and issubclass(type_, Enum):
+        return type_(_decode_choice(tuple(member.value for member in type_), value, where))
+    return _decode_plain(type_, value, where)
+
+
+def _decode_plain(type_: Any, value: JsonValue, where: str) -> object:
+    if type_ is float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _wrong(where, "a number", value)
+        if not math.isfinite(value):
+            raise _wrong(where, "a finite number", value)
+        return float(value)
+    if type_ is int and isinstance(value, bool):
+        raise _wrong(where, "a whole number", value)
+    if type_ is type(None):
+        return None if value is None else _expect(type(None), value, where)
+    if type_ in (str, int, bool):
+        return _expect(type_, value, where)
+    raise TypeError(f"{type_!r} cannot be read from JSON ({where})")
+
+
+def _decode_dataclass(type_: Any, value: JsonValue, where: str) -> object:
+    given = _expect(dict, value, where)
+    fields = {f.name: f for f in dataclasses.fields(type_) if f.init}
+    unknown = sorted(set(given) - set(fields))
+    if unknown:
+        raise ProjectDamagedError(f"{where} holds unknown fields: {', '.join(unknown)}.", _REMEDY)
+    missing = [n for n, f in fields.items() if n not in given and not _has_default(f)]
+    if missing:
+        raise ProjectDamagedError(f"{where} lacks {', '.join(missing)}.", _REMEDY)
+    hints = _type_hints(type_)
+    arguments = {n: _decode(hints[n], v, f"{where}, {n}") for n, v in given.items()}
+    try:
+        return type_(**arguments)
+    except PseudoLabelCLError as error:
+        raise ProjectDamagedError(f"{where}: {error.message}", error.remedy or _REMEDY) from error
+
+
+def _decode_tuple(items: tuple[Any, ...], value: JsonValue, where: str) -> object:
+    given = _expect(list, value, where)
+    if len(items) == 2 and items[1] is Ellipsis:
+        items = (items[0],) * len(given)
+    if len(items) != len(given):
+        raise _wrong(where, f"a list of {len(items)}", value)
+    return tuple(
+        _decode(item, v, f"{where}[{n}]")
+        for n, (item, v) in enumerate(zip(items, given, strict=True))
+    )
+
+
+def _decode_mapping(types_: tuple[Any, ...], value: JsonValue, where: str) -> object:
+    given = _expect(dict, value, where)
+    return {name: _decode(types_[1], item, f"{where}, {name}") for name, item in given.items()}
+
+
+def _decode_union(arms: tuple[Any, ...], value: JsonValue, where: str) -> object:
+    if value is None and type(None) in arms:
+        return None
+    arms = tuple(arm for arm in arms if arm is not type(None))
+    for arm in arms[:-1]:
+        try:
+            return _decode(arm, value, where)
+        except ProjectDamagedError:  # noqa: PERF203 - an arm that does not fit is the normal way
+            continue
+    return _decode(arms[-1], value, where)
+
+
+def _decode_choice(choices: tuple[object, ...], value: JsonValue, where: str) -> object:
+    for choice in choices:
+        if type(choice) is type(value) and choice == value:
+            return choice
+    raise _wrong(where, "one of " + ", ".join(repr(choice) for choice in choices), value)
+
+
+_GENERIC_DECODERS = {
+    typing.Union: _decode_union,
+    types.UnionType: _decode_union,
+    typing.Literal: _decode_choice,
+    tuple: _decode_tuple,
+    dict: _decode_mapping,
+}
+_WORDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _expect(type_: Any, value: JsonValue, where: str) -> Any:
+    if not isinstance(value, type_):
+        raise _wrong(where, _WORDS[type_], value)
+    return value
+
+
+def _wrong(where: str, expected: str, value: JsonValue) -> ProjectDamagedError:
+    shown = json.dumps(value, ensure_ascii=False)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return ProjectDamagedError(f"{where} must be {expected}; it is {shown}.", _REMEDY)
+
+
+def _has_default(field: "dataclasses.Field[Any]") -> bool:
+    return (
+        field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    )
+
+
+@cache
+def _type_hints(type_: Any) -> dict[str, Any]:
+    return typing.get_type_hints(type_)

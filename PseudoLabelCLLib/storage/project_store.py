@@ -1,0 +1,251 @@
+"""Reading and writing a project folder; user interface and worker each write files of their own."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.errors import (
+    ProjectDamagedError,
+    ProjectError,
+    ProjectNewerError,
+)
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import Review
+from PseudoLabelCLLib.domain.round import Round
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.storage.atomic_files import (
+    TEMPORARY_PREFIX,
+    read_json,
+    storage_error,
+    write_json,
+)
+from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
+
+SCHEMA_VERSION = 1
+T = TypeVar("T")
+
+# What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
+_HARMLESS_NAMES = ("desk.lock", "worker.lock", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class _ProjectFile:
+    """What project.json holds, besides the schema version."""
+
+    name: str
+    schema: LabelSchema
+    config: ProjectConfig
+    cases: tuple[Case, ...]
+
+
+def create_project(root: Path, project: Project) -> None:
+    """Make the folder of a new project.
+
+    Raises:
+        ProjectError: There is a project already, or other files, or a file in the folder's place.
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
+    try:
+        if root.exists() and not root.is_dir():
+            raise ProjectError(
+                f"'{root}' is a file; a project is a folder.", "Choose another name."
+            )
+        if layout.project_file.exists():
+            raise ProjectError(
+                f"There is a project in '{root}' already.", "Open it, or choose another folder."
+            )
+        foreign = sorted(p.name for p in _entries(root) if p.name not in _HARMLESS_NAMES)
+    except OSError as error:
+        raise storage_error(root, error, action="read") from error
+    if foreign:
+        shown = ", ".join(foreign[:3])
+        raise ProjectError(
+            f"The folder '{root}' holds other files ({shown}{', ...' if foreign[3:] else ''}).",
+            "Choose a new or empty folder for the project.",
+        )
+    for round_ in project.rounds:
+        save_round(root, round_)
+    for review in project.reviews:
+        save_review(root, review)
+    _write(layout.project_file, _project_file_of(project))
+
+
+def load_project(root: Path) -> Project:
+    """Read a project: project.json, the rounds, and the reviews.
+
+    Raises:
+        ProjectError: There is no project, or a file where a folder belongs.
+        ProjectNewerError: A newer version of the program wrote it.
+        ProjectDamagedError: A file is not what was written there.
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
+    _require_project(layout)
+    file = _read(_ProjectFile, layout.project_file, root)
+    rounds = tuple(_load_rounds(layout))
+    reviews = tuple(_load_reviews(layout))
+    try:
+        return Project(
+            name=file.name,
+            schema=file.schema,
+            config=file.config,
+            cases=file.cases,
+            rounds=rounds,
+            reviews=reviews,
+        )
+    except ProjectError as error:
+        raise ProjectDamagedError(
+            f"The files of the project '{root}' contradict each other: {error.message}",
+            error.remedy or "Restore the project from a backup.",
+        ) from error
+
+
+def save_cases(root: Path, project: Project) -> None:
+    """Write project.json: name, label schema, settings and cases, no rounds and no reviews.
+
+    Raises:
+        ProjectError: There is no project.
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
+    _require_project(layout)
+    _write(layout.project_file, _project_file_of(project))
+
+
+def save_round(root: Path, round_: Round) -> None:
+    """Write the state of a round.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    _write(ProjectLayout(root).round_file(round_.index), round_)
+
+
+def save_review(root: Path, review: Review) -> None:
+    """Write one verdict; it replaces one on the same proposal.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    _write(ProjectLayout(root).review(review.round_index, review.case_id), review)
+
+
+def _project_file_of(project: Project) -> _ProjectFile:
+    return _ProjectFile(project.name, project.schema, project.config, project.cases)
+
+
+def _require_project(layout: ProjectLayout) -> None:
+    root = layout.root
+    try:
+        if not root.exists():
+            raise ProjectError(f"There is no folder '{root}'.", "Check the path.")
+        if not root.is_dir():
+            raise ProjectError(
+                f"'{root}' is a file; a project is a folder.", "Give the project's folder."
+            )
+        if not layout.project_file.is_file():
+            raise ProjectError(
+                f"There is no project in '{root}' (no file project.json).",
+                "Check the path, or create a project there.",
+            )
+    except OSError as error:
+        raise storage_error(root, error, action="read") from error
+
+
+def _load_rounds(layout: ProjectLayout) -> Iterator[Round]:
+    indexed = sorted(
+        (index, folder)
+        for folder in _entries(layout.rounds)
+        if (index := round_index(folder.name)) is not None
+    )
+    for index, _ in indexed:
+        path = layout.round_file(index)
+        if not path.exists():  # killed before the round's first state was written
+            continue
+        round_ = _read(Round, path, layout.root)
+        if round_.index != index:
+            raise _misplaced(path, layout.root, f"round {round_.index}")
+        yield round_
+
+
+def _load_reviews(layout: ProjectLayout) -> Iterator[Review]:
+    for folder in sorted(_entries(layout.reviews)):
+        index = round_index(folder.name)
+        if index is None:
+            continue
+        for path in sorted(_entries(folder)):
+            if path.suffix != ".json":
+                continue
+            review = _read(Review, path, layout.root)
+            if review.round_index != index or _normal(review.case_id) != _normal(path.stem):
+                found = f"case '{review.case_id}', round {review.round_index}"
+                raise _misplaced(path, layout.root, f"the review of {found}")
+            yield review
+
+
+def _entries(folder: Path) -> tuple[Path, ...]:
+    """Return what lies in a folder, without half-written and hidden metadata files."""
+    if not folder.exists():
+        return ()
+    if not folder.is_dir():
+        raise ProjectDamagedError(
+            f"'{folder}' is a file; expected a folder of the project.", "Move that file away."
+        )
+    try:
+        return tuple(
+            entry
+            for entry in folder.iterdir()
+            if not entry.name.startswith((TEMPORARY_PREFIX, "._"))
+        )
+    except OSError as error:
+        raise storage_error(folder, error, action="read") from error
+
+
+def _normal(name: str) -> str:
+    # macOS may hand back a name with its accents taken apart.
+    return unicodedata.normalize("NFC", name)
+
+
+def _misplaced(path: Path, root: Path, found: str) -> ProjectDamagedError:
+    return ProjectDamagedError(
+        f"{path.relative_to(root).as_posix()} holds {found}, which does not belong there.",
+        "Move the file back to its place, or restore the project from a backup.",
+    )
+
+
+def _write(path: Path, value: object) -> None:
+    body = to_json(value)
+    if not isinstance(body, dict):
+        raise TypeError(f"Expected a dataclass, got {value!r}")
+    write_json(path, {"schema_version": SCHEMA_VERSION, **body})
+
+
+def _read(type_: type[T], path: Path, root: Path) -> T:
+    where = path.relative_to(root).as_posix()
+    value = read_json(path, where)
+    return from_json(type_, _without_version(value, where), where)
+
+
+def _without_version(value: JsonValue, where: str) -> JsonValue:
+    if not isinstance(value, dict):
+        raise ProjectDamagedError(
+            f"{where} is damaged: expected a JSON object.", "Restore it from a backup."
+        )
+    version = value.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ProjectDamagedError(
+            f"{where} has no valid schema_version (found {version!r}).", "Restore it from a backup."
+        )
+    if version > SCHEMA_VERSION:
+        raise ProjectNewerError(
+            f"A newer version of PseudoLabelCL wrote {where} "
+            f"(schema {version}; this version knows {SCHEMA_VERSION}).",
+            "Update PseudoLabelCL, then open the project again.",
+        )
+    return {name: item for name, item in value.items() if name != "schema_version"}
