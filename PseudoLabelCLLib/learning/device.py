@@ -1,0 +1,151 @@
+"""The device that runs the network, chosen by really running a small step on it."""
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.learning.losses import segmentation_loss
+from PseudoLabelCLLib.learning.network import SegmentationNetwork
+
+DeviceRequest = Literal["auto", "cuda", "mps", "cpu"]
+
+# Below this gain half precision is not worth its rounding.
+WORTHWHILE_SPEEDUP = 1.2
+_TRIAL_SIZE = 64
+_TRIAL_BATCH = 8
+_TRIAL_STEPS = 3
+
+
+@dataclass(frozen=True)
+class ComputeDevice:
+    """Where and how the network runs.
+
+    Args:
+        name: "cuda", "mps" or "cpu".
+        description: The device in words, with its memory.
+        reason: Why this one and why this precision, in one sentence.
+        half_precision: Whether convolutions run in bfloat16 with channels-last memory.
+    """
+
+    name: str
+    description: str
+    reason: str
+    half_precision: bool
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as torch names it."""
+        return torch.device(self.name)
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The order of a tensor's axes in memory that is fastest here."""
+        return torch.channels_last if self.half_precision else torch.contiguous_format
+
+    def autocast(self) -> torch.autocast:
+        """Return a context in which the network runs in the chosen precision."""
+        return torch.autocast(self.name, torch.bfloat16, enabled=self.half_precision)
+
+    def place(self, network: nn.Module) -> None:
+        """Move a network to the device, in the memory order that is fastest there."""
+        network.to(device=self.torch_device, memory_format=self.memory_format)  # type: ignore[call-overload] # torch's stub lacks this form
+
+    @property
+    def sentence(self) -> str:
+        """The device and the reason, for log and report."""
+        return f"{self.description}: {self.reason}"
+
+
+def choose_device(request: DeviceRequest = "auto") -> ComputeDevice:
+    """Try CUDA, then Apple's MPS, then the CPU, and return the first that runs a training step.
+
+    Raises:
+        DeviceError: The requested device cannot run the network; with "auto", none can.
+    """
+    use_all_but_one_core()
+    refusals: list[str] = []
+    for name in ("cuda", "mps", "cpu") if request == "auto" else (request,):
+        problem = _why_absent(name)
+        if not problem:
+            try:
+                return _try_device(name, refusals)
+            except (RuntimeError, NotImplementedError) as error:
+                problem = f"a trial step failed ({_first_line(error)})"
+        refusals.append(f"{name}: {problem}")
+    raise DeviceError(
+        f"The network cannot run on {request!r} here: {'; '.join(refusals)}.",
+        "Choose the device 'auto' or 'cpu', or run 'pseudolabelcl doctor' for details.",
+    )
+
+
+def use_all_but_one_core() -> None:
+    """Let torch use the cores this process may have; on more than two, one stays free."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    torch.set_num_threads(max(1, cores - 1 if cores > 2 else cores))
+
+
+def _why_absent(name: str) -> str:
+    if name == "cuda" and not torch.cuda.is_available():
+        return "no usable NVIDIA GPU found by torch"
+    if name == "mps" and not torch.backends.mps.is_available():
+        return "no Apple GPU found by torch"
+    return ""
+
+
+def _try_device(name: str, refusals: list[str]) -> ComputeDevice:
+    plain_s = _time_trial_step(name, half_precision=False)
+    half_s = _time_trial_step(name, half_precision=True) if name != "mps" else float("inf")
+    speedup = plain_s / half_s
+    half_precision = speedup >= WORTHWHILE_SPEEDUP
+    reason = "a trial step ran on it"
+    if refusals:
+        reason += f" ({'; '.join(refusals)})"
+    if half_precision:
+        reason += f"; bfloat16 is used, {speedup:.1f} times as fast as float32 in the trial"
+    else:
+        reason += "; float32 is used, as bfloat16 gains nothing here"
+    return ComputeDevice(name, _describe(name), reason, half_precision)
+
+
+def _time_trial_step(name: str, *, half_precision: bool) -> float:
+    """Return the seconds of the fastest of a few training steps on random slices."""
+    device = ComputeDevice(name, "", "", half_precision)
+    generator = torch.Generator().manual_seed(0)
+    network = SegmentationNetwork(NetworkConfig(), 2, generator)
+    device.place(network)
+    images = torch.rand((_TRIAL_BATCH, 1, _TRIAL_SIZE, _TRIAL_SIZE), generator=generator)
+    target = torch.cat((images < 0.5, images >= 0.5), dim=1).float().to(device.torch_device)
+    images = images.to(device.torch_device).contiguous(memory_format=device.memory_format)
+    durations = []
+    for _ in range(_TRIAL_STEPS):
+        start = time.perf_counter()
+        with device.autocast():
+            logits = network(images)
+        segmentation_loss(logits, target, dice_weight=1, cross_entropy_weight=1).backward()
+        gradient = next(network.parameters()).grad
+        if gradient is None or not bool(torch.isfinite(gradient).all()):
+            raise RuntimeError("the gradient is not finite")
+        durations.append(time.perf_counter() - start)
+    return min(durations)
+
+
+def _describe(name: str) -> str:
+    if name == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        return f"{properties.name} ({properties.total_memory / 2**30:.0f} GB)"
+    if name == "mps":
+        return f"Apple GPU ({platform.machine()})"
+    return f"CPU ({torch.get_num_threads()} threads, {platform.processor() or platform.machine()})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,143 @@
+"""Batches of slices: which slices of human truth and of pseudo-labels a step sees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+# Slices without any structure are most of a long scan; this share of the draws shows some.
+FOREGROUND_SHARE = 0.67
+
+# The ten pairs of one contrastive batch: L is a slice with human truth, U one with a pseudo-label.
+# The authors' list, reordered so that its beginning is a fair mixture too when fewer are drawn.
+PAIRS = (
+    (("L", 1), ("U", 1)), (("U", 0), ("U", 1)), (("L", 0), ("L", 0)), (("L", 3), ("U", 3)),
+    (("U", 2), ("U", 3)), (("U", 0), ("U", 0)), (("L", 4), ("U", 4)), (("U", 3), ("U", 4)),
+    (("L", 2), ("L", 2)), (("U", 2), ("U", 2)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelledSlices:
+    """Slices of one case on the network's grid.
+
+    Args:
+        images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
+        classes: Class indices, same shape, uint8.
+    """
+
+    images: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.uint8]
+
+
+class SliceBatch(NamedTuple):
+    """Drawn slices with their class indices."""
+
+    images: Float[Tensor, "batch 1 rows columns"]
+    classes: Int[Tensor, "batch rows columns"]
+
+
+class SlicePool:
+    """All slices of some cases, drawn from at random; voxels stay where they are until drawn."""
+
+    def __init__(self, cases: Sequence[LabelledSlices], num_classes: int) -> None:
+        self._cases = tuple(cases)
+        self.num_classes = num_classes
+        self._place = [(c, s) for c, case in enumerate(cases) for s in range(len(case.images))]
+        self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def draw(self, num_slices: int, generator: torch.Generator) -> SliceBatch:
+        """Draw with replacement; at least two thirds show a structure where there are any."""
+        shows = self._present.any(dim=1).float()
+        weights = torch.ones(len(self))
+        share = float(shows.mean())
+        if 0 < share < FOREGROUND_SHARE:
+            weights = torch.where(shows > 0, FOREGROUND_SHARE / share, 1.0)
+            weights[shows == 0] = (1 - FOREGROUND_SHARE) / (1 - share)
+        chosen = torch.multinomial(weights, num_slices, replacement=True, generator=generator)
+        return self._take(chosen.tolist())
+
+    def draw_rich(self, num_slices: int, generator: torch.Generator) -> SliceBatch:
+        """Draw, each at most once where possible, among the slices that show the most classes."""
+        counts = self._present.sum(dim=1)
+        rich = (counts == counts.max()).float()
+        too_few = int(rich.sum()) < num_slices
+        chosen = torch.multinomial(rich, num_slices, replacement=too_few, generator=generator)
+        return self._take(chosen.tolist())
+
+    @property
+    def most_classes_in_a_slice(self) -> int:
+        """How many foreground classes the richest slice shows."""
+        return int(self._present.sum(dim=1).max()) if len(self) else 0
+
+    def _take(self, chosen: list[int]) -> SliceBatch:
+        places = [self._place[n] for n in chosen]
+        images = np.stack([self._cases[c].images[s] for c, s in places])
+        classes = np.stack([self._cases[c].classes[s] for c, s in places])
+        return SliceBatch(
+            torch.from_numpy(images.astype(np.float32))[:, None],
+            torch.from_numpy(classes.astype(np.int64)),
+        )
+
+
+def draw_pairs(
+    truth: SlicePool, pseudo: SlicePool, num_pairs: int, generator: torch.Generator
+) -> SliceBatch:
+    """Draw the views of a contrastive batch: first members of all pairs, then second members.
+
+    Slices that show every class are preferred; where none does, those that show the most.
+    Without pseudo-labelled slices all come from human truth.
+
+    Source: Chaitanya et al., MedIA 2023, code (5 + 5 slices, 10 pairs).
+    """
+    unlabelled = pseudo if len(pseudo) else truth
+    drawn: dict[str, list[SliceBatch]] = {"L": [], "U": []}
+    for _ in range(-(-num_pairs // len(PAIRS))):
+        drawn["L"].append(truth.draw_rich(5, generator))
+        drawn["U"].append(unlabelled.draw_rich(5, generator))
+    members: tuple[list[SliceBatch], list[SliceBatch]] = ([], [])
+    for number in range(num_pairs):
+        block, pair = divmod(number, len(PAIRS))
+        for side, (kind, position) in enumerate(PAIRS[pair]):
+            batch = drawn[kind][block]
+            one = slice(position, position + 1)
+            members[side].append(SliceBatch(batch.images[one], batch.classes[one]))
+    views = members[0] + members[1]
+    return SliceBatch(
+        torch.cat([view.images for view in views]), torch.cat([view.classes for view in views])
+    )
+
+
+def one_hot(
+    classes: Int[Tensor, "batch rows columns"], num_classes: int
+) -> Float[Tensor, "batch classes rows columns"]:
+    """Return class probabilities 0 or 1 for class indices."""
+    return functional.one_hot(classes, num_classes).movedim(3, 1).float()
+
+
+def foreground_masks(
+    classes: Int[Tensor, "views rows columns"], num_classes: int
+) -> Bool[Tensor, "views foreground pixels"]:
+    """Return for every foreground class which pixels belong to it."""
+    wanted = torch.arange(1, num_classes, device=classes.device)
+    return classes.flatten(1)[:, None, :] == wanted[None, :, None]
+
+
+def _classes_present(
+    cases: Sequence[LabelledSlices], num_classes: int
+) -> Bool[Tensor, "slices foreground"]:
+    rows = [
+        [bool((labels == c).any()) for c in range(1, num_classes)]
+        for case in cases
+        for labels in case.classes
+    ]
+    return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)
