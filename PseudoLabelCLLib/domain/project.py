@@ -65,6 +65,15 @@ class Project:
         """Return the cases with this role, in the project's order."""
         return tuple(case for case in self.cases if case.role is role)
 
+    def slicing_axis_of(self, case_id: str) -> int:
+        """Return along which axis (0 = i, 1 = j, 2 = k) a case is cut into slices."""
+        chosen = self.config.preprocess.slicing_axis
+        return self.case(case_id).geometry.least_resolved_axis if chosen is None else chosen
+
+    def num_slices_of(self, case_id: str) -> int:
+        """Return how many slices a case has along its slicing axis."""
+        return self.case(case_id).geometry.size[self.slicing_axis_of(case_id)]
+
     @property
     def latest_round(self) -> Round | None:
         """The newest round, or None before the first training."""

@@ -1,0 +1,30 @@
+"""Doubt: how sure the network is of one pseudo-label."""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.errors import ReviewError
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How much the predictions of changed copies of a volume contradict each other.
+
+    Args:
+        doubt: 0 (sure) to 1; what the review queue is sorted by.
+        agreement: 0..1, mean Dice between the predictions of the copies.
+        doubt_per_slice: 0..1 for each slice along the slicing axis.
+        reason: Why a person should look, in one sentence.
+
+    Raises:
+        ReviewError: A score lies outside 0..1.
+    """
+
+    doubt: float
+    agreement: float
+    doubt_per_slice: tuple[float, ...]
+    reason: str
+
+    def __post_init__(self) -> None:
+        for score in (self.doubt, self.agreement, *self.doubt_per_slice):
+            if not 0 <= score <= 1:
+                raise ReviewError(f"A doubt score must lie in 0..1; it is {score}.")
