@@ -61,6 +61,11 @@ class ProjectLayout:
         """Return where the project's own copy of an image lies, if it was asked for."""
         return self.root / "volumes" / f"{case_id}.nrrd"
 
+    @property
+    def preprocess_plan(self) -> Path:
+        """Pixel size and window of the network, settled before round 0."""
+        return self.root / "preprocessed" / "plan.json"
+
     def preprocessed(self, case_id: str) -> Path:
         """Return the folder with the slices of a case for the network."""
         return self.root / "preprocessed" / case_id

@@ -1,0 +1,157 @@
+"""What ITK does not check in a NIfTI file: whether it is complete and its grid unambiguous."""
+
+import gzip
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, FloatArray, Geometry
+from PseudoLabelCLLib.storage.atomic_files import storage_error
+
+_HEADER_BYTES = 348
+_CHUNK_BYTES = 1 << 20
+# Beyond its voxels a file may hold little; a stream that goes on is not read to its end.
+_MAX_EXCESS_BYTES = 1 << 26
+_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_REMEDY = "Copy or download the file again, or export it again from where it was made."
+
+
+@dataclass(frozen=True)
+class _NiftiHeader:
+    """The fields of a NIfTI-1 header that matter here."""
+
+    num_bytes: int
+    matrices: tuple[FloatArray, ...]
+
+
+def check_nifti_file(path: Path) -> None:
+    """Refuse a file that is not NIfTI-1, that is cut off, or whose compression is damaged.
+
+    ITK fills what is missing with zeros and says nothing.
+
+    Raises:
+        VolumeError: The file is damaged.
+        StorageError: The disk refuses.
+    """
+    header = _read_header(path)
+    try:
+        if path.name.lower().endswith(".gz"):
+            found = _num_unpacked_bytes(path, header.num_bytes + _MAX_EXCESS_BYTES)
+        else:
+            found = path.stat().st_size
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
+    if found < header.num_bytes:
+        raise VolumeError(
+            f"'{path}' is cut off: it holds {found} of {header.num_bytes} bytes.", _REMEDY
+        )
+
+
+def check_nifti_grid(path: Path, geometry: Geometry) -> None:
+    """Refuse a grid that agrees with none of the matrices in the header.
+
+    ITK takes the voxel size from one field and the direction from another; where they contradict
+    each other, the volume would silently have wrong millimetres.
+
+    Raises:
+        VolumeError: The header contradicts itself.
+    """
+    matrices = _read_header(path).matrices
+    if not matrices:
+        return
+    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, 8).T
+    index = corners * np.asarray(geometry.size) - 0.5
+    distances = [
+        np.linalg.norm(index @ m[:3, :3].T + m[:3, 3] - geometry.index_to_world(index), axis=1)
+        for m in (_LPS_FROM_RAS @ matrix for matrix in matrices)
+    ]
+    if min(d.max() for d in distances) <= CORNER_TOLERANCE_VOXELS * min(geometry.spacing_mm):
+        return
+    by_matrix = " x ".join(f"{s:.4g}" for s in np.linalg.norm(matrices[0][:3, :3], axis=0))
+    by_field = " x ".join(f"{s:.4g}" for s in geometry.spacing_mm)
+    raise VolumeError(
+        f"The header of '{path}' contradicts itself: its matrix and its voxel size describe "
+        f"different grids (voxels of {by_matrix} mm and {by_field} mm).",
+        "Load it in the program that made it and save it again.",
+    )
+
+
+def _read_header(path: Path) -> _NiftiHeader:
+    try:
+        with _opened(path) as file:
+            data = file.read(_HEADER_BYTES)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _no_nifti(path) from error
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
+    order = next((o for o in "<>" if data[:4] == struct.pack(f"{o}i", _HEADER_BYTES)), "")
+    if len(data) < _HEADER_BYTES or not order:
+        raise _no_nifti(path)
+    dim = struct.unpack_from(f"{order}8h", data, 40)
+    (bits_per_voxel,) = struct.unpack_from(f"{order}h", data, 72)
+    pixdim = struct.unpack_from(f"{order}8f", data, 76)
+    (offset,) = struct.unpack_from(f"{order}f", data, 108)
+    qform_code, sform_code = struct.unpack_from(f"{order}2h", data, 252)
+    quaternion = struct.unpack_from(f"{order}6f", data, 256)
+    rows = struct.unpack_from(f"{order}12f", data, 280)
+    if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not 0 <= offset < 1e9:
+        raise _no_nifti(path)
+    num_voxels = int(np.prod(dim[1 : dim[0] + 1], dtype=np.float64))
+    matrices = []
+    if sform_code > 0:
+        matrices.append(np.vstack([np.reshape(rows, (3, 4)), [0, 0, 0, 1]]).astype(np.float64))
+    if qform_code > 0:
+        matrices.append(_quaternion_matrix(quaternion, pixdim))
+    return _NiftiHeader(int(offset) + num_voxels * bits_per_voxel // 8, tuple(matrices))
+
+
+def _quaternion_matrix(values: tuple[float, ...], pixdim: tuple[float, ...]) -> FloatArray:
+    """Return the matrix to RAS millimetres.
+
+    Source: NIfTI-1 standard, nifti1.h, section "method 2".
+    """
+    b, c, d, *offset = values
+    a_squared = 1.0 - b * b - c * c - d * d
+    if a_squared < 1e-7:  # half a turn: what is left of `a` is rounding
+        b, c, d = np.array([b, c, d]) / np.linalg.norm([b, c, d])
+        a_squared = 0.0
+    a = np.sqrt(a_squared)
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+        [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+        [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+    ]
+    handedness = -1.0 if pixdim[0] < 0 else 1.0
+    matrix[:3, :3] *= (pixdim[1], pixdim[2], handedness * pixdim[3])
+    matrix[:3, 3] = offset
+    return matrix
+
+
+def _num_unpacked_bytes(path: Path, limit: int) -> int:
+    found = 0
+    try:
+        with _opened(path) as file:
+            while found < limit and (chunk := file.read(_CHUNK_BYTES)):
+                found += len(chunk)
+    except EOFError as error:
+        raise VolumeError(
+            f"'{path}' is cut off: its compressed data end too early.", _REMEDY
+        ) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise VolumeError(f"'{path}' is damaged: its compression is broken.", _REMEDY) from error
+    return found
+
+
+def _opened(path: Path) -> BinaryIO:
+    packed = path.name.lower().endswith(".gz")
+    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+
+
+def _no_nifti(path: Path) -> VolumeError:
+    return VolumeError(f"'{path}' is no NIfTI file, or it is damaged.", _REMEDY)
