@@ -60,3 +60,7 @@ class TrainingError(PseudoLabelCLError):
 
 class StorageError(PseudoLabelCLError):
     """The disk refuses: full, read-only, vanished."""
+
+
+class WorkerError(PseudoLabelCLError):
+    """The worker process cannot be started or understood."""

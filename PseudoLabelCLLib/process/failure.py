@@ -1,0 +1,51 @@
+"""What a job's exception means to a person."""
+
+import errno
+import traceback
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.process.protocol import JobFailed
+from PseudoLabelCLLib.storage.atomic_files import storage_error
+
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+def failure_of(error: BaseException) -> JobFailed:
+    """Return the terminal event for the exception that ended a job.
+
+    Only a defect of the program carries its traceback.
+    """
+    if isinstance(error, PseudoLabelCLError):
+        return JobFailed(type(error).__name__, error.message, error.remedy)
+    if _is_out_of_memory(error):
+        return JobFailed(
+            "OutOfMemoryError",
+            f"The memory ran out: {_first_line(error)}.",
+            "Close other programs or choose smaller settings, then start the job again.",
+        )
+    if isinstance(error, OSError) and error.errno in _DISK_REFUSES:
+        path = Path(error.filename or "A file")
+        refused = storage_error(path, error, action="read or written")
+        return JobFailed(type(refused).__name__, refused.message, refused.remedy)
+    return JobFailed(
+        "InternalError",
+        f"The program met an error that it did not expect: {type(error).__name__}: "
+        f"{_first_line(error)}.",
+        "Please report it, with the file log.txt of the job's folder.",
+        "".join(traceback.format_exception(error)),
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # torch's own class is a RuntimeError; its CPU allocator raises a bare RuntimeError.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(word in text for word in words)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else "no further words"

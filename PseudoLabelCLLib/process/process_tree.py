@@ -1,0 +1,79 @@
+"""Starting a Python process that uses this library, and ending it with all that it started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_LIBRARY_FOLDER = Path(__file__).resolve().parents[2]
+_TASKKILL_PATIENCE_S = 10.0
+
+
+def start_tree(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a process with pipes for its standard streams, as the root of a tree of its own.
+
+    Args:
+        command: The program and its arguments; no shell sees them.
+        environment: Variables to set beside those of this process.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(environment),
+        start_new_session=sys.platform != "win32",
+        creationflags=_creation_flags(),
+    )
+
+
+def kill_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process of `start_tree` and all that it started, now."""
+    if sys.platform == "win32":
+        if process.returncode is not None:
+            return  # the tree can be found only from a living root
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+                capture_output=True,
+                check=False,
+                creationflags=subprocess.CREATE_NO_WINDOW,
+                timeout=_TASKKILL_PATIENCE_S,
+            )
+        process.kill()
+        return
+    # The worker leads a session of its own, so its group is the tree. On macOS a group of
+    # processes that have all ended gives a PermissionError.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    base = {**os.environ, **extra}
+    search_path = (str(_LIBRARY_FOLDER), base.get("PYTHONPATH", ""))
+    return {
+        **base,
+        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
+        # The folder that the user happens to stand in is no place to import from.
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTORCH_ENABLE_MPS_FALLBACK": "1",
+    }
+
+
+def _creation_flags() -> int:
+    if sys.platform == "win32":
+        return (
+            subprocess.CREATE_NEW_PROCESS_GROUP
+            | subprocess.CREATE_NO_WINDOW
+            | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+        )
+    return 0
