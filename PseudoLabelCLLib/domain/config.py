@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.geometry import Geometry
 
 # Five halvings in the network's encoder: sides of a slice must be multiples of 2**5.
 SIZE_MULTIPLE = 32
@@ -78,6 +79,10 @@ class PreprocessConfig:
             0 <= self.low_percentile < self.high_percentile <= 1,
             "percentiles", "0 <= low < high <= 1", (self.low_percentile, self.high_percentile),
         )  # fmt: skip
+
+    def slicing_axis_of(self, geometry: Geometry) -> int:
+        """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""
+        return geometry.least_resolved_axis if self.slicing_axis is None else self.slicing_axis
 
 
 @dataclass(frozen=True)

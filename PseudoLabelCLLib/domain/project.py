@@ -67,8 +67,7 @@ class Project:
 
     def slicing_axis_of(self, case_id: str) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a case is cut into slices."""
-        chosen = self.config.preprocess.slicing_axis
-        return self.case(case_id).geometry.least_resolved_axis if chosen is None else chosen
+        return self.config.preprocess.slicing_axis_of(self.case(case_id).geometry)
 
     def num_slices_of(self, case_id: str) -> int:
         """Return how many slices a case has along its slicing axis."""

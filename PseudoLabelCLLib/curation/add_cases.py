@@ -1,0 +1,173 @@
+"""Adding a volume, with or without a segmentation, to a project."""
+
+from pathlib import Path
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.history import keep_in_history
+from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.match_grid import matched_to_grid
+from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
+from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import save_cases
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+
+
+def add_case(  # noqa: PLR0913 - everything a person can say about one volume
+    root: Path,
+    project: Project,
+    case_id: str,
+    role: CaseRole,
+    image: Path,
+    annotation: Path | None = None,
+    *,
+    series_uid: str | None = None,
+    copy_image: bool = False,
+    replace: bool = False,
+) -> tuple[Project, tuple[str, ...]]:
+    """Check a volume and its segmentation, store the segmentation, and save the project.
+
+    Nothing on disk changes if a check fails.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        case_id: Name for the case.
+        role: What it is used for.
+        image: A volume file, or a folder of DICOM slices.
+        annotation: A segmentation file; on another grid it is resampled by position.
+        series_uid: Which series of a DICOM folder.
+        copy_image: Whether the project keeps its own copy of the image.
+        replace: Whether a case of this name may be replaced; its segmentation stays in
+            `annotations/history/`.
+
+    Returns:
+        The project with the case, and what a person should know.
+
+    Raises:
+        ProjectError: The name is taken or unfit, or the role needs a segmentation.
+        VolumeError: The image cannot be read or is unfit.
+        AnnotationError: The segmentation does not fit image or labels.
+        StorageError: The disk refuses.
+    """
+    known = _replaceable_case(project, case_id, replace=replace)
+    case_id = case_id if known is None else known.id
+    check_case_id(case_id)
+    _check_role(case_id, role, annotation)
+    volume = read_volume(image, series_uid)
+    axis = project.config.preprocess.slicing_axis_of(volume.geometry)
+    check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
+    if known is not None:
+        _check_reviews_still_fit(project, known, volume.geometry)
+    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema)
+
+    layout = ProjectLayout(root)
+    stored_image = layout.volume_copy(case_id) if copy_image else image
+    case = Case(
+        id=case_id,
+        role=role,
+        image=layout.relative(stored_image),
+        geometry=volume.geometry,
+        annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
+        dicom_series_uid=None if copy_image else series_uid,
+    )
+    changed = project.with_case(case)
+    if copy_image:
+        write_volume(stored_image, volume)
+    if labels is not None:
+        _store_annotation(layout.annotation(case_id), labels, project.schema)
+    save_cases(root, changed)
+    return changed, notices
+
+
+def read_annotation(
+    path: Path, geometry: Geometry, schema: LabelSchema
+) -> tuple[LabelVolume, tuple[str, ...]]:
+    """Read a person's segmentation onto a volume's grid.
+
+    Returns:
+        The segmentation, and in words what had to be changed.
+
+    Raises:
+        AnnotationError: It is empty, has labels outside the schema, or lies elsewhere.
+        VolumeError: It cannot be read.
+    """
+    labels, _, notices = read_segmentation(path, schema)
+    if not np.any(labels.array):
+        raise AnnotationError(
+            f"The segmentation '{path.name}' is empty: no voxel has a label.",
+            "Segment at least one structure, or add the case as 'unlabelled'.",
+        )
+    matched, more = matched_to_grid(labels, geometry, file_name=path.name)
+    return matched, (*notices, *more)
+
+
+def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case | None:
+    known = next((c for c in project.cases if c.id.casefold() == case_id.casefold()), None)
+    if known is not None and not replace:
+        raise ProjectError(
+            f"There is a case '{known.id}' in the project already ({known.role.value}).",
+            "Choose another name, or say that it is to be replaced.",
+        )
+    return known
+
+
+def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
+    if role.needs_annotation and annotation is None:
+        raise ProjectError(
+            f"Case '{case_id}' is to be {role.value} but has no segmentation.",
+            "Give it a segmentation, or make it 'unlabelled'.",
+        )
+
+
+def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) -> None:
+    if project.reviews_of(known.id) and not geometry.is_close_to(known.geometry):
+        raise ProjectError(
+            f"Case '{known.id}' has reviewed pseudo-labels on a grid of "
+            f"{known.geometry.describe()}; the new image has {geometry.describe()}.",
+            "Add the new image under another name.",
+        )
+
+
+def _read_checked_annotation(
+    annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema
+) -> tuple[LabelVolume | None, tuple[str, ...]]:
+    if annotation is None:
+        return None, ()
+    _check_not_swapped(image, annotation, volume, schema)
+    labels, notices = read_annotation(annotation, volume.geometry, schema)
+    if np.array_equal(volume.array, labels.array):
+        raise AnnotationError(
+            f"The segmentation '{annotation.name}' holds the same voxels as the image.",
+            "Choose the segmentation file.",
+        )
+    return labels, notices
+
+
+def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:
+    """Refuse one file given as both, and an image that holds nothing but label values."""
+    if image.resolve() == annotation.resolve():
+        raise AnnotationError(
+            f"'{image.name}' is given as the image and as its segmentation.",
+            "Choose the segmentation file.",
+        )
+    values = {BACKGROUND_VALUE, *schema.values}
+    if np.isin(volume.array, list(values)).all():
+        raise VolumeError(
+            f"The image '{image.name}' holds label values only "
+            f"({', '.join(f'{v:g}' for v in np.unique(volume.array))}); "
+            f"are the image and its segmentation '{annotation.name}' swapped?",
+            "Give the image first and the segmentation second.",
+        )
+
+
+def _store_annotation(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+    if path.exists():
+        keep_in_history(path)
+    write_segmentation(path, labels, schema)

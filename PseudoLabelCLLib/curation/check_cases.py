@@ -1,0 +1,137 @@
+"""A dry check of all cases before training: what cannot work, and what looks odd."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
+
+_FEW_LABELLED_SLICES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a person should know before training.
+
+    Args:
+        case_id: The case, or empty if it concerns the project.
+        severity: "error" where training cannot start, "warning" where it can.
+        message: What was found.
+        remedy: What to do.
+    """
+
+    case_id: str
+    severity: Literal["error", "warning"]
+    message: str
+    remedy: str
+
+
+def check_cases(root: Path, project: Project) -> tuple[Finding, ...]:
+    """Read every case that takes part and return what is wrong or odd, errors first."""
+    findings = list(_check_roles(project))
+    figures: list[CaseFigures] = []
+    taught: set[int] = set()
+    for case in project.cases:
+        if case.role is CaseRole.IGNORED:
+            continue
+        try:
+            volume = _read_image(root, project, case)
+            labels = _read_labels(root, project, case)
+        except PseudoLabelCLError as error:
+            findings.append(Finding(case.id, "error", error.message, error.remedy))
+            continue
+        figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
+        if labels is not None:
+            findings += _check_labels(project, case, labels)
+            taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
+    findings += _check_untaught_classes(project, taught)
+    for case_id, message in unlike_others(figures):
+        findings.append(Finding(case_id, "warning", message, "Check that it belongs here."))
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
+
+
+def _check_roles(project: Project) -> Iterator[Finding]:
+    if not project.cases_with_role(CaseRole.ANNOTATED):
+        yield Finding(
+            "", "error", "The project has no annotated case; there is nothing to learn from.",
+            "Add a volume with its segmentation.",
+        )  # fmt: skip
+    if not project.cases_with_role(CaseRole.UNLABELLED):
+        yield Finding(
+            "", "warning", "The project has no unlabelled case; joint rounds have nothing to add.",
+            "Add volumes without a segmentation.",
+        )  # fmt: skip
+
+
+def _read_image(root: Path, project: Project, case: Case) -> Volume:
+    """Return the image of a case.
+
+    Raises:
+        VolumeError: It is gone, unreadable, unfit, or not the one that was added.
+    """
+    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    _require_same_grid(case, volume.geometry, "image")
+    axis = project.slicing_axis_of(case.id)
+    check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
+    return volume
+
+
+def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:
+    if case.annotation is None:
+        return None
+    path = ProjectLayout(root).resolve(case.annotation)
+    labels, _, _ = read_segmentation(path, project.schema)
+    _require_same_grid(case, labels.geometry, "segmentation")
+    return labels
+
+
+def _require_same_grid(case: Case, found: Geometry, what: str) -> None:
+    if not found.is_close_to(case.geometry):
+        raise VolumeError(
+            f"The {what} of case '{case.id}' is not the one that was added: it has "
+            f"{found.describe()}, expected {case.geometry.describe()}, or lies elsewhere.",
+            "Restore the file, or add the case again.",
+        )
+
+
+def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator[Finding]:
+    for label in project.schema:
+        if not np.any(labels.array == label.value):
+            yield Finding(
+                case.id, "warning", f"Case '{case.id}' has no voxel of '{label.name}'.",
+                "Segment it if it is visible there.",
+            )  # fmt: skip
+    axis = array_axis(project.slicing_axis_of(case.id))
+    others = tuple(n for n in range(labels.array.ndim) if n != axis)
+    num_labelled = int(np.any(labels.array, axis=others).sum())
+    if num_labelled < _FEW_LABELLED_SLICES:
+        yield Finding(
+            case.id,
+            "warning",
+            f"Case '{case.id}' is segmented on {num_labelled} of its "
+            f"{project.num_slices_of(case.id)} slices; the others count as background.",
+            "Segment every slice that shows a structure.",
+        )
+
+
+def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Finding]:
+    if not taught:
+        return
+    for label in project.schema:
+        if label.value not in taught:
+            yield Finding(
+                "", "error", f"No annotated case has a voxel of '{label.name}'.",
+                "Segment it in an annotated case, or take it out of the labels.",
+            )  # fmt: skip

@@ -1,0 +1,258 @@
+"""Segmentations out of a project, into a folder that others can use, with where they come from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
+from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+
+ExportFormat: TypeAlias = Literal[".seg.nrrd", ".nii.gz"]
+ExportSource: TypeAlias = Literal["annotated", "accepted", "corrected", "proposal, unreviewed"]
+RECORD_NAME = "export.json"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ExportedSegmentation:
+    """One exported file.
+
+    Args:
+        case_id: The case.
+        path: The file.
+        source: Who vouches for it.
+        round_index: The newest round with a part in it; None if a person drew all of it.
+        human_fraction: Share of the slices that a person vouches for, 0..1.
+    """
+
+    case_id: str
+    path: Path
+    source: ExportSource
+    round_index: int | None
+    human_fraction: float
+
+
+@dataclass(frozen=True)
+class _RecordLine:
+    file: str
+    case_id: str
+    source: ExportSource
+    round: int | None
+    human_fraction: float
+
+
+@dataclass(frozen=True)
+class _Record:
+    schema_version: int
+    project: str
+    segmentations: tuple[_RecordLine, ...]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How the segmentation of a case is put together: a base, and truth laid over it in order."""
+
+    case: Case
+    source: ExportSource
+    round_index: int | None
+    human_fraction: float
+    base: Path
+    layers: tuple[TruthSource, ...] = ()
+
+    def file_name(self, format_: ExportFormat) -> str:
+        """Return the name of the file, which says so where no person vouches for all of it."""
+        mark = "" if self.human_fraction == 1 else ".partly-reviewed"
+        mark = ".unreviewed" if self.human_fraction == 0 else mark
+        return f"{self.case.id}{mark}{format_}"
+
+
+def export_segmentations(
+    root: Path,
+    project: Project,
+    output_folder: Path,
+    format_: ExportFormat = ".seg.nrrd",
+    *,
+    case_ids: Sequence[str] | None = None,
+    include_unreviewed: bool = False,
+) -> list[ExportedSegmentation]:
+    """Write segmentations and a record of where each comes from (`export.json`).
+
+    On a partly corrected case, the corrected slices lie over the newest proposal. A file that is
+    there already stays if it holds the same segmentation.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        output_folder: Where to; made if it is not there.
+        format_: ".seg.nrrd" with names, colours and codes, or ".nii.gz" with label values.
+        case_ids: Which cases; by default all that take part.
+        include_unreviewed: Whether proposals that nobody judged go out too, named so.
+
+    Raises:
+        ProjectError: There is nothing to export, or an unknown case.
+        StorageError: Another file is in the way, or the disk refuses.
+    """
+    recipes = _recipes(root, project, case_ids, include_unreviewed=include_unreviewed)
+    schema, record_file = project.schema, output_folder / RECORD_NAME
+    earlier = _read_record(record_file)
+    targets = {recipe.case.id: output_folder / recipe.file_name(format_) for recipe in recipes}
+    for recipe in recipes:
+        if targets[recipe.case.id].exists():
+            _require_same(targets[recipe.case.id], _composed(root, project, recipe), schema)
+    for recipe in recipes:
+        if not targets[recipe.case.id].exists():
+            labels = _composed(root, project, recipe)
+            write_segmentation(targets[recipe.case.id], labels, schema)
+    exported = [
+        ExportedSegmentation(
+            recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,
+            recipe.human_fraction,
+        )
+        for recipe in recipes
+    ]  # fmt: skip
+    _write_record(record_file, project.name, earlier, exported)
+    return exported
+
+
+def _recipes(
+    root: Path, project: Project, case_ids: Sequence[str] | None, *, include_unreviewed: bool
+) -> list[_Recipe]:
+    cases: Iterable[Case] = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    if case_ids is not None:
+        cases = {case.id: case for case in map(project.case, case_ids)}.values()
+    recipes = []
+    for case in cases:
+        recipe = _recipe(root, project, case, include_unreviewed=include_unreviewed)
+        if recipe is not None:
+            recipes.append(recipe)
+        elif case_ids is not None:
+            raise ProjectError(
+                f"Case '{case.id}' has no segmentation that a person vouches for.",
+                "Review its pseudo-label, or ask for unreviewed proposals too.",
+            )
+    if not recipes:
+        raise ProjectError(
+            "There is no segmentation to export: no case is annotated, accepted or corrected.",
+            "Review some pseudo-labels, or ask for unreviewed proposals too.",
+        )
+    return recipes
+
+
+def _recipe(
+    root: Path, project: Project, case: Case, *, include_unreviewed: bool
+) -> _Recipe | None:
+    layout = ProjectLayout(root)
+    if case.role is not CaseRole.UNLABELLED:
+        if case.annotation is None:
+            return None
+        return _Recipe(case, "annotated", None, 1.0, layout.resolve(case.annotation))
+    layers = truth_sources_of(project, case.id, len(project.rounds))
+    proposal = _newest_proposal(layout, project, case.id)
+    if not layers:
+        if proposal is None or not include_unreviewed:
+            return None
+        file = layout.proposal(proposal, case.id)
+        return _Recipe(case, "proposal, unreviewed", proposal, 0.0, file)
+
+    reviews = [r for r in project.truth_reviews_of(case.id) if _is_among(r.segmentation, layers)]
+    corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
+    fraction = _human_fraction(layers, project.num_slices_of(case.id))
+    last = max(review.round_index for review in reviews)
+    # Where the proposals are gone, the last corrected file serves: it is whole.
+    base = layout.resolve(layers[-1].segmentation)
+    if fraction < 1 and proposal is not None and proposal >= last:
+        base, last = layout.proposal(proposal, case.id), proposal
+    source: ExportSource = "corrected" if corrected else "accepted"
+    return _Recipe(case, source, last, fraction, base, layers)
+
+
+def _newest_proposal(layout: ProjectLayout, project: Project, case_id: str) -> int | None:
+    """Return the round of the newest proposal that nobody rejected."""
+    rejected = {
+        review.round_index
+        for review in project.reviews_of(case_id)
+        if review.verdict is Verdict.REJECTED
+    }
+    found = [
+        round_.index
+        for round_ in project.rounds
+        if round_.index not in rejected and layout.proposal(round_.index, case_id).exists()
+    ]
+    return found[-1] if found else None
+
+
+def _is_among(segmentation: str | None, layers: tuple[TruthSource, ...]) -> bool:
+    return any(layer.segmentation == segmentation for layer in layers)
+
+
+def _human_fraction(layers: tuple[TruthSource, ...], num_slices: int) -> float:
+    covered: set[int] = set()
+    for layer in layers:
+        covered |= set(range(num_slices) if layer.truth_slices is None else layer.truth_slices)
+    return len(covered) / num_slices
+
+
+def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
+    layout = ProjectLayout(root)
+    base = read_segmentation(recipe.base, project.schema)[0]
+    array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
+    slices = np.moveaxis(array, axis, 0)
+    for layer in recipe.layers:
+        own = read_segmentation(layout.resolve(layer.segmentation), project.schema)[0].array
+        chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)
+        slices[chosen] = np.moveaxis(own, axis, 0)[chosen]
+    return LabelVolume(array, recipe.case.geometry)
+
+
+def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+    try:
+        found = read_segmentation(path, schema)[0]
+        same = found.geometry.is_close_to(labels.geometry) and np.array_equal(
+            found.array, labels.array
+        )
+    except PseudoLabelCLError:
+        same = False
+    if not same:
+        raise StorageError(
+            f"'{path}' is there already and holds something else.",
+            "Choose another folder, or move that file away.",
+        )
+
+
+def _read_record(path: Path) -> tuple[_RecordLine, ...]:
+    if not path.exists():
+        return ()
+    try:
+        return from_json(_Record, read_json(path), path.name).segmentations
+    except PseudoLabelCLError as error:
+        raise StorageError(
+            f"'{path}' is there already and is no record of an earlier export.",
+            "Choose another folder, or move that file away.",
+        ) from error
+
+
+def _write_record(
+    path: Path, project_name: str, earlier: tuple[_RecordLine, ...],
+    exported: list[ExportedSegmentation],
+) -> None:  # fmt: skip
+    """Write the record; lines of earlier exports stay while their files are there."""
+    lines = {
+        line.file: line for line in earlier if path.with_name(line.file).exists()
+    }  # fmt: skip
+    for item in exported:
+        lines[item.path.name] = _RecordLine(
+            item.path.name, item.case_id, item.source, item.round_index, item.human_fraction
+        )
+    write_json(path, to_json(_Record(_SCHEMA_VERSION, project_name, tuple(lines.values()))))

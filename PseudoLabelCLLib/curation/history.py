@@ -1,0 +1,26 @@
+"""Keeping what a person drew when something newer takes its place."""
+
+import shutil
+from pathlib import Path
+
+from PseudoLabelCLLib.storage.atomic_files import written_aside
+
+_SUFFIXES = (".seg.nrrd", ".json")
+HISTORY_FOLDER = "history"
+
+
+def keep_in_history(path: Path) -> Path:
+    """Copy a file to `history/` beside it under the next free number, and return the copy.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    suffix = next((s for s in _SUFFIXES if path.name.endswith(s)), path.suffix)
+    stem = path.name[: len(path.name) - len(suffix)]
+    folder = path.parent / HISTORY_FOLDER
+    number = 1
+    while (copy := folder / f"{stem}.{number}{suffix}").exists():
+        number += 1
+    with written_aside(copy) as temporary:
+        shutil.copyfile(path, temporary)
+    return copy

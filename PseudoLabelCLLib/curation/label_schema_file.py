@@ -1,0 +1,56 @@
+"""Label schemas in files of their own, and schemas read off a segmentation."""
+
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+_SCHEMA_VERSION = 1
+
+
+def schema_from_annotation(path: Path) -> LabelSchema:
+    """Return the structures that a segmentation file names, or bare ones for its values.
+
+    Raises:
+        AnnotationError: It holds no label or is no segmentation.
+        VolumeError: It cannot be read.
+    """
+    return read_segmentation(path, None)[1]
+
+
+def read_label_schema(path: Path) -> LabelSchema:
+    """Read a label schema from JSON.
+
+    Raises:
+        ProjectDamagedError: It is not what `write_label_schema` writes.
+        ProjectNewerError: A newer version of the program wrote it.
+        StorageError: It cannot be read.
+    """
+    value = read_json(path)
+    version = value.pop("schema_version", None) if isinstance(value, dict) else None
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ProjectDamagedError(
+            f"'{path.name}' is no label schema: it has no schema_version.",
+            "Choose a file that holds label definitions.",
+        )
+    if version > _SCHEMA_VERSION:
+        raise ProjectNewerError(
+            f"A newer version of PseudoLabelCL wrote '{path.name}' (schema {version}).",
+            "Update PseudoLabelCL.",
+        )
+    return from_json(LabelSchema, value, path.name)
+
+
+def write_label_schema(path: Path, schema: LabelSchema) -> None:
+    """Write a label schema as JSON that a person can edit.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    body = to_json(schema)
+    if not isinstance(body, dict):
+        raise TypeError(f"Expected a LabelSchema, got {schema!r}")
+    write_json(path, {"schema_version": _SCHEMA_VERSION, **body})
