@@ -134,7 +134,7 @@ def storage_error(path: Path, error: OSError, action: str = "written") -> Storag
     Args:
         path: The file or folder.
         error: What the system said.
-        action: "written" or "read".
+        action: What was tried: "written", "read", ...
     """
     reason, remedy = _MESSAGES.get(
         error.errno or 0, (error.strerror or str(error), "Check the disk and try again.")

@@ -1,0 +1,86 @@
+"""Which segment of a file is which label of the project: by identity, code or name, never order."""
+
+from collections import Counter
+
+from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.slicer_segments import Segment, type_code
+
+
+def match_segments(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    occupied: tuple[Segment, ...],
+    schema: LabelSchema,
+) -> tuple[dict[int, Segment], list[str]]:
+    """Return the segment of each label value, and sentences about what is remarkable.
+
+    A segment fits a label by its identity in Slicer, else by its terminology code, else by its
+    name. Slicer numbers identities anew in each file, so an identity does not count where name or
+    code are those of another label.
+
+    Args:
+        file_name: For messages.
+        segments: All segments of the file.
+        occupied: Those with voxels; an empty segment that fits no label is left out.
+        schema: The labels of the project.
+
+    Raises:
+        AnnotationError: A segment fits no label, or two fit the same.
+    """
+    matched: dict[int, Segment] = {}
+    unknown: list[Segment] = []
+    notices: list[str] = []
+    for segment in segments:
+        label = _label_for(segment, segments, schema)
+        if label is None:
+            unknown.append(segment)
+        elif label.value in matched:
+            raise AnnotationError(
+                f"In '{file_name}', the segments '{matched[label.value].name}' and "
+                f"'{segment.name}' both fit the label '{label.name}'.",
+                "Join them in Slicer, or rename one.",
+            )
+        else:
+            matched[label.value] = segment
+            if not _same_name(label.name, segment.name):
+                notices.append(
+                    f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
+                )
+    foreign = [segment.name for segment in unknown if segment in occupied]
+    if foreign:
+        raise AnnotationError(
+            f"'{file_name}' holds segments that are no label of the project: "
+            f"{', '.join(foreign)}. The labels are: {', '.join(schema.names)}.",
+            "Rename the segment as its label is called, delete it, or add the label.",
+        )
+    notices.extend(
+        f"In '{file_name}', the empty segment '{segment.name}' is no label; it was left out."
+        for segment in unknown
+    )
+    return matched, notices
+
+
+def _label_for(
+    segment: Segment, segments: tuple[Segment, ...], schema: LabelSchema
+) -> LabelClass | None:
+    by_name = next((label for label in schema if _same_name(label.name, segment.name)), None)
+    by_id = next((label for label in schema if label.segment_id == segment.segment_id), None)
+    by_code = _by_code(segment, segments, schema)
+    if by_id is not None and (by_name is by_id or (by_name is None and by_code in (None, by_id))):
+        return by_id
+    return by_code or by_name
+
+
+def _by_code(
+    segment: Segment, segments: tuple[Segment, ...], schema: LabelSchema
+) -> LabelClass | None:
+    """Match by code where it tells segments apart: new segments in Slicer are all "Tissue"."""
+    code = type_code(segment.terminology)
+    codes = Counter(type_code(other.terminology) for other in segments)
+    labels = [label for label in schema if type_code(label.terminology) == code]
+    return labels[0] if code and codes[code] == 1 and len(labels) == 1 else None
+
+
+def _same_name(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()

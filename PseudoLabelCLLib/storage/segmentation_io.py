@@ -1,0 +1,204 @@
+"""Segmentations in and out: Slicer's .seg.nrrd with its segments, and plain label volumes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segmentation import (
+    BACKGROUND_VALUE,
+    MAX_LABEL_VALUE,
+    LabelClass,
+    LabelSchema,
+)
+from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, write_image
+from PseudoLabelCLLib.storage.segment_matching import match_segments
+from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
+
+MAX_VALUES_WITHOUT_SCHEMA = 64
+_SWAPPED = "Check whether image and segmentation were swapped."
+
+Labels = npt.NDArray[np.int16]
+Layers = npt.NDArray[Any]
+
+
+def read_segmentation(
+    path: Path, schema: LabelSchema | None
+) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+    """Read a segmentation as one label volume with the values of a schema.
+
+    Args:
+        path: A .seg.nrrd file, or a label volume (.nii, .nii.gz, .nrrd, .mha, .mhd).
+        schema: The labels of the project; None takes those of the file.
+
+    Returns:
+        The labels on the file's own grid, their schema, and sentences about what a person should
+        know (overlaps, ignored voxels).
+
+    Raises:
+        AnnotationError: The labels do not fit the schema, or it is no segmentation.
+        VolumeError: The file is damaged.
+        StorageError: The disk refuses.
+    """
+    image = read_image(path)
+    segments = segments_in(_header_of(image), path.name)
+    geometry = grid_of(path, image)
+    if segments:
+        used = schema or schema_of(segments)
+        layers = _layers_of(image, geometry)
+        array, notices = _merge(path, layers, segments, used)
+        return LabelVolume(array, geometry), used, notices
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise AnnotationError(
+            f"'{path.name}' holds several values per voxel and no segments; expected labels.",
+            _SWAPPED,
+        )
+    array, counts = _plain_labels(path, sitk.GetArrayFromImage(image).reshape(geometry.array_shape))
+    if schema is None:
+        schema = _schema_of_values(path, counts)
+    _check_values(path, counts, schema)
+    return LabelVolume(array, geometry), schema, ()
+
+
+def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+    """Write a segmentation; a path ending in .seg.nrrd gets names, colours and codes for Slicer.
+
+    Raises:
+        AnnotationError: A voxel holds a value that the schema lacks.
+        VolumeError: The format cannot be written.
+        StorageError: The disk refuses.
+    """
+    _check_values(path, _count_values(labels.array), schema)
+    fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
+    image = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
+    if path.name.lower().endswith(".seg.nrrd"):
+        for key, text in header_for(schema, labels.geometry.size).items():
+            image.SetMetaData(key, text)
+    write_image(path, image)
+
+
+def _header_of(image: Any) -> dict[str, str]:
+    keys = (key for key in image.GetMetaDataKeys() if key.startswith("Segment"))
+    return {key: _readable(image.GetMetaData(key)) for key in keys}
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _layers_of(image: Any, geometry: Geometry) -> Layers:
+    """Return the label volumes of a file, shape (layers, k, j, i)."""
+    array = sitk.GetArrayFromImage(image)
+    num_layers = image.GetNumberOfComponentsPerPixel()
+    return np.moveaxis(array.reshape((*geometry.array_shape, num_layers)), -1, 0)
+
+
+def _merge(
+    path: Path, layers: Layers, segments: tuple[Segment, ...], schema: LabelSchema
+) -> tuple[Labels, tuple[str, ...]]:
+    for segment in segments:
+        if segment.layer >= len(layers):
+            raise AnnotationError(
+                f"'{path.name}' is damaged: segment '{segment.name}' lies in layer "
+                f"{segment.layer}, the file has {len(layers)}.",
+                "Save the segmentation again in Slicer.",
+            )
+    occupied = tuple(s for s in segments if np.any(layers[s.layer] == s.label_value))
+    matched, notices = match_segments(path.name, segments, occupied, schema)
+    merged = np.zeros(layers.shape[1:], dtype=np.int16)
+    for label in schema:  # a later label wins
+        if label.value in matched:
+            segment = matched[label.value]
+            mask = layers[segment.layer] == segment.label_value
+            notices.extend(_overlaps(path, merged[mask], label, schema))
+            merged[mask] = label.value
+    notices.extend(_unclaimed(path, layers, segments))
+    return merged, tuple(notices)
+
+
+def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema) -> Iterator[str]:
+    for other in schema:
+        count = int(np.count_nonzero(taken == other.value))
+        if count:
+            yield (
+                f"In '{path.name}', '{other.name}' and '{label.name}' overlap in {count} voxels; "
+                f"they count as '{label.name}'."
+            )
+
+
+def _unclaimed(path: Path, layers: Layers, segments: tuple[Segment, ...]) -> Iterator[str]:
+    for index, layer in enumerate(layers):
+        known = [s.label_value for s in segments if s.layer == index]
+        count = int(np.count_nonzero(~np.isin(layer, [BACKGROUND_VALUE, *known])))
+        if count:
+            yield f"In '{path.name}', {count} voxels belong to no segment; they were left out."
+
+
+def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int, int]]:
+    if array.dtype.kind not in "iuf":
+        raise AnnotationError(f"'{path.name}' holds no labels but {array.dtype}.", _SWAPPED)
+    if array.dtype.kind == "f":
+        fractions = array[array != np.round(array)]  # NaN counts: it equals nothing
+        if fractions.size:
+            raise AnnotationError(
+                f"'{path.name}' looks like an image, not a segmentation: "
+                f"it holds fractions such as {fractions[0]:.4g}.",
+                _SWAPPED,
+            )
+    low, high = array.min(), array.max()
+    if low < BACKGROUND_VALUE or high > MAX_LABEL_VALUE:
+        raise AnnotationError(
+            f"'{path.name}' holds values from {low:g} to {high:g}; "
+            f"labels go from {BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
+            _SWAPPED,
+        )
+    labels = array.astype(np.int16)
+    return labels, _count_values(labels)
+
+
+def _count_values(array: Labels) -> dict[int, int]:
+    if array.min() < BACKGROUND_VALUE:
+        raise AnnotationError(f"A label volume holds the negative value {array.min()}.")
+    counts = np.zeros(MAX_LABEL_VALUE + 1, dtype=np.int64)
+    for plane in array:  # one at a time: the count needs 8 bytes per voxel
+        counts += np.bincount(plane.ravel(), minlength=counts.size)
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def _schema_of_values(path: Path, counts: dict[int, int]) -> LabelSchema:
+    values = tuple(value for value in counts if value != BACKGROUND_VALUE)
+    if not values:
+        raise AnnotationError(
+            f"'{path.name}' is empty: every voxel is background.", "Segment something first."
+        )
+    if len(values) > MAX_VALUES_WITHOUT_SCHEMA:
+        raise AnnotationError(
+            f"'{path.name}' looks like an image, not a segmentation: "
+            f"it holds {len(values)} different values.",
+            _SWAPPED,
+        )
+    return LabelSchema.from_values(values)
+
+
+def _check_values(path: Path, counts: dict[int, int], schema: LabelSchema) -> None:
+    unknown = {v: n for v, n in counts.items() if v not in (BACKGROUND_VALUE, *schema.values)}
+    if len(unknown) > MAX_VALUES_WITHOUT_SCHEMA:
+        raise AnnotationError(
+            f"'{path.name}' looks like an image, not a segmentation: "
+            f"it holds {len(unknown)} values that are no label.",
+            _SWAPPED,
+        )
+    if unknown:
+        found = ", ".join(f"{value} ({count} voxels)" for value, count in unknown.items())
+        expected = ", ".join(f"{label.value} {label.name}" for label in schema)
+        raise AnnotationError(
+            f"'{path.name}' holds values that are no label of the project: {found}. "
+            f"The labels are: 0 background, {expected}.",
+            "Change these voxels, or add the label to the project.",
+        )
