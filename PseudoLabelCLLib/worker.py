@@ -179,6 +179,8 @@ def _loaded(load_run: Callable[[], RunJob]) -> RunJob:
     try:
         return load_run()
     except (ImportError, OSError) as error:
+        if (getattr(error, "name", None) or "").startswith("PseudoLabelCLLib"):
+            raise  # a defect of the program, not of a package
         raise WorkerError(
             f"A Python package that the job needs cannot be loaded: {error}.",
             "Install the packages again, then restart the program.",

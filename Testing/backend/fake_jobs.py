@@ -169,6 +169,8 @@ UNGUARDED = (speak_another_version, speak_of_the_future, close_line_and_stay)
 def load(name):
     if name == "missing_package":
         import no_such_package  # noqa: F401, PLC0415
+    if name == "defective_import":
+        from PseudoLabelCLLib import no_such_name  # noqa: F401, PLC0415
     return globals()[name]
 
 
