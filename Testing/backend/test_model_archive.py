@@ -1,0 +1,162 @@
+"""Model files come back whole, and unsafe ones are refused before anything is unpacked."""
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+
+import pytest
+
+from PseudoLabelCLLib.domain.errors import ModelFileError, StorageError
+from PseudoLabelCLLib.storage.model_archive import (
+    MAX_CARD_BYTES,
+    MAX_WEIGHTS_BYTES,
+    read_model_archive,
+    write_model_archive,
+)
+
+A_CARD = {"name": "Herz ä", "labels": [1, 2], "dice": 0.5, "none": None}
+
+
+def zip_of(members, packing=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def with_false_size(data, name, size):
+    """Return the zip with another unpacked size in both headers of a member."""
+    changed = bytearray(data)
+    for signature, size_at, name_at in ((b"PK\x03\x04", 22, 30), (b"PK\x01\x02", 24, 46)):
+        start = -1
+        while (start := data.find(signature, start + 1)) >= 0:
+            if data[start + name_at :].startswith(name.encode()):
+                struct.pack_into("<I", changed, start + size_at, size)
+    return bytes(changed)
+
+
+@pytest.fixture
+def weights():
+    """What torch.save writes has this form: a zip of unpacked members."""
+    return zip_of([("archive/data.pkl", b"\x80\x02}."), ("archive/data/0", bytes(4000))])
+
+
+@pytest.fixture
+def a_path(tmp_path):
+    return tmp_path / "Modell é.plcl"
+
+
+def test_model_comes_back_as_it_was(a_path, weights):
+    write_model_archive(a_path, A_CARD, weights)
+    assert read_model_archive(a_path) == (A_CARD, weights)
+
+
+def test_same_model_gives_the_same_bytes(tmp_path, weights):
+    one, other = tmp_path / "1.plcl", tmp_path / "2.plcl"
+    write_model_archive(one, A_CARD, weights)
+    write_model_archive(other, A_CARD, weights)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_any_unzipping_program_can_read_the_card(a_path, weights):
+    write_model_archive(a_path, A_CARD, weights)
+    with zipfile.ZipFile(a_path) as archive:
+        assert archive.testzip() is None
+        assert json.loads(archive.read("model.json")) == A_CARD
+
+
+def test_missing_model_is_told(a_path):
+    with pytest.raises(ModelFileError, match="no model file"):
+        read_model_archive(a_path)
+
+
+def test_folder_is_told(tmp_path):
+    with pytest.raises(StorageError):
+        read_model_archive(tmp_path)
+
+
+def _archive(card=b"{}", weights=None, extra=(), packing=zipfile.ZIP_DEFLATED):
+    weights = zip_of([("a/data.pkl", b"x")]) if weights is None else weights
+    return zip_of([("model.json", card), ("weights.pt", weights), *extra], packing)
+
+
+BAD_FILES = {
+    "empty": (b"", "no model file"),
+    "text": (b"hello world", "no model file"),
+    "pickle": (pickle.dumps({"a": 1}), "pickle"),
+    "empty zip": (zip_of([]), "no model file"),
+    "cut off": (_archive()[:-30], "damaged"),
+    "zip beginning only": (b"PK\x03\x04" + bytes(100), "damaged"),
+    "no weights": (zip_of([("model.json", b"{}")]), "expected model.json and weights.pt"),
+    "extra member": (_archive(extra=[("evil.py", b"")]), "evil.py"),
+    "path out of the folder": (_archive(extra=[("../../x", b"")]), r"\.\./\.\./x"),
+    "pickled weights": (_archive(weights=pickle.dumps({})), "older form"),
+    "bzip2": (_archive(packing=zipfile.ZIP_BZIP2), "damaged"),
+    "card no JSON": (_archive(card=b"{"), "model.json"),
+    "card not UTF-8": (_archive(card=b"\xff\xfe{"), "UTF-16"),
+    "large card": (_archive(card=bytes(MAX_CARD_BYTES + 1)), "fill the memory"),
+    "false large size": (
+        with_false_size(_archive(), "weights.pt", MAX_WEIGHTS_BYTES + 1), "fill the memory",
+    ),
+    "false small size": (
+        with_false_size(_archive(card=b"{}" + b" " * 500), "model.json", 2), "damaged",
+    ),
+    "false size": (with_false_size(_archive(card=b"{}"), "model.json", 2000), "damaged"),
+    "bomb in the weights": (
+        _archive(weights=zip_of([("a/0", bytes(10_000_000))], zipfile.ZIP_DEFLATED)),
+        "fill the memory",
+    ),
+    "packed weights": (
+        _archive(weights=zip_of([("a/0", bytes(10))], zipfile.ZIP_DEFLATED)), "damaged",
+    ),
+    "path in the weights": (_archive(weights=zip_of([("../x", b"1")])), "outside"),
+    "absolute path in the weights": (_archive(weights=zip_of([("/etc/x", b"1")])), "outside"),
+    "cut off weights": (_archive(weights=zip_of([("a/0", b"1")])[:-10]), "damaged"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_model_file_is_refused_in_a_sentence(a_path, name):
+    data, words = BAD_FILES[name]
+    a_path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=words) as caught:
+        read_model_archive(a_path)
+    assert caught.value.remedy
+    assert a_path.read_bytes() == data
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_member_given_twice_is_refused(a_path):
+    a_path.write_bytes(_archive(extra=[("model.json", b'{"other": 1}')]))
+    with pytest.raises(ModelFileError):
+        read_model_archive(a_path)
+
+
+def test_changed_byte_is_noticed(a_path, weights):
+    write_model_archive(a_path, A_CARD, weights)
+    data = bytearray(a_path.read_bytes())
+    data[data.find(bytes(100)) + 50] = 1  # within the weights
+    a_path.write_bytes(data)
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_model_archive(a_path)
+
+
+def test_packed_bomb_is_refused_by_its_declared_size(a_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("model.json", "w") as member:
+            for _ in range(20):
+                member.write(bytes(2**20))
+        archive.writestr("weights.pt", b"")
+    a_path.write_bytes(buffer.getvalue())
+    with pytest.raises(ModelFileError, match="fill the memory"):
+        read_model_archive(a_path)
+
+
+def test_weights_that_could_not_be_read_back_are_not_written(a_path):
+    with pytest.raises(ModelFileError):
+        write_model_archive(a_path, A_CARD, b"no zip")
+    assert not a_path.exists()
