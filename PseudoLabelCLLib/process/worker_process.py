@@ -67,7 +67,6 @@ class WorkerProcess:
         self._heard: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._ready: deque[Event] = deque()
         self._stderr_tail = b""
-        self._has_heard_all = False
         self._died_s = self._mute_s = math.inf
         self._is_ended = False
         self._is_cancel_sent = False
