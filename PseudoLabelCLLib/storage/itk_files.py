@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.storage.atomic_files import storage_error, written_aside
-from PseudoLabelCLLib.storage.nifti_header import check_nifti_file, check_nifti_grid
+from PseudoLabelCLLib.storage.nifti_header import (
+    check_nifti_file,
+    check_nifti_grid,
+    restore_not_finite,
+)
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 READABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -85,12 +90,22 @@ def grid_of(path: Path, image: Any) -> Geometry:
     return geometry
 
 
+def voxels_of(path: Path, image: Any) -> npt.NDArray[Any]:
+    """Return the voxels of an image that was read from a file, last index first, (..., k, j, i).
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
+    return restore_not_finite(path, array) if file_suffix(path) in NIFTI_SUFFIXES else array
+
+
 def direction_of(matrix: FloatArray) -> Direction:
     """Return a 3 x 3 direction matrix as the row-major tuple of a Geometry."""
     return cast(Direction, tuple(matrix.ravel().tolist()))
 
 
-def image_of(array: "np.ndarray[Any, Any]", geometry: Geometry) -> Any:
+def image_of(array: npt.NDArray[Any], geometry: Geometry) -> Any:
     """Return an ITK image of an array of shape (k, j, i) on a grid."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing(geometry.spacing_mm)
@@ -238,7 +253,7 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
             f"'{path.name}' cannot hold this grid exactly ({grid.describe()}).",
             "Choose a file ending in .nrrd.",
         )
-    wrote, read = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(found)
+    wrote, read = sitk.GetArrayViewFromImage(image), voxels_of(temporary, found)
     if not np.array_equal(wrote, read.reshape(wrote.shape), equal_nan=wrote.dtype.kind == "f"):
         raise StorageError(
             f"'{path}' was not stored as it was written: the disk returns other voxels.",

@@ -1,13 +1,15 @@
-"""What ITK does not check in a NIfTI file: whether it is complete and its grid unambiguous."""
+"""What ITK passes over in a NIfTI file: missing voxels, an ambiguous grid, what is no number."""
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, FloatArray, Geometry
@@ -18,6 +20,8 @@ _CHUNK_BYTES = 1 << 20
 # Beyond its voxels a file may hold little; a stream that goes on is not read to its end.
 _MAX_EXCESS_BYTES = 1 << 26
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# NIfTI's numbers of the types that can hold an infinity.
+_FLOAT_TYPES = {16: "f4", 64: "f8"}
 _REMEDY = "Copy or download the file again, or export it again from where it was made."
 
 
@@ -25,8 +29,15 @@ _REMEDY = "Copy or download the file again, or export it again from where it was
 class _NiftiHeader:
     """The fields of a NIfTI-1 header that matter here."""
 
-    num_bytes: int
+    offset: int
+    num_voxels: int
+    bytes_per_voxel: int
+    float_type: str
     matrices: tuple[FloatArray, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        return self.offset + self.num_voxels * self.bytes_per_voxel
 
 
 def check_nifti_file(path: Path) -> None:
@@ -81,6 +92,31 @@ def check_nifti_grid(path: Path, geometry: Geometry) -> None:
     )
 
 
+def restore_not_finite(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the voxels with the infinite ones and those that are no number, as in the file.
+
+    ITK makes zeros of them and says nothing.
+
+    Args:
+        path: The file.
+        array: Its voxels as ITK read them, the first index of the file varying fastest.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    header = _read_header(path)
+    if not header.float_type:
+        return array
+    try:
+        with _opened(path) as file:
+            file.seek(header.offset)
+            data = file.read(header.num_voxels * header.bytes_per_voxel)
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
+    stored = np.frombuffer(data, header.float_type).reshape(array.shape)
+    return np.where(np.isfinite(stored), array, stored).astype(array.dtype)
+
+
 def _read_header(path: Path) -> _NiftiHeader:
     try:
         with _opened(path) as file:
@@ -93,7 +129,7 @@ def _read_header(path: Path) -> _NiftiHeader:
     if len(data) < _HEADER_BYTES or not order:
         raise _no_nifti(path)
     dim = struct.unpack_from(f"{order}8h", data, 40)
-    (bits_per_voxel,) = struct.unpack_from(f"{order}h", data, 72)
+    datatype, bits_per_voxel = struct.unpack_from(f"{order}2h", data, 70)
     pixdim = struct.unpack_from(f"{order}8f", data, 76)
     (offset,) = struct.unpack_from(f"{order}f", data, 108)
     qform_code, sform_code = struct.unpack_from(f"{order}2h", data, 252)
@@ -101,13 +137,18 @@ def _read_header(path: Path) -> _NiftiHeader:
     rows = struct.unpack_from(f"{order}12f", data, 280)
     if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not 0 <= offset < 1e9:
         raise _no_nifti(path)
-    num_voxels = int(np.prod(dim[1 : dim[0] + 1], dtype=np.float64))
     matrices = []
     if sform_code > 0:
         matrices.append(np.vstack([np.reshape(rows, (3, 4)), [0, 0, 0, 1]]).astype(np.float64))
     if qform_code > 0:
         matrices.append(_quaternion_matrix(quaternion, pixdim))
-    return _NiftiHeader(int(offset) + num_voxels * bits_per_voxel // 8, tuple(matrices))
+    return _NiftiHeader(
+        offset=int(offset),
+        num_voxels=math.prod(dim[1 : dim[0] + 1]),
+        bytes_per_voxel=bits_per_voxel // 8,
+        float_type=order + _FLOAT_TYPES[datatype] if datatype in _FLOAT_TYPES else "",
+        matrices=tuple(matrices),
+    )
 
 
 def _quaternion_matrix(values: tuple[float, ...], pixdim: tuple[float, ...]) -> FloatArray:

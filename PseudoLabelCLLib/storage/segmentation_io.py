@@ -17,7 +17,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     LabelSchema,
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, write_image
+from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, voxels_of, write_image
 from PseudoLabelCLLib.storage.segment_matching import match_segments
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
@@ -59,7 +59,7 @@ def read_segmentation(
             f"'{path.name}' holds several values per voxel and no segments; expected labels.",
             _SWAPPED,
         )
-    array, counts = _plain_labels(path, sitk.GetArrayFromImage(image).reshape(geometry.array_shape))
+    array, counts = _plain_labels(path, voxels_of(path, image).reshape(geometry.array_shape))
     if schema is None:
         schema = _schema_of_values(path, counts)
     _check_values(path, counts, schema)

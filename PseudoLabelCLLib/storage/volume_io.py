@@ -16,6 +16,7 @@ from PseudoLabelCLLib.storage.itk_files import (
     image_of,
     read_header,
     read_image,
+    voxels_of,
     write_image,
 )
 
@@ -38,7 +39,7 @@ def read_volume(path: Path, series_uid: str | None = None) -> Volume:
     image = read_image(path)
     _check_real(path, image)
     geometry = grid_of(path, image)
-    return Volume(sitk.GetArrayFromImage(image).reshape(geometry.array_shape), geometry)
+    return Volume(voxels_of(path, image).reshape(geometry.array_shape), geometry)
 
 
 def read_geometry(path: Path, series_uid: str | None = None) -> Geometry:
