@@ -1,0 +1,112 @@
+"""What a picture of a slice is made of: its box, grey values, outlines, and their web forms."""
+
+import base64
+import io
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Box = tuple[slice, slice]
+
+# A slice is shown about this large; more pixels would only make the file larger.
+MAX_SIDE_PIXELS = 192
+_WEBP_QUALITY = 80
+# Around the segmentation on every side, as a fraction of its longer side.
+_MARGIN_FRACTION = 0.2
+# A small structure still needs some anatomy around it: a fraction of the slice's longer side.
+_MIN_SIDE_FRACTION = 0.25
+_LOW_PERCENTILE, _HIGH_PERCENTILE = 1, 99.5
+_MAX_VOXELS_FOR_PERCENTILE = 1_000_000
+
+
+def surroundings(filled: npt.NDArray[np.bool_], pixel_size_mm: tuple[float, float]) -> Box:
+    """Return a box around the filled pixels with a margin, as square in mm as the slice allows.
+
+    Args:
+        filled: Shape (rows, columns); if nothing is filled the box is the whole slice.
+        pixel_size_mm: Height and width of a pixel.
+    """
+    if not filled.any():
+        return (slice(None), slice(None))
+    size_mm = np.asarray(pixel_size_mm)
+    indices = np.argwhere(filled)
+    low, high = indices.min(axis=0), indices.max(axis=0) + 1
+    shape = np.asarray(filled.shape)
+    longest_mm = float(max((high - low) * size_mm))
+    side_mm = max(
+        longest_mm * (1 + 2 * _MARGIN_FRACTION), _MIN_SIDE_FRACTION * max(shape * size_mm)
+    )
+    side = np.minimum(np.ceil(side_mm / size_mm).astype(int), shape)
+    start = np.clip((low + high - side) // 2, 0, shape - side)
+    rows, columns = (slice(int(a), int(a + n)) for a, n in zip(start, side, strict=True))
+    return (rows, columns)
+
+
+def intensity_window(image: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the intensities to show as black and white; voxels that are no number do not count."""
+    step = max(1, math.ceil((image.size / _MAX_VOXELS_FOR_PERCENTILE) ** (1 / image.ndim)))
+    sample = image[(slice(None, None, step),) * image.ndim].astype(np.float64)
+    finite = sample[np.isfinite(sample)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, [_LOW_PERCENTILE, _HIGH_PERCENTILE])
+    return float(low), float(high)
+
+
+def to_grey(slice_: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Return the slice in 0..255, `low` and below black, `high` and above white."""
+    finite = np.nan_to_num(slice_.astype(np.float64), nan=low, posinf=high, neginf=low)
+    scaled = (finite - low) / ((high - low) or 1.0)
+    return np.clip(scaled * 255, 0, 255).round().astype(np.uint8)
+
+
+def trace_contours(mask: npt.NDArray[np.bool_]) -> list[FloatArray]:
+    """Return the closed outlines of a mask.
+
+    Args:
+        mask: Shape (rows, columns).
+
+    Returns:
+        Polygons of (x, y) in pixels, shape (points, 2), the first point repeated at the end; pixel
+        (row, column) covers column..column + 1 and row..row + 1. Every point lies in the middle of
+        an edge between a pixel inside and one outside.
+    """
+    if not mask.any():
+        return []
+    import contourpy  # noqa: PLC0415 - comes with matplotlib; only pictures need it
+
+    padded = np.pad(mask, 1).astype(np.float64)
+    # A padded pixel's centre (p) is at p - 1 + 0.5 in pixels of the mask.
+    return [
+        np.asarray(line, dtype=np.float64) - 0.5
+        for line in contourpy.contour_generator(z=padded).lines(0.5)
+    ]
+
+
+def path_data(outline: FloatArray) -> str:
+    """Return SVG path data in half pixels, which are whole numbers; straight runs are one step."""
+    points = np.rint(outline * 2).astype(int)
+    steps = np.diff(points, axis=0)
+    steps = steps[np.any(steps != 0, axis=1)]
+    turns = np.any(np.diff(np.sign(steps), axis=0) != 0, axis=1)
+    runs = np.add.reduceat(steps, np.flatnonzero(np.concatenate([[True], turns])), axis=0)
+    lines = "".join(f"l{x} {y}" for x, y in runs[:-1])  # the last one closes the outline
+    return f"M{points[0, 0]} {points[0, 1]}{lines}z"
+
+
+def grey_data_uri(grey: npt.NDArray[np.uint8]) -> str:
+    """Return a grey picture as a data URI, made smaller if a side is above `MAX_SIDE_PIXELS`."""
+    from PIL import Image, features  # noqa: PLC0415 - comes with matplotlib; only pictures need it
+
+    picture = Image.fromarray(grey)
+    largest = max(picture.size)
+    if largest > MAX_SIDE_PIXELS:
+        width, height = (max(1, round(n * MAX_SIDE_PIXELS / largest)) for n in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BOX)
+    kind = "webp" if features.check("webp") else "png"
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, quality=_WEBP_QUALITY)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
