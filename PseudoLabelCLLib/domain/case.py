@@ -9,6 +9,8 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
+# Windows opens a device by these names, whatever follows the first dot.
+_DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 class CaseRole(Enum):
@@ -76,6 +78,8 @@ def check_case_id(case_id: str) -> None:
         problem = "ends with a dot"
     elif len(case_id) > MAX_CASE_ID_LENGTH:
         problem = f"is longer than {MAX_CASE_ID_LENGTH} characters"
+    elif _DEVICE_NAME.fullmatch(case_id):
+        problem = "is the name of a device on Windows"
     elif _FORBIDDEN_IN_ID.search(case_id):
         problem = 'holds one of / \\ : * ? " < > | or a control character'
     if problem:
