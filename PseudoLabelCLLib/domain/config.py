@@ -180,6 +180,32 @@ class ContrastiveConfig:
 
 
 @dataclass(frozen=True)
+class ConsistencyConfig:
+    """Weak-to-strong consistency on unlabelled slices, with the averaged network as teacher.
+
+    Args:
+        weight: Weight beside the segmentation loss; 0 leaves it out, as the published method does.
+        num_slices: Unlabelled slices in a step.
+        min_confidence: Probability from which the teacher counts as sure.
+        augmentation: The strong change of the slices that the network sees.
+    """
+
+    weight: float = 1.0
+    num_slices: int = 8
+    min_confidence: float = 0.9
+    augmentation: AugmentationConfig = field(
+        default_factory=lambda: AugmentationConfig(
+            contrast_fraction=0.5, gamma_fraction=0.5, noise=0.1, blur_fraction=0.3
+        )
+    )
+
+    def __post_init__(self) -> None:
+        _require(self.weight >= 0, "weight", "0 or more", self.weight)
+        _require(self.num_slices > 0, "num_slices", "1 or more", self.num_slices)
+        _require_fraction(self.min_confidence, "min_confidence")
+
+
+@dataclass(frozen=True)
 class StageConfig:
     """How one kind of round trains.
 
@@ -226,6 +252,7 @@ class TrainingConfig:
         num_joint_rounds: How many joint rounds `train` runs by default.
         augmentation: Of slices with human truth.
         contrastive: Of the joint rounds.
+        consistency: Of the joint rounds.
         validations_per_round: How often a round measures Dice on the validation cases.
         checkpoints_per_round: How often a round saves what a resume needs.
         seed: Of everything random.
@@ -236,6 +263,7 @@ class TrainingConfig:
     num_joint_rounds: int = 2
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     validations_per_round: int = 6
     checkpoints_per_round: int = 10
     seed: int = 0
@@ -299,7 +327,8 @@ def config_for(profile: Profile) -> ProjectConfig:
         network=NetworkConfig(),
         training=TrainingConfig(
             supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),
-            joint=StageConfig(num_steps=300, batch_size=8, learning_rate=1e-3),
+            # slow on purpose: a teacher that drifts takes the network with it
+            joint=StageConfig(num_steps=300, batch_size=8, learning_rate=5e-4),
             contrastive=ContrastiveConfig(num_pairs=4),
         ),
         pseudo_label=PseudoLabelConfig(),
@@ -349,6 +378,7 @@ def _paper_config() -> ProjectConfig:
                 contrast_fraction=0.2,
                 brightness=0.1,
             ),
+            consistency=ConsistencyConfig(weight=0.0),
             validations_per_round=100,
             checkpoints_per_round=50,
         ),

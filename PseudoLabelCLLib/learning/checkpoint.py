@@ -13,7 +13,7 @@ from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training import TrainingState
 from PseudoLabelCLLib.storage.atomic_files import written_aside
 
-Weights = dict[str, torch.Tensor]
+_PARTS = {"step", "network", "average", "optimizer", "generator", "notes"}
 
 
 def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> None:
@@ -36,35 +36,36 @@ def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> 
         torch.save(content, aside)
 
 
-def load_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
-    """Bring `state` to where the checkpoint was written and return the notes.
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint for `restore`; its notes are under "notes".
 
     Raises:
-        ProjectDamagedError: The file is not a checkpoint of this network.
+        ProjectDamagedError: The file is not a checkpoint.
     """
-    device = next(state.network.parameters()).device
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        missing = _PARTS - content.keys()
+    except Exception as error:
+        raise _unusable(path, error) from error
+    if missing:
+        raise _unusable(path, KeyError(*missing))
+    return content
+
+
+def restore(content: dict[str, Any], state: TrainingState, path: Path) -> None:
+    """Bring `state` to where the checkpoint was written.
+
+    Raises:
+        ProjectDamagedError: The checkpoint is not one of this network.
+    """
+    try:
         state.network.load_state_dict(content["network"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.generator.set_state(content["generator"].cpu())
         state.step = int(content["step"])
-        notes: dict[str, Any] = content["notes"]
-    except (
-        RuntimeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OSError,
-        EOFError,
-    ) as error:
-        raise ProjectDamagedError(
-            f"The checkpoint {path.name} cannot be used ({type(error).__name__}).",
-            "Delete the file; the round then starts again from its first step.",
-        ) from error
-    return notes
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unusable(path, error) from error
 
 
 def weights_to_bytes(network: SegmentationNetwork) -> bytes:
@@ -97,3 +98,10 @@ def network_from_bytes(
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _unusable(path: Path, error: Exception) -> ProjectDamagedError:
+    return ProjectDamagedError(
+        f"The checkpoint {path.name} cannot be used ({type(error).__name__}).",
+        "Delete the file; the round then starts again from its first step.",
+    )

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,8 @@ from PseudoLabelCLLib.domain.config import (
     TrainingConfig,
 )
 from PseudoLabelCLLib.domain.errors import TrainingError
-from PseudoLabelCLLib.learning.augmentation import augment
+from PseudoLabelCLLib.learning.augmentation import AugmentedBatch, augment
+from PseudoLabelCLLib.learning.consistency import consistency_loss
 from PseudoLabelCLLib.learning.contrastive import draw_anchors, local_contrastive_loss
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.losses import segmentation_loss
@@ -28,6 +30,8 @@ from PseudoLabelCLLib.learning.sampling import (
     foreground_masks,
     one_hot,
 )
+
+SEGMENTATION, CONTRASTIVE, CONSISTENCY = "segmentation", "contrastive", "consistency"
 
 WARM_UP_FRACTION = 0.3
 # The running average begins short and grows to its full length, so that the random start fades.
@@ -68,12 +72,10 @@ class RoundData:
 
 @dataclass(frozen=True)
 class StepReport:
-    """The losses of one step; 0 for a part that took no part."""
+    """The losses of one step by name: segmentation, and in joint rounds the others."""
 
     step: int
-    segmentation_loss: float
-    contrastive_loss: float
-    learning_rate: float
+    losses: dict[str, float]
 
 
 def start_training(
@@ -118,88 +120,135 @@ class Trainer:
             rate = learning_rate(stage, state.step)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
-            segmentation, contrastive = self._step()
+            losses = self._step()
             state.step += 1
             _follow(state.average, state.network, _average_decay(stage, state.step))
-            if not math.isfinite(segmentation + contrastive):
+            if not all(math.isfinite(loss) for loss in losses.values()):
                 raise TrainingError(
-                    f"The loss is not a number after step {state.step}.",
+                    f"The loss is not a number after step {state.step}: {losses}.",
                     "Check the images for extreme values, or lower the learning rate.",
                 )
-            yield StepReport(state.step, segmentation, contrastive, rate)
+            yield StepReport(state.step, losses)
 
-    def _step(self) -> tuple[float, float]:
-        generator = self.state.generator
-        truth = self.data.truth.draw(self.stage.batch_size, generator)
-        pairs = None
-        if self.data.is_joint and self.config.contrastive.weight:
-            num_pairs = self.config.contrastive.num_pairs
-            pairs = draw_pairs(self.data.truth, self.data.pseudo, num_pairs, generator)
-        random_state = generator.get_state()
+    def _step(self) -> dict[str, float]:
+        batch = self._draw()
+        random_state = self.state.generator.get_state()
         while True:
             try:
-                return self._descend(truth, pairs)
+                return self._descend(batch)
             except torch.OutOfMemoryError:  # noqa: PERF203 - rare, and the step must be tried again
                 if self.num_parts >= self.stage.batch_size:
                     raise
                 self.num_parts *= 2
-                generator.set_state(random_state)
+                self.state.generator.set_state(random_state)
                 if self.device.name == "cuda":
                     torch.cuda.empty_cache()
 
-    def _descend(self, truth: SliceBatch, pairs: SliceBatch | None) -> tuple[float, float]:
-        """One step of the optimiser; returns both losses, averaged over the parts."""
+    def _draw(self) -> "_StepBatch":
+        data, generator, config = self.data, self.state.generator, self.config
+        truth = data.truth.draw(self.stage.batch_size, generator)
+        pairs, unlabelled = None, None
+        if data.is_joint and config.contrastive.weight:
+            pairs = draw_pairs(data.truth, data.pseudo, config.contrastive.num_pairs, generator)
+        if data.is_joint and config.consistency.weight:
+            unlabelled = data.pseudo.draw(config.consistency.num_slices, generator)
+        return _StepBatch(truth, unlabelled, pairs)
+
+    def _descend(self, batch: "_StepBatch") -> dict[str, float]:
+        """One step of the optimiser; returns the losses, averaged over the parts."""
         self.state.network.train()
         self.state.optimizer.zero_grad(set_to_none=True)
-        totals = torch.zeros(2, device=self.device.torch_device)
-        parts = _split(truth, self.num_parts)
-        pair_parts = _split_pairs(pairs, len(parts))
-        for truth_part, pair_part in zip(parts, pair_parts, strict=True):
-            shares = torch.tensor([_share(truth_part, truth), _share(pair_part, pairs)])
-            losses = self._losses(truth_part, pair_part) * shares.to(totals.device)
-            total = losses[0] + self.config.contrastive.weight * losses[1]
-            total.backward()
-            totals += losses.detach()
+        totals: dict[str, Tensor] = {}
+        for part, shares in _split_batch(batch, self.num_parts):
+            losses = {name: shares[name] * loss for name, loss in self._losses(part).items()}
+            torch.stack(
+                [self._weight(name) * loss for name, loss in losses.items()]
+            ).sum().backward()
+            for name, loss in losses.items():
+                totals[name] = totals.get(name, 0) + loss.detach()
         self.state.optimizer.step()
-        segmentation, contrastive = totals.tolist()
-        return segmentation, contrastive
+        values = torch.stack(list(totals.values())).tolist()  # one synchronisation for all
+        return dict(zip(totals, values, strict=True))
 
-    def _losses(self, truth: SliceBatch, pairs: SliceBatch | None) -> Float[Tensor, " 2"]:
-        """Segmentation loss on human truth and contrastive loss on the pairs' views."""
-        device, state = self.device, self.state
-        num_classes = state.network.num_classes
-        batch = augment(
-            truth.images.to(device.torch_device),
-            one_hot(truth.classes.to(device.torch_device), num_classes),
+    def _weight(self, name: str) -> float:
+        if name == CONTRASTIVE:
+            return self.config.contrastive.weight
+        return self.config.consistency.weight if name == CONSISTENCY else 1.0
+
+    def _losses(self, batch: "_StepBatch") -> dict[str, Float[Tensor, ""]]:
+        """One forward pass of all slices of the batch, and the losses on them."""
+        device, network = self.device, self.state.network
+        truth = augment(
+            batch.truth.images.to(device.torch_device),
+            one_hot(batch.truth.classes.to(device.torch_device), network.num_classes),
             self.config.augmentation,
-            state.generator,
+            self.state.generator,
         )
-        images = batch.images
-        if pairs is not None:
-            views = jitter_views(pairs.images, self.config.contrastive, state.generator)
-            images = torch.cat((images, views.to(device.torch_device)))
-        with device.autocast():
-            logits, embeddings = state.network.segment_and_embed(
-                images.contiguous(memory_format=device.memory_format), len(batch.images)
-            )
-        segmentation = segmentation_loss(
-            logits,
-            batch.targets,
-            dice_weight=self.stage.dice_weight,
-            cross_entropy_weight=self.stage.cross_entropy_weight,
-        )
-        contrastive = torch.zeros((), device=device.torch_device)
-        if pairs is not None:
-            masks = foreground_masks(pairs.classes, num_classes)
+        images = [truth.images]
+        if batch.unlabelled is not None:
+            taught = self._taught_slices(batch.unlabelled)
+            images.append(taught.images)
+        num_segmented = sum(map(len, images))
+        if batch.pairs is not None:
             config = self.config.contrastive
-            anchors = draw_anchors(masks, config.anchors_per_class, state.generator)
-            contrastive = local_contrastive_loss(
-                embeddings.flatten(2),
-                masks.to(device.torch_device),
-                anchors.to(device.torch_device),
-                temperature=config.temperature,
+            images.append(jitter_views(batch.pairs.images, config, self.state.generator))
+        together = torch.cat([part.to(device.torch_device) for part in images])
+        with device.autocast():
+            logits, embeddings = network.segment_and_embed(
+                together.contiguous(memory_format=device.memory_format), num_segmented
             )
-        return torch.stack((segmentation, contrastive))
+        num_truth = len(truth.images)
+        losses = {
+            SEGMENTATION: segmentation_loss(
+                logits[:num_truth],
+                truth.targets,
+                dice_weight=self.stage.dice_weight,
+                cross_entropy_weight=self.stage.cross_entropy_weight,
+            )
+        }
+        if batch.unlabelled is not None:
+            losses[CONSISTENCY] = consistency_loss(
+                logits[num_truth:],
+                taught.targets,
+                min_confidence=self.config.consistency.min_confidence,
+            )
+        if batch.pairs is not None:
+            losses[CONTRASTIVE] = self._contrastive(embeddings, batch.pairs)
+        return losses
+
+    def _taught_slices(self, unlabelled: SliceBatch) -> AugmentedBatch:
+        """Strongly changed unlabelled slices with what the averaged network says of them."""
+        images = unlabelled.images.to(self.device.torch_device)
+        teacher = self.state.average.eval()
+        with torch.no_grad(), self.device.autocast():
+            logits = teacher(images.contiguous(memory_format=self.device.memory_format))
+        return augment(
+            images,
+            logits.float().softmax(dim=1),
+            self.config.consistency.augmentation,
+            self.state.generator,
+        )
+
+    def _contrastive(
+        self, embeddings: Float[Tensor, "views embedding rows columns"], pairs: SliceBatch
+    ) -> Float[Tensor, ""]:
+        device, config = self.device.torch_device, self.config.contrastive
+        masks = foreground_masks(pairs.classes, self.state.network.num_classes)
+        anchors = draw_anchors(masks, config.anchors_per_class, self.state.generator)
+        return local_contrastive_loss(
+            embeddings.flatten(2),
+            masks.to(device),
+            anchors.to(device),
+            temperature=config.temperature,
+        )
+
+
+class _StepBatch(NamedTuple):
+    """The slices of one step; None for a loss that takes no part."""
+
+    truth: SliceBatch
+    unlabelled: SliceBatch | None
+    pairs: SliceBatch | None
 
 
 def jitter_views(
@@ -251,28 +300,46 @@ def _follow(average: SegmentationNetwork, network: SegmentationNetwork, decay: f
             slow.copy_(fast)
 
 
-def _split(batch: SliceBatch, num_parts: int) -> list[SliceBatch]:
+def _split_batch(
+    batch: _StepBatch, num_parts: int
+) -> Iterator[tuple[_StepBatch, dict[str, float]]]:
+    """Yield parts of a batch with the share of every loss that each part carries."""
+    truth = _split(batch.truth, num_parts)
+    unlabelled = _split(batch.unlabelled, len(truth))
+    pairs = _split_pairs(batch.pairs, len(truth))
+    for number, truth_part in enumerate(truth):
+        part = _StepBatch(truth_part, _at(unlabelled, number), _at(pairs, number))
+        shares = {
+            SEGMENTATION: _share(truth_part, batch.truth),
+            CONSISTENCY: _share(part.unlabelled, batch.unlabelled),
+            CONTRASTIVE: _share(part.pairs, batch.pairs),
+        }
+        yield part, shares
+
+
+def _split(batch: SliceBatch | None, num_parts: int) -> list[SliceBatch]:
+    if batch is None:
+        return []
+    chunks = zip(batch.images.chunk(num_parts), batch.classes.chunk(num_parts), strict=True)
+    return [SliceBatch(images, classes) for images, classes in chunks]
+
+
+def _split_pairs(pairs: SliceBatch | None, num_parts: int) -> list[SliceBatch]:
+    """Split by pairs: the first and the second members of a pair stay in one part."""
+    if pairs is None:
+        return []
+    half = len(pairs.images) // 2
+    first = _split(SliceBatch(pairs.images[:half], pairs.classes[:half]), num_parts)
+    second = _split(SliceBatch(pairs.images[half:], pairs.classes[half:]), num_parts)
     return [
-        SliceBatch(images, classes)
-        for images, classes in zip(
-            batch.images.chunk(num_parts), batch.classes.chunk(num_parts), strict=True
-        )
+        SliceBatch(torch.cat((a.images, b.images)), torch.cat((a.classes, b.classes)))
+        for a, b in zip(first, second, strict=True)
     ]
+
+
+def _at(parts: list[SliceBatch], number: int) -> SliceBatch | None:
+    return parts[number] if number < len(parts) else None
 
 
 def _share(part: SliceBatch | None, whole: SliceBatch | None) -> float:
     return len(part.images) / len(whole.images) if part is not None and whole is not None else 0.0
-
-
-def _split_pairs(pairs: SliceBatch | None, num_parts: int) -> list[SliceBatch | None]:
-    """Split by pairs: the first and the second members of a pair stay in one part."""
-    if pairs is None:
-        return [None] * num_parts
-    half = len(pairs.images) // 2
-    first = SliceBatch(pairs.images[:half], pairs.classes[:half])
-    second = SliceBatch(pairs.images[half:], pairs.classes[half:])
-    parts: list[SliceBatch | None] = [
-        SliceBatch(torch.cat((a.images, b.images)), torch.cat((a.classes, b.classes)))
-        for a, b in zip(_split(first, num_parts), _split(second, num_parts), strict=True)
-    ]
-    return parts + [None] * (num_parts - len(parts))

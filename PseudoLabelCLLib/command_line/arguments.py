@@ -1,0 +1,246 @@
+"""The commands and their arguments, with the help that teaches them."""
+
+import argparse
+from typing import TypeAlias
+
+from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
+
+_DESCRIPTION = """\
+Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round
+the proposals ("pseudo-labels") are yours to accept, correct or reject; the next round learns from
+that. Everything stays on this computer.
+"""
+
+_EXAMPLE = """\
+the way through:
+  pseudolabelcl create heart --annotated 002.nii.gz 002-label.nii.gz --unlabelled images/
+  pseudolabelcl train heart                      round 0, then proposals for all other volumes
+  pseudolabelcl review heart                     the proposals, most doubtful first
+  pseudolabelcl review heart 017 023 --accept
+  pseudolabelcl review heart 041 --correct my-041.seg.nrrd
+  pseudolabelcl train heart                      the next round
+  pseudolabelcl export heart results             what you vouch for, as .seg.nrrd
+  pseudolabelcl predict heart/rounds/round_01/model.plcl new-patient.nii.gz --output results
+
+try it without any data:  pseudolabelcl demo
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="pseudolabelcl",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (
+        _add_demo, _add_create, _add_add, _add_status, _add_train, _add_review, _add_predict,
+        _add_evaluate, _add_export, _add_doctor,
+    ):  # fmt: skip
+        add(commands)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--json", action="store_true", help="write one JSON document for machines"
+        )
+    return parser
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add_parser(
+        "demo", help="run the whole loop on made-up hearts, with a simulated review"
+    )
+    demo.add_argument(
+        "folder", nargs="?", default="demo-output", help="new folder (default: %(default)s)"
+    )
+    demo.add_argument("--seed", type=int, default=0, help="another seed makes other hearts")
+    _add_device(demo)
+
+
+def _add_create(commands: Commands) -> None:
+    create = commands.add_parser("create", help="make a project from volumes and segmentations")
+    create.add_argument("project", help="the new project folder")
+    create.add_argument("--name", help="what to call it (default: the folder's name)")
+    create.add_argument(
+        "--profile",
+        choices=[profile.value for profile in Profile],
+        default=Profile.QUICK.value,
+        help="quick: useful on a CPU; balanced: longer; paper: as published",
+    )
+    create.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="a label file (JSON), or '1=right ventricle,2=myocardium'; "
+        "default: what the first segmentation says",
+    )
+    create.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="change a setting, such as training.seed=1 or preprocess.slicing_axis=2",
+    )
+    _add_case_arguments(create)
+
+
+def _add_add(commands: Commands) -> None:
+    add = commands.add_parser("add", help="add volumes to a project")
+    add.add_argument("project", help="the project folder")
+    _add_case_arguments(add)
+
+
+def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
+    for role in ("annotated", "validation"):
+        parser.add_argument(
+            f"--{role}",
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("VOLUME", "SEGMENTATION"),
+            help=f"a volume and its segmentation, used as {role} case; may be repeated",
+        )
+    parser.add_argument(
+        "--unlabelled",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="VOLUME",
+        help="volumes nobody has segmented: files, DICOM folders, or folders of volumes",
+    )
+    parser.add_argument(
+        "--table",
+        metavar="CSV",
+        help="a table with the columns id, role, image, annotation (roles: annotated, "
+        "unlabelled, validation, ignored)",
+    )
+    parser.add_argument(
+        "--copy-images",
+        action="store_true",
+        help="keep copies of the volumes in the project, so that it can move alone",
+    )
+
+
+def _add_status(commands: Commands) -> None:
+    status = commands.add_parser("status", help="show cases, rounds, and what comes next")
+    status.add_argument("project", help="the project folder")
+    status.add_argument(
+        "--check", action="store_true", help="also read every volume and list what looks odd"
+    )
+
+
+def _add_train(commands: Commands) -> None:
+    train = commands.add_parser(
+        "train", help="train the next round, or go on with an interrupted one"
+    )
+    train.add_argument("project", help="the project folder")
+    train.add_argument(
+        "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
+    )
+    _add_device(train)
+
+
+def _add_review(commands: Commands) -> None:
+    review = commands.add_parser("review", help="list the proposals, or judge some of them")
+    review.add_argument("project", help="the project folder")
+    review.add_argument("cases", nargs="*", metavar="CASE", help="the cases to judge")
+    verdict = review.add_mutually_exclusive_group()
+    verdict.add_argument("--accept", action="store_true", help="the proposals are right")
+    verdict.add_argument(
+        "--reject", action="store_true", help="the proposals are wrong: leave them out next round"
+    )
+    verdict.add_argument(
+        "--correct",
+        metavar="FILE",
+        help="your corrected segmentation of the case; the slices you changed count as truth",
+    )
+    review.add_argument(
+        "--slices",
+        metavar="LIST",
+        help="with --correct: the slices you vouch for, counted from 1, such as 3-7,9",
+    )
+    review.add_argument(
+        "--whole", action="store_true", help="with --correct: you vouch for every slice"
+    )
+
+
+def _add_predict(commands: Commands) -> None:
+    predict = commands.add_parser("predict", help="apply a model file to new volumes")
+    predict.add_argument("model", help="a model file (.plcl)")
+    predict.add_argument("images", nargs="+", metavar="VOLUME", help="files or DICOM folders")
+    predict.add_argument("--output", required=True, help="folder for the segmentations")
+    _add_format(predict)
+    predict.add_argument(
+        "--uncertainty", action="store_true", help="also write how unsure each voxel is"
+    )
+    _add_device(predict)
+
+
+def _add_evaluate(commands: Commands) -> None:
+    evaluate = commands.add_parser(
+        "evaluate", help="measure Dice, HD95 and ASSD of every round against references"
+    )
+    evaluate.add_argument("target", metavar="PROJECT_OR_MODEL", help="project folder or model file")
+    evaluate.add_argument(
+        "--pair",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("VOLUME", "REFERENCE"),
+        help="a volume and its reference; default: the project's validation cases",
+    )
+    evaluate.add_argument(
+        "--table",
+        metavar="CSV",
+        help="a table as for 'create': every line with an annotation is measured",
+    )
+    evaluate.add_argument(
+        "--rounds", type=int, nargs="+", default=[], help="only these rounds (default: all)"
+    )
+    evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
+    _add_device(evaluate)
+
+
+def _add_export(commands: Commands) -> None:
+    export = commands.add_parser("export", help="write the segmentations you vouch for")
+    export.add_argument("project", help="the project folder")
+    export.add_argument("output", help="folder for the segmentations")
+    export.add_argument("--cases", nargs="+", metavar="CASE", help="only these cases")
+    export.add_argument(
+        "--include-unreviewed",
+        action="store_true",
+        help="also the newest proposals that nobody has judged, marked as such",
+    )
+    _add_format(export)
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="what device, memory and versions there are, and how long training takes"
+    )
+    _add_device(doctor)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=[device.value for device in DeviceChoice],
+        default=DeviceChoice.AUTO.value,
+        help="what runs the network (default: the fastest that works)",
+    )
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=[kind.value for kind in SegmentationFormat],
+        default=SegmentationFormat.SEG_NRRD.value,
+        help="kind of file (default: %(default)s, for Slicer)",
+    )

@@ -1,0 +1,155 @@
+"""Commands that a worker does: train, predict, evaluate, doctor."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PseudoLabelCLLib.command_line.console import Console, format_seconds
+from PseudoLabelCLLib.command_line.show_job import run_job_shown
+from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.domain.jobs import (
+    DeviceChoice,
+    DoctorJob,
+    EvaluateJob,
+    EvaluationPair,
+    PredictJob,
+    SegmentationFormat,
+    TrainJob,
+)
+from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project_store import load_project
+
+
+def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Train the next rounds of a project."""
+    root = Path(arguments.project).absolute()
+    load_project(root)
+    layout = ProjectLayout(root)
+    job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
+    with project_lock(layout.desk_lock, "a command line"):
+        result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
+    console.say(f"Round {result['round']} is ready. Report: {result['report']}")
+    if result["awaiting_review"]:
+        console.say(
+            f"{result['awaiting_review']} proposals wait for review: "
+            f"pseudolabelcl review {arguments.project}"
+        )
+    return result
+
+
+def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Apply a model to new volumes."""
+    job = PredictJob(
+        model=_absolute(arguments.model),
+        images=tuple(_absolute(image) for image in arguments.images),
+        output_folder=_absolute(arguments.output),
+        device=DeviceChoice(arguments.device),
+        format=SegmentationFormat(arguments.format),
+        uncertainty=arguments.uncertainty,
+    )
+    with _passing_job_folder() as folder:
+        result = run_job_shown(job, folder, console)
+    for done in _objects(result["segmentations"]):
+        console.say(f"{done['output']}  ({done['reason']})")
+    return result
+
+
+def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Measure models against references."""
+    target = Path(arguments.target)
+    pairs = [
+        EvaluationPair(case_id_from_path(Path(image)), _absolute(image), _absolute(reference))
+        for image, reference in arguments.pair
+    ]
+    for row in read_case_table(Path(arguments.table)) if arguments.table else ():
+        if row.annotation is not None:
+            image, reference = str(row.image), str(row.annotation)
+            pairs.append(EvaluationPair(row.case_id, _absolute(image), _absolute(reference)))
+    is_model = target.is_file()
+    job = EvaluateJob(
+        project=None if is_model else _absolute(arguments.target),
+        model=_absolute(arguments.target) if is_model else None,
+        pairs=tuple(pairs),
+        rounds=tuple(arguments.rounds),
+        output=_absolute(arguments.output) if arguments.output else None,
+        device=DeviceChoice(arguments.device),
+    )
+    if not is_model:
+        load_project(target)
+    with _passing_job_folder() as folder:
+        result = run_job_shown(job, folder, console)
+    show_quality(result, console)
+    return result
+
+
+def doctor(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Tell what this machine can do."""
+    with _passing_job_folder() as folder:
+        result = run_job_shown(DoctorJob(DeviceChoice(arguments.device)), folder, console)
+    versions: Any = result["versions"]
+    console.say(f"Python {result['python']} on {result['system']}")
+    console.say(", ".join(f"{name} {version}" for name, version in versions.items()))
+    console.say(f"Free disk: {result['free_disk_gb']} GB")
+    if result["free_device_memory_gb"] is not None:
+        console.say(f"Free GPU memory: {result['free_device_memory_gb']} GB")
+    round_0, joint = (
+        format_seconds(float(str(result[f"minutes_for_quick_{kind}"])) * 60)
+        for kind in ("round_0", "joint_round")
+    )
+    console.say(
+        f"Profile 'quick', slices of 192 x 192: about {round_0} for round 0, {joint} for a joint "
+        "round."
+    )
+    return result
+
+
+def show_quality(result: JsonValue, console: Console) -> None:
+    """Show the table of an evaluation: one line a model, Dice of each class and the means."""
+    models = _objects(result["models"] if isinstance(result, dict) else None)
+    if not models:
+        return
+    names = [quality["name"] for quality in models[0]["summary"]["classes"]]
+    console.table(
+        (
+            *("model", "cases"),
+            *(f"Dice {name}" for name in names),
+            *("mean Dice", "sd", "HD95 mm", "ASSD mm"),
+        ),
+        [
+            (
+                model["name"],
+                str(model["summary"]["num_cases"]),
+                *(_number(quality["dice"]["mean"], 3) for quality in model["summary"]["classes"]),
+                _number(model["summary"]["mean"]["dice"]["mean"], 3),
+                _number(model["summary"]["mean"]["dice"]["standard_deviation"], 3),
+                _number(model["summary"]["mean"]["hd95_mm"]["mean"], 1),
+                _number(model["summary"]["mean"]["assd_mm"]["mean"], 2),
+            )
+            for model in models
+        ],
+    )
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
+
+
+@contextmanager
+def _passing_job_folder() -> Iterator[Path]:
+    """A folder for a job that belongs to no project; it goes when the job has ended."""
+    with tempfile.TemporaryDirectory(prefix="pseudolabelcl-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "job"

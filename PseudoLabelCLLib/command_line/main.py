@@ -1,0 +1,57 @@
+"""The entry of the command line: reads the arguments, runs the command, says what went wrong."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from PseudoLabelCLLib.command_line import demo, job_commands, project_commands
+from PseudoLabelCLLib.command_line.arguments import build_parser
+from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.storage.json_codec import JsonValue
+
+EXIT_DONE = 0
+EXIT_USER_ERROR = 1
+EXIT_USAGE = 2  # argparse's own
+EXIT_DEFECT = 3
+EXIT_CANCELLED = 130
+
+_COMMANDS: dict[str, Callable[..., JsonValue]] = {
+    "demo": demo.demo,
+    "create": project_commands.create,
+    "add": project_commands.add,
+    "status": project_commands.status,
+    "review": project_commands.review,
+    "export": project_commands.export,
+    "train": job_commands.train,
+    "predict": job_commands.predict,
+    "evaluate": job_commands.evaluate,
+    "doctor": job_commands.doctor,
+}
+
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 is done, 1 something that the user can mend, 2 wrong arguments, 3 a defect of the program,
+    130 stopped by Ctrl-C.
+    """
+    arguments = build_parser().parse_args(argv)
+    console = Console(as_json=arguments.json)
+    try:
+        console.result(_COMMANDS[arguments.command](arguments, console))
+    except JobCancelledError as error:
+        console.error("Cancelled", error.message, error.remedy)
+        return EXIT_CANCELLED
+    except JobEndedBadlyError as error:
+        console.error(error.error_type, error.message, error.remedy)
+        return EXIT_DEFECT if error.is_defect else EXIT_USER_ERROR
+    except PseudoLabelCLError as error:
+        console.error(type(error).__name__, error.message, error.remedy)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        console.error("Cancelled", "Stopped.", "")
+        return EXIT_CANCELLED
+    return EXIT_DONE

@@ -1,0 +1,304 @@
+"""Commands that change or show a project without a worker: create, add, status, review, export."""
+
+import argparse
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
+from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.case_table import (
+    CaseRow,
+    case_id_from_path,
+    is_volume_file,
+    read_case_table,
+)
+from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project_store import create_project, load_project
+
+_SLICE_LIST = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Make a project with its cases; nothing is left behind if a case is unfit."""
+    root = Path(arguments.project)
+    rows = _case_rows(arguments)
+    if not any(row.role is CaseRole.ANNOTATED for row in rows):
+        raise ProjectError(
+            "The project has no annotated volume; there is nothing to learn from.",
+            "Name at least one with --annotated VOLUME SEGMENTATION.",
+        )
+    project = Project(
+        name=arguments.name or root.absolute().name,
+        schema=schema_from_arguments(arguments.labels, rows),
+        config=config_from_arguments(arguments.profile, arguments.settings),
+    )
+    with _made_aside(root) as aside:
+        create_project(aside, project)
+        project = _add_rows(aside, project, rows, arguments, console)
+    console.say(f"Created '{root}' with {_counted_roles(project)}.")
+    console.say(f"Next: pseudolabelcl train {root}")
+    return _status_of(root, project)
+
+
+def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Add cases to a project."""
+    root = Path(arguments.project)
+    rows = _case_rows(arguments)
+    if not rows:
+        raise ProjectError(
+            "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
+        )
+    with _opened(root) as before:
+        project = _add_rows(root, before, rows, arguments, console)
+    console.say(f"'{root}' now has {_counted_roles(project)}.")
+    return _status_of(root, project)
+
+
+def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Show cases, rounds and what comes next."""
+    root = Path(arguments.project)
+    project = load_project(root)
+    console.say(f"{project.name}: {_counted_roles(project)}")
+    console.say(f"Labels: {', '.join(project.schema.names)}")
+    for round_ in project.rounds:
+        console.say(
+            f"Round {round_.index}: {round_.state.value}; {round_.num_truth_cases} human, "
+            f"{round_.num_pseudo_cases} pseudo-labelled, {round_.num_left_out_cases} left out"
+        )
+    waiting = project.cases_awaiting_review()
+    if waiting:
+        console.say(f"{len(waiting)} proposals wait for review: pseudolabelcl review {root}")
+    console.say(plan_next_round(project).sentence)
+    told = _status_of(root, project)
+    if arguments.check:
+        findings = check_cases(root, project)
+        for finding in findings:
+            case = f"{finding.case_id}: " if finding.case_id else ""
+            console.say(f"  {finding.severity}: {case}{finding.message} {finding.remedy}")
+        if not findings:
+            console.say("Every volume looks fit for training.")
+        told["findings"] = [to_json(finding) for finding in findings]
+    return told
+
+
+def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """List the proposals, or judge some of them."""
+    root = Path(arguments.project)
+    judging = arguments.accept or arguments.reject or arguments.correct
+    if not judging:
+        if arguments.cases:
+            raise ReviewError(
+                f"What about {', '.join(arguments.cases)}?",
+                "Add --accept, --reject or --correct FILE.",
+            )
+        return _list_queue(root, load_project(root), console)
+    if not arguments.cases:
+        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
+    if arguments.correct and len(arguments.cases) != 1:
+        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
+    with _opened(root) as before:
+        project = before
+        for case_id in arguments.cases:
+            project = _judge(root, project, case_id, arguments)
+            verdict = project.reviews_of(project.case(case_id).id)[-1].verdict
+            console.say(f"{case_id}: {verdict.value}")
+    console.say(_review_progress(root, project))
+    return _status_of(root, project)
+
+
+def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Write the segmentations a person vouches for."""
+    root = Path(arguments.project)
+    format_: Literal[".seg.nrrd", ".nii.gz"] = (
+        ".seg.nrrd" if arguments.format == "seg.nrrd" else ".nii.gz"
+    )
+    exported = export_segmentations(
+        root,
+        load_project(root),
+        Path(arguments.output),
+        format_,
+        case_ids=arguments.cases,
+        include_unreviewed=arguments.include_unreviewed,
+    )
+    rows = [(item.case_id, item.source, item.path.name) for item in exported]
+    console.table(("case", "source", "file"), rows)
+    console.say(f"{len(exported)} segmentations written to '{arguments.output}'.")
+    return [{"case": case, "source": source, "file": file} for case, source, file in rows]
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[Project]:
+    """The project, while no other user interface may change it."""
+    load_project(root)
+    with project_lock(ProjectLayout(root).desk_lock, "a command line"):
+        yield load_project(root)
+
+
+@contextmanager
+def _made_aside(root: Path) -> Iterator[Path]:
+    """A new folder beside `root` that takes its place if all goes well."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise ProjectError(
+            f"'{root}' exists already and is not an empty folder.", "Choose a new folder."
+        )
+    aside = root.absolute().with_name(f".creating-{root.name}")
+    try:
+        aside.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ProjectError(
+            f"'{aside.name}' was left behind by an earlier, interrupted 'create'.",
+            f"Delete the folder '{aside}' and try again.",
+        ) from error
+    except OSError as error:
+        raise storage_error(aside, error) from error
+    try:
+        yield aside
+        if root.exists():
+            root.rmdir()
+        aside.replace(root)
+    except OSError as error:
+        raise storage_error(root, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _case_rows(arguments: argparse.Namespace) -> list[CaseRow]:
+    """All cases that the arguments name, in their order."""
+    rows = list(read_case_table(Path(arguments.table))) if arguments.table else []
+    for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION):
+        for image, segmentation in getattr(arguments, role.value):
+            path = Path(image)
+            rows.append(CaseRow(case_id_from_path(path), role, path, Path(segmentation), None))
+    taken = {row.image.absolute() for row in rows}
+    for text in arguments.unlabelled:
+        for path in _volumes_in(Path(text)):
+            if path.absolute() not in taken:
+                rows.append(CaseRow(case_id_from_path(path), CaseRole.UNLABELLED, path, None, None))
+    return rows
+
+
+def _volumes_in(path: Path) -> list[Path]:
+    """The file itself, the DICOM folder itself, or the volume files in a folder."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if is_volume_file(file))
+    return files or [path]
+
+
+def _add_rows(
+    root: Path,
+    project: Project,
+    rows: list[CaseRow],
+    arguments: argparse.Namespace,
+    console: Console,
+) -> Project:
+    for number, row in enumerate(rows, start=1):
+        project, notices = add_case(
+            root,
+            project,
+            row.case_id,
+            row.role,
+            row.image,
+            row.annotation,
+            series_uid=row.series_uid,
+            copy_image=arguments.copy_images,
+        )
+        for notice in notices:
+            console.warn(f"{row.case_id}: {notice}")
+        console.progress("Reading volumes", number, len(rows), None)
+    return project
+
+
+def _judge(root: Path, project: Project, case_id: str, arguments: argparse.Namespace) -> Project:
+    if arguments.accept:
+        return accept(root, project, case_id)
+    if arguments.reject:
+        return reject(root, project, case_id)
+    slices = _parse_slices(arguments.slices) if arguments.slices else None
+    return correct(
+        root, project, case_id, Path(arguments.correct), slices=slices, whole=arguments.whole
+    )
+
+
+def _parse_slices(text: str) -> tuple[int, ...]:
+    """Indices from 0 for a person's list from 1, such as "3-7,9"."""
+    indices: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        match = _SLICE_LIST.fullmatch(part)
+        if not match:
+            raise ReviewError(f"'{text}' is no list of slices.", "Write it like 3-7,9.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last:
+            raise ReviewError(
+                f"'{part}' is no range of slices.", "Slices are counted from 1, as in 3-7."
+            )
+        indices += range(first - 1, last)
+    return tuple(sorted(set(indices)))
+
+
+def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
+    queue = review_queue(root, project)
+    if not queue:
+        latest = project.latest_round
+        waiting = latest is None or latest.state is not RoundState.IN_REVIEW
+        console.say(
+            f"There is nothing to review yet. Next: pseudolabelcl train {root}"
+            if waiting
+            else "Every case has a person's segmentation; nothing is left to review."
+        )
+        return []
+    console.table(
+        ("case", "doubt", "verdict", "why"),
+        [
+            (
+                item.case_id,
+                f"{item.doubt:.2f}",
+                item.verdict.value if item.verdict else "-",
+                item.reason,
+            )
+            for item in queue
+        ],
+    )
+    console.say(_review_progress(root, project))
+    return [to_json(item) for item in queue]
+
+
+def _review_progress(root: Path, project: Project) -> str:
+    queue = review_queue(root, project)
+    judged = sum(item.verdict is not None for item in queue)
+    return f"{judged} of {len(queue)} reviewed. {plan_next_round(project).sentence}"
+
+
+def _counted_roles(project: Project) -> str:
+    counts = [(role, len(project.cases_with_role(role))) for role in CaseRole]
+    return ", ".join(f"{number} {role.value}" for role, number in counts if number) or "no cases"
+
+
+def _status_of(root: Path, project: Project) -> dict[str, JsonValue]:
+    latest = project.latest_round
+    return {
+        "project": str(root),
+        "name": project.name,
+        "labels": list(project.schema.names),
+        "cases": {case.id: case.role.value for case in project.cases},
+        "rounds": [to_json(round_) for round_ in project.rounds],
+        "awaiting_review": [case.id for case in project.cases_awaiting_review()],
+        "latest_report": str(ProjectLayout(root).report(latest.index)) if latest else None,
+        "next": plan_next_round(project).sentence,
+    }

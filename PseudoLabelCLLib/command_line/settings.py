@@ -1,0 +1,72 @@
+"""Settings and labels as they are typed on the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.case_table import CaseRow
+from PseudoLabelCLLib.curation.label_schema_file import read_label_schema, schema_from_annotation
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, config_for
+from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
+from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, parse_json, to_json
+
+
+def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfig:
+    """Return a profile's settings with single ones changed by "training.seed=1".
+
+    Raises:
+        ProjectError: There is no such setting, or it cannot have that value.
+    """
+    told = to_json(config_for(Profile(profile)))
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        _replace(told, name.strip(), value.strip())
+    try:
+        return from_json(ProjectConfig, told, "--set")
+    except ProjectError as error:
+        raise ProjectError(error.message, "Correct the value given with --set.") from error
+
+
+def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelSchema:
+    """Return the labels from a file, from "1=name,2=name", or from the first annotated case.
+
+    Raises:
+        AnnotationError: No schema can be made of it.
+    """
+    if labels is None:
+        annotated = [row for row in rows if row.role is CaseRole.ANNOTATED]
+        if annotated[0].annotation is None:
+            raise AnnotationError(f"Case '{annotated[0].case_id}' has no segmentation.")
+        return schema_from_annotation(annotated[0].annotation)
+    if "=" in labels and not Path(labels).exists():
+        return LabelSchema(tuple(_label(part, n) for n, part in enumerate(labels.split(","))))
+    return read_label_schema(Path(labels))
+
+
+def _label(text: str, number: int) -> LabelClass:
+    value, _, name = text.partition("=")
+    if not value.strip().isdigit():
+        raise AnnotationError(
+            f"'{text}' names no label.", "Write labels like 1=right ventricle,2=myocardium."
+        )
+    return LabelClass(int(value), name.strip(), DEFAULT_COLORS[number % len(DEFAULT_COLORS)])
+
+
+def _replace(told: JsonValue, name: str, text: str) -> None:
+    """Replace one setting in the JSON form; the value is JSON, or else plain text."""
+    *path, last = name.split(".")
+    place = told
+    for part in path:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or last not in place:
+        known = ", ".join(place) if isinstance(place, dict) else ", ".join(_top_level(told))
+        raise ProjectError(f"There is no setting '{name}'.", f"Known there: {known}.")
+    try:
+        place[last] = parse_json(text.encode(), name)
+    except ProjectError:
+        place[last] = text
+
+
+def _top_level(told: JsonValue) -> list[str]:
+    return list(told) if isinstance(told, dict) else []

@@ -1,0 +1,42 @@
+"""Weak-to-strong consistency: the averaged network teaches unlabelled slices where it is sure."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+# Keeps the Dice of a class that no confident pixel shows from being 0 / 0.
+DICE_EPSILON = 1e-6
+
+Scores = Float[Tensor, "batch classes rows columns"]
+
+
+def consistency_loss(
+    logits: Scores, teacher: Scores, *, min_confidence: float
+) -> Float[Tensor, ""]:
+    """Return cross-entropy plus Dice loss towards the teacher's most likely class where it is sure.
+
+    Pixels on which the teacher's largest probability is below `min_confidence` count nothing, so
+    that an unreviewed slice is a weighted target and never the truth. Dice is pooled over the
+    batch. No gradient flows into the teacher.
+
+    Args:
+        logits: Class scores of the strongly changed slices.
+        teacher: Class probabilities of the unchanged slices, warped like the changed ones.
+        min_confidence: 0..1.
+
+    Source: Sohn et al., NeurIPS 2020 (FixMatch, equation 4), with the averaged teacher of
+        Tarvainen and Valpola, NeurIPS 2017; Dice term as in Yang et al., CVPR 2023 (UniMatch).
+    """
+    scores = logits.float()
+    confidence, winner = teacher.detach().max(dim=1)  # (batch, rows, columns)
+    sure = (confidence >= min_confidence).float()
+    cross_entropy = (functional.cross_entropy(scores, winner, reduction="none") * sure).mean()
+    target = functional.one_hot(winner, logits.shape[1]).movedim(3, 1) * sure[:, None]
+    probabilities = scores.softmax(dim=1) * sure[:, None]
+    intersection = (probabilities * target).sum(dim=(0, 2, 3))  # (classes,)
+    total = (probabilities + target).sum(dim=(0, 2, 3))
+    shown = total > 0
+    dice = (2 * intersection + DICE_EPSILON) / (total + DICE_EPSILON)
+    missing = torch.where(shown, 1 - dice, 0).sum() / shown.sum().clamp(min=1)
+    return cross_entropy + missing

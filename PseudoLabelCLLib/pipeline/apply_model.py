@@ -1,0 +1,91 @@
+"""A trained model applied to new volumes."""
+
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.case_table import case_id_from_path
+from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
+from PseudoLabelCLLib.domain.jobs import PredictJob
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.pipeline.model_file import TrainedModel, read_model
+from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.segment_volume import SegmentedVolume, segment_slices
+from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+
+
+def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
+    """Segment every volume of the job; nothing that exists is overwritten.
+
+    Raises:
+        ModelFileError: The model cannot be used.
+        StorageError: A file of that name is there already, or two volumes would take one name.
+        VolumeError: A volume cannot be read; those before it are written.
+        Cancelled: Asked to stop between two volumes.
+    """
+    model = read_model(Path(job.model))
+    outputs = _free_output_paths(job)
+    device = choose_device(job.device.value)
+    report.notice(device.sentence)
+    device.place(model.network)
+    results: list[JsonValue] = []
+    for number, (image, output) in enumerate(outputs.items(), start=1):
+        if report.is_cancelled():
+            raise Cancelled(resumable=False)
+        volume = read_volume(Path(image))
+        unlike = model.unlike_training(volume.geometry)
+        if unlike:
+            name = Path(image).name
+            report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
+        segmented = segment_volume(model, volume, device)
+        write_segmentation(output, segmented.labels, model.card.schema)
+        report.artifact("segmentation", output)
+        if job.uncertainty:
+            beside = output.with_name(f"{case_id_from_path(Path(image))}_uncertainty.nrrd")
+            write_volume(beside, segmented.uncertainty)
+            report.artifact("uncertainty", beside)
+        results.append(
+            {"image": image, "output": str(output), "doubt": segmented.doubt.doubt,
+             "reason": segmented.doubt.reason}
+        )  # fmt: skip
+        report.progress("Segmenting", number, len(outputs))
+    return {"segmentations": results}
+
+
+def segment_volume(model: TrainedModel, volume: Volume, device: ComputeDevice) -> SegmentedVolume:
+    """Segment a volume with a model whose network is on the device.
+
+    Raises:
+        VolumeError: The image is constant.
+    """
+    grid = slice_grid(volume, model.card.preprocess)
+    images = network_slices(volume, grid, model.card.preprocess)
+    return segment_slices(model, images, grid, volume.geometry, device)
+
+
+def _free_output_paths(job: PredictJob) -> dict[str, Path]:
+    """Where each volume's segmentation goes.
+
+    Raises:
+        StorageError: A name is taken, by a file or by another volume of the job.
+    """
+    folder = Path(job.output_folder)
+    outputs: dict[str, Path] = {}
+    for image in job.images:
+        if not Path(image).exists():
+            raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
+        output = folder / f"{case_id_from_path(Path(image))}.{job.format.value}"
+        if output in outputs.values():
+            raise StorageError(
+                f"Two volumes would both be written to '{output.name}'.",
+                "Segment them into different folders.",
+            )
+        if output.exists():
+            raise StorageError(
+                f"'{output}' exists already and is not overwritten.",
+                "Choose another output folder, or move the file away.",
+            )
+        outputs[image] = output
+    return outputs

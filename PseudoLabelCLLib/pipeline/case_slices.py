@@ -1,0 +1,181 @@
+"""The slices of every case on the network's grid, kept on disk and mapped from there."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.pipeline.preprocess import (
+    Annotated,
+    SliceGrid,
+    network_slices,
+    resolve_preprocess,
+    slice_grid,
+)
+from PseudoLabelCLLib.storage.atomic_files import read_json, write_json, written_aside
+from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
+
+
+@dataclass(frozen=True)
+class CaseSlices:
+    """A case as the network sees it.
+
+    Args:
+        case: The case.
+        grid: How its slices lie on the network's window.
+        images: Shape (slices, rows, columns), mapped from disk.
+    """
+
+    case: Case
+    grid: SliceGrid
+    images: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _CacheEntry:
+    """What `grid.json` says about the slices beside it."""
+
+    key: str
+    grid: SliceGrid
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What `plan.json` says: the settings it came from, and what was settled."""
+
+    settings: PreprocessConfig
+    resolved: PreprocessConfig
+
+
+def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
+    """Return pixel size and window of this project, settled once before round 0.
+
+    Later rounds keep them, since the network has learned on that grid; before the first round is
+    trained, changed settings or cases settle them anew.
+    """
+    path = ProjectLayout(root).preprocess_plan
+    if path.exists() and project.rounds:
+        return from_json(_Plan, read_json(path), path.name).resolved
+    settings = project.config.preprocess
+    resolved = resolve_preprocess(
+        settings,
+        [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED],
+        [
+            Annotated(case.geometry, annotation_of(root, case, project.schema).array > 0)
+            for case in project.cases_with_role(CaseRole.ANNOTATED)
+        ],
+    )
+    write_json(path, to_json(_Plan(settings, resolved)))
+    return resolved
+
+
+def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSlices:
+    """Return a case's slices, made now if they are not on disk or no longer fit.
+
+    Args:
+        root: The project folder.
+        case: The case.
+        config: The settled plan.
+
+    Raises:
+        VolumeError: The image is missing, or its grid is not the one it had when it was added.
+    """
+    layout = ProjectLayout(root)
+    image = layout.resolve(case.image)
+    folder = layout.preprocessed(case.id)
+    key = _cache_key(image, case, config)
+    entry = _read_entry(folder)
+    if entry is None or entry.key != key:
+        volume = case_volume(root, case)
+        grid = slice_grid(volume, config)
+        with written_aside(folder / "images.npy") as aside:
+            np.save(aside, network_slices(volume, grid, config))
+        entry = _CacheEntry(key, grid)
+        write_json(folder / "grid.json", to_json(entry))
+    return CaseSlices(case, entry.grid, np.load(folder / "images.npy", mmap_mode="r"))
+
+
+def case_volume(root: Path, case: Case) -> Volume:
+    """Read a case's image.
+
+    Raises:
+        VolumeError: It cannot be read, or its grid has changed since it was added.
+    """
+    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    if not volume.geometry.is_close_to(case.geometry):
+        raise VolumeError(
+            f"The image of case '{case.id}' has changed: it was {case.geometry.describe()}, "
+            f"now it is {volume.geometry.describe()} or lies elsewhere.",
+            "Put the first image back, or add the new one as a case of its own.",
+        )
+    return volume
+
+
+def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
+    """Read the segmentation that a person gave a case.
+
+    Raises:
+        PseudoLabelCLError: The case has none.
+    """
+    if case.annotation is None:
+        raise PseudoLabelCLError(f"Case '{case.id}' has no segmentation.")
+    return read_segmentation(ProjectLayout(root).resolve(case.annotation), schema)[0]
+
+
+def class_indices(labels: npt.NDArray[np.int16], schema: LabelSchema) -> npt.NDArray[np.uint8]:
+    """Return class indices 0, 1, 2, ... for label values in files."""
+    indices = np.zeros(labels.shape, np.uint8)
+    for index, value in enumerate(schema.values, start=1):
+        indices[labels == value] = index
+    return indices
+
+
+def label_values(indices: npt.NDArray[np.uint8], schema: LabelSchema) -> npt.NDArray[np.int16]:
+    """Return label values in files for class indices."""
+    table = np.array((0, *schema.values), dtype=np.int16)
+    return table[indices]
+
+
+def network_classes(
+    segmentation: LabelVolume, grid: SliceGrid, schema: LabelSchema
+) -> npt.NDArray[np.uint8]:
+    """Return a segmentation as class indices on the network's grid."""
+    return grid.labels_to_network(grid.slices_of(class_indices(segmentation.array, schema)))
+
+
+def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[np.bool_]:
+    """Return which slices are meant; None means all."""
+    if chosen is None:
+        return np.ones(num_slices, dtype=np.bool_)
+    mask = np.zeros(num_slices, dtype=np.bool_)
+    mask[[n for n in chosen if 0 <= n < num_slices]] = True
+    return mask
+
+
+def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:
+    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _read_entry(folder: Path) -> _CacheEntry | None:
+    """What is cached, or None where it is absent or damaged: it can always be made again."""
+    if not (folder / "images.npy").exists():
+        return None
+    try:
+        return from_json(_CacheEntry, read_json(folder / "grid.json"), "grid.json")
+    except PseudoLabelCLError:
+        return None

@@ -1,0 +1,123 @@
+"""Dice, HD95 and ASSD of every round's model on volumes with a reference."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.jobs import EvaluateJob, EvaluationPair
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.pipeline.apply_model import segment_volume
+from PseudoLabelCLLib.pipeline.measure_quality import (
+    CaseQuality,
+    QualitySummary,
+    measure_quality,
+    summarise,
+)
+from PseudoLabelCLLib.pipeline.model_file import TrainedModel, read_model
+from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """One volume's agreement with its reference."""
+
+    id: str
+    quality: CaseQuality
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """One model on all volumes.
+
+    Args:
+        name: "round 0", or the model file's name.
+        cases: Every volume.
+        summary: Mean and spread over them.
+    """
+
+    name: str
+    cases: tuple[MeasuredCase, ...]
+    summary: QualitySummary
+
+
+def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
+    """Measure the job's models and write the table where the job says.
+
+    Raises:
+        ProjectError: There is no trained round, or no volume with a reference.
+        Cancelled: Asked to stop.
+    """
+    models = _models(job)
+    pairs = job.pairs or _validation_pairs(job)
+    device = choose_device(job.device.value)
+    report.notice(device.sentence)
+    measured = []
+    for number, (name, path) in enumerate(models.items()):
+        model = read_model(path)
+        device.place(model.network)
+        cases = []
+        for done, pair in enumerate(pairs, start=1):
+            if report.is_cancelled():
+                raise Cancelled(resumable=False)
+            cases.append(MeasuredCase(pair.id, _measure(model, pair, device)))
+            report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
+        summary = summarise([case.quality for case in cases])
+        measured.append(MeasuredModel(name, tuple(cases), summary))
+    told = to_json({"models": tuple(measured)})
+    if not isinstance(told, dict):
+        raise TypeError(f"a mapping becomes a JSON object, got {told!r}")
+    if job.output is not None:
+        write_json(Path(job.output), told)
+        report.artifact("evaluation", Path(job.output))
+    return told
+
+
+def _models(job: EvaluateJob) -> dict[str, Path]:
+    if job.model is not None:
+        return {Path(job.model).name: Path(job.model)}
+    root = Path(job.project or "")
+    layout = ProjectLayout(root)
+    project = load_project(root)
+    trained = [r.index for r in project.rounds if layout.model(r.index).exists()]
+    wanted = job.rounds or tuple(trained)
+    missing = [index for index in wanted if index not in trained]
+    if missing or not wanted:
+        told = ", ".join(map(str, trained)) or "none"
+        raise ProjectError(
+            f"There is no trained round {', '.join(map(str, missing)) or 'yet'} "
+            f"in this project (trained: {told}).",
+            "Run 'train' first, or name another round.",
+        )
+    return {f"round {index}": layout.model(index) for index in wanted}
+
+
+def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
+    root = Path(job.project or "")
+    layout = ProjectLayout(root)
+    pairs = tuple(
+        EvaluationPair(
+            case.id, str(layout.resolve(case.image)), str(layout.resolve(case.annotation))
+        )
+        for case in load_project(root).cases_with_role(CaseRole.VALIDATION)
+        if case.annotation is not None
+    )
+    if not pairs:
+        raise ProjectError(
+            "There is nothing to measure on: the project has no validation case.",
+            "Name volumes with references, or give a case the role 'validation'.",
+        )
+    return pairs
+
+
+def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
+    schema = model.card.schema
+    reference, _, _ = read_segmentation(Path(pair.reference), schema)
+    prediction = segment_volume(model, read_volume(Path(pair.image)), device)
+    return measure_quality(prediction.labels, reference, schema)

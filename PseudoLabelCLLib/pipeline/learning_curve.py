@@ -1,0 +1,61 @@
+"""The learning curve of a round: what training reported, kept as JSON lines."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.storage.atomic_files import write_text
+from PseudoLabelCLLib.storage.json_codec import from_json
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What training reported at one step.
+
+    Args:
+        step: Steps done in this round; 0 is before the first.
+        losses: Parts of the loss by name.
+        validation_dice: Mean Dice on the validation cases, 0..1, where it was measured.
+    """
+
+    step: int
+    losses: dict[str, float] = field(default_factory=dict)
+    validation_dice: float | None = None
+
+
+@dataclass(frozen=True)
+class RoundCurve:
+    """The learning curve of one round."""
+
+    round_index: int
+    points: tuple[CurvePoint, ...]
+
+
+def write_learning_curve(path: Path, points: Sequence[CurvePoint]) -> None:
+    """Write the points, one JSON object a line.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    write_text(path, "".join(json.dumps(asdict(point)) + "\n" for point in points))
+
+
+def read_learning_curve(path: Path) -> tuple[CurvePoint, ...]:
+    """Read the points; none if the file is not there.
+
+    Raises:
+        ProjectDamagedError: A line is not what was written.
+    """
+    if not path.exists():
+        return ()
+    points = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{path.name}, line {number}"
+        try:
+            told = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ProjectDamagedError(f"{where} is damaged.", "Delete the file.") from error
+        points.append(from_json(CurvePoint, told, where))
+    return tuple(points)

@@ -1,0 +1,85 @@
+"""The report of a round, filled from what lies on disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.plan_round import RoundPlan
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.pipeline.case_slices import case_volume
+from PseudoLabelCLLib.pipeline.evaluate import MeasuredModel
+from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve, read_learning_curve
+from PseudoLabelCLLib.pipeline.report import RoundReport, write_report
+from PseudoLabelCLLib.pipeline.report_curves import RoundQuality
+from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure
+from PseudoLabelCLLib.storage.atomic_files import read_json
+from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+
+def report_round(
+    root: Path,
+    project: Project,
+    plan: RoundPlan,
+    *,
+    device: ComputeDevice,
+    duration_s: float,
+    report: Report,
+) -> None:
+    """Write `report.html` of the round that has just been pseudo-labelled."""
+    layout = ProjectLayout(root)
+    index = plan.index
+    model = layout.model(index)
+    write_report(
+        layout.report(index),
+        RoundReport(
+            project_name=project.name,
+            schema=project.schema,
+            round=project.rounds[index],
+            device=device.sentence,
+            duration_s=duration_s,
+            cases=_figures(root, project, index, report),
+            plan=plan.sentence,
+            curves=tuple(
+                RoundCurve(n, read_learning_curve(layout.learning_curve(n)))
+                for n in range(index + 1)
+            ),
+            qualities=tuple(_qualities(layout, index)),
+            model_file=layout.relative(model),
+            model_fingerprint=file_fingerprint(model),
+            settings=project.config,
+        ),
+    )
+    report.artifact("report", layout.report(index))
+
+
+def _figures(root: Path, project: Project, index: int, report: Report) -> Iterator[CaseFigure]:
+    """One case at a time, so that only one volume is in memory."""
+    layout = ProjectLayout(root)
+    cases = project.cases_to_propose()
+    for number, case in enumerate(cases, start=1):
+        doubt = from_json(
+            Doubt, read_json(layout.doubt(index, case.id)), layout.doubt(index, case.id).name
+        )
+        yield CaseFigure(
+            case_id=case.id,
+            volume=case_volume(root, case),
+            proposal=read_segmentation(layout.proposal(index, case.id), project.schema)[0],
+            slicing_axis=project.slicing_axis_of(case.id),
+            doubt=doubt.doubt,
+            doubt_per_slice=doubt.doubt_per_slice,
+            reason=doubt.reason,
+        )
+        report.progress(f"Round {index}: report", number, len(cases))
+
+
+def _qualities(layout: ProjectLayout, index: int) -> Iterator[RoundQuality]:
+    for number in range(index + 1):
+        path = layout.evaluation(number)
+        if path.exists():
+            measured = from_json(MeasuredModel, read_json(path), path.name)
+            yield RoundQuality(number, tuple((case.id, case.quality) for case in measured.cases))

@@ -1,0 +1,117 @@
+"""The slices that a round learns from: human truth, pseudo-labels, and validation cases."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from PseudoLabelCLLib.curation.plan_round import RoundPlan
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.training import RoundData
+from PseudoLabelCLLib.pipeline.case_slices import (
+    CaseSlices,
+    annotation_of,
+    chosen_slices,
+    load_case_slices,
+    network_classes,
+)
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+
+@dataclass(frozen=True)
+class RoundInputs:
+    """What a round is trained on.
+
+    Args:
+        root: The project folder.
+        project: Its state.
+        plan: Which case does what.
+        preprocess: The settled grid of the network.
+    """
+
+    root: Path
+    project: Project
+    plan: RoundPlan
+    preprocess: PreprocessConfig
+
+
+def load_validation(
+    inputs: RoundInputs, report: Report
+) -> list[tuple[CaseSlices, npt.NDArray[np.int16]]]:
+    """Validation cases with their references as slices of label values."""
+    loaded = []
+    for case in inputs.project.cases_with_role(CaseRole.VALIDATION):
+        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        reference = annotation_of(inputs.root, case, inputs.project.schema)
+        loaded.append((slices, slices.grid.slices_of(reference.array)))
+    if not loaded and inputs.plan.index == 0:
+        report.notice(
+            "There is no validation case: the last weights of each round are used, and no Dice "
+            "can be measured until corrections come in."
+        )
+    return loaded
+
+
+def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
+    """Read the slices of the plan: truth where a person vouches, proposals elsewhere."""
+    truth = _load_truth(inputs, report)
+    pseudo = _load_pseudo(inputs, report)
+    num_classes = inputs.project.schema.num_classes
+    return RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
+
+
+def _load_truth(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
+    layout, schema = ProjectLayout(inputs.root), inputs.project.schema
+    newest_first = list(reversed(inputs.plan.human))
+    taken: dict[str, npt.NDArray[np.bool_]] = {}
+    loaded = []
+    for number, source in enumerate(newest_first, start=1):
+        case = inputs.project.case(source.case_id)
+        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        segmentation = read_segmentation(layout.resolve(source.segmentation), schema)[0]
+        classes = network_classes(segmentation, slices.grid, schema)
+        mine = chosen_slices(len(classes), source.truth_slices)
+        before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
+        mine &= ~before
+        taken[case.id] = before | mine
+        if mine.any():
+            loaded.append(LabelledSlices(slices.images[mine], classes[mine]))
+        _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
+    return loaded
+
+
+def _load_pseudo(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
+    layout, schema = ProjectLayout(inputs.root), inputs.project.schema
+    loaded = []
+    for number, case_id in enumerate(inputs.plan.pseudo, start=1):
+        case = inputs.project.case(case_id)
+        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        path = layout.proposal(inputs.plan.index - 1, case_id)
+        if not path.exists():
+            raise ProjectDamagedError(
+                f"The pseudo-label of case '{case_id}' from round {inputs.plan.index - 1} is gone.",
+                "Restore the folder 'rounds' of the project from a copy.",
+            )
+        classes = network_classes(read_segmentation(path, schema)[0], slices.grid, schema)
+        rest = np.ones(len(classes), dtype=np.bool_)
+        for review in inputs.project.truth_reviews_of(case_id):
+            rest &= ~chosen_slices(len(classes), review.truth_slices)
+        if rest.all():
+            loaded.append(LabelledSlices(slices.images, classes))
+        elif rest.any():
+            loaded.append(LabelledSlices(slices.images[rest], classes[rest]))
+        _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))
+    return loaded
+
+
+def _tell_loading(inputs: RoundInputs, report: Report, what: str, done: int, of: int) -> None:
+    report.progress(f"Round {inputs.plan.index}: reading {what}", done, of)
+    if report.is_cancelled():
+        raise Cancelled

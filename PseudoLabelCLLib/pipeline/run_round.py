@@ -1,0 +1,176 @@
+"""One round from where it stands to its review: train, pseudo-label, measure, report."""
+
+import hashlib
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.plan_round import RoundPlan, plan_next_round
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.pipeline.case_slices import annotation_of, load_case_slices, preprocess_plan
+from PseudoLabelCLLib.pipeline.evaluate import MeasuredCase, MeasuredModel
+from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.pipeline.model_file import (
+    ModelCard,
+    TrainedModel,
+    TrainingSummary,
+    read_model,
+    write_model,
+)
+from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
+from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases
+from PseudoLabelCLLib.pipeline.report_round import report_round
+from PseudoLabelCLLib.pipeline.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.train_round import TrainedRound, train_round
+from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.json_codec import to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import save_round
+
+
+def run_round(root: Path, project: Project, device: ComputeDevice, report: Report) -> Project:
+    """Bring the project to the review of its next round, or of the one that was interrupted.
+
+    Every step that is done is on disk; a kill at any moment loses at most the steps since the
+    last checkpoint.
+
+    Raises:
+        Cancelled: Asked to stop; calling again goes on.
+    """
+    started = time.monotonic()
+    plan = plan_next_round(project)
+    project = _begin(root, project, plan, report)
+    report.notice(plan.sentence)
+    inputs = RoundInputs(root, project, plan, preprocess_plan(root, project))
+    round_ = project.rounds[plan.index]
+    if round_.state is RoundState.TRAINING:
+        trained = train_round(inputs, device, report)
+        device = trained.device
+        path = ProjectLayout(root).model(plan.index)
+        write_model(path, trained.network, _card(inputs, trained))
+        report.artifact("model", path)
+        round_ = round_.moved_to(RoundState.PSEUDO_LABELLING)
+        save_round(root, round_)
+    model = read_model(ProjectLayout(root).model(plan.index))
+    pseudo_label_cases(inputs, model, device, report)
+    _measure_validation(inputs, model, device, report)
+    round_ = replace(round_.moved_to(RoundState.IN_REVIEW), finished=_now())
+    project = project.with_round(round_)
+    report_round(
+        root, project, plan,
+        device=device, duration_s=time.monotonic() - started, report=report,
+    )  # fmt: skip
+    save_round(root, round_)
+    return project
+
+
+def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Project:
+    """Close the review of the round before and open this one, unless it is open already."""
+    latest = project.latest_round
+    if latest is not None and latest.index == plan.index:
+        return project
+    _check(root, project, report)
+    if latest is not None:
+        closed = latest.moved_to(RoundState.CLOSED)
+        save_round(root, closed)
+        project = project.with_round(closed)
+    opened = Round(
+        index=plan.index,
+        state=RoundState.TRAINING,
+        config_hash=hashlib.sha256(repr(project.config).encode()).hexdigest()[:12],
+        num_truth_cases=len({source.case_id for source in plan.human}),
+        num_pseudo_cases=len(plan.pseudo),
+        num_left_out_cases=len(plan.left_out),
+        started=_now(),
+    )
+    # the plan of the grid is settled before the round counts as begun
+    preprocess_plan(root, project)
+    save_round(root, opened)
+    return project.with_round(opened)
+
+
+def _check(root: Path, project: Project, report: Report) -> None:
+    """Tell what looks odd about the cases, and refuse to train on what cannot work."""
+    errors = []
+    for finding in check_cases(root, project):
+        case = f"Case '{finding.case_id}': " if finding.case_id else ""
+        if finding.severity == "error":
+            errors.append(f"{case}{finding.message} {finding.remedy}".strip())
+        else:
+            report.notice(f"{case}{finding.message} {finding.remedy}", warning=True)
+    if errors:
+        raise TrainingError(
+            f"Training cannot start. {' '.join(errors)}", "Mend this, then train again."
+        )
+
+
+def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
+    project, plan = inputs.project, inputs.plan
+    config = project.config
+    stage = config.training.joint if plan.pseudo else config.training.supervised
+    cases = [project.case(case_id) for case_id in (*_human_ids(plan), *plan.pseudo)]
+    spacings = [s for case in cases for s in in_plane_spacing(case.geometry, inputs.preprocess)]
+    summary = TrainingSummary(
+        project=project.name,
+        round_index=plan.index,
+        num_human_cases=len(_human_ids(plan)),
+        num_pseudo_cases=len(plan.pseudo),
+        in_plane_spacing_mm=(min(spacings), max(spacings)),
+        validation_dice=trained.validation_dice,
+        selected_at_step=trained.selected_at_step,
+        num_steps=stage.num_steps,
+        profile=config.profile.value,
+        device=trained.device.description,
+        finished=_now(),
+    )
+    return ModelCard(
+        schema=project.schema,
+        preprocess=inputs.preprocess,
+        network=config.network,
+        pseudo_label=config.pseudo_label,
+        mirror_copies=config.training.augmentation.flip,
+        seed=config.training.seed,
+        training=summary,
+    )
+
+
+def _human_ids(plan: RoundPlan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source.case_id for source in plan.human))
+
+
+def _measure_validation(
+    inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
+) -> None:
+    """Write the agreement on the validation cases, if there are any."""
+    root, project, index = inputs.root, inputs.project, inputs.plan.index
+    cases = project.cases_with_role(CaseRole.VALIDATION)
+    if not cases:
+        return
+    device.place(model.network)
+    measured = []
+    for number, case in enumerate(cases, start=1):
+        slices = load_case_slices(root, case, inputs.preprocess)
+        segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+        reference = annotation_of(root, case, project.schema)
+        quality = measure_quality(segmented.labels, reference, project.schema)
+        measured.append(MeasuredCase(case.id, quality))
+        report.progress(f"Round {index}: measuring", number, len(cases))
+    summary = summarise([case.quality for case in measured])
+    path = ProjectLayout(root).evaluation(index)
+    write_json(path, to_json(MeasuredModel(f"round {index}", tuple(measured), summary)))
+    report.artifact("evaluation", path)
+    dice = summary.mean.dice.mean
+    if dice is not None:
+        report.metrics(f"Round {index}: measuring", 1, {"validation Dice": dice})
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,238 @@
+"""Train one round: human truth into the segmentation loss, pseudo-labels into the contrastive."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
+from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
+from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training import StepReport, Trainer, start_training
+from PseudoLabelCLLib.pipeline.case_slices import CaseSlices, label_values
+from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, write_learning_curve
+from PseudoLabelCLLib.pipeline.model_file import read_model
+from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data, load_validation
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+
+LabelArray = npt.NDArray[np.int16]
+
+STEPS_PER_CURVE_POINT = 10
+
+
+@dataclass
+class TrainedRound:
+    """What training a round leaves.
+
+    Args:
+        network: The selected weights.
+        curve: The learning curve.
+        selected_at_step: Which step's weights were kept; 0 is the start of the round.
+        validation_dice: Their mean Dice on the validation cases, or None without any.
+        device: What it ran on at the end.
+    """
+
+    network: SegmentationNetwork
+    curve: list[CurvePoint]
+    selected_at_step: int
+    validation_dice: float | None
+    device: ComputeDevice
+
+
+@dataclass
+class _Progress:
+    """Curve and best weights so far; travels in the checkpoint's notes."""
+
+    curve: list[CurvePoint] = field(default_factory=list)
+    best_dice: float = -1.0
+    best_step: int = 0
+    best_weights: dict[str, torch.Tensor] | None = None
+
+    def to_notes(self, identity: str) -> dict[str, Any]:
+        return {
+            "identity": identity,
+            "curve": [asdict(point) for point in self.curve],
+            "best_dice": self.best_dice,
+            "best_step": self.best_step,
+            "best_weights": self.best_weights,
+        }
+
+    @staticmethod
+    def from_notes(notes: dict[str, Any]) -> "_Progress":
+        return _Progress(
+            [CurvePoint(**point) for point in notes["curve"]],
+            notes["best_dice"],
+            notes["best_step"],
+            notes["best_weights"],
+        )
+
+
+def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> TrainedRound:
+    """Train a round from its start or from its checkpoint.
+
+    The weights that are kept are those of the running average with the best mean Dice on the
+    validation cases, the round's start included, so that no round is worse there than the one
+    before; without validation cases they are the last ones.
+
+    Raises:
+        Cancelled: Asked to stop; the checkpoint is written.
+        TrainingError: The loss is no longer a number.
+    """
+    training = _RoundTraining(inputs, device, report)
+    try:
+        return training.run()
+    except torch.OutOfMemoryError:
+        if training.device.name == "cpu":
+            raise
+        report.notice(
+            f"The memory of the {training.device.description} is too small even for one slice at "
+            "a time; training goes on on the CPU, which is slower.",
+            warning=True,
+        )
+        training.save()
+    return _RoundTraining(inputs, choose_device("cpu"), report).run()
+
+
+class _RoundTraining:
+    def __init__(self, inputs: RoundInputs, device: ComputeDevice, report: Report) -> None:
+        self.inputs = inputs
+        self.device = device
+        self.report = report
+        self.config = inputs.project.config.training
+        self.layout = ProjectLayout(inputs.root)
+        self.index = inputs.plan.index
+        self.stage_name = f"Round {self.index}: training"
+        self.validation = load_validation(inputs, report)
+        data = load_round_data(inputs, report)
+        stage = self.config.joint if data.is_joint else self.config.supervised
+        seed = self.config.seed + self.index
+        state = start_training(_initial_network(inputs, seed), stage, device, seed)
+        self.trainer = Trainer(state, data, self.config, device)
+        self.progress = self._resume() or _Progress()
+
+    def run(self) -> TrainedRound:
+        state, num_steps = self.trainer.state, self.trainer.stage.num_steps
+        validate_every = max(1, num_steps // self.config.validations_per_round)
+        save_every = max(1, num_steps // self.config.checkpoints_per_round)
+        if state.step == 0 and self.index > 0:
+            self._validate()
+        num_parts = self.trainer.num_parts
+        for step in self.trainer.steps():
+            self.report.progress(self.stage_name, step.step, num_steps)
+            self._note_losses(step)
+            if self.trainer.num_parts != num_parts:
+                num_parts = self.trainer.num_parts
+                self._tell_smaller_parts(num_parts)
+            is_last = step.step == num_steps
+            if step.step % validate_every == 0 or is_last:
+                self._validate()
+            if step.step % save_every == 0 or is_last:
+                self.save()
+            if self.report.is_cancelled() and not is_last:
+                self.save()
+                raise Cancelled
+        return self._result()
+
+    def save(self) -> None:
+        """Write checkpoint and learning curve."""
+        notes = self.progress.to_notes(self._identity())
+        save_checkpoint(self.layout.checkpoint(self.index), self.trainer.state, notes)
+        write_learning_curve(self.layout.learning_curve(self.index), self.progress.curve)
+
+    def _resume(self) -> _Progress | None:
+        """Take up the checkpoint, if there is one of this very round."""
+        path = self.layout.checkpoint(self.index)
+        if not path.exists():
+            return None
+        state = self.trainer.state
+        content = read_checkpoint(path, self.device.torch_device)
+        if content["notes"].get("identity") != self._identity():
+            self.report.notice(
+                f"Round {self.index} starts again: its settings or cases changed since it was "
+                "interrupted.",
+                warning=True,
+            )
+            return None
+        restore(content, state, path)
+        self.report.notice(f"Round {self.index} goes on after step {state.step}.")
+        return _Progress.from_notes(content["notes"])
+
+    def _identity(self) -> str:
+        """What must be the same for a checkpoint to go on."""
+        project = self.inputs.project
+        return repr((self.inputs.plan, self.inputs.preprocess, project.config, project.schema))
+
+    def _note_losses(self, step: StepReport) -> None:
+        if step.step % STEPS_PER_CURVE_POINT:
+            return
+        self.progress.curve.append(CurvePoint(step.step, step.losses))
+        self.report.metrics(self.stage_name, step.step, step.losses)
+
+    def _tell_smaller_parts(self, num_parts: int) -> None:
+        self.report.notice(
+            f"The memory of the {self.device.description} is short: each batch is now worked "
+            f"through in {num_parts} parts; the effective batch stays "
+            f"{self.trainer.stage.batch_size} slices.",
+            warning=True,
+        )
+
+    def _validate(self) -> None:
+        """Measure the running average on the validation cases and keep it if it is the best."""
+        state = self.trainer.state
+        if not self.validation:
+            return
+        dice = float(
+            np.mean([self._dice_of(case, reference) for case, reference in self.validation])
+        )
+        self.progress.curve.append(CurvePoint(state.step, validation_dice=dice))
+        self.report.metrics(self.stage_name, state.step, {"validation Dice": dice})
+        if dice > self.progress.best_dice:
+            self.progress.best_dice = dice
+            self.progress.best_step = state.step
+            self.progress.best_weights = {
+                name: tensor.detach().cpu().clone()
+                for name, tensor in state.average.state_dict().items()
+            }
+
+    def _dice_of(self, case: CaseSlices, reference: LabelArray) -> float:
+        prediction = predict_slices(
+            self.trainer.state.average, case.images, (CopyTransform(),), self.device
+        )
+        native = case.grid.probabilities_to_native(prediction.probabilities).argmax(axis=1)
+        schema = self.inputs.project.schema
+        return mean_dice(label_values(native.astype(np.uint8), schema), reference, schema.values)
+
+    def _result(self) -> TrainedRound:
+        network = self.trainer.state.average
+        progress = self.progress
+        if progress.best_weights is not None:
+            network.load_state_dict(progress.best_weights)
+        selected = progress.best_step if progress.best_weights else self.trainer.state.step
+        dice = progress.best_dice if progress.best_weights else None
+        return TrainedRound(network, progress.curve, selected, dice, self.device)
+
+
+def mean_dice(prediction: LabelArray, reference: LabelArray, values: Sequence[int]) -> float:
+    """Return the Dice averaged over the labels that either side has; 1 where neither has any."""
+    scores = []
+    for value in values:
+        ours, theirs = prediction == value, reference == value
+        total = int(ours.sum()) + int(theirs.sum())
+        if total:
+            scores.append(2 * int((ours & theirs).sum()) / total)
+    return float(np.mean(scores)) if scores else 1.0
+
+
+def _initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
+    """Random weights for round 0, the selected weights of the round before for later ones."""
+    if inputs.plan.index == 0:
+        generator = torch.Generator().manual_seed(seed)
+        return SegmentationNetwork(
+            inputs.project.config.network, inputs.project.schema.num_classes, generator
+        )
+    return read_model(ProjectLayout(inputs.root).model(inputs.plan.index - 1)).network
