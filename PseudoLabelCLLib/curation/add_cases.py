@@ -141,13 +141,7 @@ def _read_checked_annotation(
     if annotation is None:
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
-    labels, notices = read_annotation(annotation, volume.geometry, schema)
-    if np.array_equal(volume.array, labels.array):
-        raise AnnotationError(
-            f"The segmentation '{annotation.name}' holds the same voxels as the image.",
-            "Choose the segmentation file.",
-        )
-    return labels, notices
+    return read_annotation(annotation, volume.geometry, schema)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:

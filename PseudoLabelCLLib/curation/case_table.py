@@ -57,11 +57,11 @@ def read_case_table(path: Path) -> tuple[CaseRow, ...]:
     text = _read_text(path)
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    _check_columns(path, reader.fieldnames)
     rows: dict[str, CaseRow] = {}
     try:
+        reader = csv.DictReader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        _check_columns(path, reader.fieldnames)
         for line in reader:
             cells = {name: (cell or "").strip() for name, cell in line.items() if name in _KNOWN}
             if any(cells.values()):

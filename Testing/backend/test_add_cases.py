@@ -1,6 +1,8 @@
 """Adding cases: what is refused, what is resampled, and that nothing changes on a refusal."""
 
+import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
     ProjectError,
     ProjectNewerError,
+    StorageError,
     VolumeError,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -199,15 +202,12 @@ def test_one_file_cannot_be_image_and_annotation(a_project, an_image):
         add_case(root, project, "p1", ANNOTATED, an_image, an_image)
 
 
-def test_copy_of_the_image_cannot_be_its_annotation(a_project, tmp_path):
+def test_copy_of_the_image_cannot_be_its_annotation(a_project, an_image, tmp_path):
     root, project = a_project
-    array = labels_in()
-    array[0, 0, 0] = 2
-    image = write(tmp_path / "image.nrrd", array.astype(np.float32) * 1.0)
-    image_like = write(tmp_path / "again.nrrd", array)
+    again = shutil.copy(an_image, tmp_path / "again.nii.gz")
 
-    with pytest.raises((AnnotationError, VolumeError)):
-        add_case(root, project, "p1", ANNOTATED, image, image_like)
+    with pytest.raises(AnnotationError, match="looks like an image"):
+        add_case(root, project, "p1", ANNOTATED, an_image, again)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +389,20 @@ def test_table_of_another_encoding_is_told(tmp_path):
 
     with pytest.raises(ProjectError, match="not UTF-8"):
         read_case_table(path)
+
+
+@pytest.mark.parametrize("where", ["header", "row"])
+def test_endless_cell_is_no_valid_table(tmp_path, where):
+    long = "x" * (csv.field_size_limit() + 1)
+    text = f"id,role,image\n{long},a,b\n" if where == "row" else f"id,role,image,{long}\n"
+
+    with pytest.raises(ProjectError, match="no valid CSV"):
+        read_case_table(table(tmp_path, text))
+
+
+def test_missing_table_is_told(tmp_path):
+    with pytest.raises(StorageError, match="not there"):
+        read_case_table(tmp_path / "nothing.csv")
 
 
 # Label schemas

@@ -217,3 +217,11 @@ def test_figures_follow_the_slicing_axis():
     assert (found.slice_mm, found.num_slices) == (6.0, 5)
     # On a straight ramp the percentiles lie at 1 and 99 % of the way.
     assert found.intensity_range == pytest.approx(98.0)
+
+
+def test_small_bright_thing_in_a_black_volume_has_a_range():
+    geometry = Geometry((20, 30, 5), (2.0, 0.5, 6.0), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    array = np.zeros((5, 30, 20))
+    array[2, 3, 4] = 7
+
+    assert figures_of("a", Volume(array, geometry), 2).intensity_range == 7
