@@ -58,7 +58,7 @@ def _add_demo(commands: Commands) -> None:
         "demo", help="run the whole loop on made-up hearts, with a simulated review"
     )
     demo.add_argument(
-        "folder", nargs="?", default="demo-output", help="new folder (default: %(default)s)"
+        "folder", nargs="?", help="new folder (default: demo-output, or demo-output-2, ...)"
     )
     demo.add_argument("--seed", type=int, default=0, help="another seed makes other hearts")
     _add_device(demo)

@@ -40,7 +40,7 @@ CORRECTED_SLICES = 3
 def demo(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Run the loop on phantoms and return the table of Dice per round."""
     start = time.monotonic()
-    folder = Path(arguments.folder).absolute()
+    folder = Path(arguments.folder or _free_name()).absolute()
     if folder.exists() and any(folder.iterdir()):
         raise ProjectError(
             f"'{folder}' exists already and is not empty.", "Name another folder for the demo."
@@ -65,6 +65,12 @@ def demo(arguments: argparse.Namespace, console: Console) -> JsonValue:
     console.say(f"Report: {ProjectLayout(root).report(NUM_JOINT_ROUNDS)}")
     console.say(f"Done in {format_seconds(time.monotonic() - start)}.")
     return result
+
+
+def _free_name() -> str:
+    """The first of demo-output, demo-output-2, ... that is not there."""
+    names = ("demo-output", *(f"demo-output-{n}" for n in range(2, 1000)))
+    return next(name for name in names if not Path(name).exists())
 
 
 def demo_config() -> ProjectConfig:

@@ -159,7 +159,7 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         config: With pixel size and window filled in (`resolve_preprocess`).
     """
     geometry = volume.geometry
-    axis = slicing_axis(geometry, config)
+    axis = config.slicing_axis_of(geometry)
     if config.in_plane_spacing_mm is None or config.window_size is None:
         raise ValueError("the settings must be resolved first, got no pixel size or no window")
     native = _in_plane(geometry.array_shape, axis)
@@ -213,21 +213,14 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
     return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
 
 
-def slicing_axis(geometry: Geometry, config: PreprocessConfig) -> int:
-    """Return the axis (0 = i, 1 = j, 2 = k) along which the volume is cut into slices."""
-    if config.slicing_axis is not None:
-        return config.slicing_axis
-    return geometry.least_resolved_axis
-
-
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
     """Return the distance of rows and of columns in mm."""
-    return _in_plane(geometry.spacing_mm[::-1], slicing_axis(geometry, config))
+    return _in_plane(geometry.spacing_mm[::-1], config.slicing_axis_of(geometry))
 
 
 def in_plane_extent_mm(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
     """Return the height and width of a slice in mm."""
-    return _in_plane(geometry.extent_mm[::-1], slicing_axis(geometry, config))
+    return _in_plane(geometry.extent_mm[::-1], config.slicing_axis_of(geometry))
 
 
 def _in_plane(kji: Sequence[float], axis: int) -> tuple[float, float]:
@@ -246,7 +239,7 @@ def _needed_extent_mm(
     """Return how high and wide a centred window must be to hold every annotated structure."""
     needed = [0.0, 0.0]
     for case in annotated:
-        axis = slicing_axis(case.geometry, config)
+        axis = config.slicing_axis_of(case.geometry)
         spacing = in_plane_spacing(case.geometry, config)
         flat = case.foreground.any(axis=array_axis(axis))
         for n in range(2):

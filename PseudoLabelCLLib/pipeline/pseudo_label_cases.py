@@ -5,7 +5,7 @@ from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.pipeline.case_slices import load_case_slices
 from PseudoLabelCLLib.pipeline.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs
-from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.segment_volume import SegmentedVolume, segment_slices
 from PseudoLabelCLLib.storage.atomic_files import write_json
 from PseudoLabelCLLib.storage.json_codec import to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -29,14 +29,17 @@ def pseudo_label_cases(
     for number, case in enumerate(cases, start=1):
         if report.is_cancelled():
             raise Cancelled
-        doubt_file = layout.doubt(round_index, case.id)
-        if not doubt_file.exists():
+        if not layout.doubt(round_index, case.id).exists():
             slices = load_case_slices(root, case, inputs.preprocess)
             segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
-            proposal = layout.proposal(round_index, case.id)
-            write_segmentation(proposal, segmented.labels, project.schema)
-            write_volume(layout.uncertainty(round_index, case.id), segmented.uncertainty)
-            # written last: where it stands, the other two are whole
-            write_json(doubt_file, to_json(segmented.doubt))
-            report.artifact("proposal", proposal)
+            write_proposal(inputs, case.id, segmented)
+            report.artifact("proposal", layout.proposal(round_index, case.id))
         report.progress(stage, number, len(cases))
+
+
+def write_proposal(inputs: RoundInputs, case_id: str, segmented: SegmentedVolume) -> None:
+    """Write what a round says of a case; the doubt comes last: where it stands, all is whole."""
+    layout, index = ProjectLayout(inputs.root), inputs.plan.index
+    write_segmentation(layout.proposal(index, case_id), segmented.labels, inputs.project.schema)
+    write_volume(layout.uncertainty(index, case_id), segmented.uncertainty)
+    write_json(layout.doubt(index, case_id), to_json(segmented.doubt))

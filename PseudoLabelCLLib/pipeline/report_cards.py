@@ -77,7 +77,8 @@ def _draw_card(
     figure: CaseFigure, anchor: str, schema: LabelSchema, mean_dice: float | None
 ) -> CaseCard:
     verdict = figure.verdict
-    words = verdict.value if verdict else "not reviewed"
+    unjudged = "not reviewed" if figure.reference is None else "validation"
+    words = verdict.value if verdict else unjudged
     kind = verdict.value if verdict else "open"
     doubt = (
         f'<span class="doubt" style="--doubt:{figure.doubt:.3f}">doubt {figure.doubt:.2f}</span>'

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.plan_round import RoundPlan
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.pipeline.case_slices import case_volume
+from PseudoLabelCLLib.pipeline.case_slices import annotation_of, case_volume
 from PseudoLabelCLLib.pipeline.evaluate import MeasuredModel
 from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve, read_learning_curve
 from PseudoLabelCLLib.pipeline.report import RoundReport, write_report
@@ -44,6 +46,10 @@ def report_round(
             duration_s=duration_s,
             cases=_figures(root, project, index, report),
             plan=plan.sentence,
+            notices=tuple(
+                f"{finding.case_id}: {finding.message}" if finding.case_id else finding.message
+                for finding in check_cases(root, project)
+            ),
             curves=tuple(
                 RoundCurve(n, read_learning_curve(layout.learning_curve(n)))
                 for n in range(index + 1)
@@ -60,7 +66,7 @@ def report_round(
 def _figures(root: Path, project: Project, index: int, report: Report) -> Iterator[CaseFigure]:
     """One case at a time, so that only one volume is in memory."""
     layout = ProjectLayout(root)
-    cases = project.cases_to_propose()
+    cases = (*project.cases_to_propose(), *project.cases_with_role(CaseRole.VALIDATION))
     for number, case in enumerate(cases, start=1):
         doubt = from_json(
             Doubt, read_json(layout.doubt(index, case.id)), layout.doubt(index, case.id).name
@@ -70,6 +76,11 @@ def _figures(root: Path, project: Project, index: int, report: Report) -> Iterat
             volume=case_volume(root, case),
             proposal=read_segmentation(layout.proposal(index, case.id), project.schema)[0],
             slicing_axis=project.slicing_axis_of(case.id),
+            reference=(
+                annotation_of(root, case, project.schema)
+                if case.role is CaseRole.VALIDATION
+                else None
+            ),
             doubt=doubt.doubt,
             doubt_per_slice=doubt.doubt_per_slice,
             reason=doubt.reason,

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from PseudoLabelCLLib.curation.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig
-from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
@@ -95,10 +94,12 @@ def _load_pseudo(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
         path = layout.proposal(inputs.plan.index - 1, case_id)
         if not path.exists():
-            raise ProjectDamagedError(
-                f"The pseudo-label of case '{case_id}' from round {inputs.plan.index - 1} is gone.",
-                "Restore the folder 'rounds' of the project from a copy.",
+            report.notice(
+                f"Case '{case_id}' has no proposal from round {inputs.plan.index - 1}, as when it "
+                "was added since; it takes part from the next round on.",
+                warning=True,
             )
+            continue
         classes = network_classes(read_segmentation(path, schema)[0], slices.grid, schema)
         rest = np.ones(len(classes), dtype=np.bool_)
         for review in inputs.project.truth_reviews_of(case_id):

@@ -25,7 +25,7 @@ from PseudoLabelCLLib.pipeline.model_file import (
     write_model,
 )
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
-from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases
+from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.report_round import report_round
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
@@ -159,6 +159,7 @@ def _measure_validation(
     for number, case in enumerate(cases, start=1):
         slices = load_case_slices(root, case, inputs.preprocess)
         segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+        write_proposal(inputs, case.id, segmented)
         reference = annotation_of(root, case, project.schema)
         quality = measure_quality(segmented.labels, reference, project.schema)
         measured.append(MeasuredCase(case.id, quality))

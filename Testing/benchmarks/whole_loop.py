@@ -1,0 +1,172 @@
+"""The whole loop on real volumes: round 0 and joint rounds, Dice per round, time, memory.
+
+    python Testing/benchmarks/whole_loop.py --dataset acdc --data FOLDER --output FOLDER
+
+`FOLDER` of the data holds `images/` and `labels/` with the challenge's file names. The test
+volumes are measured once, after all rounds; nothing is selected on them.
+"""
+
+import argparse
+import csv
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ACDC_UNLABELLED = (
+    *range(1, 7), 12, *range(17, 27), *range(37, 47), *range(57, 67), 72, *range(77, 87),
+    *range(97, 101),
+)  # fmt: skip
+ACDC_TEST = (*range(13, 17), *range(32, 37), *range(51, 57), *range(73, 77), 91, 92, 93, 96)
+HIPPOCAMPUS_TEST = (
+    70, 92, 142, 150, 152, 157, 160, 162, 163, 190, 205, 220, 229, 245, 252, 282, 321, 325, 329,
+    389,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """File names, roles and labels of a data set."""
+
+    pattern: str
+    annotated: tuple[int, ...]
+    validation: tuple[int, ...]
+    unlabelled: tuple[int, ...]
+    test: tuple[int, ...]
+    labels: str
+
+    def image(self, data: Path, number: int) -> Path:
+        return data / "images" / self.pattern.format(number)
+
+    def label(self, data: Path, number: int) -> Path:
+        return data / "labels" / self.pattern.format(number)
+
+
+def acdc(annotated: tuple[int, ...]) -> Dataset:
+    """The papers' split: 52 unlabelled volumes less those that are annotated or validate."""
+    validation = (11, 71)
+    taken = {*annotated, *validation}
+    return Dataset(
+        "patient{:03d}.nii.gz",
+        annotated,
+        validation,
+        tuple(n for n in ACDC_UNLABELLED if n not in taken),
+        ACDC_TEST,
+        "1=right ventricle,2=myocardium,3=left ventricle",
+    )
+
+
+def hippocampus(annotated: tuple[int, ...], data: Path) -> Dataset:
+    """All images without a label file are unlabelled."""
+    numbers = [int(path.name[12:15]) for path in sorted((data / "images").glob("*.nii.gz"))]
+    labelled = {int(path.name[12:15]) for path in (data / "labels").glob("*.nii.gz")}
+    return Dataset(
+        "hippocampus_{:03d}.nii.gz",
+        annotated,
+        (156, 102),
+        tuple(n for n in numbers if n not in labelled),
+        HIPPOCAMPUS_TEST,
+        "1=anterior hippocampus,2=posterior hippocampus",
+    )
+
+
+def main() -> None:
+    arguments = _arguments()
+    data, output = arguments.data.absolute(), arguments.output.absolute()
+    output.mkdir(parents=True)
+    if arguments.dataset == "acdc":
+        dataset = acdc(tuple(arguments.annotated or (2,)))
+    else:
+        dataset = hippocampus(tuple(arguments.annotated or (343,)), data)
+    cases, tests = output / "cases.csv", output / "test.csv"
+    _write_table(cases, dataset, data)
+    _write_tests(tests, dataset, data)
+    project = output / "project"
+    settings = [word for setting in arguments.set for word in ("--set", setting)]
+    seconds = {
+        "create": _run("create", project, "--table", cases, "--labels", dataset.labels,
+                       "--profile", arguments.profile, *settings),
+        "rounds": [_run("train", project) for _ in range(arguments.rounds)],
+        "evaluate": _run("evaluate", project, "--table", tests, "--output", output / "test.json"),
+    }  # fmt: skip
+    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    models = json.loads((output / "test.json").read_text())["models"]
+    result = {
+        "dataset": arguments.dataset,
+        "annotated": dataset.annotated,
+        "profile": arguments.profile,
+        "settings": arguments.set,
+        "seconds": seconds,
+        "peak_memory_gb": round(peak_gb, 2),
+        "test": {model["name"]: model["summary"] for model in models},
+    }
+    (output / "result.json").write_text(json.dumps(result, indent=2))
+    _print(result)
+
+
+def _write_table(path: Path, dataset: Dataset, data: Path) -> None:
+    rows = [("id", "role", "image", "annotation")]
+    for role, numbers in (("annotated", dataset.annotated), ("validation", dataset.validation)):
+        for n in numbers:
+            rows.append((f"{n:03d}", role, dataset.image(data, n), dataset.label(data, n)))
+    for n in dataset.unlabelled:
+        rows.append((f"{n:03d}", "unlabelled", dataset.image(data, n), ""))
+    _write_csv(path, rows)
+
+
+def _write_tests(path: Path, dataset: Dataset, data: Path) -> None:
+    rows = [("id", "role", "image", "annotation")]
+    for n in dataset.test:
+        rows.append((f"{n:03d}", "ignored", dataset.image(data, n), dataset.label(data, n)))
+    _write_csv(path, rows)
+
+
+def _write_csv(path: Path, rows: list[tuple[object, ...]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def _run(*words: object) -> float:
+    start = time.monotonic()
+    command = [sys.executable, "-m", "PseudoLabelCLLib", *map(str, words)]
+    subprocess.run(command, check=True)
+    return round(time.monotonic() - start, 1)
+
+
+def _print(result: dict) -> None:
+    names = [c["name"] for c in next(iter(result["test"].values()))["classes"]]
+    print(
+        "\n| round | " + " | ".join(names) + " | mean Dice (sd) | HD95 mm | ASSD mm | wall time |"
+    )
+    print("|---|" + "---|" * (len(names) + 4))
+    for (name, summary), seconds in zip(
+        result["test"].items(), result["seconds"]["rounds"], strict=True
+    ):
+        classes = " | ".join(f"{c['dice']['mean']:.3f}" for c in summary["classes"])
+        mean = summary["mean"]
+        print(
+            f"| {name} | {classes} | {mean['dice']['mean']:.3f} "
+            f"({mean['dice']['standard_deviation']:.3f}) | {mean['hd95_mm']['mean']:.1f} | "
+            f"{mean['assd_mm']['mean']:.2f} | {seconds / 60:.1f} min |"
+        )
+    total = sum(result["seconds"]["rounds"]) + result["seconds"]["create"]
+    print(f"\n{total / 60:.1f} min for all rounds, peak memory {result['peak_memory_gb']} GB.")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", choices=["acdc", "hippocampus"], required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="a new folder")
+    parser.add_argument("--annotated", type=int, nargs="+", help="default: 2 or 343")
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--rounds", type=int, default=3, help="round 0 included")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
