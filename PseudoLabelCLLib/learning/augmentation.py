@@ -64,17 +64,17 @@ def change_intensities(
     changed = (images - mean) * contrast.to(device) + mean + brightness.to(device)
     if config.gamma_fraction:
         exponent = torch.exp(
-            _uniform(batch, -1, 1, generator) * math.log1p(config.gamma_fraction)
+            _uniform(batch, -1.0, 1.0, generator) * math.log1p(config.gamma_fraction)
         ).to(device)
         changed = changed.clamp(min=1e-3) ** exponent
     if config.blur_fraction:
         blurred = functional.interpolate(
             functional.avg_pool2d(changed, 2), scale_factor=2, mode="bilinear", align_corners=False
         )
-        chosen = (_uniform(batch, 0, 1, generator) < config.blur_fraction).to(device)
+        chosen = (_uniform(batch, 0.0, 1.0, generator) < config.blur_fraction).to(device)
         changed = torch.where(chosen, blurred, changed)
     if config.noise:
-        strength = _uniform(batch, 0, config.noise, generator).to(device)
+        strength = _uniform(batch, 0.0, config.noise, generator).to(device)
         noise = torch.randn(images.shape, generator=generator).to(device)
         changed = changed + strength * noise
     return changed

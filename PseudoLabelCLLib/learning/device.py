@@ -130,7 +130,7 @@ def _time_trial_step(name: str, *, half_precision: bool) -> float:
         start = time.perf_counter()
         with device.autocast():
             logits = network(images)
-        segmentation_loss(logits, target, dice_weight=1, cross_entropy_weight=1).backward()
+        segmentation_loss(logits, target, dice_weight=1.0, cross_entropy_weight=1.0).backward()
         gradient = next(network.parameters()).grad
         if gradient is None or not bool(torch.isfinite(gradient).all()):
             raise RuntimeError("the gradient is not finite")
