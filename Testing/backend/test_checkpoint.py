@@ -1,0 +1,111 @@
+"""Checkpoints and weights on disk: whole, refused in words, and never executed."""
+
+import pickle
+
+import pytest
+import torch
+from learning_doubles import CPU, NUM_CLASSES, TINY, make_network, training_config
+
+from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.learning.checkpoint import (
+    network_from_bytes,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+    weights_to_bytes,
+)
+from PseudoLabelCLLib.learning.training import start_training
+
+DEVICE = torch.device("cpu")
+
+
+class Trap:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.fixture
+def a_state():
+    return start_training(make_network(), training_config().supervised, CPU, seed=1)
+
+
+def test_notes_come_back_as_they_were(a_state, tmp_path):
+    notes = {"identity": "x", "curve": [{"step": 1, "dice": None}], "best": {"w": torch.ones(2)}}
+    save_checkpoint(tmp_path / "checkpoint.pt", a_state, notes)
+    content = read_checkpoint(tmp_path / "checkpoint.pt", DEVICE)["notes"]
+    assert content["curve"] == notes["curve"]
+    assert torch.equal(content["best"]["w"], torch.ones(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut short"])
+def test_damaged_checkpoint_is_told_with_what_to_do(content, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with pytest.raises(ProjectDamagedError, match="starts again from its first step"):
+        read_checkpoint(path, DEVICE)
+
+
+def test_cut_checkpoint_is_refused(a_state, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, a_state, {})
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ProjectDamagedError):
+        read_checkpoint(path, DEVICE)
+
+
+def test_checkpoint_without_a_part_is_refused(tmp_path):
+    torch.save({"step": 3}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ProjectDamagedError):
+        read_checkpoint(tmp_path / "checkpoint.pt", DEVICE)
+
+
+def test_checkpoint_of_another_network_is_refused(a_state, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, a_state, {})
+    wider = make_network(config=NetworkConfig(widths=(8,) * 6))
+    other = start_training(wider, training_config().supervised, CPU, seed=1)
+    with pytest.raises(ProjectDamagedError):
+        restore(read_checkpoint(path, DEVICE), other, path)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x))])
+def test_program_in_a_checkpoint_is_not_run(write, tmp_path):
+    write({"step": Trap(tmp_path / "sprung")}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ProjectDamagedError):
+        read_checkpoint(tmp_path / "checkpoint.pt", DEVICE)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_weights_survive_the_way_through_bytes():
+    network = make_network(3)
+    again = network_from_bytes(weights_to_bytes(network), TINY, NUM_CLASSES)
+    for name, value in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("config", "num_classes"), [(NetworkConfig(widths=(8,) * 6), NUM_CLASSES), (TINY, 5)]
+)
+def test_weights_of_another_network_are_refused_with_what_was_expected(config, num_classes):
+    weights = weights_to_bytes(make_network())
+    with pytest.raises(ModelFileError, match=f"for {num_classes} classes"):
+        network_from_bytes(weights, config, num_classes)
+
+
+def test_program_in_weights_is_not_run(tmp_path):
+    torch.save({"classifier.weight": Trap(tmp_path / "sprung")}, tmp_path / "weights.pt")
+    with pytest.raises(ModelFileError):
+        network_from_bytes((tmp_path / "weights.pt").read_bytes(), TINY, NUM_CLASSES)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_bytes_that_are_no_weights_are_refused():
+    with pytest.raises(ModelFileError):
+        network_from_bytes(b"not weights", TINY, NUM_CLASSES)

@@ -1,0 +1,119 @@
+"""The device is chosen by running a step on it, and says why."""
+
+import pytest
+import torch
+from learning_doubles import CPU, HALF_CPU, make_network
+
+from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.learning import device as device_module
+from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+
+
+@pytest.fixture(autouse=True)
+def the_same_number_of_threads_afterwards():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def a_machine_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def a_machine_with_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(device_module, "_describe", lambda name: f"the {name}")
+
+
+def trial(monkeypatch, *, plain_s, half_s, broken=()):
+    def fake(name, *, half_precision):
+        if name in broken:
+            raise RuntimeError("driver too old\nmore lines")
+        return half_s if half_precision else plain_s
+
+    monkeypatch.setattr(device_module, "_time_trial_step", fake)
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_processor_really_runs_a_step_and_says_why_it_was_chosen():
+    device = choose_device("auto")
+    assert device.name == "cpu"
+    assert "no usable NVIDIA GPU" in device.reason
+    assert "a trial step ran on it" in device.sentence
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_absent_device_is_refused_by_name(name):
+    with pytest.raises(DeviceError, match=name):
+        choose_device(name)
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+def test_working_gpu_comes_first(monkeypatch):
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    device = choose_device("auto")
+    assert device.name == "cuda"
+    assert device.half_precision
+    assert "2.0 times as fast" in device.reason
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+def test_gpu_that_fails_its_trial_step_is_passed_over_and_named(monkeypatch):
+    trial(monkeypatch, plain_s=1.0, half_s=1.0, broken=("cuda",))
+    device = choose_device("auto")
+    assert device.name == "cpu"
+    assert "driver too old" in device.reason
+    assert "more lines" not in device.reason
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+def test_nothing_that_works_is_an_error_with_every_reason(monkeypatch):
+    trial(monkeypatch, plain_s=1.0, half_s=1.0, broken=("cuda", "cpu"))
+    with pytest.raises(DeviceError, match=r"cuda: .*mps: .*cpu: "):
+        choose_device("auto")
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+@pytest.mark.parametrize(("half_s", "gains"), [(1.0, False), (0.9, False), (0.5, True)])
+def test_half_precision_is_used_only_where_it_gains(monkeypatch, half_s, gains):
+    trial(monkeypatch, plain_s=1.0, half_s=half_s)
+    assert choose_device("cpu").half_precision is gains
+
+
+@pytest.mark.parametrize(("device", "dtype"), [(CPU, torch.float32), (HALF_CPU, torch.bfloat16)])
+def test_precision_decides_the_type_of_convolutions_but_not_of_weights(device, dtype):
+    network = make_network()
+    device.place(network)
+    with device.autocast():
+        logits = network(torch.rand(1, 1, 32, 64))
+    assert logits.dtype == dtype
+    assert network.classifier.weight.dtype == torch.float32
+
+
+def test_half_precision_goes_with_channels_last_weights():
+    network = make_network()
+    HALF_CPU.place(network)
+    weight = network.encoder[1][0][0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert ComputeDevice("cpu", "", "", half_precision=False).memory_format is (
+        torch.contiguous_format
+    )
+
+
+def test_one_core_stays_free_where_there_are_more_than_two(monkeypatch):
+    used = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    for cores in (1, 2, 3, 8):
+        monkeypatch.setattr(
+            device_module.os,
+            "sched_getaffinity",
+            lambda _pid, n=cores: set(range(n)),
+            raising=False,
+        )
+        device_module.use_all_but_one_core()
+    assert used == [1, 2, 2, 7]

@@ -1,0 +1,157 @@
+"""Prediction over changed copies: what is turned is turned back, and memory may be short."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learning_doubles import CPU, HALF_CPU, CrowdedNetwork, ThresholdNetwork, make_network
+
+from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.learning.inference import CopyTransform, draw_copies, predict_slices
+
+UNCHANGED = (CopyTransform(),)
+
+
+def blob_slices(shape=(64, 96), num_slices=2):
+    rows, columns = np.indices(shape)
+    images = []
+    for n in range(num_slices):
+        row, column = shape[0] * 0.45 + 3 * n, shape[1] * 0.55 - 4 * n
+        squared = ((rows - row) / 12) ** 2 + ((columns - column) / 17) ** 2
+        images.append(1 / (1 + np.exp(8 * (squared - 1))))  # soft border, 1 inside
+    return np.stack(images).astype(np.float32)
+
+
+def plain_prediction(network, images):
+    with torch.no_grad():
+        return network.eval()(torch.from_numpy(images)[:, None]).softmax(dim=1).numpy()
+
+
+def test_unchanged_copy_is_the_networks_own_prediction():
+    network, images = make_network(), blob_slices()
+    prediction = predict_slices(network, images, UNCHANGED, CPU)
+    expected = plain_prediction(network, images)
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.copies.dtype == np.uint8
+    np.testing.assert_array_equal(prediction.probabilities, expected)
+    np.testing.assert_array_equal(prediction.copies[0], expected.argmax(axis=1))
+
+
+def test_mirrored_copy_is_turned_back_exactly():
+    network, images = make_network(), blob_slices()
+    prediction = predict_slices(network, images, (CopyTransform(mirrored=True),), CPU)
+    expected = plain_prediction(network, images[..., ::-1].copy())[..., ::-1]
+    # sampling positions hit pixel centres up to float32 rounding (1e-5 of a pixel)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 96), (96, 32)])
+@pytest.mark.parametrize(
+    "copy",
+    [
+        CopyTransform(angle_deg=25.0),
+        CopyTransform(angle_deg=-30.0, mirrored=True),
+        CopyTransform(zoom=1.1),
+        CopyTransform(angle_deg=17.0, zoom=0.9, mirrored=True),
+    ],
+    ids=str,
+)
+def test_copy_of_a_network_blind_to_direction_lands_where_the_unchanged_one_does(copy, shape):
+    network, images = ThresholdNetwork(), blob_slices(shape) * 0.999
+    rows, columns = np.indices(shape)
+    inside = np.hypot(rows - shape[0] / 2, columns - shape[1] / 2) < min(shape) / 2.5
+    unchanged = predict_slices(network, images, UNCHANGED, CPU)
+    turned = predict_slices(network, images, (copy,), CPU)
+    # two bilinear resamplings blur a border of slope 1/4 per pixel; a shift of one pixel or a
+    # wrong angle would change whole bands of the border by more than a half
+    difference = np.abs(turned.probabilities - unchanged.probabilities)[:, :, inside]
+    assert difference.max() < 0.35
+    assert difference.mean() < 0.02
+    ours, theirs = (p.copies[0][:, inside] == 1 for p in (turned, unchanged))
+    assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.98
+
+
+def test_average_of_many_copies_keeps_an_equivariant_prediction():
+    network, images = ThresholdNetwork(), blob_slices()
+    copies = draw_copies(PseudoLabelConfig(num_augmented_copies=8), 3, mirror=True)
+    averaged = predict_slices(network, images, copies, CPU)
+    unchanged = predict_slices(network, images, UNCHANGED, CPU).probabilities
+    ours, theirs = averaged.probabilities[:, 1] > 0.5, unchanged[:, 1] > 0.5
+    assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.985
+    assert len(averaged.copies) == 8
+
+
+@settings(deadline=None, max_examples=12)
+@given(angle=st.floats(-180, 180), zoom=st.floats(0.7, 1.3), mirrored=st.booleans())
+def test_averaged_probabilities_are_probabilities(angle, zoom, mirrored):
+    copies = (CopyTransform(), CopyTransform(angle, zoom, mirrored))
+    probabilities = predict_slices(make_network(), blob_slices((32, 64)), copies, CPU).probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)  # float32
+    assert probabilities.min() >= -1e-5
+
+
+def test_what_comes_from_outside_the_slice_is_background():
+    images = np.ones((1, 32, 64), np.float32)
+    prediction = predict_slices(ThresholdNetwork(), images, (CopyTransform(angle_deg=90.0),), CPU)
+    assert prediction.copies[0, 0, 16, 32] == 1
+    assert prediction.copies[0, 0, 16, 2] == 0  # turned out of the low window, and lost
+
+
+def test_copies_are_the_same_for_the_same_seed_and_stay_in_their_ranges():
+    config = PseudoLabelConfig(num_augmented_copies=20, max_rotation_deg=10, max_scale_fraction=0.2)
+    copies = draw_copies(config, 1, mirror=True)
+    assert copies == draw_copies(config, 1, mirror=True)
+    assert copies != draw_copies(config, 2, mirror=True)
+    assert copies[0].is_identity
+    assert all(abs(copy.angle_deg) <= 10 and 0.8 <= copy.zoom <= 1.2 for copy in copies)
+    assert {copy.mirrored for copy in copies[1:]} == {True, False}
+
+
+def test_copies_are_not_mirrored_where_training_was_not():
+    copies = draw_copies(PseudoLabelConfig(num_augmented_copies=20), 1, mirror=False)
+    assert not any(copy.mirrored for copy in copies)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 16])
+def test_short_memory_takes_fewer_slices_at_once_and_changes_nothing(limit):
+    images = np.concatenate([blob_slices((32, 32), 2)] * 10)
+    images += np.linspace(0, 0.5, 20, dtype=np.float32)[:, None, None]
+    crowded = CrowdedNetwork(limit)
+    prediction = predict_slices(crowded, images, UNCHANGED, CPU)
+    worked = [count for count in crowded.seen if count <= limit]
+    assert sum(worked) == 20
+    # 16, 8, 4, 2, 1: halved only as often as needed
+    assert max(worked) == max(n for n in (16, 8, 4, 2, 1) if n <= limit)
+    roomy = predict_slices(CrowdedNetwork(99), images, UNCHANGED, CPU)
+    # another number of slices may add up in another order
+    np.testing.assert_allclose(prediction.probabilities, roomy.probabilities, atol=1e-5)
+
+
+def test_memory_too_short_for_one_slice_is_passed_on():
+    with pytest.raises(torch.OutOfMemoryError):
+        predict_slices(CrowdedNetwork(0), blob_slices(), UNCHANGED, CPU)
+
+
+def test_network_is_left_in_evaluation_mode_and_unchanged():
+    network = make_network().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    predict_slices(network, blob_slices(), UNCHANGED, CPU)
+    assert not network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_half_precision_stays_near_single_precision():
+    network, images = ThresholdNetwork(), blob_slices()
+    device = HALF_CPU
+    device.place(network)
+    halved = predict_slices(network, images, UNCHANGED, device)
+    single = predict_slices(network, images, UNCHANGED, CPU)
+    assert halved.probabilities.dtype == np.float32
+    np.testing.assert_allclose(halved.probabilities, single.probabilities, atol=0.05)
+
+
+def test_slices_mapped_from_disk_read_only_can_be_predicted(tmp_path):
+    np.save(tmp_path / "images.npy", blob_slices())
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert predict_slices(make_network(), mapped, UNCHANGED, CPU).copies.shape == (1, 2, 64, 96)
