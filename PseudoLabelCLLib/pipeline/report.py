@@ -136,9 +136,10 @@ def _header(report: RoundReport, cards: Sequence[CaseCard]) -> str:
 
 def _summary_sentence(report: RoundReport, cards: Sequence[CaseCard]) -> str:
     parts = [_quality_words(report.qualities)]
-    open_cards = [card for card in cards if not card.is_judged]
-    if cards:
-        parts.append(f"{len(open_cards)} of {_count(len(cards), 'proposal')} to review")
+    proposals = [card for card in cards if card.is_for_review]
+    open_cards = [card for card in proposals if not card.is_judged]
+    if proposals:
+        parts.append(f"{len(open_cards)} of {_count(len(proposals), 'proposal')} to review")
     doubtful = [card for card in open_cards if card.doubt is not None]
     if doubtful:
         parts[-1] += f", the most doubtful is {doubtful[0].case_id} ({doubtful[0].doubt:.2f})"

@@ -15,6 +15,7 @@ class CaseCard:
     Args:
         case_id: Name of the case.
         doubt: 0..1, or None if not known.
+        is_for_review: Whether a person is to judge it.
         is_judged: Whether a person gave a verdict.
         has_reference: Whether the pictures hold a reference.
         anchor: Where the page shows it.
@@ -23,6 +24,7 @@ class CaseCard:
 
     case_id: str
     doubt: float | None
+    is_for_review: bool
     is_judged: bool
     has_reference: bool
     anchor: str
@@ -77,7 +79,7 @@ def _draw_card(
     figure: CaseFigure, anchor: str, schema: LabelSchema, mean_dice: float | None
 ) -> CaseCard:
     verdict = figure.verdict
-    unjudged = "not reviewed" if figure.reference is None else "validation"
+    unjudged = "not reviewed" if figure.is_for_review else "validation"
     words = verdict.value if verdict else unjudged
     kind = verdict.value if verdict else "open"
     doubt = (
@@ -98,6 +100,7 @@ def _draw_card(
     return CaseCard(
         case_id=figure.case_id,
         doubt=figure.doubt,
+        is_for_review=figure.is_for_review,
         is_judged=verdict is not None,
         has_reference=figure.reference is not None,
         anchor=anchor,

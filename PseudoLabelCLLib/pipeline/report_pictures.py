@@ -43,6 +43,7 @@ class CaseFigure:
         doubt_per_slice: The same for every position along the slicing axis, or empty.
         reason: Why a person should look at this case, in one sentence.
         verdict: What a person decided, or None before the review.
+        is_for_review: Whether a person is to judge the proposal; a validation case is not.
 
     Raises:
         ValueError: The grids or the number of slices differ, or a doubt is outside 0..1.
@@ -57,6 +58,7 @@ class CaseFigure:
     doubt_per_slice: tuple[float, ...] = ()
     reason: str = ""
     verdict: Verdict | None = None
+    is_for_review: bool = True
 
     def __post_init__(self) -> None:
         for other in (self.proposal, self.reference):

@@ -45,7 +45,7 @@ def report_round(
             device=device.sentence,
             duration_s=duration_s,
             cases=_figures(root, project, index, report),
-            plan=plan.sentence,
+            plan=plan.sentence.replace("will learn", "learned"),
             notices=tuple(
                 f"{finding.case_id}: {finding.message}" if finding.case_id else finding.message
                 for finding in check_cases(root, project)
@@ -81,6 +81,7 @@ def _figures(root: Path, project: Project, index: int, report: Report) -> Iterat
                 if case.role is CaseRole.VALIDATION
                 else None
             ),
+            is_for_review=case.role is not CaseRole.VALIDATION,
             doubt=doubt.doubt,
             doubt_per_slice=doubt.doubt_per_slice,
             reason=doubt.reason,

@@ -108,25 +108,25 @@ def main() -> None:
 
 
 def _write_table(path: Path, dataset: Dataset, data: Path) -> None:
-    rows = [("id", "role", "image", "annotation")]
-    for role, numbers in (("annotated", dataset.annotated), ("validation", dataset.validation)):
-        for n in numbers:
-            rows.append((f"{n:03d}", role, dataset.image(data, n), dataset.label(data, n)))
-    for n in dataset.unlabelled:
-        rows.append((f"{n:03d}", "unlabelled", dataset.image(data, n), ""))
-    _write_csv(path, rows)
+    roles = {
+        "annotated": dataset.annotated,
+        "validation": dataset.validation,
+        "unlabelled": dataset.unlabelled,
+    }
+    _write_csv(path, [(role, n) for role, numbers in roles.items() for n in numbers], dataset, data)
 
 
 def _write_tests(path: Path, dataset: Dataset, data: Path) -> None:
-    rows = [("id", "role", "image", "annotation")]
-    for n in dataset.test:
-        rows.append((f"{n:03d}", "ignored", dataset.image(data, n), dataset.label(data, n)))
-    _write_csv(path, rows)
+    _write_csv(path, [("ignored", n) for n in dataset.test], dataset, data)
 
 
-def _write_csv(path: Path, rows: list[tuple[object, ...]]) -> None:
+def _write_csv(path: Path, cases: list[tuple[str, int]], dataset: Dataset, data: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        writer = csv.writer(file)
+        writer.writerow(("id", "role", "image", "annotation"))
+        for role, n in cases:
+            label = "" if role == "unlabelled" else dataset.label(data, n)
+            writer.writerow((f"{n:03d}", role, dataset.image(data, n), label))
 
 
 def _run(*words: object) -> float:
@@ -141,7 +141,7 @@ def _print(result: dict) -> None:
     print(
         "\n| round | " + " | ".join(names) + " | mean Dice (sd) | HD95 mm | ASSD mm | wall time |"
     )
-    print("|---|" + "---|" * (len(names) + 4))
+    print("|---" * len(columns) + "|")
     for (name, summary), seconds in zip(
         result["test"].items(), result["seconds"]["rounds"], strict=True
     ):
