@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -21,6 +21,7 @@ from PseudoLabelCLLib.pipeline.preprocess import (
     network_slices,
     resolve_preprocess,
     slice_grid,
+    window_center,
 )
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_json, written_aside
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
@@ -74,10 +75,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     resolved = resolve_preprocess(
         settings,
         [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED],
-        [
-            Annotated(case.geometry, annotation_of(root, case, project.schema).array > 0)
-            for case in project.cases_with_role(CaseRole.ANNOTATED)
-        ],
+        [_annotated(root, case, project) for case in project.cases_with_role(CaseRole.ANNOTATED)],
     )
     write_json(path, to_json(_Plan(settings, resolved)))
     return resolved
@@ -164,6 +162,15 @@ def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[
     mask = np.zeros(num_slices, dtype=np.bool_)
     mask[[n for n in chosen if 0 <= n < num_slices]] = True
     return mask
+
+
+def _annotated(root: Path, case: Case, project: Project) -> Annotated:
+    """Read where a case has structures; its image only where the window follows the body."""
+    foreground = annotation_of(root, case, project.schema).array > 0
+    settings = project.config.preprocess
+    if settings.crop is Crop.CENTER:
+        return Annotated(case.geometry, foreground)
+    return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))
 
 
 def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:

@@ -111,15 +111,17 @@ class SliceGrid:
 
 @dataclass(frozen=True)
 class Annotated:
-    """The grid of an annotated case and the smallest box that holds its structures.
+    """Where an annotated case has structures, and where the window will lie on it.
 
     Args:
         geometry: The case's grid.
         foreground: Where any structure is, shape (k, j, i).
+        window_center: Row and column from `window_center`; None for the middle of the slice.
     """
 
     geometry: Geometry
     foreground: BoolArray
+    window_center: tuple[float, float] | None = None
 
 
 def resolve_preprocess(
@@ -167,10 +169,8 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         max(1, round(extent / config.in_plane_spacing_mm))
         for extent in in_plane_extent_mm(geometry, config)
     )
-    center = (rows / 2, columns / 2)
-    if config.crop is Crop.FOREGROUND:
-        middle = _body_center(np.moveaxis(volume.array, array_axis(axis), 0))
-        center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
+    middle = window_center(volume, config)
+    center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
     corner = tuple(round(c - w / 2) for c, w in zip(center, config.window_size, strict=True))
     return SliceGrid(
         slicing_axis=axis,
@@ -180,6 +180,15 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         window_shape=config.window_size,
         corner=(corner[0], corner[1]),
     )
+
+
+def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, float]:
+    """Return the row and column on which the window lies, in the volume's pixels from its edge."""
+    axis = config.slicing_axis_of(volume.geometry)
+    if config.crop is Crop.FOREGROUND:
+        return _body_center(np.moveaxis(volume.array, array_axis(axis), 0))
+    rows, columns = _in_plane(volume.geometry.array_shape, axis)
+    return rows / 2, columns / 2
 
 
 def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) -> FloatArray:
@@ -236,7 +245,7 @@ def _round_up(pixels: float) -> int:
 def _needed_extent_mm(
     config: PreprocessConfig, annotated: Sequence[Annotated]
 ) -> tuple[float, float]:
-    """Return how high and wide a centred window must be to hold every annotated structure."""
+    """Return how high and wide the window must be to hold every annotated structure."""
     needed = [0.0, 0.0]
     for case in annotated:
         axis = config.slicing_axis_of(case.geometry)
@@ -245,10 +254,8 @@ def _needed_extent_mm(
         for n in range(2):
             places = np.flatnonzero(np.any(flat, axis=1 - n))
             if len(places):
-                middle = (flat.shape[n] - 1) / 2
-                if config.crop is Crop.FOREGROUND:
-                    middle = (places[0] + places[-1]) / 2
-                reach = max(middle - places[0], places[-1] - middle) + 0.5
+                middle = flat.shape[n] / 2 if case.window_center is None else case.window_center[n]
+                reach = max(middle - places[0], places[-1] + 1 - middle)
                 needed[n] = max(needed[n], 2 * reach * spacing[n])
     return needed[0], needed[1]
 

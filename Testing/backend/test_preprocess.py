@@ -1,0 +1,314 @@
+"""The way from a volume to the network's slices and back, on random grids."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from learning_doubles import grid
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.pipeline.preprocess import (
+    LARGEST_WINDOW,
+    Annotated,
+    network_slices,
+    resolve_preprocess,
+    slice_grid,
+    window_center,
+)
+
+FEW = settings(deadline=None, max_examples=40)
+
+
+@st.composite
+def directions(draw):
+    """Any rotation, half of them mirrored: oblique and left-handed."""
+    angles = [draw(st.floats(-180, 180)) for _ in range(3)]
+    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    if draw(st.booleans()):
+        matrix[:, 2] *= -1
+    return tuple(matrix.ravel().tolist())
+
+
+@st.composite
+def geometries(draw, smallest=5, largest=40):
+    size = tuple(draw(st.integers(smallest, largest)) for _ in range(3))
+    spacing = tuple(draw(st.floats(0.4, 4.0)) for _ in range(3))
+    origin = tuple(draw(st.floats(-200, 200)) for _ in range(3))
+    return Geometry(size, spacing, origin, draw(directions()))
+
+
+@st.composite
+def configs(draw):
+    return PreprocessConfig(
+        slicing_axis=draw(st.sampled_from((None, 0, 1, 2))),
+        in_plane_spacing_mm=draw(st.floats(0.5, 3.0)),
+        window_size=(draw(st.sampled_from((32, 64, 96))), draw(st.sampled_from((32, 64, 96)))),
+        crop=draw(st.sampled_from(Crop)),
+    )
+
+
+def body(geometry):
+    """A bright ellipsoid in dark air, off the middle of the volume."""
+    shape = geometry.array_shape
+    axes = [(np.arange(n) + 0.5) / n - c for n, c in zip(shape, (0.5, 0.45, 0.6), strict=True)]
+    k, j, i = np.meshgrid(*axes, indexing="ij")
+    return (100 * ((k / 0.45) ** 2 + (j / 0.35) ** 2 + (i / 0.3) ** 2 < 1)).astype(np.float32)
+
+
+def there_and_back(labels, where):
+    """A label map sent to the network's grid and back as one-hot probabilities."""
+    classes = where.labels_to_network(where.slices_of(labels))
+    probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[classes], 3, 1)
+    native = where.probabilities_to_native(np.ascontiguousarray(probabilities))
+    return where.volume_of(native.argmax(axis=1).astype(np.int16))
+
+
+def window_holds_slice(where):
+    return all(
+        corner <= 0 and corner + window >= size
+        for corner, window, size in zip(
+            where.corner, where.window_shape, where.resampled_shape, strict=True
+        )
+    )
+
+
+@FEW
+@given(geometry=geometries(), config=configs(), seed=st.integers(0, 999))
+def test_segmentation_comes_back_on_the_volumes_own_grid(geometry, config, seed):
+    labels = np.random.default_rng(seed).integers(0, 3, geometry.array_shape).astype(np.int16)
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    back = LabelVolume(there_and_back(labels, where), geometry)
+    assert back.array.shape == geometry.array_shape
+    assert back.array.flags.c_contiguous
+    if where.resampled_shape == where.native_shape and window_holds_slice(where):
+        np.testing.assert_array_equal(back.array, labels)
+
+
+@FEW
+@given(
+    geometry=geometries(),
+    axis=st.sampled_from((0, 1, 2)),
+    crop=st.sampled_from(Crop),
+    seed=st.integers(0, 999),
+)
+def test_without_resampling_not_one_voxel_differs(geometry, axis, crop, seed):
+    in_plane = [n for n in range(3) if n != axis]
+    spacing = list(geometry.spacing_mm)
+    spacing[in_plane[0]] = spacing[in_plane[1]] = 0.7
+    geometry = replace(geometry, spacing_mm=tuple(spacing))
+    config = PreprocessConfig(
+        slicing_axis=axis, in_plane_spacing_mm=0.7, window_size=(96, 96), crop=crop
+    )
+    labels = np.random.default_rng(seed).integers(0, 3, geometry.array_shape).astype(np.int16)
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    assert where.native_shape == where.resampled_shape
+    assert window_holds_slice(where)
+    np.testing.assert_array_equal(there_and_back(labels, where), labels)
+
+
+def ellipse_slices(shape, radius, center):
+    rows, columns = np.indices(shape)
+    inside = ((rows - center[0]) / radius[0]) ** 2 + ((columns - center[1]) / radius[1]) ** 2 < 1
+    return inside.astype(np.int16)
+
+
+@FEW
+@given(
+    geometry=geometries(smallest=30, largest=48),
+    axis=st.sampled_from((0, 1, 2)),
+    zoom=st.floats(0.6, 1.8),
+    shift=st.tuples(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1)),
+)
+def test_wide_structure_comes_back_nearly_whole_after_resampling(geometry, axis, zoom, shift):
+    in_plane = [n for n in range(3) if n != axis]
+    spacing = list(geometry.spacing_mm)
+    for n in in_plane:  # up to 1 : 1.5 within a slice
+        spacing[n] = float(np.clip(spacing[n], 1.0, 1.5))
+    geometry = replace(geometry, spacing_mm=tuple(spacing))
+    config = PreprocessConfig(slicing_axis=axis, in_plane_spacing_mm=zoom, window_size=(160, 160))
+    labels = np.zeros(geometry.array_shape, np.int16)
+    where = slice_grid(Volume(labels, geometry), config)
+    slices = where.slices_of(labels)
+    shape = where.native_shape
+    center = [(n - 1) / 2 + s * n for n, s in zip(shape, shift, strict=True)]
+    slices[:] = ellipse_slices(shape, [0.3 * n for n in shape], center)
+    back = there_and_back(labels, where)
+    dice = 2 * ((back == 1) & (labels == 1)).sum() / ((back == 1).sum() + (labels == 1).sum())
+    # nearest and bilinear each move a border by half a pixel at most; the blob is 18 pixels wide
+    assert dice > 0.9
+
+
+@FEW
+@given(
+    geometry=geometries(smallest=30, largest=48),
+    config=configs(),
+    place=st.tuples(st.floats(0.3, 0.7), st.floats(0.3, 0.7)),
+)
+def test_structure_keeps_its_place_in_millimetres(geometry, config, place):
+    volume = Volume(body(geometry), geometry)
+    where = slice_grid(volume, replace(config, window_size=(512, 512)))
+    rows, columns = np.indices(where.native_shape)
+    pixel_mm = where_pixel_mm(geometry, where.slicing_axis)
+    size = np.array(where.native_shape)
+    center = np.array(place) * size - 0.5
+    width_mm = 2.5 * max(*pixel_mm, config.in_plane_spacing_mm)
+    assume((3.5 * width_mm < 0.3 * size * pixel_mm).all())  # the blob fits the slice
+    squared = ((rows - center[0]) * pixel_mm[0]) ** 2 + ((columns - center[1]) * pixel_mm[1]) ** 2
+    blob = np.exp(-squared / (2 * width_mm**2)).astype(np.float32)[None]
+
+    seen = where.images_to_network(blob)[0]
+    network_pixel_mm = size * pixel_mm / where.resampled_shape
+    found = np.array(ndimage.center_of_mass(seen)) + where.corner
+    # both counted from the slice's outer edge; a wrong pixel convention moves it by half a pixel
+    offset_mm = (found + 0.5) * network_pixel_mm - (center + 0.5) * pixel_mm
+    assert (np.abs(offset_mm) < 0.1 * network_pixel_mm).all()
+
+    probabilities = np.stack((1 - seen, seen))[None].astype(np.float32)
+    back = where.probabilities_to_native(probabilities)[0, 1]
+    offset = np.array(ndimage.center_of_mass(back)) - center
+    assert (np.abs(offset * pixel_mm) < 0.1 * np.maximum(network_pixel_mm, pixel_mm)).all()
+
+
+def where_pixel_mm(geometry, slicing_axis):
+    kji = geometry.spacing_mm[::-1]
+    return np.array([kji[n] for n in range(3) if n != 2 - slicing_axis])
+
+
+@FEW
+@given(
+    geometry=geometries(largest=60),
+    config=configs(),
+    other=geometries(largest=60),
+    box=st.tuples(*[st.floats(0, 1)] * 6),
+)
+def test_automatic_window_never_cuts_an_annotated_structure(geometry, config, other, box):
+    config = replace(config, window_size=None, in_plane_spacing_mm=None, max_window_size=32)
+    foreground = np.zeros(geometry.array_shape, bool)
+    edges = [sorted((a, b)) for a, b in zip(box[::2], box[1::2], strict=True)]
+    inside = [
+        slice(int(low * (n - 1)), int(high * (n - 1)) + 1)
+        for (low, high), n in zip(edges, foreground.shape, strict=True)
+    ]
+    foreground[tuple(inside)] = True
+    volume = Volume(body(geometry), geometry)
+    center = window_center(volume, config)
+    resolved = resolve_preprocess(
+        config, [geometry, other, other], [Annotated(geometry, foreground, center)]
+    )
+    where = slice_grid(volume, resolved)
+    assert max(where.window_shape) <= LARGEST_WINDOW
+    flat = where.slices_of(foreground).any(axis=0)
+    for axis in range(2):
+        places = np.flatnonzero(flat.any(axis=1 - axis))
+        factor = where.resampled_shape[axis] / where.native_shape[axis]
+        assert where.corner[axis] <= places[0] * factor
+        assert (places[-1] + 1) * factor <= where.corner[axis] + where.window_shape[axis]
+
+
+def test_window_centred_on_the_body_holds_a_structure_at_its_rim():
+    geometry = grid((200, 100, 4))
+    array = np.zeros(geometry.array_shape, np.float32)
+    array[:, 20:80, 100:190] = 50.0
+    foreground = np.zeros(geometry.array_shape, bool)
+    foreground[:, 45:55, 100:110] = True  # 35 pixels from the middle of the body
+    config = PreprocessConfig(crop=Crop.FOREGROUND, max_window_size=64)
+    volume = Volume(array, geometry)
+    assert window_center(volume, config) == (50.0, 145.0)
+    annotated = Annotated(geometry, foreground, window_center(volume, config))
+    resolved = resolve_preprocess(config, [geometry], [annotated])
+    assert resolved.window_size == (64, 128)  # 2 * (45 + 8) pixels, in steps of 32
+    where = slice_grid(volume, resolved)
+    assert where.labels_to_network(where.slices_of(foreground)).sum() == foreground.sum()
+
+
+def test_plan_takes_the_median_pixel_and_the_smallest_window_that_holds_the_median_slice():
+    cases = [grid((n, 70, 8), (s, s, 8.0)) for n, s in ((100, 1.0), (130, 1.5), (64, 3.0))]
+    resolved = resolve_preprocess(PreprocessConfig(), cases, [])
+    assert resolved.in_plane_spacing_mm == pytest.approx(1.5)
+    # extents 70, 105, 210 mm high and 100, 195, 192 mm wide; medians over 1.5 mm: 70 and 128
+    assert resolved.window_size == (96, 128)
+
+
+def test_window_of_the_settings_is_kept():
+    config = PreprocessConfig(window_size=(32, 96), in_plane_spacing_mm=2.0)
+    assert resolve_preprocess(config, [grid((300, 300, 5))], []) == config
+
+
+def test_structure_too_large_for_any_window_makes_the_pixels_larger():
+    geometry = grid((900, 40, 3), (1.0, 1.0, 5.0))
+    foreground = np.ones(geometry.array_shape, bool)
+    resolved = resolve_preprocess(PreprocessConfig(), [geometry], [Annotated(geometry, foreground)])
+    assert max(resolved.window_size) == LARGEST_WINDOW
+    assert resolved.in_plane_spacing_mm * LARGEST_WINDOW >= 900
+
+
+def test_grid_needs_settled_settings():
+    with pytest.raises(ValueError, match="resolved"):
+        slice_grid(Volume(np.zeros((4, 32, 32)), grid((32, 32, 4))), PreprocessConfig())
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float64])
+def test_intensities_are_scaled_by_their_percentiles_and_not_clipped(dtype):
+    rng = np.random.default_rng(1)
+    array = rng.gamma(2, 200, (6, 32, 64)).astype(dtype)
+    volume = Volume(array, grid((64, 32, 6)))
+    config = PreprocessConfig(
+        in_plane_spacing_mm=1.0, window_size=(32, 64), low_percentile=0.05, high_percentile=0.9
+    )
+    seen = network_slices(volume, slice_grid(volume, config), config)
+    low, high = np.percentile(array, (5, 90))
+    assert seen.dtype == np.float32
+    # float32 of numbers up to some thousands
+    np.testing.assert_allclose(seen, (array - low) / (high - low), atol=1e-4)
+    assert seen.max() > 1
+
+
+def test_mostly_black_image_is_scaled_by_its_extremes():
+    array = np.zeros((4, 32, 32), np.float32)
+    array[2, 16, 16] = 8.0
+    volume = Volume(array, grid((32, 32, 4)))
+    config = PreprocessConfig(in_plane_spacing_mm=1.0, window_size=(32, 32))
+    seen = network_slices(volume, slice_grid(volume, config), config)
+    assert (seen.min(), seen.max()) == (0, 1)
+
+
+def test_constant_image_is_refused():
+    volume = Volume(np.full((4, 32, 32), 7, np.int16), grid((32, 32, 4)))
+    config = PreprocessConfig(in_plane_spacing_mm=1.0, window_size=(32, 32))
+    with pytest.raises(VolumeError, match="constant: every voxel is 7"):
+        network_slices(volume, slice_grid(volume, config), config)
+
+
+def test_shrinking_smooths_instead_of_skipping_pixels():
+    array = np.indices((4, 64, 64)).sum(axis=0) % 2 * 1.0  # a chessboard
+    volume = Volume(array.astype(np.float32), grid((64, 64, 4)))
+    config = PreprocessConfig(in_plane_spacing_mm=4.0, window_size=(32, 32))
+    seen = network_slices(volume, slice_grid(volume, config), config)
+    # 16 x 16 pixels of 4 x 4; without smoothing they would be 0 or 1
+    np.testing.assert_allclose(seen[:, 9:23, 9:23], 0.5, atol=0.02)
+
+
+def test_shading_is_evened_out_where_asked():
+    geometry = grid((32, 32, 8), (3.0, 3.0, 6.0))
+    rng = np.random.default_rng(3)
+    tissue = np.where(body(geometry) > 0, 400.0, 20.0) + rng.normal(0, 5, geometry.array_shape)
+    x = np.linspace(-1, 1, 32)
+    shaded = Volume((tissue * (1 + 0.6 * x)).astype(np.float32), geometry)
+    inside = ndimage.binary_erosion(body(geometry) > 0)
+    spreads = []
+    for corrected in (False, True):
+        config = PreprocessConfig(
+            in_plane_spacing_mm=3.0, window_size=(32, 32), bias_correction=corrected
+        )
+        where = slice_grid(shaded, config)
+        seen = network_slices(shaded, where, config)
+        spreads.append(seen[inside].std() / seen[inside].mean())
+    assert spreads[0] > 0.1  # the shading of 60 % across the volume
+    assert spreads[1] < 0.5 * spreads[0]
