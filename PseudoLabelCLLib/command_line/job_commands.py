@@ -10,6 +10,7 @@ from typing import Any
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import (
     DeviceChoice,
     DoctorJob,
@@ -71,6 +72,10 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
         if row.annotation is not None:
             image, reference = str(row.image), str(row.annotation)
             pairs.append(EvaluationPair(row.case_id, _absolute(image), _absolute(reference)))
+    if not target.exists():
+        raise ProjectError(
+            f"There is no project folder or model file '{target}'.", "Check the path."
+        )
     is_model = target.is_file()
     job = EvaluateJob(
         project=None if is_model else _absolute(arguments.target),

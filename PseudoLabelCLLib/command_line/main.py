@@ -1,13 +1,17 @@
 """The entry of the command line: reads the arguments, runs the command, says what went wrong."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PseudoLabelCLLib.command_line import demo, job_commands, project_commands
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 
 EXIT_DONE = 0
@@ -50,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DEFECT if error.is_defect else EXIT_USER_ERROR
     except PseudoLabelCLError as error:
         console.error(type(error).__name__, error.message, error.remedy)
+        return EXIT_USER_ERROR
+    except BrokenPipeError:  # who read the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # such as a path longer than the system allows
+        refused = storage_error(Path(error.filename or "A file"), error, action="used")
+        console.error(type(refused).__name__, refused.message, refused.remedy)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         console.error("Cancelled", "Stopped.", "")

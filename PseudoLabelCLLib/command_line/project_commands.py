@@ -20,18 +20,24 @@ from PseudoLabelCLLib.curation.case_table import (
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
+from PseudoLabelCLLib.curation.review_cases import (
+    accept,
+    correct,
+    reject,
+    require_proposal,
+    review_queue,
+)
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
+from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_cases
 
-_SLICE_LIST = re.compile(r"(\d+)(?:-(\d+))?")
+_SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 
 def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -65,7 +71,11 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
         )
     with _opened(root) as before:
-        project = _add_rows(root, before, rows, arguments, console)
+        try:
+            project = _add_rows(root, before, rows, arguments, console)
+        except BaseException:
+            _take_back(root, before, rows)
+            raise
     console.say(f"'{root}' now has {_counted_roles(project)}.")
     return _status_of(root, project)
 
@@ -108,12 +118,11 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
                 "Add --accept, --reject or --correct FILE.",
             )
         return _list_queue(root, load_project(root), console)
-    if not arguments.cases:
-        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
-    if arguments.correct and len(arguments.cases) != 1:
-        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
+    _check_verdict(arguments)
     with _opened(root) as before:
         project = before
+        for case_id in arguments.cases:
+            require_proposal(root, project, case_id)
         for case_id in arguments.cases:
             project = _judge(root, project, case_id, arguments)
             verdict = project.reviews_of(project.case(case_id).id)[-1].verdict
@@ -152,52 +161,79 @@ def _opened(root: Path) -> Iterator[Project]:
 
 @contextmanager
 def _made_aside(root: Path) -> Iterator[Path]:
-    """A new folder beside `root` that takes its place if all goes well."""
+    """A new folder beside `root` that takes its place if all goes well.
+
+    What an earlier, interrupted 'create' left there goes; one that still runs is left alone.
+    """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ProjectError(
             f"'{root}' exists already and is not an empty folder.", "Choose a new folder."
         )
     aside = root.absolute().with_name(f".creating-{root.name}")
+    make_folder(aside)
+    lock, is_ours = ProjectLayout(aside).desk_lock, False
     try:
-        aside.mkdir(parents=True)
-    except FileExistsError as error:
-        raise ProjectError(
-            f"'{aside.name}' was left behind by an earlier, interrupted 'create'.",
-            f"Delete the folder '{aside}' and try again.",
-        ) from error
-    except OSError as error:
-        raise storage_error(aside, error) from error
-    try:
-        yield aside
+        with project_lock(lock, "another 'create'"):
+            is_ours = True
+            _empty(aside, but=lock)
+            yield aside
         if root.exists():
             root.rmdir()
         aside.replace(root)
     except OSError as error:
         raise storage_error(root, error) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if is_ours:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _empty(folder: Path, but: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry != but:
+            entry.unlink()
 
 
 def _case_rows(arguments: argparse.Namespace) -> list[CaseRow]:
     """All cases that the arguments name, in their order."""
-    rows = list(read_case_table(Path(arguments.table))) if arguments.table else []
+    rows: list[CaseRow] = []
+    for row in read_case_table(Path(arguments.table)) if arguments.table else ():
+        _add_row(rows, row)
     for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION):
         for image, segmentation in getattr(arguments, role.value):
             path = Path(image)
-            rows.append(CaseRow(case_id_from_path(path), role, path, Path(segmentation), None))
-    taken = {row.image.absolute() for row in rows}
+            _add_row(rows, CaseRow(case_id_from_path(path), role, path, Path(segmentation), None))
+    # a folder of volumes may hold those named above, and their segmentations
+    taken = {file.absolute() for row in rows for file in (row.image, row.annotation) if file}
     for text in arguments.unlabelled:
         for path in _volumes_in(Path(text)):
             if path.absolute() not in taken:
-                rows.append(CaseRow(case_id_from_path(path), CaseRole.UNLABELLED, path, None, None))
+                unlabelled = CaseRow(case_id_from_path(path), CaseRole.UNLABELLED, path, None, None)
+                _add_row(rows, unlabelled)
     return rows
+
+
+def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
+    for known in rows:
+        if known.case_id.casefold() == row.case_id.casefold():
+            raise ProjectError(
+                f"Two volumes would both be called '{row.case_id}': '{known.image}' and "
+                f"'{row.image}'.",
+                "Rename one of them, or name the cases in a table (column id).",
+            )
+    rows.append(row)
 
 
 def _volumes_in(path: Path) -> list[Path]:
     """The file itself, the DICOM folder itself, or the volume files in a folder."""
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.iterdir() if is_volume_file(file))
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if is_volume_file(file) and not file.name.lower().endswith(".seg.nrrd")
+    )
     return files or [path]
 
 
@@ -225,28 +261,57 @@ def _add_rows(
     return project
 
 
+def _take_back(root: Path, before: Project, rows: list[CaseRow]) -> None:
+    """Leave the project as it was before any of the rows."""
+    layout, known = ProjectLayout(root), {case.id.casefold() for case in before.cases}
+    save_cases(root, before)
+    for row in rows:
+        if row.case_id.casefold() not in known:
+            layout.annotation(row.case_id).unlink(missing_ok=True)
+            layout.volume_copy(row.case_id).unlink(missing_ok=True)
+
+
+def _check_verdict(arguments: argparse.Namespace) -> None:
+    if not arguments.cases:
+        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
+    if arguments.correct and len(arguments.cases) != 1:
+        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
+    if not arguments.correct and (arguments.slices or arguments.whole):
+        raise ReviewError(
+            "Single slices, or every slice, can be named for a correction only.",
+            "Add --correct FILE, or leave out --slices and --whole.",
+        )
+
+
 def _judge(root: Path, project: Project, case_id: str, arguments: argparse.Namespace) -> Project:
     if arguments.accept:
         return accept(root, project, case_id)
     if arguments.reject:
         return reject(root, project, case_id)
-    slices = _parse_slices(arguments.slices) if arguments.slices else None
+    slices = None
+    if arguments.slices is not None:
+        slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
     return correct(
         root, project, case_id, Path(arguments.correct), slices=slices, whole=arguments.whole
     )
 
 
-def _parse_slices(text: str) -> tuple[int, ...]:
+def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
     """Indices from 0 for a person's list from 1, such as "3-7,9"."""
     indices: list[int] = []
     for part in text.replace(" ", "").split(","):
         match = _SLICE_LIST.fullmatch(part)
         if not match:
-            raise ReviewError(f"'{text}' is no list of slices.", "Write it like 3-7,9.")
+            raise ReviewError(f"'{text[:60]}' is no list of slices.", "Write it like 3-7,9.")
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last:
             raise ReviewError(
                 f"'{part}' is no range of slices.", "Slices are counted from 1, as in 3-7."
+            )
+        if last > num_slices:
+            raise ReviewError(
+                f"Case '{case_id}' has no slice {last}; its slices are 1 to {num_slices}.",
+                "Name slices that the case has.",
             )
         indices += range(first - 1, last)
     return tuple(sorted(set(indices)))

@@ -1,5 +1,6 @@
 """Settings and labels as they are typed on the command line."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,16 +38,26 @@ def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelS
     if labels is None:
         annotated = [row for row in rows if row.role is CaseRole.ANNOTATED]
         if annotated[0].annotation is None:
-            raise AnnotationError(f"Case '{annotated[0].case_id}' has no segmentation.")
+            raise AnnotationError(
+                f"Case '{annotated[0].case_id}' is to be annotated but has no segmentation.",
+                "Give it a segmentation, or make it 'unlabelled'.",
+            )
         return schema_from_annotation(annotated[0].annotation)
-    if "=" in labels and not Path(labels).exists():
+    if "=" in labels and not _is_file(labels):
         return LabelSchema(tuple(_label(part, n) for n, part in enumerate(labels.split(","))))
     return read_label_schema(Path(labels))
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a long list of labels is longer than any file name
+        return False
+
+
 def _label(text: str, number: int) -> LabelClass:
     value, _, name = text.partition("=")
-    if not value.strip().isdigit():
+    if not re.fullmatch("[0-9]{1,9}", value.strip()):
         raise AnnotationError(
             f"'{text}' names no label.", "Write labels like 1=right ventricle,2=myocardium."
         )

@@ -32,10 +32,16 @@ def case_id_from_path(path: Path) -> str:
     Raises:
         ProjectError: What is left cannot be a case name.
     """
-    name = path.name
+    name = path.name if path.name not in ("", "..") else path.resolve().name
     suffix = next((s for s in _IMAGE_SUFFIXES if name.lower().endswith(s)), "")
     case_id = name[: len(name) - len(suffix)].strip()
-    check_case_id(case_id)
+    try:
+        check_case_id(case_id)
+    except ProjectError as error:
+        raise ProjectError(
+            f"'{path}' cannot give its name to a case. {error.message}",
+            "Rename the file or folder, or name the case in a table (column id).",
+        ) from error
     return case_id
 
 
@@ -78,14 +84,22 @@ _KNOWN = (*_REQUIRED, *_OPTIONAL)
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     except UnicodeDecodeError as error:
-        raise ProjectError(
-            f"The table '{path.name}' is not UTF-8 text (byte {error.start + 1}).",
-            "Save it as 'CSV UTF-8'.",
-        ) from error
+        raise _not_utf8(path, error.start) from error
+    if "\0" in text:  # UTF-16 without its mark, or no text at all
+        raise _not_utf8(path, data.index(0))
+    return text
+
+
+def _not_utf8(path: Path, position: int) -> ProjectError:
+    return ProjectError(
+        f"The table '{path.name}' is not UTF-8 text (byte {position + 1}).",
+        "Save it as 'CSV UTF-8'.",
+    )
 
 
 def _check_columns(path: Path, found: "list[str]") -> None:
@@ -144,5 +158,8 @@ def _row(cells: dict[str, str], folder: Path, where: str) -> CaseRow:
 def _role(text: str, where: str) -> CaseRole:
     roles = {role.value: role for role in CaseRole}
     if text.lower() not in roles:
-        raise ProjectError(f"{where} has the role '{text}'; expected one of {', '.join(roles)}.")
+        raise ProjectError(
+            f"{where} has the role '{text}'; expected one of {', '.join(roles)}.",
+            "Correct the column role.",
+        )
     return roles[text.lower()]

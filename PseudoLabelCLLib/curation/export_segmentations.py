@@ -14,7 +14,12 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.atomic_files import (
+    make_folder,
+    read_json,
+    remove_leftovers,
+    write_json,
+)
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
@@ -111,6 +116,8 @@ def export_segmentations(
     for recipe in recipes:
         if targets[recipe.case.id].exists():
             _require_same(targets[recipe.case.id], _composed(root, project, recipe), schema)
+    make_folder(output_folder)
+    remove_leftovers(output_folder, deep=False)
     for recipe in recipes:
         if not targets[recipe.case.id].exists():
             labels = _composed(root, project, recipe)

@@ -7,6 +7,8 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.volume import Volume
 
 MIN_SIDE_PIXELS = 8
+# From a microscope's stack to a scout with wide gaps; beyond lies a header in wrong units.
+SPACING_RANGE_MM = (0.01, 100.0)
 MIN_TAUGHT_SLICES = 2
 
 
@@ -20,7 +22,8 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
         role: A case with human truth needs two slices or more.
 
     Raises:
-        VolumeError: It holds NaN or infinite values, is constant, or is too small.
+        VolumeError: It holds NaN or infinite values, is constant, is too small, or its voxels have
+            an impossible size.
     """
     num_wrong = int(volume.array.size - np.count_nonzero(np.isfinite(volume.array)))
     if num_wrong:
@@ -34,6 +37,7 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
             f"The image of case '{case_id}' is constant: every voxel is {low}.",
             "Check that it is the right file.",
         )
+    _check_spacing(volume, case_id)
     size = volume.geometry.size
     num_slices = size[slicing_axis]
     sides = [n for axis, n in enumerate(size) if axis != slicing_axis]
@@ -48,4 +52,16 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
             f"The image of case '{case_id}' has {num_slices} slice; "
             f"a case that is {role.value} needs {MIN_TAUGHT_SLICES} or more.",
             "Load the whole stack of slices, or make the case 'unlabelled'.",
+        )
+
+
+def _check_spacing(volume: Volume, case_id: str) -> None:
+    least, most = SPACING_RANGE_MM
+    spacing_mm = volume.geometry.spacing_mm
+    if not all(least <= spacing <= most for spacing in spacing_mm):
+        found = " x ".join(f"{spacing:.4g}" for spacing in spacing_mm)
+        raise VolumeError(
+            f"The image of case '{case_id}' has voxels of {found} mm; "
+            f"expected {least:g} to {most:g} mm.",
+            "Correct the voxel size in another program and save the image again.",
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -53,4 +53,5 @@ def write_label_schema(path: Path, schema: LabelSchema) -> None:
     body = to_json(schema)
     if not isinstance(body, dict):
         raise TypeError(f"Expected a LabelSchema, got {schema!r}")
+    make_folder(path.parent)
     write_json(path, {"schema_version": _SCHEMA_VERSION, **body})

@@ -22,7 +22,7 @@ from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.atomic_files import read_json, written_aside
 from PseudoLabelCLLib.storage.json_codec import from_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import save_review
+from PseudoLabelCLLib.storage.project_store import make_review_folder, save_review
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 
@@ -61,6 +61,16 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
             doubt = _read_doubt(layout.doubt(latest.index, case.id))
             items.append(QueueItem(case.id, doubt.doubt, doubt.reason, verdicts.get(case.id)))
     return tuple(sorted(items, key=lambda item: -item.doubt))
+
+
+def require_proposal(root: Path, project: Project, case_id: str) -> None:
+    """Refuse a case that there is nothing to judge about.
+
+    Raises:
+        ProjectError: There is no such case.
+        ReviewError: No round is in review, or it has no proposal for the case.
+    """
+    _find_proposal(root, project, case_id)
 
 
 def accept(root: Path, project: Project, case_id: str) -> Project:
@@ -241,13 +251,17 @@ def _truth_slices(
 ) -> tuple[int, ...] | None:
     """Return the slices that a correction vouches for; None for all."""
     if slices is not None and whole:
-        raise ReviewError("A correction covers either every slice or the named ones, not both.")
+        raise ReviewError(
+            "A correction covers either every slice or the named ones, not both.",
+            "Choose one of the two.",
+        )
     if slices is not None:
         wrong = [number for number in slices if not 0 <= number < num_slices]
         if wrong:
             raise ReviewError(
                 f"Case '{case_id}' has no slice {', '.join(map(str, wrong))}; "
-                f"its slices are 0 to {num_slices - 1}."
+                f"its slices are 0 to {num_slices - 1}.",
+                "Name slices that the case has.",
             )
         chosen = tuple(sorted(set(slices)))
         return None if len(chosen) == num_slices else chosen
@@ -263,8 +277,10 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
     """Keep an earlier verdict on the same proposal in the history before it is replaced.
 
     The earlier verdict points to the history's copy before its own segmentation is written over,
-    so that at every moment the verdict on disk goes with the segmentation that it names.
+    so that at every moment the verdict on disk goes with the segmentation that it names. The folder
+    for the new verdict is there afterwards.
     """
+    make_review_folder(root, round_index)
     layout = ProjectLayout(root)
     segmentation = layout.reviewed_segmentation(round_index, case_id)
     kept = keep_in_history(segmentation) if segmentation.exists() else None

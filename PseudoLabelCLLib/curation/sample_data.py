@@ -19,6 +19,7 @@ from PseudoLabelCLLib.curation.sample_anatomy import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.atomic_files import make_folder
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume
 
@@ -102,6 +103,7 @@ def write_sample_cases(
     The phantoms come from one stream of cases: more of one kind does not change the others of
     the same position.
     """
+    make_folder(folder / "truth")
     numbers: tuple[tuple[SampleKind, int], ...] = (
         ("annotated", num_annotated), ("unlabelled", num_unlabelled), ("test", num_test),
     )  # fmt: skip

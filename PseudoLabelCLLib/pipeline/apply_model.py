@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.case_table import case_id_from_path
+from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.jobs import PredictJob
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
@@ -11,6 +13,7 @@ from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.pipeline.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid
 from PseudoLabelCLLib.pipeline.segment_volume import SegmentedVolume, segment_slices
+from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
@@ -27,6 +30,8 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     """
     model = read_model(Path(job.model))
     outputs = _free_output_paths(job)
+    make_folder(Path(job.output_folder))
+    remove_leftovers(Path(job.output_folder), deep=False)
     device = choose_device(job.device.value)
     report.notice(device.sentence)
     device.place(model.network)
@@ -39,11 +44,12 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         if unlike:
             name = Path(image).name
             report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
-        segmented = segment_volume(model, volume, device)
+        case_id = case_id_from_path(Path(image))
+        segmented = segment_volume(model, volume, device, case_id=case_id)
         write_segmentation(output, segmented.labels, model.card.schema)
         report.artifact("segmentation", output)
         if job.uncertainty:
-            beside = output.with_name(f"{case_id_from_path(Path(image))}_uncertainty.nrrd")
+            beside = _uncertainty_beside(output, image)
             write_volume(beside, segmented.uncertainty)
             report.artifact("uncertainty", beside)
         results.append(
@@ -54,12 +60,22 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     return {"segmentations": results}
 
 
-def segment_volume(model: TrainedModel, volume: Volume, device: ComputeDevice) -> SegmentedVolume:
+def segment_volume(
+    model: TrainedModel, volume: Volume, device: ComputeDevice, *, case_id: str
+) -> SegmentedVolume:
     """Segment a volume with a model whose network is on the device.
 
+    Args:
+        model: The model.
+        volume: The image.
+        device: Where the network is.
+        case_id: What messages call the image.
+
     Raises:
-        VolumeError: The image is constant.
+        VolumeError: The image is constant, too small, or holds what is no number.
     """
+    axis = model.card.preprocess.slicing_axis_of(volume.geometry)
+    check_image(volume, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
     grid = slice_grid(volume, model.card.preprocess)
     images = network_slices(volume, grid, model.card.preprocess)
     return segment_slices(model, images, grid, volume.geometry, device)
@@ -72,20 +88,29 @@ def _free_output_paths(job: PredictJob) -> dict[str, Path]:
         StorageError: A name is taken, by a file or by another volume of the job.
     """
     folder = Path(job.output_folder)
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(
+            f"'{folder}' is a file; the segmentations need a folder.", "Choose another folder."
+        )
     outputs: dict[str, Path] = {}
     for image in job.images:
         if not Path(image).exists():
             raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
         output = folder / f"{case_id_from_path(Path(image))}.{job.format.value}"
-        if output in outputs.values():
+        if output.name.casefold() in {taken.name.casefold() for taken in outputs.values()}:
             raise StorageError(
                 f"Two volumes would both be written to '{output.name}'.",
                 "Segment them into different folders.",
             )
-        if output.exists():
-            raise StorageError(
-                f"'{output}' exists already and is not overwritten.",
-                "Choose another output folder, or move the file away.",
-            )
+        for path in (output, *([_uncertainty_beside(output, image)] if job.uncertainty else [])):
+            if path.exists():
+                raise StorageError(
+                    f"'{path}' exists already and is not overwritten.",
+                    "Choose another output folder, or move the file away.",
+                )
         outputs[image] = output
     return outputs
+
+
+def _uncertainty_beside(output: Path, image: str) -> Path:
+    return output.with_name(f"{case_id_from_path(Path(image))}_uncertainty.nrrd")

@@ -1,6 +1,7 @@
 """The slices of every case on the network's grid, kept on disk and mapped from there."""
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from PseudoLabelCLLib.pipeline.preprocess import (
     slice_grid,
     window_center,
 )
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json, written_aside
+from PseudoLabelCLLib.storage.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -100,8 +101,11 @@ def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSl
     if entry is None or entry.key != key:
         volume = case_volume(root, case)
         grid = slice_grid(volume, config)
-        with written_aside(folder / "images.npy") as aside:
-            np.save(aside, network_slices(volume, grid, config))
+        # of the pair, the key goes first and comes last: where it stands, it is that of the images
+        (folder / "grid.json").unlink(missing_ok=True)
+        content = io.BytesIO()  # numpy does not say why it could not write to a disk
+        np.save(content, network_slices(volume, grid, config))
+        write_bytes(folder / "images.npy", content.getbuffer())
         entry = _CacheEntry(key, grid)
         write_json(folder / "grid.json", to_json(entry))
     return CaseSlices(case, entry.grid, np.load(folder / "images.npy", mmap_mode="r"))

@@ -14,7 +14,7 @@ from PseudoLabelCLLib.pipeline.picture_elements import (
     to_grey,
     trace_contours,
 )
-from PseudoLabelCLLib.storage.atomic_files import written_aside
+from PseudoLabelCLLib.storage.atomic_files import make_folder, written_aside
 
 _SIDE_INCHES = 2.2
 _DOTS_PER_INCH = 130
@@ -71,6 +71,7 @@ def write_comparison_picture(
         axis.set_title(title, fontsize=10)
     _draw_legend(canvas, schema)
     FigureCanvasAgg(canvas)
+    make_folder(path.parent)
     with written_aside(path) as temporary:
         canvas.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
 

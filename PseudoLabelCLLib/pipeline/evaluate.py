@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, EvaluationPair
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -16,7 +16,7 @@ from PseudoLabelCLLib.pipeline.measure_quality import (
     summarise,
 )
 from PseudoLabelCLLib.pipeline.model_file import TrainedModel, read_model
-from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.atomic_files import make_folder, write_json
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project
@@ -74,6 +74,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
     if not isinstance(told, dict):
         raise TypeError(f"a mapping becomes a JSON object, got {told!r}")
     if job.output is not None:
+        make_folder(Path(job.output).parent)
         write_json(Path(job.output), told)
         report.artifact("evaluation", Path(job.output))
     return told
@@ -119,5 +120,13 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
 def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
     schema = model.card.schema
     reference, _, _ = read_segmentation(Path(pair.reference), schema)
-    prediction = segment_volume(model, read_volume(Path(pair.image)), device)
+    volume = read_volume(Path(pair.image))
+    if not reference.geometry.is_close_to(volume.geometry):
+        raise AnnotationError(
+            f"The reference '{Path(pair.reference).name}' has another grid "
+            f"({reference.geometry.describe()}) than its volume '{Path(pair.image).name}' "
+            f"({volume.geometry.describe()}), or lies elsewhere.",
+            "Save the reference again with this volume as its reference image.",
+        )
+    prediction = segment_volume(model, volume, device, case_id=pair.id)
     return measure_quality(prediction.labels, reference, schema)

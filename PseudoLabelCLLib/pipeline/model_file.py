@@ -65,6 +65,9 @@ class ModelCard:
         seed: Of the copies.
         training: How it was made.
         schema_version: Of this card.
+
+    Raises:
+        ModelFileError: Pixel size or window are not settled.
     """
 
     schema: LabelSchema
@@ -75,6 +78,14 @@ class ModelCard:
     seed: int
     training: TrainingSummary
     schema_version: int = MODEL_SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        settled = self.preprocess
+        if settled.window_size is None or settled.in_plane_spacing_mm is None:
+            raise ModelFileError(
+                "The model does not say what its network was trained on "
+                "(window_size, in_plane_spacing_mm)."
+            )
 
 
 @dataclass(frozen=True)
@@ -127,4 +138,10 @@ def read_model(path: Path) -> TrainedModel:
             f"The description in '{path.name}' is damaged: {error.message}",
             "Ask for the model file again.",
         ) from error
-    return TrainedModel(network_from_bytes(weights, card.network, card.schema.num_classes), card)
+    try:
+        network = network_from_bytes(weights, card.network, card.schema.num_classes)
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"The model file '{path}' cannot be used. {error.message}", error.remedy
+        ) from error
+    return TrainedModel(network, card)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.jobs import DoctorJob, EvaluateJob, Job, PredictJob, TrainJob
 from PseudoLabelCLLib.domain.reporting import Report
-from PseudoLabelCLLib.learning.device import choose_device
 from PseudoLabelCLLib.pipeline.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.doctor import examine
 from PseudoLabelCLLib.pipeline.evaluate import evaluate
 from PseudoLabelCLLib.pipeline.run_round import run_round
+from PseudoLabelCLLib.pipeline.settle_device import settle_device
 from PseudoLabelCLLib.storage.atomic_files import remove_leftovers
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -37,10 +37,11 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
 def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:
     """Train the job's rounds; only one worker may do so in a project at a time."""
     root = Path(job.project)
-    project = load_project(root)
+    load_project(root)  # a folder that is no project gets no lock
     with project_lock(ProjectLayout(root).worker_lock, "a training"):
+        project = load_project(root)
         remove_leftovers(root)
-        device = choose_device(job.device.value)
+        device = settle_device(root, project, job.device.value)
         report.notice(device.sentence)
         for _ in range(job.rounds):
             project = run_round(root, project, device, report)

@@ -79,6 +79,9 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
         return project
     _check(root, project, report)
     if latest is not None:
+        read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
+    # a kill between closing and opening leaves a closed round as the latest
+    if latest is not None and latest.state is not RoundState.CLOSED:
         closed = latest.moved_to(RoundState.CLOSED)
         save_round(root, closed)
         project = project.with_round(closed)

@@ -8,7 +8,9 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.process.protocol import JobFailed
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 
-_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_DISK_REFUSES = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
 
 
 def failure_of(error: BaseException) -> JobFailed:

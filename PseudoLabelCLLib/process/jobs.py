@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.jobs import DoctorJob, EvaluateJob, Job, PredictJob, TrainJob
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
 
 JOB_SCHEMA_VERSION = 1
@@ -39,6 +39,7 @@ def write_job(folder: Path, job: Job) -> Path:
     Raises:
         StorageError: The disk refuses.
     """
+    make_folder(folder)
     path = folder / JOB_FILE_NAME
     write_json(path, job_to_json(job))
     return path

@@ -27,14 +27,15 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder that takes the place of `path` at the end.
 
     The temporary path has the same suffix, ".nii.gz" and ".seg.nrrd" included. If anything fails,
-    it is removed and the old file stays.
+    it is removed and the old file stays. A missing folder is made, but not the one above it: a
+    project that was deleted or renamed while a worker writes does not come back as a torso.
 
     Raises:
         StorageError: The disk refuses.
     """
     temporary = path.with_name(_temporary_name(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         yield temporary
         _flush(temporary)
         _replace(temporary, path)
@@ -46,7 +47,19 @@ def written_aside(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder with all that are missing above it, unless it is there.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write a file aside and rename it.
 
     Raises:
@@ -100,12 +113,17 @@ def read_json(path: Path, where: str = "") -> JsonValue:
     return parse_json(data, where or path.name)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files in and below a folder whose writers are gone.
+def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
+    """Delete the temporary files in a folder, and below it, whose writers are gone.
 
     A writer is gone if its process on this machine has ended, or after a day.
+
+    Args:
+        folder: Where; it need not exist.
+        deep: Whether to look below it too.
     """
-    for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+    pattern = f"{TEMPORARY_PREFIX}*"
+    for leftover in folder.rglob(pattern) if deep else folder.glob(pattern):
         with contextlib.suppress(OSError):
             if leftover.is_file() and _is_stale(leftover):
                 leftover.unlink()
@@ -119,11 +137,12 @@ _MESSAGES = {
     errno.EPERM: ("the system denies access", "Check the permissions of the file and its folder."),
     errno.ENOENT: (
         "the file or its folder is not there (any more)",
-        "Check that the disk or network drive is connected.",
+        "Check that it was not moved or deleted, and that its disk or network drive is connected.",
     ),
+    errno.EFBIG: ("this disk holds no file so large", "Choose another disk."),
     errno.ENOTDIR: ("a part of its path is a file, not a folder", "Choose another folder."),
     errno.EEXIST: ("a file stands where a folder is expected", "Choose another folder."),
-    errno.EISDIR: ("a folder stands in its place", "Choose another name."),
+    errno.EISDIR: ("a folder stands in its place", "Give a file, or choose another name."),
     errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
 }
 

@@ -113,7 +113,7 @@ def _choose_series(folder: Path, series_uid: str | None) -> str:
     if series_uid is None and len(series) > 1:
         raise VolumeError(
             f"The folder '{folder}' holds {len(series)} series: {listed}.",
-            "Choose one of them by its UID.",
+            "Choose one of them by its UID (in a table of cases: the column series_uid).",
         )
     return series_uid or uids[0]
 

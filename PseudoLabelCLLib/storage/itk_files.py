@@ -27,12 +27,18 @@ from PseudoLabelCLLib.storage.nifti_header import (
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 READABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 Direction: TypeAlias = tuple[float, float, float, float, float, float, float, float, float]
+# Which reader of ITK must know a file by its content; what follows the last dot names it.
+_READERS = {
+    ".nii": "NiftiImageIO", ".gz": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO", ".mhd": "MetaImageIO",
+}  # fmt: skip
 # One file each, so that it can be written aside and renamed.
 WRITABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 # The entries of the axes' scalar products that a perpendicular grid may show after rounding in a
 # text header; a skew of that size moves a voxel by a thousandth of the volume's length.
 _PERPENDICULAR_TOLERANCE = 1e-3
+_OTHER_KIND = "is not the kind of file that its name says, or it is damaged"
 _DAMAGED_REMEDY = "Copy or download the file again, or export it again from where it was made."
 
 _standard_error_lock = threading.RLock()
@@ -55,8 +61,11 @@ def read_header(path: Path) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
     with quiet_itk(path):
-        reader.ReadImageInformation()
-    return reader
+        found = reader.GetImageIOFromFileName(os.fspath(path))
+        if found == _READERS[path.suffix.lower()]:
+            reader.ReadImageInformation()
+            return reader
+    raise VolumeError(f"'{path}' {_OTHER_KIND}.", _DAMAGED_REMEDY)
 
 
 def read_image(path: Path) -> Any:
@@ -211,7 +220,7 @@ def _reason(text: str) -> tuple[str, str]:
             "Close other programs, or crop the volume.",
         )
     if "Unable to determine ImageIO" in text:
-        return ("is not the kind of file that its name says, or it is damaged", _DAMAGED_REMEDY)
+        return (_OTHER_KIND, _DAMAGED_REMEDY)
     return ("cannot be read: the file is damaged or cut off", _DAMAGED_REMEDY)
 
 
@@ -222,7 +231,7 @@ def _check_readable(path: Path) -> None:
         num_bytes = path.stat().st_size
         with path.open("rb"):
             pass
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # no file has a zero byte in its name
         raise VolumeError(f"There is no file '{path}'.", "Check the path.") from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error

@@ -66,6 +66,11 @@ class ProjectLayout:
         """Pixel size and window of the network, settled before round 0."""
         return self.root / "preprocessed" / "plan.json"
 
+    @property
+    def settled_device(self) -> Path:
+        """The precision in which the newest round was begun."""
+        return self.root / "preprocessed" / "device.json"
+
     def preprocessed(self, case_id: str) -> Path:
         """Return the folder with the slices of a case for the network."""
         return self.root / "preprocessed" / case_id

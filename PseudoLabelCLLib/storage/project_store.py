@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.round import Round
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.atomic_files import (
     TEMPORARY_PREFIX,
+    make_folder,
     read_json,
     storage_error,
     write_json,
@@ -69,6 +70,7 @@ def create_project(root: Path, project: Project) -> None:
             f"The folder '{root}' holds other files ({shown}{', ...' if foreign[3:] else ''}).",
             "Choose a new or empty folder for the project.",
         )
+    make_folder(root)
     for round_ in project.rounds:
         save_round(root, round_)
     for review in project.reviews:
@@ -124,7 +126,9 @@ def save_round(root: Path, round_: Round) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    _write(ProjectLayout(root).round_file(round_.index), round_)
+    layout = ProjectLayout(root)
+    _make_folder_in_project(layout.rounds)
+    _write(layout.round_file(round_.index), round_)
 
 
 def save_review(root: Path, review: Review) -> None:
@@ -133,7 +137,19 @@ def save_review(root: Path, review: Review) -> None:
     Raises:
         StorageError: The disk refuses.
     """
+    make_review_folder(root, review.round_index)
     _write(ProjectLayout(root).review(review.round_index, review.case_id), review)
+
+
+def make_review_folder(root: Path, round_index: int) -> None:
+    """Make the folder with the verdicts on a round's proposals, in a project that is there.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
+    for folder in (layout.reviews, layout.review_folder(round_index)):
+        _make_folder_in_project(folder)
 
 
 def _project_file_of(project: Project) -> _ProjectFile:
@@ -217,6 +233,14 @@ def _misplaced(path: Path, root: Path, found: str) -> ProjectDamagedError:
         f"{path.relative_to(root).as_posix()} holds {found}, which does not belong there.",
         "Move the file back to its place, or restore the project from a backup.",
     )
+
+
+def _make_folder_in_project(folder: Path) -> None:
+    """Make a folder whose parent must be there, so that a deleted project stays deleted."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
 
 
 def _write(path: Path, value: object) -> None:

@@ -3,6 +3,7 @@
 Source: Slicer 5.12, vtkMRMLSegmentationStorageNode and vtkSlicerTerminologiesModuleLogic.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -132,7 +133,7 @@ def type_code(terminology: Terminology | None) -> tuple[str, ...] | None:
 
 def _whole_number(header: Mapping[str, str], key: str, default: int, file_name: str) -> int:
     text = header.get(key, str(default)).strip()
-    if not text.isdecimal() or (key.endswith("LabelValue") and not int(text)):
+    if not re.fullmatch("[0-9]{1,9}", text) or (key.endswith("LabelValue") and not int(text)):
         raise AnnotationError(
             f"The header of '{file_name}' is damaged: {key} is {text!r}, expected a number.",
             "Save the segmentation again in Slicer.",

@@ -29,7 +29,7 @@ def names_in(folder):
 
 
 def test_written_file_holds_what_was_written(tmp_path):
-    path = tmp_path / "new" / "folder" / "a.txt"
+    path = tmp_path / "folder" / "a.txt"
     write_text(path, "Größe\r\n")
     assert path.read_bytes() == b"Gr\xc3\xb6\xc3\x9fe\r\n"
     write_bytes(path, b"\x00\x01")
@@ -96,6 +96,12 @@ def test_what_the_disk_refuses_is_told_in_a_sentence(tmp_path, number, words):
     assert caught.value.remedy
     assert path.read_text() == "old"
     assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_deleted_project_does_not_come_back_as_a_torso(tmp_path):
+    with pytest.raises(StorageError, match="not there"):
+        write_text(tmp_path / "deleted" / "rounds" / "a.txt", "x")
+    assert names_in(tmp_path) == []
 
 
 def test_file_in_place_of_the_folder_is_told(tmp_path):

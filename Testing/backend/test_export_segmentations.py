@@ -33,6 +33,7 @@ def square(*slices, column=2):
 
 
 def put(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_segmentation(path, LabelVolume(array, GRID), SCHEMA)
     return path
 
