@@ -126,5 +126,5 @@ def test_nothing_found_is_an_empty_segmentation_of_full_doubt():
 def test_whole_way_from_a_volume_of_any_brightness():
     schema = schema_with(keep_largest=True)
     array = (900 * two_blobs() - 400).astype(np.int16)
-    found = segment_volume(a_model(schema), Volume(array, grid(SIZE)), CPU)
+    found = segment_volume(a_model(schema), Volume(array, grid(SIZE)), CPU, case_id="a volume")
     np.testing.assert_array_equal(found.labels.array[:, :25] > 0, two_blobs()[:, :25] > 0)
