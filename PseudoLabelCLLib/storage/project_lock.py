@@ -35,7 +35,7 @@ def project_lock(path: Path, holder: str) -> Iterator[None]:
     if not path.parent.is_dir():
         raise ProjectError(f"There is no folder '{path.parent}'.", "Check the path.")
     try:
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)  # a full disk is told at the write, not at the close
     except OSError as error:
         raise storage_error(path, error, action="opened") from error
     with file:
@@ -59,7 +59,6 @@ def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:
     try:
         file.truncate(0)
         file.write(json.dumps(text).encode("utf-8"))
-        file.flush()
     except OSError as error:
         raise storage_error(path, error) from error
 
