@@ -169,6 +169,11 @@ def _made_aside(root: Path) -> Iterator[Path]:
         raise ProjectError(
             f"'{root}' exists already and is not an empty folder.", "Choose a new folder."
         )
+    if root.exists() and root.samefile(Path.cwd()):
+        raise ProjectError(
+            f"A new project cannot take the place of '{root}', the folder that you are in.",
+            "Give the name of a new folder.",
+        )
     aside = root.absolute().with_name(f".creating-{root.name}")
     make_folder(aside)
     lock, is_ours = ProjectLayout(aside).desk_lock, False
