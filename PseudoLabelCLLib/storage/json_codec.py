@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import sys
 import types
 import typing
 from enum import Enum
@@ -117,7 +118,7 @@ def _decode_plain(type_: Any, value: JsonValue, where: str) -> object:
     if type_ is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong(where, "a number", value)
-        if not math.isfinite(value):
+        if not -sys.float_info.max <= value <= sys.float_info.max:
             raise _wrong(where, "a finite number", value)
         return float(value)
     if type_ is int and isinstance(value, bool):

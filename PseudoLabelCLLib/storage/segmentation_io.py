@@ -84,7 +84,8 @@ def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> 
 
 
 def _header_of(image: Any) -> dict[str, str]:
-    keys = (key for key in image.GetMetaDataKeys() if key.startswith("Segment"))
+    # a damaged key is no text that ITK would take back
+    keys = (k for k in image.GetMetaDataKeys() if k.startswith("Segment") and k.isascii())
     return {key: _readable(image.GetMetaData(key)) for key in keys}
 
 

@@ -82,6 +82,18 @@ def png_as(desk, name):
     return str(desk.path("a.png").rename(desk.path(name)))
 
 
+def segments_with_a_damaged_key(desk):
+    """Write a .seg.nrrd with a key that is no text, and a label value that is no number."""
+    image = sitk.GetImageFromArray(labels())
+    for key, text in {"ID": "a", "Layer": "0", "LabelValue": "one"}.items():
+        image.SetMetaData(f"Segment0_{key}", text)
+    image.SetMetaData("SegmentX_Name", "heart")
+    sitk.WriteImage(image, str(desk.path("a.seg.nrrd")))
+    data = desk.path("a.seg.nrrd").read_bytes()
+    desk.path("bad.seg.nrrd").write_bytes(data.replace(b"SegmentX_Name", b"Segment\xff_Name"))
+    return str(desk.path("bad.seg.nrrd"))
+
+
 def folder(desk, name="folder"):
     desk.path(name).mkdir()
     return str(desk.path(name))

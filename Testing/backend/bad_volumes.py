@@ -127,6 +127,9 @@ SEGMENTATIONS = {
         segmentation(lambda d: bad.cut(d, "heart-label.nii.gz", "l.nii.gz", 0.9)), "l.nii.gz",
         "cut off",
     ),
+    "segment with a damaged key": (
+        segmentation(bad.segments_with_a_damaged_key), "bad.seg.nrrd", "Save",
+    ),
     "missing segmentation": (segmentation(lambda d: str(d.path("l.nii.gz"))), "l.nii.gz"),
 }  # fmt: skip
 
