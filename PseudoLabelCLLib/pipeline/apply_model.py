@@ -16,7 +16,7 @@ from PseudoLabelCLLib.pipeline.segment_volume import SegmentedVolume, segment_sl
 from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume, write_volume
 
 
 def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
@@ -25,7 +25,8 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     Raises:
         ModelFileError: The model cannot be used.
         StorageError: A file of that name is there already, or two volumes would take one name.
-        VolumeError: A volume cannot be read; those before it are written.
+        VolumeError: A volume cannot be read; if that shows in its voxels only, those before it are
+            written.
         Cancelled: Asked to stop between two volumes.
     """
     model = read_model(Path(job.model))
@@ -96,6 +97,7 @@ def _free_output_paths(job: PredictJob) -> dict[str, Path]:
     for image in job.images:
         if not Path(image).exists():
             raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
+        read_geometry(Path(image))  # what cannot be read is told before the first is segmented
         output = folder / f"{case_id_from_path(Path(image))}.{job.format.value}"
         if output.name.casefold() in {taken.name.casefold() for taken in outputs.values()}:
             raise StorageError(

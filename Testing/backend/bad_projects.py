@@ -91,6 +91,10 @@ PROJECTS = {
     "field of another type": (
         damaged("project.json", with_field("cases.0.id", 5)), "project.json, cases[0], id", "text",
     ),
+    "number beyond all numbers": (
+        damaged("project.json", with_field("cases.0.geometry.origin_mm", [10**400, 0, 0])),
+        "project.json, cases[0]", "finite",
+    ),
     "unknown field": (damaged("project.json", with_field("colour", "red")), "unknown", "colour"),
     "newer schema": (
         damaged("project.json", with_field("schema_version", 99)), "newer version", "99",
@@ -261,6 +265,10 @@ WORK = {
     ),
     "prediction of a missing volume": (
         lambda d: ["predict", d.model, str(d.path("gone.nii")), "--output", d.out], "gone.nii",
+    ),
+    "second of two volumes to predict is bad": (
+        lambda d: ["predict", d.model, d.image, d.text("b.nrrd", "x"), "--output", d.out],
+        "b.nrrd", "not the kind of file",
     ),
     "prediction of a constant volume": (
         lambda d: ["predict", d.model, d.write("flat.nrrd", labels() * 0), "--output", d.out,
