@@ -102,6 +102,17 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def for_shell(path: object) -> str:
+    """Return a path as it is typed: in quotes if it holds a space."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+def waiting_proposals(number: int, project: object) -> str:
+    """Return the sentence about proposals that wait for review."""
+    subject = "1 proposal waits" if number == 1 else f"{number} proposals wait"
+    return f"{subject} for review: pseudolabelcl review {for_shell(project)}"
+
+
 def _write(stream: TextIO, text: str) -> None:
     """Write at once; characters that the terminal cannot show become question marks."""
     encoding = stream.encoding or "utf-8"

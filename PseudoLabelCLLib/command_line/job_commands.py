@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PseudoLabelCLLib.command_line.console import Console, format_seconds
+from PseudoLabelCLLib.command_line.console import Console, format_seconds, waiting_proposals
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.errors import ProjectError
@@ -37,10 +37,8 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
     if result["awaiting_review"]:
-        console.say(
-            f"{result['awaiting_review']} proposals wait for review: "
-            f"pseudolabelcl review {arguments.project}"
-        )
+        number = int(str(result["awaiting_review"]))
+        console.say(waiting_proposals(number, arguments.project))
     return result
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.case_table import (
@@ -58,7 +58,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         create_project(aside, project)
         project = _add_rows(aside, project, rows, arguments, console)
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
-    console.say(f"Next: pseudolabelcl train {root}")
+    console.say(f"Next: pseudolabelcl train {for_shell(root)}")
     return _status_of(root, project)
 
 
@@ -93,7 +93,7 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
         )
     waiting = project.cases_awaiting_review()
     if waiting:
-        console.say(f"{len(waiting)} proposals wait for review: pseudolabelcl review {root}")
+        console.say(waiting_proposals(len(waiting), root))
     console.say(plan_next_round(project).sentence)
     told = _status_of(root, project)
     if arguments.check:
@@ -328,7 +328,7 @@ def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
         latest = project.latest_round
         waiting = latest is None or latest.state is not RoundState.IN_REVIEW
         console.say(
-            f"There is nothing to review yet. Next: pseudolabelcl train {root}"
+            f"There is nothing to review yet. Next: pseudolabelcl train {for_shell(root)}"
             if waiting
             else "Every case has a person's segmentation; nothing is left to review."
         )

@@ -113,7 +113,7 @@ def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case 
     if known is not None and not replace:
         raise ProjectError(
             f"There is a case '{known.id}' in the project already ({known.role.value}).",
-            "Choose another name, or replace that case on purpose.",
+            "Give the new one another name (in a table: the column id), or replace that case.",
         )
     return known
 
