@@ -235,7 +235,7 @@ def _read_correction(file: Path, schema: LabelSchema, case: Case) -> LabelVolume
     if notices and not (kept and matches_by_cropping(corrected.geometry, case.geometry)):
         raise ReviewError(
             f"The correction '{file.name}' has another grid ({corrected.geometry.describe()}) "
-            f"than case '{case.id}' ({case.geometry.describe()}).",
+            f"than case '{case.id}' ({case.geometry.describe()}), or lies elsewhere.",
             "Save it with the case's image as its reference.",
         )
     return matched
