@@ -89,17 +89,15 @@ def _affine_grid(images: Images, config: AugmentationConfig, generator: torch.Ge
         1
         / _uniform(batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator).flatten()
     )
-    mirror = torch.ones(batch, 2)
-    if config.flip:
-        mirror = torch.randint(0, 2, (batch, 2), generator=generator) * 2.0 - 1.0
+    mirror = 1.0 - 2.0 * (torch.rand(batch, generator=generator) < config.mirror_fraction)
     shift = 2 * config.shift_fraction * (torch.rand(batch, 2, generator=generator) * 2 - 1)
     # positions run over -1..1 on both axes: a rotation must know that the sides differ in length
     aspect = rows / columns
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     matrix = torch.stack(
         (
-            torch.stack((cosine * mirror[:, 0], -sine * aspect * mirror[:, 0], shift[:, 0]), dim=1),
-            torch.stack((sine / aspect * mirror[:, 1], cosine * mirror[:, 1], shift[:, 1]), dim=1),
+            torch.stack((cosine * mirror, -sine * aspect * mirror, shift[:, 0]), dim=1),
+            torch.stack((sine / aspect, cosine, shift[:, 1]), dim=1),
         ),
         dim=1,
     )  # (batch, 2, 3)

@@ -104,7 +104,8 @@ def _check(root: Path, project: Project, report: Report) -> None:
     """Tell what looks odd about the cases, and refuse to train on what cannot work."""
     errors = []
     for finding in check_cases(root, project):
-        case = f"Case '{finding.case_id}': " if finding.case_id else ""
+        named = not finding.case_id or f"'{finding.case_id}'" in finding.message
+        case = "" if named else f"Case '{finding.case_id}': "
         if finding.severity == "error":
             errors.append(f"{case}{finding.message} {finding.remedy}".strip())
         else:
@@ -139,7 +140,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         preprocess=inputs.preprocess,
         network=config.network,
         pseudo_label=config.pseudo_label,
-        mirror_copies=config.training.augmentation.flip,
+        mirror_copies=config.training.augmentation.mirror_fraction > 0,
         seed=config.training.seed,
         training=summary,
     )

@@ -34,7 +34,7 @@ TINY = NetworkConfig(widths=(4, 4, 4, 4, 4, 4), embedding_size=4)
 NO_CHANGE = AugmentationConfig(
     rotation_deg=0.0,
     scale_fraction=0.0,
-    flip=False,
+    mirror_fraction=0.0,
     elastic_fraction=0.0,
     contrast_fraction=0.0,
     brightness=0.0,

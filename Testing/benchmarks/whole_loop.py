@@ -138,9 +138,8 @@ def _run(*words: object) -> float:
 
 def _print(result: dict) -> None:
     names = [c["name"] for c in next(iter(result["test"].values()))["classes"]]
-    print(
-        "\n| round | " + " | ".join(names) + " | mean Dice (sd) | HD95 mm | ASSD mm | wall time |"
-    )
+    columns = ("round", *names, "mean Dice (sd)", "HD95 mm", "ASSD mm", "wall time")
+    print("\n| " + " | ".join(columns) + " |")
     print("|---" * len(columns) + "|")
     for (name, summary), seconds in zip(
         result["test"].items(), result["seconds"]["rounds"], strict=True
