@@ -17,9 +17,10 @@ from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.curation.sample_data import SampleCase, phantom_schema, write_sample_cases
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, config_for
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.process.jobs import new_job_id

@@ -7,8 +7,9 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.label_schema_file import read_label_schema, schema_from_annotation
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, config_for
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, parse_json, to_json
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import AugmentationConfig
+from PseudoLabelCLLib.domain.config import AugmentationConfig, Mirror
 
 Images = Float[Tensor, "batch 1 rows columns"]
 Targets = Float[Tensor, "batch classes rows columns"]
@@ -89,15 +89,15 @@ def _affine_grid(images: Images, config: AugmentationConfig, generator: torch.Ge
         1
         / _uniform(batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator).flatten()
     )
-    mirror = 1.0 - 2.0 * (torch.rand(batch, generator=generator) < config.mirror_fraction)
+    mirror = _mirrors(batch, config.mirror, generator)
     shift = 2 * config.shift_fraction * (torch.rand(batch, 2, generator=generator) * 2 - 1)
     # positions run over -1..1 on both axes: a rotation must know that the sides differ in length
     aspect = rows / columns
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     matrix = torch.stack(
         (
-            torch.stack((cosine * mirror, -sine * aspect * mirror, shift[:, 0]), dim=1),
-            torch.stack((sine / aspect, cosine, shift[:, 1]), dim=1),
+            torch.stack((cosine * mirror[:, 0], -sine * aspect * mirror[:, 0], shift[:, 0]), dim=1),
+            torch.stack((sine / aspect * mirror[:, 1], cosine * mirror[:, 1], shift[:, 1]), dim=1),
         ),
         dim=1,
     )  # (batch, 2, 3)
@@ -105,6 +105,13 @@ def _affine_grid(images: Images, config: AugmentationConfig, generator: torch.Ge
         matrix.to(images.device), [batch, 1, rows, columns], align_corners=False
     )
     return grid
+
+
+def _mirrors(batch: int, mirror: Mirror, generator: torch.Generator) -> Float[Tensor, "batch 2"]:
+    """Return -1 where the columns (first) or the rows (second) of a slice are mirrored, else 1."""
+    allowed = {Mirror.LEFT_RIGHT: (True, False), Mirror.BOTH: (True, True)}
+    chosen = torch.rand((batch, 2), generator=generator) < 0.5
+    return 1.0 - 2.0 * (chosen & torch.tensor(allowed.get(mirror, (False, False))))
 
 
 def _elastic_field(images: Images, config: AugmentationConfig, generator: torch.Generator) -> Grid:

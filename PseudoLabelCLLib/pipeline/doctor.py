@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from PseudoLabelCLLib import __version__
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, TrainingConfig, config_for
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, TrainingConfig
 from PseudoLabelCLLib.domain.jobs import DoctorJob
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.network import SegmentationNetwork

@@ -1,6 +1,6 @@
 """The slices that a round learns from: human truth, pseudo-labels, and validation cases."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.config import Mirror, PreprocessConfig, TrainingConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
@@ -20,8 +20,12 @@ from PseudoLabelCLLib.pipeline.case_slices import (
     load_case_slices,
     network_classes,
 )
+from PseudoLabelCLLib.pipeline.preprocess import in_plane_extent_mm
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+# A slice whose sides differ by less counts as square, and tells nothing.
+CLEARLY_LONGER = 1.05
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,34 @@ class RoundInputs:
         project: Its state.
         plan: Which case does what.
         preprocess: The settled grid of the network.
+        training: How to train, with nothing left to "auto" (`settle_training`).
     """
 
     root: Path
     project: Project
     plan: RoundPlan
     preprocess: PreprocessConfig
+    training: TrainingConfig
+
+
+def settle_training(project: Project) -> TrainingConfig:
+    """Decide what the settings leave open: whether slices are mirrored.
+
+    They are, along both axes, where some cases have slices that are higher than wide and others
+    slices that are wider than high: then patients lie in more than one way.
+    """
+    training = project.config.training
+    if training.augmentation.mirror is not Mirror.AUTO:
+        return training
+    shapes = [
+        in_plane_extent_mm(case.geometry, project.config.preprocess)
+        for case in project.cases
+        if case.role is not CaseRole.IGNORED
+    ]
+    ratios = [rows / columns for rows, columns in shapes]
+    lie_in_many_ways = max(ratios) >= CLEARLY_LONGER and min(ratios) <= 1 / CLEARLY_LONGER
+    mirror = Mirror.BOTH if lie_in_many_ways else Mirror.NEVER
+    return replace(training, augmentation=replace(training.augmentation, mirror=mirror))
 
 
 def load_validation(

@@ -9,6 +9,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.plan_round import RoundPlan, plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Mirror
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
@@ -27,7 +28,7 @@ from PseudoLabelCLLib.pipeline.model_file import (
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
 from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.report_round import report_round
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.round_data import RoundInputs, settle_training
 from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
 from PseudoLabelCLLib.pipeline.train_round import TrainedRound, train_round
 from PseudoLabelCLLib.storage.atomic_files import write_json
@@ -49,7 +50,9 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     plan = plan_next_round(project)
     project = _begin(root, project, plan, report)
     report.notice(plan.sentence)
-    inputs = RoundInputs(root, project, plan, preprocess_plan(root, project))
+    inputs = RoundInputs(
+        root, project, plan, preprocess_plan(root, project), settle_training(project)
+    )
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
         trained = train_round(inputs, device, report)
@@ -140,7 +143,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         preprocess=inputs.preprocess,
         network=config.network,
         pseudo_label=config.pseudo_label,
-        mirror_copies=config.training.augmentation.mirror_fraction > 0,
+        mirror_copies=inputs.training.augmentation.mirror is not Mirror.NEVER,
         seed=config.training.seed,
         training=summary,
     )

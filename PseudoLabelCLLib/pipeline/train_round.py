@@ -103,7 +103,7 @@ class _RoundTraining:
         self.inputs = inputs
         self.device = device
         self.report = report
-        self.config = inputs.project.config.training
+        self.config = inputs.training
         self.layout = ProjectLayout(inputs.root)
         self.index = inputs.plan.index
         self.stage_name = f"Round {self.index}: training"
@@ -165,7 +165,9 @@ class _RoundTraining:
     def _identity(self) -> str:
         """What must be the same for a checkpoint to go on."""
         project = self.inputs.project
-        return repr((self.inputs.plan, self.inputs.preprocess, project.config, project.schema))
+        return repr(
+            (self.inputs.plan, self.inputs.preprocess, self.config, project.config, project.schema)
+        )
 
     def _note_losses(self, step: StepReport) -> None:
         if step.step % STEPS_PER_CURVE_POINT:

@@ -18,9 +18,9 @@ from PseudoLabelCLLib.domain.config import (
     PreprocessConfig,
     Profile,
     PseudoLabelConfig,
-    config_for,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

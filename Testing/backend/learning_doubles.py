@@ -9,14 +9,15 @@ from PseudoLabelCLLib.domain.config import (
     AugmentationConfig,
     ConsistencyConfig,
     ContrastiveConfig,
+    Mirror,
     NetworkConfig,
     Profile,
     PseudoLabelConfig,
     StageConfig,
     TrainingConfig,
-    config_for,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
@@ -34,7 +35,7 @@ TINY = NetworkConfig(widths=(4, 4, 4, 4, 4, 4), embedding_size=4)
 NO_CHANGE = AugmentationConfig(
     rotation_deg=0.0,
     scale_fraction=0.0,
-    mirror_fraction=0.0,
+    mirror=Mirror.NEVER,
     elastic_fraction=0.0,
     contrast_fraction=0.0,
     brightness=0.0,

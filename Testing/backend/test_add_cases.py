@@ -22,7 +22,7 @@ from PseudoLabelCLLib.curation.label_schema_file import (
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.sample_data import phantom_schema
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
     AnnotationError,
     ProjectDamagedError,
@@ -32,6 +32,7 @@ from PseudoLabelCLLib.domain.errors import (
     VolumeError,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from learning_doubles import NO_CHANGE, make_generator, phantom_slices
 from scipy import ndimage, optimize
 
-from PseudoLabelCLLib.domain.config import AugmentationConfig
+from PseudoLabelCLLib.domain.config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.augmentation import augment, change_intensities
 from PseudoLabelCLLib.learning.sampling import one_hot
 
 STRONG = AugmentationConfig(
     shift_fraction=0.1, gamma_fraction=0.5, noise=0.1, blur_fraction=0.5, elastic_fraction=0.05
 )
-GEOMETRY_ONLY = replace(NO_CHANGE, rotation_deg=30.0, scale_fraction=0.15, mirror_fraction=0.5)
+GEOMETRY_ONLY = replace(NO_CHANGE, rotation_deg=30.0, scale_fraction=0.15, mirror=Mirror.BOTH)
 
 
 def phantom_batch(num_slices=3, shape=(64, 48)):
@@ -92,7 +92,7 @@ def test_rotation_is_a_true_rotation_on_any_slice(shape):
 
 def test_mirroring_is_exact_and_takes_all_four_forms():
     image = blob((32, 64), (10, 50), 3.0)
-    config = replace(NO_CHANGE, mirror_fraction=0.5)
+    config = replace(NO_CHANGE, mirror=Mirror.BOTH)
     changed = augment(*batch_of(image, 24), config, make_generator(1)).images[:, 0].numpy()
     forms = [image[::up, ::left] for up in (1, -1) for left in (1, -1)]
     nearest = [int(np.argmin([np.abs(one - form).max() for form in forms])) for one in changed]

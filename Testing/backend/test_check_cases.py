@@ -11,8 +11,9 @@ from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume

@@ -10,9 +10,10 @@ import pytest
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

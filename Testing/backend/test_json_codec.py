@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, config_for
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.storage.json_codec import from_json, parse_json, to_json
 
 

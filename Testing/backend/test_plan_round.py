@@ -6,8 +6,9 @@ import pytest
 
 from PseudoLabelCLLib.curation.plan_round import TruthSource, plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState

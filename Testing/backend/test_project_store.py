@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
     ProjectError,
@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.errors import (
     StorageError,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from report_phantoms import SCHEMA, make_figure, quality_of_dice
 
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema

@@ -19,7 +19,7 @@ from PseudoLabelCLLib.curation.review_cases import (
     review_queue,
 )
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import Profile, config_for
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
     AnnotationError,
     ProjectDamagedError,
@@ -27,6 +27,7 @@ from PseudoLabelCLLib.domain.errors import (
     ReviewError,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Verdict

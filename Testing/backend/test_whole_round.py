@@ -18,10 +18,10 @@ from PseudoLabelCLLib.domain.config import (
     NetworkConfig,
     Profile,
     PseudoLabelConfig,
-    config_for,
 )
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, PredictJob
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.round import RoundState

@@ -1,0 +1,92 @@
+"""Ready-made settings: quick for a CPU, balanced with more steps, paper as published."""
+
+from dataclasses import replace
+
+from PseudoLabelCLLib.domain.config import (
+    AugmentationConfig,
+    ConsistencyConfig,
+    ContrastiveConfig,
+    LearningRate,
+    Mirror,
+    NetworkConfig,
+    PreprocessConfig,
+    Profile,
+    ProjectConfig,
+    PseudoLabelConfig,
+    StageConfig,
+    TrainingConfig,
+)
+
+
+def config_for(profile: Profile) -> ProjectConfig:
+    """Return the settings of a profile.
+
+    `quick` gives a useful result on a CPU, `balanced` trains longer with the same recipe, `paper`
+    is the published schedule (Chaitanya et al., MedIA 2023, section 4; see Docs/methods.md).
+    """
+    if profile is Profile.PAPER:
+        return _paper_config()
+    quick = ProjectConfig(
+        profile=Profile.QUICK,
+        preprocess=PreprocessConfig(),
+        network=NetworkConfig(),
+        training=TrainingConfig(
+            supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),
+            # slow on purpose: a teacher that drifts takes the network with it
+            joint=StageConfig(num_steps=300, batch_size=8, learning_rate=5e-4),
+            contrastive=ContrastiveConfig(num_pairs=4),
+        ),
+        pseudo_label=PseudoLabelConfig(),
+    )
+    if profile is Profile.QUICK:
+        return quick
+    training = replace(
+        quick.training,
+        supervised=replace(quick.training.supervised, num_steps=2000, batch_size=20),
+        joint=replace(quick.training.joint, num_steps=1500, batch_size=20),
+        contrastive=ContrastiveConfig(),
+        num_joint_rounds=3,
+    )
+    return replace(
+        quick,
+        profile=Profile.BALANCED,
+        preprocess=PreprocessConfig(max_window_size=256),
+        training=training,
+        pseudo_label=PseudoLabelConfig(num_augmented_copies=8),
+    )
+
+
+def _paper_config() -> ProjectConfig:
+    stage = StageConfig(
+        num_steps=5000,
+        batch_size=20,
+        learning_rate=1e-3,
+        schedule=LearningRate.CONSTANT,
+        weight_decay=0.0,
+        cross_entropy_weight=0.0,
+        average_decay=0.0,
+    )
+    return ProjectConfig(
+        profile=Profile.PAPER,
+        preprocess=PreprocessConfig(bias_correction=True),
+        network=NetworkConfig(batch_norm_momentum=0.01),
+        training=TrainingConfig(
+            supervised=stage,
+            joint=stage,
+            num_joint_rounds=3,
+            augmentation=AugmentationConfig(
+                rotation_deg=15.0,
+                scale_fraction=0.05,
+                mirror=Mirror.LEFT_RIGHT,
+                # 5 of 192 pixels on a 3 x 3 raster (section A.5)
+                elastic_fraction=5 / 192,
+                elastic_grid=3,
+                contrast_fraction=0.2,
+                brightness=0.1,
+            ),
+            consistency=ConsistencyConfig(weight=0.0),
+            validations_per_round=100,
+            checkpoints_per_round=50,
+        ),
+        pseudo_label=PseudoLabelConfig(),
+    )
