@@ -99,8 +99,7 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     if arguments.check:
         findings = check_cases(root, project)
         for finding in findings:
-            case = f"{finding.case_id}: " if finding.case_id else ""
-            console.say(f"  {finding.severity}: {case}{finding.message} {finding.remedy}")
+            console.say(f"  {finding.severity}: {finding.sentence}")
         if not findings:
             console.say("Every volume looks fit for training.")
         told["findings"] = [to_json(finding) for finding in findings]

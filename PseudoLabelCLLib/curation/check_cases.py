@@ -37,6 +37,13 @@ class Finding:
     message: str
     remedy: str
 
+    @property
+    def sentence(self) -> str:
+        """What was found and what to do, with the case named once."""
+        named = not self.case_id or f"'{self.case_id}'" in self.message
+        case = "" if named else f"Case '{self.case_id}': "
+        return f"{case}{self.message} {self.remedy}".strip()
+
 
 def check_cases(root: Path, project: Project) -> tuple[Finding, ...]:
     """Read every case that takes part and return what is wrong or odd, errors first."""

@@ -46,10 +46,7 @@ def report_round(
             duration_s=duration_s,
             cases=_figures(root, project, index, report),
             plan=plan.sentence.replace("will learn", "learned"),
-            notices=tuple(
-                f"{finding.case_id}: {finding.message}" if finding.case_id else finding.message
-                for finding in check_cases(root, project)
-            ),
+            notices=tuple(finding.sentence for finding in check_cases(root, project)),
             curves=tuple(
                 RoundCurve(n, read_learning_curve(layout.learning_curve(n)))
                 for n in range(index + 1)

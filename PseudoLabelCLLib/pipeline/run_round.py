@@ -107,12 +107,10 @@ def _check(root: Path, project: Project, report: Report) -> None:
     """Tell what looks odd about the cases, and refuse to train on what cannot work."""
     errors = []
     for finding in check_cases(root, project):
-        named = not finding.case_id or f"'{finding.case_id}'" in finding.message
-        case = "" if named else f"Case '{finding.case_id}': "
         if finding.severity == "error":
-            errors.append(f"{case}{finding.message} {finding.remedy}".strip())
+            errors.append(finding.sentence)
         else:
-            report.notice(f"{case}{finding.message} {finding.remedy}", warning=True)
+            report.notice(finding.sentence, warning=True)
     if errors:
         raise TrainingError(
             f"Training cannot start. {' '.join(errors)}", "Mend this, then train again."
