@@ -224,7 +224,7 @@ MODELS = {
     "card of a giant network": (
         predict(lambda d: bad.model_with_card(d, lambda c: c["network"].update(
             widths=[10**6] * 6))),
-        "bad.plcl", "do not fit",
+        "bad.plcl", "1 to 2048 channels",
     ),
     "card without a settled grid": (
         predict(lambda d: bad.model_with_card(d, lambda c: c["preprocess"].update(

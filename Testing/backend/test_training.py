@@ -258,7 +258,7 @@ def test_teacher_of_unlabelled_slices_is_the_average_and_stays_untouched_by_the_
 
 
 def test_learning_rate_rises_and_falls_once():
-    stage = StageConfig(num_steps=100, batch_size=1, learning_rate=1e-2)
+    stage = StageConfig(num_steps=100, batch_size=2, learning_rate=1e-2)
     rates = [learning_rate(stage, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.04 * 1e-2)
     assert max(rates) == pytest.approx(1e-2)
@@ -270,7 +270,7 @@ def test_learning_rate_rises_and_falls_once():
 
 def test_learning_rate_can_stay_constant():
     stage = StageConfig(
-        num_steps=100, batch_size=1, learning_rate=1e-3, schedule=LearningRate.CONSTANT
+        num_steps=100, batch_size=2, learning_rate=1e-3, schedule=LearningRate.CONSTANT
     )
     assert {learning_rate(stage, step) for step in range(100)} == {1e-3}
 

