@@ -3,18 +3,30 @@
 from dataclasses import replace
 
 from PseudoLabelCLLib.domain.config import (
-    AugmentationConfig,
-    ConsistencyConfig,
-    ContrastiveConfig,
     LearningRate,
-    Mirror,
     NetworkConfig,
     PreprocessConfig,
     Profile,
     ProjectConfig,
     PseudoLabelConfig,
+    Selection,
     StageConfig,
     TrainingConfig,
+)
+from PseudoLabelCLLib.domain.method_config import (
+    Affine,
+    AugmentationConfig,
+    CleanUpConfig,
+    ConsistencyConfig,
+    ContrastiveConfig,
+    IncompleteSlices,
+    Mirror,
+    PairWeighting,
+)
+from PseudoLabelCLLib.domain.pretraining_config import (
+    GlobalLocalConfig,
+    PositionalConfig,
+    PretrainingConfig,
 )
 
 
@@ -22,10 +34,13 @@ def config_for(profile: Profile) -> ProjectConfig:
     """Return the settings of a profile.
 
     `quick` gives a useful result on a CPU, `balanced` trains longer with the same recipe, `paper`
-    is the published schedule (Chaitanya et al., MedIA 2023, section 4; see Docs/methods.md).
+    is the published schedule (Chaitanya et al., MedIA 2023, section 4), `legacy` follows their code
+    where it differs from the text (see Docs/methods.md).
     """
     if profile is Profile.PAPER:
         return _paper_config()
+    if profile is Profile.LEGACY:
+        return _legacy_config()
     quick = ProjectConfig(
         profile=Profile.QUICK,
         preprocess=PreprocessConfig(),
@@ -75,12 +90,14 @@ def _paper_config() -> ProjectConfig:
             joint=stage,
             num_joint_rounds=3,
             augmentation=AugmentationConfig(
+                affine=Affine.ONE_OF_FIVE,
                 rotation_deg=15.0,
                 scale_fraction=0.05,
                 mirror=Mirror.LEFT_RIGHT,
                 # 5 of 192 pixels on a 3 x 3 raster (section A.5)
                 elastic_fraction=5 / 192,
                 elastic_grid=3,
+                elastic_mixed=True,
                 contrast_fraction=0.2,
                 brightness=0.1,
             ),
@@ -89,4 +106,30 @@ def _paper_config() -> ProjectConfig:
             checkpoints_per_round=50,
         ),
         pseudo_label=PseudoLabelConfig(),
+        pretraining=PretrainingConfig(
+            global_local=GlobalLocalConfig(global_steps=10_000, local_steps=10_000),
+            positional=PositionalConfig(num_steps=10_000, batch_size=32),
+        ),
+    )
+
+
+def _legacy_config() -> ProjectConfig:
+    paper = _paper_config()
+    training = paper.training
+    return replace(
+        paper,
+        profile=Profile.LEGACY,
+        training=replace(
+            training,
+            joint=replace(training.joint, min_structures=2),
+            augmentation=replace(training.augmentation, contrast_fraction=0.0, brightness=0.0),
+            contrastive=ContrastiveConfig(
+                pair_weighting=PairWeighting.LEGACY,
+                incomplete_slices=IncompleteSlices.SKIP,
+                one_change_per_half=True,
+            ),
+            reset_head=True,
+            selection=Selection.LAST_IMPROVEMENT,
+        ),
+        pseudo_label=PseudoLabelConfig(clean_up=CleanUpConfig(num_iterations=30)),
     )

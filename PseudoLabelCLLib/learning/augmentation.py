@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 
 Images = Float[Tensor, "batch 1 rows columns"]
 Targets = Float[Tensor, "batch classes rows columns"]

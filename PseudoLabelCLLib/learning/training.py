@@ -10,13 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from PseudoLabelCLLib.domain.config import (
-    ContrastiveConfig,
-    LearningRate,
-    StageConfig,
-    TrainingConfig,
-)
+from PseudoLabelCLLib.domain.config import LearningRate, StageConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
 from PseudoLabelCLLib.learning.augmentation import AugmentedBatch, augment
 from PseudoLabelCLLib.learning.consistency import consistency_loss
 from PseudoLabelCLLib.learning.contrastive import draw_anchors, local_contrastive_loss

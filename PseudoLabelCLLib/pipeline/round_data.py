@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Mirror, PreprocessConfig, TrainingConfig
+from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
+from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool

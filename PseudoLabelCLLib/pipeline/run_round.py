@@ -9,8 +9,8 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.plan_round import RoundPlan, plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Mirror
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState

@@ -15,8 +15,8 @@ from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.case_slices import CaseSlices, label_values
+from PseudoLabelCLLib.pipeline.initial_network import initial_network
 from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, write_learning_curve
-from PseudoLabelCLLib.pipeline.model_file import read_model
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data, load_validation
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
@@ -111,7 +111,7 @@ class _RoundTraining:
         data = load_round_data(inputs, report)
         stage = self.config.joint if data.is_joint else self.config.supervised
         seed = self.config.seed + self.index
-        state = start_training(_initial_network(inputs, seed), stage, device, seed)
+        state = start_training(initial_network(inputs, seed), stage, device, seed)
         self.trainer = Trainer(state, data, self.config, device)
         self.progress = self._resume() or _Progress()
 
@@ -228,13 +228,3 @@ def mean_dice(prediction: LabelArray, reference: LabelArray, values: Sequence[in
         if total:
             scores.append(2 * int((ours & theirs).sum()) / total)
     return float(np.mean(scores)) if scores else 1.0
-
-
-def _initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
-    """Random weights for round 0, the selected weights of the round before for later ones."""
-    if inputs.plan.index == 0:
-        generator = torch.Generator().manual_seed(seed)
-        return SegmentationNetwork(
-            inputs.project.config.network, inputs.project.schema.num_classes, generator
-        )
-    return read_model(ProjectLayout(inputs.root).model(inputs.plan.index - 1)).network

@@ -6,10 +6,6 @@ import numpy as np
 import torch
 
 from PseudoLabelCLLib.domain.config import (
-    AugmentationConfig,
-    ConsistencyConfig,
-    ContrastiveConfig,
-    Mirror,
     NetworkConfig,
     Profile,
     PseudoLabelConfig,
@@ -17,6 +13,12 @@ from PseudoLabelCLLib.domain.config import (
     TrainingConfig,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.method_config import (
+    AugmentationConfig,
+    ConsistencyConfig,
+    ContrastiveConfig,
+    Mirror,
+)
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.learning.device import ComputeDevice

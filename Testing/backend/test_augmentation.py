@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from learning_doubles import NO_CHANGE, make_generator, phantom_slices
 from scipy import ndimage, optimize
 
-from PseudoLabelCLLib.domain.config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.augmentation import augment, change_intensities
 from PseudoLabelCLLib.learning.sampling import one_hot
 

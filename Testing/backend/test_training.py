@@ -21,8 +21,9 @@ from learning_doubles import (
     training_config,
 )
 
-from PseudoLabelCLLib.domain.config import ContrastiveConfig, LearningRate, StageConfig
+from PseudoLabelCLLib.domain.config import LearningRate, StageConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
 from PseudoLabelCLLib.learning.contrastive import draw_anchors
 from PseudoLabelCLLib.learning.network import SegmentationNetwork

@@ -13,14 +13,10 @@ from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import (
-    AugmentationConfig,
-    NetworkConfig,
-    Profile,
-    PseudoLabelConfig,
-)
+from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, PredictJob
+from PseudoLabelCLLib.domain.method_config import AugmentationConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled

@@ -1,0 +1,147 @@
+"""The settings of contrastive pre-training, which needs no labels (methods B and C)."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from PseudoLabelCLLib.domain.require import require, require_fraction
+
+
+class Pretraining(Enum):
+    """What trains the network before round 0."""
+
+    NONE = "none"
+    GLOBAL_LOCAL = "global+local"
+    POSITIONAL = "positional"
+
+
+class GlobalStrategy(Enum):
+    """Which slices are alike for the global loss (section C.2).
+
+    `random` is G^R (only two views of one slice), `partition-minus` G^D- (no negatives from the
+    same part of other volumes), `partition` G^D (those are positives).
+    """
+
+    RANDOM = "random"
+    PARTITION_MINUS = "partition-minus"
+    PARTITION = "partition"
+
+
+class LocalStrategy(Enum):
+    """Which regions are alike for the local loss: of two views (L^R), or of volumes too (L^D)."""
+
+    RANDOM = "random"
+    PARTITION = "partition"
+
+
+@dataclass(frozen=True)
+class GlobalLocalConfig:
+    """Global, then local contrastive pre-training (method C).
+
+    Args:
+        global_strategy: Of the encoder's stage.
+        local_strategy: Of the decoder's stage.
+        num_partitions: Parts (S) into which a volume is cut along its slices.
+        num_decoder_blocks: Decoder blocks (l) that the local stage trains and that are kept.
+        global_steps: Steps of the encoder's stage.
+        local_steps: Steps of the decoder's stage.
+        learning_rate: Of Adam.
+        temperature: tau.
+        crop_fraction: Side of the random crop of a global view, as a fraction of the window
+            (100 of 192 pixels).
+        brightness: Largest additive change of a view.
+        contrast_fraction: Largest change of a view's contrast.
+        one_change_per_batch: Whether all views of a call share one change of intensity, as in the
+            published code; else every view draws its own.
+        keep_running_averages: Whether the averages of batch normalisation are kept too; the
+            published code keeps the trained weights alone.
+
+    Source: Chaitanya et al., NeurIPS 2020.
+    """
+
+    global_strategy: GlobalStrategy = GlobalStrategy.PARTITION
+    local_strategy: LocalStrategy = LocalStrategy.RANDOM
+    num_partitions: int = 4
+    num_decoder_blocks: int = 3
+    global_steps: int = 300
+    local_steps: int = 300
+    learning_rate: float = 1e-3
+    temperature: float = 0.1
+    crop_fraction: float = 100 / 192
+    brightness: float = 0.3
+    contrast_fraction: float = 0.3
+    one_change_per_batch: bool = False
+    keep_running_averages: bool = False
+
+    def __post_init__(self) -> None:
+        require(2 <= self.num_partitions <= 16, "num_partitions", "2..16", self.num_partitions)
+        require(
+            1 <= self.num_decoder_blocks <= 5, "num_decoder_blocks", "1..5",
+            self.num_decoder_blocks,
+        )  # fmt: skip
+        require(self.global_steps >= 0, "global_steps", "0 or more", self.global_steps)
+        require(self.local_steps >= 0, "local_steps", "0 or more", self.local_steps)
+        require(self.global_steps + self.local_steps > 0, "steps", "more than 0 in all", 0)
+        require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
+        require(self.temperature > 0, "temperature", "more than 0", self.temperature)
+        require(0.1 <= self.crop_fraction <= 1, "crop_fraction", "0.1..1", self.crop_fraction)
+        require(self.brightness >= 0, "brightness", "0 or more", self.brightness)
+        require_fraction(self.contrast_fraction, "contrast_fraction")
+
+
+@dataclass(frozen=True)
+class PositionalConfig:
+    """Positional contrastive pre-training of the encoder (method B, PCL).
+
+    Args:
+        num_steps: Steps of the optimiser.
+        batch_size: Slices in a step; each gives two views.
+        threshold: Slices nearer than this are alike; a slice's position is its place in the
+            volume, 0..1.
+        learning_rate: Of SGD, after a warm-up of a twentieth of the steps; falls as a cosine to 0.
+            The published 0.1 can collapse without one.
+        momentum: Of SGD.
+        weight_decay: Of SGD.
+        temperature: tau.
+        base_temperature: The loss is scaled by tau over this.
+        embedding_size: Of the projection.
+        order_volumes: Whether volumes whose slices run the other way are found and turned over.
+
+    Source: Zeng et al., MICCAI 2021.
+    """
+
+    num_steps: int = 600
+    batch_size: int = 16
+    threshold: float = 0.35
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    temperature: float = 0.1
+    base_temperature: float = 0.07
+    embedding_size: int = 512
+    order_volumes: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.num_steps > 0, "num_steps", "1 or more", self.num_steps)
+        require(self.batch_size >= 2, "batch_size", "2 or more", self.batch_size)
+        require(0 < self.threshold <= 1, "threshold", "above 0, at most 1", self.threshold)
+        require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
+        require_fraction(self.momentum, "momentum")
+        require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+        require(self.temperature > 0, "temperature", "more than 0", self.temperature)
+        require(self.base_temperature > 0, "base_temperature", "more than 0", self.base_temperature)
+        require(self.embedding_size > 0, "embedding_size", "1 or more", self.embedding_size)
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """What trains the network on all volumes before anyone has labelled any.
+
+    Args:
+        method: Which one, or none.
+        global_local: Settings of "global+local".
+        positional: Settings of "positional".
+    """
+
+    method: Pretraining = Pretraining.NONE
+    global_local: GlobalLocalConfig = field(default_factory=GlobalLocalConfig)
+    positional: PositionalConfig = field(default_factory=PositionalConfig)
