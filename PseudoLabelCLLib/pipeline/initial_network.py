@@ -9,7 +9,7 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
 def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
-    """Return random weights for round 0, the selected weights of the round before for later ones."""
+    """Return random weights for round 0, later those selected in the round before."""
     if inputs.plan.index == 0:
         generator = torch.Generator().manual_seed(seed)
         return SegmentationNetwork(
