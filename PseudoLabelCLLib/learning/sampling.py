@@ -11,16 +11,26 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from PseudoLabelCLLib.domain.method_config import ContrastForm
+
 # Slices without any structure are most of a long scan; this share of the draws shows some.
 FOREGROUND_SHARE = 0.67
 
-# The ten pairs of one contrastive batch: L is a slice with human truth, U one with a pseudo-label.
-# The authors' list, reordered so that its beginning is a fair mixture too when fewer are drawn.
-PAIRS = (
-    (("L", 1), ("U", 1)), (("U", 0), ("U", 1)), (("L", 0), ("L", 0)), (("L", 3), ("U", 3)),
-    (("U", 2), ("U", 3)), (("U", 0), ("U", 0)), (("L", 4), ("U", 4)), (("U", 3), ("U", 4)),
-    (("L", 2), ("L", 2)), (("U", 2), ("U", 2)),
+# One slice of a contrastive batch: L has human truth, U a pseudo-label.
+Place = tuple[str, int]
+
+# The ten pairs of one contrastive batch, in the authors' order.
+AUTHORS_PAIRS: tuple[tuple[Place, Place], ...] = (
+    (("L", 0), ("L", 0)), (("L", 1), ("U", 1)), (("L", 2), ("L", 2)), (("L", 3), ("U", 3)),
+    (("L", 4), ("U", 4)), (("U", 0), ("U", 0)), (("U", 0), ("U", 1)), (("U", 2), ("U", 2)),
+    (("U", 2), ("U", 3)), (("U", 3), ("U", 4)),
 )  # fmt: skip
+# Reordered so that its beginning is a fair mixture too when fewer are drawn.
+PAIRS = tuple(AUTHORS_PAIRS[place] for place in (1, 6, 0, 3, 8, 5, 4, 9, 2, 7))
+
+# The intra-image form pairs every slice with itself.
+AUTHORS_SELF_PAIRS = tuple(((kind, n), (kind, n)) for kind in "LU" for n in range(5))
+SELF_PAIRS = tuple(((kind, n), (kind, n)) for n in range(5) for kind in "LU")
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,25 @@ class SlicePool:
     def __len__(self) -> int:
         return len(self._place)
 
-    def draw(self, num_slices: int, generator: torch.Generator) -> SliceBatch:
-        """Draw with replacement; at least two thirds show a structure where there are any."""
-        shows = self._present.any(dim=1).float()
+    def draw(
+        self, num_slices: int, generator: torch.Generator, *, min_structures: int = 0
+    ) -> SliceBatch:
+        """Draw with replacement; at least two thirds show a structure where there are any.
+
+        Args:
+            num_slices: How many.
+            generator: Of random numbers.
+            min_structures: Only slices that show so many foreground classes are drawn; where none
+                does, those that show the most.
+        """
+        counts = self._present.sum(dim=1)
+        shows = (counts > 0).float()
         weights = torch.ones(len(self))
         share = float(shows.mean())
         if 0 < share < FOREGROUND_SHARE:
             weights = torch.where(shows > 0, FOREGROUND_SHARE / share, 1.0)
             weights[shows == 0] = (1 - FOREGROUND_SHARE) / (1 - share)
+        weights[counts < min(min_structures, self.most_classes_in_a_slice)] = 0
         chosen = torch.multinomial(weights, num_slices, replacement=True, generator=generator)
         return self._take(chosen.tolist())
 
@@ -90,24 +111,43 @@ class SlicePool:
 
 
 def draw_pairs(
-    truth: SlicePool, pseudo: SlicePool, num_pairs: int, generator: torch.Generator
+    truth: SlicePool,
+    pseudo: SlicePool,
+    num_pairs: int,
+    generator: torch.Generator,
+    *,
+    form: ContrastForm = ContrastForm.INTER,
+    authors_order: bool = False,
 ) -> SliceBatch:
     """Draw the views of a contrastive batch: first members of all pairs, then second members.
 
     Slices that show every class are preferred; where none does, those that show the most.
     Without pseudo-labelled slices all come from human truth.
 
+    Args:
+        truth: Slices with human truth.
+        pseudo: Slices with pseudo-labels.
+        num_pairs: Half the number of views.
+        generator: Of random numbers.
+        form: "intra" pairs every slice with itself, "inter" some with each other.
+        authors_order: Whether pairs stand in the order of the published code, on which its
+            weighting depends, or in one of which every beginning is a fair mixture.
+
     Source: Chaitanya et al., MedIA 2023, code (5 + 5 slices, 10 pairs).
     """
+    if form is ContrastForm.INTRA:
+        pairs = AUTHORS_SELF_PAIRS if authors_order else SELF_PAIRS
+    else:
+        pairs = AUTHORS_PAIRS if authors_order else PAIRS
     unlabelled = pseudo if len(pseudo) else truth
     drawn: dict[str, list[SliceBatch]] = {"L": [], "U": []}
-    for _ in range(-(-num_pairs // len(PAIRS))):
+    for _ in range(-(-num_pairs // len(pairs))):
         drawn["L"].append(truth.draw_rich(5, generator))
         drawn["U"].append(unlabelled.draw_rich(5, generator))
     members: tuple[list[SliceBatch], list[SliceBatch]] = ([], [])
     for number in range(num_pairs):
-        block, pair = divmod(number, len(PAIRS))
-        for side, (kind, position) in enumerate(PAIRS[pair]):
+        block, pair = divmod(number, len(pairs))
+        for side, (kind, position) in enumerate(pairs[pair]):
             batch = drawn[kind][block]
             one = slice(position, position + 1)
             members[side].append(SliceBatch(batch.images[one], batch.classes[one]))
@@ -115,6 +155,16 @@ def draw_pairs(
     return SliceBatch(
         torch.cat([view.images for view in views]), torch.cat([view.classes for view in views])
     )
+
+
+def shows_every_class(batch: SliceBatch, num_classes: int) -> bool:
+    """Whether every slice shows all foreground classes, as the published code asks of a batch.
+
+    Args:
+        batch: Slices on the CPU, as drawn.
+        num_classes: Background included.
+    """
+    return bool(foreground_masks(batch.classes, num_classes).any(dim=2).all())
 
 
 def one_hot(
