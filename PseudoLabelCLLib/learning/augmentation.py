@@ -1,6 +1,7 @@
 """Random changes of slices, drawn for every slice of a batch and applied on the device at once."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,11 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 
 Images = Float[Tensor, "batch 1 rows columns"]
 Targets = Float[Tensor, "batch classes rows columns"]
 Grid = Float[Tensor, "batch rows columns 2"]
+PerSlice = Float[Tensor, "batch 1 1 1"]
+
+# What "one-of-five" chooses from; the fifth is nothing.
+_ROTATION, _ZOOM, _MIRROR, _EIGHTHS_OF_A_TURN = range(4)
 
 
 class AugmentedBatch(NamedTuple):
@@ -20,6 +25,23 @@ class AugmentedBatch(NamedTuple):
 
     images: Images
     targets: Targets
+
+
+class _Warp(NamedTuple):
+    """Where slices are sampled: a linear map, and offsets at control points."""
+
+    matrix: Float[Tensor, "batch 2 3"]
+    points: Float[Tensor, "batch offsets points points"]
+
+
+class _IntensityChange(NamedTuple):
+    """How intensities change; what the settings leave out does nothing."""
+
+    contrast: PerSlice
+    brightness: PerSlice
+    exponent: PerSlice
+    blurred: PerSlice
+    noise: PerSlice
 
 
 def augment(
@@ -36,16 +58,17 @@ def augment(
     Returns:
         Images, and targets that are soft along moved borders and still sum to 1.
     """
-    grid = _affine_grid(images, config, generator)
-    if config.elastic_fraction:
-        grid = grid + _elastic_field(images, config, generator)
+    warp = _draw_warp(images, config, generator)
+    change = _draw_intensity_change(len(images), config, generator)
+    moved = _move_together((*warp, *change), images.device)
+    grid = _sampling_grid(_Warp(*moved[:2]), images, config)
     warped = functional.grid_sample(
         torch.cat((images, targets[:, 1:]), dim=1), grid, align_corners=False
     )
     foreground = warped[:, 1:]
     background = 1 - foreground.sum(dim=1, keepdim=True)
     return AugmentedBatch(
-        change_intensities(warped[:, :1], config, generator),
+        _apply(warped[:, :1], _IntensityChange(*moved[2:]), config, generator),
         torch.cat((background, foreground), dim=1),
     )
 
@@ -54,57 +77,133 @@ def change_intensities(
     images: Images, config: AugmentationConfig, generator: torch.Generator
 ) -> Images:
     """Change contrast, brightness, gamma, noise and resolution of every slice on its own."""
-    batch = len(images)
-    device = images.device
+    change = _draw_intensity_change(len(images), config, generator)
+    moved = _move_together(change, images.device)
+    return _apply(images, _IntensityChange(*moved), config, generator)
+
+
+def _apply(
+    images: Images, change: _IntensityChange, config: AugmentationConfig, generator: torch.Generator
+) -> Images:
     mean = images.mean(dim=(2, 3), keepdim=True)
-    contrast = _uniform(
-        batch, 1 - config.contrast_fraction, 1 + config.contrast_fraction, generator
-    )
-    brightness = _uniform(batch, -config.brightness, config.brightness, generator)
-    changed = (images - mean) * contrast.to(device) + mean + brightness.to(device)
+    changed = (images - mean) * change.contrast + mean + change.brightness
     if config.gamma_fraction:
-        exponent = torch.exp(
-            _uniform(batch, -1.0, 1.0, generator) * math.log1p(config.gamma_fraction)
-        ).to(device)
-        changed = changed.clamp(min=1e-3) ** exponent
+        changed = changed.clamp(min=1e-3) ** change.exponent
     if config.blur_fraction:
         blurred = functional.interpolate(
             functional.avg_pool2d(changed, 2), scale_factor=2, mode="bilinear", align_corners=False
         )
-        chosen = (_uniform(batch, 0.0, 1.0, generator) < config.blur_fraction).to(device)
-        changed = torch.where(chosen, blurred, changed)
+        changed = torch.where(change.blurred > 0, blurred, changed)
     if config.noise:
-        strength = _uniform(batch, 0.0, config.noise, generator).to(device)
-        noise = torch.randn(images.shape, generator=generator).to(device)
-        changed = changed + strength * noise
+        changed = changed + change.noise * _normal_field(images, generator)
     return changed
 
 
-def _affine_grid(images: Images, config: AugmentationConfig, generator: torch.Generator) -> Grid:
-    """Rotation, zoom, mirror and shift as sampling positions in -1..1 (columns, rows)."""
+def _draw_intensity_change(
+    batch: int, config: AugmentationConfig, generator: torch.Generator
+) -> _IntensityChange:
+    """Draw only what the settings ask for, always in this order: the seed decides."""
+    contrast = _uniform(
+        batch, 1 - config.contrast_fraction, 1 + config.contrast_fraction, generator
+    )
+    brightness = _uniform(batch, -config.brightness, config.brightness, generator)
+    exponent = blurred = noise = contrast.new_zeros((batch, 1, 1, 1))
+    if config.gamma_fraction:
+        exponent = torch.exp(
+            _uniform(batch, -1.0, 1.0, generator) * math.log1p(config.gamma_fraction)
+        )
+    if config.blur_fraction:
+        blurred = (_uniform(batch, 0.0, 1.0, generator) < config.blur_fraction).float()
+    if config.noise:
+        noise = _uniform(batch, 0.0, config.noise, generator)
+    return _IntensityChange(contrast, brightness, exponent, blurred, noise)
+
+
+def _normal_field(images: Images, generator: torch.Generator) -> Images:
+    """Standard normal noise; a device draws its own, so that no whole slices travel there."""
+    if images.device.type == "cpu":
+        return torch.randn(images.shape, generator=generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    there = torch.Generator(images.device).manual_seed(seed)
+    return torch.randn(images.shape, generator=there, device=images.device)
+
+
+def _draw_warp(images: Images, config: AugmentationConfig, generator: torch.Generator) -> _Warp:
     batch, _, rows, columns = images.shape
+    if config.affine is Affine.ONE_OF_FIVE:
+        matrix = _draw_one_of_five(batch, rows / columns, config, generator)
+    else:
+        matrix = _draw_all(batch, rows / columns, config, generator)
+    if not config.elastic_fraction:
+        return _Warp(matrix, torch.zeros((batch, 2, 0, 0)))
+    points = torch.randn(
+        (batch, 2, config.elastic_grid, config.elastic_grid), generator=generator
+    ) * (2 * config.elastic_fraction)
+    if config.elastic_mixed and batch > 2:
+        num_unwarped = torch.randint(1, batch - 1, (), generator=generator)
+        points = points * (torch.arange(batch) >= num_unwarped)[:, None, None, None]
+    return _Warp(matrix, points)
+
+
+def _draw_all(
+    batch: int, aspect: float, config: AugmentationConfig, generator: torch.Generator
+) -> Float[Tensor, "batch 2 3"]:
+    """Rotation, zoom, mirror and shift of every slice."""
     limit = math.radians(config.rotation_deg)
     angle = _uniform(batch, -limit, limit, generator).flatten()
-    zoom = (
-        1
-        / _uniform(batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator).flatten()
-    )
+    zoom = _uniform(
+        batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator
+    ).flatten()
     mirror = _mirrors(batch, config.mirror, generator)
     shift = 2 * config.shift_fraction * (torch.rand(batch, 2, generator=generator) * 2 - 1)
+    return _sampling_matrix(angle, zoom, mirror, shift, aspect)
+
+
+def _draw_one_of_five(
+    batch: int, aspect: float, config: AugmentationConfig, generator: torch.Generator
+) -> Float[Tensor, "batch 2 3"]:
+    """One of five changes for every slice, each as likely as the others.
+
+    Rotation within the range; zoom in steps of 1/100; mirroring left to right with a fair coin,
+    where the settings allow it; a multiple of 45 degrees; nothing.
+
+    Source: Chaitanya et al., MedIA 2023, code.
+    """
+    chosen = torch.randint(5, (batch,), generator=generator)
+    limit = math.radians(config.rotation_deg)
+    small_angle = _uniform(batch, -limit, limit, generator).flatten()
+    scale = _uniform(
+        batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator
+    ).flatten()
+    coin = torch.rand(batch, generator=generator) < 0.5
+    eighths = torch.randint(8, (batch,), generator=generator)
+    angle = torch.where(chosen == _ROTATION, small_angle, 0.0)
+    angle = torch.where(chosen == _EIGHTHS_OF_A_TURN, eighths * (math.pi / 4), angle)
+    zoom = torch.where(chosen == _ZOOM, scale.round(decimals=2), 1.0)
+    may_mirror = config.mirror in (Mirror.LEFT_RIGHT, Mirror.BOTH)
+    mirrored = (chosen == _MIRROR) & coin & may_mirror
+    mirror = torch.stack((1.0 - 2.0 * mirrored, torch.ones(batch)), dim=1)
+    return _sampling_matrix(angle, zoom, mirror, torch.zeros(batch, 2), aspect)
+
+
+def _sampling_matrix(
+    angle: Float[Tensor, "batch"],
+    zoom: Float[Tensor, "batch"],
+    mirror: Float[Tensor, "batch 2"],
+    shift: Float[Tensor, "batch 2"],
+    aspect: float,
+) -> Float[Tensor, "batch 2 3"]:
+    """Linear maps of positions in -1..1 (columns, rows) from the changed slice to the slice."""
     # positions run over -1..1 on both axes: a rotation must know that the sides differ in length
-    aspect = rows / columns
-    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    matrix = torch.stack(
+    shrink = 1 / zoom
+    cosine, sine = torch.cos(angle) * shrink, torch.sin(angle) * shrink
+    return torch.stack(
         (
             torch.stack((cosine * mirror[:, 0], -sine * aspect * mirror[:, 0], shift[:, 0]), dim=1),
             torch.stack((sine / aspect * mirror[:, 1], cosine * mirror[:, 1], shift[:, 1]), dim=1),
         ),
         dim=1,
-    )  # (batch, 2, 3)
-    grid: Tensor = functional.affine_grid(
-        matrix.to(images.device), [batch, 1, rows, columns], align_corners=False
     )
-    return grid
 
 
 def _mirrors(batch: int, mirror: Mirror, generator: torch.Generator) -> Float[Tensor, "batch 2"]:
@@ -114,19 +213,30 @@ def _mirrors(batch: int, mirror: Mirror, generator: torch.Generator) -> Float[Te
     return 1.0 - 2.0 * (chosen & torch.tensor(allowed.get(mirror, (False, False))))
 
 
-def _elastic_field(images: Images, config: AugmentationConfig, generator: torch.Generator) -> Grid:
-    """A smooth random displacement: control points, bicubically up-sampled."""
+def _sampling_grid(warp: _Warp, images: Images, config: AugmentationConfig) -> Grid:
+    """The sampling positions of every pixel: the linear map, and the smooth warp on top."""
     batch, _, rows, columns = images.shape
-    points = torch.randn(
-        (batch, 2, config.elastic_grid, config.elastic_grid), generator=generator
-    ) * (2 * config.elastic_fraction)
-    field = functional.interpolate(
-        points.to(images.device), size=(rows, columns), mode="bicubic", align_corners=True
+    grid: Tensor = functional.affine_grid(
+        warp.matrix, [batch, 1, rows, columns], align_corners=False
     )
-    return field.movedim(1, 3)
+    if not config.elastic_fraction:
+        return grid
+    field = functional.interpolate(
+        warp.points, size=(rows, columns), mode="bicubic", align_corners=True
+    )
+    return grid + field.movedim(1, 3)
 
 
-def _uniform(
-    batch: int, low: float, high: float, generator: torch.Generator
-) -> Float[Tensor, "batch 1 1 1"]:
+def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> PerSlice:
     return low + (high - low) * torch.rand((batch, 1, 1, 1), generator=generator)
+
+
+def _move_together(parts: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Bring small tensors to a device in one transfer that nothing waits for."""
+    if device.type == "cpu":
+        return list(parts)
+    packed = torch.cat([part.flatten() for part in parts])
+    if device.type == "cuda":
+        packed = packed.pin_memory()
+    pieces = packed.to(device, non_blocking=True).split([part.numel() for part in parts])
+    return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]

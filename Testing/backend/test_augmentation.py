@@ -1,5 +1,6 @@
 """Random changes of slices: image and label move together, and by what the settings say."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from learning_doubles import NO_CHANGE, make_generator, phantom_slices
 from scipy import ndimage, optimize
 
-from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.augmentation import augment, change_intensities
 from PseudoLabelCLLib.learning.sampling import one_hot
 
@@ -18,6 +19,7 @@ STRONG = AugmentationConfig(
     shift_fraction=0.1, gamma_fraction=0.5, noise=0.1, blur_fraction=0.5, elastic_fraction=0.05
 )
 GEOMETRY_ONLY = replace(NO_CHANGE, rotation_deg=30.0, scale_fraction=0.15, mirror=Mirror.BOTH)
+ONE_OF_FIVE = replace(NO_CHANGE, affine=Affine.ONE_OF_FIVE, rotation_deg=15.0, scale_fraction=0.05)
 
 
 def phantom_batch(num_slices=3, shape=(64, 48)):
@@ -156,3 +158,81 @@ def test_gamma_noise_and_blur_leave_finite_intensities_even_below_zero():
     changed = change_intensities(images - 0.5, STRONG, make_generator(8))
     assert torch.isfinite(changed).all()
     assert changed.shape == images.shape
+
+
+def candidates(image):
+    """What "one-of-five" may make of a slice, by scipy: kind and slice."""
+    yield "nothing", image
+    yield "mirrored", image[:, ::-1]
+    for eighths in range(1, 8):
+        yield "eighths of a turn", ndimage.rotate(image, 45 * eighths, reshape=False, order=1)
+    for angle_deg in np.arange(-15, 15.1, 0.5):
+        yield "turned a little", ndimage.rotate(image, angle_deg, reshape=False, order=1)
+    middle = (np.array(image.shape) - 1) / 2
+    for percent in (95, 96, 97, 98, 99, 101, 102, 103, 104, 105):
+        shrink = np.diag((100 / percent, 100 / percent))
+        offset = middle - shrink @ middle
+        yield "zoomed", ndimage.affine_transform(image, shrink, offset, order=1)
+
+
+def changes_seen(mirror, num_copies=150):
+    """The kinds of change that a batch of one slice underwent, each within a tolerance."""
+    image = blob((48, 48), (20, 33), 3.0) + 0.5 * blob((48, 48), (33, 19), 2.5)
+    config = replace(ONE_OF_FIVE, mirror=mirror)
+    changed = augment(*batch_of(image, num_copies), config, make_generator(11)).images[:, 0]
+    kinds, forms = zip(*candidates(image), strict=True)
+    differences = np.abs(changed.numpy()[:, None] - np.stack(forms)[None]).max(axis=(2, 3))
+    # a quarter of a degree moves the farthest blob by 0.06 pixels, of slope 0.2 per pixel
+    assert (differences.min(axis=1) < 0.03).all()
+    return Counter(kinds[number] for number in differences.argmin(axis=1))
+
+
+def test_one_of_five_makes_exactly_one_change_of_a_slice():
+    seen = changes_seen(Mirror.LEFT_RIGHT)
+    shares = {kind: count / seen.total() for kind, count in seen.items()}
+    # the flip's coin, k = 0 and a zoom of 1.00 leave a slice alone: 1/5 + 1/10 + 1/40 + 1/50
+    expected = {
+        "nothing": 0.345,
+        "mirrored": 0.1,
+        "eighths of a turn": 0.175,
+        "turned a little": 0.2,
+        "zoomed": 0.18,
+    }
+    # 150 draws: three standard deviations are at most 0.12
+    assert shares == pytest.approx(expected, abs=0.12)
+
+
+def test_one_of_five_mirrors_only_where_the_settings_allow_it():
+    assert "mirrored" not in changes_seen(Mirror.NEVER)
+    assert "mirrored" in changes_seen(Mirror.BOTH)
+
+
+def test_mixed_warp_leaves_the_first_slices_of_a_batch_alone():
+    config = replace(NO_CHANGE, elastic_fraction=0.05, elastic_mixed=True)
+    images, targets = batch_of(blob((48, 48), (20, 30), 3.0), num_copies=5)
+    unwarped = []
+    for seed in range(24):
+        changed = augment(images, targets, config, make_generator(seed)).images
+        alone = ((changed - images).abs().amax(dim=(1, 2, 3)) < 1e-4).tolist()  # positions rounded
+        assert alone == sorted(alone, reverse=True)
+        unwarped.append(sum(alone))
+    assert set(unwarped) == {1, 2, 3}  # one to all but two
+
+
+def test_mixed_warp_of_two_slices_warps_both():
+    config = replace(NO_CHANGE, elastic_fraction=0.05, elastic_mixed=True)
+    images, targets = batch_of(blob((48, 48), (20, 30), 3.0), num_copies=2)
+    changed = augment(images, targets, config, make_generator(3)).images
+    assert ((changed - images).abs().amax(dim=(1, 2, 3)) > 0.01).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_gpu_makes_the_same_changes_and_its_noise_follows_the_seed():
+    images, targets = (tensor.cuda() for tensor in phantom_batch())
+    first, second = (augment(images, targets, STRONG, make_generator(9)) for _ in range(2))
+    assert torch.equal(first.images, second.images)
+    quiet = replace(STRONG, noise=0.0)
+    there = augment(images, targets, quiet, make_generator(9))
+    here = augment(images.cpu(), targets.cpu(), quiet, make_generator(9))
+    # two ways to round positions, times the steepest edge
+    torch.testing.assert_close(there.images.cpu(), here.images, rtol=0, atol=1e-3)
