@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.jobs import TrainJob
 from PseudoLabelCLLib.process import protocol, worker_process
 from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.process_tree import kept_memory, start_tree
 from PseudoLabelCLLib.process.protocol import (
     Artifact,
     JobCancelled,
@@ -487,6 +489,64 @@ def test_worker_gives_way_to_the_user(start):
     worker.wait_event(PATIENCE_S)
     own = psutil.Process().nice()
     assert psutil.Process(worker.pid).nice() == min(own + 5, 19)
+
+
+FAULTS_OF_FRESH_BLOCKS = """
+import resource
+for number in range(20):
+    if number == 10:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = bytearray(64 << 20)
+    del block
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told")
+def test_worker_uses_freed_memory_again():
+    with start_tree([sys.executable, "-c", FAULTS_OF_FRESH_BLOCKS], {}) as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    # Ten fresh blocks would have 163840 pages of 4 kB, or 320 of 2 MB; used ones have none.
+    assert int(out) < 32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has glibc")
+class TestKeptMemory:
+    NAMES = ("glibc.malloc.hugetlb", "glibc.malloc.mmap_threshold", "glibc.malloc.trim_threshold")
+
+    def settings(self, environment):
+        """The settings by name, each said once."""
+        pairs = [part.split("=") for part in kept_memory(environment)["GLIBC_TUNABLES"].split(":")]
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    def test_is_asked_for_where_the_user_says_nothing(self):
+        assert tuple(self.settings({})) == self.NAMES
+
+    def test_joins_what_the_user_says_of_other_things(self):
+        settings = self.settings({"GLIBC_TUNABLES": "glibc.pthread.rseq=0:glibc.malloc.check=1"})
+        others = {"glibc.pthread.rseq": "0", "glibc.malloc.check": "1"}
+        assert settings == others | self.settings({})
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_leaves_what_the_user_says_of_the_same(self, name):
+        settings = self.settings({"GLIBC_TUNABLES": f"{name}=0"})
+        assert settings == self.settings({}) | {name: "0"}
+
+    @pytest.mark.parametrize("name", NAMES[1:])
+    def test_leaves_what_the_user_says_by_the_older_name(self, name):
+        older = name.removeprefix("glibc.").replace(".", "_").upper() + "_"
+        assert self.settings({older: "131072"}) == {
+            other: value for other, value in self.settings({}).items() if other != name
+        }
+
+    def test_passes_over_empty_parts(self):
+        assert self.settings({"GLIBC_TUNABLES": ":"}) == self.settings({})
+
+
+def test_no_memory_setting_elsewhere_than_on_linux(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert kept_memory({"GLIBC_TUNABLES": "x=1"}) == {}
 
 
 def test_importing_the_parents_side_loads_no_torch_and_no_numpy(tmp_path):
