@@ -58,4 +58,4 @@ def _fan_in(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
     seen = layer.in_channels * math.prod(layer.kernel_size)
     if isinstance(layer, nn.ConvTranspose2d):
         return seen / math.prod(layer.stride)
-    return seen
+    return float(seen)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.domain.config import Selection
+from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -16,7 +18,11 @@ from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.case_slices import CaseSlices, label_values
 from PseudoLabelCLLib.pipeline.initial_network import initial_network
-from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, write_learning_curve
+from PseudoLabelCLLib.pipeline.learning_curve import (
+    CurvePoint,
+    read_learning_curve,
+    write_learning_curve,
+)
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data, load_validation
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
@@ -52,6 +58,7 @@ class _Progress:
     best_dice: float = -1.0
     best_step: int = 0
     best_weights: dict[str, torch.Tensor] | None = None
+    num_incomplete: int = 0
 
     def to_notes(self, identity: str) -> dict[str, Any]:
         return {
@@ -60,6 +67,7 @@ class _Progress:
             "best_dice": self.best_dice,
             "best_step": self.best_step,
             "best_weights": self.best_weights,
+            "num_incomplete": self.num_incomplete,
         }
 
     @staticmethod
@@ -69,6 +77,7 @@ class _Progress:
             notes["best_dice"],
             notes["best_step"],
             notes["best_weights"],
+            notes["num_incomplete"],
         )
 
 
@@ -77,7 +86,7 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
 
     The weights that are kept are those of the running average with the best mean Dice on the
     validation cases, the round's start included, so that no round is worse there than the one
-    before; without validation cases they are the last ones.
+    before; without validation cases they are the last ones. `training.selection` has other rules.
 
     Raises:
         Cancelled: Asked to stop; the checkpoint is written.
@@ -111,7 +120,10 @@ class _RoundTraining:
         data = load_round_data(inputs, report)
         stage = self.config.joint if data.is_joint else self.config.supervised
         seed = self.config.seed + self.index
-        state = start_training(initial_network(inputs, seed), stage, device, seed)
+        network = initial_network(inputs, seed)
+        if self.config.reset_head and data.is_joint:
+            network.reset_segmentation_head(torch.Generator().manual_seed(seed))
+        state = start_training(network, stage, device, seed)
         self.trainer = Trainer(state, data, self.config, device)
         self.progress = self._resume() or _Progress()
 
@@ -120,7 +132,7 @@ class _RoundTraining:
         validate_every = max(1, num_steps // self.config.validations_per_round)
         save_every = max(1, num_steps // self.config.checkpoints_per_round)
         if state.step == 0 and self.index > 0:
-            self._validate()
+            self._take_up_selection()
         num_parts = self.trainer.num_parts
         for step in self.trainer.steps():
             self.report.progress(self.stage_name, step.step, num_steps)
@@ -139,7 +151,12 @@ class _RoundTraining:
         return self._result()
 
     def save(self) -> None:
-        """Write checkpoint and learning curve."""
+        """Write checkpoint and learning curve, unless training has gone astray.
+
+        Raises:
+            TrainingError: The loss is no longer a number; the older checkpoint stays.
+        """
+        self.trainer.check()
         notes = self.progress.to_notes(self._identity())
         save_checkpoint(self.layout.checkpoint(self.index), self.trainer.state, notes)
         write_learning_curve(self.layout.learning_curve(self.index), self.progress.curve)
@@ -169,8 +186,18 @@ class _RoundTraining:
             (self.inputs.plan, self.inputs.preprocess, self.config, project.config, project.schema)
         )
 
+    def _take_up_selection(self) -> None:
+        """Let the start of the round take part in the selection of its weights."""
+        if self.config.selection is Selection.BEST:
+            self._validate()
+        elif self.config.selection is Selection.LAST_IMPROVEMENT:
+            before = read_learning_curve(self.layout.learning_curve(self.index - 1))
+            measured = [dice for point in before if (dice := point.validation_dice) is not None]
+            self._keep(measured[-1] if measured else -1.0)
+
     def _note_losses(self, step: StepReport) -> None:
-        if step.step % STEPS_PER_CURVE_POINT:
+        self.progress.num_incomplete += step.incomplete
+        if step.step % STEPS_PER_CURVE_POINT or not step.names:
             return
         self.progress.curve.append(CurvePoint(step.step, step.losses))
         self.report.metrics(self.stage_name, step.step, step.losses)
@@ -193,13 +220,18 @@ class _RoundTraining:
         )
         self.progress.curve.append(CurvePoint(state.step, validation_dice=dice))
         self.report.metrics(self.stage_name, state.step, {"validation Dice": dice})
-        if dice > self.progress.best_dice:
-            self.progress.best_dice = dice
-            self.progress.best_step = state.step
-            self.progress.best_weights = {
-                name: tensor.detach().cpu().clone()
-                for name, tensor in state.average.state_dict().items()
-            }
+        if dice > self.progress.best_dice or self.config.selection is Selection.LAST:
+            self._keep(dice)
+
+    def _keep(self, dice: float) -> None:
+        """Take the present weights for the best so far."""
+        state, progress = self.trainer.state, self.progress
+        progress.best_dice = dice
+        progress.best_step = state.step
+        progress.best_weights = {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in state.average.state_dict().items()
+        }
 
     def _dice_of(self, case: CaseSlices, reference: LabelArray) -> float:
         prediction = predict_slices(
@@ -209,7 +241,21 @@ class _RoundTraining:
         schema = self.inputs.project.schema
         return mean_dice(label_values(native.astype(np.uint8), schema), reference, schema.values)
 
+    def _tell_incomplete(self) -> None:
+        """Say in how many steps the contrastive batch had slices that lack a structure."""
+        number, of = self.progress.num_incomplete, self.trainer.state.step
+        if not number:
+            return
+        skip = self.config.contrastive.incomplete_slices is IncompleteSlices.SKIP
+        done = "these steps were skipped" if skip else "they served with those that they show"
+        self.report.notice(
+            f"In {number / of:.0%} of the steps, slices of the contrastive batch lacked a "
+            f"structure; {done}.",
+            warning=skip,
+        )
+
     def _result(self) -> TrainedRound:
+        self._tell_incomplete()
         network = self.trainer.state.average
         progress = self.progress
         if progress.best_weights is not None:

@@ -23,15 +23,21 @@ from learning_doubles import (
 
 from PseudoLabelCLLib.domain.config import LearningRate, StageConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
-from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
+from PseudoLabelCLLib.domain.method_config import (
+    ContrastForm,
+    ContrastiveConfig,
+    CopyPasteConfig,
+    Denominator,
+    IncompleteSlices,
+)
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
 from PseudoLabelCLLib.learning.contrastive import draw_anchors
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.step_losses import jitter_views
 from PseudoLabelCLLib.learning.training import (
     RoundData,
     Trainer,
-    jitter_views,
     learning_rate,
     start_training,
 )
@@ -125,8 +131,8 @@ def test_resumed_run_equals_an_uninterrupted_one(joint, device, tmp_path):
 
 def test_training_learns_one_phantom_slice():
     slices = phantom_slices(1)
-    config = training_config(num_steps=60, batch_size=2, augmentation=NO_CHANGE)
-    config = replace(config, supervised=replace(config.supervised, learning_rate=2e-2))
+    config = training_config(num_steps=120, batch_size=2, augmentation=NO_CHANGE)
+    config = replace(config, supervised=replace(config.supervised, learning_rate=1e-2))
     data = RoundData(pool(slices), SlicePool((), NUM_CLASSES))
     trainer = make_trainer(
         data, config, network=make_network(config=replace(TINY, widths=(8,) * 6))
@@ -316,6 +322,93 @@ def test_pseudo_labels_reach_the_contrastive_loss():
     losses = [run(trainer)[0].losses for trainer in (first, second)]
     assert losses[0]["segmentation"] == losses[1]["segmentation"]
     assert losses[0]["contrastive"] != losses[1]["contrastive"]
+
+
+def joint_losses(config, truth_seed=1, pseudo=None):
+    pseudo = pseudo or phantom_slices(5, seed=2)
+    data = RoundData(pool(phantom_slices(5, seed=truth_seed)), pool(pseudo))
+    trainer = make_trainer(data, config)
+    return run(trainer, 1)[0].losses, trainer
+
+
+def test_plain_self_training_takes_pseudo_labels_for_truth_only_where_it_is_asked_for():
+    config = replace(training_config(num_steps=1), pseudo_label_weight=1.0)
+    losses, trainer = joint_losses(config)
+    blank = phantom_slices(5, seed=2)
+    blank.classes[:] = 0
+    other_losses, other = joint_losses(config, pseudo=blank)
+    assert losses["self-training"] != other_losses["self-training"]
+    gradients = [t.state.network.classifier.weight.grad for t in (trainer, other)]
+    assert not torch.allclose(*gradients)
+    assert "self-training" not in joint_losses(training_config(num_steps=1))[0]
+
+
+def test_copy_paste_is_a_loss_of_its_own_with_its_own_weight():
+    config = replace(
+        training_config(num_steps=1), copy_paste=CopyPasteConfig(weight=1.0, num_slices=2)
+    )
+    losses, trainer = joint_losses(config)
+    doubled = replace(config, copy_paste=replace(config.copy_paste, weight=2.0))
+    same_losses, other = joint_losses(doubled)
+    assert losses == same_losses
+    assert math.isfinite(losses["copy-paste"])
+    gradients = [t.state.network.classifier.weight.grad for t in (trainer, other)]
+    assert not torch.allclose(*gradients)
+
+
+@pytest.mark.parametrize(
+    ("changes", "largest"),
+    [
+        # ln C and ln 2C with C = 2 (methods A, section A.2.3), of embeddings that are all alike
+        ({"form": ContrastForm.INTRA}, math.log(2)),
+        ({"form": ContrastForm.INTER}, math.log(4)),
+        ({"denominator": Denominator.TARGET_ONLY}, math.log(2)),
+    ],
+)
+def test_form_of_the_contrastive_loss_is_the_one_that_was_asked_for(changes, largest):
+    network = make_network()
+    with torch.no_grad():
+        network.projection_head[-1].weight.zero_()
+    config = training_config(num_steps=1)
+    config = replace(config, contrastive=replace(config.contrastive, **changes))
+    trainer = make_trainer(round_data(joint=True), config, network=network)
+    assert run(trainer, 1)[0].losses["contrastive"] == pytest.approx(largest, rel=1e-5)
+
+
+def incomplete_data():
+    truth, pseudo = phantom_slices(5, seed=1), phantom_slices(5, seed=2)
+    pseudo.classes[pseudo.classes == 2] = 1
+    return RoundData(pool(truth), pool(pseudo))
+
+
+def test_slices_that_lack_a_class_serve_and_are_counted():
+    trainer = make_trainer(incomplete_data(), training_config(num_steps=3))
+    reports = run(trainer)
+    assert all(report.incomplete for report in reports)
+    assert all("segmentation" in report.losses for report in reports)
+    complete = run(make_trainer(round_data(joint=True), training_config(num_steps=3)))
+    assert not any(report.incomplete for report in complete)
+
+
+def test_slices_that_lack_a_class_can_skip_the_step_as_published():
+    config = training_config(num_steps=3)
+    config = replace(
+        config, contrastive=replace(config.contrastive, incomplete_slices=IncompleteSlices.SKIP)
+    )
+    trainer = make_trainer(incomplete_data(), config)
+    before = trainer.state.network.classifier.weight.detach().clone()
+    reports = run(trainer)
+    assert [report.losses for report in reports] == [{}, {}, {}]
+    assert torch.equal(trainer.state.network.classifier.weight, before)
+
+
+def test_views_share_one_change_per_half_where_asked():
+    images = torch.full((8, 1, 4, 4), 0.5)
+    config = ContrastiveConfig(brightness=0.3, contrast_fraction=0.0, one_change_per_half=True)
+    means = jitter_views(images, config, make_generator(4)).mean(dim=(1, 2, 3))
+    assert len(set(means[:4].tolist())) == 1
+    assert len(set(means[4:].tolist())) == 1
+    assert means[0] != means[4]
 
 
 def test_one_pixel_masks_leave_no_choice_of_anchors():
