@@ -93,7 +93,12 @@ class Start:
 def run_cell(bench: Bench, cell: Cell) -> None:
     """Bring a cell to its result, from wherever it stands."""
     config, settings = run_config(cell, bench.settings, bench.equal_time)
-    asked = {**_told(cell), "settings": list(settings), "rounds": bench.num_rounds}
+    asked = {
+        **_told(cell),
+        "rounds": bench.num_rounds,
+        "chosen": list(bench.settings),
+        "settings": list(settings),
+    }
     path = bench.output / "results" / f"{cell.name}.json"
     if path.exists():
         _require_same(path, asked)

@@ -16,11 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ACDC_UNLABELLED = (
-    *range(1, 7), 12, *range(17, 27), *range(37, 47), *range(57, 67), 72, *range(77, 87),
-    *range(97, 101),
-)  # fmt: skip
-ACDC_TEST = (*range(13, 17), *range(32, 37), *range(51, 57), *range(73, 77), 91, 92, 93, 96)
+from acdc_protocol import DEVELOPMENT_TEST, LABELS, UNLABELLED_LIST
+
 HIPPOCAMPUS_TEST = (
     70, 92, 142, 150, 152, 157, 160, 162, 163, 190, 205, 220, 229, 245, 252, 282, 321, 325, 329,
     389,
@@ -53,9 +50,9 @@ def acdc(annotated: tuple[int, ...]) -> Dataset:
         "patient{:03d}.nii.gz",
         annotated,
         validation,
-        tuple(n for n in ACDC_UNLABELLED if n not in taken),
-        ACDC_TEST,
-        "1=right ventricle,2=myocardium,3=left ventricle",
+        tuple(n for n in UNLABELLED_LIST if n not in taken),
+        DEVELOPMENT_TEST,
+        LABELS,
     )
 
 
