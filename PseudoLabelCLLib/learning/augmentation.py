@@ -232,11 +232,12 @@ def _uniform(batch: int, low: float, high: float, generator: torch.Generator) ->
 
 
 def _move_together(parts: Sequence[Tensor], device: torch.device) -> list[Tensor]:
-    """Bring small tensors to a device in one transfer that nothing waits for."""
+    """Bring small tensors to a device in one transfer, which a GPU does not wait for."""
     if device.type == "cpu":
         return list(parts)
     packed = torch.cat([part.flatten() for part in parts])
     if device.type == "cuda":
-        packed = packed.pin_memory()
-    pieces = packed.to(device, non_blocking=True).split([part.numel() for part in parts])
+        packed = packed.pin_memory()  # only from there does a copy go on in the background
+    moved = packed.to(device, non_blocking=packed.is_pinned())
+    pieces = moved.split([part.numel() for part in parts])
     return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]

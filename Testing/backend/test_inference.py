@@ -5,10 +5,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_doubles import CPU, HALF_CPU, CrowdedNetwork, ThresholdNetwork, make_network
+from learning_doubles import (
+    CPU,
+    HALF_CPU,
+    TINY,
+    CrowdedNetwork,
+    ThresholdNetwork,
+    make_generator,
+    make_network,
+)
+from scipy import ndimage
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import CopyTransform, draw_copies, predict_slices
+from PseudoLabelCLLib.learning.network import SegmentationNetwork
 
 UNCHANGED = (CopyTransform(),)
 
@@ -26,6 +37,51 @@ def blob_slices(shape=(64, 96), num_slices=2):
 def plain_prediction(network, images):
     with torch.no_grad():
         return network.eval()(torch.from_numpy(images)[:, None]).softmax(dim=1).numpy()
+
+
+class DecidedNetwork(SegmentationNetwork):
+    """An untrained network, whose classes are almost alike, with its scores pulled apart."""
+
+    def forward(self, images):
+        scores = super().forward(images)
+        return 3 * torch.nn.functional.instance_norm(scores)
+
+
+def plain_turned_prediction(network, images, copy):
+    """One slice at a time, sampled pixel by pixel with scipy, and turned back the same way."""
+    shape = images.shape[1:]
+    middle = (np.array(shape) - 1) / 2
+    angle = np.radians(copy.angle_deg)
+    turn = np.array(((np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle)))) / copy.zoom
+    # what is zero beyond the border fades out over one pixel, as when sampling between pixels
+    turn = np.diag((1, -1 if copy.mirrored else 1)) @ turn
+
+    def sampled(image, matrix):
+        offset = middle - matrix @ middle
+        return ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+
+    results = []
+    for image in images:
+        moved = sampled(image, turn).astype(np.float32)
+        there = plain_prediction(network, moved[None])[0]
+        foreground = np.stack([sampled(one, np.linalg.inv(turn)) for one in there[1:]])
+        results.append(np.concatenate((1 - foreground.sum(axis=0, keepdims=True), foreground)))
+    return np.stack(results)
+
+
+def test_prediction_is_the_mean_of_a_plain_loop_over_slices_and_copies():
+    network = DecidedNetwork(TINY, 3, make_generator())
+    images = np.concatenate([blob_slices((32, 64), 3)] * 2)
+    images += np.linspace(0, 0.3, 6, dtype=np.float32)[:, None, None]
+    copies = draw_copies(PseudoLabelConfig(num_augmented_copies=4), 5, mirror=True)
+    prediction = predict_slices(network, images, copies, CPU)
+    each = np.stack([plain_turned_prediction(network, images, copy) for copy in copies])
+    # positions are rounded to float32, by 1e-5 of a pixel
+    np.testing.assert_allclose(prediction.probabilities, each.mean(axis=0), atol=1e-3)
+    ordered = np.sort(each, axis=2)
+    clear = ordered[:, :, -1] - ordered[:, :, -2] > 2e-3
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(prediction.copies[clear], each.argmax(axis=2)[clear])
 
 
 def test_unchanged_copy_is_the_networks_own_prediction():
@@ -121,8 +177,8 @@ def test_short_memory_takes_fewer_slices_at_once_and_changes_nothing(limit):
     prediction = predict_slices(crowded, images, UNCHANGED, CPU)
     worked = [count for count in crowded.seen if count <= limit]
     assert sum(worked) == 20
-    # 16, 8, 4, 2, 1: halved only as often as needed
-    assert max(worked) == max(n for n in (16, 8, 4, 2, 1) if n <= limit)
+    # 4 on a CPU, then 2, 1: halved only as often as needed
+    assert max(worked) == max(n for n in (4, 2, 1) if n <= limit)
     roomy = predict_slices(CrowdedNetwork(99), images, UNCHANGED, CPU)
     # another number of slices may add up in another order
     np.testing.assert_allclose(prediction.probabilities, roomy.probabilities, atol=1e-5)
@@ -155,3 +211,23 @@ def test_slices_mapped_from_disk_read_only_can_be_predicted(tmp_path):
     np.save(tmp_path / "images.npy", blob_slices())
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert predict_slices(make_network(), mapped, UNCHANGED, CPU).copies.shape == (1, 2, 64, 96)
+
+
+def test_case_of_no_slices_has_a_prediction_of_none():
+    prediction = predict_slices(make_network(), np.empty((0, 32, 32), np.float32), UNCHANGED, CPU)
+    assert prediction.probabilities.shape == (0, 3, 32, 32)
+    assert prediction.copies.shape == (1, 0, 32, 32)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_gpu_predicts_what_the_cpu_does():
+    network, images = make_network(), np.concatenate([blob_slices((64, 96), 2)] * 25)
+    images += np.linspace(0, 0.5, 50, dtype=np.float32)[:, None, None]
+    copies = draw_copies(PseudoLabelConfig(num_augmented_copies=3), 5, mirror=True)
+    here = predict_slices(network, images, copies, CPU)
+    gpu = ComputeDevice("cuda", "a GPU", "chosen by the test", half_precision=False)
+    gpu.place(network)
+    there = predict_slices(network, images, copies, gpu)
+    # convolutions may round to ten bits of mantissa there
+    np.testing.assert_allclose(there.probabilities, here.probabilities, atol=0.01)
+    assert (there.copies == here.copies).mean() > 0.98
