@@ -6,6 +6,7 @@ from typing import TypeAlias
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 
 _DESCRIPTION = """\
 Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round
@@ -39,8 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        _add_demo, _add_create, _add_add, _add_status, _add_train, _add_review, _add_predict,
-        _add_evaluate, _add_export, _add_doctor,
+        _add_demo, _add_create, _add_add, _add_status, _add_pretrain, _add_train, _add_review,
+        _add_predict, _add_evaluate, _add_export, _add_doctor,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -88,7 +89,24 @@ def _add_create(commands: Commands) -> None:
         dest="settings",
         help="change a setting, such as training.seed=1 or preprocess.slicing_axis=2",
     )
+    create.add_argument(
+        "--pretraining",
+        action="append",
+        type=_pretraining_setting,
+        metavar="METHOD",
+        dest="settings",
+        help="learn from all volumes without segmentations before round 0: global+local trains "
+        "encoder and decoder, positional the encoder, none (default) does not",
+    )
     _add_case_arguments(create)
+
+
+def _pretraining_setting(method: str) -> str:
+    """Return `--pretraining METHOD` as the setting that `--set` would take."""
+    known = [choice.value for choice in Pretraining]
+    if method not in known:
+        raise argparse.ArgumentTypeError(f"'{method}' is none of {', '.join(known)}")
+    return f"pretraining.method={method}"
 
 
 def _add_add(commands: Commands) -> None:
@@ -134,6 +152,15 @@ def _add_status(commands: Commands) -> None:
     status.add_argument(
         "--check", action="store_true", help="also read every volume and list what looks odd"
     )
+
+
+def _add_pretrain(commands: Commands) -> None:
+    pretrain = commands.add_parser(
+        "pretrain",
+        help="learn from all volumes without segmentations, before round 0 (train does it too)",
+    )
+    pretrain.add_argument("project", help="the project folder")
+    _add_device(pretrain)
 
 
 def _add_train(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""Commands that a worker does: train, predict, evaluate, doctor."""
+"""Commands that a worker does: pretrain, train, predict, evaluate, doctor."""
 
 import argparse
 import tempfile
@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PseudoLabelCLLib.command_line.console import Console, format_seconds, waiting_proposals
+from PseudoLabelCLLib.command_line.console import (
+    Console,
+    for_shell,
+    format_seconds,
+    waiting_proposals,
+)
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.errors import ProjectError
@@ -17,6 +22,7 @@ from PseudoLabelCLLib.domain.jobs import (
     EvaluateJob,
     EvaluationPair,
     PredictJob,
+    PretrainJob,
     SegmentationFormat,
     TrainJob,
 )
@@ -25,6 +31,18 @@ from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 from PseudoLabelCLLib.storage.project_store import load_project
+
+
+def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Pre-train a project's network on its volumes, without any segmentation."""
+    root = Path(arguments.project).absolute()
+    load_project(root)
+    layout = ProjectLayout(root)
+    job = PretrainJob(str(root), DeviceChoice(arguments.device))
+    with project_lock(layout.desk_lock, "a command line"):
+        result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
+    console.say(f"Pre-training is ready. Next: pseudolabelcl train {for_shell(arguments.project)}")
+    return result
 
 
 def train(arguments: argparse.Namespace, console: Console) -> JsonValue:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.command_line import demo, job_commands, project_commands
+from PseudoLabelCLLib.command_line import demo, job_commands, project_commands, status
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
@@ -24,9 +24,10 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "demo": demo.demo,
     "create": project_commands.create,
     "add": project_commands.add,
-    "status": project_commands.status,
+    "status": status.status,
     "review": project_commands.review,
     "export": project_commands.export,
+    "pretrain": job_commands.pretrain,
     "train": job_commands.train,
     "predict": job_commands.predict,
     "evaluate": job_commands.evaluate,

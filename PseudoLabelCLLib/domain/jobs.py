@@ -46,6 +46,19 @@ class TrainJob:
 
 
 @dataclass(frozen=True)
+class PretrainJob:
+    """Pre-train a project's network on all volumes, without any segmentation.
+
+    Args:
+        project: The project folder.
+        device: What shall run the network.
+    """
+
+    project: str
+    device: DeviceChoice = DeviceChoice.AUTO
+
+
+@dataclass(frozen=True)
 class PredictJob:
     """Segment volumes with a model file.
 
@@ -131,4 +144,4 @@ class DoctorJob:
     device: DeviceChoice = DeviceChoice.AUTO
 
 
-Job = TrainJob | PredictJob | EvaluateJob | DoctorJob
+Job = PretrainJob | TrainJob | PredictJob | EvaluateJob | DoctorJob

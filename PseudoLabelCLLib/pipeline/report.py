@@ -18,10 +18,12 @@ from PseudoLabelCLLib.pipeline.report_curves import (
     RoundQuality,
     draw_dice_over_rounds,
     draw_learning_curves,
+    draw_loss_curve,
 )
 from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure
 from PseudoLabelCLLib.pipeline.report_tables import cases_table, rounds_table
 from PseudoLabelCLLib.storage.atomic_files import write_text
+from PseudoLabelCLLib.storage.pretraining_record import PretrainingRecord
 
 # Nothing may be loaded from elsewhere, and nothing on the page may run.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -47,6 +49,7 @@ class RoundReport:
         model_file: Where the model lies, or empty.
         model_fingerprint: Its content hash, or empty.
         settings: Settings of the round, or None.
+        pretraining: What the round's first weights come from, or None.
     """
 
     project_name: str
@@ -62,6 +65,7 @@ class RoundReport:
     model_file: str = ""
     model_fingerprint: str = ""
     settings: ProjectConfig | None = None
+    pretraining: PretrainingRecord | None = None
 
 
 def write_report(path: Path, report: RoundReport) -> None:
@@ -83,6 +87,7 @@ def render_report(report: RoundReport) -> str:
         _header(report, cards),
         _notices(report.notices),
         _quality_section(report, cards),
+        _pretraining_section(report.pretraining),
         _learning_section(report.curves),
         cases_section(report.schema, cards),
         _model_section(report),
@@ -183,6 +188,42 @@ def _quality_section(report: RoundReport, cards: Sequence[CaseCard]) -> str:
     return (
         "<section><h2>Quality</h2>"
         f'<div class="beside"><div>{rounds}</div>{chart}</div>{table}{missing}</section>'
+    )
+
+
+def _pretraining_section(record: PretrainingRecord | None) -> str:
+    """Return what was learned before the round: method, volumes, and each stage's loss."""
+    if record is None:
+        return ""
+    facts = [
+        ("Method", record.settings.config.method.value),
+        ("Volumes", f"{len(record.cases)}, without their segmentations"),
+        ("Left out", ", ".join(record.left_out)),
+        ("Turned over", ", ".join(record.turned)),
+        ("Device", record.device),
+        ("Time", format_duration(record.duration_s)),
+    ]
+    listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts if v)
+    stages = "".join(
+        f"<tr><th>{escape(stage.name)}</th><td>{stage.num_steps}</td>"
+        f"<td>{stage.first_loss:.3f}</td><td>{stage.last_loss:.3f}</td>"
+        f"<td>{stage.collapsed_loss:.3f}</td></tr>"
+        for stage in record.stages
+    )
+    charts = (
+        draw_loss_curve(
+            f"Pre-training loss: {stage.name}",
+            [(point.step, point.losses[stage.name]) for point in record.curve
+             if stage.name in point.losses],
+        )
+        for stage in record.stages
+    )  # fmt: skip
+    return (
+        f'<section><h2>Pre-training</h2><dl class="facts">{listed}</dl>'
+        '<div class="scroll"><table><thead><tr><th>Stage</th><th>Steps</th><th>Loss at first</th>'
+        "<th>Loss at the end</th><th>If all slices looked alike</th></tr></thead>"
+        f"<tbody>{stages}</tbody></table></div>"
+        f'<div class="charts">{"".join(charts)}</div></section>'
     )
 
 

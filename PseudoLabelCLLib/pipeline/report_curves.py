@@ -73,6 +73,19 @@ def draw_learning_curves(curves: Sequence[RoundCurve]) -> tuple[str, ...]:
     return tuple(figures)
 
 
+def draw_loss_curve(title: str, points: Sequence[tuple[int, float]]) -> str:
+    """Return a figure of one loss over the steps, or nothing where no value is finite."""
+    line = [(float(step), loss) for step, loss in points if math.isfinite(loss)]
+    if not line:
+        return ""
+    frame = _Frame(
+        (line[0][0], max(line[-1][0], line[0][0] + 1)),
+        (min(0.0, *_all_y([line])), max(_all_y([line]))),
+    )
+    drawn = [_polyline(line, frame, "now"), _last_step(frame), _end_label(line[-1], frame)]
+    return _figure(title, frame, drawn)
+
+
 def draw_dice_over_rounds(qualities: Sequence[RoundQuality]) -> str:
     """Return a figure with mean Dice after each round: thin lines are cases, the thick one all."""
     by_case: dict[str, list[Point]] = {}
@@ -155,13 +168,17 @@ def _steps_figure(
         drawn.append(_polyline(line, frame, kind))
         if has_dots:
             drawn.append(_dots(line, frame, kind))
-    drawn.append(
-        f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">'
-        f"{frame.x_range[1]:.0f} steps</text>"
-    )
+    drawn.append(_last_step(frame))
     newest = [line for line in lines if line]
     drawn.append(_end_label(newest[-1][-1], frame))
     return _figure(title, frame, drawn)
+
+
+def _last_step(frame: _Frame) -> str:
+    return (
+        f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">'
+        f"{frame.x_range[1]:.0f} steps</text>"
+    )
 
 
 def _figure(title: str, frame: _Frame, drawn: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.reporting import Report
@@ -19,6 +20,7 @@ from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure
 from PseudoLabelCLLib.storage.atomic_files import read_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.pretraining_record import PretrainingRecord, read_pretraining
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -55,9 +57,16 @@ def report_round(
             model_file=layout.relative(model),
             model_fingerprint=file_fingerprint(model),
             settings=project.config,
+            pretraining=_pretraining_of(root, project, index),
         ),
     )
     report.artifact("report", layout.report(index))
+
+
+def _pretraining_of(root: Path, project: Project, index: int) -> PretrainingRecord | None:
+    """What round 0 began with, where the settings name a pre-training."""
+    is_named = project.config.pretraining.method is not Pretraining.NONE
+    return read_pretraining(root) if index == 0 and is_named else None
 
 
 def _figures(root: Path, project: Project, index: int, report: Report) -> Iterator[CaseFigure]:

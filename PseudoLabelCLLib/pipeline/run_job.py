@@ -2,15 +2,29 @@
 
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.jobs import DoctorJob, EvaluateJob, Job, PredictJob, TrainJob
+from PseudoLabelCLLib.domain.jobs import (
+    DoctorJob,
+    EvaluateJob,
+    Job,
+    PredictJob,
+    PretrainJob,
+    TrainJob,
+)
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.pipeline.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.case_slices import preprocess_plan
 from PseudoLabelCLLib.pipeline.doctor import examine
 from PseudoLabelCLLib.pipeline.evaluate import evaluate
+from PseudoLabelCLLib.pipeline.pretrain import (
+    changes_since,
+    pretrain,
+    require_before_round_0,
+)
 from PseudoLabelCLLib.pipeline.run_round import run_round
 from PseudoLabelCLLib.pipeline.settle_device import settle_device
 from PseudoLabelCLLib.storage.atomic_files import remove_leftovers
 from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 from PseudoLabelCLLib.storage.project_store import load_project
@@ -24,6 +38,8 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
         Cancelled: Asked to stop.
     """
     match job:
+        case PretrainJob():
+            return _pretrain(job, report)
         case TrainJob():
             return _train(job, report)
         case PredictJob():
@@ -32,6 +48,35 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
             return evaluate(job, report)
         case DoctorJob():
             return examine(job, report)
+
+
+def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
+    """Pre-train, unless it is done already with these settings on these cases."""
+    root = Path(job.project)
+    require_before_round_0(load_project(root))  # a folder that is no project gets no lock
+    with project_lock(ProjectLayout(root).worker_lock, "a pre-training"):
+        project = load_project(root)
+        require_before_round_0(project)
+        remove_leftovers(root)
+        preprocess = preprocess_plan(root, project)
+        record = read_pretraining(root)
+        if (
+            record is not None
+            and record.settings == pretraining_settings(project)
+            and not changes_since(record, project, preprocess)
+        ):
+            report.notice(f"Nothing is left to do: {record.sentence}")
+        else:
+            device = settle_device(root, project, job.device.value)
+            report.notice(device.sentence)
+            record = pretrain(root, project, preprocess, device, report)
+    return {
+        "method": record.settings.config.method.value,
+        "volumes": len(record.cases),
+        "steps": sum(stage.num_steps for stage in record.stages),
+        "last_losses": {stage.name: stage.last_loss for stage in record.stages},
+        "record": str(ProjectLayout(root).pretraining_record),
+    }
 
 
 def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:

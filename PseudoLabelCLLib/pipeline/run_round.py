@@ -26,6 +26,7 @@ from PseudoLabelCLLib.pipeline.model_file import (
     write_model,
 )
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
+from PseudoLabelCLLib.pipeline.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.report_round import report_round
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs, settle_training
@@ -55,6 +56,8 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     )
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
+        if plan.index == 0:
+            pretrain_if_needed(root, project, inputs.preprocess, device, report)
         trained = train_round(inputs, device, report)
         device = trained.device
         path = ProjectLayout(root).model(plan.index)

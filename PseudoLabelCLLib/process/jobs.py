@@ -5,7 +5,14 @@ import time
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
-from PseudoLabelCLLib.domain.jobs import DoctorJob, EvaluateJob, Job, PredictJob, TrainJob
+from PseudoLabelCLLib.domain.jobs import (
+    DoctorJob,
+    EvaluateJob,
+    Job,
+    PredictJob,
+    PretrainJob,
+    TrainJob,
+)
 from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
 
@@ -13,6 +20,7 @@ JOB_SCHEMA_VERSION = 1
 JOB_FILE_NAME = "job.json"
 
 _JOB_TYPES: dict[str, type[Job]] = {
+    "pretrain": PretrainJob,
     "train": TrainJob,
     "predict": PredictJob,
     "evaluate": EvaluateJob,
@@ -21,7 +29,7 @@ _JOB_TYPES: dict[str, type[Job]] = {
 
 
 def job_kind(job: Job) -> str:
-    """Return the kind of a job in one word: "train", "predict", "evaluate" or "doctor"."""
+    """Return the kind of a job in one word: "pretrain", "train", "predict", ..."""
     return next(kind for kind, type_ in _JOB_TYPES.items() if type_ is type(job))
 
 

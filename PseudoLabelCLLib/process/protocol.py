@@ -31,7 +31,7 @@ class JobStarted:
 
     Args:
         protocol_version: The version of these messages that the worker speaks.
-        kind: The kind of job: "train", "predict", "evaluate" or "doctor".
+        kind: The kind of job: "pretrain", "train", "predict", "evaluate" or "doctor".
     """
 
     protocol_version: int

@@ -75,6 +75,21 @@ class ProjectLayout:
         """Return the folder with the slices of a case for the network."""
         return self.root / "preprocessed" / case_id
 
+    @property
+    def pretraining_record(self) -> Path:
+        """What pre-training did: method, settings, volumes, losses."""
+        return self.root / "pretraining" / "pretraining.json"
+
+    @property
+    def pretrained_weights(self) -> Path:
+        """The weights that round 0 takes over."""
+        return self.root / "pretraining" / "weights.pt"
+
+    @property
+    def pretraining_checkpoint(self) -> Path:
+        """Where an interrupted pre-training can be resumed from."""
+        return self.root / "pretraining" / "checkpoint.pt"
+
     def round_folder(self, index: int) -> Path:
         """Return the folder of a round."""
         return self.rounds / round_name(index)
