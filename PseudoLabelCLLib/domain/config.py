@@ -137,6 +137,12 @@ class NetworkConfig:
             1 <= min(self.widths) <= max(self.widths) <= 2048, "widths", "1 to 2048 channels",
             self.widths,
         )  # fmt: skip
+        # its up-sampling halves the channels of the inner levels
+        require(
+            self.backbone is Backbone.PAPER or min(self.widths[2:5]) >= 2,
+            "widths", "2 or more channels from the third to the fifth level for basic-unet",
+            self.widths,
+        )  # fmt: skip
         require(self.embedding_size > 0, "embedding_size", "1 or more", self.embedding_size)
         require_fraction(self.batch_norm_momentum, "batch_norm_momentum")
 

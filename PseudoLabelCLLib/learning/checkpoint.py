@@ -13,6 +13,7 @@ from PseudoLabelCLLib.learning.training import TrainingState
 from PseudoLabelCLLib.storage.atomic_files import write_bytes
 
 _PARTS = {"step", "network", "average", "optimizer", "generator", "notes"}
+_PARTS_OF_BACKBONE = ("encoder.", "decoder.")
 
 
 def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> None:
@@ -81,13 +82,15 @@ def weights_to_bytes(network: SegmentationNetwork) -> bytes:
 def network_from_bytes(
     weights: bytes, config: NetworkConfig, num_classes: int
 ) -> SegmentationNetwork:
-    """Return a network with the given weights.
+    """Return a network with the given weights; those of the first model format fit too.
 
     Raises:
         ModelFileError: The bytes are no weights, hold code, or do not fit the network.
     """
     try:
-        state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+        state = _present_names(
+            torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+        )
         found = {name: tensor.shape for name, tensor in state.items()}
         # first without memory: a description may claim any size
         with torch.device("meta"):
@@ -101,13 +104,21 @@ def network_from_bytes(
         ) from error
     if found != expected:
         raise ModelFileError(
-            f"Its weights do not fit its description: a network of widths {config.widths} for "
-            f"{num_classes} classes, background included.",
+            f"Its weights do not fit its description: a network '{config.backbone.value}' of "
+            f"widths {config.widths} for {num_classes} classes, background included.",
             "Ask for the model file again.",
         )
     network = SegmentationNetwork(config, num_classes, torch.Generator())
     network.load_state_dict(state)
     return network
+
+
+def _present_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights under the names of today; before there was a choice, no name said backbone."""
+    return {
+        f"backbone.{name}" if name.startswith(_PARTS_OF_BACKBONE) else name: tensor
+        for name, tensor in state.items()
+    }
 
 
 def _unusable(path: Path, error: Exception) -> ProjectDamagedError:

@@ -55,7 +55,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
 
 def _fan_in(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
     """Return how many values of the input a value of the output adds up."""
-    seen = layer.in_channels * math.prod(layer.kernel_size)
+    per_channel = float(math.prod(layer.kernel_size))
     if isinstance(layer, nn.ConvTranspose2d):
-        return seen / math.prod(layer.stride)
-    return float(seen)
+        per_channel /= math.prod(layer.stride)
+    return layer.in_channels * per_channel

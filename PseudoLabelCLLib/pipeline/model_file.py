@@ -14,7 +14,8 @@ from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.model_archive import read_model_archive, write_model_archive
 
-MODEL_SCHEMA_VERSION = 1
+# Format 2 has a choice of backbones; format 1, the papers' U-Net alone, is read as well.
+MODEL_SCHEMA_VERSION = 2
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
 UNLIKE_SPACING_FACTOR = 2.0
 

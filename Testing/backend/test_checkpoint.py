@@ -1,13 +1,15 @@
 """Checkpoints and weights on disk: whole, refused in words, and never executed."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 from learning_doubles import CPU, NUM_CLASSES, TINY, make_network, training_config
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.learning import checkpoint
 from PseudoLabelCLLib.learning.checkpoint import (
     network_from_bytes,
     read_checkpoint,
@@ -15,6 +17,7 @@ from PseudoLabelCLLib.learning.checkpoint import (
     save_checkpoint,
     weights_to_bytes,
 )
+from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training import start_training
 
 DEVICE = torch.device("cpu")
@@ -83,11 +86,35 @@ def test_program_in_a_checkpoint_is_not_run(write, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_weights_survive_the_way_through_bytes():
-    network = make_network(3)
-    again = network_from_bytes(weights_to_bytes(network), TINY, NUM_CLASSES)
+@pytest.mark.parametrize("backbone", list(Backbone))
+def test_weights_survive_the_way_through_bytes(backbone):
+    config = replace(TINY, backbone=backbone)
+    network = make_network(3, config=config)
+    again = network_from_bytes(weights_to_bytes(network), config, NUM_CLASSES)
     for name, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
+
+
+def test_weights_of_another_backbone_are_refused_by_its_name():
+    weights = weights_to_bytes(make_network())
+    with pytest.raises(ModelFileError, match="'basic-unet'"):
+        network_from_bytes(weights, replace(TINY, backbone=Backbone.BASIC_UNET), NUM_CLASSES)
+
+
+@pytest.mark.parametrize("backbone", list(Backbone))
+def test_a_claimed_network_of_any_size_is_refused_without_its_memory(backbone, monkeypatch):
+    built = []
+
+    class Watched(SegmentationNetwork):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            built.append({parameter.device.type for parameter in self.parameters()})
+
+    monkeypatch.setattr(checkpoint, "SegmentationNetwork", Watched)
+    huge = NetworkConfig(backbone, (2048,) * 6)
+    with pytest.raises(ModelFileError, match="do not fit"):
+        network_from_bytes(weights_to_bytes(make_network()), huge, NUM_CLASSES)
+    assert built == [{"meta"}]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """The model as one portable file: what goes in comes out, and nothing unsafe gets through."""
 
+import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from learning_doubles import SCHEMA, TINY, grid, make_network, model_card
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError
 from PseudoLabelCLLib.learning.checkpoint import weights_to_bytes
 from PseudoLabelCLLib.pipeline.model_file import (
@@ -39,6 +41,37 @@ def test_model_comes_back_as_it_was_written(a_model_file):
     assert model.card == model_card()
     assert model.card.schema == SCHEMA
     written = make_network(4).state_dict()
+    assert all(torch.equal(v, written[n]) for n, v in model.network.state_dict().items())
+
+
+def first_format(path, network):
+    """Write a model as before there was a choice of backbones, with the names of then."""
+    card = to_json(model_card())
+    card["schema_version"] = 1
+    del card["network"]["backbone"]
+    names = {n: n.removeprefix("backbone.") for n in network.state_dict()}
+    buffer = io.BytesIO()
+    torch.save({names[n]: value for n, value in network.state_dict().items()}, buffer)
+    write_model_archive(path, card, buffer.getvalue())
+
+
+def test_model_of_the_first_format_is_read(tmp_path):
+    network = make_network(4).eval()
+    first_format(tmp_path / "old.plcl", network)
+    model = read_model(tmp_path / "old.plcl")
+    assert model.card.network == TINY
+    images = torch.rand(1, 1, 32, 64)
+    with torch.no_grad():
+        assert torch.equal(model.network.eval()(images), network(images))
+
+
+def test_model_with_the_other_backbone_comes_back(tmp_path):
+    config = replace(TINY, backbone=Backbone.BASIC_UNET)
+    network = make_network(4, config=config)
+    write_model(tmp_path / "model.plcl", network, replace(model_card(), network=config))
+    model = read_model(tmp_path / "model.plcl")
+    assert model.card.network.backbone is Backbone.BASIC_UNET
+    written = network.state_dict()
     assert all(torch.equal(v, written[n]) for n, v in model.network.state_dict().items())
 
 

@@ -1,6 +1,7 @@
-"""The network's shape, size and start against the published description."""
+"""The network's shape, size and heads against the published description."""
 
-import math
+import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from learning_doubles import TINY, make_generator, make_network
 from torch import nn
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 
 
@@ -28,8 +29,8 @@ def convolution_size(channels_in, channels_out, side, *, bias):
 def test_parts_have_the_published_number_of_parameters(the_published_network):
     network = the_published_network
     # batch normalisation's scale and shift included
-    assert num_parameters(network.encoder) == 885_552
-    assert num_parameters(network.decoder) == 1_204_928
+    assert num_parameters(network.backbone.encoder) == 885_552
+    assert num_parameters(network.backbone.decoder) == 1_204_928
     assert num_parameters(network.segmentation_head, network.classifier) == 5_248
     assert num_parameters(network.projection_head) == 544
 
@@ -40,7 +41,7 @@ def test_encoder_size_follows_from_its_widths(the_published_network):
     for before, width in pairwise(widths):
         expected += convolution_size(before, width, 3, bias=True)
         expected += convolution_size(width, width, 3, bias=True) + 2 * 2 * width
-    assert num_parameters(the_published_network.encoder) == expected
+    assert num_parameters(the_published_network.backbone.encoder) == expected
 
 
 def test_heads_have_no_bias_but_in_batch_normalisation(the_published_network):
@@ -52,14 +53,6 @@ def test_heads_have_no_bias_but_in_batch_normalisation(the_published_network):
     convolutions = [m for head in heads for m in head.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 5
     assert all(convolution.bias is None for convolution in convolutions)
-
-
-def test_batch_normalisation_has_the_published_epsilon_and_the_given_momentum():
-    network = make_network(config=NetworkConfig(widths=TINY.widths, batch_norm_momentum=0.01))
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    # 2 at each of 6 levels; 3 in each of 4 blocks and 2 in the last; 2 and 1 in the heads
-    assert len(norms) == 12 + 14 + 3
-    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (64, 96), (160, 32)])
@@ -101,34 +94,6 @@ def test_a_step_without_contrastive_slices_leaves_the_projection_head_finite():
     assert all(gradient is None or not gradient.any() for gradient in gradients)
 
 
-def test_up_sampling_pads_below_and_at_the_right_only():
-    up = make_network().decoder[0].up.eval()
-    convolution = up[2]
-    with torch.no_grad():
-        convolution.weight.fill_(1.0)
-        convolution.bias.zero_()
-        filled = up(torch.ones(1, convolution.in_channels, 1, 1))[0, 0]
-    # a 2 x 2 kernel of ones counts its neighbours below and at the right: 4, 2 / 2, 1
-    relative = filled / filled[1, 1]
-    torch.testing.assert_close(relative, torch.tensor([[4.0, 2.0], [2.0, 1.0]]))
-
-
-def test_up_sampling_repeats_the_nearest_pixel():
-    up = make_network().decoder[0].up
-    image = torch.arange(4.0).reshape(1, 1, 2, 2)
-    assert torch.equal(up[0](image), image.repeat_interleave(2, 2).repeat_interleave(2, 3))
-
-
-def test_weights_start_with_the_deviation_of_he(the_published_network):
-    for module in the_published_network.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_in = module.in_channels * math.prod(module.kernel_size)
-            ratio = module.weight.std().item() / math.sqrt(2 / fan_in)
-            # the deviation of n normal numbers is known to 1 / sqrt(2 n); five times that
-            assert ratio == pytest.approx(1, abs=5 / math.sqrt(2 * module.weight.numel()))
-            assert module.bias is None or not module.bias.any()
-
-
 def test_same_seed_gives_the_same_weights_and_another_seed_others():
     first, second, other = (make_network(seed) for seed in (1, 1, 2))
     assert all(
@@ -138,8 +103,62 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others():
     assert not torch.equal(first.classifier.weight, other.classifier.weight)
 
 
-def test_global_random_state_is_neither_needed_nor_what_decides():
+@pytest.mark.parametrize("backbone", list(Backbone))
+def test_global_random_numbers_neither_decide_nor_are_used_up(backbone):
+    config = replace(TINY, backbone=backbone)
     torch.manual_seed(1)
-    first = make_network(7)
+    first = make_network(7, config=config)
     torch.manual_seed(2)
-    assert torch.equal(first.classifier.weight, make_network(7).classifier.weight)
+    before = torch.get_rng_state()
+    second = make_network(7, config=config)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, value in first.state_dict().items():
+        assert torch.equal(second.state_dict()[name], value), name
+
+
+def test_published_network_of_a_seed_stays_what_it_was(the_published_network):
+    # sums of weights, logits and embeddings taken before there was a choice of backbones
+    state = the_published_network.state_dict()
+    sums = [
+        state[name].double().sum().item()
+        for name in (
+            "backbone.encoder.5.1.0.weight",
+            "classifier.weight",
+            "projection_head.3.weight",
+        )
+    ]
+    assert sums == pytest.approx([-29.692565523972377, -2.596766298316652, -2.4278628448955715])
+    images = torch.linspace(0, 1, 2 * 64 * 64).reshape(2, 1, 64, 64).sin()
+    network = copy.deepcopy(the_published_network).train()
+    with torch.no_grad():
+        logits, embeddings = network.segment_and_embed(images, 1)
+    assert logits.double().sum().item() == pytest.approx(-2552.115338732843, abs=0.1)
+    assert embeddings.double().sum().item() == pytest.approx(-3443.4730480689004, abs=0.1)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_reset_gives_the_segmentation_head_a_new_start_and_leaves_the_rest(order):
+    network = make_network(1).to(memory_format=order)
+    network.train()
+    network(torch.rand(4, 1, 32, 32))  # moves the running averages of all but the projection head
+    before = copy.deepcopy(network.state_dict())
+    network.reset_segmentation_head(make_generator(9))
+    head = ("segmentation_head.", "classifier.")
+    for name, value in network.state_dict().items():
+        if not name.startswith(head):
+            assert torch.equal(value, before[name]), name
+    norms = [m for m in network.segmentation_head.modules() if isinstance(m, nn.BatchNorm2d)]
+    fresh = nn.BatchNorm2d(network.classifier.in_channels).state_dict()
+    for norm in norms:
+        for name, value in fresh.items():
+            assert torch.equal(norm.state_dict()[name], value), name
+    assert not torch.equal(network.classifier.weight, before["classifier.weight"])
+
+
+def test_reset_depends_on_its_generator_alone():
+    states = []
+    for seed, order in ((1, torch.contiguous_format), (2, torch.channels_last)):
+        network = make_network(seed).to(memory_format=order)
+        network.reset_segmentation_head(make_generator(9))
+        states.append([*network.segmentation_head.state_dict().values(), network.classifier.weight])
+    assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
