@@ -16,6 +16,9 @@ from PseudoLabelCLLib.domain.method_config import ContrastForm
 # Slices without any structure are most of a long scan; this share of the draws shows some.
 FOREGROUND_SHARE = 0.67
 
+# Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
+RESIDENT_BYTES = 2**30
+
 # One slice of a contrastive batch: L has human truth, U a pseudo-label.
 Place = tuple[str, int]
 
@@ -54,7 +57,10 @@ class SliceBatch(NamedTuple):
 
 
 class SlicePool:
-    """All slices of some cases, drawn from at random; voxels stay where they are until drawn."""
+    """All slices of some cases, drawn from at random.
+
+    Voxels stay where they are, such as on disk, until they are drawn, or are kept on a device.
+    """
 
     def __init__(self, cases: Sequence[LabelledSlices], num_classes: int) -> None:
         self._cases = tuple(cases)
@@ -62,8 +68,32 @@ class SlicePool:
         self._place = [(c, s) for c, case in enumerate(cases) for s in range(len(case.images))]
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
 
+        self._resident: SliceBatch | None = None
+
     def __len__(self) -> int:
         return len(self._place)
+
+    def keep_on(self, device: torch.device, limit_bytes: int = RESIDENT_BYTES) -> bool:
+        """Keep all slices in the memory of a device, unless they take more than the limit.
+
+        Draws are then gathered there, and nothing but their numbers travels.
+
+        Returns:
+            Whether they are kept.
+        """
+        size = sum(case.images.size for case in self._cases) * (4 + 1)  # float32 and uint8
+        if not len(self) or size > limit_bytes:
+            return False
+        images = torch.empty((len(self), 1, *self._cases[0].images.shape[1:]), device=device)
+        classes = torch.empty((len(self), *images.shape[2:]), dtype=torch.uint8, device=device)
+        start = 0
+        for case in self._cases:  # one case at a time: the host's memory may be the smaller one
+            end = start + len(case.images)
+            images[start:end, 0] = torch.from_numpy(np.array(case.images, dtype=np.float32))
+            classes[start:end] = torch.from_numpy(np.array(case.classes))
+            start = end
+        self._resident = SliceBatch(images, classes)
+        return True
 
     def draw(
         self, num_slices: int, generator: torch.Generator, *, min_structures: int = 0
@@ -85,7 +115,7 @@ class SlicePool:
             weights[shows == 0] = (1 - FOREGROUND_SHARE) / (1 - share)
         weights[counts < min(min_structures, self.most_classes_in_a_slice)] = 0
         chosen = torch.multinomial(weights, num_slices, replacement=True, generator=generator)
-        return self._take(chosen.tolist())
+        return self._take(chosen)
 
     def draw_rich(self, num_slices: int, generator: torch.Generator) -> SliceBatch:
         """Draw, each at most once where possible, among the slices that show the most classes."""
@@ -93,14 +123,26 @@ class SlicePool:
         rich = (counts == counts.max()).float()
         too_few = int(rich.sum()) < num_slices
         chosen = torch.multinomial(rich, num_slices, replacement=too_few, generator=generator)
-        return self._take(chosen.tolist())
+        return self._take(chosen)
 
     @property
     def most_classes_in_a_slice(self) -> int:
         """How many foreground classes the richest slice shows."""
         return int(self._present.sum(dim=1).max()) if len(self) else 0
 
-    def _take(self, chosen: list[int]) -> SliceBatch:
+    @property
+    def shows_every_class(self) -> bool:
+        """Whether some slice shows all foreground classes; then every rich draw does."""
+        return self.most_classes_in_a_slice == self.num_classes - 1
+
+    def _take(self, chosen: Int[Tensor, " chosen"]) -> SliceBatch:
+        if self._resident is not None:
+            images, classes = self._resident
+            there = chosen.to(images.device)
+            return SliceBatch(images[there], classes[there].long())
+        return self._read(chosen.tolist())
+
+    def _read(self, chosen: list[int]) -> SliceBatch:
         places = [self._place[n] for n in chosen]
         images = np.stack([self._cases[c].images[s] for c, s in places])
         classes = np.stack([self._cases[c].classes[s] for c, s in places])
@@ -155,16 +197,6 @@ def draw_pairs(
     return SliceBatch(
         torch.cat([view.images for view in views]), torch.cat([view.classes for view in views])
     )
-
-
-def shows_every_class(batch: SliceBatch, num_classes: int) -> bool:
-    """Whether every slice shows all foreground classes, as the published code asks of a batch.
-
-    Args:
-        batch: Slices on the CPU, as drawn.
-        num_classes: Background included.
-    """
-    return bool(foreground_masks(batch.classes, num_classes).any(dim=2).all())
 
 
 def one_hot(

@@ -19,7 +19,6 @@ from PseudoLabelCLLib.learning.sampling import (
     SliceBatch,
     SlicePool,
     draw_pairs,
-    shows_every_class,
 )
 from PseudoLabelCLLib.learning.step_batch import StepBatch
 from PseudoLabelCLLib.learning.step_losses import StepLosses
@@ -114,6 +113,11 @@ class Trainer:
         self.stage = config.joint if data.is_joint else config.supervised
         self.device = device
         self.num_parts = 1
+        pools = (data.truth, data.pseudo)
+        self._has_complete_pairs = all(pool.shows_every_class for pool in pools)
+        if device.name != "cpu":
+            for pool in pools:
+                pool.keep_on(device.torch_device)
         self._latest: StepReport | None = None
 
     def steps(self) -> Iterator[StepReport]:
@@ -157,9 +161,7 @@ class Trainer:
     def _step(self) -> StepReport:
         batch = self._draw()
         config = self.config.contrastive
-        incomplete = batch.pairs is not None and not shows_every_class(
-            batch.pairs, self.state.network.num_classes
-        )
+        incomplete = batch.pairs is not None and not self._has_complete_pairs
         number = self.state.step + 1
         if incomplete and config.incomplete_slices is IncompleteSlices.SKIP:
             return StepReport(number, (), torch.zeros(0), incomplete=True)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_doubles import NUM_CLASSES, make_generator, pool
+from learning_doubles import NUM_CLASSES, make_generator, phantom_slices, pool
 
+from PseudoLabelCLLib.domain.method_config import ContrastForm
 from PseudoLabelCLLib.learning.sampling import (
     FOREGROUND_SHARE,
     PAIRS,
@@ -90,11 +91,83 @@ def test_empty_pool_has_no_slices_and_no_classes():
     assert a_pool.most_classes_in_a_slice == 0
 
 
+def pairs_drawn(batch):
+    """Which slices the pairs are made of: number below 100 is L, from 100 U, in order of sight."""
+    numbers = numbers_in(batch)
+    half = len(numbers) // 2
+    return [(numbers[n], numbers[n + half]) for n in range(half)]
+
+
+def five_and_five():
+    truth = pool(numbered_slices([(1, 2)] * 5))
+    return truth, pool(numbered_slices([(1, 2)] * 5, first=100))
+
+
+def pattern_of(names):
+    """Names of pairs such as "L0L0 L1U1" as kinds and, for each, which members are one slice."""
+    members = [(pair[:2], pair[2:]) for pair in names.split()]
+    flat = [member for pair in members for member in pair]
+    return [
+        (first[0] + second[0], flat.index(first), flat.index(second)) for first, second in members
+    ]
+
+
+def pattern_drawn(batch):
+    pairs = pairs_drawn(batch)
+    flat = [number for pair in pairs for number in pair]
+    kinds = ["LU"[number >= 100] for number in flat]
+    return [
+        (kinds[2 * n] + kinds[2 * n + 1], flat.index(first), flat.index(second))
+        for n, (first, second) in enumerate(pairs)
+    ]
+
+
+# Chaitanya et al. 2023, code: L has human truth, U a pseudo-label
+PUBLISHED_INTER = "L0L0 L1U1 L2L2 L3U3 L4U4 U0U0 U0U1 U2U2 U2U3 U3U4"
+PUBLISHED_INTRA = "L0L0 L1L1 L2L2 L3L3 L4L4 U0U0 U1U1 U2U2 U3U3 U4U4"
+
+
+@pytest.mark.parametrize(
+    ("form", "published"),
+    [(ContrastForm.INTER, PUBLISHED_INTER), (ContrastForm.INTRA, PUBLISHED_INTRA)],
+)
+def test_pairs_in_the_authors_order_are_the_published_list(form, published):
+    batch = draw_pairs(*five_and_five(), 10, make_generator(7), form=form, authors_order=True)
+    assert pattern_drawn(batch) == pattern_of(published)
+
+
 def test_pairs_are_the_published_ten():
-    # Chaitanya et al. 2023, code: L has human truth, U a pseudo-label
-    published = "L0L0 L1U1 L2L2 L3U3 L4U4 U0U0 U0U1 U2U2 U2U3 U3U4"
     ours = ["".join(f"{kind}{place}" for kind, place in pair) for pair in PAIRS]
-    assert " ".join(sorted(ours)) == published
+    assert " ".join(sorted(ours)) == PUBLISHED_INTER
+
+
+def test_intra_pairs_are_a_slice_with_itself_of_truth_and_pseudo_labels_in_turn():
+    pairs = pairs_drawn(draw_pairs(*five_and_five(), 7, make_generator(8), form=ContrastForm.INTRA))
+    assert all(first == second for first, second in pairs)
+    assert [first >= 100 for first, _ in pairs] == [False, True] * 3 + [False]
+    assert len(set(pairs)) == 7
+
+
+@pytest.mark.parametrize(
+    ("min_structures", "expected"),
+    [(0, {0, 1, 2, 3, 4}), (1, {1, 2, 3, 4}), (2, {3, 4}), (9, {3, 4})],
+)
+def test_draw_can_ask_for_slices_with_so_many_structures(min_structures, expected):
+    a_pool = pool(numbered_slices([(), (1,), (2,), (1, 2), (2, 1)]))
+    batch = a_pool.draw(300, make_generator(9), min_structures=min_structures)
+    assert set(numbers_in(batch)) == expected
+
+
+def test_draw_that_asks_for_structures_is_even_among_those_that_qualify():
+    a_pool = pool(numbered_slices([()] * 20 + [(1,), (1, 2), (1,)]))
+    counts = Counter(numbers_in(a_pool.draw(6000, make_generator(10), min_structures=1)))
+    # deviation of a count of 6000 draws with a chance of a third is 37
+    assert all(counts[n] == pytest.approx(2000, abs=150) for n in (20, 21, 22))
+
+
+def test_pool_without_any_structure_draws_evenly_whatever_is_asked_for():
+    a_pool = pool(numbered_slices([()] * 3))
+    assert set(numbers_in(a_pool.draw(99, make_generator(), min_structures=2))) == {0, 1, 2}
 
 
 def test_views_are_first_members_then_second_members():
@@ -133,3 +206,28 @@ def test_one_hot_and_masks_agree_with_the_class_indices():
     assert torch.equal(hot.sum(dim=1), torch.ones(2, 3, 4))
     for c in (1, 2):
         assert torch.equal(masks[:, c - 1], classes.flatten(1) == c)
+
+
+def test_slices_kept_on_a_device_are_drawn_like_those_read_from_their_place():
+    slices = [phantom_slices(4, seed=1), phantom_slices(3, seed=2)]
+    kept, read = pool(*slices), pool(*slices)
+    assert kept.keep_on(torch.device("cpu"))
+    for draw in ("draw", "draw_rich"):
+        ours = getattr(kept, draw)(5, make_generator(3))
+        theirs = getattr(read, draw)(5, make_generator(3))
+        assert torch.equal(ours.images, theirs.images)
+        assert torch.equal(ours.classes, theirs.classes)
+
+
+def test_slices_beyond_the_limit_stay_in_their_place():
+    slices = phantom_slices(4, seed=1)
+    assert not pool(slices).keep_on(torch.device("cpu"), limit_bytes=slices.images.size * 5 - 1)
+    assert pool(slices).keep_on(torch.device("cpu"), limit_bytes=slices.images.size * 5)
+    assert not pool().keep_on(torch.device("cpu"))
+
+
+def test_pool_knows_whether_some_slice_shows_every_class():
+    slices = phantom_slices(4, seed=1)
+    assert pool(slices).shows_every_class
+    slices.classes[slices.classes == 2] = 1
+    assert not pool(slices).shows_every_class
