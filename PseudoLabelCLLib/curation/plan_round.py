@@ -1,12 +1,17 @@
 """What the next round will learn from, told before it starts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Use, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.storage.atomic_files import read_json
+from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class RoundPlan:
         pseudo: Cases whose newest proposal serves the contrastive loss, at least on the slices
             that `human` does not name.
         left_out: Cases whose newest proposal was rejected; slices corrected before still count.
+        too_doubtful: Cases that `leave_out_doubtful` took from `pseudo`; corrected slices still
+            count.
         sentence: The same for a person.
     """
 
@@ -41,11 +48,16 @@ class RoundPlan:
     human: tuple[TruthSource, ...]
     pseudo: tuple[str, ...]
     left_out: tuple[str, ...]
+    too_doubtful: tuple[str, ...]
     sentence: str
 
 
 def plan_next_round(project: Project) -> RoundPlan:
-    """Return what the next round learns from; one that was interrupted is still the next."""
+    """Return what the next round learns from; one that was interrupted is still the next.
+
+    Where the settings leave doubtful cases out, the sentence says so; which ones those are stands
+    in the proposals' files, see `leave_out_doubtful`.
+    """
     index = _next_index(project)
     human = tuple(_human_truth(project, index))
     pseudo, left_out = [], []
@@ -54,8 +66,39 @@ def plan_next_round(project: Project) -> RoundPlan:
             left_out.append(case.id)
         elif not _is_wholly_covered(project, case.id, human):
             pseudo.append(case.id)
-    sentence = _sentence(index, human, len(pseudo), len(left_out))
-    return RoundPlan(index, human, tuple(pseudo), tuple(left_out), sentence)
+    plan = RoundPlan(index, human, tuple(pseudo), tuple(left_out), (), "")
+    required = project.config.pseudo_label.min_agreement
+    rule = [f"cases {_doubtful(required)} will be left out"] if required and pseudo else []
+    return replace(plan, sentence=_sentence(plan, rule))
+
+
+def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPlan:
+    """Return the plan without pseudo-labels whose copies agree less than the settings require.
+
+    What a person vouches for stays. A plan from which they were taken before, and any plan where
+    the settings require nothing, comes back as it is. A proposal without a doubt score counts as
+    agreeing nowhere; a case without a proposal stays, for the reader of the round to tell.
+
+    Args:
+        root: The project folder, where the scores of the round before lie.
+        project: The project as it is now.
+        plan: Of `plan_next_round`.
+
+    Raises:
+        ProjectDamagedError: A doubt score is not what was written there.
+
+    Source: Chaitanya et al., MedIA 2023, section 5.5 and code (agreement above 0.9).
+    """
+    required = project.config.pseudo_label.min_agreement
+    if plan.too_doubtful or not (required and plan.pseudo):
+        return plan
+    layout, proposed_by = ProjectLayout(root), plan.index - 1
+    doubtful = [
+        case_id for case_id in plan.pseudo if _agreement(layout, proposed_by, case_id) < required
+    ]
+    kept = tuple(case_id for case_id in plan.pseudo if case_id not in doubtful)
+    settled = replace(plan, pseudo=kept, too_doubtful=tuple(doubtful))
+    return replace(settled, sentence=_sentence(settled, _told_doubtful(doubtful, required)))
 
 
 def truth_sources_of(project: Project, case_id: str, round_index: int) -> tuple[TruthSource, ...]:
@@ -103,20 +146,44 @@ def _is_wholly_covered(project: Project, case_id: str, human: tuple[TruthSource,
     return None in own or len(covered) == project.num_slices_of(case_id)
 
 
-def _sentence(
-    index: int, human: tuple[TruthSource, ...], num_pseudo: int, num_left_out: int
-) -> str:
-    whole = {source.case_id for source in human if source.truth_slices is None}
-    partial = {source.case_id for source in human} - whole
-    text = f"Round {index} will learn from {_counted(len(whole | partial), 'human segmentation')}"
+def _agreement(layout: ProjectLayout, index: int, case_id: str) -> float:
+    """How well the copies of a proposal agree; 1 where there is no proposal to judge."""
+    if not layout.proposal(index, case_id).exists():
+        return 1.0
+    path = layout.doubt(index, case_id)
+    return from_json(Doubt, read_json(path), path.name).agreement if path.exists() else 0.0
+
+
+def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
+    whole = {source.case_id for source in plan.human if source.truth_slices is None}
+    partial = {source.case_id for source in plan.human} - whole
+    text = (
+        f"Round {plan.index} will learn from {_counted(len(whole | partial), 'human segmentation')}"
+    )
     if partial:
         text += f" ({len(partial)} of them on single slices only)"
-    if index > 0:
-        text += f" and {_counted(num_pseudo, 'pseudo-label')}"
-    if num_left_out:
-        verb = "is" if num_left_out == 1 else "are"
-        text += f"; {_counted(num_left_out, 'rejected case')} {verb} left out"
-    return f"{text}."
+    if plan.index > 0:
+        text += f" and {_counted(len(plan.pseudo), 'pseudo-label')}"
+    parts = [text]
+    if plan.left_out:
+        parts.append(
+            f"{_counted(len(plan.left_out), 'rejected case')} {_are(plan.left_out)} left out"
+        )
+    return f"{'; '.join((*parts, *about_doubtful))}."
+
+
+def _told_doubtful(doubtful: Sequence[str], required: float) -> list[str]:
+    if not doubtful:
+        return []
+    return [f"{_counted(len(doubtful), 'case')} {_doubtful(required)} {_are(doubtful)} left out"]
+
+
+def _doubtful(required: float) -> str:
+    return f"whose copies agree to less than {100 * required:g} %"
+
+
+def _are(cases: Sequence[str]) -> str:
+    return "is" if len(cases) == 1 else "are"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -18,11 +18,14 @@ def pseudo_label_cases(
 ) -> None:
     """Write the proposals of a round; those already there are kept, so that a resume goes on.
 
+    They are cleaned up as the settings say; predictions that are measured or asked for never are.
+
     Raises:
         Cancelled: Asked to stop; every proposal on disk is whole.
     """
     root, project, round_index = inputs.root, inputs.project, inputs.plan.index
     layout = ProjectLayout(root)
+    clean_up = project.config.pseudo_label.clean_up
     device.place(model.network)
     cases = project.cases_to_propose()
     stage = f"Round {round_index}: pseudo-labels"
@@ -31,7 +34,9 @@ def pseudo_label_cases(
             raise Cancelled
         if not layout.doubt(round_index, case.id).exists():
             slices = load_case_slices(root, case, inputs.preprocess)
-            segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+            segmented = segment_slices(
+                model, slices.images, slices.grid, case.geometry, device, clean_up
+            )
             write_proposal(inputs, case.id, segmented)
             report.artifact("proposal", layout.proposal(round_index, case.id))
         report.progress(stage, number, len(cases))

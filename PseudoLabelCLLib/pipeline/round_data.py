@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.plan_round import RoundPlan
+from PseudoLabelCLLib.curation.plan_round import RoundPlan, leave_out_doubtful
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
 from PseudoLabelCLLib.domain.method_config import Mirror
@@ -86,11 +86,32 @@ def load_validation(
 
 
 def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
-    """Read the slices of the plan: truth where a person vouches, proposals elsewhere."""
+    """Read the slices of the plan: truth where a person vouches, proposals elsewhere.
+
+    Proposals that the settings call too doubtful are left out; without any other, the round learns
+    from human truth alone.
+    """
+    inputs = _without_doubtful(inputs, report)
     truth = _load_truth(inputs, report)
     pseudo = _load_pseudo(inputs, report)
     num_classes = inputs.project.schema.num_classes
     return RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
+
+
+def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
+    """Leave out the doubtful, whether or not the plan did so, and tell their names."""
+    plan = leave_out_doubtful(inputs.root, inputs.project, inputs.plan)
+    if plan.too_doubtful:
+        names = ", ".join(f"'{case_id}'" for case_id in plan.too_doubtful)
+        text = (
+            f"Round {plan.index} does not use the pseudo-labels of {names}: their copies agree to "
+            f"less than {100 * inputs.project.config.pseudo_label.min_agreement:g} % "
+            "(pseudo_label.min_agreement)."
+        )
+        if not plan.pseudo:
+            text += " No pseudo-label is left: it learns from human segmentations alone."
+        report.notice(text, warning=not plan.pseudo)
+    return replace(inputs, plan=plan)
 
 
 def _load_truth(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:

@@ -2,17 +2,28 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from learning_doubles import Listener
 
-from PseudoLabelCLLib.curation.plan_round import TruthSource, plan_next_round
+from PseudoLabelCLLib.curation.plan_round import TruthSource, leave_out_doubtful, plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data
+from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.json_codec import to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((32, 32, 4), (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), IDENTITY)
@@ -142,3 +153,138 @@ def test_two_rejections_are_told_in_the_plural(a_project):
     )
 
     assert plan_next_round(project).sentence.endswith("; 2 rejected cases are left out.")
+
+
+def requiring(project, agreement):
+    label = replace(project.config.pseudo_label, min_agreement=agreement)
+    return replace(project, config=replace(project.config, pseudo_label=label))
+
+
+def propose(root, project, agreements):
+    """Write the proposals of round 0 with their scores; None stands for a score that is lost."""
+    layout = ProjectLayout(root)
+    layout.round_folder(0).mkdir(parents=True)
+    for case_id, agreement in agreements.items():
+        labels = LabelVolume(np.ones(GRID.array_shape, np.int16), GRID)
+        write_segmentation(layout.proposal(0, case_id), labels, project.schema)
+        if agreement is not None:
+            doubt = Doubt(1 - agreement, agreement, (), "Made up.")
+            write_json(layout.doubt(0, case_id), to_json(doubt))
+
+
+def test_plan_tells_the_rule_before_the_scores_are_read(a_project):
+    plan = plan_next_round(requiring(a_project, 0.9))
+
+    assert plan.pseudo == tuple("abcde")
+    assert plan.sentence == (
+        "Round 1 will learn from 1 human segmentation and 5 pseudo-labels; "
+        "cases whose copies agree to less than 90 % will be left out."
+    )
+
+
+def test_cases_whose_copies_agree_too_little_are_left_out(a_project, tmp_path):
+    project = requiring(a_project, 0.9)
+    propose(tmp_path, project, {"a": 0.95, "b": 0.9, "c": 0.89, "d": 0.2, "e": 0.93})
+
+    plan = leave_out_doubtful(tmp_path, project, plan_next_round(project))
+
+    assert (plan.pseudo, plan.too_doubtful) == (("a", "b", "e"), ("c", "d"))
+    assert plan.sentence == (
+        "Round 1 will learn from 1 human segmentation and 3 pseudo-labels; "
+        "2 cases whose copies agree to less than 90 % are left out."
+    )
+    assert leave_out_doubtful(tmp_path, project, plan) == plan
+
+
+def test_nobody_is_left_out_unless_the_settings_ask_for_it(a_project, tmp_path):
+    propose(tmp_path, a_project, dict.fromkeys("abcde", 0.0))
+    plan = plan_next_round(a_project)
+
+    assert leave_out_doubtful(tmp_path, a_project, plan) == plan
+    assert plan.pseudo == tuple("abcde")
+
+
+def test_what_a_person_vouches_for_stays_however_doubtful_it_was(a_project, tmp_path):
+    project = reviewed(
+        requiring(a_project, 0.9),
+        review("a", 0, Verdict.ACCEPTED),
+        review("b", 0, Verdict.CORRECTED, (1, 2)),
+        review("c", 0, Verdict.REJECTED),
+    )
+    propose(tmp_path, project, {"a": 0.1, "b": 0.1, "c": 0.1, "d": 0.95, "e": 0.1})
+
+    plan = leave_out_doubtful(tmp_path, project, plan_next_round(project))
+
+    assert [source.case_id for source in plan.human] == ["truth", "a", "b"]
+    assert (plan.pseudo, plan.left_out, plan.too_doubtful) == (("d",), ("c",), ("b", "e"))
+    assert plan.sentence.endswith(
+        "; 1 rejected case is left out; 2 cases whose copies agree to less than 90 % are left out."
+    )
+
+
+def test_lost_score_counts_as_no_agreement_and_a_case_without_proposal_stays(a_project, tmp_path):
+    project = requiring(a_project, 0.5)
+    propose(tmp_path, project, {"a": None, "b": 0.6, "c": 0.6, "d": 0.6})
+
+    plan = leave_out_doubtful(tmp_path, project, plan_next_round(project))
+
+    assert (plan.pseudo, plan.too_doubtful) == (("b", "c", "d", "e"), ("a",))
+    assert "; 1 case whose copies agree to less than 50 % is left out." in plan.sentence
+
+
+def test_damaged_score_is_told(a_project, tmp_path):
+    project = requiring(a_project, 0.5)
+    propose(tmp_path, project, dict.fromkeys("abcde", 0.6))
+    ProjectLayout(tmp_path).doubt(0, "b").write_text('{"doubt": 3}')
+
+    with pytest.raises(ProjectDamagedError):
+        leave_out_doubtful(tmp_path, project, plan_next_round(project))
+
+
+@pytest.fixture
+def inputs_of(a_project, tmp_path):
+    """Makes the inputs of round 1 for the given agreements of the unlabelled cases."""
+
+    def make(agreements):
+        root = tmp_path / "project"
+        # every case has an image and the annotated one a segmentation, small enough to read fast
+        project = requiring(a_project, 0.9)
+        ProjectLayout(root).preprocess_plan.parent.mkdir(parents=True)
+        image = np.random.default_rng(0).random(GRID.array_shape).astype(np.float32)
+        for case in project.cases:
+            write_volume(ProjectLayout(root).resolve(case.image), Volume(image, GRID))
+        labels = LabelVolume(np.ones(GRID.array_shape, np.int16), GRID)
+        write_segmentation(ProjectLayout(root).annotation("truth"), labels, project.schema)
+        propose(root, project, agreements)
+        preprocess = replace(
+            project.config.preprocess, in_plane_spacing_mm=1.0, window_size=(32, 32)
+        )
+        plan = plan_next_round(project)
+        return RoundInputs(root, project, plan, preprocess, project.config.training)
+
+    return make
+
+
+def test_round_reads_no_slice_of_a_doubtful_case_and_names_it(inputs_of):
+    listener = Listener()
+    data = load_round_data(
+        inputs_of({"a": 0.95, "b": 0.1, "c": 0.92, "d": 0.89, "e": 0.99}), listener
+    )
+
+    assert len(data.truth) == 4
+    assert len(data.pseudo) == 3 * 4
+    (text, warning) = listener.notices[0]
+    assert "'b', 'd'" in text
+    assert "90 %" in text
+    assert not warning
+
+
+def test_round_without_a_sure_case_learns_from_human_truth_alone_and_says_so(inputs_of):
+    listener = Listener()
+    data = load_round_data(inputs_of(dict.fromkeys("abcde", 0.1)), listener)
+
+    assert not data.is_joint
+    assert len(data.truth) == 4
+    (text, warning) = listener.notices[0]
+    assert text.endswith("it learns from human segmentations alone.")
+    assert warning

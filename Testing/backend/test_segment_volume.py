@@ -1,18 +1,34 @@
 """A volume's segmentation on its own grid, with uncertainty and the largest-part rule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from learning_doubles import CPU, ThresholdNetwork, grid, make_model
+from learning_doubles import CPU, Listener, ThresholdNetwork, grid, make_model
 
-from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.method_config import CleanUpConfig
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.apply_model import segment_volume
 from PseudoLabelCLLib.pipeline.preprocess import slice_grid
-from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases
+from PseudoLabelCLLib.pipeline.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.segment_volume import NO_CLEAN_UP, segment_slices
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 SIZE = (40, 36, 5)
 OBLIQUE_LEFT_HANDED = (0.8, 0.6, 0.0, -0.6, 0.8, 0.0, 0.0, 0.0, -1.0)
+
+
+CLEAN_UP = CleanUpConfig(num_iterations=10, sigma_px=2.0)
 
 
 def schema_with(value=7, *, keep_largest):
@@ -29,22 +45,30 @@ def two_blobs():
     return array
 
 
-def a_model(schema, steepness=20.0):
+def two_blobs_and_a_speck():
+    array = two_blobs()
+    array[0, 35, 5] = 1
+    return array
+
+
+def a_model(schema, steepness=20.0, clean_up=NO_CLEAN_UP):
     return make_model(
         ThresholdNetwork(schema.num_classes, steepness).eval(),
         schema=schema,
-        pseudo_label=PseudoLabelConfig(2, max_rotation_deg=0.0, max_scale_fraction=0.0),
+        pseudo_label=PseudoLabelConfig(
+            2, max_rotation_deg=0.0, max_scale_fraction=0.0, clean_up=clean_up
+        ),
         mirror_copies=True,
     )
 
 
-def segmented(array, schema, geometry=None, steepness=20.0):
+def segmented(array, schema, geometry=None, steepness=20.0, clean_up=NO_CLEAN_UP):
     geometry = geometry or grid(SIZE)
     model = a_model(schema, steepness)
     volume = Volume(array, geometry)
     where = slice_grid(volume, model.card.preprocess)
     images = where.images_to_network(where.slices_of(array))
-    return segment_slices(model, images, where, geometry, CPU)
+    return segment_slices(model, images, where, geometry, CPU, clean_up)
 
 
 @pytest.mark.parametrize("value", [1, 7, 300])
@@ -128,3 +152,43 @@ def test_whole_way_from_a_volume_of_any_brightness():
     array = (900 * two_blobs() - 400).astype(np.int16)
     found = segment_volume(a_model(schema), Volume(array, grid(SIZE)), CPU, case_id="a volume")
     np.testing.assert_array_equal(found.labels.array[:, :25] > 0, two_blobs()[:, :25] > 0)
+
+
+def test_clean_up_removes_specks_from_the_labels_and_leaves_uncertainty_and_doubt():
+    schema, array = schema_with(keep_largest=False), two_blobs_and_a_speck()
+    as_it_is = segmented(array, schema, steepness=6.0)
+    cleaned = segmented(array, schema, steepness=6.0, clean_up=CLEAN_UP)
+    assert as_it_is.labels.array[0, 35, 5] == 7
+    assert not cleaned.labels.array[0].any()
+    inside = (slice(1, 4), slice(9, 23), slice(7, 19))
+    assert (cleaned.labels.array[inside] == 7).all()
+    np.testing.assert_array_equal(cleaned.uncertainty.array, as_it_is.uncertainty.array)
+    assert cleaned.doubt == as_it_is.doubt
+
+
+def test_model_from_a_round_with_clean_up_does_not_clean_up_what_it_is_applied_to():
+    model = a_model(schema_with(keep_largest=False), 6.0, CLEAN_UP)
+    volume = Volume(two_blobs_and_a_speck(), grid(SIZE))
+    found = segment_volume(model, volume, CPU, case_id="a volume")
+    assert found.labels.array[0, 35, 5] == 7
+
+
+@pytest.mark.parametrize("clean_up", [NO_CLEAN_UP, CLEAN_UP])
+def test_proposals_of_a_round_are_cleaned_up_as_the_settings_say(clean_up, tmp_path):
+    schema = schema_with(keep_largest=False)
+    model = a_model(schema, 6.0)
+    config = config_for(Profile.QUICK)
+    config = replace(config, pseudo_label=replace(config.pseudo_label, clean_up=clean_up))
+    case = Case("a case", CaseRole.UNLABELLED, "image.nrrd", grid(SIZE))
+    round_ = Round(0, RoundState.PSEUDO_LABELLING)
+    project = Project("a project", schema, config, (case,), (round_,))
+    write_volume(tmp_path / "image.nrrd", Volume(two_blobs_and_a_speck(), grid(SIZE)))
+    layout = ProjectLayout(tmp_path)
+    for folder in (layout.round_folder(0), layout.preprocess_plan.parent):
+        folder.mkdir(parents=True)
+    plan = plan_next_round(project)
+    inputs = RoundInputs(tmp_path, project, plan, model.card.preprocess, config.training)
+    pseudo_label_cases(inputs, model, CPU, Listener())
+    proposal = read_segmentation(layout.proposal(0, case.id), schema)[0].array
+    assert proposal[2, 16, 12] == 7
+    assert (proposal[0, 35, 5] == 0) is np.bool_(clean_up.num_iterations > 0)
