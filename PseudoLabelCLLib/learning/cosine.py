@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 COSINE_EPSILON = 1e-8
 
@@ -28,4 +27,8 @@ def cosines(
 
 
 def _unit(embeddings: Tensor) -> Tensor:
-    return functional.normalize(full_precision(embeddings), dim=-1, eps=COSINE_EPSILON)
+    embeddings = full_precision(embeddings)
+    squared = embeddings.square().sum(dim=-1, keepdim=True)
+    # what has no length has no direction: left as it is, or its gradient would be 1e8 times the
+    # others' and overflow 16 bits
+    return embeddings * torch.where(squared > COSINE_EPSILON**2, squared, 1).rsqrt()

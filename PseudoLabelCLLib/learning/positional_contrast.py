@@ -46,8 +46,8 @@ def positional_contrastive_loss(
     places = full_precision(positions)
     is_other = ~torch.eye(num_views, dtype=torch.bool, device=embeddings.device)
     distances = (places[:, None] - places[None, :]).abs()
-    near = (distances < threshold - POSITION_ROUNDING) & is_other  # (views, views)
-    scores = cosines(embeddings, embeddings) / temperature
+    scores = cosines(embeddings, embeddings) / temperature  # (views, views)
+    near = ((distances < threshold - POSITION_ROUNDING) & is_other).to(scores.dtype)
     log_total = torch.where(is_other, scores, -torch.inf).logsumexp(dim=1, keepdim=True)
     # clamped before the division: 0 / 0 would leak NaN into the gradient
     shares = near / near.sum(dim=1, keepdim=True).clamp(min=1)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
-from PseudoLabelCLLib.learning.cosine import cosines
+from PseudoLabelCLLib.learning.cosine import cosines, full_precision
 
 REGION_SIDE = 3
 SMALLEST_SIDE = 8
@@ -88,6 +88,7 @@ def region_contrastive_loss(
 
     Source: Chaitanya et al., NeurIPS 2020 (L^R, L^D), with the table and the divisors of its code.
     """
+    regions = full_precision(regions)
     half = len(regions) // 2
     if strategy is LocalStrategy.RANDOM:
         if not half or len(regions) % 2:
