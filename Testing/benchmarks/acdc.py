@@ -104,8 +104,9 @@ def _bench(arguments: argparse.Namespace) -> Bench:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").split("\n\n")[0],
-        epilog="Methods: baseline, self-training, intra, inter, default, upper-bound; before each "
-        "may stand a pre-training, as in global+local:inter or positional:baseline.",
+        epilog="Methods: baseline, self-training, intra, inter, consistency, inter+consistency, "
+        "default, upper-bound; before each may stand a pre-training, as in global+local:inter or "
+        "positional:baseline.",
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)

@@ -17,6 +17,7 @@ from itertools import product
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, StageConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.storage.json_codec import to_json
@@ -86,6 +87,7 @@ class Joint(Enum):
     `baseline` goes on with human truth alone for about as long as the others take; `upper-bound`
     does the same with every volume annotated whose truth is known. `self-training` trains on
     pseudo-labels as if they were true; `intra` and `inter` use them in the contrastive loss alone;
+    `consistency` uses unlabelled slices in the consistency loss alone, `inter+consistency` in both;
     `default` is what the profile does.
     """
 
@@ -93,6 +95,8 @@ class Joint(Enum):
     SELF_TRAINING = "self-training"
     INTRA = "intra"
     INTER = "inter"
+    CONSISTENCY = "consistency"
+    INTER_CONSISTENCY = "inter+consistency"
     DEFAULT = "default"
     UPPER_BOUND = "upper-bound"
 
@@ -164,9 +168,10 @@ class Cell:
                 f"Profile {self.profile.value} has the papers' recipe only.",
                 "Add --recipe paper, or choose another profile.",
             )
-        if self.recipe is Recipe.PAPER and self.method.joint is Joint.DEFAULT and not published:
+        ours = (Joint.CONSISTENCY, Joint.INTER_CONSISTENCY, Joint.DEFAULT)
+        if self.recipe is Recipe.PAPER and self.method.joint in ours and not published:
             raise ProtocolError(
-                "Method default is the profile's own and has no papers' recipe.",
+                f"Method {self.method.joint.value} is the product's own and has no papers' recipe.",
                 "Add --recipe strong.",
             )
 
@@ -239,7 +244,7 @@ def run_config(
         equal_time: Steps of the baseline for one joint step; None counts slices
             (`equal_time_factor`).
     """
-    settings = (*start_settings(cell, chosen), *_joint_settings(cell.method.joint))
+    settings = (*start_settings(cell, chosen), *_joint_settings(cell.method.joint, chosen))
     if cell.method.joint in (Joint.BASELINE, Joint.UPPER_BOUND):
         own = config_from_arguments(cell.profile.value, settings).training
         factor = equal_time or equal_time_factor(_dearest(cell, chosen), own)
@@ -306,20 +311,24 @@ def _stage_value(config: ProjectConfig, stage: str, name: str) -> object:
     return value.value if isinstance(value, Enum) else value
 
 
-def _joint_settings(joint: Joint) -> tuple[str, ...]:
+def _joint_settings(joint: Joint, chosen: Sequence[str]) -> tuple[str, ...]:
     if joint is Joint.DEFAULT:
         return ()
-    alone = ("training.consistency.weight=0", "training.copy_paste.weight=0")
-    if joint in (Joint.INTRA, Joint.INTER):
-        return (*alone, f"training.contrastive.form={joint.value}")
+    consistency = joint in (Joint.CONSISTENCY, Joint.INTER_CONSISTENCY)
+    alone = (f"training.consistency.weight={int(consistency)}", "training.copy_paste.weight=0")
+    if joint in (Joint.INTRA, Joint.INTER, Joint.INTER_CONSISTENCY):
+        form = "intra" if joint is Joint.INTRA else "inter"
+        weight = f"training.contrastive.weight={ContrastiveConfig().weight}"
+        typed = [setting for setting in chosen if setting.startswith(weight.partition("=")[0])]
+        return (*alone, f"training.contrastive.form={form}", *(typed or [weight]))
     weight = 1 if joint is Joint.SELF_TRAINING else 0
     return (*alone, "training.contrastive.weight=0", f"training.pseudo_label_weight={weight}")
 
 
 def _dearest(cell: Cell, chosen: Sequence[str]) -> TrainingConfig:
     """The settings of the method whose steps take longest under this recipe."""
-    joint = Joint.INTER if cell.recipe is Recipe.PAPER else Joint.DEFAULT
-    settings = (*start_settings(cell, chosen), *_joint_settings(joint))
+    joint = Joint.INTER if cell.recipe is Recipe.PAPER else Joint.INTER_CONSISTENCY
+    settings = (*start_settings(cell, chosen), *_joint_settings(joint, chosen))
     return config_from_arguments(cell.profile.value, settings).training
 
 
