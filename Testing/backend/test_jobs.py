@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.jobs import (
     EvaluateJob,
     EvaluationPair,
     PredictJob,
+    PretrainJob,
     SegmentationFormat,
     TrainJob,
 )
@@ -35,6 +36,7 @@ texts = st.text(max_size=20)
 devices = st.sampled_from(DeviceChoice)
 pairs = st.builds(EvaluationPair, texts, texts, texts)
 jobs = st.one_of(
+    st.builds(PretrainJob, texts, devices),
     st.builds(TrainJob, texts, st.integers(1, 99), devices),
     st.builds(
         PredictJob, texts, st.lists(texts, min_size=1, max_size=3).map(tuple), texts, devices,
