@@ -15,6 +15,7 @@ tested on, so these figures compare strategies with each other, not with other b
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,8 @@ class Desk:
 
 
 def main() -> None:
+    # so that the command under way ends too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _arguments()
     data = arguments.data.absolute()
     if arguments.dataset == "acdc":
@@ -359,7 +362,9 @@ def _read(path: Path, project: Project) -> LabelVolume:
 
 
 def _command(*words: object) -> None:
-    subprocess.run([sys.executable, "-m", "PseudoLabelCLLib", *map(str, words)], check=True)
+    done = subprocess.run([sys.executable, "-m", "PseudoLabelCLLib", *map(str, words)], check=False)
+    if done.returncode:
+        raise SystemExit(f"'{words[0]}' failed, as told above; call again to go on from there.")
 
 
 def _write_json(path: Path, value: object) -> None:

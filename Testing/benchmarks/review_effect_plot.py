@@ -21,8 +21,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # Colours by Okabe and Ito, which the colour-blind can tell apart; markers tell the same again.
 STYLES = {
-    "none": ("#000000", "o", "no review"),
-    "accept-good": ("#009E73", "P", "good proposals accepted"),
+    "none": ("#000000", "o", "no review (corrects nothing)"),
+    "accept-good": ("#009E73", "P", "good proposals accepted (corrects nothing)"),
     "doubt-cases": ("#0072B2", "s", "most doubtful cases, whole"),
     "random-cases": ("#56B4E9", "D", "random cases, whole"),
     "doubt-slices": ("#D55E00", "^", "most doubtful slices"),
@@ -191,7 +191,7 @@ def write_plot(path: Path, records: Sequence[Record], dataset: str) -> None:
         right.axhline(0, color=STYLES["none"][0], linestyle="--", linewidth=1.2)
         told = "nothing corrected" if budget is None else f"about {budget} slices a review"
         left.set_title(f"Mean test Dice, {told}", fontsize=10)
-        right.set_title(f"Gain over no review in the same round, {told}", fontsize=10)
+        right.set_title(f"Gain over no review, {told}", fontsize=10)
         left.set_ylabel("mean Dice (0 to 1)")
         right.set_ylabel("difference in mean Dice")
         for panel in (left, right):
@@ -224,7 +224,7 @@ def _draw(panel: Any, line: Line, values: FloatArray, where: FloatArray) -> None
 
 
 def _dress(panel: Any, where: FloatArray, *, has_slices: bool) -> None:
-    panel.set_xlabel("corrected slices in all" if has_slices else "round")
+    panel.set_xlabel("corrected slices in all rounds (number)" if has_slices else "round")
     panel.grid(axis="y", color="#dddddd", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
