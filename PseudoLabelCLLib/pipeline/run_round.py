@@ -7,7 +7,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.plan_round import RoundPlan, plan_next_round
+from PseudoLabelCLLib.curation.plan_round import (
+    RoundPlan,
+    leave_out_doubtful,
+    plan_next_round,
+)
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
@@ -48,7 +52,7 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
         Cancelled: Asked to stop; calling again goes on.
     """
     started = time.monotonic()
-    plan = plan_next_round(project)
+    plan = leave_out_doubtful(root, project, plan_next_round(project))
     project = _begin(root, project, plan, report)
     report.notice(plan.sentence)
     inputs = RoundInputs(
