@@ -544,6 +544,11 @@ class TestKeptMemory:
         assert self.settings({"GLIBC_TUNABLES": ":"}) == self.settings({})
 
 
+def test_memory_settings_can_be_made_for_the_environment_of_this_process(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert kept_memory(os.environ) == kept_memory(dict(os.environ))
+
+
 def test_no_memory_setting_elsewhere_than_on_linux(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert kept_memory({"GLIBC_TUNABLES": "x=1"}) == {}
