@@ -4,7 +4,8 @@ import csv
 import random
 from pathlib import Path
 
-from whole_loop import ACDC_TEST, ACDC_UNLABELLED, HIPPOCAMPUS_TEST, Dataset
+from acdc_protocol import COMBINATIONS, DEVELOPMENT_TEST, LABELS, UNLABELLED_LIST
+from whole_loop import HIPPOCAMPUS_TEST, Dataset
 
 ACDC_POOL = (22, 42, 62, 95, 3, 23, 43, 63, 94, 31, 72)
 HIPPOCAMPUS_LABELLED = (374, 301, 264)
@@ -14,13 +15,12 @@ HALVING_SEED = 0
 
 def acdc(extra_unlabelled: int) -> tuple[Dataset, tuple[int, ...]]:
     """One annotated volume; the pool is the labelled lists' other volumes."""
-    annotated, validation = (2,), (11, 71)
+    annotated, validation = COMBINATIONS[1]["c1"]
     taken = {*annotated, *validation, *ACDC_POOL}
-    others = spread([n for n in ACDC_UNLABELLED if n not in taken], extra_unlabelled)
-    labels = "1=right ventricle,2=myocardium,3=left ventricle"
+    others = spread([n for n in UNLABELLED_LIST if n not in taken], extra_unlabelled)
     unlabelled = (*ACDC_POOL, *others)
-    pattern = "patient{:03d}.nii.gz"
-    return Dataset(pattern, annotated, validation, unlabelled, ACDC_TEST, labels), ACDC_POOL
+    pattern, test = "patient{:03d}.nii.gz", DEVELOPMENT_TEST
+    return Dataset(pattern, annotated, validation, unlabelled, test, LABELS), ACDC_POOL
 
 
 def hippocampus(data: Path, extra_unlabelled: int) -> tuple[Dataset, tuple[int, ...]]:
