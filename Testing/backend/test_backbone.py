@@ -8,6 +8,7 @@ import torch
 from learning_doubles import HALF_CPU, TINY, make_generator, make_network
 from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
+from torch.nn import functional
 
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ProjectError, TrainingError
@@ -161,23 +162,21 @@ def test_basic_unet_refuses_inner_levels_that_cannot_be_halved(level):
         NetworkConfig(Backbone.BASIC_UNET, widths)
 
 
-def paper_up_sampling():
-    return build_backbone(TINY).decoder[0].up
-
-
-def test_up_sampling_pads_below_and_at_the_right_only():
-    up = paper_up_sampling().eval()
-    convolution = up[2]
-    with torch.no_grad():
-        convolution.weight.fill_(1.0)
-        convolution.bias.zero_()
-        filled = up(torch.ones(1, convolution.in_channels, 1, 1))[0, 0]
-    # a 2 x 2 kernel of ones counts its neighbours below and at the right: 4, 2 / 2, 1
-    relative = filled / filled[1, 1]
-    torch.testing.assert_close(relative, torch.tensor([[4.0, 2.0], [2.0, 1.0]]))
-
-
-def test_up_sampling_repeats_the_nearest_pixel():
-    up = paper_up_sampling()
-    image = torch.arange(4.0).reshape(1, 1, 2, 2)
-    assert torch.equal(up[0](image), image.repeat_interleave(2, 2).repeat_interleave(2, 3))
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 6)])
+def test_up_convolution_is_up_sampling_padding_below_and_right_and_convolution(shape):
+    convolution = build_backbone(UNEQUAL).decoder[0].up[0].double()
+    initialise(convolution, make_generator(1))
+    convolution.bias.data.normal_(generator=make_generator(2))
+    leaves = (*convolution.parameters(), torch.rand(2, 14, *shape).double().requires_grad_())
+    weight, bias, images = leaves
+    repeated = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    in_steps = functional.conv2d(functional.pad(repeated, (0, 1, 0, 1)), weight, bias)
+    at_once = convolution(images)
+    torch.testing.assert_close(at_once, in_steps)
+    pull = torch.rand(in_steps.shape, dtype=torch.float64)
+    for ours, theirs in zip(
+        torch.autograd.grad(at_once, leaves, pull),
+        torch.autograd.grad(in_steps, leaves, pull),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
