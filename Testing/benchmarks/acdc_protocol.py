@@ -323,8 +323,8 @@ def _joint_settings(joint: Joint, chosen: Sequence[str]) -> tuple[str, ...]:
         weight = f"training.contrastive.weight={ContrastiveConfig().weight}"
         typed = [setting for setting in chosen if setting.startswith(weight.partition("=")[0])]
         return (*alone, f"training.contrastive.form={form}", *(typed or [weight]))
-    weight = 1 if joint is Joint.SELF_TRAINING else 0
-    return (*alone, "training.contrastive.weight=0", f"training.pseudo_label_weight={weight}")
+    believed = int(joint is Joint.SELF_TRAINING)
+    return (*alone, "training.contrastive.weight=0", f"training.pseudo_label_weight={believed}")
 
 
 def _dearest(cell: Cell, chosen: Sequence[str]) -> TrainingConfig:

@@ -90,7 +90,7 @@ def _models(path: Path) -> list[dict[str, Any]]:
 
 
 def _test_figures(model: dict[str, Any]) -> dict[str, Any]:
-    volumes = {}
+    volumes: dict[str, Any] = {}
     for case in model["cases"]:
         dice = {quality["name"]: quality["dice"] for quality in case["quality"]["classes"]}
         counted = [value for value in dice.values() if value is not None]

@@ -259,7 +259,9 @@ def draw(runs: Sequence[Run], labelled: Sequence[int], picture: Path) -> None:
 
 def _draw_panel(panel: Axes, runs: Sequence[Run], methods: Sequence[str], labelled: int) -> None:
     for recipe, offset in (("paper", -0.15), ("strong", 0.15)):
-        places, dice, means = [], [], []
+        places: list[float] = []
+        dice: list[float] = []
+        means: list[tuple[float, float]] = []
         for place, method in enumerate(methods):
             own = [r for r in runs if (r.row.recipe, r.row.method) == (recipe, method)]
             places += [place + offset] * len(own)
