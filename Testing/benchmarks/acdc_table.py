@@ -271,8 +271,8 @@ def _draw_panel(panel: Axes, runs: Sequence[Run], methods: Sequence[str], labell
                 means.append((place + offset, mean))
         color = _COLORS[recipe]
         panel.scatter(dice, places, s=22, color=color, alpha=0.55, lw=0, label=f"{recipe} recipe")
-        for place, mean in means:
-            panel.plot([mean, mean], [place - 0.14, place + 0.14], color=color, lw=2.5)
+        for height, mean in means:
+            panel.plot([mean, mean], [height - 0.14, height + 0.14], color=color, lw=2.5)
     there = [
         (n, PUBLISHED[m][labelled]) for n, m in enumerate(methods) if _is_published(m, labelled)
     ]
