@@ -213,6 +213,35 @@ def test_cancelled_and_resumed_equals_uninterrupted(make_root, method, stage, st
     assert (resumed.stages, resumed.curve) == (record.stages, record.curve)
 
 
+def test_kill_before_the_record_costs_no_step(make_root, monkeypatch):
+    whole, killed = make_root(name="whole"), make_root(name="killed")
+    run(whole)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pretrain_module, "write_pretraining", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(killed)
+    assert read_pretraining(killed) is None  # weights without a record are none
+    record, listener = run(killed)
+    assert {stage for stage, _, _ in listener.steps} == {"Pre-training: reading volumes"}
+    assert record == replace(
+        read_pretraining(whole), duration_s=record.duration_s, finished=record.finished
+    )
+    assert_same_weights(weights_of(whole), weights_of(killed))
+
+
+def test_damaged_checkpoint_is_told(make_root):
+    root = make_root()
+    with pytest.raises(Cancelled):
+        run(root, Listener(ENCODER, 3))
+    ProjectLayout(root).pretraining_checkpoint.write_bytes(b"half of a file")
+    with pytest.raises(ProjectDamagedError, match="Delete the folder 'pretraining'"):
+        run(root)
+
+
 def test_interrupted_one_starts_again_when_settings_changed(make_root):
     root = make_root()
     with pytest.raises(Cancelled):
