@@ -231,6 +231,11 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument(
         "--rounds", type=int, nargs="+", default=[], help="only these rounds (default: all)"
     )
+    evaluate.add_argument(
+        "--single",
+        action="store_true",
+        help="predict each volume once, without averaging over turned and zoomed copies",
+    )
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
     _add_device(evaluate)
 

@@ -100,6 +100,7 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
         rounds=tuple(arguments.rounds),
         output=_absolute(arguments.output) if arguments.output else None,
         device=DeviceChoice(arguments.device),
+        single_prediction=arguments.single,
     )
     if not is_model:
         load_project(target)

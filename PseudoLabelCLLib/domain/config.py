@@ -247,7 +247,8 @@ class PseudoLabelConfig:
 
     Args:
         num_augmented_copies: Predictions of changed copies that are averaged and compared
-            (section A.3.4), the unchanged one included.
+            (section A.3.4), the unchanged one included. With 1 nothing is averaged, as in the
+            published evaluation, and nothing can be compared: all doubts are 0.
         max_rotation_deg: Largest rotation of a copy.
         max_scale_fraction: Largest zoom of a copy.
         min_agreement: A case whose copies agree less takes no part in the next round (section
@@ -263,7 +264,7 @@ class PseudoLabelConfig:
 
     def __post_init__(self) -> None:
         require(
-            2 <= self.num_augmented_copies <= 64, "num_augmented_copies", "2..64",
+            1 <= self.num_augmented_copies <= 64, "num_augmented_copies", "1..64",
             self.num_augmented_copies,
         )  # fmt: skip
         require_fraction(self.min_agreement, "min_agreement")

@@ -109,6 +109,8 @@ class EvaluateJob:
         rounds: The rounds to measure; empty takes all of them.
         output: The file for the table (JSON), or None.
         device: What shall run the network.
+        single_prediction: Whether each volume is predicted once, instead of as the mean over
+            changed copies that the model asks for.
 
     Raises:
         ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.
@@ -120,6 +122,7 @@ class EvaluateJob:
     rounds: tuple[int, ...] = ()
     output: str | None = None
     device: DeviceChoice = DeviceChoice.AUTO
+    single_prediction: bool = False
 
     def __post_init__(self) -> None:
         if (self.project is None) == (self.model is None):

@@ -1,6 +1,6 @@
 """Dice, HD95 and ASSD of every round's model on volumes with a reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -61,6 +61,8 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
     measured = []
     for number, (name, path) in enumerate(models.items()):
         model = read_model(path)
+        if job.single_prediction:
+            model = _predicting_once(model)
         device.place(model.network)
         cases = []
         for done, pair in enumerate(pairs, start=1):
@@ -97,6 +99,12 @@ def _models(job: EvaluateJob) -> dict[str, Path]:
             "Run 'train' first, or name another round.",
         )
     return {f"round {index}": layout.model(index) for index in wanted}
+
+
+def _predicting_once(model: TrainedModel) -> TrainedModel:
+    """Return the model without the copies that it averages over."""
+    once = replace(model.card.pseudo_label, num_augmented_copies=1)
+    return replace(model, card=replace(model.card, pseudo_label=once))
 
 
 def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:

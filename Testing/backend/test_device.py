@@ -98,7 +98,7 @@ def test_precision_decides_the_type_of_convolutions_but_not_of_weights(device, d
 def test_half_precision_goes_with_channels_last_weights():
     network = make_network()
     HALF_CPU.place(network)
-    weight = network.encoder[1][0][0].weight
+    weight = network.backbone.encoder[1][0][0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert ComputeDevice("cpu", "", "", half_precision=False).memory_format is (
         torch.contiguous_format
