@@ -34,15 +34,19 @@ def gather(
     root = run / "project"
     project = load_project(root)
     hidden = [case.id for case in project.cases_to_propose() if truth_of(case.id).exists()]
-    models = [m for folder in (start, run) for m in _models(folder / "test.json")]
+    averaged, once = (
+        [model for folder in (start, run) for model in _models(folder / f"{stage}.json")]
+        for stage in ("test", "test once")
+    )
     rounds = [
         {
             "round": index,
             "test": _test_figures(model),
+            "test_once": _test_figures(once[index]),
             "validation_dice": _validation_dice(root, index),
             "pseudo_label_dice": _pseudo_label_dice(root, project, index, hidden, truth_of),
         }
-        for index, model in enumerate(models)
+        for index, model in enumerate(averaged)
     ]
     told = list(_stages(project.config, stages))
     return {

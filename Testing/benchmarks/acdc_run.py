@@ -199,12 +199,13 @@ def _has_round(project: Path, index: int) -> bool:
 def _evaluate(
     bench: Bench, log: StageLog, project: Path, table: Path, rounds: Sequence[str]
 ) -> None:
-    if not log.is_done("test"):
-        output = log.folder / "test.json"
-        log.run(
-            "test", "evaluate", project, "--table", table, "--rounds", *rounds,
-            "--output", output, "--device", bench.device,
-        )  # fmt: skip
+    """Measure on the test volumes, as the product predicts and as the papers do, once each."""
+    for stage, words in (("test", ()), ("test once", ("--single",))):
+        if not log.is_done(stage):
+            log.run(
+                stage, "evaluate", project, "--table", table, "--rounds", *rounds, *words,
+                "--output", log.folder / f"{stage}.json", "--device", bench.device,
+            )  # fmt: skip
 
 
 def _copied_project(start: Start, run: Path, config: ProjectConfig) -> Path:

@@ -71,12 +71,20 @@ class Estimate:
         return "hurts" if self.high < 0 else "undecided"
 
 
-def read_runs(folder: Path) -> list[Run]:
-    """Read every result, in the order of row, volumes, combination and seed."""
+def read_runs(folder: Path, *, once: bool = False) -> list[Run]:
+    """Read every result, in the order of row, volumes, combination and seed.
+
+    Args:
+        folder: Output of `acdc.py`.
+        once: Whether the figures are those of single predictions, as published, instead of means
+            over changed copies.
+    """
     runs = []
     for path in sorted((folder / "results").glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
         asked = told["asked"]
+        if once:
+            told["rounds"] = [{**one, "test": one["test_once"]} for one in told["rounds"]]
         row = Row(asked["profile"], asked["recipe"], asked["method"])
         runs.append(Run(row, asked["labelled"], asked["combination"], asked["seed"], told))
     return sorted(runs, key=lambda run: (run.row, run.labelled, run.combination, run.seed))

@@ -48,7 +48,7 @@ _COLORS = {"paper": "#0072B2", "strong": "#D55E00"}  # Okabe and Ito: safe for c
 def main() -> None:
     """Print every table and draw the picture."""
     arguments = _arguments()
-    runs = read_runs(arguments.folder)
+    runs = read_runs(arguments.folder, once=arguments.once)
     if not runs:
         raise SystemExit(f"There is no result in '{arguments.folder / 'results'}' yet.")
     labelled = sorted({run.labelled for run in runs})
@@ -326,6 +326,9 @@ def _print_row(cells: Iterable[str]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("folder", type=Path, help="output of acdc.py")
+    parser.add_argument(
+        "--once", action="store_true", help="figures of single predictions, as the papers predict"
+    )
     parser.add_argument("--picture", type=Path, help="default: acdc.png in the folder")
     return parser.parse_args()
 
