@@ -11,10 +11,10 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     LocalStrategy,
 )
 from PseudoLabelCLLib.learning.pretraining_views import (
-    change_intensity,
     crop_and_enlarge,
     warp_views,
 )
+from PseudoLabelCLLib.learning.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.volume_batches import PlacedSlices, VolumePool
 
 # A set holds the parts of three volumes, as published; the local loss takes ten of any slices.

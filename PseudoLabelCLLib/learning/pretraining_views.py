@@ -12,7 +12,6 @@ Images = Float[Tensor, "views 1 rows columns"]
 
 # The corner of the published crop of 100 pixels is drawn from 10..69, of 0..92 that would fit.
 _FIRST_CORNER, _LAST_CORNER = 10 / 92, 69 / 92
-_BRIGHTEST = 1.5
 
 # Positional views: two thirds are warped; the published field (alpha 100..350, sigma 14..17 of 352
 # pixels) moves pixels by 2.4 pixels (standard deviation) and is smooth over about 31.
@@ -21,33 +20,6 @@ FULL_CIRCLE_DEG = 180.0
 _ZOOM_FRACTION = 0.3
 _ELASTIC_FRACTION = 2.4 / 352
 _ELASTIC_GRID = 11
-
-
-def change_intensity(
-    images: Images,
-    *,
-    brightness: float,
-    contrast_fraction: float,
-    is_shared: bool,
-    generator: torch.Generator,
-) -> Images:
-    """Change brightness, then contrast around each slice's mean; pixels stay in place.
-
-    Args:
-        images: Intensities, about 0..1.
-        brightness: Largest additive change.
-        contrast_fraction: Largest change of contrast.
-        is_shared: Whether all slices undergo one change; else each its own.
-        generator: On the CPU.
-
-    Source: Chaitanya et al., NeurIPS 2020, code; result clipped to 0..1.5.
-    """
-    shape = (1 if is_shared else len(images), 1, 1, 1)
-    shift = (torch.rand(shape, generator=generator) * 2 - 1) * brightness
-    factor = 1 + (torch.rand(shape, generator=generator) * 2 - 1) * contrast_fraction
-    brighter = images + shift.to(images.device)
-    mean = brighter.mean(dim=(2, 3), keepdim=True)
-    return ((brighter - mean) * factor.to(images.device) + mean).clamp(0, _BRIGHTEST)
 
 
 def crop_and_enlarge(images: Images, crop_fraction: float, generator: torch.Generator) -> Images:

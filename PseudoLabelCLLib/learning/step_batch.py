@@ -27,7 +27,11 @@ class StepBatch(NamedTuple):
     pairs: SliceBatch | None = None
 
     def parts(self, num_parts: int) -> Iterator[tuple["StepBatch", dict[str, float]]]:
-        """Yield parts of the batch with the share of every loss that each part carries."""
+        """Yield parts of the batch with the share of every loss that each part carries.
+
+        The legacy weighting of pairs goes by a pair's place in its part, so that it is another one
+        where memory is too short for the whole batch.
+        """
         truth = _split(self.truth, num_parts)
         believed = _split(self.believed, len(truth))
         unlabelled = _split(self.unlabelled, len(truth))

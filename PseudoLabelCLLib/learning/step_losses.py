@@ -24,6 +24,7 @@ from PseudoLabelCLLib.learning.step_batch import (
     SELF_TRAINING,
     StepBatch,
 )
+from PseudoLabelCLLib.learning.view_intensity import change_intensity
 
 Scalar = Float[Tensor, ""]
 
@@ -159,14 +160,17 @@ def jitter_views(
 
     Every view draws its own change, or with `one_change_per_half` each half of the batch.
 
-    Source: Chaitanya et al., MedIA 2023, code; result clipped to 0..1.5.
+    Source: Chaitanya et al., MedIA 2023, code.
     """
-    half = len(images) // 2
-    drawn = 2 if config.one_change_per_half else len(images)
-    changes = torch.rand((2, drawn), generator=generator) * 2 - 1
-    if config.one_change_per_half:
-        changes = changes.repeat_interleave(half, dim=1)
-    shift, factor = changes.to(images.device)[:, :, None, None, None].unbind()
-    brighter = images + shift * config.brightness
-    mean = brighter.mean(dim=(2, 3), keepdim=True)
-    return ((brighter - mean) * (1 + factor * config.contrast_fraction) + mean).clamp(0, 1.5)
+    shared = config.one_change_per_half
+    changed = [
+        change_intensity(
+            part,
+            brightness=config.brightness,
+            contrast_fraction=config.contrast_fraction,
+            is_shared=shared,
+            generator=generator,
+        )
+        for part in (images.chunk(2) if shared else (images,))
+    ]
+    return torch.cat(changed)

@@ -35,11 +35,11 @@ from PseudoLabelCLLib.learning.pretraining import (
 from PseudoLabelCLLib.learning.pretraining_heads import GlobalHead, PositionalHead, RegionHead
 from PseudoLabelCLLib.learning.pretraining_views import (
     FULL_CIRCLE_DEG,
-    change_intensity,
     crop_and_enlarge,
     positional_warp,
     warp_views,
 )
+from PseudoLabelCLLib.learning.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.volume_batches import OrderedVolume, VolumePool
 
 SIDE = 32

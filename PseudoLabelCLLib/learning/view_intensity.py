@@ -1,0 +1,36 @@
+"""Changed intensities of the views that contrastive losses compare; pixels stay in place."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Images = Float[Tensor, "views 1 rows columns"]
+
+_BRIGHTEST = 1.5
+
+
+def change_intensity(
+    images: Images,
+    *,
+    brightness: float,
+    contrast_fraction: float,
+    is_shared: bool,
+    generator: torch.Generator,
+) -> Images:
+    """Change brightness, then contrast around each slice's mean; pixels stay in place.
+
+    Args:
+        images: Intensities, about 0..1.
+        brightness: Largest additive change.
+        contrast_fraction: Largest change of contrast.
+        is_shared: Whether all slices undergo one change; else each its own.
+        generator: On the CPU.
+
+    Source: Chaitanya et al., NeurIPS 2020 and MedIA 2023, code; result clipped to 0..1.5.
+    """
+    shape = (1 if is_shared else len(images), 1, 1, 1)
+    shift = (torch.rand(shape, generator=generator) * 2 - 1) * brightness
+    factor = 1 + (torch.rand(shape, generator=generator) * 2 - 1) * contrast_fraction
+    brighter = images + shift.to(images.device)
+    mean = brighter.mean(dim=(2, 3), keepdim=True)
+    return ((brighter - mean) * factor.to(images.device) + mean).clamp(0, _BRIGHTEST)
