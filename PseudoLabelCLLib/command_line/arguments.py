@@ -40,8 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        _add_demo, _add_create, _add_add, _add_status, _add_pretrain, _add_train, _add_review,
-        _add_predict, _add_evaluate, _add_export, _add_doctor,
+        _add_demo, _add_create, _add_add, _add_status, _add_set, _add_pretrain, _add_train,
+        _add_review, _add_predict, _add_evaluate, _add_export, _add_doctor,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -78,8 +78,8 @@ def _add_create(commands: Commands) -> None:
     create.add_argument(
         "--labels",
         metavar="NAMES",
-        help="a label file (JSON), or '1=right ventricle,2=myocardium'; "
-        "default: what the first segmentation says",
+        help="a label file (JSON), or '1=right ventricle,2=myocardium'; default: what the first "
+        "segmentation says, so needed where no volume is annotated yet",
     )
     create.add_argument(
         "--set",
@@ -110,7 +110,9 @@ def _pretraining_setting(method: str) -> str:
 
 
 def _add_add(commands: Commands) -> None:
-    add = commands.add_parser("add", help="add volumes to a project")
+    add = commands.add_parser(
+        "add", help="add volumes to a project, or the segmentation of one that it has as unlabelled"
+    )
     add.add_argument("project", help="the project folder")
     _add_case_arguments(add)
 
@@ -152,6 +154,21 @@ def _add_status(commands: Commands) -> None:
     status.add_argument(
         "--check", action="store_true", help="also read every volume and list what looks odd"
     )
+
+
+def _add_set(commands: Commands) -> None:
+    set_ = commands.add_parser(
+        "set", help="show the settings of a project, or change some from the next round on"
+    )
+    set_.add_argument("project", help="the project folder")
+    set_.add_argument(
+        "settings",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="what to change, such as training.joint.num_steps=500; none shows what differs from "
+        "the profile",
+    )
+    set_.add_argument("--all", action="store_true", help="show every setting")
 
 
 def _add_pretrain(commands: Commands) -> None:

@@ -6,7 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.command_line import demo, job_commands, project_commands, status
+from PseudoLabelCLLib.command_line import (
+    change_settings,
+    demo,
+    job_commands,
+    project_commands,
+    status,
+)
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
@@ -25,6 +31,7 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "create": project_commands.create,
     "add": project_commands.add,
     "status": status.status,
+    "set": change_settings.set_settings,
     "review": project_commands.review,
     "export": project_commands.export,
     "pretrain": job_commands.pretrain,

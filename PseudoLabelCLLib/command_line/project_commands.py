@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from PseudoLabelCLLib.command_line.case_rows import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.case_table import (
-    CaseRow,
-    case_id_from_path,
-    is_volume_file,
-    read_case_table,
-)
+from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case, case_to_annotate
+from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
@@ -29,6 +25,7 @@ from PseudoLabelCLLib.curation.review_cases import (
 )
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
@@ -43,11 +40,12 @@ _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Make a project with its cases; nothing is left behind if a case is unfit."""
     root = Path(arguments.project)
-    rows = _case_rows(arguments)
-    if not any(row.role is CaseRole.ANNOTATED for row in rows):
+    rows = case_rows(arguments)
+    if not any(row.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED) for row in rows):
         raise ProjectError(
-            "The project has no annotated volume; there is nothing to learn from.",
-            "Name at least one with --annotated VOLUME SEGMENTATION.",
+            "The project has no annotated volume and no unlabelled one; there is nothing to learn "
+            "from.",
+            "Name volumes with --annotated VOLUME SEGMENTATION or --unlabelled VOLUME.",
         )
     project = Project(
         name=arguments.name or root.absolute().name,
@@ -58,25 +56,29 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         create_project(aside, project)
         project = _add_rows(aside, project, rows, arguments, console)
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
-    console.say(f"Next: pseudolabelcl train {for_shell(root)}")
+    for line in _next_steps(root, project):
+        console.say(line)
     return _status_of(root, project)
 
 
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Add cases to a project."""
     root = Path(arguments.project)
-    rows = _case_rows(arguments)
+    rows = case_rows(arguments)
     if not rows:
         raise ProjectError(
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
         )
     with _opened(root) as before:
+        new_files = _files_to_come(ProjectLayout(root), before, rows)
         try:
             project = _add_rows(root, before, rows, arguments, console)
         except BaseException:
-            _take_back(root, before, rows)
+            _take_back(root, before, new_files)
             raise
     console.say(f"'{root}' now has {_counted_roles(project)}.")
+    for line in _next_steps(root, project) if project.latest_round is None else ():
+        console.say(line)
     return _status_of(root, project)
 
 
@@ -199,48 +201,6 @@ def _empty(folder: Path, but: Path) -> None:
             entry.unlink()
 
 
-def _case_rows(arguments: argparse.Namespace) -> list[CaseRow]:
-    """All cases that the arguments name, in their order."""
-    rows: list[CaseRow] = []
-    for row in read_case_table(Path(arguments.table)) if arguments.table else ():
-        _add_row(rows, row)
-    for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION):
-        for image, segmentation in getattr(arguments, role.value):
-            path = Path(image)
-            _add_row(rows, CaseRow(case_id_from_path(path), role, path, Path(segmentation), None))
-    # a folder of volumes may hold those named above, and their segmentations
-    taken = {file.absolute() for row in rows for file in (row.image, row.annotation) if file}
-    for text in arguments.unlabelled:
-        for path in _volumes_in(Path(text)):
-            if path.absolute() not in taken:
-                unlabelled = CaseRow(case_id_from_path(path), CaseRole.UNLABELLED, path, None, None)
-                _add_row(rows, unlabelled)
-    return rows
-
-
-def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
-    for known in rows:
-        if known.case_id.casefold() == row.case_id.casefold():
-            raise ProjectError(
-                f"Two volumes would both be called '{row.case_id}': '{known.image}' and "
-                f"'{row.image}'.",
-                "Rename one of them, or name the cases in a table (column id).",
-            )
-    rows.append(row)
-
-
-def _volumes_in(path: Path) -> list[Path]:
-    """The file itself, the DICOM folder itself, or the volume files in a folder."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if is_volume_file(file) and not file.name.lower().endswith(".seg.nrrd")
-    )
-    return files or [path]
-
-
 def _add_rows(
     root: Path,
     project: Project,
@@ -249,30 +209,60 @@ def _add_rows(
     console: Console,
 ) -> Project:
     for number, row in enumerate(rows, start=1):
-        project, notices = add_case(
-            root,
-            project,
-            row.case_id,
-            row.role,
-            row.image,
-            row.annotation,
-            series_uid=row.series_uid,
-            copy_image=arguments.copy_images,
-        )
+        project, notices = _add_row(root, project, row, copy_image=arguments.copy_images)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
         console.progress("Reading volumes", number, len(rows), None)
     return project
 
 
-def _take_back(root: Path, before: Project, rows: list[CaseRow]) -> None:
+def _add_row(
+    root: Path, project: Project, row: CaseRow, *, copy_image: bool
+) -> tuple[Project, tuple[str, ...]]:
+    """Add a case, or the segmentation of one that the project has as unlabelled."""
+    if row.role is CaseRole.ANNOTATED and row.annotation is not None:
+        known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
+        if known is not None:
+            project, notices = annotate_case(root, project, known.id, row.annotation)
+            told = f"It is the case '{known.id}' of the project, which is annotated now."
+            return project, (told, *notices)
+    return add_case(
+        root,
+        project,
+        row.case_id,
+        row.role,
+        row.image,
+        row.annotation,
+        series_uid=row.series_uid,
+        copy_image=copy_image,
+    )
+
+
+def _files_to_come(layout: ProjectLayout, before: Project, rows: list[CaseRow]) -> list[Path]:
+    """The files that adding the rows may make; none that is there already."""
+    without = [case.id for case in before.cases if case.annotation is None]
+    ids = [*(row.case_id for row in rows), *without]
+    files = [file for id_ in ids for file in (layout.annotation(id_), layout.volume_copy(id_))]
+    return [file for file in files if not file.exists()]
+
+
+def _take_back(root: Path, before: Project, new_files: list[Path]) -> None:
     """Leave the project as it was before any of the rows."""
-    layout, known = ProjectLayout(root), {case.id.casefold() for case in before.cases}
     save_cases(root, before)
-    for row in rows:
-        if row.case_id.casefold() not in known:
-            layout.annotation(row.case_id).unlink(missing_ok=True)
-            layout.volume_copy(row.case_id).unlink(missing_ok=True)
+    for file in new_files:
+        file.unlink(missing_ok=True)
+
+
+def _next_steps(root: Path, project: Project) -> list[str]:
+    """What can be done with a project before round 0."""
+    shown = for_shell(root)
+    if project.cases_with_role(CaseRole.ANNOTATED):
+        return [f"Next: pseudolabelcl train {shown}"]
+    steps = []
+    if project.config.pretraining.method is not Pretraining.NONE:
+        steps.append(f"Pre-training needs no segmentation: pseudolabelcl pretrain {shown}")
+    annotate = f"pseudolabelcl add {shown} --annotated VOLUME SEGMENTATION"
+    return [*steps, f"Before round 0, segment one of the volumes and add it: {annotate}"]
 
 
 def _check_verdict(arguments: argparse.Namespace) -> None:

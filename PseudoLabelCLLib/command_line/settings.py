@@ -1,7 +1,7 @@
 """Settings and labels as they are typed on the command line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.case_table import CaseRow
@@ -20,14 +20,37 @@ def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfi
     Raises:
         ProjectError: There is no such setting, or it cannot have that value.
     """
-    told = to_json(config_for(Profile(profile)))
+    return changed_config(config_for(Profile(profile)), settings, "--set")
+
+
+def changed_config(config: ProjectConfig, settings: Sequence[str], where: str) -> ProjectConfig:
+    """Return settings with single ones changed by "training.seed=1".
+
+    Args:
+        config: As they are now.
+        settings: Each a name and its value.
+        where: What the message calls the place where they were given.
+
+    Raises:
+        ProjectError: There is no such setting, or it cannot have that value.
+    """
+    told = to_json(config)
     for setting in settings:
-        name, _, value = setting.partition("=")
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ProjectError(
+                f"'{setting}' gives a setting no value.", "Write NAME=VALUE, as in training.seed=1."
+            )
         _replace(told, name.strip(), value.strip())
     try:
-        return from_json(ProjectConfig, told, "--set")
+        return from_json(ProjectConfig, told, where)
     except ProjectError as error:
-        raise ProjectError(error.message, "Correct the value given with --set.") from error
+        raise ProjectError(error.message, f"Correct the value given with {where}.") from error
+
+
+def named_values(config: ProjectConfig) -> dict[str, JsonValue]:
+    """Return every setting under its full name, such as "training.seed"."""
+    return dict(_flat(to_json(config), ()))
 
 
 def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelSchema:
@@ -38,6 +61,12 @@ def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelS
     """
     if labels is None:
         annotated = [row for row in rows if row.role is CaseRole.ANNOTATED]
+        if not annotated:
+            raise AnnotationError(
+                "There is no annotated volume whose segmentation could name the labels.",
+                "Name them with --labels '1=right ventricle,2=myocardium', or name an annotated "
+                "volume with --annotated VOLUME SEGMENTATION.",
+            )
         if annotated[0].annotation is None:
             raise AnnotationError(
                 f"Case '{annotated[0].case_id}' is to be annotated but has no segmentation.",
@@ -78,6 +107,14 @@ def _replace(told: JsonValue, name: str, text: str) -> None:
         place[last] = parse_json(text.encode(), name)
     except ProjectError:
         place[last] = text
+
+
+def _flat(told: JsonValue, path: tuple[str, ...]) -> Iterator[tuple[str, JsonValue]]:
+    if not isinstance(told, dict):
+        yield ".".join(path), told
+        return
+    for name, value in told.items():
+        yield from _flat(value, (*path, name))
 
 
 def _top_level(told: JsonValue) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.command_line.project_commands import status as project_status
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
 from PseudoLabelCLLib.storage.project_store import load_project
@@ -19,7 +20,8 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     project = load_project(root)
     method = project.config.pretraining.method
     record = read_pretraining(root) if method is not Pretraining.NONE else None
-    is_done = record is not None and record.settings == pretraining_settings(project)
+    is_used = bool(project.rounds) and project.rounds[0].state is not RoundState.TRAINING
+    is_done = record is not None and (is_used or record.settings == pretraining_settings(project))
     told["pretraining"] = {
         "method": method.value,
         "is_done": is_done,

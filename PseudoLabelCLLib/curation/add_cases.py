@@ -1,5 +1,6 @@
 """Adding a volume, with or without a segmentation, to a project."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,63 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     return changed, notices
 
 
+def case_to_annotate(
+    root: Path, project: Project, case_id: str, image: Path, series_uid: str | None = None
+) -> Case | None:
+    """Return the case without a segmentation that has this very volume, or None.
+
+    It is known by its path; where the project has a copy, or the volume was moved, by its name and
+    its voxels.
+
+    Raises:
+        VolumeError: One of two volumes of that name cannot be read.
+    """
+    layout = ProjectLayout(root)
+    path = layout.resolve(layout.relative(image))
+    waiting = [case for case in project.cases if case.annotation is None]
+    for case in waiting:
+        if layout.resolve(case.image) == path and case.dicom_series_uid == series_uid:
+            return case
+    for case in waiting:
+        if case.id.casefold() == case_id.casefold():
+            own = read_volume(layout.resolve(case.image), case.dicom_series_uid)
+            return case if _is_same_volume(own, read_volume(image, series_uid)) else None
+    return None
+
+
+def annotate_case(
+    root: Path, project: Project, case_id: str, annotation: Path
+) -> tuple[Project, tuple[str, ...]]:
+    """Give a case a person's segmentation, which makes it annotated, and save the project.
+
+    Name and image stay. Nothing on disk changes if a check fails.
+
+    Returns:
+        The project with the segmentation, and what a person should know.
+
+    Raises:
+        ProjectError: There is no such case, it has a segmentation, or a person judged a proposal.
+        VolumeError: Its image cannot be read, or is too flat to teach anything.
+        AnnotationError: The segmentation does not fit image or labels.
+        StorageError: The disk refuses.
+    """
+    case = project.case(case_id)
+    _check_undecided(project, case)
+    layout = ProjectLayout(root)
+    image = layout.resolve(case.image)
+    volume = read_volume(image, case.dicom_series_uid)
+    axis = project.slicing_axis_of(case.id)
+    check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
+    _check_not_swapped(image, annotation, volume, project.schema)
+    labels, notices = read_annotation(annotation, case.geometry, project.schema)
+    path = layout.annotation(case.id)
+    annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
+    _store_annotation(path, labels, project.schema)
+    changed = project.with_case(annotated)
+    save_cases(root, changed)
+    return changed, notices
+
+
 def read_annotation(
     path: Path, geometry: Geometry, schema: LabelSchema
 ) -> tuple[LabelVolume, tuple[str, ...]]:
@@ -116,6 +174,26 @@ def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case 
             "Give the new one another name (in a table: the column id), or replace that case.",
         )
     return known
+
+
+def _is_same_volume(one: Volume, other: Volume) -> bool:
+    return one.geometry.is_close_to(other.geometry) and np.array_equal(one.array, other.array)
+
+
+def _check_undecided(project: Project, case: Case) -> None:
+    if case.annotation is not None:
+        raise ProjectError(
+            f"Case '{case.id}' has a person's segmentation already ({case.role.value}).",
+            "Give the volume to a case of another name if both shall count.",
+        )
+    reviews = project.reviews_of(case.id)
+    if reviews:
+        last = reviews[-1]
+        raise ProjectError(
+            f"Case '{case.id}' has a verdict already ({last.verdict.value} in round "
+            f"{last.round_index}).",
+            "Hand the segmentation in as a correction of its next proposal, for every slice.",
+        )
 
 
 def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:

@@ -72,8 +72,9 @@ def check_cases(root: Path, project: Project) -> tuple[Finding, ...]:
 def _check_roles(project: Project) -> Iterator[Finding]:
     if not project.cases_with_role(CaseRole.ANNOTATED):
         yield Finding(
-            "", "error", "The project has no annotated case; there is nothing to learn from.",
-            "Add a volume with its segmentation.",
+            "", "error", "The project has no annotated case, and round 0 learns from those alone.",
+            "Segment one volume, also one that the project has as unlabelled, and add it: "
+            "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION.",
         )  # fmt: skip
     if not project.cases_with_role(CaseRole.UNLABELLED):
         yield Finding(

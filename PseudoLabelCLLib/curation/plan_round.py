@@ -155,6 +155,11 @@ def _agreement(layout: ProjectLayout, index: int, case_id: str) -> float:
 
 
 def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
+    if not plan.human:
+        return (
+            f"Round {plan.index} needs an annotated volume: segment one, also one that the project "
+            "has as unlabelled, and add it with its segmentation."
+        )
     whole = {source.case_id for source in plan.human if source.truth_slices is None}
     partial = {source.case_id for source in plan.human} - whole
     text = (

@@ -12,7 +12,7 @@ from PseudoLabelCLLib.domain.method_config import (
     ContrastiveConfig,
     CopyPasteConfig,
 )
-from PseudoLabelCLLib.domain.pretraining_config import PretrainingConfig
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining, PretrainingConfig
 from PseudoLabelCLLib.domain.require import require, require_fraction
 
 # Five halvings in the network's encoder: sides of a slice must be multiples of 2**5.
@@ -145,6 +145,15 @@ class NetworkConfig:
         )  # fmt: skip
         require(self.embedding_size > 0, "embedding_size", "1 or more", self.embedding_size)
         require_fraction(self.batch_norm_momentum, "batch_norm_momentum")
+
+    @property
+    def num_decoder_blocks(self) -> int:
+        """How many blocks the decoder has: one between two levels.
+
+        basic-unet has five levels and leaves the deepest width unused.
+        """
+        num_levels = len(self.widths) - (self.backbone is Backbone.BASIC_UNET)
+        return num_levels - 1
 
 
 @dataclass(frozen=True)
@@ -280,3 +289,13 @@ class ProjectConfig:
     training: TrainingConfig
     pseudo_label: PseudoLabelConfig
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+
+    def __post_init__(self) -> None:
+        num_blocks = self.pretraining.global_local.num_decoder_blocks
+        most = self.network.num_decoder_blocks
+        require(
+            self.pretraining.method is not Pretraining.GLOBAL_LOCAL or num_blocks <= most,
+            "pretraining.global_local.num_decoder_blocks",
+            f"at most {most}, the decoder blocks of network.backbone={self.network.backbone.value}",
+            num_blocks,
+        )

@@ -213,7 +213,7 @@ TABLES = {
 
 SETTINGS = {
     "unknown setting": (create("--set", "training.sed=1"), "training.sed", "seed"),
-    "setting without value": (create("--set", "training.seed"), "training", "seed"),
+    "setting without value": (create("--set", "training.seed"), "'training.seed'", "NAME=VALUE"),
     "setting of another kind": (create("--set", "training.seed=soon"), "soon", "whole number"),
     "setting out of range": (
         create("--set", "preprocess.slicing_axis=7"), "slicing_axis", "0, 1, 2",
@@ -239,7 +239,15 @@ SETTINGS = {
         lambda d: d.create(None, None, "--labels", d.text("l.json", '{"schema_version": 9}')),
         "l.json", "newer",
     ),
-    "no annotated volume": (
-        lambda d: ["create", d.new, "--unlabelled", d.image], "no annotated volume",
+    "no annotated volume, no labels": (
+        lambda d: ["create", d.new, "--unlabelled", d.image], "no annotated volume", "--labels",
+    ),
+    "no volume": (
+        lambda d: ["create", d.new, "--labels", "1=heart"], "nothing to learn from", "--unlabelled",
+    ),
+    "more decoder blocks than basic-unet has": (
+        create("--set", "network.backbone=basic-unet", "--pretraining", "global+local",
+               "--set", "pretraining.global_local.num_decoder_blocks=5"),
+        "num_decoder_blocks", "at most 4", "basic-unet",
     ),
 }  # fmt: skip

@@ -57,6 +57,16 @@ def reviewed(project, *reviews):
     return replace(project, reviews=reviews)
 
 
+def test_plan_without_human_truth_says_what_is_needed(a_project):
+    project = replace(a_project, cases=(a_case("a"), a_case("b")), rounds=())
+
+    plan = plan_next_round(project)
+
+    assert plan.human == ()
+    assert "Round 0 needs an annotated volume" in plan.sentence
+    assert "add it with its segmentation" in plan.sentence
+
+
 def test_first_round_learns_from_annotations_alone(a_project):
     plan = plan_next_round(replace(a_project, rounds=()))
 
