@@ -92,8 +92,7 @@ def case_to_annotate(
 ) -> Case | None:
     """Return the case without a segmentation that has this very volume, or None.
 
-    It is known by its path; where the project has a copy, or the volume was moved, by its name and
-    its voxels.
+    It is known by its path; where the project has a copy of it, by its name and its voxels.
 
     Raises:
         VolumeError: One of two volumes of that name cannot be read.

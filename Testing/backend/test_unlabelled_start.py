@@ -10,6 +10,7 @@ from a_desk import LABELS, TINY, Desk, contents, labels, voxels, worker_in_this_
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
@@ -164,6 +165,18 @@ def test_case_with_a_verdict_is_refused(a_desk, capfd):
     assert "'v1' has a verdict already (rejected in round 0)" in told
     assert "correction" in told
     assert contents(root) == on_disk
+
+
+def test_case_whose_proposal_nobody_judged_is_truth_from_the_next_round_on(a_desk, capfd):
+    create(a_desk)
+    annotate(a_desk, "v0.nii.gz")
+    save_round(Path(a_desk.new), Round(0, RoundState.IN_REVIEW))
+    capfd.readouterr()
+    assert annotate(a_desk) == 0
+    assert "Next:" not in capfd.readouterr().out
+    assert [case.id for case in project_of(a_desk).cases_awaiting_review()] == ["v2"]
+    plan = plan_next_round(project_of(a_desk))
+    assert ([source.case_id for source in plan.human], plan.pseudo) == (["v0", "v1"], ("v2",))
 
 
 @pytest.mark.parametrize(
