@@ -38,15 +38,27 @@ SELF_PAIRS = tuple(((kind, n), (kind, n)) for n in range(5) for kind in "LU")
 
 @dataclass(frozen=True)
 class LabelledSlices:
-    """Slices of one case on the network's grid.
+    """Slices of one case on the network's grid, all or some of them.
 
     Args:
         images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
-        classes: Class indices, same shape, uint8.
+        classes: Class indices, same shape, uint8; may be mapped from disk.
+        chosen: Numbers of the slices that take part; None means all. The arrays stay whole, since
+            taking slices out of a mapped array copies them into memory.
     """
 
     images: npt.NDArray[np.float32]
     classes: npt.NDArray[np.uint8]
+    chosen: npt.NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        """Return how many slices take part."""
+        return len(self.numbers)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.intp]:
+        """Which slices of the arrays take part."""
+        return np.arange(len(self.images)) if self.chosen is None else self.chosen
 
 
 class SliceBatch(NamedTuple):
@@ -59,15 +71,16 @@ class SliceBatch(NamedTuple):
 class SlicePool:
     """All slices of some cases, drawn from at random.
 
-    Voxels stay where they are, such as on disk, until they are drawn, or are kept on a device.
+    Voxels stay where they are, such as on disk, until they are drawn, or are kept on a device. In
+    memory lie a few bytes per slice: its place, and which classes it shows.
     """
 
     def __init__(self, cases: Sequence[LabelledSlices], num_classes: int) -> None:
         self._cases = tuple(cases)
         self.num_classes = num_classes
-        self._place = [(c, s) for c, case in enumerate(cases) for s in range(len(case.images))]
+        places = [(c, s) for c, case in enumerate(cases) for s in case.numbers]
+        self._place = np.array(places, dtype=np.int32).reshape(-1, 2)  # (slices, case and slice)
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
-
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
@@ -81,16 +94,18 @@ class SlicePool:
         Returns:
             Whether they are kept.
         """
-        size = sum(case.images.size for case in self._cases) * (4 + 1)  # float32 and uint8
-        if not len(self) or size > limit_bytes:
+        if not len(self):
             return False
-        images = torch.empty((len(self), 1, *self._cases[0].images.shape[1:]), device=device)
+        rows, columns = self._cases[0].images.shape[1:]
+        if len(self) * rows * columns * (4 + 1) > limit_bytes:  # float32 and uint8
+            return False
+        images = torch.empty((len(self), 1, rows, columns), device=device)
         classes = torch.empty((len(self), *images.shape[2:]), dtype=torch.uint8, device=device)
         start = 0
         for case in self._cases:  # one case at a time: the host's memory may be the smaller one
-            end = start + len(case.images)
-            images[start:end, 0] = torch.from_numpy(np.array(case.images, dtype=np.float32))
-            classes[start:end] = torch.from_numpy(np.array(case.classes))
+            end = start + len(case)
+            images[start:end, 0] = torch.from_numpy(case.images[case.numbers].astype(np.float32))
+            classes[start:end] = torch.from_numpy(case.classes[case.numbers])
             start = end
         self._resident = SliceBatch(images, classes)
         return True
@@ -143,7 +158,7 @@ class SlicePool:
         return self._read(chosen.tolist())
 
     def _read(self, chosen: list[int]) -> SliceBatch:
-        places = [self._place[n] for n in chosen]
+        places = self._place[chosen].tolist()
         images = np.stack([self._cases[c].images[s] for c, s in places])
         classes = np.stack([self._cases[c].classes[s] for c, s in places])
         return SliceBatch(
@@ -218,8 +233,8 @@ def _classes_present(
     cases: Sequence[LabelledSlices], num_classes: int
 ) -> Bool[Tensor, "slices foreground"]:
     rows = [
-        [bool((labels == c).any()) for c in range(1, num_classes)]
+        [bool((case.classes[s] == c).any()) for c in range(1, num_classes)]
         for case in cases
-        for labels in case.classes
+        for s in case.numbers
     ]
     return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)

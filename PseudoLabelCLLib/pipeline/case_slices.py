@@ -1,14 +1,17 @@
-"""The slices of every case on the network's grid, kept on disk and mapped from there."""
+"""The slices and labels of every case on the network's grid, kept on disk and mapped from there."""
 
+import contextlib
 import hashlib
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
@@ -103,12 +106,56 @@ def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSl
         grid = slice_grid(volume, config)
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
-        content = io.BytesIO()  # numpy does not say why it could not write to a disk
-        np.save(content, network_slices(volume, grid, config))
-        write_bytes(folder / "images.npy", content.getbuffer())
+        _write_array(folder / "images.npy", network_slices(volume, grid, config))
         entry = _CacheEntry(key, grid)
         write_json(folder / "grid.json", to_json(entry))
-    return CaseSlices(case, entry.grid, np.load(folder / "images.npy", mmap_mode="r"))
+    return CaseSlices(case, entry.grid, _mapped(folder / "images.npy"))
+
+
+class ClassCache:
+    """Segmentations as class indices on the network's grid, kept on disk and mapped from there.
+
+    They lie beside the slices of their case, as `classes-<key>.npy`, one byte per pixel. The key
+    is made of all that they come from: the content of the segmentation's file, the labels, the
+    grid. So a file is never out of date, a round that goes on finds its own, and what a person
+    drew is turned into indices once for all rounds. Everything here can be made again.
+
+    Args:
+        root: The project folder.
+        schema: The labels.
+    """
+
+    def __init__(self, root: Path, schema: LabelSchema) -> None:
+        self._layout = ProjectLayout(root)
+        self._schema = schema
+        self._used: set[Path] = set()
+
+    def load(self, slices: CaseSlices, segmentation: Path) -> npt.NDArray[np.uint8]:
+        """Return a segmentation of a case, made now if it is not on disk.
+
+        Args:
+            slices: The case.
+            segmentation: A file on the case's grid.
+
+        Raises:
+            PseudoLabelCLError: The segmentation cannot be read, or the disk refuses.
+        """
+        made_of = [file_fingerprint(segmentation), to_json(self._schema), to_json(slices.grid)]
+        key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+        path = self._layout.preprocessed(slices.case.id) / f"classes-{key[:16]}.npy"
+        if not path.exists():
+            labels = read_segmentation(segmentation, self._schema)[0]
+            _write_array(path, network_classes(labels, slices.grid, self._schema))
+        self._used.add(path)
+        return _mapped(path)
+
+    def remove_others(self) -> None:
+        """Delete the files that were not asked for, such as those of earlier rounds."""
+        for path in self._layout.preprocess_plan.parent.glob("*/classes-*.npy"):
+            if path not in self._used:
+                # Windows deletes no file that is still mapped; a later round does
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def case_volume(root: Path, case: Case) -> Volume:
@@ -175,6 +222,26 @@ def _annotated(root: Path, case: Case, project: Project) -> Annotated:
     if settings.crop is Crop.CENTER:
         return Annotated(case.geometry, foreground)
     return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))
+
+
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    content = io.BytesIO()  # numpy does not say why it could not write to a disk
+    np.save(content, array)
+    write_bytes(path, content.getbuffer())
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    """Map an array from disk: its pages are the system's file cache, dropped when memory is short.
+
+    numpy would keep every file open, and some systems allow no more than 256 open files.
+    """
+    found = np.load(path, mmap_mode="r")  # closed again when this function ends
+    content = torch.from_file(str(path), size=path.stat().st_size, dtype=torch.uint8).numpy()
+    array: npt.NDArray[Any] = np.ndarray(
+        found.shape, found.dtype, content, offset=found.offset, strides=found.strides
+    )
+    array.flags.writeable = False
+    return array
 
 
 def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:

@@ -16,14 +16,13 @@ from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
 from PseudoLabelCLLib.learning.training import RoundData
 from PseudoLabelCLLib.pipeline.case_slices import (
     CaseSlices,
+    ClassCache,
     annotation_of,
     chosen_slices,
     load_case_slices,
-    network_classes,
 )
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_extent_mm
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 # A slice whose sides differ by less counts as square, and tells nothing.
 CLEARLY_LONGER = 1.05
@@ -71,7 +70,10 @@ def settle_training(project: Project) -> TrainingConfig:
 def load_validation(
     inputs: RoundInputs, report: Report
 ) -> list[tuple[CaseSlices, npt.NDArray[np.int16]]]:
-    """Validation cases with their references as slices of label values."""
+    """Validation cases with their references as slices of label values.
+
+    The references stay in memory, on the volumes' own grids: two bytes for each of their voxels.
+    """
     loaded = []
     for case in inputs.project.cases_with_role(CaseRole.VALIDATION):
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
@@ -86,14 +88,19 @@ def load_validation(
 
 
 def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
-    """Read the slices of the plan: truth where a person vouches, proposals elsewhere.
+    """Find the slices of the plan: truth where a person vouches, proposals elsewhere.
+
+    Images and labels are mapped from the files under `preprocessed/`, so the memory of a round
+    does not grow with its cases; labels that this round does not use are deleted there.
 
     Proposals that the settings call too doubtful are left out; without any other, the round learns
     from human truth alone.
     """
     inputs = _without_doubtful(inputs, report)
-    truth = _load_truth(inputs, report)
-    pseudo = _load_pseudo(inputs, report)
+    cache = ClassCache(inputs.root, inputs.project.schema)
+    truth = _load_truth(inputs, cache, report)
+    pseudo = _load_pseudo(inputs, cache, report)
+    cache.remove_others()
     num_classes = inputs.project.schema.num_classes
     return RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
 
@@ -114,28 +121,27 @@ def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
     return replace(inputs, plan=plan)
 
 
-def _load_truth(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
-    layout, schema = ProjectLayout(inputs.root), inputs.project.schema
+def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
+    layout = ProjectLayout(inputs.root)
     newest_first = list(reversed(inputs.plan.human))
     taken: dict[str, npt.NDArray[np.bool_]] = {}
     loaded = []
     for number, source in enumerate(newest_first, start=1):
         case = inputs.project.case(source.case_id)
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
-        segmentation = read_segmentation(layout.resolve(source.segmentation), schema)[0]
-        classes = network_classes(segmentation, slices.grid, schema)
+        classes = cache.load(slices, layout.resolve(source.segmentation))
         mine = chosen_slices(len(classes), source.truth_slices)
         before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
         mine &= ~before
         taken[case.id] = before | mine
         if mine.any():
-            loaded.append(LabelledSlices(slices.images[mine], classes[mine]))
+            loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(mine)))
         _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
     return loaded
 
 
-def _load_pseudo(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
-    layout, schema = ProjectLayout(inputs.root), inputs.project.schema
+def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
+    layout = ProjectLayout(inputs.root)
     loaded = []
     for number, case_id in enumerate(inputs.plan.pseudo, start=1):
         case = inputs.project.case(case_id)
@@ -148,14 +154,12 @@ def _load_pseudo(inputs: RoundInputs, report: Report) -> list[LabelledSlices]:
                 warning=True,
             )
             continue
-        classes = network_classes(read_segmentation(path, schema)[0], slices.grid, schema)
+        classes = cache.load(slices, path)
         rest = np.ones(len(classes), dtype=np.bool_)
         for review in inputs.project.truth_reviews_of(case_id):
             rest &= ~chosen_slices(len(classes), review.truth_slices)
-        if rest.all():
-            loaded.append(LabelledSlices(slices.images, classes))
-        elif rest.any():
-            loaded.append(LabelledSlices(slices.images[rest], classes[rest]))
+        if rest.any():
+            loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(rest)))
         _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))
     return loaded
 

@@ -20,6 +20,8 @@ from PseudoLabelCLLib.learning.sampling import (
     one_hot,
 )
 
+FIELDS = ("images", "classes")
+
 
 def numbered_slices(classes_shown, first=0):
     """Slices whose every pixel is their number, showing the given classes."""
@@ -50,6 +52,58 @@ def test_pool_leaves_mapped_voxels_on_disk_until_they_are_drawn(tmp_path):
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     a_pool = pool(LabelledSlices(mapped, np.ones((3, 4, 4), np.uint8)))
     assert isinstance(a_pool.draw(2, make_generator()).images, torch.Tensor)
+
+
+@pytest.fixture
+def mapped_and_plain(tmp_path):
+    """The same slices twice: some of each mapped case by number, and as copies in memory."""
+    mapped, plain = [], []
+    for n, chosen in enumerate([None, [0, 3, 4], [5]]):
+        one = phantom_slices(6, seed=n)
+        one.classes[1::2][one.classes[1::2] == 2] = 0  # not every slice shows every class
+        one.classes[3] = 0
+        for name in FIELDS:
+            np.save(tmp_path / f"{name}{n}.npy", getattr(one, name))
+        arrays = [np.load(tmp_path / f"{name}{n}.npy", mmap_mode="r") for name in FIELDS]
+        mapped.append(LabelledSlices(*arrays, None if chosen is None else np.array(chosen)))
+        mask = np.isin(np.arange(6), range(6) if chosen is None else chosen)
+        plain.append(LabelledSlices(one.images[mask], one.classes[mask]))
+    return pool(*mapped), pool(*plain)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda a_pool, generator: a_pool.draw(40, generator),
+        lambda a_pool, generator: a_pool.draw(40, generator, min_structures=2),
+        lambda a_pool, generator: a_pool.draw_rich(5, generator),
+        lambda a_pool, generator: draw_pairs(a_pool, a_pool, 10, generator),
+    ],
+    ids=["any", "with structures", "rich", "pairs"],
+)
+def test_chosen_slices_of_mapped_arrays_are_drawn_like_copies_of_them(mapped_and_plain, draw, kept):
+    for a_pool in mapped_and_plain if kept else ():
+        assert a_pool.keep_on(torch.device("cpu"))
+    for seed in range(5):
+        ours, theirs = (draw(a_pool, make_generator(seed)) for a_pool in mapped_and_plain)
+        assert torch.equal(ours.images, theirs.images)
+        assert torch.equal(ours.classes, theirs.classes)
+
+
+def test_only_chosen_slices_count(mapped_and_plain):
+    mapped, plain = mapped_and_plain
+    assert len(mapped) == len(plain) == 6 + 3 + 1
+    size = 10 * 64 * 64 * 5
+    assert not mapped.keep_on(torch.device("cpu"), limit_bytes=size - 1)
+    assert mapped.keep_on(torch.device("cpu"), limit_bytes=size)
+
+
+def test_pool_knows_nothing_of_what_slices_show_that_do_not_take_part():
+    both = numbered_slices([(1, 2), (1,)])
+    a_pool = pool(LabelledSlices(both.images, both.classes, np.array([1])))
+    assert a_pool.most_classes_in_a_slice == 1
+    assert set(numbers_in(a_pool.draw(50, make_generator()))) == {1}
 
 
 @pytest.mark.parametrize("num_empty", [0, 1, 30])

@@ -1,6 +1,7 @@
 """The loop on tiny phantoms: round 0, review, round 1, a model for new volumes, a table."""
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def network_images(loop, case_id):
 
 def slices_in(pool, images):
     """Which slices of a case are in a pool, told by their voxels."""
-    held = [image for case in pool for image in case.images]
+    held = [case.images[number] for case in pool for number in case.numbers]
     return [n for n, wanted in enumerate(images) if any(np.array_equal(wanted, h) for h in held)]
 
 
@@ -204,7 +205,7 @@ def test_unreviewed_case_is_a_pseudo_label_alone(the_loop):
 
 
 def test_pools_hold_nothing_but_what_the_plan_names(the_loop):
-    truth, pseudo = (sum(len(case.images) for case in pool) for pool in the_loop.pools)
+    truth, pseudo = (sum(len(case) for case in pool) for pool in the_loop.pools)
     assert {source.case_id for source in the_loop.plan.human} == {
         "truth",
         "to accept",
@@ -213,6 +214,21 @@ def test_pools_hold_nothing_but_what_the_plan_names(the_loop):
     assert set(the_loop.plan.pseudo) == {"to correct", "to wait"}
     assert truth == 2 * NUM_SLICES + len(CORRECTED_SLICES)
     assert pseudo == 2 * NUM_SLICES - len(CORRECTED_SLICES)
+
+
+def test_round_leaves_on_disk_the_classes_it_used_and_no_older_ones(the_loop):
+    folder = ProjectLayout(the_loop.root).preprocess_plan.parent
+    kept = Counter(path.parent.name for path in folder.glob("*/classes-*.npy"))
+    # of the corrected case both the correction and the proposal are used
+    assert kept == {"truth": 1, "to accept": 1, "to correct": 2, "to wait": 1}
+
+
+def test_pools_map_whole_arrays_from_disk_and_copy_none(the_loop):
+    cases = [case for pool in the_loop.pools for case in pool]
+    arrays = [array for case in cases for array in (case.images, case.classes)]
+    assert len(arrays) == 2 * 5
+    assert not any(array.flags.owndata or array.flags.writeable for array in arrays)
+    assert {len(array) for array in arrays} == {NUM_SLICES}
 
 
 def test_wholly_reviewed_case_is_not_proposed_again(the_loop):
