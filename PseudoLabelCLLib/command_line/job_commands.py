@@ -15,6 +15,7 @@ from PseudoLabelCLLib.command_line.console import (
 )
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import (
     DeviceChoice,
@@ -36,12 +37,19 @@ from PseudoLabelCLLib.storage.project_store import load_project
 def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Pre-train a project's network on its volumes, without any segmentation."""
     root = Path(arguments.project).absolute()
-    load_project(root)
+    project = load_project(root)
     layout = ProjectLayout(root)
     job = PretrainJob(str(root), DeviceChoice(arguments.device))
     with project_lock(layout.desk_lock, "a command line"):
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
-    console.say(f"Pre-training is ready. Next: pseudolabelcl train {for_shell(arguments.project)}")
+    shown = for_shell(arguments.project)
+    step = (
+        f"pseudolabelcl train {shown}"
+        if project.cases_with_role(CaseRole.ANNOTATED)
+        else f"segment one of the volumes, then: pseudolabelcl add {shown} --annotated VOLUME "
+        "SEGMENTATION"
+    )
+    console.say(f"Pre-training is ready. Next: {step}")
     return result
 
 
