@@ -73,7 +73,7 @@ def pretrain(
     if project.config.pretraining.method is Pretraining.NONE:
         raise TrainingError(
             "The project's settings name no pre-training (pretraining.method is 'none').",
-            "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local (or positional).",
+            "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local, or positional.",
         )
     data = load_pretraining_data(root, project, preprocess, report)
     running = _RunningPretraining(root, data, device, report)

@@ -1,12 +1,13 @@
 """Time and memory of a project as its volumes without a segmentation go from 10 to 200.
 
-    python Testing/benchmarks/scaling.py --output FOLDER [--cases 10 50 200]
+    python Testing/benchmarks/scaling.py --output FOLDER [--cases 10 50 200] [--slices 40] [--side 128]
 
-Writes made-up hearts, makes a project of each size on the command line, and trains round 0 and one
+Writes made-up hearts, stretched to so many slices and pixels that the voxels of all cases would be
+seen in the memory if they lay there, makes a project of each size on the command line, and trains round 0 and one
 joint round of few steps in a process of its own, which is watched from outside: what the worker
 tells is timed as it comes, and its memory is read from /proc while it runs (Linux). "Anonymous"
 memory is what the worker itself holds; resident memory also counts pages of files that the system
-keeps and can drop.
+keeps and can drop. Beside it stands what the slices and the labels of all cases take on disk.
 """
 
 import argparse
@@ -18,19 +19,26 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 from own_process import print_table
+from scipy import ndimage
 
-from PseudoLabelCLLib.curation.sample_data import write_sample_cases
+from PseudoLabelCLLib.curation.sample_data import make_phantom, phantom_schema
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 WATCH_EVERY_S = 0.05
-# One window for all sizes, whichever hearts are drawn.
+PIXEL_MM, SLICE_MM = 1.5, 3.0
 SETTINGS = (
-    "preprocess.in_plane_spacing_mm=1.5",
-    "preprocess.window_size=[160,160]",
+    f"preprocess.in_plane_spacing_mm={PIXEL_MM}",
     "training.validations_per_round=1",
     "training.checkpoints_per_round=1",
 )
+KNOWN = ("annotated", "validation")
 REST = "rest"
 
 
@@ -64,20 +72,19 @@ def main() -> None:
 
 
 def _measure(folder: Path, num_cases: int, arguments: argparse.Namespace) -> dict:
-    samples = write_sample_cases(
-        folder / "volumes", seed=0, num_annotated=2, num_unlabelled=num_cases, num_test=0
-    )
-    roles = ("annotated", "validation")
-    known = [sample for sample in samples if sample.annotation is not None]
+    volumes = folder / "volumes"
+    volumes.mkdir(parents=True)
+    shape = (arguments.slices, arguments.side, arguments.side)
+    hearts = [_write_heart(volumes, n, shape) for n in range(len(KNOWN) + num_cases)]
     steps = (
+        f"preprocess.window_size=[{arguments.side},{arguments.side}]",
         f"training.supervised.num_steps={arguments.steps}",
         f"training.joint.num_steps={arguments.steps}",
     )
     words = [
         "create", folder / "project",
-        *(w for role, s in zip(roles, known, strict=True)
-          for w in (f"--{role}", s.image, s.annotation)),
-        "--unlabelled", *(s.image for s in samples if s.annotation is None),
+        *(w for role, heart in zip(KNOWN, hearts, strict=False) for w in (f"--{role}", *heart)),
+        "--unlabelled", *(image for image, _ in hearts[len(KNOWN) :]),
         *(word for setting in (*SETTINGS, *steps, *arguments.set) for word in ("--set", setting)),
     ]  # fmt: skip
     start = time.monotonic()
@@ -90,7 +97,33 @@ def _measure(folder: Path, num_cases: int, arguments: argparse.Namespace) -> dic
         "counts": watched.counts,
         "anonymous_mb": watched.anonymous_mb,
         "resident_mb": watched.resident_mb,
+        "slices_mb": _size_mb(folder / "project", "images.npy"),
+        "labels_mb": _size_mb(folder / "project", "classes-*.npy"),
     }
+
+
+def _write_heart(folder: Path, number: int, shape: tuple[int, int, int]) -> tuple[Path, Path]:
+    """Write a made-up heart of (slices, rows, columns) and its segmentation."""
+    phantom = make_phantom(np.random.default_rng([0, number]), oblique=False)
+    place = phantom.volume.geometry
+    geometry = Geometry(
+        shape[::-1], (PIXEL_MM, PIXEL_MM, SLICE_MM), place.origin_mm, place.direction
+    )
+    image, segmentation = folder / f"{number:04d}.nrrd", folder / f"{number:04d}.seg.nrrd"
+    write_volume(image, Volume(_stretched(phantom.volume.array, shape, order=1), geometry))
+    labels = LabelVolume(_stretched(phantom.truth.array, shape, order=0), geometry)
+    write_segmentation(segmentation, labels, phantom_schema())
+    return image, segmentation
+
+
+def _stretched(array: npt.NDArray, shape: tuple[int, int, int], order: int) -> npt.NDArray:
+    factors = [wanted / found for wanted, found in zip(shape, array.shape, strict=True)]
+    return ndimage.zoom(array, factors, order=order, mode="nearest", grid_mode=True)
+
+
+def _size_mb(project: Path, name: str) -> float:
+    """What the files of this name take on disk, over all cases."""
+    return sum(path.stat().st_size for path in project.glob(f"preprocessed/*/{name}")) / 2**20
 
 
 def _command(words: list[object]) -> list[str]:
@@ -157,7 +190,10 @@ def _memory_of_worker(pid: int) -> tuple[float, float]:
 
 def _print(results: dict[int, dict], arguments: argparse.Namespace) -> None:
     """One row for each stage, one column for each size."""
-    print(f"{arguments.device}, {arguments.steps} steps a round, made-up hearts.")
+    print(
+        f"{arguments.device}, {arguments.steps} steps a round, made-up hearts of "
+        f"{arguments.slices} slices of {arguments.side} x {arguments.side}."
+    )
     stages = sorted({stage for result in results.values() for stage in result["counts"]})
     print_table(
         ("seconds", *_columns(results)),
@@ -172,6 +208,13 @@ def _print(results: dict[int, dict], arguments: argparse.Namespace) -> None:
         [
             ("resident, files included", *(f"{r['resident_mb']:.0f}" for r in results.values())),
             *((f"anonymous, {s}", *_anonymous(results, s)) for s in (REST, *stages)),
+        ],
+    )
+    print_table(
+        ("on disk, mapped, MB", *_columns(results)),
+        [
+            (f"{what} of all cases", *(f"{r[f'{what}_mb']:.0f}" for r in results.values()))
+            for what in ("slices", "labels")
         ],
     )
 
@@ -199,6 +242,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True, help="a new folder")
     parser.add_argument("--cases", type=int, nargs="+", default=[10, 50, 200])
+    parser.add_argument("--slices", type=int, default=40, help="of each volume")
+    parser.add_argument("--side", type=int, default=128, help="rows and columns; 32, 64, 96, ...")
     parser.add_argument("--steps", type=int, default=10, help="of each round")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--device", default="cpu")
