@@ -1,13 +1,13 @@
 """Time and memory of a project as its volumes without a segmentation go from 10 to 200.
 
-    python Testing/benchmarks/scaling.py --output FOLDER [--cases 10 50 200] [--slices 40] [--side 128]
+    python Testing/benchmarks/scaling.py --output FOLDER [--cases 10 50 200]
 
 Writes made-up hearts, stretched to so many slices and pixels that the voxels of all cases would be
-seen in the memory if they lay there, makes a project of each size on the command line, and trains round 0 and one
-joint round of few steps in a process of its own, which is watched from outside: what the worker
-tells is timed as it comes, and its memory is read from /proc while it runs (Linux). "Anonymous"
-memory is what the worker itself holds; resident memory also counts pages of files that the system
-keeps and can drop. Beside it stands what the slices and the labels of all cases take on disk.
+seen in the memory if they lay there. Makes a project of each size on the command line, and trains
+round 0 and one joint round of few steps in a process of its own, which is watched from outside:
+what the worker tells is timed as it comes, and its memory is read from /proc while it runs (Linux).
+"Anonymous" memory is what the worker itself holds; resident memory also counts pages of files that
+the system keeps and can drop. Beside it stands what slices and labels of all cases take on disk.
 """
 
 import argparse
