@@ -148,7 +148,7 @@ def _read_whole(path: Path, project: Project) -> None:
         ".json": read_json,
         ".seg.nrrd": lambda file: read_segmentation(file, project.schema),
         ".nrrd": read_volume,
-        "images.npy": np.load,
+        ".npy": np.load,
         "checkpoint.pt": _read_checkpoint,
         "model.plcl": read_model,
         "learning_curve.jsonl": read_learning_curve,
