@@ -260,6 +260,8 @@ class PseudoLabelConfig:
             published evaluation, and nothing can be compared: all doubts are 0.
         max_rotation_deg: Largest rotation of a copy.
         max_scale_fraction: Largest zoom of a copy.
+        mirror: Whether every other copy is mirrored where training mirrors, as in the published
+            code; on hearts that made predictions worse, not better (Docs/benchmarks.md).
         min_agreement: A case whose copies agree less takes no part in the next round (section
             A.3.4, 0.9 there); 0 keeps all.
         clean_up: Mean-field smoothing of the pseudo-labels.
@@ -268,6 +270,7 @@ class PseudoLabelConfig:
     num_augmented_copies: int = 4
     max_rotation_deg: float = 30.0
     max_scale_fraction: float = 0.1
+    mirror: bool = False
     min_agreement: float = 0.0
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
 

@@ -106,7 +106,7 @@ def _paper_config() -> ProjectConfig:
             validations_per_round=100,
             checkpoints_per_round=50,
         ),
-        pseudo_label=PseudoLabelConfig(),
+        pseudo_label=PseudoLabelConfig(mirror=True),
         pretraining=PretrainingConfig(
             global_local=GlobalLocalConfig(global_steps=10_000, local_steps=10_000),
             positional=PositionalConfig(num_steps=10_000, batch_size=32),
@@ -132,5 +132,5 @@ def _legacy_config() -> ProjectConfig:
             reset_head=True,
             selection=Selection.LAST_IMPROVEMENT,
         ),
-        pseudo_label=PseudoLabelConfig(clean_up=CleanUpConfig(num_iterations=30)),
+        pseudo_label=PseudoLabelConfig(mirror=True, clean_up=CleanUpConfig(num_iterations=30)),
     )

@@ -148,7 +148,8 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         preprocess=inputs.preprocess,
         network=config.network,
         pseudo_label=config.pseudo_label,
-        mirror_copies=inputs.training.augmentation.mirror is not Mirror.NEVER,
+        mirror_copies=config.pseudo_label.mirror
+        and inputs.training.augmentation.mirror is not Mirror.NEVER,
         seed=config.training.seed,
         training=summary,
     )
