@@ -36,7 +36,7 @@ class RoundPlan:
     Args:
         index: The round.
         human: Human truth, for each case oldest first: on a slice that two name, the later counts.
-        pseudo: Cases whose newest proposal serves the contrastive loss, at least on the slices
+        pseudo: Cases whose newest proposal serves as pseudo-label, at least on the slices
             that `human` does not name.
         left_out: Cases whose newest proposal was rejected; slices corrected before still count.
         too_doubtful: Cases that `leave_out_doubtful` took from `pseudo`; corrected slices still

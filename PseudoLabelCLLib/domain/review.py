@@ -18,7 +18,7 @@ class Use(Enum):
     """What a case does in one round of training."""
 
     TRUTH = "human truth"
-    PSEUDO = "pseudo-label, contrastive loss only"
+    PSEUDO = "pseudo-label, never truth"
     NOTHING = "left out"
 
 

@@ -32,7 +32,7 @@ class Round:
         state: How far it has come.
         config_hash: Which configuration it was trained with.
         num_truth_cases: Cases with human truth it was trained on.
-        num_pseudo_cases: Cases that served the contrastive loss.
+        num_pseudo_cases: Cases that served as pseudo-labels.
         num_left_out_cases: Cases rejected for this round.
         started: When, ISO 8601 with zone.
         finished: When its pseudo-labels were ready, or empty.
