@@ -191,8 +191,10 @@ class StageConfig:
         require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
         require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
         require(
-            self.dice_weight + self.cross_entropy_weight > 0,
-            "loss weights", "at least one above 0", (self.dice_weight, self.cross_entropy_weight),
+            min(self.dice_weight, self.cross_entropy_weight) >= 0
+            and self.dice_weight + self.cross_entropy_weight > 0,
+            "loss weights", "0 or more, at least one above 0",
+            (self.dice_weight, self.cross_entropy_weight),
         )  # fmt: skip
         require_fraction(self.average_decay, "average_decay")
         require(self.min_structures >= 0, "min_structures", "0 or more", self.min_structures)
@@ -212,7 +214,7 @@ class TrainingConfig:
         copy_paste: Of the joint rounds.
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
-        reset_head: Whether the segmentation head starts anew in every joint round.
+        reset_head: Whether the segmentation head starts anew in the first joint round.
         selection: Which weights of a round are kept.
         validations_per_round: How often a round measures Dice on the validation cases.
         checkpoints_per_round: How often a round saves what a resume needs.
@@ -257,7 +259,8 @@ class PseudoLabelConfig:
     Args:
         num_augmented_copies: Predictions of changed copies that are averaged and compared
             (section A.3.4), the unchanged one included. With 1 nothing is averaged, as in the
-            published evaluation, and nothing can be compared: all doubts are 0.
+            published evaluation, and nothing can be compared: doubt tells only where nothing was
+            found.
         max_rotation_deg: Largest rotation of a copy.
         max_scale_fraction: Largest zoom of a copy.
         mirror: Whether every other copy is mirrored where training mirrors, as in the published
@@ -280,6 +283,10 @@ class PseudoLabelConfig:
             self.num_augmented_copies,
         )  # fmt: skip
         require_fraction(self.min_agreement, "min_agreement")
+        require_fraction(self.max_scale_fraction, "max_scale_fraction")
+        require(
+            0 <= self.max_rotation_deg <= 180, "max_rotation_deg", "0..180", self.max_rotation_deg
+        )
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,13 @@ class EvaluationPair:
         id: What the tables call it.
         image: The volume.
         reference: The segmentation to compare with.
+        series_uid: Which DICOM series, where the volume's folder holds several.
     """
 
     id: str
     image: str
     reference: str
+    series_uid: str | None = None
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,8 @@ class ContrastiveConfig:
         weight: lambda, the weight beside the segmentation loss; 0 leaves it out.
         form: "intra" compares a pixel with the class means of its own slice, "inter" also with
             those of another slice.
-        denominator: Of the inter form: own and partner means together (the published code), or the
-            partner's alone (equation 4).
+        denominator: Of the inter form: own and partner means together (the published code), or for
+            each term those of its own target alone (equation 4 and its own-image counterpart).
         pair_weighting: "legacy" reproduces the division inside the published code's loop, through
             which only the last pair counts.
         temperature: tau.
@@ -167,7 +167,12 @@ class ConsistencyConfig:
     min_confidence: float = 0.9
     augmentation: AugmentationConfig = field(
         default_factory=lambda: AugmentationConfig(
-            contrast_fraction=0.5, gamma_fraction=0.5, noise=0.1, blur_fraction=0.3
+            # "auto" is settled for slices with human truth alone
+            mirror=Mirror.NEVER,
+            contrast_fraction=0.5,
+            gamma_fraction=0.5,
+            noise=0.1,
+            blur_fraction=0.3,
         )
     )
 
@@ -186,7 +191,8 @@ class CopyPasteConfig:
 
     Args:
         weight: Weight beside the segmentation loss; 0 leaves it out.
-        num_slices: Mixed slices in a step, in each direction.
+        num_slices: Mixed slices in a step, in each direction; at most as many as the step has with
+            human truth and without.
         side_fraction: Side of the pasted rectangle, as a fraction of the window.
 
     Source: Bai et al., CVPR 2023 (bidirectional copy-paste).

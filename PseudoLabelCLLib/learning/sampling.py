@@ -19,6 +19,10 @@ FOREGROUND_SHARE = 0.67
 # Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
 RESIDENT_BYTES = 2**30
 
+# Of so many draws the published code takes the first slices that show every class.
+_PUBLISHED_DRAWS = 300
+_SLICES_OF_A_KIND = 5
+
 # One slice of a contrastive batch: L has human truth, U a pseudo-label.
 Place = tuple[str, int]
 
@@ -99,7 +103,14 @@ class SlicePool:
         rows, columns = self._cases[0].images.shape[1:]
         if len(self) * rows * columns * (4 + 1) > limit_bytes:  # float32 and uint8
             return False
-        images = torch.empty((len(self), 1, rows, columns), device=device)
+        try:
+            self._resident = self._copied_to(device, (rows, columns))
+        except torch.OutOfMemoryError:  # drawing from their place works too, only slower
+            return False
+        return True
+
+    def _copied_to(self, device: torch.device, shape: tuple[int, int]) -> SliceBatch:
+        images = torch.empty((len(self), 1, *shape), device=device)
         classes = torch.empty((len(self), *images.shape[2:]), dtype=torch.uint8, device=device)
         start = 0
         for case in self._cases:  # one case at a time: the host's memory may be the smaller one
@@ -107,8 +118,7 @@ class SlicePool:
             images[start:end, 0] = torch.from_numpy(case.images[case.numbers].astype(np.float32))
             classes[start:end] = torch.from_numpy(case.classes[case.numbers])
             start = end
-        self._resident = SliceBatch(images, classes)
-        return True
+        return SliceBatch(images, classes)
 
     def draw(
         self, num_slices: int, generator: torch.Generator, *, min_structures: int = 0
@@ -144,6 +154,15 @@ class SlicePool:
     def most_classes_in_a_slice(self) -> int:
         """How many foreground classes the richest slice shows."""
         return int(self._present.sum(dim=1).max()) if len(self) else 0
+
+    def draws_enough_complete(self, generator: torch.Generator) -> bool:
+        """Draw as the published code does, and tell whether enough slices show every class.
+
+        Source: Chaitanya et al., MedIA 2023, code: 300 slices with replacement, of which five must.
+        """
+        complete = self._present.all(dim=1).float().mean()
+        drawn = torch.rand(_PUBLISHED_DRAWS, generator=generator) < complete
+        return int(drawn.sum()) >= _SLICES_OF_A_KIND
 
     @property
     def shows_every_class(self) -> bool:
@@ -199,8 +218,8 @@ def draw_pairs(
     unlabelled = pseudo if len(pseudo) else truth
     drawn: dict[str, list[SliceBatch]] = {"L": [], "U": []}
     for _ in range(-(-num_pairs // len(pairs))):
-        drawn["L"].append(truth.draw_rich(5, generator))
-        drawn["U"].append(unlabelled.draw_rich(5, generator))
+        drawn["L"].append(truth.draw_rich(_SLICES_OF_A_KIND, generator))
+        drawn["U"].append(unlabelled.draw_rich(_SLICES_OF_A_KIND, generator))
     members: tuple[list[SliceBatch], list[SliceBatch]] = ([], [])
     for number in range(num_pairs):
         block, pair = divmod(number, len(pairs))

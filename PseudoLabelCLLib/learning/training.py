@@ -58,7 +58,7 @@ class RoundData:
 
     @property
     def is_joint(self) -> bool:
-        """Whether the contrastive loss takes part."""
+        """Whether the losses on unlabelled slices take part."""
         return len(self.pseudo) > 0
 
 
@@ -115,6 +115,7 @@ class Trainer:
         self.num_parts = 1
         pools = (data.truth, data.pseudo)
         self._has_complete_pairs = all(pool.shows_every_class for pool in pools)
+        self._refuse_endless_skipping()
         if device.name != "cpu":
             for pool in pools:
                 pool.keep_on(device.torch_device)
@@ -159,12 +160,11 @@ class Trainer:
         return not waits or step % STEPS_BETWEEN_CHECKS == 0 or step == self.stage.num_steps
 
     def _step(self) -> StepReport:
-        batch = self._draw()
-        config = self.config.contrastive
-        incomplete = batch.pairs is not None and not self._has_complete_pairs
         number = self.state.step + 1
-        if incomplete and config.incomplete_slices is IncompleteSlices.SKIP:
+        if self._skips():
             return StepReport(number, (), torch.zeros(0), incomplete=True)
+        batch = self._draw()
+        incomplete = batch.pairs is not None and not self._has_complete_pairs
         random_state = self.state.generator.get_state()
         while True:
             try:
@@ -179,6 +179,27 @@ class Trainer:
                 self.state.generator.set_state(random_state)
                 if self.device.name == "cuda":
                     torch.cuda.empty_cache()
+
+    def _refuse_endless_skipping(self) -> None:
+        config = self.config.contrastive
+        skips = config.incomplete_slices is IncompleteSlices.SKIP and config.weight > 0
+        if self.data.is_joint and skips and not self._has_complete_pairs:
+            raise TrainingError(
+                "No slice with human truth, or none with a pseudo-label, shows every structure, so "
+                "every step would be skipped.",
+                "Set training.contrastive.incomplete_slices=use.",
+            )
+
+    def _skips(self) -> bool:
+        """Whether the published code would skip this step for want of complete slices."""
+        config, data = self.config.contrastive, self.data
+        if (
+            not (data.is_joint and config.weight)
+            or config.incomplete_slices is IncompleteSlices.USE
+        ):
+            return False
+        pools = (data.truth, data.pseudo)
+        return not all(pool.draws_enough_complete(self.state.generator) for pool in pools)
 
     def _draw(self) -> StepBatch:
         data, config, stage = self.data, self.config, self.stage

@@ -112,7 +112,10 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
     layout = ProjectLayout(root)
     pairs = tuple(
         EvaluationPair(
-            case.id, str(layout.resolve(case.image)), str(layout.resolve(case.annotation))
+            case.id,
+            str(layout.resolve(case.image)),
+            str(layout.resolve(case.annotation)),
+            case.dicom_series_uid,
         )
         for case in load_project(root).cases_with_role(CaseRole.VALIDATION)
         if case.annotation is not None
@@ -128,7 +131,7 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
 def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
     schema = model.card.schema
     reference, _, _ = read_segmentation(Path(pair.reference), schema)
-    volume = read_volume(Path(pair.image))
+    volume = read_volume(Path(pair.image), pair.series_uid)
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(
             f"The reference '{Path(pair.reference).name}' has another grid "

@@ -127,7 +127,6 @@ def _check(root: Path, project: Project, report: Report) -> None:
 def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
     project, plan = inputs.project, inputs.plan
     config = project.config
-    stage = config.training.joint if plan.pseudo else config.training.supervised
     cases = [project.case(case_id) for case_id in (*_human_ids(plan), *plan.pseudo)]
     spacings = [s for case in cases for s in in_plane_spacing(case.geometry, inputs.preprocess)]
     summary = TrainingSummary(
@@ -138,7 +137,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         in_plane_spacing_mm=(min(spacings), max(spacings)),
         validation_dice=trained.validation_dice,
         selected_at_step=trained.selected_at_step,
-        num_steps=stage.num_steps,
+        num_steps=trained.num_steps,
         profile=config.profile.value,
         device=trained.device.description,
         finished=_now(),

@@ -41,6 +41,7 @@ class TrainedRound:
         selected_at_step: Which step's weights were kept; 0 is the start of the round.
         validation_dice: Their mean Dice on the validation cases, or None without any.
         device: What it ran on at the end.
+        num_steps: Steps of the whole round.
     """
 
     network: SegmentationNetwork
@@ -48,6 +49,7 @@ class TrainedRound:
     selected_at_step: int
     validation_dice: float | None
     device: ComputeDevice
+    num_steps: int
 
 
 @dataclass
@@ -92,18 +94,20 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         Cancelled: Asked to stop; the checkpoint is written.
         TrainingError: The loss is no longer a number.
     """
-    training = _RoundTraining(inputs, device, report)
+    training: _RoundTraining | None = None
     try:
+        training = _RoundTraining(inputs, device, report)
         return training.run()
     except torch.OutOfMemoryError:
-        if training.device.name == "cpu":
+        if device.name == "cpu":
             raise
         report.notice(
-            f"The memory of the {training.device.description} is too small even for one slice at "
+            f"The memory of the {device.description} is too small even for one slice at "
             "a time; training goes on on the CPU, which is slower.",
             warning=True,
         )
-        training.save()
+        if training is not None:
+            training.save()
     return _RoundTraining(inputs, choose_device("cpu"), report).run()
 
 
@@ -120,10 +124,7 @@ class _RoundTraining:
         data = load_round_data(inputs, report)
         stage = self.config.joint if data.is_joint else self.config.supervised
         seed = self.config.seed + self.index
-        network = initial_network(inputs, seed)
-        if self.config.reset_head and data.is_joint:
-            network.reset_segmentation_head(torch.Generator().manual_seed(seed))
-        state = start_training(network, stage, device, seed)
+        state = start_training(initial_network(inputs, seed), stage, device, seed)
         self.trainer = Trainer(state, data, self.config, device)
         self.progress = self._resume() or _Progress()
 
@@ -133,6 +134,7 @@ class _RoundTraining:
         save_every = max(1, num_steps // self.config.checkpoints_per_round)
         if state.step == 0 and self.index > 0:
             self._take_up_selection()
+            self._renew_head()
         num_parts = self.trainer.num_parts
         for step in self.trainer.steps():
             self.report.progress(self.stage_name, step.step, num_steps)
@@ -188,12 +190,23 @@ class _RoundTraining:
 
     def _take_up_selection(self) -> None:
         """Let the start of the round take part in the selection of its weights."""
+        if not self.validation:
+            return
         if self.config.selection is Selection.BEST:
             self._validate()
         elif self.config.selection is Selection.LAST_IMPROVEMENT:
             before = read_learning_curve(self.layout.learning_curve(self.index - 1))
             measured = [dice for point in before if (dice := point.validation_dice) is not None]
             self._keep(measured[-1] if measured else -1.0)
+
+    def _renew_head(self) -> None:
+        """Begin the joint rounds with a new segmentation head, if the settings say so."""
+        if not (self.config.reset_head and self.index == 1 and self.trainer.data.is_joint):
+            return
+        state = self.trainer.state
+        for network in (state.network, state.average):
+            seed = self.config.seed + self.index
+            network.reset_segmentation_head(torch.Generator().manual_seed(seed))
 
     def _note_losses(self, step: StepReport) -> None:
         self.progress.num_incomplete += step.incomplete
@@ -262,7 +275,8 @@ class _RoundTraining:
             network.load_state_dict(progress.best_weights)
         selected = progress.best_step if progress.best_weights else self.trainer.state.step
         dice = progress.best_dice if progress.best_weights else None
-        return TrainedRound(network, progress.curve, selected, dice, self.device)
+        num_steps = self.trainer.stage.num_steps
+        return TrainedRound(network, progress.curve, selected, dice, self.device, num_steps)
 
 
 def mean_dice(prediction: LabelArray, reference: LabelArray, values: Sequence[int]) -> float:

@@ -30,12 +30,14 @@ class PretrainingSettings:
         network: What was trained.
         mirror: Of the rounds' augmentation, where the method's views follow it, else None.
         seed: Of everything random.
+        rotation_deg: Of the rounds' augmentation, where the method's views follow it, else None.
     """
 
     config: PretrainingConfig
     network: NetworkConfig
     mirror: Mirror | None
     seed: int
+    rotation_deg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,12 @@ def pretraining_settings(project: Project) -> PretrainingSettings:
         config = replace(config, global_local=GlobalLocalConfig())
     if config.method is not Pretraining.POSITIONAL:
         config = replace(config, positional=PositionalConfig())
-    follows_mirror = config.method is Pretraining.POSITIONAL
     training = project.config.training
-    mirror = training.augmentation.mirror if follows_mirror else None
-    return PretrainingSettings(config, project.config.network, mirror, training.seed)
+    settings = PretrainingSettings(config, project.config.network, None, training.seed)
+    if config.method is not Pretraining.POSITIONAL:
+        return settings
+    warp = training.augmentation
+    return replace(settings, mirror=warp.mirror, rotation_deg=warp.rotation_deg)
 
 
 def pretraining_cases(project: Project) -> tuple[str, ...]:

@@ -380,7 +380,7 @@ def test_changed_grid_is_told_and_weights_still_load(make_root):
 def test_no_method_needs_nothing(make_root):
     root = make_root(PretrainingConfig())
     assert need(root).steps == []
-    with pytest.raises(TrainingError, match="pretraining.method="):
+    with pytest.raises(TrainingError, match=r"pretraining\.method="):
         run(root)
 
 

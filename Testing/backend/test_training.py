@@ -390,16 +390,29 @@ def test_slices_that_lack_a_class_serve_and_are_counted():
     assert not any(report.incomplete for report in complete)
 
 
-def test_slices_that_lack_a_class_can_skip_the_step_as_published():
-    config = training_config(num_steps=3)
-    config = replace(
-        config, contrastive=replace(config.contrastive, incomplete_slices=IncompleteSlices.SKIP)
-    )
-    trainer = make_trainer(incomplete_data(), config)
-    before = trainer.state.network.classifier.weight.detach().clone()
+def skipping_config(num_steps):
+    config = training_config(num_steps=num_steps)
+    skip = replace(config.contrastive, incomplete_slices=IncompleteSlices.SKIP)
+    return replace(config, contrastive=skip)
+
+
+def test_steps_are_skipped_as_often_as_300_draws_bring_fewer_than_five_complete_slices():
+    # one of 75 slices is complete: 300 draws bring 4 on average, fewer than five in 63 % of steps
+    rare = phantom_slices(75, (32, 32), seed=2)
+    rare.classes[1:][rare.classes[1:] == 2] = 1
+    data = RoundData(pool(phantom_slices(5, (32, 32), seed=1)), pool(rare))
+    trainer = make_trainer(data, skipping_config(60))
     reports = run(trainer)
-    assert [report.losses for report in reports] == [{}, {}, {}]
-    assert torch.equal(trainer.state.network.classifier.weight, before)
+    skipped = [report for report in reports if report.incomplete]
+    assert all(report.losses == {} for report in skipped)
+    # 60 steps with probability 0.63: three standard deviations are 11
+    assert abs(len(skipped) - 0.63 * 60) <= 11
+    assert all("segmentation" in r.losses for r in reports if not r.incomplete)
+
+
+def test_a_round_in_which_every_step_would_be_skipped_is_refused():
+    with pytest.raises(TrainingError, match="every step would be skipped"):
+        make_trainer(incomplete_data(), skipping_config(3))
 
 
 def test_views_share_one_change_per_half_where_asked():

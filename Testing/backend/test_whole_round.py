@@ -14,7 +14,7 @@ from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig, Selection
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, PredictJob
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
@@ -95,13 +95,14 @@ def phantom_geometry(number):
     return grid(size, (1.5, 1.5, 6.0 + number), direction, (10.0 * number, -7.0, 3.0))
 
 
-def make_project(folder):
+def make_project(folder, config=CONFIG, *, has_validation=True):
     data = folder / "data"
     data.mkdir()
     root = folder / "project"
-    project = Project("phantoms", SCHEMA, CONFIG)
+    project = Project("phantoms", SCHEMA, config)
     create_project(root, project)
-    roles = [("truth", CaseRole.ANNOTATED), ("held out", CaseRole.VALIDATION)]
+    roles = [("truth", CaseRole.ANNOTATED)]
+    roles += [("held out", CaseRole.VALIDATION)] if has_validation else []
     roles += [(name, CaseRole.UNLABELLED) for name in UNLABELLED]
     for number, (name, role) in enumerate(roles):
         image, segmentation = write_phantom(data, name, number, phantom_geometry(number))
@@ -326,3 +327,31 @@ def test_broken_image_is_told_before_a_round_begins(tmp_path):
     with pytest.raises(PseudoLabelCLError, match="to wait"):
         run_round(root, project, CPU, Listener())
     assert load_project(root).rounds == ()
+
+
+def trained_twice(folder, training, *, has_validation):
+    root, project = make_project(
+        folder, replace(CONFIG, training=training), has_validation=has_validation
+    )
+    for _ in range(2):
+        project = run_round(root, project, CPU, Listener())
+    return [read_model(ProjectLayout(root).model(index)) for index in (0, 1)]
+
+
+@pytest.mark.parametrize("selection", Selection)
+def test_without_validation_every_rule_keeps_the_last_weights(tmp_path, selection):
+    training = replace(training_config(num_steps=3), selection=selection, reset_head=True)
+    models = trained_twice(tmp_path, training, has_validation=False)
+    for model in models:
+        assert model.card.training.selected_at_step == 3
+        assert model.card.training.validation_dice is None
+
+
+def test_round_that_begins_with_a_new_head_can_still_keep_the_weights_before_it(tmp_path):
+    # at this rate nothing is learned, so the new head stays random and round 0 stays the best
+    training = replace(training_config(num_steps=24, batch_size=4), reset_head=True)
+    training = replace(training, joint=replace(training.joint, num_steps=2, learning_rate=1e-9))
+    before, after = trained_twice(tmp_path, training, has_validation=True)
+    assert after.card.training.selected_at_step == 0
+    weights = [model.network.classifier.weight for model in (before, after)]
+    assert torch.equal(*weights)
