@@ -73,15 +73,6 @@ def augment(
     )
 
 
-def change_intensities(
-    images: Images, config: AugmentationConfig, generator: torch.Generator
-) -> Images:
-    """Change contrast, brightness, gamma, noise and resolution of every slice on its own."""
-    change = _draw_intensity_change(len(images), config, generator)
-    moved = _move_together(change, images.device)
-    return _apply(images, _IntensityChange(*moved), config, generator)
-
-
 def _apply(
     images: Images, change: _IntensityChange, config: AugmentationConfig, generator: torch.Generator
 ) -> Images:

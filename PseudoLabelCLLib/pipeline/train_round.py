@@ -106,7 +106,8 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
             "a time; training goes on on the CPU, which is slower.",
             warning=True,
         )
-        if training is not None:
+        # before the first step there is nothing to save, and the selection must begin anew
+        if training is not None and training.trainer.state.step > 0:
             training.save()
     return _RoundTraining(inputs, choose_device("cpu"), report).run()
 

@@ -12,7 +12,7 @@ from learning_doubles import NO_CHANGE, make_generator, phantom_slices
 from scipy import ndimage, optimize
 
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
-from PseudoLabelCLLib.learning.augmentation import augment, change_intensities
+from PseudoLabelCLLib.learning.augmentation import augment
 from PseudoLabelCLLib.learning.sampling import one_hot
 
 STRONG = AugmentationConfig(
@@ -143,9 +143,9 @@ def test_same_generator_gives_the_same_change_and_another_one_not():
 
 
 def test_contrast_stretches_around_the_mean_and_brightness_moves_it():
-    images, _ = phantom_batch(16)
+    images, targets = phantom_batch(16)
     config = replace(NO_CHANGE, contrast_fraction=0.3, brightness=0.2)
-    changed = change_intensities(images, config, make_generator(7))
+    changed = augment(images, targets, config, make_generator(7)).images
     for before, after in zip(images.numpy(), changed.numpy(), strict=True):
         slope, offset = np.polyfit(before.ravel(), after.ravel(), 1)
         np.testing.assert_allclose(after, slope * before + offset, atol=1e-4)  # float32
@@ -154,8 +154,8 @@ def test_contrast_stretches_around_the_mean_and_brightness_moves_it():
 
 
 def test_gamma_noise_and_blur_leave_finite_intensities_even_below_zero():
-    images, _ = phantom_batch()
-    changed = change_intensities(images - 0.5, STRONG, make_generator(8))
+    images, targets = phantom_batch()
+    changed = augment(images - 0.5, targets, STRONG, make_generator(8)).images
     assert torch.isfinite(changed).all()
     assert changed.shape == images.shape
 
