@@ -1,0 +1,309 @@
+"""What the panel shows: plain values that the presenter makes and the panel puts on its widgets.
+
+Texts are ready to read (translated, nothing to be parsed as HTML).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.segmentation import LabelClass
+
+
+class Light(Enum):
+    """The mark before a line."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+    WORKING = "working"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button.
+
+    Args:
+        enabled: Whether it can be used now.
+        text: What stands on it; empty leaves the text of the .ui file.
+        tool_tip: What it does, or why it cannot be used now and what is missing.
+    """
+
+    enabled: bool = False
+    text: str = ""
+    tool_tip: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """The one line above all sections: what happened and what to do next.
+
+    Args:
+        light: How bad it is; NONE hides the line.
+        text: What happened.
+        remedy: What to do next.
+        next_step: A button that does it, hidden while it has no text.
+    """
+
+    light: Light = Light.NONE
+    text: str = ""
+    remedy: str = ""
+    next_step: Action = field(default_factory=Action)
+
+
+@dataclass(frozen=True)
+class ReadinessState:
+    """Section 1: whether this computer can train.
+
+    Args:
+        light: The mark.
+        sentence: Device, memory, packages, disk, in one line.
+        details: One line for each thing that was looked at.
+        install: Installs what is missing.
+        probe: Looks again.
+        copy_report: Copies the report for support to the clipboard.
+        python: The interpreter that is used, or empty for Slicer's own.
+    """
+
+    light: Light = Light.WORKING
+    sentence: str = ""
+    details: tuple[str, ...] = ()
+    install: Action = field(default_factory=Action)
+    probe: Action = field(default_factory=Action)
+    copy_report: Action = field(default_factory=Action)
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """The line with the project, above the cases.
+
+    Args:
+        root: Its folder, or empty while none is open.
+        name: What a person calls it.
+        new: Makes a project.
+        open: Opens one.
+        close: Lets go of it.
+        sample: Makes a project from phantoms.
+    """
+
+    root: str = ""
+    name: str = ""
+    new: Action = field(default_factory=Action)
+    open: Action = field(default_factory=Action)
+    close: Action = field(default_factory=Action)
+    sample: Action = field(default_factory=Action)
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One line of the table of cases; doubt and verdict are ready to read."""
+
+    case_id: str
+    role: CaseRole
+    segmentation: str
+    state: str
+    doubt: str
+    verdict: str
+    tool_tip: str
+
+
+@dataclass(frozen=True)
+class CasesState:
+    """Section 2: volumes, roles, labels.
+
+    Args:
+        rows: The table.
+        labels: The structures.
+        labels_are_settled: Whether structures can no longer come or go.
+        add: Adds what is chosen in the scene.
+        add_files: Adds files.
+        add_folder: Adds a folder of files or DICOM series.
+        set_role: Gives the chosen cases another role.
+        remove: Takes the chosen cases out.
+        check: Looks at every case before training.
+        findings: What the check found, one line each; the error lines begin with "Error:".
+    """
+
+    rows: tuple[CaseRow, ...] = ()
+    labels: tuple[LabelClass, ...] = ()
+    labels_are_settled: bool = False
+    add: Action = field(default_factory=Action)
+    add_files: Action = field(default_factory=Action)
+    add_folder: Action = field(default_factory=Action)
+    set_role: Action = field(default_factory=Action)
+    remove: Action = field(default_factory=Action)
+    check: Action = field(default_factory=Action)
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a plot."""
+
+    name: str
+    x: tuple[float, ...] = ()
+    y: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Section 3: training.
+
+    Args:
+        profile: The chosen profile ("quick", ...).
+        pretraining: The chosen pre-training ("none", ...).
+        settings: The folded settings by name, as texts; the panel shows those it has a field for.
+        can_change: Names of the settings that may change now.
+        train: Trains the next round; its text says which ("Train round 1").
+        pause: Saves and stops; the round goes on later.
+        stop: Gives the running round up.
+        sentence: What will be used how.
+        stage: What is done now, or empty.
+        fraction: Of the stage, 0..1; None shows a busy bar.
+        is_running: Whether a bar is shown at all.
+        time_left: "about 3 min left", or empty.
+        loss: The loss by step of the running or newest round.
+        validation: Validation Dice by step, empty without validation cases.
+        log: The newest lines of the log, oldest first.
+    """
+
+    profile: str = "quick"
+    pretraining: str = "none"
+    settings: dict[str, str] = field(default_factory=dict)
+    can_change: frozenset[str] = frozenset()
+    train: Action = field(default_factory=Action)
+    pause: Action = field(default_factory=Action)
+    stop: Action = field(default_factory=Action)
+    sentence: str = ""
+    stage: str = ""
+    fraction: float | None = None
+    is_running: bool = False
+    time_left: str = ""
+    loss: Curve = field(default_factory=lambda: Curve("loss"))
+    validation: Curve = field(default_factory=lambda: Curve("validation Dice"))
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One line of the review queue."""
+
+    case_id: str
+    doubt: str
+    reason: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ReviewState:
+    """Section 4: the proposals.
+
+    Args:
+        queue: Most doubtful first.
+        case_id: The case that is shown, or empty.
+        is_loading: Whether its files are being made.
+        progress: "3 of 7 reviewed".
+        reason: Why to look at the shown case.
+        accept: Takes the proposal as it is.
+        correct: Takes what the person made of it.
+        reject: Leaves it out of the next round.
+        take_back: Undoes the newest verdict on the shown case.
+        previous_case: Shows the case before in the queue.
+        next_case: Shows the next one.
+        next_doubt: Jumps to the next doubtful slice.
+        compare: Shows the proposal of the round before as an outline.
+    """
+
+    queue: tuple[QueueRow, ...] = ()
+    case_id: str = ""
+    is_loading: bool = False
+    progress: str = ""
+    reason: str = ""
+    accept: Action = field(default_factory=Action)
+    correct: Action = field(default_factory=Action)
+    reject: Action = field(default_factory=Action)
+    take_back: Action = field(default_factory=Action)
+    previous_case: Action = field(default_factory=Action)
+    next_case: Action = field(default_factory=Action)
+    next_doubt: Action = field(default_factory=Action)
+    compare: Action = field(default_factory=Action)
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One line of the history; figures are ready to read, empty where nothing was measured."""
+
+    index: int
+    state: str
+    learned_from: str
+    validation_dice: str
+    agreement: str
+    doubt: str
+
+
+@dataclass(frozen=True)
+class RoundsState:
+    """Section 5: the next round and the rounds so far.
+
+    Args:
+        sentence: What the next round will use how.
+        rows: The rounds so far, round 0 first.
+        quality: Validation Dice by round, or agreement where there is no validation case.
+        train: Trains the next round.
+        open_report: Opens the report of the chosen round.
+        show_result: Shows the chosen round's proposals in place of the newest.
+        go_back: Makes the chosen round the newest.
+    """
+
+    sentence: str = ""
+    rows: tuple[RoundRow, ...] = ()
+    quality: Curve = field(default_factory=lambda: Curve("Dice"))
+    train: Action = field(default_factory=Action)
+    open_report: Action = field(default_factory=Action)
+    show_result: Action = field(default_factory=Action)
+    go_back: Action = field(default_factory=Action)
+
+
+@dataclass(frozen=True)
+class UseState:
+    """Section 6: the model, and what leaves the project.
+
+    Args:
+        model: What the chosen model is, in one sentence, or empty.
+        apply: Segments the chosen volumes.
+        cancel: Stops the queue.
+        save_model: Saves the newest model as one file.
+        load_model: Takes a model file.
+        export: Exports the segmentations.
+        is_running: Whether the queue runs.
+        stage: What is done now.
+        fraction: 0..1, or None.
+        results: One line for each volume that was segmented or file that was written.
+    """
+
+    model: str = ""
+    apply: Action = field(default_factory=Action)
+    cancel: Action = field(default_factory=Action)
+    save_model: Action = field(default_factory=Action)
+    load_model: Action = field(default_factory=Action)
+    export: Action = field(default_factory=Action)
+    is_running: bool = False
+    stage: str = ""
+    fraction: float | None = None
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PanelState:
+    """Everything that the panel shows."""
+
+    message: Message = field(default_factory=Message)
+    readiness: ReadinessState = field(default_factory=ReadinessState)
+    project: ProjectState = field(default_factory=ProjectState)
+    cases: CasesState = field(default_factory=CasesState)
+    train: TrainState = field(default_factory=TrainState)
+    review: ReviewState = field(default_factory=ReviewState)
+    rounds: RoundsState = field(default_factory=RoundsState)
+    use: UseState = field(default_factory=UseState)

@@ -1,0 +1,168 @@
+"""What the desk answers, besides a whole `ProjectView`."""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+
+@dataclass(frozen=True)
+class Done:
+    """It is done, and there is nothing to tell."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that a person should know about a case or the project.
+
+    Args:
+        case_id: The case, or empty.
+        is_error: Whether it stands in the way; otherwise it is a warning.
+        message: What was found.
+        remedy: What to do.
+    """
+
+    case_id: str
+    is_error: bool
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class FoundVolume:
+    """A volume that could be added.
+
+    Args:
+        case_id: A name for it that the open project does not have yet.
+        image: A file, or a folder of DICOM slices.
+        series_uid: Which DICOM series of the folder, or None.
+        description: What it is, in a few words: size, or the series' description.
+        annotation: A segmentation that lies beside it and bears its name, or None.
+    """
+
+    case_id: str
+    image: str
+    series_uid: str | None
+    description: str
+    annotation: str | None = None
+
+
+@dataclass(frozen=True)
+class VolumesFound:
+    """What `FindVolumes` found, and what it could not use."""
+
+    volumes: tuple[FoundVolume, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class VolumesAdded:
+    """The project afterwards, and what is to be told about single volumes."""
+
+    view: ProjectView
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class CasesChecked:
+    """What `CheckCases` found, errors first."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """From what a case is shown: raw arrays (numpy .npy), (k, j, i), all on one grid.
+
+    Args:
+        case_id: The case.
+        round_index: The round whose proposal this is; None if it has none.
+        geometry: The grid (LPS).
+        image: The volume in its own data type, or None if it was not asked for.
+        proposal: Label values (int16) as the network proposed them, or None.
+        reviewed: Label values as the person's verdict on that proposal left them, or None.
+        annotation: Label values of the person's own segmentation of an annotated or validation
+            case, or None.
+        previous: Label values of the proposal of the round before, or None.
+        uncertainty: How unsure each voxel is, float32, 0..1, or None.
+        slicing_axis: 0, 1 or 2 for i, j, k.
+        doubtful_slices: Indices along the slicing axis, most doubtful first; none if sure.
+    """
+
+    case_id: str
+    round_index: int | None
+    geometry: Geometry
+    image: str | None
+    proposal: str | None
+    reviewed: str | None
+    annotation: str | None
+    previous: str | None
+    uncertainty: str | None
+    slicing_axis: int
+    doubtful_slices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """The figures of every round, round 0 first."""
+
+    rounds: tuple[RoundFigures, ...]
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """One line of the export's result.
+
+    Args:
+        case_id: The case.
+        file: Absolute path.
+        source: Who vouches for it, in words.
+    """
+
+    case_id: str
+    file: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    files: tuple[ExportedFile, ...]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model file can do.
+
+    Args:
+        file: Absolute path.
+        fingerprint: Content hash.
+        labels: The structures that it segments.
+        trained_on: What it was trained on, in one sentence.
+    """
+
+    file: str
+    fingerprint: str
+    labels: LabelSchema
+    trained_on: str
+
+
+@dataclass(frozen=True)
+class SampleVolume:
+    """A phantom; its segmentation is None unless it is meant to be annotated."""
+
+    case_id: str
+    role: CaseRole
+    image: str
+    annotation: str | None
+
+
+@dataclass(frozen=True)
+class SampleVolumes:
+    """The phantoms that were made."""
+
+    volumes: tuple[SampleVolume, ...]
+    labels: LabelSchema

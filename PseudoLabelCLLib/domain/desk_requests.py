@@ -1,0 +1,251 @@
+"""What a user interface asks of the desk, the process that reads and changes a project for it.
+
+Paths are absolute. What each request is answered with stands in its docstring; a request that
+cannot be met is answered by a `Refused` and has changed nothing on disk.
+"""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+
+@dataclass(frozen=True)
+class NewVolume:
+    """A volume to add.
+
+    Args:
+        case_id: Its name in the project.
+        role: What it is used for.
+        image: A file, or a folder of DICOM slices.
+        series_uid: Which DICOM series of the folder, or None.
+        annotation: A segmentation file, or None.
+        copy_image: Whether the project keeps a copy of its own.
+    """
+
+    case_id: str
+    role: CaseRole
+    image: str
+    series_uid: str | None = None
+    annotation: str | None = None
+    copy_image: bool = False
+
+
+@dataclass(frozen=True)
+class CreateProject:
+    """Make a project and open it; answered with a `ProjectView`."""
+
+    root: str
+    name: str
+    profile: Profile
+    labels: LabelSchema
+
+
+@dataclass(frozen=True)
+class OpenProject:
+    """Open a project, which no other window may have open; answered with a `ProjectView`."""
+
+    root: str
+
+
+@dataclass(frozen=True)
+class CloseProject:
+    """Let go of the project; answered with `Done`."""
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Read the project again, after a worker has changed it; answered with a `ProjectView`."""
+
+
+@dataclass(frozen=True)
+class FindVolumes:
+    """Look for volumes in a file or folder; answered with `VolumesFound`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class AddVolumes:
+    """Add volumes one by one; those that are unfit are told, the others stay: `VolumesAdded`.
+
+    A volume that the project has as unlabelled, named again as annotated, gets its segmentation.
+    """
+
+    volumes: tuple[NewVolume, ...]
+
+
+@dataclass(frozen=True)
+class SetRole:
+    """Give cases another role; answered with a `ProjectView`."""
+
+    case_ids: tuple[str, ...]
+    role: CaseRole
+
+
+@dataclass(frozen=True)
+class RemoveCases:
+    """Take cases out of the project; what people drew stays in its history: a `ProjectView`."""
+
+    case_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChangeLabels:
+    """Change names, colours and codes, and before round 0 the structures: a `ProjectView`."""
+
+    labels: LabelSchema
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    """Change settings by name, such as {"training.joint.num_steps": "400"}: a `ProjectView`."""
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CheckCases:
+    """Look at every case before training; answered with `CasesChecked`."""
+
+
+@dataclass(frozen=True)
+class ShowCase:
+    """Make the files from which a case is shown; answered with `CaseFiles`.
+
+    Args:
+        case_id: The case.
+        round_index: The round whose proposal is shown; None takes the newest.
+        with_image: Whether the image is wanted too; it is not if the scene has it.
+    """
+
+    case_id: str
+    round_index: int | None = None
+    with_image: bool = True
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Take proposals as they are; answered with a `ProjectView`.
+
+    Args:
+        case_ids: The cases.
+        left_out: Label values of structures that are rejected; only with one case.
+    """
+
+    case_ids: tuple[str, ...]
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Leave proposals out of the next round; answered with a `ProjectView`."""
+
+    case_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Take a person's segmentation in place of the proposal; answered with a `ProjectView`.
+
+    Args:
+        case_id: The case.
+        file: The corrected segmentation.
+        whole: Whether every slice counts; otherwise those that differ from the proposal.
+        left_out: Label values of structures that are rejected.
+    """
+
+    case_id: str
+    file: str
+    whole: bool = False
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TakeBackVerdict:
+    """Undo the newest verdict on a proposal; the one before it counts again: a `ProjectView`."""
+
+    case_id: str
+
+
+@dataclass(frozen=True)
+class ReadHistory:
+    """Measure the rounds so far; answered with `History`."""
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Make an earlier round the newest; later ones are put aside, not deleted: a `ProjectView`.
+
+    Args:
+        round_index: The round to go back to; -1 goes back to before round 0.
+    """
+
+    round_index: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write segmentations into a folder; answered with `Exported`.
+
+    Args:
+        output_folder: The folder.
+        format: The kind of file.
+        case_ids: The cases; empty takes all that can be exported.
+        include_unreviewed: Whether proposals that nobody has reviewed go out too.
+    """
+
+    output_folder: str
+    format: SegmentationFormat
+    case_ids: tuple[str, ...] = ()
+    include_unreviewed: bool = False
+
+
+@dataclass(frozen=True)
+class SaveModel:
+    """Copy the model of a round to a file of its own; answered with a `ModelCard`."""
+
+    round_index: int
+    file: str
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """Tell what a model file can do; answered with a `ModelCard`."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class MakeSampleData:
+    """Make phantom volumes to try the program with; answered with `SampleVolumes`."""
+
+    folder: str
+
+
+DeskRequest = (
+    CreateProject
+    | OpenProject
+    | CloseProject
+    | Refresh
+    | FindVolumes
+    | AddVolumes
+    | SetRole
+    | RemoveCases
+    | ChangeLabels
+    | ChangeSettings
+    | CheckCases
+    | ShowCase
+    | Accept
+    | Reject
+    | Correct
+    | TakeBackVerdict
+    | ReadHistory
+    | GoBack
+    | Export
+    | SaveModel
+    | ReadModel
+    | MakeSampleData
+)

@@ -1,0 +1,171 @@
+"""What a user interface shows of a project: plain values, made anew after every change."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+
+class CaseState(Enum):
+    """How far a case has come."""
+
+    ANNOTATED = "annotated"
+    VALIDATING = "validation"
+    IGNORED = "ignored"
+    WAITING = "not segmented yet"
+    PROPOSED = "to review"
+    REJECTED = "rejected"
+    PARTLY_REVIEWED = "partly reviewed"
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """One case.
+
+    Args:
+        id: Its name.
+        role: What it is used for.
+        state: How far it has come.
+        image: Absolute path of the volume: a file, or a folder of DICOM slices.
+        image_is_missing: Whether nothing lies there now, such as on a drive that is away.
+        series_uid: Which DICOM series of the folder, or None.
+        annotation: Absolute path of the segmentation made by a person, or None.
+        num_slices: Slices along the slicing axis.
+        spacing_mm: Voxel size along i, j, k.
+        doubt: Of the newest proposal, 0 (sure) to 1; None without a proposal.
+        reason: Why to look at the proposal, one sentence, or empty.
+        verdict: The verdict on the newest proposal, or None.
+        left_out: Label values of structures that this verdict rejects.
+        truth_fraction: Share of the slices that a person vouches for, 0..1.
+    """
+
+    id: str
+    role: CaseRole
+    state: CaseState
+    image: str
+    image_is_missing: bool
+    series_uid: str | None
+    annotation: str | None
+    num_slices: int
+    spacing_mm: tuple[float, float, float]
+    doubt: float | None = None
+    reason: str = ""
+    verdict: Verdict | None = None
+    left_out: tuple[int, ...] = ()
+    truth_fraction: float = 0.0
+
+
+@dataclass(frozen=True)
+class RoundView:
+    """One round.
+
+    Args:
+        index: 0 for the supervised round.
+        state: How far it has come.
+        num_truth_cases: Cases with human truth it was trained on.
+        num_pseudo_cases: Cases that served as pseudo-labels.
+        num_left_out_cases: Cases that were left out.
+        started: When, ISO 8601 with zone.
+        finished: When its pseudo-labels were ready, or empty.
+        report: Absolute path of its report, or None.
+        model: Absolute path of its model file, or None.
+    """
+
+    index: int
+    state: RoundState
+    num_truth_cases: int
+    num_pseudo_cases: int
+    num_left_out_cases: int
+    started: str
+    finished: str
+    report: str | None
+    model: str | None
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What the next round would learn from.
+
+    Args:
+        index: The next round, or the one that was interrupted.
+        sentence: What will be used how, in one sentence.
+        num_human: Human segmentations.
+        num_pseudo: Pseudo-labels.
+        num_left_out: Rejected cases.
+        can_train: Whether it can begin.
+        goes_on: Whether the round was interrupted and goes on from its checkpoint.
+    """
+
+    index: int
+    sentence: str
+    num_human: int
+    num_pseudo: int
+    num_left_out: int
+    can_train: bool
+    goes_on: bool
+
+
+@dataclass(frozen=True)
+class ProjectView:
+    """A project as it is now.
+
+    Args:
+        root: Absolute path of its folder.
+        name: What a person calls it.
+        labels: The structures.
+        config: The settings.
+        cases: All cases, in the project's order.
+        rounds: All rounds, round 0 first.
+        plan: What comes next.
+        review_order: The cases with a proposal in review, most doubtful first.
+        labels_are_settled: Whether a round was begun, so that no structure can come or go.
+        is_pretrained: Whether weights of the chosen pre-training are ready.
+        free_disk_bytes: Room left where the project lies.
+    """
+
+    root: str
+    name: str
+    labels: LabelSchema
+    config: ProjectConfig
+    cases: tuple[CaseView, ...]
+    rounds: tuple[RoundView, ...]
+    plan: PlanView
+    review_order: tuple[str, ...]
+    labels_are_settled: bool
+    is_pretrained: bool
+    free_disk_bytes: int
+
+    def case(self, case_id: str) -> CaseView | None:
+        """Return the case with this name, or None."""
+        return next((case for case in self.cases if case.id == case_id), None)
+
+    @property
+    def round_in_review(self) -> RoundView | None:
+        """The newest round if its proposals wait for a person, or None."""
+        latest = self.rounds[-1] if self.rounds else None
+        return latest if latest and latest.state is RoundState.IN_REVIEW else None
+
+
+@dataclass(frozen=True)
+class RoundFigures:
+    """How good one round was, by everything that can be measured without guessing.
+
+    Args:
+        index: The round.
+        validation_dice: Mean Dice over structures and validation cases, 0..1, or None.
+        agreement: Mean Dice of its proposals with what a person made of them, or None.
+        num_compared: Verdicts in that mean.
+        mean_doubt: Of its proposals, 0..1, or None.
+    """
+
+    index: int
+    validation_dice: float | None
+    agreement: float | None
+    num_compared: int
+    mean_doubt: float | None
