@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install slicer clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -16,8 +16,8 @@ test: check
 
 # what must hold before a test is worth running: style, formatting, types
 check: $(INSTALLED)
-	$(BIN)/ruff check PseudoLabelCLLib Testing
-	$(BIN)/ruff format --check PseudoLabelCLLib Testing
+	$(BIN)/ruff check PseudoLabelCL PseudoLabelCLLib Testing
+	$(BIN)/ruff format --check PseudoLabelCL PseudoLabelCLLib Testing
 	$(BIN)/mypy
 
 install: $(INSTALLED)
@@ -28,6 +28,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
+
+# make slicer SLICER=/path/to/Slicer starts the application with the module on its path
+slicer:
+	@test -n "$(SLICER)" || { echo "Say where 3D Slicer is: make slicer SLICER=/path/to/Slicer"; exit 1; }
+	"$(SLICER)" --additional-module-paths "$(CURDIR)/PseudoLabelCL"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
