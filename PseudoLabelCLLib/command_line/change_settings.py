@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console, for_shell
-from PseudoLabelCLLib.command_line.settings import changed_config, named_values
+from PseudoLabelCLLib.curation.settings import (
+    changed_config,
+    changed_names,
+    named_values,
+    require_changeable,
+    require_none,
+)
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
@@ -31,11 +37,13 @@ def set_settings(arguments: argparse.Namespace, console: Console) -> JsonValue:
         )
     with project_lock(ProjectLayout(root).desk_lock, "a command line"):
         project = load_project(root)
-        config = changed_config(project.config, arguments.settings, "'set'")
+        remedy = "Correct the value given with 'set'."
+        config = changed_config(project.config, arguments.settings, "'set'", remedy)
         changed = replace(project, config=config)
         before, after = named_values(project.config), named_values(config)
-        names = [name for name in after if after[name] != before[name]]
-        _require_changeable(project, names)
+        names = changed_names(project.config, config)
+        _require_same_profile(names)
+        require_changeable(project, names)
         if names:
             save_cases(root, changed)
     for name in names:
@@ -62,39 +70,13 @@ def _show(project: Project, console: Console, *, with_all: bool) -> JsonValue:
     return dict(shown)
 
 
-def _require_changeable(project: Project, names: Collection[str]) -> None:
-    """Refuse what the rounds so far are bound to.
-
-    Raises:
-        ProjectError: A setting can no longer change, or not now.
-    """
-    latest = project.latest_round
-    _require_none(
+def _require_same_profile(names: Collection[str]) -> None:
+    require_none(
         names,
         "profile",
         "names what the project was made from",
         "Change single settings; 'create --profile' takes all of them.",
     )
-    if latest is None:
-        return
-    new_project = "Make a new project for another value."
-    _require_none(names, "preprocess", "is settled, since round 0 has begun", new_project)
-    if latest.index > 0 or latest.state is not RoundState.TRAINING:
-        for part in ("network", "pretraining"):
-            _require_none(names, part, "is settled, since round 0 is trained", new_project)
-    if latest.state is RoundState.PSEUDO_LABELLING:
-        _require_none(
-            names,
-            "pseudo_label",
-            f"cannot change while round {latest.index} makes its proposals",
-            "Let 'train' finish the round first.",
-        )
-
-
-def _require_none(names: Collection[str], part: str, problem: str, remedy: str) -> None:
-    found = [name for name in names if name.split(".")[0] == part]
-    if found:
-        raise ProjectError(f"The setting '{found[0]}' {problem}.", remedy)
 
 
 def _consequences(root: Path, before: Project, after: Project) -> list[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Literal
 from PseudoLabelCLLib.command_line.case_rows import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
-from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case, case_to_annotate
+from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.new_project import made_aside
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review_cases import (
     accept,
@@ -28,11 +28,10 @@ from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_cases
+from PseudoLabelCLLib.storage.project_store import create_project, load_project
 
 _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
@@ -52,7 +51,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         schema=schema_from_arguments(arguments.labels, rows),
         config=config_from_arguments(arguments.profile, arguments.settings),
     )
-    with _made_aside(root) as aside:
+    with made_aside(root) as aside:
         create_project(aside, project)
         project = _add_rows(aside, project, rows, arguments, console)
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
@@ -70,11 +69,11 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
         )
     with _opened(root) as before:
-        new_files = _files_to_come(ProjectLayout(root), before, rows)
+        new_files = files_to_come(ProjectLayout(root), before, rows)
         try:
             project = _add_rows(root, before, rows, arguments, console)
         except BaseException:
-            _take_back(root, before, new_files)
+            undo_adding(root, before, new_files)
             raise
     console.say(f"'{root}' now has {_counted_roles(project)}.")
     for line in _next_steps(root, project) if project.latest_round is None else ():
@@ -160,47 +159,6 @@ def _opened(root: Path) -> Iterator[Project]:
         yield load_project(root)
 
 
-@contextmanager
-def _made_aside(root: Path) -> Iterator[Path]:
-    """A new folder beside `root` that takes its place if all goes well.
-
-    What an earlier, interrupted 'create' left there goes; one that still runs is left alone.
-    """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise ProjectError(
-            f"'{root}' exists already and is not an empty folder.", "Choose a new folder."
-        )
-    if root.exists() and root.samefile(Path.cwd()):
-        raise ProjectError(
-            f"A new project cannot take the place of '{root}', the folder that you are in.",
-            "Give the name of a new folder.",
-        )
-    aside = root.absolute().with_name(f".creating-{root.name}")
-    make_folder(aside)
-    lock, is_ours = ProjectLayout(aside).desk_lock, False
-    try:
-        with project_lock(lock, "another 'create'"):
-            is_ours = True
-            _empty(aside, but=lock)
-            yield aside
-        if root.exists():
-            root.rmdir()
-        aside.replace(root)
-    except OSError as error:
-        raise storage_error(root, error) from error
-    finally:
-        if is_ours:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _empty(folder: Path, but: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry != but:
-            entry.unlink()
-
-
 def _add_rows(
     root: Path,
     project: Project,
@@ -209,48 +167,11 @@ def _add_rows(
     console: Console,
 ) -> Project:
     for number, row in enumerate(rows, start=1):
-        project, notices = _add_row(root, project, row, copy_image=arguments.copy_images)
+        project, notices = add_row(root, project, row, copy_image=arguments.copy_images)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
         console.progress("Reading volumes", number, len(rows), None)
     return project
-
-
-def _add_row(
-    root: Path, project: Project, row: CaseRow, *, copy_image: bool
-) -> tuple[Project, tuple[str, ...]]:
-    """Add a case, or the segmentation of one that the project has as unlabelled."""
-    if row.role is CaseRole.ANNOTATED and row.annotation is not None:
-        known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
-        if known is not None:
-            project, notices = annotate_case(root, project, known.id, row.annotation)
-            told = f"It is the case '{known.id}' of the project, which is annotated now."
-            return project, (told, *notices)
-    return add_case(
-        root,
-        project,
-        row.case_id,
-        row.role,
-        row.image,
-        row.annotation,
-        series_uid=row.series_uid,
-        copy_image=copy_image,
-    )
-
-
-def _files_to_come(layout: ProjectLayout, before: Project, rows: list[CaseRow]) -> list[Path]:
-    """The files that adding the rows may make; none that is there already."""
-    without = [case.id for case in before.cases if case.annotation is None]
-    ids = [*(row.case_id for row in rows), *without]
-    files = [file for id_ in ids for file in (layout.annotation(id_), layout.volume_copy(id_))]
-    return [file for file in files if not file.exists()]
-
-
-def _take_back(root: Path, before: Project, new_files: list[Path]) -> None:
-    """Leave the project as it was before any of the rows."""
-    save_cases(root, before)
-    for file in new_files:
-        file.unlink(missing_ok=True)
 
 
 def _next_steps(root: Path, project: Project) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from a_desk import LABELS, QUICKEST, Desk, contents, voxels
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.command_line.settings import named_values
+from PseudoLabelCLLib.curation.settings import named_values
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.round import Round, RoundState

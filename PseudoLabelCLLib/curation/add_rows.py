@@ -1,0 +1,68 @@
+"""Adding what a row names: a new case, or the segmentation of one that waits for it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case, case_to_annotate
+from PseudoLabelCLLib.curation.case_table import CaseRow
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import save_cases
+
+
+def add_row(
+    root: Path, project: Project, row: CaseRow, *, copy_image: bool
+) -> tuple[Project, tuple[str, ...]]:
+    """Add a case, or the segmentation of one that the project has as unlabelled.
+
+    Returns:
+        The project afterwards, and what a person should know.
+
+    Raises:
+        ProjectError: The name is taken or unfit, or the role needs a segmentation.
+        VolumeError: The image cannot be read or is unfit.
+        AnnotationError: The segmentation does not fit image or labels.
+        StorageError: The disk refuses.
+    """
+    if row.role is CaseRole.ANNOTATED and row.annotation is not None:
+        known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
+        if known is not None:
+            project, notices = annotate_case(root, project, known.id, row.annotation)
+            told = f"It is the case '{known.id}' of the project, which is annotated now."
+            return project, (told, *notices)
+    return add_case(
+        root,
+        project,
+        row.case_id,
+        row.role,
+        row.image,
+        row.annotation,
+        series_uid=row.series_uid,
+        copy_image=copy_image,
+    )
+
+
+def files_to_come(layout: ProjectLayout, before: Project, rows: Sequence[CaseRow]) -> list[Path]:
+    """Return the files that adding the rows may make; none that is there already."""
+    without = [case.id for case in before.cases if case.annotation is None]
+    ids = [*(row.case_id for row in rows), *without]
+    files = [file for id_ in ids for file in (layout.annotation(id_), layout.volume_copy(id_))]
+    return [file for file in files if not file.exists()]
+
+
+def undo_adding(root: Path, before: Project, new_files: Sequence[Path]) -> None:
+    """Leave the project as it was before any of the rows.
+
+    Args:
+        root: The project folder.
+        before: The project as it was.
+        new_files: Of `files_to_come`.
+
+    Raises:
+        ProjectError: There is no project any more.
+        StorageError: The disk refuses.
+    """
+    save_cases(root, before)
+    for file in new_files:
+        file.unlink(missing_ok=True)
