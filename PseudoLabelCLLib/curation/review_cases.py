@@ -11,6 +11,13 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
+from PseudoLabelCLLib.curation.verdict_history import (
+    forget_verdict,
+    keep_taken_back,
+    put_verdict_back,
+    replaced_verdicts,
+    require_segmentation,
+)
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
@@ -192,6 +199,34 @@ def agreement_with_proposal(
     slices = review.truth_slices or range(reviewed.array.shape[axis])
     first, second = (np.take(v.array, list(slices), axis) for v in (proposal, reviewed))
     return {label.name: _dice(first == label.value, second == label.value) for label in schema}
+
+
+def take_back(root: Path, project: Project, case_id: str) -> Project:
+    """Undo the newest verdict on the newest proposal; the one before it counts again.
+
+    Without one before it, the proposal is unreviewed again. What is taken back stays in
+    `history/taken_back/`.
+
+    Raises:
+        ReviewError: No round is in review, there is no verdict, or the earlier one is damaged.
+        StorageError: The disk refuses.
+    """
+    case, round_, _ = _find_proposal(root, project, case_id)
+    layout = ProjectLayout(root)
+    standing = next((r for r in project.reviews_of(case.id) if r.round_index == round_.index), None)
+    if standing is None:
+        raise ReviewError(
+            f"There is no verdict on the proposal of case '{case.id}' in round {round_.index}.",
+            "Nothing is to be taken back.",
+        )
+    earlier = replaced_verdicts(layout, standing)
+    if earlier:
+        require_segmentation(layout, earlier[-1].review)
+    keep_taken_back(layout, standing)
+    if earlier:
+        return project.with_review(put_verdict_back(layout, earlier[-1]))
+    forget_verdict(layout, standing)
+    return replace(project, reviews=tuple(r for r in project.reviews if r != standing))
 
 
 def _find_proposal(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path]:
