@@ -22,11 +22,14 @@ class TruthSource:
         case_id: The case.
         segmentation: Path of the segmentation as the project stores it.
         truth_slices: Indices along the slicing axis that count; None means all.
+        left_out: Label values of structures that the person rejected; where some are, only voxels
+            of the others are truth.
     """
 
     case_id: str
     segmentation: str
     truth_slices: tuple[int, ...] | None
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def truth_sources_of(project: Project, case_id: str, round_index: int) -> tuple[
     for review in project.truth_reviews_of(case.id):
         if review.round_index < round_index and review.segmentation is not None:
             below = sources if review.truth_slices is not None else []
-            sources = [*below, TruthSource(case.id, review.segmentation, review.truth_slices)]
+            newest = TruthSource(case.id, review.segmentation, review.truth_slices, review.left_out)
+            sources = [*below, newest]
     return tuple(sources)
 
 
@@ -165,8 +169,10 @@ def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
     text = (
         f"Round {plan.index} will learn from {_counted(len(whole | partial), 'human segmentation')}"
     )
-    if partial:
-        text += f" ({len(partial)} of them on single slices only)"
+    without = {source.case_id for source in plan.human if source.left_out}
+    limits = [f"{len(partial)} of them on single slices only"] if partial else []
+    limits += [f"{len(without)} of them without some structures"] if without else []
+    text += f" ({', '.join(limits)})" if limits else ""
     if plan.index > 0:
         text += f" and {_counted(len(plan.pseudo), 'pseudo-label')}"
     parts = [text]

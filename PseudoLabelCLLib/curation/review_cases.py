@@ -10,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.history import keep_in_history
+from PseudoLabelCLLib.curation.left_out import (
+    require_something_to_vouch_for,
+    structures_to_leave_out,
+    without_structures,
+)
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.verdict_history import (
     forget_verdict,
@@ -80,22 +85,34 @@ def require_proposal(root: Path, project: Project, case_id: str) -> None:
     _find_proposal(root, project, case_id)
 
 
-def accept(root: Path, project: Project, case_id: str) -> Project:
-    """Take the pseudo-label of a case as it is.
+def accept(root: Path, project: Project, case_id: str, *, left_out: Sequence[int] = ()) -> Project:
+    """Take the pseudo-label of a case as it is, or all but some structures of it.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        case_id: The case.
+        left_out: Label values of structures that the person rejects.
 
     Raises:
-        ReviewError: No round is in review, or it has no proposal for the case.
+        ReviewError: No round is in review, it has no proposal for the case, or nothing is left of
+            the proposal without those structures.
         StorageError: The disk refuses.
     """
     case, round_, proposal_file = _find_proposal(root, project, case_id)
-    _read_proposal(proposal_file, project.schema, case)
+    rejected = structures_to_leave_out(project.schema, case.id, left_out)
+    proposal = _read_proposal(proposal_file, project.schema, case)
+    axis = project.slicing_axis_of(case.id)
+    require_something_to_vouch_for(proposal, case.id, rejected, slicing_axis=axis)
     layout = ProjectLayout(root)
     target = layout.reviewed_segmentation(round_.index, case.id)
     _make_way(root, project, case.id, round_.index)
     with written_aside(target) as temporary:
         shutil.copyfile(proposal_file, temporary)
-    segmentation = layout.relative(target)
-    return _save(root, project, Review(case.id, round_.index, Verdict.ACCEPTED, segmentation))
+    review = Review(
+        case.id, round_.index, Verdict.ACCEPTED, layout.relative(target), left_out=rejected
+    )
+    return _save(root, project, review)
 
 
 def reject(root: Path, project: Project, case_id: str) -> Project:
@@ -110,7 +127,7 @@ def reject(root: Path, project: Project, case_id: str) -> Project:
     return _save(root, project, Review(case.id, round_.index, Verdict.REJECTED, None))
 
 
-def correct(
+def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to say how much of it
     root: Path,
     project: Project,
     case_id: str,
@@ -118,6 +135,7 @@ def correct(
     *,
     slices: Sequence[int] | None = None,
     whole: bool = False,
+    left_out: Sequence[int] = (),
 ) -> Project:
     """Take a person's segmentation in place of the pseudo-label.
 
@@ -129,6 +147,8 @@ def correct(
         slices: Indices along the slicing axis that the person vouches for; by default those that
             differ from the proposal.
         whole: Whether the person vouches for every slice.
+        left_out: Label values of structures that the person rejects, whatever the file has of
+            them.
 
     Raises:
         ReviewError: No round is in review, there is no proposal, or the file does not correct it.
@@ -137,29 +157,38 @@ def correct(
         StorageError: The disk refuses.
     """
     case, round_, proposal_file = _find_proposal(root, project, case_id)
+    rejected = structures_to_leave_out(project.schema, case.id, left_out)
     proposal = _read_proposal(proposal_file, project.schema, case)
     corrected = _read_correction(file, project.schema, case)
+    axis = project.slicing_axis_of(case.id)
+    changed = changed_slices(
+        without_structures(proposal, rejected), without_structures(corrected, rejected), axis
+    )
     truth_slices = _truth_slices(
-        changed_slices(proposal, corrected, project.slicing_axis_of(case.id)),
+        changed,
         case_id=case.id,
         num_slices=project.num_slices_of(case.id),
         slices=slices,
         whole=whole,
+        leaves_out=bool(rejected),
     )
     if slices is None and not np.any(corrected.array):
         raise ReviewError(
             f"The correction of case '{case.id}' holds no label at all.",
             "Reject the proposal, or name the slices that are rightly empty.",
         )
+    require_something_to_vouch_for(
+        corrected, case.id, rejected, slicing_axis=axis, slices=truth_slices
+    )
     layout = ProjectLayout(root)
     target = layout.reviewed_segmentation(round_.index, case.id)
     _make_way(root, project, case.id, round_.index)
     write_segmentation(target, corrected, project.schema)
-    return _save(
-        root,
-        project,
-        Review(case.id, round_.index, Verdict.CORRECTED, layout.relative(target), truth_slices),
+    segmentation = layout.relative(target)
+    review = Review(
+        case.id, round_.index, Verdict.CORRECTED, segmentation, truth_slices, left_out=rejected
     )
+    return _save(root, project, review)
 
 
 def changed_slices(first: LabelVolume, second: LabelVolume, slicing_axis: int) -> tuple[int, ...]:
@@ -183,8 +212,8 @@ def agreement_with_proposal(
 
     Returns:
         Dice (0..1) of each structure by name between proposal and reviewed segmentation, on the
-        slices that the person vouches for; None for a structure that neither has. None in place of
-        the table if the proposal was rejected.
+        slices that the person vouches for; None for a structure that neither has, or that the
+        person left out. None in place of the table if the proposal was rejected.
 
     Raises:
         AnnotationError: A file does not fit the labels.
@@ -198,7 +227,12 @@ def agreement_with_proposal(
     axis = array_axis(project.slicing_axis_of(review.case_id))
     slices = review.truth_slices or range(reviewed.array.shape[axis])
     first, second = (np.take(v.array, list(slices), axis) for v in (proposal, reviewed))
-    return {label.name: _dice(first == label.value, second == label.value) for label in schema}
+    return {
+        label.name: None
+        if label.value in review.left_out
+        else _dice(first == label.value, second == label.value)
+        for label in schema
+    }
 
 
 def take_back(root: Path, project: Project, case_id: str) -> Project:
@@ -283,6 +317,7 @@ def _truth_slices(
     num_slices: int,
     slices: Sequence[int] | None,
     whole: bool,
+    leaves_out: bool,
 ) -> tuple[int, ...] | None:
     """Return the slices that a correction vouches for; None for all."""
     if slices is not None and whole:
@@ -302,7 +337,8 @@ def _truth_slices(
         return None if len(chosen) == num_slices else chosen
     if not changed:
         raise ReviewError(
-            f"The correction of case '{case_id}' is equal to the proposal.",
+            f"The correction of case '{case_id}' is equal to the proposal"
+            f"{' in what is not left out' if leaves_out else ''}.",
             "Accept the proposal instead.",
         )
     return None if whole or len(changed) == num_slices else changed

@@ -95,14 +95,21 @@ class Project:
         return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
 
     def is_wholly_true(self, case_id: str) -> bool:
-        """Tell whether a person vouches for every slice of an unlabelled case."""
-        return any(review.truth_slices is None for review in self.truth_reviews_of(case_id))
+        """Tell whether a person vouches for every slice of an unlabelled case, and all on it."""
+        is_whole = False
+        for review in self.truth_reviews_of(case_id):
+            if review.left_out:
+                is_whole = False
+            elif review.truth_slices is None:
+                is_whole = True
+        return is_whole
 
     def use_in_round(self, case_id: str, round_index: int) -> Use:
         """Tell what a case does in training round `round_index`.
 
         Annotated cases are truth. Accepted and corrected cases are truth from the next round on; a
-        corrected case may be truth on some slices and pseudo-label on the others. A rejection
+        corrected case may be truth on some slices and pseudo-label on the others; structures left
+        out of a verdict are truth nowhere. A rejection
         counts for the next round only: the round after that has a new proposal. Anything else
         unlabelled is pseudo-label from round 1 on. Validation and ignored cases do nothing.
         """

@@ -34,6 +34,9 @@ class Review:
             own that no machine writes to again; None if rejected.
         truth_slices: Indices along the slicing axis that a person vouches for; None means all.
         time: When, ISO 8601 with zone.
+        left_out: Label values of structures that the person rejected while vouching for the
+            others. Then only voxels of the others are truth; all else, background too, is truth
+            for nothing, since the rejected structures may lie there.
 
     Raises:
         ReviewError: The parts contradict each other.
@@ -45,6 +48,7 @@ class Review:
     segmentation: str | None
     truth_slices: tuple[int, ...] | None = None
     time: str = ""
+    left_out: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         has_segmentation = self.segmentation is not None
@@ -62,6 +66,12 @@ class Review:
             raise ReviewError(
                 f"The correction of case '{self.case_id}' covers no slice.",
                 "Correct at least one slice, accept the proposal, or reject it.",
+            )
+        if self.left_out and self.verdict is Verdict.REJECTED:
+            raise ReviewError(
+                f"The review of case '{self.case_id}' leaves single structures out, "
+                "and rejects all of them.",
+                "Reject the proposal without naming structures.",
             )
 
     @property

@@ -1,0 +1,69 @@
+"""Structures of a proposal that a person rejects while vouching for the others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
+
+
+def structures_to_leave_out(
+    schema: LabelSchema, case_id: str, values: Sequence[int]
+) -> tuple[int, ...]:
+    """Return the label values that a verdict leaves out, each once, in the order of the labels.
+
+    Raises:
+        ReviewError: One is no label of the project, or all of them are named.
+    """
+    unknown = sorted({value for value in values if value not in schema.values})
+    if unknown:
+        raise ReviewError(
+            f"The project has no structure with the value {', '.join(map(str, unknown))} "
+            f"to leave out of case '{case_id}'.",
+            f"Name structures among {', '.join(f'{s.value} ({s.name})' for s in schema)}.",
+        )
+    left_out = tuple(value for value in schema.values if value in values)
+    if len(left_out) == len(schema):
+        raise ReviewError(
+            f"Every structure of case '{case_id}' is left out.", "Reject the proposal instead."
+        )
+    return left_out
+
+
+def without_structures(labels: LabelVolume, left_out: tuple[int, ...]) -> LabelVolume:
+    """Return a segmentation with background in place of some structures."""
+    if not left_out:
+        return labels
+    kept = np.where(np.isin(labels.array, left_out), 0, labels.array).astype(labels.array.dtype)
+    return LabelVolume(kept, labels.geometry)
+
+
+def require_something_to_vouch_for(
+    labels: LabelVolume,
+    case_id: str,
+    left_out: tuple[int, ...],
+    *,
+    slicing_axis: int,
+    slices: tuple[int, ...] | None = None,
+) -> None:
+    """Refuse a verdict from which nothing can be learned: only the other structures are truth.
+
+    Args:
+        labels: What a person vouches for.
+        case_id: The case.
+        left_out: Label values of the structures that are rejected.
+        slicing_axis: 0, 1 or 2 for i, j, k.
+        slices: Indices along that axis; None means all.
+
+    Raises:
+        ReviewError: No voxel on these slices is of another structure.
+    """
+    along = np.moveaxis(without_structures(labels, left_out).array, array_axis(slicing_axis), 0)
+    if left_out and not np.any(along if slices is None else along[list(slices)]):
+        raise ReviewError(
+            f"Without the structures that are left out, case '{case_id}' has no voxel of a "
+            "structure to vouch for.",
+            "Reject the proposal instead.",
+        )
