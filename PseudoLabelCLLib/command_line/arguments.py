@@ -21,6 +21,7 @@ the way through:
   pseudolabelcl review heart                     the proposals, most doubtful first
   pseudolabelcl review heart 017 023 --accept
   pseudolabelcl review heart 041 --correct my-041.seg.nrrd
+  pseudolabelcl review heart 052 --accept --leave-out myocardium
   pseudolabelcl train heart                      the next round
   pseudolabelcl export heart results             what you vouch for, as .seg.nrrd
   pseudolabelcl predict heart/rounds/round_01/model.plcl new-patient.nii.gz --output results
@@ -212,6 +213,15 @@ def _add_review(commands: Commands) -> None:
     )
     review.add_argument(
         "--whole", action="store_true", help="with --correct: you vouch for every slice"
+    )
+    review.add_argument(
+        "--leave-out",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="with --accept or --correct: structures that you reject; only voxels of the others "
+        "count as truth",
     )
 
 

@@ -27,7 +27,9 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
@@ -117,6 +119,11 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
                 f"What about {', '.join(arguments.cases)}?",
                 "Add --accept, --reject or --correct FILE.",
             )
+        if arguments.leave_out:
+            raise ReviewError(
+                "No case is named to leave structures out of.",
+                "Name the case, and add --accept or --correct FILE.",
+            )
         return _list_queue(root, load_project(root), console)
     _check_verdict(arguments)
     with _opened(root) as before:
@@ -125,8 +132,8 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
             require_proposal(root, project, case_id)
         for case_id in arguments.cases:
             project = _judge(root, project, case_id, arguments)
-            verdict = project.reviews_of(project.case(case_id).id)[-1].verdict
-            console.say(f"{case_id}: {verdict.value}")
+            verdict = project.reviews_of(project.case(case_id).id)[-1]
+            console.say(f"{case_id}: {_told(verdict, project.schema)}")
     console.say(_review_progress(root, project))
     return _status_of(root, project)
 
@@ -196,19 +203,48 @@ def _check_verdict(arguments: argparse.Namespace) -> None:
             "Single slices, or every slice, can be named for a correction only.",
             "Add --correct FILE, or leave out --slices and --whole.",
         )
+    if arguments.reject and arguments.leave_out:
+        raise ReviewError(
+            "A rejected proposal is left out as a whole.",
+            "Use --accept or --correct with --leave-out, or --reject without it.",
+        )
 
 
 def _judge(root: Path, project: Project, case_id: str, arguments: argparse.Namespace) -> Project:
-    if arguments.accept:
-        return accept(root, project, case_id)
     if arguments.reject:
         return reject(root, project, case_id)
+    left_out = _values_of(arguments.leave_out, project.schema)
+    if arguments.accept:
+        return accept(root, project, case_id, left_out=left_out)
     slices = None
     if arguments.slices is not None:
         slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
     return correct(
-        root, project, case_id, Path(arguments.correct), slices=slices, whole=arguments.whole
+        root,
+        project,
+        case_id,
+        Path(arguments.correct),
+        slices=slices,
+        whole=arguments.whole,
+        left_out=left_out,
     )
+
+
+def _values_of(names: list[str], schema: LabelSchema) -> tuple[int, ...]:
+    """Label values of structures by name, upper and lower case alike."""
+    known = {label.name.casefold(): label.value for label in schema}
+    unknown = [name for name in names if name.casefold() not in known]
+    if unknown:
+        raise ReviewError(
+            f"The project has no structure '{unknown[0]}' to leave out.",
+            f"Its structures are {', '.join(schema.names)}.",
+        )
+    return tuple(known[name.casefold()] for name in names)
+
+
+def _told(review: Review, schema: LabelSchema) -> str:
+    names = ", ".join(label.name for label in schema if label.value in review.left_out)
+    return f"{review.verdict.value} without {names}" if names else review.verdict.value
 
 
 def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
