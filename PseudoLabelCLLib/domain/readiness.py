@@ -1,5 +1,6 @@
 """What an interpreter can do: packages, whether PyTorch really computes, device, memory, disk."""
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -26,6 +27,8 @@ class ReadinessReport:
         log: Everything that the child said, for support.
         is_complete: Whether no further report of the same probe will follow; the first one comes
             before the time of a round was measured.
+        broken: Names of packages that are installed but do not work; they have to be removed
+            before they are installed again, and stand in `missing` too.
     """
 
     python: str
@@ -44,8 +47,55 @@ class ReadinessReport:
     remedy: str = ""
     log: str = ""
     is_complete: bool = True
+    broken: tuple[str, ...] = ()
 
     @property
     def can_train(self) -> bool:
         """Whether nothing stands in the way of training."""
         return self.torch_works and not self.missing and not self.problem
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A package that training needs.
+
+    Args:
+        name: As pip knows it.
+        module: As Python imports it.
+        at_least: The oldest version that works.
+        needs_torch: Whether importing it imports PyTorch.
+    """
+
+    name: str
+    module: str
+    at_least: str
+    needs_torch: bool = False
+
+    def __str__(self) -> str:
+        """Return what pip is asked for."""
+        return f"{self.name}>={self.at_least}"
+
+    def is_met_by(self, version: str) -> bool:
+        """Tell whether a version is new enough; what follows the numbers does not count."""
+        return version_numbers(version) >= version_numbers(self.at_least)
+
+
+OLDEST_PYTHON = "3.10"
+# Resources/requirements.txt and pyproject.toml say the same; a test compares them.
+REQUIREMENTS = (
+    Requirement("numpy", "numpy", "1.26"),
+    Requirement("SimpleITK", "SimpleITK", "2.3"),
+    Requirement("scipy", "scipy", "1.11"),
+    Requirement("matplotlib", "matplotlib", "3.8"),
+    Requirement("contourpy", "contourpy", "1.2"),
+    Requirement("pillow", "PIL", "10"),
+    Requirement("jaxtyping", "jaxtyping", "0.2.30"),
+    Requirement("torch", "torch", "2.4", needs_torch=True),
+    Requirement("monai", "monai", "1.4", needs_torch=True),
+)
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers at the start of a version: (2, 13, 0) for "2.13.0+cpu"."""
+    leading = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in leading.group().split(".")) if leading else ()
