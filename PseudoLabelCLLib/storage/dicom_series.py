@@ -1,7 +1,6 @@
 """A folder of DICOM slices as one volume: slices ordered and checked by their own positions."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +10,14 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.itk_files import direction_of, grid_of, quiet_itk
+from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
+from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
 _SERIES_DESCRIPTION = "0008|103e"
 _SLICE_THICKNESS = "0018|0050"
 _SPACING_BETWEEN_SLICES = "0018|0088"
 _POSITION = "0020|0032"
 _ORIENTATION = "0020|0037"
-
-# Scanners round positions to about 0.01 mm; a twentieth of the distance between slices is above
-# that and far below a missing slice.
-_GAP_TOLERANCE_FRACTION = 0.05
-# Half a pixel of sideways drift over the whole stack: more is a tilted gantry, not rounding.
-_DRIFT_TOLERANCE_PIXELS = 0.5
-_ORIENTATION_TOLERANCE = 1e-3
-_SAME_PLACE_MM = 1e-3
-
-
-@dataclass(frozen=True)
-class _Slice:
-    """One file of a series: path, header, world position and the axes of its plane."""
-
-    path: str
-    header: Any
-    position_mm: FloatArray
-    row: FloatArray
-    column: FloatArray
-
-    @property
-    def normal(self) -> FloatArray:
-        return np.asarray(np.cross(self.row, self.column), dtype=np.float64)
 
 
 def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
@@ -80,7 +57,7 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
         reader.SetOutputPixelType(sitk.sitkFloat32)
     with quiet_itk(folder):
         array = sitk.GetArrayFromImage(reader.Execute())
-    return Volume(array, _grid_of_slices(slices))
+    return Volume(array, grid_of_stack(slices))
 
 
 def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometry:
@@ -93,7 +70,7 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     headers = [_read_header(file) for file in files]
     if _is_one_volume(headers):
         return grid_of(folder, headers[0])
-    return _grid_of_slices(_ordered_slices(folder, files, headers))
+    return grid_of_stack(_ordered_slices(folder, files, headers))
 
 
 def _choose_series(folder: Path, series_uid: str | None) -> str:
@@ -140,17 +117,14 @@ def _is_one_volume(headers: list[Any]) -> bool:
     return len(headers) == 1 and headers[0].GetSize()[2] > 1
 
 
-def _ordered_slices(folder: Path, files: tuple[str, ...], headers: list[Any]) -> list[_Slice]:
+def _ordered_slices(
+    folder: Path, files: tuple[str, ...], headers: list[Any]
+) -> list[PlacedSlice[Any]]:
     slices = [_slice_of(file, header) for file, header in zip(files, headers, strict=True)]
-    _check_alike(folder, slices)
-    normal = slices[0].normal
-    slices.sort(key=lambda s: float(s.position_mm @ normal))
-    if len(slices) > 1:
-        _check_regular(folder, slices)
-    return slices
+    return ordered_stack(folder, slices)
 
 
-def _slice_of(file: str, header: Any) -> _Slice:
+def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
     position = _numbers(header, _POSITION)
     orientation = _numbers(header, _ORIENTATION)
     if len(position) != 3 or len(orientation) != 6:
@@ -158,76 +132,15 @@ def _slice_of(file: str, header: Any) -> _Slice:
             f"'{file}' does not say where its slice lies (no position or orientation).",
             "Choose a series of tomographic slices, or convert it to NRRD or NIfTI first.",
         )
-    return _Slice(file, header, position, orientation[:3], orientation[3:])
-
-
-def _check_alike(folder: Path, slices: list[_Slice]) -> None:
-    first = slices[0]
-    for other in slices:
-        turned = np.abs(np.r_[first.row - other.row, first.column - other.column]).max()
-        if turned > _ORIENTATION_TOLERANCE:
-            found = "point in different directions (a localiser, or a series of turned planes)"
-        elif first.header.GetSize() != other.header.GetSize():
-            found = f"have different sizes ({first.header.GetSize()}, {other.header.GetSize()})"
-        elif not np.allclose(first.header.GetSpacing()[:2], other.header.GetSpacing()[:2]):
-            found = "have different pixel sizes"
-        else:
-            continue
-        raise VolumeError(
-            f"The slices in '{folder}' {found}; they do not make one volume.",
-            "Choose another series, or move the slices that do not belong out of the folder.",
-        )
-
-
-def _check_regular(folder: Path, slices: list[_Slice]) -> None:
-    heights = np.array([s.position_mm @ slices[0].normal for s in slices])
-    gaps = np.diff(heights)
-    typical = float(np.median(gaps))
-    if gaps.min() < _SAME_PLACE_MM:
-        pair = _names(slices, int(gaps.argmin()))
-        raise VolumeError(
-            f"The series in '{folder}' holds several slices at the same place ({pair}): "
-            "several time points or echoes.",
-            "Split the series, then choose the part that you need.",
-        )
-    worst = int(np.abs(gaps - typical).argmax())
-    if abs(gaps[worst] - typical) > _GAP_TOLERANCE_FRACTION * typical:
-        num_missing = round(gaps[worst] / typical) - 1
-        whole = abs(gaps[worst] / typical - num_missing - 1) < _GAP_TOLERANCE_FRACTION
-        reason = f"{num_missing} missing between" if whole else "unequally spaced at"
-        raise VolumeError(
-            f"The slices in '{folder}' are not a regular stack: {reason} "
-            f"{_names(slices, worst)} ({gaps[worst]:.4g} mm; elsewhere {typical:.4g} mm).",
-            "Add the missing slices, or resample the series onto a regular grid first.",
-        )
-    drift = slices[-1].position_mm - slices[0].position_mm
-    drift = drift - (drift @ slices[0].normal) * slices[0].normal
-    if np.linalg.norm(drift) > _DRIFT_TOLERANCE_PIXELS * min(slices[0].header.GetSpacing()[:2]):
-        raise VolumeError(
-            f"The slices in '{folder}' are shifted sideways by {np.linalg.norm(drift):.3g} mm over "
-            "the stack: the gantry was tilted.",
-            "Correct the tilt first (Slicer does so on loading; save its result as NRRD).",
-        )
-
-
-def _names(slices: list[_Slice], index: int) -> str:
-    return f"'{Path(slices[index].path).name}' and '{Path(slices[index + 1].path).name}'"
-
-
-def _grid_of_slices(slices: list[_Slice]) -> Geometry:
-    first, last = slices[0], slices[-1]
-    columns, rows = first.header.GetSize()[:2]
-    if len(slices) > 1:
-        slice_spacing = float((last.position_mm - first.position_mm) @ first.normal)
-        slice_spacing /= len(slices) - 1
-    else:
-        slice_spacing = _single_slice_spacing(first.header)
-    x, y, z = first.position_mm.tolist()
-    return Geometry(
-        size=(columns, rows, len(slices)),
-        spacing_mm=(*first.header.GetSpacing()[:2], slice_spacing),
-        origin_mm=(x, y, z),
-        direction=direction_of(np.stack([first.row, first.column, first.normal], axis=1)),
+    return PlacedSlice(
+        path=file,
+        header=header,
+        position_mm=position,
+        row=orientation[:3],
+        column=orientation[3:],
+        size=header.GetSize()[:2],
+        spacing_mm=header.GetSpacing()[:2],
+        thickness_mm=_single_slice_spacing(header),
     )
 
 

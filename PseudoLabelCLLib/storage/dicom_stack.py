@@ -1,0 +1,139 @@
+"""DICOM slices as one stack: ordered by their positions, and refused unless they make a grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.storage.itk_files import direction_of
+
+# Scanners round positions to about 0.01 mm; a twentieth of the distance between slices is above
+# that and far below a missing slice.
+_GAP_TOLERANCE_FRACTION = 0.05
+# Half a pixel of sideways drift over the whole stack: more is a tilted gantry, not rounding.
+_DRIFT_TOLERANCE_PIXELS = 0.5
+_ORIENTATION_TOLERANCE = 1e-3
+_SAME_PLACE_MM = 1e-3
+
+HeaderT = TypeVar("HeaderT")
+
+
+@dataclass(frozen=True)
+class PlacedSlice(Generic[HeaderT]):
+    """One slice of a series and where it lies.
+
+    Args:
+        path: Its file.
+        header: What was read from the file.
+        position_mm: World position of the centre of its first pixel.
+        row: World direction in which the columns follow each other.
+        column: World direction in which the rows follow each other.
+        size: Columns and rows.
+        spacing_mm: Distance of pixel centres along `row` and along `column`.
+        thickness_mm: The distance to the next slice as the file tells it; counts for one slice
+            alone.
+    """
+
+    path: str
+    header: HeaderT
+    position_mm: FloatArray
+    row: FloatArray
+    column: FloatArray
+    size: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    thickness_mm: float = 1.0
+
+    @property
+    def normal(self) -> FloatArray:
+        """The direction across the slice."""
+        return np.asarray(np.cross(self.row, self.column), dtype=np.float64)
+
+
+def ordered_stack(
+    folder: Path, slices: Sequence[PlacedSlice[HeaderT]]
+) -> list[PlacedSlice[HeaderT]]:
+    """Return slices in the order of their positions along their normal.
+
+    Raises:
+        VolumeError: They differ in direction, size or spacing, lie at the same place, leave a gap,
+            or are shifted sideways.
+    """
+    _check_alike(folder, slices)
+    normal = slices[0].normal
+    ordered = sorted(slices, key=lambda s: float(s.position_mm @ normal))
+    if len(ordered) > 1:
+        _check_regular(folder, ordered)
+    return ordered
+
+
+def grid_of_stack(slices: Sequence[PlacedSlice[HeaderT]]) -> Geometry:
+    """Return the grid that ordered slices make."""
+    first, last = slices[0], slices[-1]
+    slice_spacing = first.thickness_mm
+    if len(slices) > 1:
+        slice_spacing = float((last.position_mm - first.position_mm) @ first.normal)
+        slice_spacing /= len(slices) - 1
+    x, y, z = first.position_mm.tolist()
+    return Geometry(
+        size=(*first.size, len(slices)),
+        spacing_mm=(*first.spacing_mm, slice_spacing),
+        origin_mm=(x, y, z),
+        direction=direction_of(np.stack([first.row, first.column, first.normal], axis=1)),
+    )
+
+
+def _check_alike(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
+    first = slices[0]
+    for other in slices:
+        turned = np.abs(np.r_[first.row - other.row, first.column - other.column]).max()
+        if turned > _ORIENTATION_TOLERANCE:
+            found = "point in different directions (a localiser, or a series of turned planes)"
+        elif first.size != other.size:
+            found = f"have different sizes ({first.size}, {other.size})"
+        elif not np.allclose(first.spacing_mm, other.spacing_mm):
+            found = "have different pixel sizes"
+        else:
+            continue
+        raise VolumeError(
+            f"The slices in '{folder}' {found}; they do not make one volume.",
+            "Choose another series, or move the slices that do not belong out of the folder.",
+        )
+
+
+def _check_regular(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
+    heights = np.array([s.position_mm @ slices[0].normal for s in slices])
+    gaps = np.diff(heights)
+    typical = float(np.median(gaps))
+    if gaps.min() < _SAME_PLACE_MM:
+        pair = _names(slices, int(gaps.argmin()))
+        raise VolumeError(
+            f"The series in '{folder}' holds several slices at the same place ({pair}): "
+            "several time points or echoes.",
+            "Split the series, then choose the part that you need.",
+        )
+    worst = int(np.abs(gaps - typical).argmax())
+    if abs(gaps[worst] - typical) > _GAP_TOLERANCE_FRACTION * typical:
+        num_missing = round(gaps[worst] / typical) - 1
+        whole = abs(gaps[worst] / typical - num_missing - 1) < _GAP_TOLERANCE_FRACTION
+        reason = f"{num_missing} missing between" if whole else "unequally spaced at"
+        raise VolumeError(
+            f"The slices in '{folder}' are not a regular stack: {reason} "
+            f"{_names(slices, worst)} ({gaps[worst]:.4g} mm; elsewhere {typical:.4g} mm).",
+            "Add the missing slices, or resample the series onto a regular grid first.",
+        )
+    drift = slices[-1].position_mm - slices[0].position_mm
+    drift = drift - (drift @ slices[0].normal) * slices[0].normal
+    if np.linalg.norm(drift) > _DRIFT_TOLERANCE_PIXELS * min(slices[0].spacing_mm):
+        raise VolumeError(
+            f"The slices in '{folder}' are shifted sideways by {np.linalg.norm(drift):.3g} mm over "
+            "the stack: the gantry was tilted.",
+            "Correct the tilt first (Slicer does so on loading; save its result as NRRD).",
+        )
+
+
+def _names(slices: Sequence[PlacedSlice[HeaderT]], index: int) -> str:
+    return f"'{Path(slices[index].path).name}' and '{Path(slices[index + 1].path).name}'"
