@@ -138,10 +138,12 @@ def _is_same(layout: ProjectLayout, one: Review, other: Review) -> bool:
         return False
     if replace(one, segmentation=other.segmentation) != other:
         return False
-    files = [layout.resolve(r.segmentation) for r in (one, other) if r.segmentation is not None]
-    return len(set(files)) < 2 or (
-        all(file.is_file() for file in files) and filecmp.cmp(*files, shallow=False)
-    )
+    if one.segmentation is None or other.segmentation is None:
+        return True
+    first, second = layout.resolve(one.segmentation), layout.resolve(other.segmentation)
+    if not (first.is_file() and second.is_file()):
+        return first == second
+    return filecmp.cmp(first, second, shallow=False)
 
 
 def _make_folders(folder: Path) -> None:

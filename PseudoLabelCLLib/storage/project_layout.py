@@ -53,6 +53,16 @@ class ProjectLayout:
         """Folder of the worker's jobs."""
         return self.root / "jobs"
 
+    @property
+    def set_aside(self) -> Path:
+        """Folder of what was taken out of the project; nothing in it counts or is deleted."""
+        return self.root / "set_aside"
+
+    @property
+    def view(self) -> Path:
+        """Folder of what a user interface shows cases from; can be made again at any time."""
+        return self.root / "view"
+
     def annotation(self, case_id: str) -> Path:
         """Return where a person's segmentation of a case lies."""
         return self.root / "annotations" / f"{case_id}.seg.nrrd"
