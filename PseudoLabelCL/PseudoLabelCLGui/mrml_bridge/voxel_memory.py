@@ -1,0 +1,113 @@
+"""Voxels from raw array files into the memory of VTK images, in a thread if one likes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+import vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+
+from PseudoLabelCLGui.mrml_bridge.geometry import ijk_to_ras
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+Array = npt.NDArray[Any]
+# Brightness is chosen from so many voxels, spread over the volume; what lies beyond these
+# percentiles is metal, air or noise.
+_SAMPLE_SIZE = 100_000
+_DARKEST, _BRIGHTEST = 0.5, 99.5
+
+
+class VoxelMemory:
+    """An image that has its memory but not yet its voxels.
+
+    Making it is quick and belongs to the GUI thread; `read` fills it and touches nothing but
+    memory, so that it may run in any thread; afterwards `image` may be given to a node.
+
+    Args:
+        file: A .npy file of shape (k, j, i).
+        geometry: Its grid.
+        dtype: Type of the voxels in memory.
+        image: A vtkImageData of that size without voxels.
+    """
+
+    def __init__(self, file: Path, geometry: Geometry, dtype: np.dtype[Any], image: Any) -> None:
+        self.file = file
+        self.geometry = geometry
+        self.image = image
+        self.brightness: tuple[float, float] | None = None
+        image.SetExtent(*(n for size in geometry.size for n in (0, size - 1)))
+        scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
+        scalars.SetName("ImageScalars")
+        scalars.SetNumberOfTuples(int(np.prod(geometry.size)))
+        image.GetPointData().SetScalars(scalars)
+        self._voxels: Array = vtk_to_numpy(scalars).reshape(geometry.array_shape)
+
+    @staticmethod
+    def for_volume(file: Path, geometry: Geometry) -> "VoxelMemory":
+        """Make room for a volume in its own data type.
+
+        Raises:
+            VolumeError: The file is missing, damaged, or of another size.
+        """
+        stored = _opened(file, geometry).dtype
+        dtype = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}.get(
+            stored.str[1:], stored.newbyteorder("=")
+        )
+        return VoxelMemory(file, geometry, dtype, vtk.vtkImageData())
+
+    @staticmethod
+    def for_labels(file: Path, geometry: Geometry, labels: LabelSchema) -> "VoxelMemory":
+        """Make room for label values, in one byte per voxel if they fit."""
+        dtype = np.dtype(np.uint8 if max(labels.values) <= np.iinfo(np.uint8).max else np.int16)
+        image = slicer.vtkOrientedImageData()
+        image.SetImageToWorldMatrix(ijk_to_ras(geometry))
+        return VoxelMemory(file, geometry, dtype, image)
+
+    def read(self) -> None:
+        """Fill the image from the file, and look how bright it is.
+
+        Raises:
+            VolumeError: The file is missing, damaged, or of another size.
+            AnnotationError: A label value does not fit.
+        """
+        source = _opened(self.file, self.geometry)
+        if self._voxels.dtype == np.uint8 and source.dtype.kind == "i":
+            self._check_range(source)
+        np.copyto(self._voxels, source, casting="unsafe")
+        sample = self._voxels.ravel()[:: max(1, self._voxels.size // _SAMPLE_SIZE)]
+        low, high = (float(n) for n in np.percentile(sample, (_DARKEST, _BRIGHTEST)))
+        self.brightness = (low, high) if high > low else (low, low + 1.0)
+
+    def _check_range(self, source: Array) -> None:
+        low, high = source.min(), source.max()
+        if low < 0 or high > np.iinfo(np.uint8).max:
+            raise AnnotationError(
+                _("'{file}' holds label values from {low} to {high}; the project has none of "
+                  "these.").format(file=self.file.name, low=low, high=high),
+                _("Show the case again."),
+            )  # fmt: skip
+
+
+def _opened(file: Path, geometry: Geometry) -> Array:
+    try:
+        array: Array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise VolumeError(
+            _("The voxels to be shown cannot be read from '{file}'.").format(file=file),
+            _("Check that the project's folder is still there, then show the case again."),
+        ) from error
+    if array.shape != geometry.array_shape:
+        raise VolumeError(
+            _("'{file}' holds {found} voxels, expected {expected}.").format(
+                file=file,
+                found=" x ".join(str(n) for n in array.shape[::-1]),
+                expected=" x ".join(str(n) for n in geometry.size),
+            ),
+            _("Show the case again."),
+        )
+    return array
