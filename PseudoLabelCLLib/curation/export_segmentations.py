@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.left_out import without_structures
 from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
@@ -39,7 +40,10 @@ class ExportedSegmentation:
         path: The file.
         source: Who vouches for it.
         round_index: The newest round with a part in it; None if a person drew all of it.
-        human_fraction: Share of the slices that a person vouches for, 0..1.
+        human_fraction: Share of the slices on which a person vouches for every structure, 0..1.
+        left_out: Names of structures that a person rejected while vouching for the others. On
+            those slices, nothing of them is in the file, or what a newer proposal says where
+            unreviewed proposals were asked for.
     """
 
     case_id: str
@@ -47,6 +51,7 @@ class ExportedSegmentation:
     source: ExportSource
     round_index: int | None
     human_fraction: float
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class _RecordLine:
     source: ExportSource
     round: int | None
     human_fraction: float
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,20 +73,38 @@ class _Record:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How the segmentation of a case is put together: a base, and truth laid over it in order."""
+    """How the segmentation of a case is put together: a base, and truth laid over it in order.
+
+    Args:
+        case: The case.
+        source: Who vouches for it.
+        round_index: The newest round with a part in it.
+        human_fraction: Share of the slices on which a person vouches for every structure.
+        base: The file below the layers.
+        rejected_in_base: Label values of structures that are not taken from the base.
+        layers: What a person vouches for, oldest first.
+        fills_gaps: Whether the base says where the structures lie that a layer leaves out.
+    """
 
     case: Case
     source: ExportSource
     round_index: int | None
     human_fraction: float
     base: Path
+    rejected_in_base: tuple[int, ...] = ()
     layers: tuple[TruthSource, ...] = ()
+    fills_gaps: bool = False
 
     def file_name(self, format_: ExportFormat) -> str:
         """Return the name of the file, which says so where no person vouches for all of it."""
         mark = "" if self.human_fraction == 1 else ".partly-reviewed"
-        mark = ".unreviewed" if self.human_fraction == 0 else mark
+        mark = mark if self.layers or not mark else ".unreviewed"
         return f"{self.case.id}{mark}{format_}"
+
+    def left_out(self, schema: LabelSchema) -> tuple[str, ...]:
+        """Return the names of the structures that a verdict leaves out."""
+        values = {value for layer in self.layers for value in layer.left_out}
+        return tuple(label.name for label in schema if label.value in values)
 
 
 def export_segmentations(
@@ -94,8 +118,10 @@ def export_segmentations(
 ) -> list[ExportedSegmentation]:
     """Write segmentations and a record of where each comes from (`export.json`).
 
-    On a partly corrected case, the corrected slices lie over the newest proposal. A file that is
-    there already stays if it holds the same segmentation.
+    On a partly corrected case, the corrected slices lie over the newest proposal. Structures that a
+    person left out are not written as that person's: their voxels are background there, or those
+    of a newer proposal with `include_unreviewed`. A file that is there already stays if it holds
+    the same segmentation.
 
     Args:
         root: The project folder.
@@ -125,7 +151,7 @@ def export_segmentations(
     exported = [
         ExportedSegmentation(
             recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,
-            recipe.human_fraction,
+            recipe.human_fraction, recipe.left_out(schema),
         )
         for recipe in recipes
     ]  # fmt: skip
@@ -175,14 +201,22 @@ def _recipe(
 
     reviews = [r for r in project.truth_reviews_of(case.id) if _is_among(r.segmentation, layers)]
     corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
-    fraction = _human_fraction(layers, project.num_slices_of(case.id))
+    covered, true = _covered_and_true(layers, project.num_slices_of(case.id))
     last = max(review.round_index for review in reviews)
+    fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
-    base = layout.resolve(layers[-1].segmentation)
-    if fraction < 1 and proposal is not None and proposal >= last:
+    base, rejected = layout.resolve(layers[-1].segmentation), layers[-1].left_out
+    if (covered < 1 or fills_gaps) and proposal is not None and proposal >= last:
         base, last = layout.proposal(proposal, case.id), proposal
+        rejected = _rejected_in(project, case.id, proposal)
     source: ExportSource = "corrected" if corrected else "accepted"
-    return _Recipe(case, source, last, fraction, base, layers)
+    return _Recipe(case, source, last, true, base, rejected, layers, fills_gaps)
+
+
+def _rejected_in(project: Project, case_id: str, proposal: int) -> tuple[int, ...]:
+    """Return the label values of the structures that a person rejected in a proposal."""
+    reviews = project.reviews_of(case_id)
+    return next((review.left_out for review in reviews if review.round_index == proposal), ())
 
 
 def _newest_proposal(layout: ProjectLayout, project: Project, case_id: str) -> int | None:
@@ -204,20 +238,29 @@ def _is_among(segmentation: str | None, layers: tuple[TruthSource, ...]) -> bool
     return any(layer.segmentation == segmentation for layer in layers)
 
 
-def _human_fraction(layers: tuple[TruthSource, ...], num_slices: int) -> float:
+def _covered_and_true(layers: tuple[TruthSource, ...], num_slices: int) -> tuple[float, float]:
+    """Return the share of slices in any layer, and of those without a structure left out."""
     covered: set[int] = set()
+    true: set[int] = set()
     for layer in layers:
-        covered |= set(range(num_slices) if layer.truth_slices is None else layer.truth_slices)
-    return len(covered) / num_slices
+        own = set(range(num_slices) if layer.truth_slices is None else layer.truth_slices)
+        covered |= own
+        true = true - own if layer.left_out else true | own
+    return len(covered) / num_slices, len(true) / num_slices
 
 
 def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
     layout = ProjectLayout(root)
     base = read_segmentation(recipe.base, project.schema)[0]
+    base = without_structures(base, recipe.rejected_in_base)
     array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
     slices = np.moveaxis(array, axis, 0)
     for layer in recipe.layers:
-        own = read_segmentation(layout.resolve(layer.segmentation), project.schema)[0].array
+        labels = read_segmentation(layout.resolve(layer.segmentation), project.schema)[0]
+        own = without_structures(labels, layer.left_out).array
+        if recipe.fills_gaps and layer.left_out:
+            is_gap = (own == 0) & np.isin(base.array, layer.left_out)
+            own = np.where(is_gap, base.array, own)
         chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)
         slices[chosen] = np.moveaxis(own, axis, 0)[chosen]
     return LabelVolume(array, recipe.case.geometry)
@@ -260,6 +303,7 @@ def _write_record(
     }  # fmt: skip
     for item in exported:
         lines[item.path.name] = _RecordLine(
-            item.path.name, item.case_id, item.source, item.round_index, item.human_fraction
-        )
+            item.path.name, item.case_id, item.source, item.round_index, item.human_fraction,
+            item.left_out,
+        )  # fmt: skip
     write_json(path, to_json(_Record(_SCHEMA_VERSION, project_name, tuple(lines.values()))))

@@ -1,7 +1,7 @@
 """Weak-to-strong consistency: the averaged network teaches unlabelled slices where it is sure."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,7 +12,11 @@ Scores = Float[Tensor, "batch classes rows columns"]
 
 
 def consistency_loss(
-    logits: Scores, teacher: Scores, *, min_confidence: float
+    logits: Scores,
+    teacher: Scores,
+    *,
+    min_confidence: float,
+    counts: Bool[Tensor, "batch rows columns"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return cross-entropy plus Dice loss towards the teacher's most likely class where it is sure.
 
@@ -24,13 +28,16 @@ def consistency_loss(
         logits: Class scores of the strongly changed slices.
         teacher: Class probabilities of the unchanged slices, warped like the changed ones.
         min_confidence: 0..1.
+        counts: Which pixels can count at all, such as those that no person left open; None means
+            all.
 
     Source: Sohn et al., NeurIPS 2020 (FixMatch, equation 4), with the averaged teacher of
         Tarvainen and Valpola, NeurIPS 2017; Dice term as in Yang et al., CVPR 2023 (UniMatch).
     """
     scores = logits.float()
     confidence, winner = teacher.detach().max(dim=1)  # (batch, rows, columns)
-    sure = (confidence >= min_confidence).float()
+    is_sure = confidence >= min_confidence
+    sure = (is_sure if counts is None else is_sure & counts).float()
     cross_entropy = (functional.cross_entropy(scores, winner, reduction="none") * sure).mean()
     target = functional.one_hot(winner, logits.shape[1]).movedim(3, 1) * sure[:, None]
     probabilities = scores.softmax(dim=1) * sure[:, None]

@@ -16,6 +16,9 @@ from PseudoLabelCLLib.domain.method_config import ContrastForm
 # Slices without any structure are most of a long scan; this share of the draws shows some.
 FOREGROUND_SHARE = 0.67
 
+# The class index of a pixel of which nothing is known: it is truth, and pseudo-label, for nothing.
+IGNORED_CLASS = 255
+
 # Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
 RESIDENT_BYTES = 2**30
 
@@ -46,7 +49,7 @@ class LabelledSlices:
 
     Args:
         images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
-        classes: Class indices, same shape, uint8; may be mapped from disk.
+        classes: Class indices or `IGNORED_CLASS`, same shape, uint8; may be mapped from disk.
         chosen: Numbers of the slices that take part; None means all. The arrays stay whole, since
             taking slices out of a mapped array copies them into memory.
     """
@@ -66,7 +69,7 @@ class LabelledSlices:
 
 
 class SliceBatch(NamedTuple):
-    """Drawn slices with their class indices."""
+    """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known."""
 
     images: Float[Tensor, "batch 1 rows columns"]
     classes: Int[Tensor, "batch rows columns"]
@@ -85,6 +88,7 @@ class SlicePool:
         places = [(c, s) for c, case in enumerate(cases) for s in case.numbers]
         self._place = np.array(places, dtype=np.int32).reshape(-1, 2)  # (slices, case and slice)
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
+        self.has_ignored = _has_ignored(self._cases)
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
@@ -240,10 +244,33 @@ def one_hot(
     return functional.one_hot(classes, num_classes).movedim(3, 1).float()
 
 
+def one_hot_with_ignored(
+    classes: Int[Tensor, "batch rows columns"], num_classes: int
+) -> Float[Tensor, "batch classes_and_ignored rows columns"]:
+    """Return class probabilities 0 or 1, and after the last class whether a pixel is ignored.
+
+    A warp moves that like a class, and what it takes from outside the slice is background.
+    """
+    return one_hot(classes.clamp(max=num_classes), num_classes + 1)
+
+
+def known_part(
+    targets: Float[Tensor, "batch classes_and_ignored rows columns"],
+) -> tuple[Float[Tensor, "batch classes rows columns"], Bool[Tensor, "batch rows columns"]]:
+    """Return class probabilities of what is known, and which pixels count.
+
+    A pixel that a warp made of known and ignored ones counts if the known ones are the larger part,
+    as a nearest neighbour would; its probabilities are those of the known part and sum to 1.
+    """
+    known = 1 - targets[:, -1:]
+    probabilities = targets[:, :-1] / known.clamp(min=0.5)
+    return probabilities, known[:, 0] > 0.5
+
+
 def foreground_masks(
     classes: Int[Tensor, "views rows columns"], num_classes: int
 ) -> Bool[Tensor, "views foreground pixels"]:
-    """Return for every foreground class which pixels belong to it."""
+    """Return for every foreground class which pixels belong to it; an ignored one to none."""
     wanted = torch.arange(1, num_classes, device=classes.device)
     return classes.flatten(1)[:, None, :] == wanted[None, :, None]
 
@@ -257,3 +284,9 @@ def _classes_present(
         for s in case.numbers
     ]
     return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)
+
+
+def _has_ignored(cases: Sequence[LabelledSlices]) -> bool:
+    return any(
+        bool((case.classes[s] == IGNORED_CLASS).any()) for case in cases for s in case.numbers
+    )

@@ -15,7 +15,13 @@ from PseudoLabelCLLib.learning.copy_paste import draw_boxes, exchange
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.losses import segmentation_loss
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import SliceBatch, foreground_masks, one_hot
+from PseudoLabelCLLib.learning.sampling import (
+    SliceBatch,
+    foreground_masks,
+    known_part,
+    one_hot,
+    one_hot_with_ignored,
+)
 from PseudoLabelCLLib.learning.step_batch import (
     CONSISTENCY,
     CONTRASTIVE,
@@ -40,6 +46,8 @@ class StepLosses:
         stage: Of round 0 or of the joint rounds.
         device: Where to compute.
         generator: Of all random changes.
+        has_ignored: Whether the round has pixels of which nothing is known. Targets then carry one
+            more channel, which says where; otherwise nothing is computed for them.
     """
 
     network: SegmentationNetwork
@@ -48,6 +56,7 @@ class StepLosses:
     stage: StageConfig
     device: ComputeDevice
     generator: torch.Generator
+    has_ignored: bool = False
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each loss in the sum."""
@@ -91,14 +100,15 @@ class StepLosses:
             if self.config.consistency.weight:
                 targets[CONSISTENCY] = augment(*taught, strong, self.generator)
             if self.config.copy_paste.weight:
-                mixed = self._exchange(truth, taught)
+                mixed = self._exchange(truth, self._as_known(taught))
                 targets[COPY_PASTE] = augment(*mixed, strong, self.generator)
         return targets
 
     def _with_targets(self, batch: SliceBatch) -> AugmentedBatch:
         device = self.device.torch_device
-        classes = batch.classes.to(device)
-        return AugmentedBatch(batch.images.to(device), one_hot(classes, self.network.num_classes))
+        as_targets = one_hot_with_ignored if self.has_ignored else one_hot
+        targets = as_targets(batch.classes.to(device), self.network.num_classes)
+        return AugmentedBatch(batch.images.to(device), targets)
 
     def _change(self, batch: AugmentedBatch) -> AugmentedBatch:
         return augment(*batch, self.config.augmentation, self.generator)
@@ -112,6 +122,13 @@ class StepLosses:
             logits = teacher(images.contiguous(memory_format=self.device.memory_format))
         return AugmentedBatch(images, logits.float().softmax(dim=1))
 
+    def _as_known(self, taught: AugmentedBatch) -> AugmentedBatch:
+        """Add the channel of ignored pixels, where the targets of human truth have it."""
+        if not self.has_ignored:
+            return taught
+        nowhere = torch.zeros_like(taught.targets[:, :1])
+        return AugmentedBatch(taught.images, torch.cat((taught.targets, nowhere), dim=1))
+
     def _exchange(self, truth: AugmentedBatch, taught: AugmentedBatch) -> AugmentedBatch:
         config = self.config.copy_paste
         number = min(config.num_slices, len(truth.images), len(taught.images))
@@ -124,14 +141,18 @@ class StepLosses:
         )
 
     def _compare(self, name: str, logits: Tensor, targets: Tensor) -> Scalar:
+        counts = None
+        if self.has_ignored and name != CONSISTENCY:
+            targets, counts = known_part(targets)
         if name in (CONSISTENCY, COPY_PASTE):
             confidence = self.config.consistency.min_confidence
-            return consistency_loss(logits, targets, min_confidence=confidence)
+            return consistency_loss(logits, targets, min_confidence=confidence, counts=counts)
         return segmentation_loss(
             logits,
             targets,
             dice_weight=self.stage.dice_weight,
             cross_entropy_weight=self.stage.cross_entropy_weight,
+            counts=counts,
         )
 
     def _contrastive(

@@ -61,6 +61,11 @@ class RoundData:
         """Whether the losses on unlabelled slices take part."""
         return len(self.pseudo) > 0
 
+    @property
+    def has_ignored(self) -> bool:
+        """Whether there are pixels that are truth, or pseudo-label, for nothing."""
+        return self.truth.has_ignored or self.pseudo.has_ignored
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -235,7 +240,13 @@ class Trainer:
         state.network.train()
         state.optimizer.zero_grad(set_to_none=True)
         step_losses = StepLosses(
-            state.network, state.average, self.config, self.stage, self.device, state.generator
+            state.network,
+            state.average,
+            self.config,
+            self.stage,
+            self.device,
+            state.generator,
+            has_ignored=self.data.has_ignored,
         )
         weights = step_losses.weights()
         totals: dict[str, Tensor] = {}

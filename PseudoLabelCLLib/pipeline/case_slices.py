@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS
 from PseudoLabelCLLib.pipeline.preprocess import (
     Annotated,
     SliceGrid,
@@ -117,8 +118,9 @@ class ClassCache:
 
     They lie beside the slices of their case, as `classes-<key>.npy`, one byte per pixel. The key
     is made of all that they come from: the content of the segmentation's file, the labels, the
-    grid. So a file is never out of date, a round that goes on finds its own, and what a person
-    drew is turned into indices once for all rounds. Everything here can be made again.
+    grid, the structures that a person left out. So a file is never out of date, a round that goes
+    on finds its own, and what a person drew is turned into indices once for all rounds. Everything
+    here can be made again.
 
     Args:
         root: The project folder.
@@ -130,22 +132,26 @@ class ClassCache:
         self._schema = schema
         self._used: set[Path] = set()
 
-    def load(self, slices: CaseSlices, segmentation: Path) -> npt.NDArray[np.uint8]:
+    def load(
+        self, slices: CaseSlices, segmentation: Path, left_out: tuple[int, ...] = ()
+    ) -> npt.NDArray[np.uint8]:
         """Return a segmentation of a case, made now if it is not on disk.
 
         Args:
             slices: The case.
             segmentation: A file on the case's grid.
+            left_out: Label values of structures that a person rejected in it.
 
         Raises:
             PseudoLabelCLError: The segmentation cannot be read, or the disk refuses.
         """
         made_of = [file_fingerprint(segmentation), to_json(self._schema), to_json(slices.grid)]
+        made_of += [list(left_out)] if left_out else []
         key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
         path = self._layout.preprocessed(slices.case.id) / f"classes-{key[:16]}.npy"
         if not path.exists():
             labels = read_segmentation(segmentation, self._schema)[0]
-            _write_array(path, network_classes(labels, slices.grid, self._schema))
+            _write_array(path, network_classes(labels, slices.grid, self._schema, left_out))
         self._used.add(path)
         return _mapped(path)
 
@@ -200,10 +206,25 @@ def label_values(indices: npt.NDArray[np.uint8], schema: LabelSchema) -> npt.NDA
 
 
 def network_classes(
-    segmentation: LabelVolume, grid: SliceGrid, schema: LabelSchema
+    segmentation: LabelVolume,
+    grid: SliceGrid,
+    schema: LabelSchema,
+    left_out: tuple[int, ...] = (),
 ) -> npt.NDArray[np.uint8]:
-    """Return a segmentation as class indices on the network's grid."""
-    return grid.labels_to_network(grid.slices_of(class_indices(segmentation.array, schema)))
+    """Return a segmentation as class indices on the network's grid.
+
+    Where structures are left out, voxels of the others keep their index and all else inside the
+    volume is `IGNORED_CLASS`, since what is left out may lie anywhere there.
+    """
+    indices = class_indices(segmentation.array, schema)
+    if left_out:
+        indices[(indices == 0) | np.isin(segmentation.array, left_out)] = IGNORED_CLASS
+    return grid.labels_to_network(grid.slices_of(indices))
+
+
+def shows_structure(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return which slices have a pixel of a structure, given class indices."""
+    return np.array([((c > 0) & (c != IGNORED_CLASS)).any() for c in classes], dtype=np.bool_)
 
 
 def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[np.bool_]:

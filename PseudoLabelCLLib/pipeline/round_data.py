@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PseudoLabelCLLib.curation.plan_round import RoundPlan, leave_out_doubtful
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
+from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
@@ -20,6 +21,7 @@ from PseudoLabelCLLib.pipeline.case_slices import (
     annotation_of,
     chosen_slices,
     load_case_slices,
+    shows_structure,
 )
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_extent_mm
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -94,7 +96,11 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     does not grow with its cases; labels that this round does not use are deleted there.
 
     Proposals that the settings call too doubtful are left out; without any other, the round learns
-    from human truth alone.
+    from human truth alone. Where a person left structures out of a proposal, only voxels of the
+    others count.
+
+    Raises:
+        TrainingError: No slice of the human segmentations teaches anything.
     """
     inputs = _without_doubtful(inputs, report)
     cache = ClassCache(inputs.root, inputs.project.schema)
@@ -129,14 +135,21 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
     for number, source in enumerate(newest_first, start=1):
         case = inputs.project.case(source.case_id)
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
-        classes = cache.load(slices, layout.resolve(source.segmentation))
+        classes = cache.load(slices, layout.resolve(source.segmentation), source.left_out)
         mine = chosen_slices(len(classes), source.truth_slices)
         before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
         mine &= ~before
         taken[case.id] = before | mine
+        if source.left_out:
+            mine &= shows_structure(classes)  # nothing is known of the other slices
         if mine.any():
             loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(mine)))
         _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
+    if not loaded:
+        raise TrainingError(
+            "No slice of the human segmentations shows a structure that a person vouches for.",
+            "Annotate a volume, or accept a proposal without leaving structures out.",
+        )
     return loaded
 
 
@@ -154,7 +167,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
                 warning=True,
             )
             continue
-        classes = cache.load(slices, path)
+        classes = cache.load(slices, path, _rejected_in_proposal(inputs, case_id))
         rest = np.ones(len(classes), dtype=np.bool_)
         for review in inputs.project.truth_reviews_of(case_id):
             rest &= ~chosen_slices(len(classes), review.truth_slices)
@@ -162,6 +175,12 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
             loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(rest)))
         _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))
     return loaded
+
+
+def _rejected_in_proposal(inputs: RoundInputs, case_id: str) -> tuple[int, ...]:
+    """Structures that a person rejected in the proposal from which the round learns."""
+    reviews = inputs.project.reviews_of(case_id)
+    return next((r.left_out for r in reviews if r.round_index == inputs.plan.index - 1), ())
 
 
 def _tell_loading(inputs: RoundInputs, report: Report, what: str, done: int, of: int) -> None:

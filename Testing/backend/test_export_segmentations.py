@@ -158,6 +158,7 @@ def test_record_tells_where_each_file_comes_from(a_project, tmp_path):
         "source": "corrected",
         "round": 0,
         "human_fraction": 0.25,
+        "left_out": [],
     }
     assert (lines["t"]["round"], lines["t"]["human_fraction"]) == (None, 1.0)
 
