@@ -6,7 +6,7 @@ import slicer
 
 from PseudoLabelCLGui.translation import _
 
-DOUBT_SHOWN_FROM = 0.1
+DOUBT_SHOWN_FROM_PERCENT = 10.0
 _TAG = "PseudoLabelCLDoubt"
 _NUM_COLORS = 256
 
@@ -23,6 +23,6 @@ def doubt_color_node() -> Any:
     node.SetNumberOfColors(_NUM_COLORS)
     for number in range(_NUM_COLORS):
         doubt = number / (_NUM_COLORS - 1)
-        node.SetColor(number, f"{doubt:.2f}", 1.0, 1.0 - doubt, 0.0, 1.0)
+        node.SetColor(number, f"{doubt:.0%}", 1.0, 1.0 - doubt, 0.0, 1.0)
     node.SetSaveWithScene(False)
     return slicer.mrmlScene.AddNode(node)

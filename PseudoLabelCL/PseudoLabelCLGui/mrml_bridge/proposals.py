@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.doubt_colors import DOUBT_SHOWN_FROM, doubt_color_node
+from PseudoLabelCLGui.mrml_bridge.doubt_colors import DOUBT_SHOWN_FROM_PERCENT, doubt_color_node
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of
 from PseudoLabelCLGui.mrml_bridge.scene_link import (
     CaseMark,
@@ -90,7 +90,11 @@ class CaseMemory:
         self.files = files
         self.labels = labels
         self.image = of_volume(files.image if with_image else None)
-        self.doubt = of_volume(files.uncertainty)
+        self.doubt = (
+            VoxelMemory.for_doubt(Path(files.uncertainty), files.geometry)
+            if files.uncertainty
+            else None
+        )
         self.proposal = of_labels(editable_file(files))
         self.previous = of_labels(files.previous)
 
@@ -148,18 +152,19 @@ def show_read_case(memory: CaseMemory, image_node: Any | None, *, project: str =
     """
     files, labels = memory.files, memory.labels
     _check_image(memory, image_node)
+    image = memory.image
     mark = CaseMark(project, files.case_id, files.round_index)
     scene = slicer.mrmlScene
     scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     try:
         volume = image_node
-        if volume is None:
-            volume = add_volume(memory.image, files.case_id)
+        if volume is None and image is not None:
+            volume = add_volume(image, files.case_id)
             volume.SetSaveWithScene(False)  # the project has it
             mark_made(volume, Made.IMAGE, CaseMark(project, files.case_id))
         proposal = _add_labels(memory.proposal, labels, _editable_name(files), volume)
         previous = _add_labels(memory.previous, labels, _previous_name(files), volume)
-        doubt = _add_doubt(memory.doubt, _("{case} - doubt").format(case=files.case_id))
+        doubt = _add_doubt(memory.doubt, _("{case} - doubt in percent").format(case=files.case_id))
         _style_previous(previous)
         for node, made in (
             (proposal, Made.PROPOSAL),
@@ -215,7 +220,8 @@ def forget_case(shown: ShownCase, *, edits_are_saved: bool = False) -> tuple[Any
     """
     kept = []
     keeps_edits = not edits_are_saved and is_edited(shown, look_at_voxels=True)
-    for node in (shown.proposal, shown.previous, shown.doubt, shown.volume):
+    nodes: tuple[Any, ...] = (shown.proposal, shown.previous, shown.doubt, shown.volume)
+    for node in nodes:
         if node is None or node.GetScene() is None or made_as(node) is None:
             continue
         if node is shown.proposal and keeps_edits:
@@ -320,13 +326,13 @@ def _style_previous(node: Any | None) -> None:
 def _add_doubt(memory: VoxelMemory | None, name: str) -> Any | None:
     if memory is None:
         return None
-    memory.brightness = (0.0, 1.0)
+    memory.brightness = (0.0, 100.0)
     node = add_volume(memory, name)
     node.SetSaveWithScene(False)
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(doubt_color_node().GetID())
     display.SetAutoThreshold(False)
-    display.SetThreshold(DOUBT_SHOWN_FROM, 1.0)
+    display.SetThreshold(DOUBT_SHOWN_FROM_PERCENT, 100.0)
     display.SetApplyThreshold(True)
     display.SetInterpolate(False)
     return node

@@ -33,18 +33,14 @@ class CaseMark:
     round_index: int | None = None
 
 
-def remember_project(parameter_node: Any, root: Path | None) -> None:
-    """Keep the folder of the open project in the scene; None when none is open."""
-    if root is None:
-        parameter_node.UnsetParameter(_FOLDER)
-    else:
-        parameter_node.SetParameter(_FOLDER, str(root))
+def remember_project(parameter_node: Any, root: Path | str) -> None:
+    """Keep the folder of the open project in the scene; an empty text when none is open."""
+    parameter_node.SetParameter(_FOLDER, str(root) if root else "")
 
 
-def project_of(parameter_node: Any) -> Path | None:
-    """Return the folder of the project that the scene was saved with, or None."""
-    text = parameter_node.GetParameter(_FOLDER)
-    return Path(text) if text else None
+def project_of(parameter_node: Any) -> str:
+    """Return the folder of the project that the scene was saved with, or an empty text."""
+    return str(parameter_node.GetParameter(_FOLDER) or "")
 
 
 def remember_case(node: Any, mark: CaseMark) -> None:

@@ -103,7 +103,7 @@ class SegmentationSnapshot:
 
     def overlaps(self) -> tuple[Overlap, ...]:
         """Count the voxels that two segments share; only those of different layers can."""
-        found = []
+        found: list[Overlap] = []
         for one, other in combinations(range(len(self.layers)), 2):
             both = (self.layers[one] != 0) & (self.layers[other] != 0)
             found.extend(self._shared(one, other, both) if both.any() else ())

@@ -1,7 +1,7 @@
 """Voxels from raw array files into the memory of VTK images, in a thread if one likes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,21 @@ class VoxelMemory:
         geometry: Its grid.
         dtype: Type of the voxels in memory.
         image: A vtkImageData of that size without voxels.
+        scale: What the numbers of the file are multiplied with, or None.
     """
 
-    def __init__(self, file: Path, geometry: Geometry, dtype: np.dtype[Any], image: Any) -> None:
+    def __init__(
+        self,
+        file: Path,
+        geometry: Geometry,
+        dtype: np.dtype[Any],
+        image: Any,
+        scale: float | None = None,
+    ) -> None:
         self.file = file
         self.geometry = geometry
         self.image = image
+        self.scale = scale
         self.brightness: tuple[float, float] | None = None
         image.SetExtent(*(n for size in geometry.size for n in (0, size - 1)))
         scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
@@ -54,8 +63,8 @@ class VoxelMemory:
         Raises:
             VolumeError: The file is missing, damaged, or of another size.
         """
-        stored = _opened(file, geometry).dtype
-        dtype = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}.get(
+        stored: np.dtype[Any] = _opened(file, geometry).dtype
+        dtype: np.dtype[Any] = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}.get(
             stored.str[1:], stored.newbyteorder("=")
         )
         return VoxelMemory(file, geometry, dtype, vtk.vtkImageData())
@@ -68,6 +77,11 @@ class VoxelMemory:
         image.SetImageToWorldMatrix(ijk_to_ras(geometry))
         return VoxelMemory(file, geometry, dtype, image)
 
+    @staticmethod
+    def for_doubt(file: Path, geometry: Geometry) -> "VoxelMemory":
+        """Make room for fractions 0..1 as whole percents: a quarter of the memory of the file."""
+        return VoxelMemory(file, geometry, np.dtype(np.uint8), vtk.vtkImageData(), scale=100.0)
+
     def read(self) -> None:
         """Fill the image from the file, and look how bright it is.
 
@@ -76,32 +90,63 @@ class VoxelMemory:
             AnnotationError: A label value does not fit.
         """
         source = _opened(self.file, self.geometry)
-        if self._voxels.dtype == np.uint8 and source.dtype.kind == "i":
-            self._check_range(source)
-        np.copyto(self._voxels, source, casting="unsafe")
+        try:
+            with self.file.open("rb", buffering=0) as stream:
+                stream.seek(source.offset)
+                for plane in self._voxels:
+                    self._fill(plane, stream, source.dtype)
+        except OSError as error:
+            raise _unreadable(self.file) from error
         sample = self._voxels.ravel()[:: max(1, self._voxels.size // _SAMPLE_SIZE)]
         low, high = (float(n) for n in np.percentile(sample, (_DARKEST, _BRIGHTEST)))
         self.brightness = (low, high) if high > low else (low, low + 1.0)
 
-    def _check_range(self, source: Array) -> None:
-        low, high = source.min(), source.max()
+    def _fill(self, plane: Array, stream: BinaryIO, stored: np.dtype[Any]) -> None:
+        """Read one slice: straight into its place, or through a small buffer if types differ."""
+        same = stored == plane.dtype
+        buffer: Array = plane if same else np.empty(plane.shape, dtype=stored)
+        _read_into(memoryview(buffer.view(np.uint8).ravel()), stream, self.file)
+        if self.scale is not None:
+            np.rint(np.clip(buffer, 0.0, 1.0) * self.scale, out=plane, casting="unsafe")
+        elif not same:
+            if plane.dtype == np.uint8 and stored.kind == "i":
+                self._check_range(buffer)
+            np.copyto(plane, buffer, casting="unsafe")
+
+    def _check_range(self, values: Array) -> None:
+        low, high = values.min(), values.max()
         if low < 0 or high > np.iinfo(np.uint8).max:
             raise AnnotationError(
-                _("'{file}' holds label values from {low} to {high}; the project has none of "
-                  "these.").format(file=self.file.name, low=low, high=high),
+                _(
+                    "'{file}' holds label values from {low} to {high}; the project has none of "
+                    "these."
+                ).format(file=self.file.name, low=low, high=high),
                 _("Show the case again."),
-            )  # fmt: skip
+            )
 
 
-def _opened(file: Path, geometry: Geometry) -> Array:
+def _read_into(buffer: memoryview, stream: BinaryIO, file: Path) -> None:
+    while buffer:
+        count = stream.readinto(buffer)  # type: ignore[attr-defined]  # a raw file has it
+        if not count:
+            raise _unreadable(file)
+        buffer = buffer[count:]
+
+
+def _unreadable(file: Path) -> VolumeError:
+    return VolumeError(
+        _("The voxels to be shown cannot be read from '{file}'.").format(file=file),
+        _("Check that the project's folder is still there, then show the case again."),
+    )
+
+
+def _opened(file: Path, geometry: Geometry) -> Any:
+    """Map an array file, to know its type and where its voxels begin."""
     try:
-        array: Array = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise VolumeError(
-            _("The voxels to be shown cannot be read from '{file}'.").format(file=file),
-            _("Check that the project's folder is still there, then show the case again."),
-        ) from error
-    if array.shape != geometry.array_shape:
+        raise _unreadable(file) from error
+    if array.shape != geometry.array_shape or not array.flags.c_contiguous:
         raise VolumeError(
             _("'{file}' holds {found} voxels, expected {expected}.").format(
                 file=file,
