@@ -1,0 +1,97 @@
+"""How far each case of a project has come, as it is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.project_view import CaseState
+from PseudoLabelCLLib.domain.review import Review, Use, Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+
+_BY_ROLE = {
+    CaseRole.ANNOTATED: CaseState.ANNOTATED,
+    CaseRole.VALIDATION: CaseState.VALIDATING,
+    CaseRole.IGNORED: CaseState.IGNORED,
+}
+_WITH_PROPOSALS = (RoundState.IN_REVIEW, RoundState.CLOSED)
+
+
+@dataclass(frozen=True)
+class CaseProgress:
+    """How far a case has come.
+
+    Args:
+        state: In one word.
+        review: The verdict on the newest proposal, or None.
+        truth_fraction: Share of the slices that a person vouches for, 0..1.
+    """
+
+    state: CaseState
+    review: Review | None
+    truth_fraction: float
+
+
+def newest_proposing_round(project: Project) -> int | None:
+    """Return the newest round that has proposals, or None."""
+    ready = [round_.index for round_ in project.rounds if round_.state in _WITH_PROPOSALS]
+    return ready[-1] if ready else None
+
+
+def progress_of_cases(project: Project, proposed: frozenset[str]) -> dict[str, CaseProgress]:
+    """Return how far every case has come, by its name.
+
+    Args:
+        project: The project as it is now.
+        proposed: The cases with a proposal of the newest round that has any.
+    """
+    reviews: dict[str, list[Review]] = {case.id: [] for case in project.cases}
+    for review in sorted(project.reviews, key=lambda review: review.round_index):
+        reviews.setdefault(review.case_id, []).append(review)
+    newest = newest_proposing_round(project)
+    return {
+        case.id: _progress(project, case, reviews[case.id], newest if case.id in proposed else None)
+        for case in project.cases
+    }
+
+
+def _progress(
+    project: Project, case: Case, reviews: Sequence[Review], proposed_by: int | None
+) -> CaseProgress:
+    """Return how far a case has come.
+
+    Args:
+        project: The project.
+        case: The case.
+        reviews: All verdicts on it, oldest first.
+        proposed_by: The newest round with proposals if it has one for the case, else None.
+    """
+    if case.role is not CaseRole.UNLABELLED:
+        vouched = 1.0 if case.annotation is not None else 0.0
+        return CaseProgress(_BY_ROLE[case.role], None, vouched)
+    axis = project.config.preprocess.slicing_axis_of(case.geometry)
+    fraction = _truth_fraction(reviews, case.geometry.size[axis])
+    # Without a proposal in the newest round, the newest is the one that was judged last.
+    last = reviews[-1] if reviews else None
+    if last is not None and proposed_by is not None and last.round_index != proposed_by:
+        last = None
+    return CaseProgress(_state(last, fraction, is_proposed=proposed_by is not None), last, fraction)
+
+
+def _state(review: Review | None, truth_fraction: float, *, is_proposed: bool) -> CaseState:
+    if review is None:
+        return CaseState.PROPOSED if is_proposed else CaseState.WAITING
+    if review.verdict is Verdict.REJECTED:
+        return CaseState.REJECTED
+    if review.verdict is Verdict.ACCEPTED:
+        return CaseState.ACCEPTED
+    return CaseState.CORRECTED if truth_fraction == 1 else CaseState.PARTLY_REVIEWED
+
+
+def _truth_fraction(reviews: Sequence[Review], num_slices: int) -> float:
+    vouched: set[int] = set()
+    for review in reviews:
+        if review.use is Use.TRUTH:
+            slices = review.truth_slices
+            vouched |= set(range(num_slices) if slices is None else slices)
+    return len(vouched) / num_slices

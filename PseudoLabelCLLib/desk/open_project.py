@@ -1,0 +1,165 @@
+"""The one project that the desk has open: its folder, its lock, and its state as it is on disk."""
+
+import contextlib
+from pathlib import Path
+from typing import TypeAlias
+
+from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
+from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
+from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project_store import load_project
+
+HOLDER = "the PseudoLabelCL panel"
+_Stamp: TypeAlias = tuple[int, int]
+
+
+class OpenProjectHolder:
+    """Holds the open project, if any, and its lock.
+
+    The state is read again when a worker has changed it: nobody else may while the lock is held.
+    """
+
+    def __init__(self) -> None:
+        self._root: Path | None = None
+        self._project: Project | None = None
+        self._lock = contextlib.ExitStack()
+        self._file_stamp: _Stamp = (0, 0)
+        self._rounds_stamp: dict[str, _Stamp] = {}
+        self._is_lost = False
+        self._memory = ViewMemory()
+
+    @property
+    def root(self) -> Path:
+        """The folder of the open project.
+
+        Raises:
+            ProjectError: No project is open.
+        """
+        if self._root is None:
+            raise ProjectError("No project is open.", "Open a project first.")
+        return self._root
+
+    @property
+    def has_project(self) -> bool:
+        """Whether a project is open."""
+        return self._root is not None
+
+    def open(self, root: Path) -> None:
+        """Open a project in place of the one that is open; that one stays if this fails.
+
+        Raises:
+            ProjectInUseError: Another user interface has it open.
+            ProjectError: There is no project, or it is damaged.
+            StorageError: The disk refuses.
+        """
+        root = root.absolute()
+        load_project(root)  # a folder that holds no project shall get no lock
+        if self._is_same(root):
+            if not self._is_lost:
+                self.read_anew()
+                return
+            self._lock.close()  # whoever brought the folder back may have made its lock anew
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(project_lock(ProjectLayout(root).desk_lock, HOLDER))
+            load_project(root)  # as it is now that nobody else can change it
+            self.close()
+            self._lock = lock.pop_all()
+        self._root, self._is_lost, self._memory = root, False, ViewMemory()
+
+    def close(self) -> None:
+        """Let go of the project, if one is open."""
+        self._lock.close()
+        self._root = self._project = None
+
+    def project(self) -> Project:
+        """Return the project as it is on disk.
+
+        Raises:
+            ProjectError: No project is open, it is gone, or it is damaged.
+            StorageError: The disk refuses.
+        """
+        layout = ProjectLayout(self.root)
+        self._require_there(layout)
+        changed = (_stamp(layout.project_file), _rounds_stamp(layout)) != (
+            self._file_stamp,
+            self._rounds_stamp,
+        )
+        if self._project is None or changed:
+            return self._load()
+        return self._project
+
+    def take_over(self, project: Project) -> None:
+        """Go on with a project that was changed and saved."""
+        self._project = project
+        # The rounds keep their stamp: what a worker wrote meanwhile is read at the next look.
+        self._file_stamp = _stamp(ProjectLayout(self.root).project_file)
+
+    def shown(self, project: Project) -> ProjectView:
+        """Go on with a project that was changed and saved, and return it as it is shown."""
+        self.take_over(project)
+        return self.view()
+
+    def read_anew(self) -> None:
+        """Read the project from disk at the next look, whatever seems to have changed."""
+        self._project = None
+        self._memory = ViewMemory()
+
+    def view(self) -> ProjectView:
+        """Return the project as it is shown.
+
+        Raises:
+            ProjectError: No project is open, it is gone, or it is damaged.
+            StorageError: The disk refuses.
+        """
+        return view_of(self.root, self.project(), self._memory)
+
+    def _is_same(self, root: Path) -> bool:
+        if self._root is None:
+            return False
+        try:
+            return self._root == root or self._root.samefile(root)
+        except OSError:
+            return False
+
+    def _load(self) -> Project:
+        layout = ProjectLayout(self.root)
+        # The stamps first: what changes while the files are read is read again.
+        self._file_stamp, self._rounds_stamp = _stamp(layout.project_file), _rounds_stamp(layout)
+        self._project = load_project(self.root)
+        return self._project
+
+    def _require_there(self, layout: ProjectLayout) -> None:
+        try:
+            is_there = layout.project_file.is_file()
+        except OSError as error:
+            raise storage_error(layout.project_file, error, action="read") from error
+        # Once it was away, the lock may be another's: the project has to be opened again.
+        self._is_lost = self._is_lost or not is_there
+        if self._is_lost:
+            raise ProjectError(
+                f"The project '{layout.root}' is gone: its folder was deleted or renamed, or its "
+                "drive is away.",
+                "Bring the folder back and open the project again, or open another one.",
+            )
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file is written anew; (0, 0) for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_ino)
+
+
+def _rounds_stamp(layout: ProjectLayout) -> dict[str, _Stamp]:
+    try:
+        names = [entry.name for entry in layout.rounds.iterdir()]
+    except OSError:
+        return {}
+    indices = sorted(index for name in names if (index := round_index(name)) is not None)
+    return {str(index): _stamp(layout.round_file(index)) for index in indices}

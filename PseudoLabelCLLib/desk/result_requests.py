@@ -1,0 +1,51 @@
+"""Requests about what leaves the project: segmentations and models."""
+
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.export_segmentations import (
+    ExportedSegmentation,
+    ExportFormat,
+    export_segmentations,
+)
+from PseudoLabelCLLib.curation.model_card import read_model_card, save_model
+from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
+from PseudoLabelCLLib.domain.desk_answers import Exported, ExportedFile, ModelCard
+from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+
+_FORMATS: dict[SegmentationFormat, ExportFormat] = {
+    SegmentationFormat.SEG_NRRD: ".seg.nrrd",
+    SegmentationFormat.NIFTI: ".nii.gz",
+}
+
+
+def _export(holder: OpenProjectHolder, request: Export, _: object) -> Exported:
+    exported = export_segmentations(
+        holder.root,
+        holder.project(),
+        Path(request.output_folder).absolute(),
+        _FORMATS[request.format],
+        case_ids=request.case_ids or None,
+        include_unreviewed=request.include_unreviewed,
+    )
+    return Exported(
+        tuple(ExportedFile(item.case_id, str(item.path), _source(item)) for item in exported)
+    )
+
+
+def _source(item: ExportedSegmentation) -> str:
+    """Who vouches for a file, in words."""
+    if item.human_fraction in (0, 1):
+        return item.source
+    return f"{item.source} on {100 * item.human_fraction:.0f} % of the slices"
+
+
+def _save_model(holder: OpenProjectHolder, request: SaveModel, _: object) -> ModelCard:
+    return save_model(holder.root, holder.project(), request.round_index, Path(request.file))
+
+
+def _read_model(_holder: OpenProjectHolder, request: ReadModel, _: object) -> ModelCard:
+    return read_model_card(Path(request.file))
+
+
+MEETINGS = {"Export": _export, "SaveModel": _save_model, "ReadModel": _read_model}
