@@ -1,8 +1,9 @@
 """MRML nodes to files and arrays and back; the only place that knows Slicer's RAS; no Qt."""
 
+from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, ijk_to_ras
+from PseudoLabelCLGui.mrml_bridge.label_nodes import show_segmentation
 from PseudoLabelCLGui.mrml_bridge.proposals import (
-    CaseMemory,
     ShownCase,
     fits_case,
     forget_case,
@@ -11,7 +12,6 @@ from PseudoLabelCLGui.mrml_bridge.proposals import (
     show_case,
     show_previous,
     show_read_case,
-    show_segmentation,
 )
 from PseudoLabelCLGui.mrml_bridge.scene_link import (
     CaseMark,

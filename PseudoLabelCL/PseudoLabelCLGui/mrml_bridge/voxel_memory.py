@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 # percentiles is metal, air or noise.
 _SAMPLE_SIZE = 100_000
 _DARKEST, _BRIGHTEST = 0.5, 99.5
+# VTK has no such types
+_ENLARGED: dict[str, np.dtype[Any]] = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}
 
 
 class VoxelMemory:
@@ -63,10 +65,8 @@ class VoxelMemory:
         Raises:
             VolumeError: The file is missing, damaged, or of another size.
         """
-        stored: np.dtype[Any] = _opened(file, geometry).dtype
-        dtype: np.dtype[Any] = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}.get(
-            stored.str[1:], stored.newbyteorder("=")
-        )
+        stored: np.dtype[Any] = _opened(file, geometry).dtype.newbyteorder("=")
+        dtype = _ENLARGED.get(stored.str[1:], stored)
         return VoxelMemory(file, geometry, dtype, vtk.vtkImageData())
 
     @staticmethod
@@ -105,9 +105,11 @@ class VoxelMemory:
         """Read one slice: straight into its place, or through a small buffer if types differ."""
         same = stored == plane.dtype
         buffer: Array = plane if same else np.empty(plane.shape, dtype=stored)
-        _read_into(memoryview(buffer.view(np.uint8).ravel()), stream, self.file)
+        place = memoryview(buffer.view(np.uint8).ravel().data)
+        _read_into(place, stream, self.file)
         if self.scale is not None:
-            np.rint(np.clip(buffer, 0.0, 1.0) * self.scale, out=plane, casting="unsafe")
+            buffer *= self.scale
+            np.copyto(plane, np.rint(buffer, out=buffer), casting="unsafe")
         elif not same:
             if plane.dtype == np.uint8 and stored.kind == "i":
                 self._check_range(buffer)
