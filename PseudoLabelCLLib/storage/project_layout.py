@@ -71,6 +71,10 @@ class ProjectLayout:
         """Return where the project's own copy of an image lies, if it was asked for."""
         return self.root / "volumes" / f"{case_id}.nrrd"
 
+    def dicom_series(self, case_id: str) -> Path:
+        """Return where the instances of the DICOM series of a case are remembered."""
+        return self.root / "dicom" / f"{case_id}.json"
+
     @property
     def preprocess_plan(self) -> Path:
         """Pixel size and window of the network, settled before round 0."""
