@@ -339,7 +339,7 @@ def _truth_slices(
         raise ReviewError(
             f"The correction of case '{case_id}' is equal to the proposal"
             f"{' in what is not left out' if leaves_out else ''}.",
-            "Accept the proposal instead.",
+            f"Accept the proposal instead{', and leave out the same' if leaves_out else ''}.",
         )
     return None if whole or len(changed) == num_slices else changed
 
