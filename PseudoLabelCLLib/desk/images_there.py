@@ -52,6 +52,10 @@ class ImagesThere:
         self._seen_s.update(dict.fromkeys(there, now_s))
         return frozenset(to_ask) - there
 
+    def forget(self) -> None:
+        """Ask for every image again the next time."""
+        self._seen_s.clear()
+
     def _ask(
         self, drive: str, images: list[Path], answers: "queue.SimpleQueue[tuple[Path, bool]]"
     ) -> int:

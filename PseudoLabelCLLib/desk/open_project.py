@@ -29,6 +29,7 @@ class OpenProjectHolder:
         self._lock = contextlib.ExitStack()
         self._file_stamp: _Stamp = (0, 0)
         self._rounds_stamp: dict[str, _Stamp] = {}
+        self._lock_stamp: _Stamp = (0, 0)
         self._is_lost = False
         self._memory = ViewMemory()
 
@@ -62,17 +63,19 @@ class OpenProjectHolder:
             if not self._is_lost:
                 self.read_anew()
                 return
-            self._lock.close()  # whoever brought the folder back may have made its lock anew
+            self.close()  # whoever brought the folder back may have made its lock anew
         with contextlib.ExitStack() as lock:
             lock.enter_context(project_lock(ProjectLayout(root).desk_lock, HOLDER))
             load_project(root)  # as it is now that nobody else can change it
             self.close()
             self._lock = lock.pop_all()
         self._root, self._is_lost, self._memory = root, False, ViewMemory()
+        self._lock_stamp = _identity(ProjectLayout(root).desk_lock)
 
     def close(self) -> None:
         """Let go of the project, if one is open."""
-        self._lock.close()
+        with contextlib.suppress(OSError):  # the lock of a drive that is away is nobody's
+            self._lock.close()
         self._root = self._project = None
 
     def project(self) -> Project:
@@ -106,7 +109,7 @@ class OpenProjectHolder:
     def read_anew(self) -> None:
         """Read the project from disk at the next look, whatever seems to have changed."""
         self._project = None
-        self._memory = ViewMemory()
+        self._memory = self._memory.emptied()
 
     def view(self) -> ProjectView:
         """Return the project as it is shown.
@@ -137,8 +140,10 @@ class OpenProjectHolder:
             is_there = layout.project_file.is_file()
         except OSError as error:
             raise storage_error(layout.project_file, error, action="read") from error
-        # Once it was away, the lock may be another's: the project has to be opened again.
-        self._is_lost = self._is_lost or not is_there
+        # Once it was away, the lock may be another's: the project has to be opened again. So it is
+        # with another folder that took its place.
+        is_ours = is_there and _identity(layout.desk_lock) == self._lock_stamp
+        self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectError(
                 f"The project '{layout.root}' is gone: its folder was deleted or renamed, or its "
@@ -154,6 +159,15 @@ def _stamp(path: Path) -> _Stamp:
     except OSError:
         return (0, 0)
     return (status.st_mtime_ns, status.st_ino)
+
+
+def _identity(path: Path) -> _Stamp:
+    """What tells a file from another one in its place; (0, 0) for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
 
 
 def _rounds_stamp(layout: ProjectLayout) -> dict[str, _Stamp]:

@@ -52,6 +52,11 @@ class ViewMemory:
     record: PretrainingRecord | None = None
     absolute: dict[str, Path] = field(default_factory=dict)
 
+    def emptied(self) -> "ViewMemory":
+        """Return one that knows nothing but which drives hang."""
+        self.images.forget()
+        return ViewMemory(images=self.images)
+
 
 def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> ProjectView:
     """Return a project as it is shown.

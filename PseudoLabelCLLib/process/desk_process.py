@@ -125,7 +125,7 @@ class DeskProcess:
         """
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         if self._is_ended:
-            told = f"{_named(request)} is not possible: the helper process has ended."
+            told = f"The helper process has ended: {_named(request)} is not possible."
             self._ready.append(Refused(seq, "WorkerError", told, _REOPEN))
             return seq
         self._unanswered[seq] = request

@@ -251,7 +251,8 @@ def _content(data: bytes) -> dict[str, JsonValue]:
 
 def _object(value: object) -> dict[str, JsonValue]:
     body = to_json(value)
-    assert isinstance(body, dict)  # a dataclass becomes an object
+    if not isinstance(body, dict):
+        raise TypeError(f"Expected a request or an answer, got {value!r:.60}")
     return body
 
 

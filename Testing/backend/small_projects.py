@@ -1,0 +1,85 @@
+"""Small projects for tests of the desk, made without torch: cases, rounds, proposals, doubts."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.json_codec import to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
+
+SIZE = (24, 20, 5)
+GRID = Geometry(SIZE, (1.5, 1.5, 8.0), (3.0, -4.0, 5.0), (0, 1, 0, -1, 0, 0, 0, 0, 1))
+SCHEMA = LabelSchema.from_values((1, 2))
+
+
+def drawn(shift=0):
+    """Two structures on slices 1 to 3, shape (k, j, i)."""
+    array = np.zeros(SIZE[::-1], np.int16)
+    array[1:4, 4 + shift : 14 + shift, 4:18] = 1
+    array[1:4, 7 + shift : 11 + shift, 8:14] = 2
+    return array
+
+
+def write_image(path, seed=0):
+    """Write a noisy image in which the structures can be seen; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).normal(100, 5, SIZE[::-1])
+    write_volume(path, Volume((noise + 60 * drawn()).astype(np.float32), GRID))
+    return path
+
+
+def write_drawing(path, array=None, schema=SCHEMA):
+    """Write a segmentation; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_segmentation(path, LabelVolume(drawn() if array is None else array, GRID), schema)
+    return path
+
+
+def make_project(root, *, num_unlabelled=2):
+    """Make a project with one annotated case, "heart", and others, "other-1" and so on."""
+    project = Project("Hearts", SCHEMA, config_for(Profile.QUICK))
+    create_project(root, project)
+    data = root.parent / "data"
+    image, label = write_image(data / "heart.nrrd"), write_drawing(data / "heart.seg.nrrd")
+    project, _ = add_case(root, project, "heart", CaseRole.ANNOTATED, image, label)
+    for number in range(1, num_unlabelled + 1):
+        image = write_image(data / f"other-{number}.nrrd", seed=number)
+        project, _ = add_case(root, project, f"other-{number}", CaseRole.UNLABELLED, image)
+    return root
+
+
+def put_in_review(root, index, *, doubts=None):
+    """Write what a trained round leaves: proposals with doubts, the state "in review"."""
+    project, layout = load_project(root), ProjectLayout(root)
+    if index > 0:
+        save_round(root, Round(index - 1, RoundState.CLOSED, num_truth_cases=1))
+    save_round(root, Round(index, RoundState.IN_REVIEW, num_truth_cases=1))
+    for number, case in enumerate(project.cases_to_propose(), start=1):
+        write_drawing(layout.proposal(index, case.id), drawn(shift=1))
+        doubt = 0.1 * number if doubts is None else doubts[case.id]
+        scores = Doubt(doubt, 0.9, (0.1,) * SIZE[2], f"Look at {case.id}.")
+        write_json(layout.doubt(index, case.id), to_json(scores))
+
+
+def contents(folder):
+    """A fingerprint of every file below a folder; locks, which hold nothing, aside."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and path.name not in ("desk.lock", "worker.lock")
+    }

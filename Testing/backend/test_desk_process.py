@@ -1,0 +1,323 @@
+"""The desk's process and its parent: real children, exact lists of events."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_desks
+import psutil
+import pytest
+
+from PseudoLabelCLLib.domain.desk_answers import Done
+from PseudoLabelCLLib.domain.desk_requests import (
+    Accept,
+    CloseProject,
+    FindVolumes,
+    Refresh,
+)
+from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.process.desk_process import DeskProcess
+from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused, Working
+from PseudoLabelCLLib.process.process_tree import start_tree
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="the fakes use POSIX signals and libc"),
+]
+
+# A desk starts in 0.2 s here; a machine under full load may take a hundred times that.
+PATIENCE_S = 30.0
+NOTHING_OPEN = ("ProjectError", "No project is open.", "Open a project first.")
+
+
+@pytest.fixture
+def start():
+    """Starts desks, fakes by their name, and leaves none behind."""
+    desks = []
+
+    def start_one(fake=None, python=sys.executable):
+        folder = str(Path(fake_desks.__file__).parent)
+        environment = {"PYTHONPATH": folder, "FAKE_DESK": fake or ""}
+        options = {"module": "fake_desks"} if fake else {}
+        desk = DeskProcess.start(python, environment, **options)
+        desks.append(desk)
+        return desk
+
+    yield start_one
+    for desk in desks:
+        desk.kill()
+        desk.close()
+
+
+def events_until(desk, is_last):
+    events = []
+    until_s = time.monotonic() + PATIENCE_S
+    while not (events and is_last(events[-1])):
+        assert time.monotonic() < until_s, events
+        events += desk.poll()
+        time.sleep(0.005)
+    return events
+
+
+def answers_to(desk, number):
+    return events_until(desk, lambda e: isinstance(e, Answered | Refused) and e.to == number)
+
+
+def all_events(desk):
+    return events_until(desk, lambda event: isinstance(event, DeskEnded))
+
+
+def wait_until(condition):
+    until_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def is_gone(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_requests_are_met_in_the_order_in_which_they_come(start, tmp_path):
+    desk = start()
+    numbers = [desk.ask(request) for request in (CloseProject(), Refresh(), CloseProject())]
+    assert numbers == [0, 1, 2]
+    assert answers_to(desk, 2) == [
+        Answered(0, Done()),
+        Refused(1, *NOTHING_OPEN),
+        Answered(2, Done()),
+    ]
+
+
+def test_asking_takes_no_longer_when_the_desk_does_not_listen(start):
+    desk = start("deaf")
+    for _ in range(20):  # far more than a pipe holds
+        desk.ask(Accept(("a case",) * 20_000))
+    assert desk.poll() == []
+    desk.kill()
+    assert len(all_events(desk)) == 1
+
+
+def test_prints_of_all_kinds_break_no_line_and_the_standard_input_is_empty(start):
+    desk = start("print_stray_text")
+    assert answers_to(desk, desk.ask(CloseProject())) == [
+        Working(0, "stdin holds ''", 1, 2),
+        Answered(0, Done()),
+    ]
+    desk.close()
+    for text in ("Python", "the first stdout", "printf", "a child"):
+        assert f"from {text}\n" in desk.stderr_tail
+
+
+def test_defect_is_refused_with_its_traceback_in_the_log_and_the_desk_lives_on(start):
+    desk = start("stumble")
+    desk.ask(CloseProject())
+    first, second = answers_to(desk, desk.ask(Refresh()))
+    assert first == Refused(
+        0,
+        "InternalError",
+        "The program met an error that it did not expect: ZeroDivisionError: over zero.",
+        "Please report it, with the log of the helper process.",
+    )
+    assert second == Refused(1, *NOTHING_OPEN)
+    desk.close()
+    assert "fake_desks.py" in desk.stderr_tail
+    assert "ZeroDivisionError" in desk.stderr_tail
+
+
+def test_full_memory_is_refused_with_a_remedy(start):
+    desk = start("run_out_of_memory")
+    (refused,) = answers_to(desk, desk.ask(CloseProject()))
+    assert refused.error_type == "OutOfMemoryError"
+    assert refused.remedy == "Close other programs, then try again."
+
+
+def test_words_of_a_refusal_arrive_letter_by_letter(start):
+    desk = start("refuse_oddly")
+    assert answers_to(desk, desk.ask(CloseProject())) == [
+        Refused(0, "ProjectError", "Größe 日本 \udcff \u2028 is no name.", "Choose another.")
+    ]
+
+
+def test_answer_that_cannot_be_sent_is_a_refusal(start):
+    desk = start("answer_nonsense")
+    (refused,) = answers_to(desk, desk.ask(CloseProject()))
+    assert (refused.to, refused.error_type) == (0, "InternalError")
+
+
+def test_long_work_is_told_step_by_step(start):
+    desk = start("work_much")
+    events = answers_to(desk, desk.ask(CloseProject()))
+    assert events == [
+        *(Working(0, "ä" * 1000, n, fake_desks.MANY) for n in range(fake_desks.MANY)),
+        Answered(0, Done()),
+    ]
+
+
+def test_death_is_told_once_with_what_was_left_unanswered(start):
+    desk = start("die")
+    for request in (Refresh(), CloseProject(), FindVolumes("a"), FindVolumes("b"), Refresh()):
+        desk.ask(request)
+    refused, ended = all_events(desk)
+    assert refused == Refused(0, *NOTHING_OPEN)
+    assert "exit code 9" in ended.message
+    assert ended.message.endswith(
+        "Not answered: closing the project, looking for volumes, reading the project."
+    )
+    assert ended.remedy.startswith("Open the project again")
+    assert "last words" in ended.stderr_tail
+    assert not desk.is_alive
+    assert desk.poll() == []
+
+
+def test_crash_is_told_in_plain_words(start):
+    desk = start("crash_natively")
+    desk.ask(CloseProject())
+    (ended,) = all_events(desk)
+    assert "it touched memory that is not its own (SIGSEGV)" in ended.message
+    assert "worker" not in ended.message
+
+
+def test_request_after_the_end_is_refused(start):
+    desk = start()
+    desk.kill()
+    assert all_events(desk)[0].message == "The helper process was ended on request."
+    number = desk.ask(Refresh())
+    (refused,) = desk.poll()
+    assert (refused.to, refused.error_type) == (number, "WorkerError")
+    assert refused.message == "The helper process has ended: reading the project is not possible."
+
+
+def test_desk_of_another_version_is_ended_with_a_sentence(start):
+    desk = start("speak_another_version")
+    desk.ask(Refresh())
+    (ended,) = all_events(desk)
+    assert "speaks version 99 of the protocol, this program speaks version 1." in ended.message
+    assert "install the extension again" in ended.remedy
+
+
+def test_what_a_launcher_prints_and_unknown_messages_are_passed_over(start):
+    desk = start("babble")
+    desk.ask(CloseProject())
+    assert answers_to(desk, 0) == [Answered(0, Done())]
+
+
+def test_closing_lets_the_desk_finish_what_it_was_asked(start):
+    desk = start("work_much")
+    desk.ask(CloseProject())
+    desk.ask(Refresh())
+    desk.close(patience_s=PATIENCE_S)
+    *_, answered, refused, ended = desk.poll()
+    assert answered == Answered(0, Done())
+    assert refused == Refused(1, *NOTHING_OPEN)
+    assert ended.message == "The helper process was ended on request."
+    assert desk._process.returncode == 0
+
+
+def test_desk_that_hangs_is_killed_when_patience_ends(start):
+    desk = start("hang")
+    desk.ask(CloseProject())
+    events_until(desk, lambda event: isinstance(event, Working))
+    desk.close(patience_s=0.1)
+    (ended,) = desk.poll()
+    assert ended.message == (
+        "The helper process was ended on request. Not answered: closing the project."
+    )
+
+
+def test_desk_behind_a_launcher_is_killed_with_it(start, tmp_path):
+    launcher = tmp_path / "a launcher"
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    launcher.chmod(0o755)
+    desk = start("hang", python=launcher)
+    desk.ask(CloseProject())
+    events_until(desk, lambda event: isinstance(event, Working))
+    children = [child.pid for child in psutil.Process(desk.pid).children(recursive=True)]
+    assert children
+    desk.kill()
+    all_events(desk)
+    wait_until(lambda: all(is_gone(pid) for pid in children))
+
+
+def test_interpreter_that_is_not_there_is_a_sentence(start, tmp_path):
+    with pytest.raises(WorkerError, match=r"cannot be started with .*no python"):
+        DeskProcess.start(tmp_path / "no python")
+
+
+def test_desk_ends_by_itself_with_exit_code_0_when_its_parent_closes_the_line():
+    desk = start_tree([sys.executable, "-m", "PseudoLabelCLLib.desk"], {})
+    out, _ = desk.communicate(
+        b'{"type": "CloseProject", "seq": 5}\n\n{"type": "CloseProject", "seq": 6}\n{"type": "Clo',
+        timeout=PATIENCE_S,
+    )
+    ready, *answers = out.splitlines()
+    assert ready.startswith(b'{"type": "DeskReady", "protocol_version": 1, "pid": ')
+    assert answers == [
+        b'{"type": "Answered", "to": 5, "answer": {"type": "Done"}}',
+        b'{"type": "Answered", "to": 6, "answer": {"type": "Done"}}',
+    ]
+    assert desk.returncode == 0
+
+
+def test_line_that_is_no_request_is_refused_and_the_next_one_met():
+    desk = start_tree([sys.executable, "-m", "PseudoLabelCLLib.desk"], {})
+    lines = (
+        b"no JSON",
+        b'{"type": "CloseProject"}',
+        b'{"type": "Dance", "seq": 1}',
+        b'{"type": "OpenProject", "seq": 2}',
+        b'{"type": "OpenProject", "seq": 3, "root": "x", "more": 1}',
+        b'{"type": "SetRole", "seq": 4, "case_ids": [], "role": "boss"}',
+        b'{"type": "CloseProject", "seq": 5}',
+    )
+    out, _ = desk.communicate(b"\n".join(lines) + b"\n", timeout=PATIENCE_S)
+    _, *answers = out.splitlines()
+    numbers = [int(line.split(b'"to": ')[1].split(b",")[0]) for line in answers]
+    assert numbers == [-1, -1, 1, 2, 3, 4, 5]
+    assert all(line.startswith(b'{"type": "Refused"') for line in answers[:-1])
+    assert answers[-1].startswith(b'{"type": "Answered"')
+    assert b"There is no request 'Dance'." in answers[2]
+    assert b"OpenProject lacks root." in answers[3]
+    assert b"unknown fields: more" in answers[4]
+
+
+def test_desk_imports_neither_torch_nor_what_only_some_requests_need():
+    script = (
+        "import sys, PseudoLabelCLLib.desk.serve, PseudoLabelCLLib.desk.project_requests\n"
+        "print(sorted({'torch', 'monai', 'SimpleITK', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert told.stdout.strip() == b"[]"
+
+
+def test_no_request_brings_torch_along():
+    script = (
+        "import importlib, sys\n"
+        "from PseudoLabelCLLib.desk.meet_request import _MODULES\n"
+        "from PseudoLabelCLLib.process.desk_protocol import _REQUEST_TYPES\n"
+        "met = []\n"
+        "for name, requests in _MODULES.items():\n"
+        "    module = importlib.import_module('PseudoLabelCLLib.desk.' + name)\n"
+        "    assert set(module.MEETINGS) == set(requests)\n"
+        "    met += requests\n"
+        "assert sorted(met) == sorted(_REQUEST_TYPES)\n"
+        "print(sorted({'torch', 'monai'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, env=environment
+    )
+    assert told.stdout.strip() == b"[]", told.stderr.decode()
+
+
+def test_kill_from_outside_is_told_as_such(start):
+    desk = start()
+    answers_to(desk, desk.ask(CloseProject()))
+    psutil.Process(desk.pid).kill()
+    (ended,) = all_events(desk)
+    assert "reads and writes projects was killed from outside" in ended.message

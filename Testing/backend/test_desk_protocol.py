@@ -1,0 +1,208 @@
+"""The lines between the desk and its parent: every message there and back, every wrong line."""
+
+import json
+import typing
+
+import pytest
+
+from PseudoLabelCLLib.domain import desk_requests as ask
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.desk_answers import (
+    CaseFiles,
+    CasesChecked,
+    Done,
+    Exported,
+    ExportedFile,
+    FoundVolume,
+    History,
+    ModelCard,
+    Problem,
+    SampleVolume,
+    SampleVolumes,
+    VolumesAdded,
+    VolumesFound,
+)
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project_view import (
+    CaseState,
+    CaseView,
+    PlanView,
+    ProjectView,
+    RoundFigures,
+    RoundView,
+)
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.process.desk_protocol import (
+    DESK_PROTOCOL_VERSION,
+    UNKNOWN_REQUEST,
+    Answered,
+    DeskAnswer,
+    DeskLineError,
+    DeskReady,
+    Refused,
+    Working,
+    decode_message,
+    decode_request,
+    encode_message,
+    encode_request,
+)
+from PseudoLabelCLLib.process.protocol import ProtocolError, ProtocolVersionError
+
+ODD = "Größe 日本 \udcff \u2028 \x00\n"
+HEART = Terminology(Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "1", ODD))
+LABELS = LabelSchema((LabelClass(3, ODD, "#e69f00", HEART, "Segment_ä", True), LabelClass(
+    1, "b", "#56b4e9")))  # fmt: skip
+OBLIQUE = Geometry((4, 5, 6), (0.1, 0.2, 1 / 3), (1e-9, -2.5, 3e5), (0, 1, 0, 1, 0, 0, 0, 0, -1))
+
+REQUESTS = (
+    ask.CreateProject("/a", ODD, Profile.QUICK, LABELS),
+    ask.OpenProject(ODD),
+    ask.CloseProject(),
+    ask.Refresh(),
+    ask.FindVolumes("/a"),
+    ask.AddVolumes((
+        ask.NewVolume("a", CaseRole.ANNOTATED, ODD, "1.2.3", "/b", True),
+        ask.NewVolume("b", CaseRole.IGNORED, "/c"),
+    )),
+    ask.SetRole(("a", ODD), CaseRole.VALIDATION),
+    ask.RemoveCases(()),
+    ask.ChangeLabels(LABELS),
+    ask.ChangeSettings({"training.seed": "1", "x": ODD}),
+    ask.CheckCases(),
+    ask.ShowCase("a", 3, False),
+    ask.ShowCase("a"),
+    ask.Accept(("a", "b"), (1, 3)),
+    ask.Reject(("a",)),
+    ask.Correct("a", ODD, True, (3,)),
+    ask.TakeBackVerdict("a"),
+    ask.ReadHistory(),
+    ask.GoBack(-1),
+    ask.Export("/a", SegmentationFormat.NIFTI, ("a",), True),
+    ask.SaveModel(2, "/a"),
+    ask.ReadModel("/a"),
+    ask.MakeSampleData("/a"),
+)  # fmt: skip
+VIEW = ProjectView(
+    "/a", ODD, LABELS, config_for(Profile.PAPER),
+    (
+        CaseView("a", CaseRole.UNLABELLED, CaseState.PARTLY_REVIEWED, "/i", True, "1.2", None, 7,
+                 (1.0, 2.0, 0.1), 0.3, ODD, Verdict.CORRECTED, (3,), 2 / 7),
+        CaseView("b", CaseRole.ANNOTATED, CaseState.ANNOTATED, "/i", False, None, "/s", 1,
+                 (1.0, 2.0, 3.0)),
+    ),
+    (RoundView(0, RoundState.IN_REVIEW, 1, 2, 3, "then", "", "/r", None),),
+    PlanView(1, ODD, 1, 2, 3, True, False), ("a",), True, False, 2**40,
+)  # fmt: skip
+ANSWERS = (
+    VIEW,
+    Done(),
+    VolumesFound((FoundVolume("a", "/i", None, ODD, "/s"),), (Problem("", False, ODD, ""),)),
+    VolumesAdded(VIEW, (Problem("a", True, "m", "r"),)),
+    CasesChecked(()),
+    CaseFiles("a", 1, OBLIQUE, "/i", "/p", None, None, "/q", "/u", 2, (5, 1)),
+    History((RoundFigures(0, 1 / 3, None, 0, 0.5),)),
+    Exported((ExportedFile("a", "/f", "accepted"),)),
+    ModelCard("/f", "abc", LABELS, ODD),
+    SampleVolumes((SampleVolume("a", CaseRole.UNLABELLED, "/i", None),), LABELS),
+)
+
+
+def named(value):
+    return type(value).__name__
+
+
+def test_examples_cover_every_request_and_every_answer():
+    assert {type(request) for request in REQUESTS} == set(typing.get_args(ask.DeskRequest))
+    assert {type(answer) for answer in ANSWERS} == set(typing.get_args(DeskAnswer))
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=named)
+def test_request_comes_out_as_it_went_in(request_):
+    assert decode_request(encode_request(7, request_)) == (7, request_)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=named)
+def test_answer_comes_out_as_it_went_in(answer):
+    assert decode_message(encode_message(Answered(3, answer))) == Answered(3, answer)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        DeskReady(DESK_PROTOCOL_VERSION, 1234),
+        Refused(UNKNOWN_REQUEST, "ProjectError", ODD, ""),
+        Working(2, ODD, 0, 10),
+    ],
+    ids=named,
+)
+def test_message_comes_out_as_it_went_in(message):
+    assert decode_message(encode_message(message)) == message
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=named)
+def test_a_message_is_one_line_of_ascii(request_):
+    line = encode_request(0, request_)
+    assert line.isascii()
+    assert line.index(b"\n") == len(line) - 1
+    assert json.loads(line)["type"] == named(request_)
+
+
+@pytest.mark.parametrize(
+    ("line", "seq", "words"),
+    [
+        (b"", -1, "no valid JSON"),
+        (b"\xff\xfe", -1, "UTF-16"),
+        (b"[1]", -1, "no JSON object"),
+        (b'{"type": "Refresh"}', -1, "needs a number"),
+        (b'{"type": "Refresh", "seq": -3}', -1, "needs a number"),
+        (b'{"type": "Refresh", "seq": true}', -1, "needs a number"),
+        (b'{"type": "Refresh", "seq": "1"}', -1, "needs a number"),
+        (b'{"seq": 1}', 1, "type must be text"),
+        (b'{"type": "Answered", "seq": 1}', 1, "There is no request 'Answered'"),
+        (b'{"type": "GoBack", "seq": 1, "round_index": 1.5}', 1, "a whole number"),
+        (b'{"type": "GoBack", "seq": 1, "round_index": NaN}', -1, "NaN"),
+        (b'{"type": "GoBack", "seq": 1, "seq": 2, "round_index": 1}', -1, "twice"),
+        (b'{"type": "Refresh", "seq": 1, "extra": 1}', 1, "unknown fields: extra"),
+        (b'{"type": "Export", "seq": 1, "output_folder": "/a", "format": "bmp"}', 1, "seg.nrrd"),
+    ],
+)
+def test_line_that_is_no_request_says_why_and_by_its_number(line, seq, words):
+    with pytest.raises(DeskLineError) as caught:
+        decode_request(line)
+    assert caught.value.seq == seq
+    assert words in caught.value.message
+    assert caught.value.remedy
+
+
+def test_labels_that_contradict_each_other_are_no_request():
+    content = json.loads(encode_request(4, ask.ChangeLabels(LABELS)))
+    content["labels"]["classes"][1]["value"] = 3
+    with pytest.raises(DeskLineError, match="Two labels share the same value: 3") as caught:
+        decode_request(json.dumps(content).encode())
+    assert caught.value.seq == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"Slicer says hello.", "no valid JSON"),
+        (b'{"type": "Refresh", "to": 1}', "unknown type 'Refresh'"),
+        (b'{"type": "Answered", "to": 1, "answer": null}', "no object"),
+        (b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}', "unknown type 'Cake'"),
+        (b'{"type": "Answered", "answer": {"type": "Done"}}', "a whole number"),
+        (b'{"type": "Working", "to": 1}', "lacks text, done, total"),
+    ],
+)
+def test_line_that_is_no_message_says_why(line, words):
+    with pytest.raises(ProtocolError, match=words):
+        decode_message(line)
+
+
+def test_desk_of_another_version_is_known_even_if_its_fields_are_not():
+    with pytest.raises(ProtocolVersionError, match="speaks version 2"):
+        decode_message(b'{"type": "DeskReady", "protocol_version": 2, "new": []}')
