@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.itk_files import read_header
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 from PseudoLabelCLLib.storage.project_store import save_cases
 from PseudoLabelCLLib.storage.segment_matching import match_segments
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.slicer_segments import Segment, segments_in
+from PseudoLabelCLLib.storage.slicer_segments import Segment
 
 
 def change_labels(root: Path, project: Project, labels: LabelSchema) -> Project:
@@ -102,7 +102,7 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
     segments: tuple[Segment, ...] = ()
     matched: dict[int, Segment] = {}
     with suppress(VolumeError, AnnotationError):
-        segments = _segments_of(path)
+        segments = read_segments(path)
         matched = match_segments(path.name, segments, (), before)[0]
     try:
         found = match_segments(path.name, segments, (), after)[0] if segments else {}
@@ -118,14 +118,3 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
                 f"the structure that is '{label.name}' now.",
                 "Choose other names and codes, such as no other structure has or had before.",
             )
-
-
-def _segments_of(path: Path) -> tuple[Segment, ...]:
-    header = read_header(path)
-    keys = (key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.isascii())
-    # a name that is no valid text must not stand in the way
-    texts = {
-        key: header.GetMetaData(key).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        for key in keys
-    }
-    return segments_in(texts, path.name)
