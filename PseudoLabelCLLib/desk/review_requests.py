@@ -11,7 +11,6 @@ from PseudoLabelCLLib.curation.review_cases import (
     require_proposal,
     take_back,
 )
-from PseudoLabelCLLib.curation.round_history import round_figures
 from PseudoLabelCLLib.desk.meet_request import SayWorking
 from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, History
@@ -98,6 +97,8 @@ def _take_back(holder: OpenProjectHolder, request: TakeBackVerdict, _: object) -
 
 
 def _history(holder: OpenProjectHolder, _request: ReadHistory, working: SayWorking) -> History:
+    from PseudoLabelCLLib.curation.round_history import round_figures  # noqa: PLC0415 - seldom used
+
     return History(round_figures(holder.root, holder.project(), working))
 
 
