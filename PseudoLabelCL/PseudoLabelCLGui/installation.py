@@ -218,8 +218,12 @@ class Installation:
     def _end(self, problem: str = "", remedy: str = "") -> None:
         self._is_done = True
         self._forget_constraints()
-        text = problem or _("The packages are installed.")
         needs_restart = self._needs_restart and not problem
+        text = problem or _("The packages are installed.")
+        if needs_restart:
+            text = _("{done} Other extensions have older versions loaded: restart Slicer.").format(
+                done=text
+            )
         log = "\n".join(self._log)
         self._on_progress(InstallProgress(text, True, problem, remedy, needs_restart, log))
 

@@ -25,6 +25,11 @@ class SlicerApplication:
         """Return the variables as they were before the launcher added its own."""
         return dict(slicer.util.startupEnvironment())
 
+    def show_status(self, text: str) -> None:
+        """Show one line in the status bar; without a main window there is none."""
+        if slicer.util.mainWindow() is not None:
+            slicer.util.showStatusMessage(text)
+
     def start_timer(self, interval_ms: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Call again and again; what is returned stops it."""
         timer = qt.QTimer()

@@ -1,0 +1,23 @@
+"""Runs the module's self-test in a Slicer started with --python-script, and ends that Slicer.
+
+Call: Slicer --no-splash [--no-main-window] --additional-module-paths FOLDER/PseudoLabelCL
+--python-script FOLDER/Testing/slicer/run_self_test.py. The exit code is 0 if all went well.
+"""
+
+import traceback
+
+import slicer
+
+
+def main():
+    try:
+        slicer.selfTests["PseudoLabelCL"]()
+    except Exception:
+        traceback.print_exc()
+        slicer.util.exit(1)
+    else:
+        print("The self-test of PseudoLabelCL went well.")
+        slicer.util.exit(0)
+
+
+main()
