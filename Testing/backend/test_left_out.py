@@ -157,7 +157,7 @@ def test_erasing_what_is_left_out_is_no_correction(a_project, tmp_path):
     root, project = a_project
     file = put(tmp_path / "drawn.seg.nrrd", np.where(proposed() == 4, 0, proposed()))
 
-    with pytest.raises(ReviewError, match="in what is not left out. Accept .* leave out the same"):
+    with pytest.raises(ReviewError, match=r"in what is not left out. Accept .* the same"):
         correct(root, project, "a", file, left_out=(4,))
 
 
