@@ -17,7 +17,12 @@ from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.domain.segmentation import Code
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.dicom_header import numbers_of, quiet_pydicom, text_of, value_of
-from PseudoLabelCLLib.storage.dicom_segment import AlgorithmType, ObjectDescription, ObjectSegment
+from PseudoLabelCLLib.storage.dicom_segment import (
+    AlgorithmType,
+    ObjectDescription,
+    ObjectSegment,
+    new_uid,
+)
 from PseudoLabelCLLib.storage.dicom_source import (
     OPTIONAL_PATIENT_STUDY,
     REQUIRED_PATIENT_STUDY,
@@ -41,7 +46,7 @@ def write_segmentation_object(
     segments: Sequence[ObjectSegment],
     about: ObjectDescription,
 ) -> None:
-    """Write an object that refers to every slice of a series; its UIDs are new.
+    """Write an object that refers to every slice of a series; its series is new.
 
     Only slices that a segment touches are stored, as other writers do. A segment without a voxel
     is described and has no slice.
@@ -65,9 +70,9 @@ def write_segmentation_object(
                 pixel_array=_frames(source, masks, len(segments)),
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
-                series_instance_uid=hd.UID(),
+                series_instance_uid=new_uid(),
                 series_number=about.series_number,
-                sop_instance_uid=hd.UID(),
+                sop_instance_uid=about.instance_uid,
                 instance_number=1,
                 manufacturer=_MANUFACTURER,
                 manufacturer_model_name=_MANUFACTURER,

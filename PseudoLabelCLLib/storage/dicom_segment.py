@@ -66,6 +66,7 @@ class ObjectDescription:
         creator: Who answers for the content, as a DICOM person name.
         software_version: Of PseudoLabelCL.
         series_number: Number of the new series.
+        instance_uid: SOP Instance UID of the new object, see `new_uid`.
     """
 
     series_description: str
@@ -73,6 +74,12 @@ class ObjectDescription:
     creator: str
     software_version: str
     series_number: int
+    instance_uid: str
+
+
+def new_uid() -> str:
+    """Return a UID that no other object has."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def tracking_uid_of(series_uid: str, segment_id: str, terminology: Terminology) -> str:

@@ -1,0 +1,118 @@
+"""What would stop or surprise a DICOM export, found before anything is written, with its remedy."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, clean_text
+from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid
+from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
+
+_MOST_PROPOSED = 3
+# The identifiers of DICOM's coding schemes; the value of a code is one word.
+_SCHEME = re.compile(r"[0-9A-Za-z_.-]{1,16}")
+_CODE = re.compile(r"[^\s\\]{1,64}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know or mend before an export.
+
+    Args:
+        case_id: Which case; None where it concerns all.
+        problem: What was found, in a sentence.
+        remedy: What to do, or empty.
+        stops: Whether nothing is written for the case (or at all) until it is mended.
+    """
+
+    case_id: str | None
+    problem: str
+    remedy: str = ""
+    stops: bool = True
+
+
+def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
+    """Return what is wrong with the labels of a project for DICOM."""
+    return tuple(finding for label in schema for finding in _label_findings(label))
+
+
+def grid_findings(
+    case_id: str, placed: OnSourceGrid, schema: LabelSchema, *, accept_losses: bool
+) -> tuple[Finding, ...]:
+    """Return what is lost on the grid of the series, and which structures are empty."""
+    if not any(placed.num_voxels):
+        return (
+            Finding(
+                case_id,
+                f"The segmentation of case '{case_id}' is empty; a DICOM segmentation cannot be.",
+                "Leave this case out.",
+            ),
+        )
+    found = [
+        Finding(
+            case_id,
+            f"Case '{case_id}': {loss}",
+            ""
+            if accept_losses
+            else "Confirm that these voxels may change, or segment the series itself.",
+            stops=not accept_losses,
+        )
+        for loss in placed.losses
+    ]
+    found += [
+        Finding(
+            case_id,
+            f"Case '{case_id}': '{name}' has no voxel; it is described, without a slice.",
+            stops=False,
+        )
+        for name in placed.empty_segments(schema)
+    ]
+    return tuple(found)
+
+
+def _label_findings(label: LabelClass) -> Iterator[Finding]:
+    if not clean_text(label.name):
+        yield Finding(None, f"The name of label {label.value} has no readable character.")
+    elif clean_text(label.name) != label.name:
+        yield Finding(
+            None,
+            f"The label '{label.name}' will be called '{clean_text(label.name)}': DICOM allows one "
+            f"line of at most {LONGEST_LABEL} characters without a backslash.",
+            "Shorten its name if another one is better.",
+            stops=False,
+        )
+    if label.terminology is None:
+        yield Finding(
+            None, f"The label '{label.name}' has no codes that say what it is.", _proposed(label)
+        )
+        return
+    for code in _codes_of(label.terminology):
+        if problem := _code_problem(code):
+            yield Finding(
+                None,
+                f"The label '{label.name}' has the code '{code.meaning}', which {problem}.",
+                "Choose again what it is.",
+            )
+
+
+def _proposed(label: LabelClass) -> str:
+    words = [in_words(terms) for terms in propose_terminology(label.name)[:_MOST_PROPOSED]]
+    if not words:
+        return "Choose what it is in the project's labels."
+    return f"Choose what it is in the project's labels; its name is like: {'; '.join(words)}."
+
+
+def _codes_of(terms: Terminology) -> Iterator[Code]:
+    codes = (terms.category, terms.type, terms.type_modifier, terms.region, terms.region_modifier)
+    return (code for code in codes if code is not None)
+
+
+def _code_problem(code: Code) -> str:
+    if not _SCHEME.fullmatch(code.scheme):
+        return f"names no coding scheme that DICOM can hold ({code.scheme!r})"
+    if not _CODE.fullmatch(code.value):
+        return f"has no value that DICOM can hold ({code.value!r})"
+    if not code.meaning or clean_text(code.meaning) != code.meaning:
+        return f"has no meaning of 1 to {LONGEST_LABEL} plain characters"
+    return ""
