@@ -27,7 +27,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Review
+from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
@@ -132,8 +132,8 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
             require_proposal(root, project, case_id)
         for case_id in arguments.cases:
             project = _judge(root, project, case_id, arguments)
-            verdict = project.reviews_of(project.case(case_id).id)[-1]
-            console.say(f"{case_id}: {_told(verdict, project.schema)}")
+            judged = project.reviews_of(project.case(case_id).id)[-1]
+            console.say(f"{case_id}: {_told(judged.verdict, judged.left_out, project.schema)}")
     console.say(_review_progress(root, project))
     return _status_of(root, project)
 
@@ -242,9 +242,9 @@ def _values_of(names: list[str], schema: LabelSchema) -> tuple[int, ...]:
     return tuple(known[name.casefold()] for name in names)
 
 
-def _told(review: Review, schema: LabelSchema) -> str:
-    names = ", ".join(label.name for label in schema if label.value in review.left_out)
-    return f"{review.verdict.value} without {names}" if names else review.verdict.value
+def _told(verdict: Verdict, left_out: tuple[int, ...], schema: LabelSchema) -> str:
+    names = ", ".join(label.name for label in schema if label.value in left_out)
+    return f"{verdict.value} without {names}" if names else verdict.value
 
 
 def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
@@ -285,7 +285,7 @@ def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
             (
                 item.case_id,
                 f"{item.doubt:.2f}",
-                item.verdict.value if item.verdict else "-",
+                _told(item.verdict, item.left_out, project.schema) if item.verdict else "-",
                 item.reason,
             )
             for item in queue

@@ -12,7 +12,7 @@ from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import Verdict, fully_vouched_slices
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.atomic_files import (
@@ -201,12 +201,17 @@ def _recipe(
 
     reviews = [r for r in project.truth_reviews_of(case.id) if _is_among(r.segmentation, layers)]
     corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
-    covered, true = _covered_and_true(layers, project.num_slices_of(case.id))
+    num_slices = project.num_slices_of(case.id)
+    true = len(fully_vouched_slices(layers, num_slices)) / num_slices
     last = max(review.round_index for review in reviews)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
     base, rejected = layout.resolve(layers[-1].segmentation), layers[-1].left_out
-    if (covered < 1 or fills_gaps) and proposal is not None and proposal >= last:
+    if (
+        (fills_gaps or not _cover_all(layers, num_slices))
+        and proposal is not None
+        and proposal >= last
+    ):
         base, last = layout.proposal(proposal, case.id), proposal
         rejected = _rejected_in(project, case.id, proposal)
     source: ExportSource = "corrected" if corrected else "accepted"
@@ -238,15 +243,9 @@ def _is_among(segmentation: str | None, layers: tuple[TruthSource, ...]) -> bool
     return any(layer.segmentation == segmentation for layer in layers)
 
 
-def _covered_and_true(layers: tuple[TruthSource, ...], num_slices: int) -> tuple[float, float]:
-    """Return the share of slices in any layer, and of those without a structure left out."""
-    covered: set[int] = set()
-    true: set[int] = set()
-    for layer in layers:
-        own = set(range(num_slices) if layer.truth_slices is None else layer.truth_slices)
-        covered |= own
-        true = true - own if layer.left_out else true | own
-    return len(covered) / num_slices, len(true) / num_slices
+def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
+    named = [layer.truth_slices for layer in layers]
+    return None in named or len({n for slices in named for n in slices or ()}) == num_slices
 
 
 def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:

@@ -47,12 +47,14 @@ class QueueItem:
         doubt: 0 (sure) to 1.
         reason: Why to look, in one sentence.
         verdict: The verdict that stands, or None.
+        left_out: Label values of structures that this verdict rejects.
     """
 
     case_id: str
     doubt: float
     reason: str
     verdict: Verdict | None
+    left_out: tuple[int, ...] = ()
 
 
 def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
@@ -66,12 +68,16 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
     if latest is None or latest.state is not RoundState.IN_REVIEW:
         return ()
     layout = ProjectLayout(root)
-    verdicts = {r.case_id: r.verdict for r in project.reviews if r.round_index == latest.index}
+    reviews = {r.case_id: r for r in project.reviews if r.round_index == latest.index}
     items = []
     for case in project.cases_with_role(CaseRole.UNLABELLED):
         if layout.proposal(latest.index, case.id).exists():
             doubt = _read_doubt(layout.doubt(latest.index, case.id))
-            items.append(QueueItem(case.id, doubt.doubt, doubt.reason, verdicts.get(case.id)))
+            item = QueueItem(case.id, doubt.doubt, doubt.reason, None)
+            judged = reviews.get(case.id)
+            if judged is not None:
+                item = replace(item, verdict=judged.verdict, left_out=judged.left_out)
+            items.append(item)
     return tuple(sorted(items, key=lambda item: -item.doubt))
 
 

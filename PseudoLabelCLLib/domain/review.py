@@ -1,7 +1,9 @@
 """Review: what a person decided about a pseudo-label, and what that makes of it in training."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from PseudoLabelCLLib.domain.errors import ReviewError
 
@@ -78,3 +80,28 @@ class Review:
     def use(self) -> Use:
         """What the judged case does in the rounds that follow."""
         return Use.NOTHING if self.verdict is Verdict.REJECTED else Use.TRUTH
+
+
+class Vouching(Protocol):
+    """What says on which slices, and of which structures, a person vouches for a segmentation."""
+
+    @property
+    def truth_slices(self) -> tuple[int, ...] | None:
+        """Indices along the slicing axis; None means all."""
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Label values of structures that the person rejected."""
+
+
+def fully_vouched_slices(oldest_first: Iterable[Vouching], num_slices: int) -> frozenset[int]:
+    """Return the slices on which a person vouches for every structure.
+
+    Where two name the same slice, the later counts. Slices on which structures are left out are no
+    human share of a case.
+    """
+    vouched: frozenset[int] = frozenset()
+    for one in oldest_first:
+        own = range(num_slices) if one.truth_slices is None else one.truth_slices
+        vouched = vouched.difference(own) if one.left_out else vouched.union(own)
+    return vouched

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from a_desk import copied_desk, worker_in_this_process, write_desk
+from hypothesis import given
+from hypothesis import strategies as st
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
@@ -23,7 +25,7 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Review, Use, Verdict
+from PseudoLabelCLLib.domain.review import Review, Use, Verdict, fully_vouched_slices
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -252,6 +254,24 @@ def test_structures_left_out_of_a_later_verdict_open_the_case_again():
     assert not is_true(replace(whole, left_out=(7,)))
 
 
+VERDICTS = st.tuples(
+    st.none() | st.sets(st.integers(0, ALL_SLICES - 1), min_size=1).map(tuple),
+    st.sampled_from([(), (4,)]),
+)
+
+
+@given(st.lists(VERDICTS, max_size=5))
+def test_newest_verdict_on_a_slice_decides_whether_it_is_human_share(verdicts):
+    sources = [TruthSource("a", "file", slices, left_out) for slices, left_out in verdicts]
+
+    def is_share(number):
+        own = [s for s in reversed(sources) if s.truth_slices is None or number in s.truth_slices]
+        return bool(own) and not own[0].left_out
+
+    expected = {number for number in range(ALL_SLICES) if is_share(number)}
+    assert fully_vouched_slices(sources, ALL_SLICES) == expected
+
+
 # --- export ---
 
 
@@ -339,6 +359,8 @@ def test_command_leaves_structures_out_by_name(a_desk, capfd):
     assert main([*review, "--accept", "--leave-out", "LABEL 2"]) == 0
     assert "other-1: accepted without label 2" in capfd.readouterr().out
     assert load_project(a_desk.path("project")).reviews[0].left_out == (2,)
+    assert main(["review", a_desk.project]) == 0
+    assert "accepted without label 2" in capfd.readouterr().out
 
     correction = [*review, "--correct", a_desk.label, "--whole", "--leave-out", "label 2"]
     assert main(correction) == 0
