@@ -42,7 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_set, _add_pretrain, _add_train,
-        _add_review, _add_predict, _add_evaluate, _add_export, _add_doctor,
+        _add_review, _add_predict, _add_evaluate, _add_export, _add_terms, _add_verify_seg,
+        _add_doctor,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -277,7 +278,51 @@ def _add_export(commands: Commands) -> None:
         action="store_true",
         help="also the newest proposals that nobody has judged, marked as such",
     )
-    _add_format(export)
+    _add_format(export, "dicom-seg")
+    dicom = export.add_argument_group("only for --format dicom-seg")
+    dicom.add_argument(
+        "--check", action="store_true", help="only say what would stop or surprise; write nothing"
+    )
+    dicom.add_argument(
+        "--source", metavar="DIR", help="where the DICOM series lie now, if they were moved"
+    )
+    dicom.add_argument(
+        "--accept-losses",
+        action="store_true",
+        help="voxels that have no place on the grid of the series may be lost",
+    )
+    dicom.add_argument(
+        "--creator", metavar="NAME", help="who answers for the content, such as Doe^Jane"
+    )
+
+
+def _add_terms(commands: Commands) -> None:
+    terms = commands.add_parser(
+        "terms", help="show or choose what the labels are, in words that DICOM has codes for"
+    )
+    terms.add_argument("project", help="the project folder")
+    terms.add_argument(
+        "terms",
+        nargs="*",
+        metavar="LABEL=WORDS",
+        help="what a label is, such as 'kidney_l=Kidney, left'; none shows what is proposed",
+    )
+    terms.add_argument(
+        "--accept-proposed",
+        action="store_true",
+        help="take the first proposal for every label that has none yet",
+    )
+
+
+def _add_verify_seg(commands: Commands) -> None:
+    verify = commands.add_parser(
+        "verify-seg", help="check a DICOM segmentation against the series that it belongs to"
+    )
+    verify.add_argument("file", help="the DICOM segmentation")
+    verify.add_argument(
+        "--source", required=True, metavar="DIR", help="the folder of the DICOM series"
+    )
+    verify.add_argument("--series", metavar="UID", help="which series, if there are several")
 
 
 def _add_doctor(commands: Commands) -> None:
@@ -296,10 +341,10 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_format(parser: argparse.ArgumentParser) -> None:
+def _add_format(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument(
         "--format",
-        choices=[kind.value for kind in SegmentationFormat],
+        choices=[*(kind.value for kind in SegmentationFormat), *more],
         default=SegmentationFormat.SEG_NRRD.value,
         help="kind of file (default: %(default)s, for Slicer)",
     )

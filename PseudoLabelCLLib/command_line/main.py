@@ -9,6 +9,7 @@ from pathlib import Path
 from PseudoLabelCLLib.command_line import (
     change_settings,
     demo,
+    dicom_commands,
     job_commands,
     project_commands,
     status,
@@ -33,7 +34,9 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "status": status.status,
     "set": change_settings.set_settings,
     "review": project_commands.review,
-    "export": project_commands.export,
+    "export": dicom_commands.export,
+    "terms": dicom_commands.terms,
+    "verify-seg": dicom_commands.verify_seg,
     "pretrain": job_commands.pretrain,
     "train": job_commands.train,
     "predict": job_commands.predict,

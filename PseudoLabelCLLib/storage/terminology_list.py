@@ -69,6 +69,19 @@ def propose_terminology(name: str) -> tuple[Terminology, ...]:
     return tuple(_terminology(known, s, chosen) for _, _, s, chosen in scored[:_MOST_PROPOSALS])
 
 
+def terminology_named(words: str) -> Terminology | None:
+    """Return the structure that is called exactly so, in any order of words, or None."""
+    best = propose_terminology(words)[:1]
+    asked = frozenset(_words_in(words))
+    for found in best:
+        side = found.type_modifier
+        unsided = asked - _SIDES.keys() if side is not None else asked
+        phrases = next(s.phrases for s in _known().structures if s.value == found.type.value)
+        if unsided in phrases or frozenset(_words_in(in_words(found))) == asked:
+            return found
+    return None
+
+
 def all_terminologies() -> tuple[Terminology, ...]:
     """Return every structure of the list without a side, for a person to choose from."""
     known = _known()
