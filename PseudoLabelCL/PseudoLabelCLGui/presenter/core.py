@@ -1,0 +1,341 @@
+"""What all parts of the presenter share: facts, desk, worker, message, and how answers arrive."""
+
+from collections.abc import Callable
+from functools import partial
+
+from PseudoLabelCLGui.panel_state import Action, Light, Message
+from PseudoLabelCLGui.presenter.desk_line import READING, Asked, DeskLine, nothing
+from PseudoLabelCLGui.presenter.facts import Facts, ReviewFacts
+from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
+from PseudoLabelCLGui.presenter.ports import (
+    Listeners,
+    SceneFiles,
+    StartDesk,
+    StartWorker,
+    nobody,
+)
+from PseudoLabelCLGui.presenter.worker_line import WorkerLine
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.desk_answers import History, VolumesAdded
+from PseudoLabelCLLib.domain.desk_requests import DeskRequest, OpenProject, ReadHistory
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.jobs import DeviceChoice
+from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.process.desk_protocol import (
+    Answered,
+    DeskAnswer,
+    DeskEnded,
+    DeskEvent,
+    Refused,
+    Working,
+)
+
+# A desk that ends again so soon is not started by itself a second time.
+RESTART_AGAIN_S = 60.0
+
+
+class Core:
+    """The presenter's common ground.
+
+    Args:
+        start_desk: Starts the desk.
+        start_worker: Starts a worker.
+        scene: What must be known of the scene.
+        listeners: Whom to tell.
+        clock: Seconds, ever growing.
+    """
+
+    def __init__(
+        self,
+        start_desk: StartDesk,
+        start_worker: StartWorker,
+        scene: SceneFiles,
+        listeners: Listeners,
+        clock: Callable[[], float],
+    ) -> None:
+        self.facts = Facts()
+        self.desk = DeskLine(start_desk)
+        self.worker = WorkerLine(start_worker)
+        self.scene = scene
+        self.listeners = listeners
+        self.folder = ""
+        self.clock = clock
+        self.welcome: Callable[[ProjectView], None] = nobody
+        self.steps: dict[Step, Callable[[], None]] = {}
+        self.message_step: Callable[[], None] | None = None
+        self.is_dirty = True
+        self.last_root = ""
+        self._restarted_s: float | None = None
+        self._is_falling = False
+
+    # --- asking the desk
+
+    def ask(
+        self,
+        request: DeskRequest,
+        then: Callable[[DeskAnswer], None] = nothing,
+        *,
+        failed: Callable[[], None] = nothing,
+        is_quiet: bool = False,
+    ) -> bool:
+        """Ask the desk; a `ProjectView` in the answer becomes the view before `then` is called.
+
+        Args:
+            request: What to ask.
+            then: Told the answer.
+            failed: Called when it was refused or lost with the desk.
+            is_quiet: Whether a refusal is not shown.
+
+        Returns:
+            Whether it is on its way.
+        """
+        self.is_dirty = True
+        lost = self.facts.view if not self.desk.is_started else None
+        if lost is not None and not self.facts.opening and not self._is_falling:
+            self.reopen(lost.root)  # the desk ended; a new one knows no project
+        if self._is_falling:
+            failed()
+            return False
+        try:
+            self.desk.ask(Asked(request, then, failed, is_quiet))
+        except (PseudoLabelCLError, OSError) as error:
+            failed()
+            remedy = _("Look at section 1: is there a Python interpreter that works?")
+            own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
+            text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
+            self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="desk")
+            return False
+        return True
+
+    def change(
+        self, request: DeskRequest, words: str, then: Callable[[DeskAnswer], None] = nothing
+    ) -> None:
+        """Ask for a change of the project; until the answer other changes are disabled.
+
+        Args:
+            request: What to ask.
+            words: Why other changes must wait, a sentence.
+            then: Told the answer.
+        """
+        self.facts.changing = words
+
+        def done(answer: DeskAnswer) -> None:
+            self.end_change()
+            then(answer)
+
+        self.ask(request, done, failed=self.end_change)
+
+    def end_change(self) -> None:
+        """Allow changes again."""
+        self.facts.changing = ""
+
+    # --- what the desk says
+
+    def hear_desk(self, limit: int) -> None:
+        """Deal with at most `limit` events of the desk."""
+        for event, asked in self.desk.poll(limit):
+            self.is_dirty = True
+            self._hear(event, asked)
+
+    def _hear(self, event: DeskEvent, asked: Asked | None) -> None:
+        match event:
+            case Answered() if asked is not None:
+                self.facts.desk_working = ""
+                self._take_answer(event.answer, asked)
+            case Refused():
+                self.facts.desk_working = ""
+                self._take_refusal(event, asked)
+            case Working() if asked is not None and not asked.is_quiet:
+                self.facts.desk_working = _("{text}: {done} of {total}").format(
+                    text=event.text, done=event.done, total=event.total
+                )
+            case DeskEnded():
+                self._desk_ended(event)
+            case _:  # the answer to something that nobody waits for any more
+                pass
+
+    def _take_answer(self, answer: DeskAnswer, asked: Asked) -> None:
+        if asked.then is nothing and asked.is_quiet:
+            return  # asked for a project that was closed since
+        if isinstance(answer, VolumesAdded):
+            self.take_view(answer.view)
+        elif isinstance(answer, ProjectView):
+            self.take_view(answer)
+        asked.then(answer)
+
+    def _take_refusal(self, refused: Refused, asked: Asked | None) -> None:
+        if asked is not None:
+            asked.failed()
+        if asked is None or not asked.is_quiet:
+            fault = fault_of_refusal(refused, asked.request if asked else None)
+            self.tell_fault(fault, topic="desk")
+
+    def take_view(self, view: ProjectView) -> None:
+        """Take the project as it is now."""
+        self.facts.view = view
+        shown = self.facts.review.shown
+        if shown and view.case(shown) is None:
+            self.leave_case()
+
+    def leave_case(self) -> None:
+        """Show no case any more."""
+        review = self.facts.review
+        left = review.shown
+        review.shown, review.files, review.is_edited, review.may_leave = "", None, False, False
+        if left:
+            self.listeners.on_case_left(left)
+
+    # --- the end of the desk
+
+    def _desk_ended(self, ended: DeskEnded) -> None:
+        lost = self.desk.take_lost()
+        self.facts.desk_working = ""
+        self._is_falling = True
+        for asked in lost:
+            asked.failed()
+        self._is_falling = False
+        self.facts.is_away = self.facts.view is not None
+        unsure = [asked for asked in lost if not isinstance(asked.request, (*READING, OpenProject))]
+        was_restarted = self._restarted_s is not None
+        is_too_soon = was_restarted and self.clock() - (self._restarted_s or 0) < RESTART_AGAIN_S
+        root = self.root
+        if is_too_soon or not root:
+            self.tell_fault(Fault(ended.message, ended.remedy, Step.OPEN_AGAIN), topic="desk")
+            return
+        self._restarted_s = self.clock()
+        self._tell_restart(ended, unsure)
+        self.reopen(root)
+
+    def _tell_restart(self, ended: DeskEnded, unsure: list[Asked]) -> None:
+        text = _("{what} It was started again, and the project is opened again.").format(
+            what=ended.message
+        )
+        remedy = _("All that was confirmed is on disk.")
+        if unsure:
+            remedy += " " + _("Look whether your last step is there; if not, repeat it.")
+        self.tell(Light.AMBER, text, remedy, topic="desk")
+
+    @property
+    def root(self) -> str:
+        """Folder of the project that is open or being opened, or empty."""
+        return self.facts.opening or (self.facts.view.root if self.facts.view else "")
+
+    def reopen(self, root: str) -> None:
+        """Open a project in a new desk; the review stays where it is."""
+        review = self.facts.review
+        self.facts.opening = self.last_root = root
+        review.asked = review.wanted = ""
+        review.saving.clear()
+
+        def opened(_answer: DeskAnswer) -> None:
+            self.facts.opening = ""
+            self.facts.is_away = False
+            self.opened()
+
+        self.ask(OpenProject(root), opened, failed=self._not_opened)
+
+    def opened(self) -> None:
+        """Tell that a project is open, and where it goes on."""
+        view = self.facts.view
+        if view is None:
+            return
+        if view.rounds:
+            self.ask(ReadHistory(), self.take_history, is_quiet=True)
+        if self.facts.message.light is Light.NONE:
+            self.welcome(view)
+        self.listeners.on_project_opened(view)
+
+    def _not_opened(self) -> None:
+        self.facts.opening = ""
+        self.facts.is_away = self.facts.view is not None
+
+    def forget_project(self) -> None:
+        """Let go of everything that belongs to the open project."""
+        facts = self.facts
+        self.leave_case()
+        self.desk.forget_answers()
+        facts.view, facts.opening, facts.changing, facts.desk_working = None, "", "", ""
+        facts.is_away = False
+        facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
+        facts.review = ReviewFacts(goes_on=facts.review.goes_on)
+
+    # --- the message line
+
+    def tell(
+        self,
+        light: Light,
+        text: str,
+        remedy: str = "",
+        *,
+        topic: str,
+        step: tuple[str, Callable[[], None]] | None = None,
+    ) -> None:
+        """Show a message until an action of its topic begins or another comes.
+
+        Args:
+            light: How bad it is.
+            text: What happened.
+            remedy: What to do next.
+            topic: "project", "cases", "train", "review", "rounds", "use" or "desk".
+            step: The words on the button and what it does.
+        """
+        action = Action(enabled=True, text=step[0], tool_tip=remedy) if step else Action()
+        self.facts.message = Message(light, text, remedy, action)
+        self.facts.topic = topic
+        self.message_step = step[1] if step else None
+        self.is_dirty = True
+
+    def tell_fault(
+        self, fault: Fault, *, topic: str, go_on: Callable[[], None] | None = None
+    ) -> None:
+        """Show what went wrong, with the step that goes on from there.
+
+        Args:
+            fault: What happened.
+            topic: As for `tell`.
+            go_on: What "Continue" does.
+        """
+        is_of_job = topic in ("train", "use")
+        self.folder = self.worker.job_folder if is_of_job else self.last_root
+        do = go_on if fault.step is Step.GO_ON else self.steps.get(fault.step)
+        if fault.step is Step.ON_CPU and go_on is not None:
+            do = partial(self._go_on_on_cpu, go_on)
+        step = (step_words(fault.step), do) if do else None
+        self.tell(Light.RED, fault.text, fault.remedy, topic=topic, step=step)
+
+    def _go_on_on_cpu(self, go_on: Callable[[], None]) -> None:
+        self.facts.device = DeviceChoice.CPU
+        go_on()
+
+    def begin(self, topic: str) -> None:
+        """Begin an action: an older message of its topic, or of the desk, has served."""
+        self.is_dirty = True
+        if self.facts.topic in (topic, "desk"):
+            self.facts.message, self.facts.topic, self.message_step = Message(), "", None
+
+    def refuse(self, reason: str, *, topic: str) -> None:
+        """Say why an action is not possible now."""
+        self.tell(Light.AMBER, reason, topic=topic)
+
+    def is_heard(self, listener: str) -> bool:
+        """Tell whether the panel has set this listener."""
+        return getattr(self.listeners, listener) is not nobody
+
+    def take_history(self, answer: DeskAnswer) -> None:
+        """Take the figures of the rounds."""
+        assert isinstance(answer, History)
+        self.facts.history = answer.rounds
+
+
+def step_words(step: Step) -> str:
+    """Return what stands on the button of a step."""
+    return {
+        Step.NONE: "",
+        Step.GO_ON: _("Continue"),
+        Step.ON_CPU: _("Continue on the CPU"),
+        Step.CHECK: _("Check the cases"),
+        Step.OPEN_AGAIN: _("Open again"),
+        Step.FOLDER: _("Show the folder"),
+        Step.INSTALL: _("Install the packages"),
+        Step.PROBE: _("Look at this computer again"),
+    }[step]

@@ -1,0 +1,116 @@
+"""The line to the desk: requests with what is to be done with their answers."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PseudoLabelCLGui.presenter.ports import Desk, StartDesk
+from PseudoLabelCLLib.domain.desk_requests import (
+    CheckCases,
+    DeskRequest,
+    FindVolumes,
+    ReadHistory,
+    ReadModel,
+    Refresh,
+    ShowCase,
+)
+from PseudoLabelCLLib.process.desk_protocol import (
+    Answered,
+    DeskAnswer,
+    DeskEnded,
+    DeskEvent,
+    Refused,
+)
+
+# Requests that only read: whether they were met before a crash does not matter.
+READING = (CheckCases, FindVolumes, ReadHistory, ReadModel, Refresh, ShowCase)
+
+
+def nothing(*_args: object) -> None:
+    """Do nothing with an answer."""
+
+
+@dataclass
+class Asked:
+    """A request on its way.
+
+    Args:
+        request: What was asked.
+        then: Told the answer.
+        failed: Called when the request was refused or lost.
+        is_quiet: Whether a refusal is not told to the person.
+    """
+
+    request: DeskRequest
+    then: Callable[[DeskAnswer], None] = nothing
+    failed: Callable[[], None] = nothing
+    is_quiet: bool = False
+
+
+class DeskLine:
+    """Starts the desk with the first request; events come out with the requests they belong to.
+
+    Args:
+        start: Starts a desk.
+    """
+
+    def __init__(self, start: StartDesk) -> None:
+        self._start = start
+        self._desk: Desk | None = None
+        self._asked: dict[int, Asked] = {}
+        self._events: deque[DeskEvent] = deque()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a desk, as far as is known."""
+        return self._desk is not None
+
+    def ask(self, asked: Asked) -> None:
+        """Send a request.
+
+        Raises:
+            PseudoLabelCLError: The desk cannot be started.
+            OSError: The system refuses to start it.
+        """
+        if self._desk is None:
+            self._desk = self._start()
+        self._asked[self._desk.ask(asked.request)] = asked
+
+    def awaits(self, kind: type[DeskRequest]) -> bool:
+        """Tell whether a request of this kind is on its way."""
+        return any(isinstance(asked.request, kind) for asked in self._asked.values())
+
+    def poll(self, limit: int) -> list[tuple[DeskEvent, Asked | None]]:
+        """Return at most `limit` events; the others come with the next call."""
+        if self._desk is not None:
+            self._events.extend(self._desk.poll())
+        heard: list[tuple[DeskEvent, Asked | None]] = []
+        while self._events and len(heard) < limit:
+            event = self._events.popleft()
+            heard.append((event, self._request_of(event)))
+        return heard
+
+    def take_lost(self) -> list[Asked]:
+        """Forget a desk that has ended, and return the requests that it did not answer."""
+        lost = list(self._asked.values())
+        self._desk = None
+        self._asked.clear()
+        self._events.clear()
+        return lost
+
+    def forget_answers(self) -> None:
+        """Do nothing more with the answers to what was asked so far."""
+        for asked in self._asked.values():
+            asked.then = asked.failed = nothing
+            asked.is_quiet = True
+
+    def close(self, patience_s: float) -> None:
+        """Let the desk finish what it was asked."""
+        if self._desk is not None:
+            self._desk.close(patience_s)
+        self.take_lost()
+
+    def _request_of(self, event: DeskEvent) -> Asked | None:
+        if isinstance(event, Answered | Refused):
+            return self._asked.pop(event.to, None)
+        return None if isinstance(event, DeskEnded) else self._asked.get(event.to)

@@ -1,0 +1,117 @@
+"""What went wrong, in the words of the message line, and the step that goes on from there."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.desk_requests import (
+    CreateProject,
+    DeskRequest,
+    Export,
+    FindVolumes,
+    MakeSampleData,
+    ReadModel,
+    SaveModel,
+)
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.process.desk_protocol import Refused
+from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
+
+
+class Step(Enum):
+    """What the button of the message line does."""
+
+    NONE = "none"
+    GO_ON = "go on"
+    ON_CPU = "on the CPU"
+    CHECK = "check"
+    OPEN_AGAIN = "open again"
+    FOLDER = "folder"
+    INSTALL = "install"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happened, what to do, and the step that does it."""
+
+    text: str
+    remedy: str
+    step: Step = Step.NONE
+
+
+_STEP_OF_JOB_ERROR = {
+    "OutOfMemoryError": Step.ON_CPU,
+    "DeviceError": Step.ON_CPU,
+    "StorageError": Step.GO_ON,
+    "ProjectInUseError": Step.GO_ON,
+    "TrainingError": Step.CHECK,
+    "VolumeError": Step.CHECK,
+    "AnnotationError": Step.CHECK,
+    "ProjectDamagedError": Step.FOLDER,
+    "InternalError": Step.FOLDER,
+    "ProjectError": Step.OPEN_AGAIN,
+    "WorkerError": Step.PROBE,
+    "ProtocolVersionError": Step.PROBE,
+}
+_STEP_OF_REFUSAL = {
+    "StorageError": Step.OPEN_AGAIN,
+    "ProjectInUseError": Step.OPEN_AGAIN,
+    "ProjectDamagedError": Step.FOLDER,
+}
+# What these are refused for lies outside the project: opening it again would not help.
+_ABOUT_OTHER_FILES = (CreateProject, Export, FindVolumes, MakeSampleData, ReadModel, SaveModel)
+_PACKAGES_ARE_BROKEN = (
+    "ModuleNotFoundError", "ImportError", "DLL load failed", "undefined symbol",
+)  # fmt: skip
+# Endings that come from too little memory; -9 is also what a system short of memory does.
+_MEMORY = {-9, 137, 0xC0000017, 0xC000012D}
+
+
+def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
+    """Return what a failed job means.
+
+    Args:
+        failed: As the worker told it.
+        is_on_cpu: Whether it ran on the CPU anyway.
+    """
+    step = _STEP_OF_JOB_ERROR.get(failed.error_type, Step.NONE)
+    if step is Step.ON_CPU and is_on_cpu:
+        step = Step.GO_ON
+    return Fault(failed.message, failed.remedy, step)
+
+
+def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
+    """Return what the death of a worker means."""
+    if any(word in crash.stderr_tail for word in _PACKAGES_ARE_BROKEN):
+        last = crash.stderr_tail.strip().splitlines()[-1][:300]
+        return Fault(
+            _("The Python packages for training are missing or broken: {line}").format(line=last),
+            _("Install them in section 1, then train again: nothing is lost."),
+            Step.INSTALL,
+        )
+    is_short = crash.exit_code in _MEMORY or crash.exit_code & 0xFFFFFFFF in _MEMORY
+    step = Step.ON_CPU if is_short and not is_on_cpu else Step.GO_ON
+    saved = _("What was saved at the last checkpoint is kept.")
+    return Fault(f"{crash.message} {saved}", crash.remedy, step)
+
+
+def fault_of_refusal(refused: Refused, request: DeskRequest | None) -> Fault:
+    """Return what a refused request of the desk means.
+
+    Args:
+        refused: As the desk told it.
+        request: What was asked, if that is known.
+    """
+    is_about_project = not isinstance(request, _ABOUT_OTHER_FILES)
+    step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE) if is_about_project else Step.NONE
+    return Fault(refused.message, refused.remedy, step)
+
+
+def fault_of_start(error: PseudoLabelCLError | OSError) -> Fault:
+    """Return what it means that a worker could not even be started."""
+    if not isinstance(error, PseudoLabelCLError):
+        text = _("The worker cannot be started: {error}.").format(error=error)
+        return Fault(text, _("Free memory or restart the computer, then try again."), Step.GO_ON)
+    step = _STEP_OF_JOB_ERROR.get(type(error).__name__, Step.GO_ON)
+    return Fault(error.message, error.remedy, step)

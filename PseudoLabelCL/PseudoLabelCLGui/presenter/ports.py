@@ -1,0 +1,101 @@
+"""What the presenter needs from outside, and whom it tells: desk, worker, scene, listeners."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from PseudoLabelCLLib.domain.desk_answers import CaseFiles, VolumesFound
+from PseudoLabelCLLib.domain.desk_requests import DeskRequest
+from PseudoLabelCLLib.domain.jobs import Job
+from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.process.desk_protocol import DeskEvent
+from PseudoLabelCLLib.process.protocol import Event
+
+
+class Desk(Protocol):
+    """The process that reads and changes the project; `DeskProcess` is one."""
+
+    def ask(self, request: DeskRequest) -> int:
+        """Send a request and return its number, at once."""
+        ...
+
+    def poll(self) -> list[DeskEvent]:
+        """Return the events since the last call, at once and in order."""
+        ...
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Let it finish what it was asked, for at most `patience_s` seconds."""
+        ...
+
+
+class Worker(Protocol):
+    """The process that does one job; `WorkerProcess` is one."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        ...
+
+    def poll_events(self) -> list[Event]:
+        """Return the events since the last call, at once."""
+        ...
+
+    def request_cancel(self) -> None:
+        """Ask it to save and stop."""
+        ...
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Let go of it; it is killed if it has not ended after `patience_s` seconds."""
+        ...
+
+
+StartDesk = Callable[[], Desk]
+StartWorker = Callable[[Job, Path], Worker]
+
+
+class SceneFiles(Protocol):
+    """What the presenter must know of the scene."""
+
+    def has_image(self, case_id: str) -> bool:
+        """Tell whether the volume of a case is in the scene, so that it need not be read again."""
+        ...
+
+    def temporary_folder(self) -> Path:
+        """Return a folder for files that nobody needs after this session."""
+        ...
+
+
+def nobody(*_args: object) -> None:
+    """Stand for a listener that was not set."""
+
+
+class Listeners:
+    """Callables that the panel sets; the presenter calls them from `tick` or from an action.
+
+    Attributes:
+        on_case_files: Show this case; its files are ready.
+        on_case_left: This case is no longer shown; its nodes can go. A proposal that a person
+            changed and did not save must stay in the scene.
+        on_project_opened: A project was opened, or opened again after the desk had crashed.
+        on_project_closed: No project is open any more.
+        on_segmented: A volume was segmented with a model: volume, then segmentation.
+        on_found: Several volumes were found in one folder: let the person choose, then call
+            `add_volumes`; `new_volumes` helps.
+        on_correction_wanted: Save the changed proposal to a file and call `correct` with it; the
+            argument are the label values of the structures that are left out.
+        on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness_found`.
+        on_install_wanted: Ask for and install what is missing.
+        on_folder_wanted: Show this folder to the person.
+    """
+
+    def __init__(self) -> None:
+        self.on_case_files: Callable[[CaseFiles], None] = nobody
+        self.on_case_left: Callable[[str], None] = nobody
+        self.on_project_opened: Callable[[ProjectView], None] = nobody
+        self.on_project_closed: Callable[[], None] = nobody
+        self.on_segmented: Callable[[str, str], None] = nobody
+        self.on_found: Callable[[VolumesFound], None] = nobody
+        self.on_correction_wanted: Callable[[tuple[int, ...]], None] = nobody
+        self.on_probe_wanted: Callable[[str], None] = nobody
+        self.on_install_wanted: Callable[[], None] = nobody
+        self.on_folder_wanted: Callable[[str], None] = nobody

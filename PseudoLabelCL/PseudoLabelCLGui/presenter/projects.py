@@ -1,0 +1,300 @@
+"""Making, opening and changing the project."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.desk_answers import (
+    CasesChecked,
+    FoundVolume,
+    Problem,
+    SampleVolumes,
+    VolumesAdded,
+    VolumesFound,
+)
+from PseudoLabelCLLib.domain.desk_requests import (
+    AddVolumes,
+    ChangeLabels,
+    ChangeSettings,
+    CheckCases,
+    CloseProject,
+    CreateProject,
+    FindVolumes,
+    MakeSampleData,
+    NewVolume,
+    ReadHistory,
+    RemoveCases,
+    SetRole,
+)
+from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.process.desk_protocol import DeskAnswer
+
+
+def new_volumes(
+    found: tuple[FoundVolume, ...], role: CaseRole, taken: tuple[str, ...] = ()
+) -> tuple[NewVolume, ...]:
+    """Return volumes that were found as volumes to add.
+
+    One without a segmentation cannot be annotated or validate; it becomes unlabelled.
+
+    Args:
+        found: What is to be added.
+        role: What for.
+        taken: Names that the project has.
+    """
+    names = {name.casefold() for name in taken}
+    volumes = []
+    for volume in found:
+        name, number = volume.case_id, 1
+        while name.casefold() in names:
+            number += 1
+            name = f"{volume.case_id}_{number}"
+        names.add(name.casefold())
+        fits = volume.annotation is not None or not role.needs_annotation
+        own_role = role if fits else CaseRole.UNLABELLED
+        annotation = volume.annotation if own_role.needs_annotation else None
+        volumes.append(NewVolume(name, own_role, volume.image, volume.series_uid, annotation))
+    return tuple(volumes)
+
+
+class ProjectActions:
+    """The actions of sections "project" and "cases".
+
+    Args:
+        core: What all parts share.
+        rest: Called before a project is left: it pauses the worker.
+    """
+
+    def __init__(self, core: Core, rest: Callable[[], None]) -> None:
+        self._core = core
+        self._rest = rest
+
+    # --- the project
+
+    def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
+        """Make a project and open it."""
+        if self._may_open():
+            self._create(root, name, labels, self._opened)
+
+    def open_project(self, root: str) -> None:
+        """Open a project, in place of the one that is open."""
+        core = self._core
+        view = core.facts.view
+        if view is not None and view.root == root and not core.facts.opening:
+            core.begin("project")
+            if not core.facts.is_away:
+                core.ask(CloseProject(), is_quiet=True)
+            core.reopen(root)
+        elif self._may_open():
+            core.reopen(root)
+
+    def close_project(self) -> None:
+        """Let go of the project; a training is saved and goes on when it is opened again."""
+        core = self._core
+        core.begin("project")
+        view = core.facts.view
+        if view is None and not core.facts.opening:
+            return
+        if core.facts.trains and view is not None:
+            core.tell(
+                Light.AMBER,
+                _("The training of '{name}' is being saved and paused.").format(name=view.name),
+                _("Open the project again to continue it."),
+                topic="project",
+                step=(_("Open again"), partial(self.open_project, view.root)),
+            )
+        self._rest()
+        core.forget_project()
+        if core.desk.is_started:
+            core.ask(CloseProject(), is_quiet=True)
+        core.listeners.on_project_closed()
+
+    def make_sample_project(self, folder: str) -> None:
+        """Make phantom volumes in a folder, and a project of them."""
+        if not self._may_open():
+            return
+        core, parent = self._core, Path(folder)
+
+        def made(answer: DeskAnswer) -> None:
+            assert isinstance(answer, SampleVolumes)
+            volumes = tuple(
+                NewVolume(v.case_id, v.role, v.image, None, v.annotation) for v in answer.volumes
+            )
+            core.end_change()
+
+            def created(created: DeskAnswer) -> None:
+                self._opened(created)
+                self._add(volumes)
+
+            name = _("Sample project")
+            self._create(str(parent / "project"), name, answer.labels, created)
+
+        words = _("The sample volumes are being made.")
+        core.change(MakeSampleData(str(parent / "volumes")), words, made)
+
+    def _may_open(self) -> bool:
+        core = self._core
+        core.begin("project")
+        if reason := no_opening(core.facts):
+            core.refuse(reason, topic="project")
+            return False
+        if core.facts.view is not None:
+            self._rest()
+            core.forget_project()
+            core.ask(CloseProject(), is_quiet=True)
+            core.listeners.on_project_closed()
+        return True
+
+    def _create(
+        self, root: str, name: str, labels: LabelSchema, then: Callable[[DeskAnswer], None]
+    ) -> None:
+        core = self._core
+        core.facts.opening = core.last_root = root
+        request = CreateProject(root, name, Profile.QUICK, labels)
+        core.ask(request, then, failed=self._not_opened)
+
+    def _opened(self, answer: DeskAnswer) -> None:
+        assert isinstance(answer, ProjectView)
+        self._core.facts.opening = ""
+        self._core.opened()
+
+    def _not_opened(self) -> None:
+        self._core.facts.opening = ""
+
+    # --- cases
+
+    def add_volumes(self, volumes: tuple[NewVolume, ...]) -> None:
+        """Add volumes; what was unfit about single ones is told."""
+        if volumes and self._may_change("cases"):
+            self._add(volumes)
+
+    def add_paths(self, paths: tuple[str, ...], role: CaseRole) -> None:
+        """Look for volumes in files and folders and add them, or let the person choose."""
+        if not paths or not self._may_change("cases"):
+            return
+        core = self._core
+        found: list[VolumesFound] = []
+        left = list(paths)
+        core.facts.changing = _("Volumes are being looked for.")
+
+        def search() -> None:
+            if left:
+                core.ask(FindVolumes(left.pop(0)), heard, failed=search)
+                return
+            core.end_change()
+            self._take_found(found, len(paths), role)
+
+        def heard(answer: DeskAnswer) -> None:
+            assert isinstance(answer, VolumesFound)
+            found.append(answer)
+            search()
+
+        search()
+
+    def _take_found(self, found: list[VolumesFound], num_paths: int, role: CaseRole) -> None:
+        core = self._core
+        volumes = tuple(volume for one in found for volume in one.volumes)
+        problems = tuple(problem for one in found for problem in one.problems)
+        self._tell_problems(problems)
+        if len(volumes) > num_paths and core.is_heard("on_found"):
+            core.listeners.on_found(VolumesFound(volumes, problems))
+        elif volumes and core.facts.view is not None:
+            taken = tuple(case.id for case in core.facts.view.cases)
+            self._add(new_volumes(volumes, role, taken))
+        elif not problems and core.facts.topic != "desk":
+            text = _("No volume was found there.")
+            remedy = _("Choose NRRD, NIfTI or MHA files, or a folder with DICOM slices.")
+            core.tell(Light.AMBER, text, remedy, topic="cases")
+
+    def annotate(self, case_id: str, file: str) -> None:
+        """Give a case the segmentation in a file, and make it annotated."""
+        view = self._core.facts.view
+        case = view.case(case_id) if view else None
+        if case is not None and self._may_change("cases"):
+            role = case.role if case.role.needs_annotation else CaseRole.ANNOTATED
+            self._add((NewVolume(case.id, role, case.image, case.series_uid, file),))
+
+    def _add(self, volumes: tuple[NewVolume, ...]) -> None:
+        def added(answer: DeskAnswer) -> None:
+            assert isinstance(answer, VolumesAdded)
+            self._tell_problems(answer.problems)
+
+        self._core.change(AddVolumes(volumes), _("The volumes are being read."), added)
+
+    def _tell_problems(self, problems: tuple[Problem, ...]) -> None:
+        if not problems:
+            return
+        self._core.facts.findings = problem_lines(problems)
+        first = problems[0]
+        worst = Light.RED if any(problem.is_error for problem in problems) else Light.AMBER
+        more = len(problems) - 1
+        remedy = first.remedy
+        if more:
+            remedy += " " + _("{count} more below the table of cases.").format(count=more)
+        self._core.tell(worst, first.message, remedy, topic="cases")
+
+    def set_role(self, case_ids: tuple[str, ...], role: CaseRole) -> None:
+        """Give cases another role."""
+        if case_ids and self._may_change("cases"):
+            self._core.change(SetRole(case_ids, role), _("The roles are being changed."))
+
+    def remove_cases(self, case_ids: tuple[str, ...]) -> None:
+        """Take cases out of the project."""
+        if case_ids and self._may_change("cases"):
+            self._core.change(RemoveCases(case_ids), _("The cases are being taken out."))
+
+    def change_labels(self, labels: LabelSchema) -> None:
+        """Change the structures."""
+        if self._may_change("cases"):
+            self._core.change(ChangeLabels(labels), _("The structures are being changed."))
+
+    def check_cases(self) -> None:
+        """Look at every case before training."""
+        core = self._core
+
+        def checked(answer: DeskAnswer) -> None:
+            assert isinstance(answer, CasesChecked)
+            lines = problem_lines(answer.problems)
+            core.facts.findings = lines or (_("All cases fit together."),)
+
+        if self._may_change("cases"):
+            core.change(CheckCases(), _("The cases are being checked."), checked)
+
+    # --- settings
+
+    def change_setting(self, name: str, value: str) -> None:
+        """Change one setting by its name, such as "training.joint.num_steps"."""
+        if self._may_change("train"):
+            self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+
+    # --- history
+
+    def read_history(self) -> None:
+        """Measure the rounds so far."""
+        core = self._core
+        if core.facts.view is None or core.desk.awaits(ReadHistory):
+            return
+        core.ask(ReadHistory(), core.take_history)
+
+    def _may_change(self, topic: str) -> bool:
+        self._core.begin(topic)
+        if reason := no_change(self._core.facts):
+            self._core.refuse(reason, topic=topic)
+            return False
+        return True
+
+
+def problem_lines(problems: tuple[Problem, ...]) -> tuple[str, ...]:
+    """Return problems as lines, those that stand in the way first."""
+    lines = []
+    for problem in sorted(problems, key=lambda one: not one.is_error):
+        line = f"{problem.message} {problem.remedy}".strip()
+        lines.append(_("Error: {line}").format(line=line) if problem.is_error else line)
+    return tuple(lines)

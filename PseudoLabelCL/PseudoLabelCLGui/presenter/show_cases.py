@@ -1,0 +1,69 @@
+"""Project and cases as they are shown."""
+
+from pathlib import Path
+
+from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
+from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.words import percent, state_words, verdict_words
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.project_view import CaseView
+
+
+def project_state(facts: Facts) -> ProjectState:
+    """Return the line with the project."""
+    view, reason = facts.view, no_opening(facts)
+    can_close = view is not None or bool(facts.opening)
+    close_tip = _("Lets go of the project; everything is on disk.")
+    return ProjectState(
+        root=view.root if view else "",
+        name=view.name if view else "",
+        new=action(reason, _("Makes a project in a new folder.")),
+        open=action(reason, _("Opens the folder of a project.")),
+        close=action("" if can_close else _("No project is open."), close_tip),
+        sample=action(reason, _("Makes a project of small artificial volumes to try with.")),
+    )
+
+
+def cases_state(facts: Facts) -> CasesState:
+    """Return section 2."""
+    view, reason = facts.view, no_change(facts)
+    chosen = reason or ("" if view and view.cases else _("Add volumes first."))
+    return CasesState(
+        rows=tuple(case_row(case) for case in view.cases) if view else (),
+        labels=view.labels.classes if view else (),
+        labels_are_settled=view.labels_are_settled if view else False,
+        add=action(reason, _("Adds volumes of the scene.")),
+        add_files=action(reason, _("Adds volumes from files.")),
+        add_folder=action(reason, _("Adds the files or DICOM series of a folder.")),
+        set_role=action(chosen, _("Gives the chosen cases another role.")),
+        remove=action(chosen, _("Takes the chosen cases out; what you drew is kept.")),
+        check=action(chosen, _("Looks at every case before training.")),
+        findings=facts.findings,
+    )
+
+
+def case_row(case: CaseView) -> CaseRow:
+    """Return the line of a case."""
+    size = " x ".join(f"{mm:.3g}" for mm in case.spacing_mm)
+    lines = [case.image, _("{count} slices, voxels of {size} mm")]
+    lines[1] = lines[1].format(count=case.num_slices, size=size)
+    if case.image_is_missing:
+        lines.append(_("The volume is not there now: is its drive connected?"))
+    if case.reason:
+        lines.append(case.reason)
+    state = _("volume is missing") if case.image_is_missing else state_words(case.state)
+    return CaseRow(
+        case_id=case.id,
+        role=case.role,
+        segmentation=Path(case.annotation).name if case.annotation else "",
+        state=state,
+        doubt=percent(case.doubt),
+        verdict=verdict_words(case.verdict),
+        tool_tip="\n".join(lines),
+    )
+
+
+def action(reason: str, tip: str, text: str = "") -> Action:
+    """Return a button that says why it is disabled, or else what it does."""
+    return Action(not reason, text, reason or tip)

@@ -1,0 +1,116 @@
+"""Review and use as they are shown."""
+
+from PseudoLabelCLGui.panel_state import QueueRow, ReviewState, UseState
+from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import (
+    newest_model,
+    no_apply,
+    no_change,
+    no_project,
+    no_review,
+    no_verdict,
+)
+from PseudoLabelCLGui.presenter.show_cases import action
+from PseudoLabelCLGui.presenter.words import percent, time_left, verdict_words
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.project_view import CaseView, ProjectView
+
+
+def review_state(facts: Facts) -> ReviewState:
+    """Return section 4."""
+    review, view = facts.review, facts.view
+    cases = queue(view)
+    judge = no_verdict(facts)
+    shown = view.case(review.shown) if view and review.shown else None
+    unsaved = judge or ("" if review.is_edited else _("Change the proposal first, then save it."))
+    accept_text = _("Accept with my changes") if review.is_edited else _("Accept")
+    no_back = judge or ("" if shown and shown.verdict else _("There is no verdict to take back."))
+    return ReviewState(
+        queue=tuple(
+            QueueRow(case.id, percent(case.doubt), case.reason, verdict_words(case.verdict))
+            for case in cases
+        ),
+        case_id=review.shown,
+        is_loading=bool(review.wanted),
+        progress=_progress(facts, cases),
+        reason=shown.reason if shown else "",
+        accept=action(judge, _("Takes the proposal; it counts as yours."), accept_text),
+        correct=action(unsaved, _("Saves what you changed; the changed slices count as yours.")),
+        reject=action(judge, _("Leaves this proposal out of the next round.")),
+        take_back=action(no_back, _("Undoes the verdict on this case.")),
+        previous_case=action(_no_neighbour(facts, -1), _("Shows the case before.")),
+        next_case=action(_no_neighbour(facts, 1), _("Shows the next case.")),
+        next_doubt=action(_no_doubt(facts), _("Jumps to the next doubtful slice.")),
+        compare=action(_no_comparison(facts), _("Outlines what the round before proposed.")),
+    )
+
+
+def queue(view: ProjectView | None) -> list[CaseView]:
+    """Return the cases in review, most doubtful first."""
+    found = [view.case(case_id) for case_id in view.review_order] if view else []
+    return [case for case in found if case is not None]
+
+
+def use_state(facts: Facts) -> UseState:
+    """Return section 6."""
+    use, view = facts.use, facts.view
+    no_model = no_project(facts) or (
+        "" if newest_model(view) else _("No round of this project was trained yet.")
+    )
+    no_export = no_change(facts) or ("" if view and view.cases else _("Add volumes first."))
+    names = ", ".join(use.model.labels.names) if use.model else ""
+    told = _("Segments {names}. {trained}")
+    no_cancel = "" if facts.predicts else _("Nothing is being segmented.")
+    no_load = _("A model is in use.") if facts.predicts else ""
+    return UseState(
+        model=told.format(names=names, trained=use.model.trained_on) if use.model else "",
+        apply=action(no_apply(facts), _("Segments the chosen volumes.")),
+        cancel=action(no_cancel, _("Stops after this volume; what is done stays.")),
+        save_model=action(no_model, _("Saves the newest model as one file.")),
+        load_model=action(no_load, _("Takes a model file.")),
+        export=action(no_export, _("Writes the segmentations into a folder.")),
+        is_running=facts.predicts,
+        stage=facts.monitor.stage if facts.predicts else "",
+        fraction=facts.monitor.fraction if facts.predicts else None,
+        results=tuple(use.results),
+    )
+
+
+def _progress(facts: Facts, cases: list[CaseView]) -> str:
+    if not cases:
+        return ""
+    num_done = sum(case.verdict is not None for case in cases)
+    text = _("{done} of {total} reviewed").format(done=num_done, total=len(cases))
+    paces = facts.review.paces_s
+    if not paces or num_done == len(cases):
+        return text
+    seconds = sum(paces) / len(paces) * (len(cases) - num_done)
+    return f"{text}, {time_left(seconds)}"
+
+
+def _no_neighbour(facts: Facts, by: int) -> str:
+    reason = no_review(facts)
+    if reason or facts.view is None:
+        return reason
+    order = facts.view.review_order
+    here = facts.review.wanted or facts.review.shown
+    if here not in order:
+        return ""
+    index = order.index(here) + by
+    if index < 0:
+        return _("This is the first case of the queue.")
+    return "" if index < len(order) else _("This is the last case of the queue.")
+
+
+def _no_doubt(facts: Facts) -> str:
+    files = facts.review.files
+    if files is None:
+        return _("Choose a case first.")
+    return "" if files.doubtful_slices else _("The network is sure about every slice.")
+
+
+def _no_comparison(facts: Facts) -> str:
+    files = facts.review.files
+    if files is None:
+        return _("Choose a case first.")
+    return "" if files.previous else _("The round before proposed nothing for this case.")

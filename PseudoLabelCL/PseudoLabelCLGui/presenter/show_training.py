@@ -1,0 +1,137 @@
+"""Training and rounds as they are shown."""
+
+from PseudoLabelCLGui.panel_state import Action, Curve, RoundRow, RoundsState, TrainState
+from PseudoLabelCLGui.presenter.facts import Ending, Facts, WorkKind
+from PseudoLabelCLGui.presenter.reasons import (
+    changeable_parts,
+    no_change,
+    no_ending,
+    no_history,
+    no_project,
+    no_stopping,
+    no_training,
+)
+from PseudoLabelCLGui.presenter.show_cases import action
+from PseudoLabelCLGui.presenter.training_monitor import Points
+from PseudoLabelCLGui.presenter.words import dice, named_settings, percent, round_words, time_left
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.project_view import RoundFigures, RoundView
+
+NUM_LINES_SHOWN = 200
+
+
+class SettingsCache:
+    """The settings as texts, made anew only when they have changed."""
+
+    def __init__(self) -> None:
+        self._config: ProjectConfig | None = None
+        self._texts: dict[str, str] = {}
+
+    def texts(self, config: ProjectConfig) -> dict[str, str]:
+        """Return every setting by its name."""
+        if config is not self._config:
+            self._config, self._texts = config, named_settings(config)
+        return self._texts
+
+
+def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
+    """Return section 3."""
+    view, monitor = facts.view, facts.monitor
+    texts = settings.texts(view.config) if view else {}
+    return TrainState(
+        profile=view.config.profile.value if view else "quick",
+        pretraining=view.config.pretraining.method.value if view else "none",
+        settings=texts,
+        can_change=_can_change(facts, texts),
+        train=train_action(facts),
+        pause=action(no_ending(facts), _("Saves and stops; it goes on later where it stopped.")),
+        stop=action(no_stopping(facts), _("Gives the round up; asks before.")),
+        sentence=view.plan.sentence if view else "",
+        stage=_stage(facts),
+        fraction=monitor.fraction if facts.trains else None,
+        is_running=facts.trains,
+        time_left=time_left(monitor.seconds_left) if facts.trains else "",
+        loss=_curve("loss", monitor.loss),
+        validation=_curve("validation Dice", monitor.validation),
+        log=tuple(monitor.log[-NUM_LINES_SHOWN:]),
+    )
+
+
+def rounds_state(facts: Facts) -> RoundsState:
+    """Return section 5."""
+    view = facts.view
+    rounds = view.rounds if view else ()
+    figures = {one.index: one for one in facts.history}
+    reason = no_project(facts) or ("" if rounds else _("No round was trained yet."))
+    no_report = reason or ("" if any(r.report for r in rounds) else _("There is no report yet."))
+    return RoundsState(
+        sentence=view.plan.sentence if view else "",
+        rows=tuple(_round_row(one, figures.get(one.index)) for one in rounds),
+        quality=_quality(facts.history),
+        train=train_action(facts),
+        open_report=action(no_report, _("Opens the report of the chosen round.")),
+        show_result=action(reason, _("Shows what the chosen round proposed.")),
+        go_back=action(no_history(facts), _("Makes the chosen round the newest; asks before.")),
+    )
+
+
+def train_action(facts: Facts) -> Action:
+    """Return the button that trains; its text says which round."""
+    view = facts.view
+    text = _("Train")
+    if view is not None:
+        words = _("Continue round {index}") if view.plan.goes_on else _("Train round {index}")
+        text = words.format(index=view.plan.index)
+    tip = view.plan.sentence if view else ""
+    return action(no_training(facts), tip, text)
+
+
+def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
+    if facts.view is None or no_change(facts):
+        return frozenset()
+    parts = changeable_parts(facts.view)
+    return frozenset(name for name in texts if name.split(".")[0] in parts)
+
+
+def _stage(facts: Facts) -> str:
+    if facts.is_starting:
+        return _("Preparing")
+    if facts.work is None or facts.work.kind is WorkKind.PREDICT:
+        return ""
+    if facts.work.ending is Ending.PAUSE:
+        return _("Saving")
+    if facts.work.ending is Ending.STOP:
+        return _("Giving the round up")
+    return facts.monitor.stage or _("Starting: loading packages")
+
+
+def _curve(name: str, points: Points) -> Curve:
+    return Curve(name, tuple(points.x), tuple(points.y))
+
+
+def _round_row(one: RoundView, figures: RoundFigures | None) -> RoundRow:
+    words = _("{human} human, {pseudo} pseudo-labels, {left} left out")
+    learned = words.format(
+        human=one.num_truth_cases, pseudo=one.num_pseudo_cases, left=one.num_left_out_cases
+    )
+    agreement = dice(figures.agreement) if figures else ""
+    if figures is not None and agreement:
+        agreement = _("{dice} ({count} cases)").format(dice=agreement, count=figures.num_compared)
+    return RoundRow(
+        index=one.index,
+        state=round_words(one.state),
+        learned_from=learned,
+        validation_dice=dice(figures.validation_dice) if figures else "",
+        agreement=agreement,
+        doubt=percent(figures.mean_doubt) if figures else "",
+    )
+
+
+def _quality(history: tuple[RoundFigures, ...]) -> Curve:
+    """Validation Dice by round, or the agreement where nothing validates."""
+    validated = [(r.index, r.validation_dice) for r in history if r.validation_dice is not None]
+    agreed = [(r.index, r.agreement) for r in history if r.agreement is not None]
+    points = validated or agreed
+    words = _("validation Dice") if validated else _("agreement with your verdicts")
+    return Curve(words, tuple(float(x) for x, _y in points), tuple(y for _x, y in points))

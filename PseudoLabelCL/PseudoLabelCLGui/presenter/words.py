@@ -1,0 +1,106 @@
+"""Times, sizes, doubts and states as a person reads them."""
+
+import json
+from dataclasses import fields, is_dataclass
+from enum import Enum
+
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.project_view import CaseState
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+
+GIGABYTE = 1e9
+
+
+def about_time(seconds: float) -> str:
+    """Return "less than a minute", "about 3 min" or "about 2 h 10 min"."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return _("less than a minute")
+    if minutes < 60:
+        return _("about {minutes} min").format(minutes=minutes)
+    return _("about {hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+
+
+def time_left(seconds: float | None) -> str:
+    """Return "about 3 min left", or nothing while there is no estimate."""
+    return "" if seconds is None else _("{time} left").format(time=about_time(seconds))
+
+
+def gigabytes(num_bytes: int) -> str:
+    """Return a size in GB."""
+    size = num_bytes / GIGABYTE
+    return _("{size} GB").format(size=f"{size:.0f}" if size >= 10 else f"{size:.1f}")
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as "42 %", or nothing."""
+    return "" if fraction is None else f"{100 * fraction:.0f} %"
+
+
+def dice(value: float | None) -> str:
+    """Return a Dice as "0.873", or nothing."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def state_words(state: CaseState) -> str:
+    """Return how far a case has come."""
+    return {
+        CaseState.ANNOTATED: _("annotated"),
+        CaseState.VALIDATING: _("validation"),
+        CaseState.IGNORED: _("ignored"),
+        CaseState.WAITING: _("not segmented yet"),
+        CaseState.PROPOSED: _("to review"),
+        CaseState.REJECTED: _("rejected"),
+        CaseState.PARTLY_REVIEWED: _("partly reviewed"),
+        CaseState.ACCEPTED: _("accepted"),
+        CaseState.CORRECTED: _("corrected"),
+    }[state]
+
+
+def verdict_words(verdict: Verdict | None) -> str:
+    """Return a verdict, or nothing."""
+    words = {
+        Verdict.ACCEPTED: _("accepted"),
+        Verdict.CORRECTED: _("corrected"),
+        Verdict.REJECTED: _("rejected"),
+    }
+    return words[verdict] if verdict is not None else ""
+
+
+def round_words(state: RoundState) -> str:
+    """Return how far a round has come."""
+    return {
+        RoundState.TRAINING: _("interrupted in training"),
+        RoundState.PSEUDO_LABELLING: _("interrupted while proposing"),
+        RoundState.IN_REVIEW: _("in review"),
+        RoundState.CLOSED: _("done"),
+    }[state]
+
+
+def named_settings(config: object, prefix: str = "") -> dict[str, str]:
+    """Return every setting under its full name, such as "training.seed", as a text."""
+    named: dict[str, str] = {}
+    assert is_dataclass(config)
+    for setting in fields(config):
+        value = getattr(config, setting.name)
+        name = prefix + setting.name
+        if is_dataclass(value):
+            named |= named_settings(value, f"{name}.")
+        else:
+            named[name] = _as_text(value)
+    return named
+
+
+def _as_text(value: object) -> str:
+    """Return a setting as it can be given back to `change_setting`."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, str):
+        return value
+    listed = (
+        [item.value if isinstance(item, Enum) else item for item in value]
+        if isinstance(value, tuple)
+        else value
+    )
+    return json.dumps(listed, ensure_ascii=False)
