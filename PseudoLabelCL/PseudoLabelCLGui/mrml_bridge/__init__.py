@@ -12,6 +12,7 @@ from PseudoLabelCLGui.mrml_bridge.proposals import (
     show_case,
     show_previous,
     show_read_case,
+    snapshot_correction,
 )
 from PseudoLabelCLGui.mrml_bridge.scene_link import (
     CaseMark,
@@ -83,6 +84,7 @@ __all__ = [
     "show_read_case",
     "show_segmentation",
     "show_volume",
+    "snapshot_correction",
     "snapshot_segmentation",
     "snapshot_volume",
     "source_of",

@@ -32,15 +32,16 @@ def differs_from_file(node: Any, volume: Any, files: CaseFiles, labels: LabelSch
     """
     try:
         start = np.load(editable_file(files) or "", mmap_mode="r", allow_pickle=False)
-        now = snapshot_segmentation(node, volume)
-    except (OSError, ValueError, AnnotationError, VolumeError):
+        now = snapshot_segmentation(node, volume, files.geometry)
+        if start.shape != files.geometry.array_shape:
+            return True
+    except (OSError, ValueError, EOFError, AnnotationError, VolumeError):
         return True
     known = {label.segment_id for label in labels}
     empty = now.empty_segments()
     if any(s.segment_id not in known and s.name not in empty for s in now.segments):
         return True
-    merged = now.merged(labels)
-    return any((one != other).any() for one, other in zip(merged, start, strict=True))
+    return now.differs_from(start, labels)
 
 
 def keep_edited(node: Any) -> None:

@@ -1,5 +1,6 @@
 """Grids of MRML and VTK objects as a Geometry and back: RAS there, LPS here."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import slicer
 
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, Geometry
+from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
 
 FloatArray = npt.NDArray[np.float64]
 # The patient's left is +x in LPS and -x in RAS, posterior is +y and -y; the change is its own
@@ -52,24 +53,61 @@ def is_perpendicular(volume_node: Any) -> bool:
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= _PERPENDICULAR_TOLERANCE)
 
 
-def whole_voxel_offset(part: Geometry, whole: Geometry) -> tuple[int, int, int] | None:
-    """Return where voxel (0, 0, 0) of one grid lies in another, as indices i, j, k.
+@dataclass(frozen=True)
+class RasterMatch:
+    """How the voxels of one grid are voxels of another, their axes exchanged or reversed.
+
+    Args:
+        axes: For each array axis k, j, i of the other grid, which array axis of the first it is.
+        reversed_axes: Array axes of the other grid along which the first runs backwards.
+        offset: Where the first voxel lies in the other grid once that is put right, as k, j, i.
+    """
+
+    axes: tuple[int, ...]
+    reversed_axes: tuple[int, ...]
+    offset: tuple[int, ...]
+
+    def put_right(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a view of an array of the first grid with the axes of the other."""
+        return np.flip(array.transpose(self.axes), self.reversed_axes)
+
+
+def match_rasters(part: Geometry, whole: Geometry) -> RasterMatch | None:
+    """Return how the voxels of one grid lie in another.
+
+    Slicer reverses the slices of left-handed volumes when it reads them, and leaves those of
+    segmentations, so that the two may run against each other.
 
     Returns:
-        None if the two do not share their raster: another spacing or direction, or shifted by a
-        fraction of a voxel.
+        None if the voxels do not coincide: another spacing or direction, or shifted by a fraction.
     """
-    corners = np.array([(0.0, 0.0, 0.0), np.asarray(part.size) - 1.0])
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.asarray(part.size) - 1.0)
     found = whole.world_to_index(part.index_to_world(corners))
-    first = np.round(found[0])
-    expected = np.array([first, first + np.asarray(part.size) - 1.0])
-    axes = part.direction_matrix * np.asarray(part.spacing_mm)
-    same_axes = whole.direction_matrix * np.asarray(whole.spacing_mm)
-    turned = np.abs(axes - same_axes).max() > CORNER_TOLERANCE_VOXELS * min(whole.spacing_mm)
-    if turned or np.abs(found - expected).max() > CORNER_TOLERANCE_VOXELS:
+    steps = whole.world_to_index(part.index_to_world(np.eye(NUM_AXES)))
+    steps = np.round(steps - whole.world_to_index(part.index_to_world((0, 0, 0)))).T
+    one_to_one = (np.abs(steps).sum(0) == 1).all() and (np.abs(steps).sum(1) == 1).all()
+    expected = np.round(found[0]) + corners @ steps.T
+    if not one_to_one or np.abs(found - expected).max() > CORNER_TOLERANCE_VOXELS:
         return None
-    i, j, k = (int(n) for n in first)
-    return (i, j, k)
+    in_arrays = steps[::-1, ::-1]  # (k, j, i) of the whole by (k, j, i) of the part
+    return RasterMatch(
+        axes=tuple(int(axis) for axis in np.abs(in_arrays).argmax(axis=1)),
+        reversed_axes=tuple(int(axis) for axis in np.flatnonzero(in_arrays.sum(axis=1) < 0)),
+        offset=tuple(int(first) for first in expected.min(axis=0)[::-1]),
+    )
+
+
+def right_handed(geometry: Geometry) -> Geometry:
+    """Return the grid, with its slices in reverse order if it is left-handed, as Slicer does."""
+    if not geometry.is_left_handed:
+        return geometry
+    last = geometry.index_to_world((0, 0, geometry.size[2] - 1))
+    direction = geometry.direction_matrix * (1.0, 1.0, -1.0)
+    return replace(
+        geometry,
+        origin_mm=tuple(last.tolist()),
+        direction=tuple(direction.ravel().tolist()),  # type: ignore[arg-type]  # nine numbers
+    )
 
 
 def _ijk_to_ras_of(volume_node: Any) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Label values as a segmentation node whose segments have the project's names, colours and codes."""
+"""Label values as a segmentation node with the names, colours and codes of the project."""
 
 from pathlib import Path
 from typing import Any

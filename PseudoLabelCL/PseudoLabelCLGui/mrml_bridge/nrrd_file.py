@@ -1,5 +1,6 @@
 """Uncompressed NRRD files from numpy arrays alone, so that a thread can write them."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -46,7 +47,8 @@ def write_nrrd(
             _write_voxels(file, layers)
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise StorageError(
             _("'{file}' cannot be written: {reason}.").format(
                 file=path, reason=error.strerror or error

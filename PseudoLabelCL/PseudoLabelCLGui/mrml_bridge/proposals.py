@@ -13,7 +13,7 @@ from PseudoLabelCLGui.mrml_bridge.edits import (
     segment_times,
     take_up_edits,
 )
-from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of
+from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, match_rasters
 from PseudoLabelCLGui.mrml_bridge.label_nodes import add_segmentation
 from PseudoLabelCLGui.mrml_bridge.scene_link import (
     CaseMark,
@@ -23,10 +23,12 @@ from PseudoLabelCLGui.mrml_bridge.scene_link import (
     mark_made,
     put_beside,
 )
+from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
+from PseudoLabelCLGui.mrml_bridge.segmentations import snapshot_segmentation
 from PseudoLabelCLGui.mrml_bridge.volumes import add_volume
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
-from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -67,10 +69,14 @@ class ShownCase:
 def fits_case(volume_node: Any, geometry: Geometry) -> bool:
     """Tell whether a volume in the scene has the grid of a case and can serve as its image."""
     try:
-        fits = geometry_of(volume_node).is_close_to(geometry)
+        match = match_rasters(geometry_of(volume_node), geometry)
+        num_voxels = geometry_of(volume_node).size
     except VolumeError:
         return False
-    return fits and volume_node.GetParentTransformNode() is None
+    covers = (
+        match is not None and not any(match.offset) and sorted(num_voxels) == sorted(geometry.size)
+    )
+    return covers and volume_node.GetParentTransformNode() is None
 
 
 def show_case(
@@ -135,6 +141,22 @@ def is_edited(shown: ShownCase, *, look_at_voxels: bool = False) -> bool:
     if not look_at_voxels:
         return True
     return differs_from_file(shown.proposal, shown.volume, shown.files, shown.labels)
+
+
+def snapshot_correction(shown: ShownCase) -> SegmentationSnapshot:
+    """Copy the shown proposal out of the scene as it is now, onto the grid of the project.
+
+    Its `write` may run in a thread.
+
+    Raises:
+        AnnotationError: The proposal is gone, transformed, or lies on another grid.
+    """
+    if shown.proposal is None or shown.proposal.GetScene() is None:
+        raise AnnotationError(
+            _("The segmentation of '{case}' is no longer in the scene.").format(case=shown.case_id),
+            _("Show the case again."),
+        )
+    return snapshot_segmentation(shown.proposal, shown.volume, shown.files.geometry)
 
 
 def forget_case(shown: ShownCase, *, edits_are_saved: bool = False) -> tuple[Any, ...]:

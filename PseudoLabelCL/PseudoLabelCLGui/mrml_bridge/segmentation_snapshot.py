@@ -85,17 +85,15 @@ class SegmentationSnapshot:
 
         Segments that fit no label are left out.
         """
-        merged = np.zeros(self.geometry.array_shape, dtype=np.int16)
-        fitting = {}
-        for entry in self.segments:
-            label = label_of_segment(entry, self.segments, labels)
-            if label is not None:
-                fitting[label.value] = entry
-        for label in labels:
-            if label.value in fitting:
-                entry = fitting[label.value]
-                np.copyto(merged, label.value, where=self._mask(entry))
+        merged = np.empty(self.geometry.array_shape, dtype=np.int16)
+        for k, plane in enumerate(self._merged_planes(labels)):
+            merged[k] = plane
         return merged
+
+    def differs_from(self, values: Labels, labels: LabelSchema) -> bool:
+        """Tell whether any voxel has another label value than in an array of shape (k, j, i)."""
+        planes = zip(self._merged_planes(labels), values, strict=True)
+        return any(not np.array_equal(mine, other) for mine, other in planes)
 
     def empty_segments(self) -> tuple[str, ...]:
         """Return the names of the segments without a voxel."""
@@ -149,9 +147,18 @@ class SegmentationSnapshot:
                 if count:
                     yield Overlap(entry.name, neighbour.name, count)
 
-    def _mask(self, entry: SegmentEntry) -> npt.NDArray[np.bool_]:
-        mask: npt.NDArray[np.bool_] = self.layers[entry.layer] == entry.label_value
-        return mask
+    def _merged_planes(self, labels: LabelSchema) -> Iterator[Labels]:
+        fitting = {}
+        for entry in self.segments:
+            label = label_of_segment(entry, self.segments, labels)
+            if label is not None:
+                fitting[label.value] = entry
+        ordered = [(value, fitting[value]) for value in labels.values if value in fitting]
+        for k in range(self.geometry.size[2]):
+            plane = np.zeros(self.geometry.array_shape[1:], dtype=np.int16)
+            for value, entry in ordered:
+                np.copyto(plane, value, where=self.layers[entry.layer][k] == entry.label_value)
+            yield plane
 
     def _has_voxels(self, entry: SegmentEntry) -> bool:
         layer = self.layers[entry.layer]

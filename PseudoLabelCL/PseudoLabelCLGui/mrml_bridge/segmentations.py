@@ -12,7 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from PseudoLabelCLGui.mrml_bridge.geometry import (
     geometry_of,
     geometry_of_labelmap,
-    whole_voxel_offset,
+    match_rasters,
 )
 from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
@@ -88,8 +88,15 @@ def segmentation_problems(
     return tuple(problems)
 
 
-def snapshot_segmentation(segmentation_node: Any, volume_node: Any) -> SegmentationSnapshot:
+def snapshot_segmentation(
+    segmentation_node: Any, volume_node: Any, geometry: Geometry | None = None
+) -> SegmentationSnapshot:
     """Copy a segmentation out of the scene, onto the grid of its volume.
+
+    Args:
+        segmentation_node: The segmentation.
+        volume_node: Its volume.
+        geometry: The grid of the volume in its file, if that orders the voxels otherwise.
 
     Raises:
         AnnotationError: It is transformed, holds no label volumes, or has another grid.
@@ -98,7 +105,7 @@ def snapshot_segmentation(segmentation_node: Any, volume_node: Any) -> Segmentat
     problems = [*_node_problems(segmentation_node), *_grid_problems(segmentation_node, volume_node)]
     if problems:
         raise AnnotationError(problems[0])
-    geometry = geometry_of(volume_node)
+    geometry = geometry or geometry_of(volume_node)
     entries = _entries(segmentation_node)
     labelmaps = _layers_of(segmentation_node)
     kind = np.result_type(np.uint8, *(voxels.dtype for voxels, _grid in labelmaps.values()))
@@ -169,20 +176,20 @@ def _pasted(
     voxels: Layer, grid: Geometry, geometry: Geometry, kind: npt.DTypeLike
 ) -> tuple[Layer, int]:
     """Copy a layer onto another grid of the same raster; count what falls outside."""
-    offset = whole_voxel_offset(grid, geometry)
-    if offset is None:
-        raise AnnotationError("The rasters differ.")  # told in words before
-    if offset == (0, 0, 0) and grid.size == geometry.size:
-        return np.array(voxels, dtype=kind, order="C"), 0
-    starts, shape = offset[::-1], geometry.array_shape  # k, j, i
+    match = match_rasters(grid, geometry)
+    if match is None:
+        raise AnnotationError(_("The voxels of a segmentation and its volume do not coincide."))
+    turned, shape = match.put_right(voxels), geometry.array_shape
+    if not any(match.offset) and turned.shape == shape:
+        return np.array(turned, dtype=kind, order="C"), 0
     inside = tuple(
         slice(max(0, -start), max(0, min(have, want - start)))
-        for start, have, want in zip(starts, voxels.shape, shape, strict=True)
+        for start, have, want in zip(match.offset, turned.shape, shape, strict=True)
     )
-    part = voxels[inside]
+    part = turned[inside]
     there = tuple(
         slice(max(0, start), max(0, start) + length)
-        for start, length in zip(starts, part.shape, strict=True)
+        for start, length in zip(match.offset, part.shape, strict=True)
     )
     whole: Layer = np.zeros(shape, dtype=kind)
     if part.size:
@@ -229,7 +236,7 @@ def _node_problems(segmentation_node: Any) -> Iterator[str]:
 def _grid_problems(segmentation_node: Any, volume_node: Any) -> Iterator[str]:
     geometry = geometry_of(volume_node)
     for _voxels, grid in _layers_of(segmentation_node).values():
-        if whole_voxel_offset(grid, geometry) is None:
+        if match_rasters(grid, geometry) is None:
             yield _(
                 "Segmentation '{name}' lies on another grid ({found}) than volume '{volume}' "
                 "({expected}). In the Segment Editor choose '{volume}' as source volume, press the "

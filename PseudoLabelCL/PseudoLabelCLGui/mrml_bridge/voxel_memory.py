@@ -9,7 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from PseudoLabelCLGui.mrml_bridge.geometry import ijk_to_ras
+from PseudoLabelCLGui.mrml_bridge.geometry import ijk_to_ras, right_handed
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -28,11 +28,12 @@ class VoxelMemory:
     """An image that has its memory but not yet its voxels.
 
     Making it is quick and belongs to the GUI thread; `read` fills it and touches nothing but
-    memory, so that it may run in any thread; afterwards `image` may be given to a node.
+    memory, so that it may run in any thread; afterwards `image` may be given to a node. The slices
+    of a left-handed grid are put into reverse order, as Slicer does when it reads a volume.
 
     Args:
         file: A .npy file of shape (k, j, i).
-        geometry: Its grid.
+        geometry: Its grid; the attribute of that name is the grid of `image`.
         dtype: Type of the voxels in memory.
         image: A vtkImageData of that size without voxels.
         scale: What the numbers of the file are multiplied with, or None.
@@ -47,7 +48,8 @@ class VoxelMemory:
         scale: float | None = None,
     ) -> None:
         self.file = file
-        self.geometry = geometry
+        self.geometry = right_handed(geometry)
+        self._is_reversed = geometry.is_left_handed
         self.image = image
         self.scale = scale
         self.brightness: tuple[float, float] | None = None
@@ -74,7 +76,7 @@ class VoxelMemory:
         """Make room for label values, in one byte per voxel if they fit."""
         dtype = np.dtype(np.uint8 if max(labels.values) <= np.iinfo(np.uint8).max else np.int16)
         image = slicer.vtkOrientedImageData()
-        image.SetImageToWorldMatrix(ijk_to_ras(geometry))
+        image.SetImageToWorldMatrix(ijk_to_ras(right_handed(geometry)))
         return VoxelMemory(file, geometry, dtype, image)
 
     @staticmethod
@@ -93,7 +95,7 @@ class VoxelMemory:
         try:
             with self.file.open("rb", buffering=0) as stream:
                 stream.seek(source.offset)
-                for plane in self._voxels:
+                for plane in self._voxels[::-1] if self._is_reversed else self._voxels:
                     self._fill(plane, stream, source.dtype)
         except OSError as error:
             raise _unreadable(self.file) from error
@@ -146,7 +148,7 @@ def _opened(file: Path, geometry: Geometry) -> Any:
     """Map an array file, to know its type and where its voxels begin."""
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise _unreadable(file) from error
     if array.shape != geometry.array_shape or not array.flags.c_contiguous:
         raise VolumeError(
