@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid
@@ -83,6 +84,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         write_volume(stored_image, volume)
     if labels is not None:
         _store_annotation(layout.annotation(case_id), labels, project.schema)
+    notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
     return changed, notices
 
