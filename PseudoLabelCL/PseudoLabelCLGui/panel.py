@@ -1,0 +1,237 @@
+"""The panel: loads the .ui file, wires its sections to the presenter, and shows its state."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from PseudoLabelCLGui.mrml_bridge.scene_link import volume_of_case
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.parameter_node import ParameterNode
+from PseudoLabelCLGui.presenter import Presenter
+from PseudoLabelCLGui.python_packages import PythonPackages
+from PseudoLabelCLGui.sections.adding import AddingSection
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.cases import CasesSection
+from PseudoLabelCLGui.sections.message import MessageSection
+from PseudoLabelCLGui.sections.project import ProjectSection
+from PseudoLabelCLGui.sections.readiness import ReadinessSection
+from PseudoLabelCLGui.sections.review import ReviewSection
+from PseudoLabelCLGui.sections.rounds import RoundsSection
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.structures import StructuresSection
+from PseudoLabelCLGui.sections.training import TrainingSection
+from PseudoLabelCLGui.sections.use import UseSection
+from PseudoLabelCLGui.ticker import Ticker
+from PseudoLabelCLLib.domain.jobs import Job
+from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.process.desk_process import DeskProcess
+from PseudoLabelCLLib.process.worker_process import WorkerProcess
+
+
+class Panel:
+    """Everything between the module's widget and the presenter.
+
+    Args:
+        moduleWidget: The ScriptedLoadableModuleWidget, with the layout that the panel goes into.
+        resourcePath: Returns where a file of the extension's Resources lies.
+        packages: The interpreters; those of the running Slicer by default.
+        makePresenter: Makes the presenter from the starters of its two children.
+    """
+
+    def __init__(
+        self,
+        moduleWidget: Any,
+        resourcePath: Callable[[str], str],
+        packages: PythonPackages | None = None,
+        makePresenter: Callable[..., Presenter] = Presenter,
+    ) -> None:
+        self._moduleWidget = moduleWidget
+        self._resourcePath = resourcePath
+        self.packages = packages or PythonPackages()
+        self._makePresenter = makePresenter
+        self._folder = Path(tempfile.mkdtemp(prefix="PseudoLabelCL-"))
+        self._parameterNode = ParameterNode()
+        self._observers: list[int] = []
+        self._isEntered = False
+        self.sections: tuple[Section, ...] = ()
+
+    def setUp(self) -> None:
+        """Build the panel; nothing is started or looked at yet."""
+        self.top = slicer.util.loadUI(self._resourcePath("UI/PseudoLabelCL.ui"))
+        self._moduleWidget.layout.addWidget(self.top)
+        self.ui = slicer.util.childWidgetVariables(self.top)
+        self.top.setMRMLScene(slicer.mrmlScene)
+        self.presenter = self._makePresenter(self._startDesk, self._startWorker, scene=self)
+        self._makeSections()
+        self._listen()
+        self._observeScene()
+        self._ticker = Ticker(self._onTick)
+        self._show()
+
+    def enter(self) -> None:
+        """The module is shown: look at the computer once, and open the scene's project."""
+        isFirst = not self._isEntered
+        self._isEntered = True
+        for section in self.sections:
+            section.enter()
+        self._ticker.start()
+        if isFirst:
+            self.presenter.probe()
+        self._openProjectOfScene()
+
+    def exit(self) -> None:
+        """Another module is shown; a training goes on and is followed."""
+        for section in self.sections:
+            section.exit()
+
+    def cleanUp(self) -> None:
+        """The module goes away: a running training saves and stops, and nothing is waited for."""
+        self.exit()
+        self._ticker.cleanUp()
+        self._work.wait()
+        self.presenter.shut_down()
+        self.packages.stop()
+        for tag in self._observers:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._observers = []
+        for section in self.sections:
+            section.cleanUp()
+        self.top.hide()
+        self.top.setMRMLScene(None)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def onReload(self) -> None:
+        """The module's files are about to be read again; Slicer calls `cleanUp` afterwards."""
+        self._ticker.stop()
+
+    def makeSampleProject(self) -> None:
+        """Ask where, and make a project from phantoms."""
+        self.ui.sampleProjectButton.click()
+
+    # What the presenter asks of the scene; its names are the presenter's.
+
+    def has_image(self, case_id: str) -> bool:  # noqa: D102 - presenter.ports.SceneFiles
+        return volume_of_case(self.presenter.state.project.root, case_id) is not None
+
+    def temporary_folder(self) -> Path:  # noqa: D102 - presenter.ports.SceneFiles
+        return self._folder
+
+    def _startDesk(self) -> DeskProcess:
+        python = self.packages.default_python()
+        return DeskProcess.start(python, self.packages.child_environment(python))
+
+    def _startWorker(self, job: Job, folder: Path) -> WorkerProcess:
+        python = self.packages.default_python()
+        environment = self.packages.child_environment(python)
+        return WorkerProcess.start(job, folder, python=python, environment=environment)
+
+    def _makeSections(self) -> None:
+        surroundings = Surroundings(
+            ui=self.ui,
+            top=self.top,
+            presenter=self.presenter,
+            tell=self._tell,
+            icon=lambda name: self._resourcePath(f"Icons/{name}"),
+        )
+        self._message = MessageSection(surroundings)
+        self._work = BackgroundWork(self._message.guard)
+        self._review = ReviewSection(surroundings, self._work, self._folder)
+        self._adding = AddingSection(surroundings, self._work, self._folder / "volumes")
+        self._structures = StructuresSection(surroundings)
+        self._use = UseSection(surroundings, self._work, self._folder / "to-segment")
+        self._readiness = ReadinessSection(surroundings, self.packages)
+        self._training = TrainingSection(surroundings)
+        self._rounds = RoundsSection(surroundings)
+        self.sections = (
+            self._message,
+            self._readiness,
+            ProjectSection(surroundings),
+            CasesSection(surroundings),
+            self._adding,
+            self._structures,
+            self._training,
+            self._review,
+            self._rounds,
+            self._use,
+        )
+
+    def _tell(self, light: Light, text: str, *rest: Any) -> None:
+        self._message.tellOwn(light, text, *rest)
+
+    def _listen(self) -> None:
+        guard = self._message.guard
+        listeners = self.presenter
+        listeners.on_case_files = lambda files: guard(lambda: self._review.showFiles(files))
+        listeners.on_case_left = lambda case_id: guard(lambda: self._review.leaveCase(case_id))
+        listeners.on_correction_wanted = lambda left: guard(
+            lambda: self._review.saveCorrection(left)
+        )
+        listeners.on_project_opened = self._onProjectOpened
+        listeners.on_project_closed = self._onProjectClosed
+        listeners.on_segmented = lambda image, file: guard(
+            lambda: self._use.showSegmented(image, file)
+        )
+        listeners.on_found = lambda found: guard(lambda: self._adding.showFound(found))
+        listeners.on_probe_wanted = lambda python: guard(lambda: self._readiness.probe(python))
+        listeners.on_install_wanted = lambda: guard(self._readiness.install)
+        listeners.on_folder_wanted = _openFolder
+
+    def _observeScene(self) -> None:
+        events = slicer.vtkMRMLScene
+        for event, slot in (
+            (events.StartCloseEvent, self._onSceneStartClose),
+            (events.EndCloseEvent, self._onSceneEndClose),
+            (events.EndImportEvent, self._onSceneEndImport),
+        ):
+            self._observers.append(slicer.mrmlScene.AddObserver(event, slot))
+
+    def _onTick(self) -> None:
+        self._work.tick()
+        hasChanged = self.presenter.tick()
+        if hasChanged:
+            self._show()
+        for section in (self._structures, self._review, self._use):
+            section.guard(section.tick)
+
+    def _show(self) -> None:
+        state = self.presenter.state
+        for section in self.sections:
+            section.guard(lambda section=section: section.show(state))
+
+    def _onProjectOpened(self, view: ProjectView) -> None:
+        self._parameterNode.rememberProject(view.root)
+
+    def _onProjectClosed(self) -> None:
+        self._parameterNode.rememberProject("")
+
+    def _openProjectOfScene(self) -> None:
+        root = self._parameterNode.project()
+        if root and not self.presenter.state.project.root:
+            self.presenter.open_project(root)
+
+    def _onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        self._review.sceneClosing()
+
+    def _onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        for section in (self._structures, self._training, self._rounds):
+            section.sceneClosed()
+        state = self.presenter.state
+        if state.train.is_running:
+            # The training goes on without the scene; the new scene belongs to it from now on.
+            self._parameterNode.rememberProject(state.project.root)
+        elif state.project.root:
+            self.presenter.close_project()
+        self._show()
+
+    def _onSceneEndImport(self, _caller: Any, _event: str) -> None:
+        if self._isEntered:
+            self._openProjectOfScene()
+
+
+def _openFolder(folder: str) -> None:
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(folder))

@@ -1,0 +1,37 @@
+"""The module's node in the scene: it keeps only where the project lies."""
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from PseudoLabelCLGui.mrml_bridge.scene_link import project_of, remember_project
+
+_MODULE_NAME = "PseudoLabelCL"
+
+
+class ParameterNode:
+    """Finds and makes the node; the project folder itself is the truth."""
+
+    def rememberProject(self, root: str) -> None:
+        """Let the scene say which project belongs to it; an empty text says none."""
+        node = self._find()
+        if node is None and not root:
+            return
+        remember_project(node or self._make(), Path(root) if root else None)
+
+    def project(self) -> str:
+        """Return the project that belongs to the scene, or an empty text."""
+        node = self._find()
+        root = project_of(node) if node is not None else None
+        return str(root) if root is not None else ""
+
+    def _find(self) -> Any:
+        return slicer.mrmlScene.GetSingletonNode(_MODULE_NAME, "vtkMRMLScriptedModuleNode")
+
+    def _make(self) -> Any:
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetSingletonTag(_MODULE_NAME)
+        node.SetModuleName(_MODULE_NAME)
+        node.SetName(_MODULE_NAME)
+        return slicer.mrmlScene.AddNode(node)

@@ -1,0 +1,218 @@
+"""Adding volumes: from the scene, from files, from a folder with volumes or DICOM series."""
+
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from PseudoLabelCLGui.mrml_bridge.scene_link import CaseMark, remember_case
+from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
+from PseudoLabelCLGui.mrml_bridge.segmentations import segmentation_problems, snapshot_segmentation
+from PseudoLabelCLGui.mrml_bridge.volumes import (
+    SavedVolume,
+    VolumeSnapshot,
+    snapshot_volume,
+    source_of,
+)
+from PseudoLabelCLGui.panel_state import CasesState, PanelState
+from PseudoLabelCLGui.sections.asking import askFiles, askFolder
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.cases import ROLES
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import showAction, showVisible
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole
+from PseudoLabelCLLib.domain.desk_answers import VolumesFound
+from PseudoLabelCLLib.domain.desk_requests import NewVolume
+from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+_UNFIT_FOR_A_NAME = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
+
+
+@dataclass(frozen=True)
+class _Snapshots:
+    """What is taken out of the scene, to be written in a thread."""
+
+    case_id: str
+    role: CaseRole
+    source: SavedVolume | None
+    volume: VolumeSnapshot | None
+    segmentation: SegmentationSnapshot | None
+    folder: Path
+
+    def write(self) -> NewVolume:
+        """Write what lies nowhere on disk yet; may run in a thread."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=self.folder))
+        source, annotation = self.source, None
+        if source is None and self.volume is not None:
+            source = SavedVolume(made / "volume.nrrd", copy=True)
+            self.volume.write(source.path)
+        if self.segmentation is not None:
+            annotation = made / "segmentation.seg.nrrd"
+            self.segmentation.write(annotation)
+        return NewVolume(
+            case_id=self.case_id,
+            role=self.role,
+            image=str(source.path) if source else "",
+            series_uid=source.series_uid if source else None,
+            annotation=str(annotation) if annotation else None,
+            copy_image=bool(source and source.copy),
+        )
+
+
+class AddingSection(Section):
+    """The fields under "Add volumes", and the list of what a folder holds.
+
+    Args:
+        surroundings: What a section works with.
+        work: Writes files in threads.
+        folder: Where copies for the project are written.
+    """
+
+    def __init__(self, surroundings: Surroundings, work: BackgroundWork, folder: Path) -> None:
+        super().__init__(surroundings)
+        self._work = work
+        self._folder = folder
+        self._shown: CasesState | None = None
+        self._root = ""
+        self._found: VolumesFound | None = None
+        showVisible(self.ui.foundBox, visible=False)
+        selector = "currentNodeChanged(vtkMRMLNode*)"
+        self.connect(self.ui.volumeSelector, selector, self._showAdd)
+        self.connect(self.ui.segmentationSelector, selector, self._onSegmentation)
+        self.connect(self.ui.addRoleCombo, "currentIndexChanged(int)", self._showAdd)
+        self.connect(self.ui.addButton, "clicked()", self._onAdd)
+        self.connect(self.ui.addFilesButton, "clicked()", self._onAddFiles)
+        self.connect(self.ui.addFolderButton, "clicked()", self._onAddFolder)
+        self.connect(self.ui.addFoundButton, "clicked()", self._onAddFound)
+        self.connect(self.ui.dismissFoundButton, "clicked()", self._onDismiss)
+
+    def show(self, state: PanelState) -> None:
+        """Show what can be added now."""
+        self._root = state.project.root
+        if state.cases == self._shown:
+            return
+        self._shown = state.cases
+        showAction(self.ui.addFilesButton, state.cases.add_files)
+        showAction(self.ui.addFolderButton, state.cases.add_folder)
+        self._showAdd()
+
+    def showFound(self, found: VolumesFound) -> None:
+        """List what a folder holds; everything is marked at first."""
+        self._found = found
+        self.ui.foundList.clear()
+        for volume in found.volumes:
+            words = _("{name}  ({description})") if volume.description else "{name}"
+            text = words.format(name=volume.case_id, description=volume.description)
+            item = qt.QListWidgetItem(text)
+            item.setToolTip(volume.image)
+            item.setCheckState(qt.Qt.Checked)
+            self.ui.foundList.addItem(item)
+        for problem in found.problems:
+            item = qt.QListWidgetItem(f"{problem.message} {problem.remedy}")
+            self.ui.foundList.addItem(item)
+        showVisible(self.ui.foundBox, visible=True)
+
+    def _showAdd(self) -> None:
+        if self._shown is None:
+            return
+        showAction(self.ui.addButton, self._shown.add)
+        missing = self._missing() if self._shown.add.enabled else ""
+        if missing:
+            self.ui.addButton.enabled = False
+            self.ui.addButton.toolTip = missing
+
+    def _missing(self) -> str:
+        if self.ui.volumeSelector.currentNode() is None:
+            return _("Choose a volume of the scene first")
+        role = ROLES[self.ui.addRoleCombo.currentIndex]
+        if role.needs_annotation and self.ui.segmentationSelector.currentNode() is None:
+            return _("Choose the segmentation of this volume, or another role")
+        return ""
+
+    def _onSegmentation(self) -> None:
+        hasOne = self.ui.segmentationSelector.currentNode() is not None
+        index = ROLES.index(CaseRole.ANNOTATED if hasOne else CaseRole.UNLABELLED)
+        self.ui.addRoleCombo.setCurrentIndex(index)
+        self._showAdd()
+
+    def _onAdd(self) -> None:
+        volume = self.ui.volumeSelector.currentNode()
+        snapshots = self._snapshots(volume, self.ui.segmentationSelector.currentNode())
+        remember_case(volume, CaseMark(self._root, snapshots.case_id))
+        self._work.do(snapshots.write, lambda new: self.presenter.add_volumes((new,)))
+
+    def _snapshots(self, volume: Any, segmentation: Any) -> _Snapshots:
+        source = source_of(volume)
+        return _Snapshots(
+            case_id=caseIdFor(volume.GetName(), (row.case_id for row in self._shown.rows)),
+            role=ROLES[self.ui.addRoleCombo.currentIndex],
+            source=source,
+            volume=snapshot_volume(volume) if source is None else None,
+            segmentation=self._segmentationSnapshot(segmentation, volume),
+            folder=self._folder,
+        )
+
+    def _segmentationSnapshot(self, segmentation: Any, volume: Any) -> SegmentationSnapshot | None:
+        if segmentation is None:
+            return None
+        problems = segmentation_problems(
+            segmentation, volume, LabelSchema(self._shown.labels), look_at_voxels=False
+        )
+        if problems:
+            raise AnnotationError(problems[0])
+        return snapshot_segmentation(segmentation, volume)
+
+    def _onAddFiles(self) -> None:
+        kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
+        files = askFiles(self.top, _("Add volumes"), kinds)
+        if files:
+            self.presenter.add_paths(files, CaseRole.UNLABELLED)
+
+    def _onAddFolder(self) -> None:
+        title = _("Add a folder of volumes or DICOM series")
+        folder = askFolder(self.top, title, slicer.app.defaultScenePath)
+        if folder:
+            self.presenter.add_paths((folder,), CaseRole.UNLABELLED)
+
+    def _onAddFound(self) -> None:
+        role = ROLES[self.ui.foundRoleCombo.currentIndex]
+        volumes = self._found.volumes if self._found else ()
+        new = tuple(
+            NewVolume(
+                volume.case_id,
+                role,
+                volume.image,
+                volume.series_uid,
+                volume.annotation if role.needs_annotation else None,
+            )
+            for row, volume in enumerate(volumes)
+            if self.ui.foundList.item(row).checkState() == qt.Qt.Checked
+        )
+        self._onDismiss()
+        if new:
+            self.presenter.add_volumes(new)
+
+    def _onDismiss(self) -> None:
+        self._found = None
+        showVisible(self.ui.foundBox, visible=False)
+
+
+def caseIdFor(name: str, taken: Iterable[str]) -> str:
+    """Return a name for a case that a file can bear and that no other case has."""
+    plain = _UNFIT_FOR_A_NAME.sub("_", name).strip(" .")[:MAX_CASE_ID_LENGTH].rstrip(" .")
+    plain = plain or _("volume")
+    known = {one.casefold() for one in taken}
+    number, found = 1, plain
+    while found.casefold() in known:
+        number += 1
+        ending = f" {number}"
+        found = plain[: MAX_CASE_ID_LENGTH - len(ending)] + ending
+    return found

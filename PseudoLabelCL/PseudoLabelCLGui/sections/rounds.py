@@ -1,0 +1,104 @@
+"""Section 5: what the next round will use how, and the rounds so far."""
+
+from PseudoLabelCLGui.panel_state import PanelState, RoundsState
+from PseudoLabelCLGui.sections.asking import confirm
+from PseudoLabelCLGui.sections.plots import CurvePlot
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import showAction, showText
+from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
+from PseudoLabelCLGui.translation import _
+
+
+class RoundsSection(Section):
+    """The sentence about the next round, the history, the way back."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._shown: RoundsState | None = None
+        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), _("Dice"))
+        stretchColumns(self.ui.roundTable, 2)
+        self.connect(self.ui.nextRoundButton, "clicked()", self._onTrain)
+        self.connect(self.ui.roundTable, "itemSelectionChanged()", self._showButtons)
+        self.connect(self.ui.roundTable, "cellDoubleClicked(int,int)", self._onShowResult)
+        self.connect(self.ui.openReportButton, "clicked()", self._onOpenReport)
+        self.connect(self.ui.showResultButton, "clicked()", self._onShowResult)
+        self.connect(self.ui.goBackButton, "clicked()", self._onGoBack)
+        self.connect(self.ui.roundsSection, "contentsCollapsed(bool)", self._onFold)
+
+    def show(self, state: PanelState) -> None:
+        """Show sentence, table and curve."""
+        rounds = state.rounds
+        if rounds == self._shown:
+            return
+        if self._shown is None or rounds.rows != self._shown.rows:
+            rows = [
+                (
+                    str(row.index),
+                    row.state,
+                    row.learned_from,
+                    row.validation_dice,
+                    row.agreement,
+                    row.doubt,
+                )
+                for row in rounds.rows
+            ]
+            fillTable(self.ui.roundTable, [str(row.index) for row in rounds.rows], rows)
+        self._shown = rounds
+        showText(self.ui.planLabel, rounds.sentence)
+        showAction(self.ui.nextRoundButton, rounds.train)
+        self._plot.show((rounds.quality,))
+        self._showButtons()
+
+    def sceneClosed(self) -> None:
+        """Let go of the plot's nodes."""
+        self._plot.sceneClosed()
+        self._shown = None
+
+    def cleanUp(self) -> None:
+        """Remove the plot's nodes."""
+        super().cleanUp()
+        self._plot.cleanUp()
+
+    def _showButtons(self) -> None:
+        if self._shown is None:
+            return
+        hasChosen = bool(chosenIds(self.ui.roundTable))
+        for button, action in (
+            (self.ui.openReportButton, self._shown.open_report),
+            (self.ui.showResultButton, self._shown.show_result),
+            (self.ui.goBackButton, self._shown.go_back),
+        ):
+            showAction(button, action)
+            if action.enabled and not hasChosen:
+                button.enabled = False
+                button.toolTip = _("Choose a round in the table first")
+
+    def _chosen(self) -> int | None:
+        chosen = chosenIds(self.ui.roundTable)
+        return int(chosen[0]) if chosen else None
+
+    def _onTrain(self) -> None:
+        self.presenter.train(1, self.ui.stopWhenNoBetterCheck.checked)
+
+    def _onFold(self) -> None:
+        if not self.ui.roundsSection.collapsed:
+            self.presenter.read_history()
+
+    def _onOpenReport(self) -> None:
+        index = self._chosen()
+        if index is not None:
+            self.presenter.open_report(index)
+
+    def _onShowResult(self) -> None:
+        index = self._chosen()
+        if index is not None:
+            self.presenter.show_round(index)
+
+    def _onGoBack(self) -> None:
+        index = self._chosen()
+        question = _(
+            "Make round {index} the newest?\n\nLater rounds are put aside in the project folder; "
+            "nothing is deleted, and what you corrected in them stays there too."
+        )
+        if index is not None and confirm(question.format(index=index)):
+            self.presenter.go_back(index)

@@ -1,0 +1,169 @@
+"""Section 3: profile, rounds, Train, Pause and Stop, progress, curves, log."""
+
+from typing import Any
+
+from PseudoLabelCLGui.panel_state import PanelState, TrainState
+from PseudoLabelCLGui.sections.asking import confirm
+from PseudoLabelCLGui.sections.plots import CurvePlot
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import (
+    showAction,
+    showBar,
+    showChoice,
+    showField,
+    showText,
+    showVisible,
+)
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+
+PROFILES = tuple(profile.value for profile in Profile)
+PRETRAININGS = tuple(method.value for method in Pretraining)
+PROFILE_SETTING = "profile"
+PRETRAINING_SETTING = "pretraining.method"
+
+
+class TrainingSection(Section):
+    """Starts, pauses and stops training, and shows how it goes."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._shown: TrainState | None = None
+        self._log: tuple[str, ...] = ()
+        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss, Dice"))
+        self._fields = self._settingFields()
+        self._fillChoices()
+        self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
+        self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
+        self.connect(self.ui.trainButton, "clicked()", self._onTrain)
+        self.connect(self.ui.pauseButton, "clicked()", self._onPause)
+        self.connect(self.ui.stopButton, "clicked()", self._onStop)
+        self.connect(self.ui.pretrainButton, "clicked()", self._onPretrain)
+        for name, field in self._fields.items():
+            self.connect(field, "editingFinished()", lambda name=name: self._onSetting(name))
+
+    def show(self, state: PanelState) -> None:
+        """Show choices, buttons, progress, curves and log."""
+        train = state.train
+        if train == self._shown:
+            return
+        self._shown = train
+        self._showChoices(train)
+        showText(self.ui.trainingSentenceLabel, train.sentence)
+        showAction(self.ui.trainButton, train.train)
+        showAction(self.ui.pauseButton, train.pause)
+        showAction(self.ui.stopButton, train.stop)
+        showBar(self.ui.trainingBar, isRunning=train.is_running, fraction=train.fraction)
+        showText(self.ui.stageLabel, train.stage)
+        showText(self.ui.timeLeftLabel, train.time_left)
+        self._plot.show((train.loss, train.validation))
+        self._showLog(train.log)
+
+    def sceneClosed(self) -> None:
+        """Let go of the plot's nodes."""
+        self._plot.sceneClosed()
+        self._shown = None
+
+    def cleanUp(self) -> None:
+        """Remove the plot's nodes."""
+        super().cleanUp()
+        self._plot.cleanUp()
+
+    def _settingFields(self) -> dict[str, Any]:
+        ui = self.ui
+        return {
+            "training.supervised.num_steps": ui.supervisedStepsEdit,
+            "training.joint.num_steps": ui.jointStepsEdit,
+            "training.joint.batch_size": ui.batchSizeEdit,
+            "training.joint.learning_rate": ui.learningRateEdit,
+            "preprocess.in_plane_spacing_mm": ui.pixelSizeEdit,
+            "preprocess.max_window_size": ui.windowEdit,
+            "pseudo_label.num_augmented_copies": ui.copiesEdit,
+            "training.seed": ui.seedEdit,
+        }
+
+    def _fillChoices(self) -> None:
+        words = {
+            "quick": _("quick: a first result in minutes"),
+            "balanced": _("balanced: longer, for final results"),
+            "paper": _("paper: as published, hours"),
+            "legacy": _("legacy: as the published code"),
+            "none": _("none"),
+            "global+local": _("global and local contrast"),
+            "positional": _("by position of the slices"),
+        }
+        for combo, values in (
+            (self.ui.profileCombo, PROFILES),
+            (self.ui.pretrainingCombo, PRETRAININGS),
+        ):
+            for value in values:
+                combo.addItem(words.get(value, value))
+
+    def _showChoices(self, train: TrainState) -> None:
+        if train.profile in PROFILES:
+            showChoice(self.ui.profileCombo, PROFILES.index(train.profile))
+        if train.pretraining in PRETRAININGS:
+            showChoice(self.ui.pretrainingCombo, PRETRAININGS.index(train.pretraining))
+        for widget, name in (
+            (self.ui.profileCombo, PROFILE_SETTING),
+            (self.ui.pretrainingCombo, PRETRAINING_SETTING),
+        ):
+            _showEnabled(widget, enabled=_canChange(train, name))
+        for name, field in self._fields.items():
+            showField(field, train.settings.get(name, ""))
+            _showEnabled(field, enabled=_canChange(train, name))
+        isIdle = not train.is_running
+        _showEnabled(self.ui.roundsSpin, enabled=isIdle)
+        _showEnabled(self.ui.stopWhenNoBetterCheck, enabled=isIdle)
+        _showEnabled(self.ui.pretrainButton, enabled=isIdle and train.pretraining != "none")
+
+    def _showLog(self, lines: tuple[str, ...]) -> None:
+        if lines == self._log:
+            return
+        old = len(self._log)
+        if old and lines[:old] == self._log:
+            for line in lines[old:]:
+                self.ui.logText.appendPlainText(line)
+        else:
+            self.ui.logText.setPlainText("\n".join(lines))
+        self._log = lines
+        showVisible(self.ui.logBox, visible=bool(lines))
+
+    def _onProfile(self) -> None:
+        self.presenter.set_profile(PROFILES[self.ui.profileCombo.currentIndex])
+
+    def _onPretraining(self) -> None:
+        self.presenter.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
+
+    def _onSetting(self, name: str) -> None:
+        text = self._fields[name].text.strip()
+        if self._shown is not None and text != self._shown.settings.get(name, ""):
+            self.presenter.change_setting(name, text)
+
+    def _onTrain(self) -> None:
+        self.presenter.train(self.ui.roundsSpin.value, self.ui.stopWhenNoBetterCheck.checked)
+
+    def _onPause(self) -> None:
+        self.presenter.pause()
+
+    def _onStop(self) -> None:
+        question = _(
+            "Give up the round that is being trained?\n\nWhat it has learned so far is lost; "
+            "earlier rounds and everything that was drawn stay. Pause keeps what it has learned."
+        )
+        if confirm(question):
+            self.presenter.stop()
+
+    def _onPretrain(self) -> None:
+        self.presenter.pretrain()
+
+
+def _canChange(train: TrainState, name: str) -> bool:
+    """Tell whether a setting, or the part of the settings it belongs to, may change now."""
+    return name in train.can_change or name.partition(".")[0] in train.can_change
+
+
+def _showEnabled(widget: Any, *, enabled: bool) -> None:
+    if widget.enabled != enabled:
+        widget.enabled = enabled

@@ -1,0 +1,200 @@
+"""Section 6: the model, segmenting other volumes with it, and exporting segmentations."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from PseudoLabelCLGui.mrml_bridge.scene_link import made_as
+from PseudoLabelCLGui.mrml_bridge.volumes import snapshot_volume, source_of
+from PseudoLabelCLGui.panel_state import PanelState, UseState
+from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import showAction, showBar, showLines, showText
+from PseudoLabelCLGui.sections.tables import chosenIds
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+
+FORMATS = tuple(SegmentationFormat)
+_MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
+
+
+class UseSection(Section):
+    """Applies, saves and loads the model, and exports.
+
+    Args:
+        surroundings: What a section works with.
+        work: Writes volumes that lie nowhere on disk, in threads.
+        folder: Where such volumes are written.
+    """
+
+    def __init__(self, surroundings: Surroundings, work: BackgroundWork, folder: Path) -> None:
+        super().__init__(surroundings)
+        self._work = work
+        self._folder = folder
+        self._shown: UseState | None = None
+        self._listed: list[tuple[str, str]] = []
+        self._files: list[str] = []
+        self._nodesOfFiles: dict[str, str] = {}
+        for combo in (self.ui.applyFormatCombo, self.ui.exportFormatCombo):
+            for text in (_("Slicer segmentation (.seg.nrrd)"), _("NIfTI label map (.nii.gz)")):
+                combo.addItem(text)
+        for button, slot in self._slots():
+            self.connect(button, "clicked()", slot)
+        self.connect(self.ui.applyList, "itemChanged(QListWidgetItem*)", self._showButtons)
+        for edit in (self.ui.applyFolderEdit, self.ui.exportFolderEdit):
+            self.connect(edit, "currentPathChanged(QString)", self._showButtons)
+
+    def show(self, state: PanelState) -> None:
+        """Show the model, the queue and the results."""
+        use = state.use
+        if use == self._shown:
+            return
+        self._shown = use
+        noModel = _("No model yet: train a round, or load a model file.")
+        showText(self.ui.modelLabel, use.model or noModel)
+        showAction(self.ui.loadModelButton, use.load_model)
+        showAction(self.ui.saveModelButton, use.save_model)
+        showAction(self.ui.cancelApplyButton, use.cancel)
+        showBar(self.ui.applyBar, isRunning=use.is_running, fraction=use.fraction)
+        showText(self.ui.applyStageLabel, use.stage)
+        showLines(self.ui.resultsList, use.results)
+        self._showButtons()
+
+    def tick(self) -> None:
+        """List the volumes of the scene anew when they have changed."""
+        nodes = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if made_as(node) is None and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        ]
+        wanted = [(node.GetID(), node.GetName()) for node in nodes]
+        wanted += [(file, Path(file).name) for file in self._files]
+        if wanted != self._listed:
+            self._list(wanted)
+
+    def showSegmented(self, image: str, segmentation: str) -> None:
+        """Load a finished segmentation if its volume is in the scene."""
+        nodeId = self._nodesOfFiles.get(image)
+        if nodeId and segmentation.endswith(SegmentationFormat.SEG_NRRD.value):
+            volume = slicer.mrmlScene.GetNodeByID(nodeId)
+            node = slicer.util.loadSegmentation(segmentation)
+            if volume is not None:
+                node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+
+    def _slots(self) -> tuple[tuple[Any, Callable[[], None]], ...]:
+        ui = self.ui
+        return (
+            (ui.newestModelButton, self._onNewest),
+            (ui.loadModelButton, self._onLoad),
+            (ui.saveModelButton, self._onSave),
+            (ui.applyFilesButton, self._onAddFiles),
+            (ui.markAllButton, self._onMarkAll),
+            (ui.applyButton, self._onApply),
+            (ui.cancelApplyButton, self._onCancel),
+            (ui.exportButton, self._onExport),
+        )
+
+    def _list(self, wanted: list[tuple[str, str]]) -> None:
+        marked = {identity for identity, _item in self._marked()}
+        self.ui.applyList.blockSignals(True)
+        self.ui.applyList.clear()
+        for identity, name in wanted:
+            item = qt.QListWidgetItem(name)
+            item.setData(qt.Qt.UserRole, identity)
+            item.setToolTip(identity if identity in self._files else name)
+            item.setCheckState(qt.Qt.Checked if identity in marked else qt.Qt.Unchecked)
+            self.ui.applyList.addItem(item)
+        self.ui.applyList.blockSignals(False)
+        self._listed = wanted
+        self._showButtons()
+
+    def _items(self) -> list[Any]:
+        return [self.ui.applyList.item(row) for row in range(self.ui.applyList.count)]
+
+    def _marked(self) -> list[tuple[str, Any]]:
+        marked = [item for item in self._items() if item.checkState() == qt.Qt.Checked]
+        return [(str(item.data(qt.Qt.UserRole)), item) for item in marked]
+
+    def _showButtons(self) -> None:
+        if self._shown is None:
+            return
+        showAction(self.ui.applyButton, self._shown.apply)
+        showAction(self.ui.exportButton, self._shown.export)
+        self.ui.newestModelButton.enabled = self._shown.save_model.enabled
+        if self._shown.apply.enabled and not self._marked():
+            self._disable(self.ui.applyButton, _("Mark the volumes to segment first"))
+        elif self._shown.apply.enabled and not self.ui.applyFolderEdit.currentPath.strip():
+            self._disable(self.ui.applyButton, _("Choose the folder for the results first"))
+        if self._shown.export.enabled and not self.ui.exportFolderEdit.currentPath.strip():
+            self._disable(self.ui.exportButton, _("Choose the folder for the files first"))
+
+    def _disable(self, button: Any, reason: str) -> None:
+        button.enabled = False
+        button.toolTip = reason
+
+    def _onNewest(self) -> None:
+        self.presenter.use_newest_model()
+
+    def _onLoad(self) -> None:
+        file = askFile(self.top, _("Use a model"), _MODEL_KINDS)
+        if file:
+            self.presenter.use_model(file)
+
+    def _onSave(self) -> None:
+        file = askNewFile(self.top, _("Save the model"), "model.pt", _MODEL_KINDS)
+        if file:
+            self.presenter.save_model(file)
+
+    def _onAddFiles(self) -> None:
+        kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
+        chosen = askFiles(self.top, _("Volumes to segment"), kinds)
+        self._files += [file for file in chosen if file not in self._files]
+        self.tick()
+        for item in self._items():
+            if item.data(qt.Qt.UserRole) in chosen:
+                item.setCheckState(qt.Qt.Checked)
+
+    def _onMarkAll(self) -> None:
+        items = self._items()
+        allMarked = len(self._marked()) == len(items)
+        for item in items:
+            item.setCheckState(qt.Qt.Unchecked if allMarked else qt.Qt.Checked)
+
+    def _onApply(self) -> None:
+        files, pending = [], []
+        for identity, _item in self._marked():
+            if identity in self._files:
+                files.append(identity)
+                continue
+            node = slicer.mrmlScene.GetNodeByID(identity)
+            source = source_of(node)
+            path = source.path if source else self._folder / f"{identity}.nrrd"
+            if source is None:
+                pending.append((snapshot_volume(node), path))
+            files.append(str(path))
+            self._nodesOfFiles[str(path)] = identity
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = self.ui.applyFolderEdit.currentPath
+        form = FORMATS[self.ui.applyFormatCombo.currentIndex]
+        self.ui.applyFolderEdit.addCurrentPathToHistory()
+        self._work.do(
+            lambda: [snapshot.write(path) for snapshot, path in pending],
+            lambda _none: self.presenter.apply_model(tuple(files), folder, form),
+        )
+
+    def _onCancel(self) -> None:
+        self.presenter.cancel_apply()
+
+    def _onExport(self) -> None:
+        onlyChosen = self.ui.exportChosenCheck.checked
+        self.ui.exportFolderEdit.addCurrentPathToHistory()
+        self.presenter.export(
+            self.ui.exportFolderEdit.currentPath,
+            FORMATS[self.ui.exportFormatCombo.currentIndex],
+            chosenIds(self.ui.caseTable) if onlyChosen else (),
+            self.ui.exportUnreviewedCheck.checked,
+        )

@@ -1,0 +1,180 @@
+"""A panel for tests: built as in Slicer, driven by clicks, with a presenter that remembers."""
+
+import gc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from PseudoLabelCLGui.panel_state import PanelState
+from PseudoLabelCLGui.presenter import Listeners, Presenter
+from PySide6 import QtCore, QtTest, QtWidgets
+from stand_ins.application import Answers
+from stand_ins.pythonqt import unwrap, wrap
+
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+PANEL_WIDTH = 400
+
+
+class NoPackages:
+    """Interpreters that nobody looks at."""
+
+    def __init__(self) -> None:
+        self.probed: list[Any] = []
+        self.installed: list[Any] = []
+        self.missing: Any = None
+
+    def default_python(self) -> Path:
+        return Path("python")
+
+    def child_environment(self, _python: Path) -> dict[str, str]:
+        return {}
+
+    def probe(self, on_report: Any, **named: Any) -> None:
+        self.probed.append((on_report, named))
+
+    def what_is_missing(self, _report: Any) -> Any:
+        return self.missing
+
+    def install(self, report: Any, on_progress: Any) -> None:
+        self.installed.append((report, on_progress))
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+class RecordingPresenter(Listeners):
+    """Remembers every call; shows the state that a test gives it."""
+
+    def __init__(self, start_desk: Any, start_worker: Any, *, scene: Any) -> None:
+        super().__init__()
+        self.starters = (start_desk, start_worker)
+        self.scene = scene
+        self.state = PanelState()
+        self.calls: list[tuple[Any, ...]] = []
+        self.has_changed = False
+
+    def tick(self) -> bool:
+        changed, self.has_changed = self.has_changed, False
+        return changed
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Presenter, name):
+            raise AttributeError(f"the presenter has no '{name}'")
+
+        def remember(*arguments: Any, **named: Any) -> None:
+            self.calls.append((name, *arguments, *named.values()))
+
+        return remember
+
+
+class ModuleWidget:
+    """What Slicer hands to the module: a layout in the module's area."""
+
+    def __init__(self) -> None:
+        self.window = QtWidgets.QWidget()
+        self.window.resize(PANEL_WIDTH, 900)
+        self._layout = QtWidgets.QVBoxLayout(self.window)
+        self._layout.setContentsMargins(4, 4, 4, 4)
+        self.layout = SimpleNamespace(addWidget=lambda top: self._layout.addWidget(unwrap(top)))
+
+
+class APanel:
+    """The panel, shown and entered.
+
+    Args:
+        make_presenter: The presenter's class, or what stands for it.
+        answers: What the person answers in dialogs.
+        packages: The interpreters; none by default.
+    """
+
+    def __init__(self, make_presenter: Any, answers: Answers, packages: Any = None) -> None:
+        from PseudoLabelCLGui.panel import Panel
+
+        self.answers = answers
+        self.packages = packages or NoPackages()
+        self.module_widget = ModuleWidget()
+        self.panel = Panel(
+            self.module_widget, lambda name: str(RESOURCES / name), self.packages, make_presenter
+        )
+        self.panel.setUp()
+        self.module_widget.window.show()
+        self.panel.enter()
+        self.is_open = True
+        self.settle()
+
+    @property
+    def ui(self) -> Any:
+        return self.panel.ui
+
+    @property
+    def presenter(self) -> Any:
+        return self.panel.presenter
+
+    @property
+    def calls(self) -> list[tuple[Any, ...]]:
+        return [call for call in self.presenter.calls if call[0] != "probe"]
+
+    def show(self, state: Any) -> None:
+        """Let the presenter have a state, and the panel show it."""
+        self.presenter.state = state
+        self.presenter.has_changed = True
+        self.tick()
+
+    def tick(self) -> None:
+        """Let one tick of the timer pass."""
+        self.panel._onTick()
+        self.settle()
+
+    def settle(self) -> None:
+        """Let Qt deal with what is waiting."""
+        QtWidgets.QApplication.sendPostedEvents()
+        QtWidgets.QApplication.processEvents()
+
+    def widget(self, name: str) -> Any:
+        """The Qt widget itself, for what only Qt knows of it."""
+        return unwrap(getattr(self.ui, name))
+
+    def click(self, name: str) -> None:
+        """Click a button as a person does: one that cannot be used cannot be clicked."""
+        button = self.widget(name)
+        assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
+        button.click()
+        self.settle()
+
+    def choose(self, table: str, *rows: int) -> None:
+        """Choose rows of a table."""
+        widget = self.widget(table)
+        widget.clearSelection()
+        for row in rows:
+            for column in range(widget.columnCount()):
+                widget.item(row, column).setSelected(True)
+        self.settle()
+
+    def press(self, key: QtCore.Qt.Key) -> None:
+        """Press a key while the panel has the focus."""
+        window = self.module_widget.window
+        window.activateWindow()
+        unwrap(self.panel.top).setFocus()
+        self.settle()
+        QtTest.QTest.keyClick(unwrap(self.panel.top), key)
+        self.settle()
+
+    def texts(self, table: str) -> list[list[str]]:
+        """All texts of a table."""
+        widget = self.widget(table)
+        return [
+            [widget.item(row, column).text() for column in range(widget.columnCount())]
+            for row in range(widget.rowCount())
+        ]
+
+    def close(self) -> None:
+        """Leave, as Slicer does when the module goes away."""
+        if self.is_open:
+            self.is_open = False
+            self.panel.cleanUp()
+            self.module_widget.window.close()
+            self.settle()
+            gc.collect()
+
+
+__all__ = ["APanel", "ModuleWidget", "NoPackages", "RecordingPresenter", "wrap"]

@@ -1,0 +1,41 @@
+"""The panel under an offscreen Qt, with stand-ins for Slicer's widgets over real MRML."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import vtk
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from a_panel import APanel, RecordingPresenter
+from stand_ins import application
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_vtk():
+    # without the application's colour tables and terminologies the logics log errors that say
+    # nothing about the panel
+    vtk.vtkObject.GlobalWarningDisplayOff()
+
+
+@pytest.fixture
+def answers():
+    """What the person answers in dialogs."""
+    return application.Answers()
+
+
+@pytest.fixture
+def app(answers):
+    """`slicer.app` over an empty scene."""
+    return application.install(answers)
+
+
+@pytest.fixture
+def a_panel(app, answers):
+    """The panel with a presenter that only remembers what it was asked for."""
+    panel = APanel(RecordingPresenter, answers)
+    yield panel
+    panel.close()

@@ -1,0 +1,334 @@
+"""Slicer's own widgets as far as the panel needs them, over real MRML."""
+
+# ruff: noqa: N801, N802, N815 - the names are Slicer's and Qt's
+
+from typing import Any
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtGui, QtWidgets
+
+
+class _SceneWidget(QtWidgets.QWidget):
+    """A widget that is given a scene."""
+
+    mrmlSceneChanged = QtCore.Signal(object)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+        self._tags: list[int] = []
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    def setMRMLScene(self, scene: Any) -> None:
+        if scene is self._scene:
+            return
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._scene = scene
+        self._tags = []
+        if scene is not None:
+            self._tags = [
+                scene.AddObserver(event, self._onScene)
+                for event in (
+                    slicer.vtkMRMLScene.NodeAddedEvent,
+                    slicer.vtkMRMLScene.NodeRemovedEvent,
+                    slicer.vtkMRMLScene.EndCloseEvent,
+                )
+            ]
+        self._onScene(None, "")
+        self.mrmlSceneChanged.emit(scene)
+
+    def _onScene(self, _caller: Any, _event: str) -> None:
+        """Follow the scene."""
+
+
+class qMRMLWidget(_SceneWidget):
+    """The top of a module's panel."""
+
+
+class qMRMLNodeComboBox(_SceneWidget):
+    """A choice of nodes."""
+
+    currentNodeChanged = QtCore.Signal(object)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._combo = QtWidgets.QComboBox()
+        self._combo.setMinimumContentsLength(6)
+        self._combo.setSizeAdjustPolicy(
+            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._combo.currentIndexChanged.connect(
+            lambda _index: self.currentNodeChanged.emit(self.currentNode())
+        )
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._combo)
+        self._values = {
+            "nodeTypes": [], "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+            "renameEnabled": False, "editEnabled": False, "noneDisplay": "None",
+            "showHidden": False, "showChildNodeTypes": True, "selectNodeUponCreation": True,
+        }  # fmt: skip
+        self.setSizePolicy(
+            QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed
+        )
+        self._hidden: list[tuple[str, str]] = []
+
+    def _property(name: str, kind: Any) -> Any:  # noqa: N805 - used while the class is made
+        def write(self: Any, value: Any) -> None:
+            self._values[name] = value
+            self._onScene(None, "")
+
+        return QtCore.Property(kind, lambda self: self._values[name], write)
+
+    nodeTypes = _property("nodeTypes", "QStringList")
+    noneEnabled = _property("noneEnabled", bool)
+    addEnabled = _property("addEnabled", bool)
+    removeEnabled = _property("removeEnabled", bool)
+    renameEnabled = _property("renameEnabled", bool)
+    editEnabled = _property("editEnabled", bool)
+    noneDisplay = _property("noneDisplay", str)
+    showHidden = _property("showHidden", bool)
+    showChildNodeTypes = _property("showChildNodeTypes", bool)
+    selectNodeUponCreation = _property("selectNodeUponCreation", bool)
+
+    def currentNode(self) -> Any:
+        node_id = self._combo.currentData()
+        return self._scene.GetNodeByID(node_id) if node_id and self._scene else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        index = self._combo.findData(node.GetID()) if node is not None else 0
+        self._combo.setCurrentIndex(index)
+
+    def nodeCount(self) -> int:
+        return len(self._nodes())
+
+    def _nodes(self) -> list[Any]:
+        nodes = []
+        for kind in self._values["nodeTypes"] if self._scene else ():
+            collection = self._scene.GetNodesByClass(kind)
+            collection.UnRegister(None)
+            nodes += [collection.GetItemAsObject(n) for n in range(collection.GetNumberOfItems())]
+        return [node for node in nodes if not node.GetHideFromEditors()]
+
+    def _onScene(self, _caller: Any, _event: str) -> None:
+        kept = self._combo.currentData()
+        self._combo.blockSignals(True)
+        self._combo.clear()
+        if self._values["noneEnabled"]:
+            self._combo.addItem(self._values["noneDisplay"], None)
+        for node in self._nodes():
+            self._combo.addItem(node.GetName(), node.GetID())
+        index = self._combo.findData(kept) if kept else 0
+        self._combo.setCurrentIndex(max(index, 0) if self._combo.count() else -1)
+        self._combo.blockSignals(False)
+        if self._combo.currentData() != kept:
+            self.currentNodeChanged.emit(self.currentNode())
+
+
+class _SegmentTable(QtWidgets.QTableWidget):
+    """Rows of colour and name of the segments of a node."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2)
+        self.horizontalHeader().setVisible(False)
+        self.verticalHeader().setVisible(False)
+        self.horizontalHeader().setStretchLastSection(True)
+        self.setColumnWidth(0, 26)
+
+    def fill(self, node: Any) -> None:
+        segmentation = node.GetSegmentation() if node is not None else None
+        count = segmentation.GetNumberOfSegments() if segmentation else 0
+        self.setRowCount(count)
+        for row in range(count):
+            segment = segmentation.GetNthSegment(row)
+            colour = QtWidgets.QTableWidgetItem()
+            colour.setBackground(QtGui.QColor.fromRgbF(*segment.GetColor()))
+            self.setItem(row, 0, colour)
+            self.setItem(row, 1, QtWidgets.QTableWidgetItem(segment.GetName()))
+            self.setRowHeight(row, 22)
+
+
+class qMRMLSegmentsTableView(_SceneWidget):
+    """The table of segments; a name is changed by editing it, as in Slicer."""
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._node: Any = None
+        self._table = _SegmentTable()
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._table)
+
+    for _name in ("visibilityColumnVisible", "opacityColumnVisible", "statusColumnVisible",
+                  "colorColumnVisible", "headerVisible", "readOnly", "layerColumnVisible"):  # fmt: skip
+        locals()[_name] = QtCore.Property(bool, lambda _self: True, lambda _self, _value: None)
+
+    def setSegmentationNode(self, node: Any) -> None:
+        self._node = node
+        self._table.fill(node)
+
+    def segmentationNode(self) -> Any:
+        return self._node
+
+    def selectedSegmentIDs(self) -> list[str]:
+        rows = sorted({index.row() for index in self._table.selectedIndexes()})
+        return [self._node.GetSegmentation().GetNthSegmentID(row) for row in rows]
+
+
+class qMRMLSegmentEditorWidget(_SceneWidget):
+    """The Segment Editor: it remembers what it was told."""
+
+    segmentationNodeChanged = QtCore.Signal(object)
+    currentSegmentIDChanged = QtCore.Signal(str)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.calls: list[tuple[Any, ...]] = []
+        self._node: Any = None
+        self._volume: Any = None
+        self._editor_node: Any = None
+        self._effect = ""
+        self._segment_id = ""
+        self._table = _SegmentTable()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        effects = QtWidgets.QGridLayout()
+        for n, name in enumerate(("Paint", "Draw", "Erase", "Threshold", "Islands", "Smoothing")):
+            button = QtWidgets.QToolButton(text=name[:2])
+            button.setToolTip(name)
+            effects.addWidget(button, n // 2, n % 2)
+        layout.addLayout(effects)
+        layout.addWidget(self._table, 1)
+
+    for _name in ("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible",
+                  "switchToSegmentationsButtonVisible", "addRemoveSegmentButtonsVisible",
+                  "specifyGeometryButtonVisible", "show3DButtonVisible", "undoEnabled",
+                  "readOnly"):  # fmt: skip
+        locals()[_name] = QtCore.Property(bool, lambda _self: True, lambda _self, _value: None)
+    maximumNumberOfUndoStates = QtCore.Property(int, lambda _self: 10, lambda _self, _value: None)
+    effectColumnCount = QtCore.Property(int, lambda _self: 2, lambda _self, _value: None)
+
+    def setMRMLSegmentEditorNode(self, node: Any) -> None:
+        self._editor_node = node
+
+    def mrmlSegmentEditorNode(self) -> Any:
+        return self._editor_node
+
+    def setSegmentationNode(self, node: Any) -> None:
+        if node is not None and self._editor_node is None:
+            raise AssertionError("set the segment editor node first")
+        self._node = node
+        self._segment_id = ""
+        if node is not None and node.GetSegmentation().GetNumberOfSegments():
+            self._segment_id = node.GetSegmentation().GetNthSegmentID(0)
+        self._table.fill(node)
+        self.calls.append(("setSegmentationNode", node.GetName() if node else None))
+
+    def segmentationNode(self) -> Any:
+        return self._node
+
+    def setSourceVolumeNode(self, node: Any) -> None:
+        if node is not None and self._node is None:
+            raise AssertionError("set the segmentation first")
+        self._volume = node
+        self.calls.append(("setSourceVolumeNode", node.GetName() if node else None))
+
+    def sourceVolumeNode(self) -> Any:
+        return self._volume
+
+    def currentSegmentID(self) -> str:
+        return self._segment_id
+
+    def setCurrentSegmentID(self, segment_id: str) -> None:
+        self._segment_id = segment_id
+
+    def setActiveEffectByName(self, name: str) -> None:
+        self._effect = name
+        self.calls.append(("setActiveEffectByName", name))
+
+    def setActiveEffect(self, effect: Any) -> None:
+        self._effect = effect
+        self.calls.append(("setActiveEffect", effect))
+
+    def activeEffect(self) -> Any:
+        return self._effect or None
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {
+            "installKeyboardShortcuts", "uninstallKeyboardShortcuts", "setupViewObservations",
+            "removeViewObservations", "saveStateForUndo", "undo", "redo", "jumpSlices",
+            "rotateSliceViewsToSegmentation", "setEffectNameOrder",
+        }:  # fmt: skip
+            raise AttributeError(name)
+        return lambda *arguments: self.calls.append((name, *arguments))
+
+
+class qMRMLPlotWidget(_SceneWidget):
+    """Draws the chart of its plot view node, plainly."""
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._view: Any = None
+        self.setMinimumHeight(150)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(200)
+        self._timer.timeout.connect(self.update)
+
+    def setMRMLPlotViewNode(self, node: Any) -> None:
+        self._view = node
+
+    def mrmlPlotViewNode(self) -> Any:
+        return self._view
+
+    def series(self) -> list[tuple[Any, list[tuple[float, float]]]]:
+        """Return what is drawn: each series node with its points."""
+        chart = self._view.GetPlotChartNode() if self._view is not None else None
+        shown = []
+        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart else 0):
+            node = chart.GetNthPlotSeriesNode(n)
+            table = node.GetTableNode().GetTable()
+            columns = [
+                vtk.util.numpy_support.vtk_to_numpy(table.GetColumnByName(name))
+                for name in (node.GetXColumnName(), node.GetYColumnName())
+            ]
+            shown.append((node, list(zip(*columns, strict=True))))
+        return shown
+
+    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect(), QtGui.QColor("#fffdf6"))
+        area = self.rect().adjusted(44, 12, -12, -30)
+        painter.setPen(QtGui.QColor("#444444"))
+        painter.drawRect(area)
+        shown = [(node, points) for node, points in self.series() if points]
+        if not shown:
+            return
+        xs = [x for _node, points in shown for x, _y in points]
+        ys = [y for _node, points in shown for _x, y in points if y == y]
+        x0, x1, y0, y1 = min(xs), max(xs) or 1, min([0.0, *ys]), max([1e-9, *ys])
+        for n, (node, points) in enumerate(shown):
+            painter.setPen(QtGui.QPen(QtGui.QColor.fromRgbF(*node.GetColor()), 2))
+            path = [
+                QtCore.QPointF(
+                    area.left() + area.width() * (x - x0) / max(x1 - x0, 1e-9),
+                    area.bottom() - area.height() * (y - y0) / max(y1 - y0, 1e-9),
+                )
+                for x, y in points
+                if y == y
+            ]
+            painter.drawPolyline(path)
+            painter.drawText(area.right() - 110, area.top() + 16 + 16 * n, node.GetName())
+        painter.setPen(QtGui.QColor("#444444"))
+        painter.drawText(4, area.top() + 10, f"{y1:.2f}")
+        painter.drawText(4, area.bottom(), f"{y0:.2f}")
+        painter.drawText(area.left(), area.bottom() + 16, f"{x0:.0f}")
+        painter.drawText(area.right() - 24, area.bottom() + 16, f"{x1:.0f}")
+
+
+CLASSES = {
+    name: value for name, value in dict(globals()).items() if name.startswith("qMRML")
+}  # fmt: skip

@@ -1,0 +1,29 @@
+"""The panel without a project: it opens, explains itself, and asks for nothing."""
+
+from PySide6 import QtWidgets
+from stand_ins.pythonqt import unwrap
+
+
+def test_the_panel_opens_without_a_project(a_panel):
+    assert a_panel.ui.projectLabel.text == "No project is open."
+    assert a_panel.answers.asked == []
+
+
+def test_opening_looks_at_this_computer_once(a_panel):
+    a_panel.panel.exit()
+    a_panel.panel.enter()
+    assert [call for call in a_panel.presenter.calls if call[0] == "probe"] == [("probe",)]
+
+
+def test_no_child_is_started_by_opening(a_panel):
+    assert a_panel.calls == []
+
+
+def test_nothing_is_cut_off_at_400_pixels(a_panel):
+    top = unwrap(a_panel.panel.top)
+    assert top.minimumSizeHint().width() <= 390
+    for button in top.findChildren(QtWidgets.QPushButton):
+        if button.isVisibleTo(top) and button.isVisible():
+            assert button.width() >= button.fontMetrics().horizontalAdvance(button.text()), (
+                button.objectName()
+            )
