@@ -76,6 +76,8 @@ class Listeners:
         on_case_files: Show this case; its files are ready.
         on_case_left: This case is no longer shown; its nodes can go. A proposal that a person
             changed and did not save must stay in the scene.
+        on_verdict_saved: The verdicts on these cases are on disk; called before the next case is
+            shown.
         on_project_opened: A project was opened, or opened again after the desk had crashed.
         on_project_closed: No project is open any more.
         on_segmented: A volume was segmented with a model: volume, then segmentation.
@@ -91,6 +93,7 @@ class Listeners:
     def __init__(self) -> None:
         self.on_case_files: Callable[[CaseFiles], None] = nobody
         self.on_case_left: Callable[[str], None] = nobody
+        self.on_verdict_saved: Callable[[tuple[str, ...]], None] = nobody
         self.on_project_opened: Callable[[ProjectView], None] = nobody
         self.on_project_closed: Callable[[], None] = nobody
         self.on_segmented: Callable[[str, str], None] = nobody

@@ -47,11 +47,11 @@ from PseudoLabelCLLib.process.protocol import is_terminal
 EVENTS_PER_TICK = 100
 
 
-class Presenter(Listeners):
+class Presenter:
     """Owns desk, worker and state; the panel calls its actions and shows `state`.
 
-    Every action returns at once; what it cannot do becomes `state.message`. The listeners are
-    attributes to set, see `Listeners`.
+    Every action returns at once; what it cannot do becomes `state.message`. What the panel wants
+    to hear of it sets in `listeners`.
 
     Args:
         start_desk: Starts the desk; called with the first request.
@@ -68,8 +68,8 @@ class Presenter(Listeners):
         scene: SceneFiles,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
-        self._core = Core(start_desk, start_worker, scene, self, clock)
+        self.listeners = Listeners()
+        self._core = Core(start_desk, start_worker, scene, self.listeners, clock)
         self._review = ReviewActions(self._core)
         self._training = TrainingActions(self._core, self._review.show_first)
         self._projects = ProjectActions(self._core, self._training.rest)
@@ -122,7 +122,7 @@ class Presenter(Listeners):
         """Look at this computer again."""
         self._core.begin("project")
         self._core.facts.is_probing = True
-        self.on_probe_wanted(self._core.facts.python)
+        self.listeners.on_probe_wanted(self._core.facts.python)
 
     def set_python(self, path: str) -> None:
         """Choose the interpreter of the worker; empty takes Slicer's own."""
@@ -342,7 +342,7 @@ class Presenter(Listeners):
             self._projects.open_project(self._core.last_root)
 
     def _show_folder(self) -> None:
-        self.on_folder_wanted(self._core.folder)
+        self.listeners.on_folder_wanted(self._core.folder)
 
     def _install(self) -> None:
-        self.on_install_wanted()
+        self.listeners.on_install_wanted()

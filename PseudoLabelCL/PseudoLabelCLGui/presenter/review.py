@@ -269,6 +269,8 @@ class ReviewActions:
                 review.paces_s = [*review.paces_s, took_s][-NUM_PACES:]
             if review.shown in case_ids:
                 review.is_edited = False
+            self._core.listeners.on_verdict_saved(case_ids)
+            if review.shown in case_ids:
                 self._go_on()
 
         self._save(case_ids, request, saved)
