@@ -14,6 +14,8 @@ from PseudoLabelCLLib.process.process_tree import kill_tree, start_tree
 # After the child has died, a process that it left behind may hold its lines open.
 _LAST_WORDS_S = 1.0
 _END_OF_LINES = None
+# A killed process is gone within a few ms; who draws a window cannot wait longer than this.
+_REAP_S = 0.04
 
 
 class LineProcess:
@@ -85,13 +87,8 @@ class LineProcess:
         """End the child and all that it started, now."""
         if self._process.poll() is None:
             kill_tree(self._process)
-
-    def close(self) -> None:
-        """End the child, if it still runs, and let go of it."""
-        self.kill()
-        self._process.wait()
-        for reader in self._readers:
-            reader.join(timeout=_LAST_WORDS_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_REAP_S)
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream, contextlib.suppress(OSError, ValueError):

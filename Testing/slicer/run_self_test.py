@@ -12,7 +12,7 @@ import slicer
 def main():
     try:
         slicer.selfTests["PseudoLabelCL"]()
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever went wrong becomes the exit code
         traceback.print_exc()
         slicer.util.exit(1)
     else:
