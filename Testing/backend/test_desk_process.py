@@ -9,6 +9,7 @@ from pathlib import Path
 import fake_desks
 import psutil
 import pytest
+from asking_desks import PATIENCE_S, answers_to, events_until, running_desks
 
 from PseudoLabelCLLib.domain.desk_answers import Done
 from PseudoLabelCLLib.domain.desk_requests import (
@@ -27,42 +28,20 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the fakes use POSIX signals and libc"),
 ]
 
-# A desk starts in 0.2 s here; a machine under full load may take a hundred times that.
-PATIENCE_S = 30.0
 NOTHING_OPEN = ("ProjectError", "No project is open.", "Open a project first.")
 
 
 @pytest.fixture
 def start():
     """Starts desks, fakes by their name, and leaves none behind."""
-    desks = []
+    with running_desks() as start:
 
-    def start_one(fake=None, python=sys.executable):
-        folder = str(Path(fake_desks.__file__).parent)
-        environment = {"PYTHONPATH": folder, "FAKE_DESK": fake or ""}
-        options = {"module": "fake_desks"} if fake else {}
-        desk = DeskProcess.start(python, environment, **options)
-        desks.append(desk)
-        return desk
+        def start_one(fake=None, python=sys.executable):
+            folder = str(Path(fake_desks.__file__).parent)
+            environment = {"PYTHONPATH": folder, "FAKE_DESK": fake or ""}
+            return start(python, environment, **({"module": "fake_desks"} if fake else {}))
 
-    yield start_one
-    for desk in desks:
-        desk.kill()
-        desk.close()
-
-
-def events_until(desk, is_last):
-    events = []
-    until_s = time.monotonic() + PATIENCE_S
-    while not (events and is_last(events[-1])):
-        assert time.monotonic() < until_s, events
-        events += desk.poll()
-        time.sleep(0.005)
-    return events
-
-
-def answers_to(desk, number):
-    return events_until(desk, lambda e: isinstance(e, Answered | Refused) and e.to == number)
+        yield start_one
 
 
 def all_events(desk):

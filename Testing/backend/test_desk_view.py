@@ -1,5 +1,6 @@
 """A project as it is shown: how far cases have come, what comes next, and what is read for it."""
 
+import shutil
 import sys
 import threading
 from dataclasses import replace
@@ -26,10 +27,17 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project, save_cases, save_round
 
 
-@pytest.fixture
-def a_project(tmp_path):
+@pytest.fixture(scope="module")
+def a_template(tmp_path_factory):
     """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path / "Herz 心")
+    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
+
+
+@pytest.fixture
+def a_project(a_template, tmp_path):
+    """A copy of the template, with its images beside it."""
+    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / a_template.name
 
 
 @pytest.fixture

@@ -1,0 +1,212 @@
+"""Requests that a real desk cannot meet: a sentence, and not a byte of the project changes."""
+
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asking_desks import (
+    answer,
+    opened,
+    refusal,
+    running_desks,
+)
+from small_projects import (
+    SCHEMA,
+    contents,
+    drawn,
+    make_project,
+    put_in_review,
+    write_drawing,
+)
+
+from PseudoLabelCLLib.domain import desk_requests as ask
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.desk_answers import Done
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.process.desk_process import DeskProcess
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_lock import project_lock
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def start():
+    """Starts desks and leaves none behind."""
+    with running_desks() as start_one:
+        yield start_one
+
+
+@pytest.fixture
+def a_desk(start):
+    return start()
+
+
+@pytest.fixture(scope="module")
+def a_template(tmp_path_factory):
+    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
+    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
+
+
+@pytest.fixture
+def a_project(a_template, tmp_path):
+    """A copy of the template, with its images beside it."""
+    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / a_template.name
+
+
+@pytest.fixture
+def a_project_in_review(a_project):
+    put_in_review(a_project, 0)
+    return a_project
+
+
+def creation(root):
+    return ask.CreateProject(str(root), "Hearts", Profile.BALANCED, SCHEMA)
+
+
+EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
+    ask.Refresh(),
+    ask.AddVolumes((ask.NewVolume("new", CaseRole.UNLABELLED, "new.nrrd"),)),
+    ask.SetRole(("other-1",), CaseRole.IGNORED),
+    ask.RemoveCases(("other-1",)),
+    ask.ChangeLabels(SCHEMA),
+    ask.ChangeSettings({"training.seed": "1"}),
+    ask.CheckCases(),
+    ask.ShowCase("other-1"),
+    ask.Accept(("other-1",)),
+    ask.Reject(("other-1",)),
+    ask.Correct("other-1", "drawn.seg.nrrd"),
+    ask.TakeBackVerdict("other-1"),
+    ask.ReadHistory(),
+    ask.GoBack(-1),
+    ask.Export("out", SegmentationFormat.NIFTI),
+    ask.SaveModel(0, "model.plcl"),
+)
+
+
+def test_without_an_open_project_every_request_for_one_is_refused(a_desk):
+    for request in EVERY_REQUEST_FOR_AN_OPEN_PROJECT:
+        assert refusal(a_desk, request).message == "No project is open.", request
+
+
+def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back(
+    a_desk, a_project_in_review, tmp_path
+):
+    root, kept = a_project_in_review, tmp_path / "kept"
+    opened(a_desk, root)
+    root.rename(kept)
+    before = contents(tmp_path)
+    for request in EVERY_REQUEST_FOR_AN_OPEN_PROJECT:
+        told = refusal(a_desk, request)
+        assert told.message.startswith(f"The project '{root}' is gone:"), request
+    refusal(a_desk, ask.OpenProject(str(root)))
+    assert not root.exists()
+    assert contents(tmp_path) == before
+    kept.rename(root)
+    assert refusal(a_desk, ask.Refresh()).remedy.startswith("Bring the folder back and open")
+    assert opened(a_desk, root).review_order == ("other-2", "other-1")
+    assert answer(a_desk, ask.Accept(("other-1",))).case("other-1").verdict is Verdict.ACCEPTED
+
+
+def test_project_in_the_place_of_the_open_one_is_not_written_to(start, a_project):
+    first, second = start(), start()
+    opened(first, a_project)
+    copy = a_project.with_name("copy")
+    shutil.copytree(a_project, copy)
+    shutil.rmtree(a_project)
+    copy.rename(a_project)
+    opened(second, a_project)
+    assert "is gone" in refusal(first, ask.SetRole(("other-1",), CaseRole.IGNORED)).message
+    assert refusal(first, ask.OpenProject(str(a_project))).error_type == "ProjectInUseError"
+    assert answer(first, ask.CloseProject()) == Done()
+
+
+@pytest.fixture(scope="module")
+def a_review(tmp_path_factory):
+    """A desk with a project in the review of round 0, and its folder; nobody changes it."""
+    folder = tmp_path_factory.mktemp("review")
+    root = make_project(folder / "project")
+    put_in_review(root, 0)
+    write_drawing(folder / "same.seg.nrrd", drawn(shift=1))
+    other = LabelSchema((LabelClass(9, "liver", "#e69f00"),))
+    write_drawing(folder / "foreign.seg.nrrd", 9 * (drawn() > 0).astype(np.int16), schema=other)
+    (folder / "model.plcl").write_bytes(b"no model")
+    desk = DeskProcess.start(sys.executable)
+    opened(desk, root)
+    yield desk, folder
+    desk.kill()
+    desk.close()
+
+
+def in_folder(folder, request):
+    """The request with its relative paths taken from a folder."""
+    paths = {
+        name: str(folder / value)
+        for name, value in vars(request).items()
+        if name in ("root", "file", "folder", "path", "output_folder")
+    }
+    return replace(request, **paths)
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (creation("project"), "is not an empty folder"),
+        (creation("model.plcl"), "is not an empty folder"),
+        (ask.OpenProject("data"), "There is no project in"),
+        (ask.FindVolumes("nowhere"), "nowhere"),
+        (ask.SetRole(("other-1", "x"), CaseRole.IGNORED), "no case 'x'"),
+        (ask.SetRole(("heart", "other-1"), CaseRole.VALIDATION), "'other-1' cannot be validation"),
+        (ask.RemoveCases(("other-1", "x")), "no case 'x'"),
+        (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are settled since round 0"),
+        (ask.ChangeSettings({"training.seed": "1", "magic": "2"}), "no setting 'magic'"),
+        (ask.ChangeSettings({"training.seed": "many"}), "must be a whole number"),
+        (ask.ChangeSettings({"network.embedding_size": "8"}), "is settled"),
+        (ask.ChangeSettings({"profile": "magic"}), "no profile 'magic'"),
+        (ask.ShowCase("x"), "no case 'x'"),
+        (ask.ShowCase("other-1", 7), "7"),
+        (ask.Accept(("other-1", "heart")), "no pseudo-label for case 'heart'"),
+        (ask.Accept(("other-1", "x")), "no case 'x'"),
+        (ask.Accept(("other-1", "other-2"), (1,)), "one case at a time"),
+        (ask.Accept(("other-1",), (7,)), "no structure with the value 7"),
+        (ask.Accept(("other-1",), (1, 2)), "Every structure"),
+        (ask.Reject(("other-1", "heart")), "no pseudo-label for case 'heart'"),
+        (ask.Correct("other-1", "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
+        (ask.Correct("other-1", "same.seg.nrrd"), "equal to the proposal"),
+        (ask.Correct("other-1", "foreign.seg.nrrd"), "liver"),
+        (ask.TakeBackVerdict("other-1"), "other-1"),
+        (ask.GoBack(5), "no round 5"),
+        (ask.GoBack(0), "in review already"),
+        (ask.Export("out", SegmentationFormat.NIFTI, ("x",)), "no case 'x'"),
+        (ask.Export("out", SegmentationFormat.NIFTI, ("other-1",)), "no segmentation"),
+        (ask.Export("model.plcl", SegmentationFormat.NIFTI), "model.plcl"),
+        (ask.SaveModel(0, "new.plcl"), "model"),
+        (ask.SaveModel(3, "new.plcl"), "3"),
+        (ask.ReadModel("model.plcl"), "model.plcl"),
+        (ask.ReadModel("nowhere.plcl"), "nowhere.plcl"),
+        (ask.MakeSampleData("data"), "is not an empty folder"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_refusal_names_what_was_found_and_leaves_every_byte_as_it_was(a_review, request_, words):
+    desk, folder = a_review
+    before = contents(folder)
+    told = refusal(desk, in_folder(folder, request_))
+    assert words in f"{told.message} {told.remedy}"
+    assert contents(folder) == before
+
+
+def test_going_back_while_a_training_runs_is_refused(a_review):
+    desk, folder = a_review
+    before = contents(folder)
+    with project_lock(ProjectLayout(folder / "project").worker_lock, "a training"):
+        told = refusal(desk, ask.GoBack(-1))
+    assert told.error_type == "ProjectInUseError"
+    assert "in use by a training" in told.message
+    assert contents(folder) == before

@@ -1,0 +1,161 @@
+"""Requests about volumes, to real desks: found, added one by one, checked, given roles."""
+
+import shutil
+from dataclasses import replace
+
+import psutil
+import pytest
+from asking_desks import PATIENCE_S, answer, answers_to, events_until, opened, running_desks
+from small_projects import (
+    SCHEMA,
+    make_project,
+    write_drawing,
+    write_image,
+)
+
+from PseudoLabelCLLib.domain import desk_requests as ask
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.project_view import CaseState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.process.desk_protocol import Working
+from PseudoLabelCLLib.storage.project_store import load_project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def start():
+    """Starts desks and leaves none behind."""
+    with running_desks() as start_one:
+        yield start_one
+
+
+@pytest.fixture
+def a_desk(start):
+    return start()
+
+
+@pytest.fixture(scope="module")
+def a_template(tmp_path_factory):
+    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
+    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
+
+
+@pytest.fixture
+def a_project(a_template, tmp_path):
+    """A copy of the template, with its images beside it."""
+    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / a_template.name
+
+
+def creation(root):
+    return ask.CreateProject(str(root), "Hearts", Profile.BALANCED, SCHEMA)
+
+
+def test_volumes_are_added_one_by_one_and_unfit_ones_are_told(a_desk, a_project):
+    data = a_project.parent / "data 心"
+    image = str(write_image(data / "new.nrrd", seed=7))
+    (data / "bad.nrrd").write_bytes(b"no volume")
+    drawing = str(write_drawing(data / "drawing.seg.nrrd"))
+    opened(a_desk, a_project)
+    volumes = (
+        ask.NewVolume("bad", CaseRole.UNLABELLED, str(data / "bad.nrrd")),
+        ask.NewVolume("new", CaseRole.UNLABELLED, image, copy_image=True),
+        ask.NewVolume("NEW", CaseRole.UNLABELLED, image),
+        ask.NewVolume("a/b", CaseRole.UNLABELLED, image),
+        ask.NewVolume("empty", CaseRole.ANNOTATED, image),
+        ask.NewVolume("x", CaseRole.ANNOTATED, view_image(a_project), annotation=drawing),
+    )
+    *working, ending = answers_to(a_desk, a_desk.ask(ask.AddVolumes(volumes)))
+    assert working == [
+        Working(1, f"Reading '{volume.case_id}'", number, 6)
+        for number, volume in enumerate(volumes)
+    ]
+    added = ending.answer
+    assert [case.id for case in added.view.cases] == ["heart", "other-1", "other-2", "new"]
+    assert added.view.case("other-1").state is CaseState.ANNOTATED
+    told = [(problem.case_id, problem.is_error) for problem in added.problems]
+    assert told == [
+        ("bad", True), ("NEW", True), ("a/b", True), ("empty", True), ("x", False),
+    ]  # fmt: skip
+    assert all(problem.message for problem in added.problems)
+    assert added.problems[-1].message.startswith("It is the case 'other-1' of the project")
+    assert load_project(a_project).case("new").image == "volumes/new.nrrd"
+    assert sorted(p.name for p in (a_project / "annotations").iterdir()) == [
+        "heart.seg.nrrd", "other-1.seg.nrrd",
+    ]  # fmt: skip
+
+
+def view_image(root):
+    return str(root.parent / "data" / "other-1.nrrd")
+
+
+def test_kill_between_two_volumes_keeps_the_first_and_the_rest_can_be_added(start, a_project):
+    first, second = start(), start()
+    data = a_project.parent / "more"
+    volumes = tuple(
+        ask.NewVolume(
+            f"new-{n}", CaseRole.UNLABELLED, str(write_image(data / f"{n}.nrrd", seed=n)),
+            copy_image=True,
+        )
+        for n in range(30)
+    )  # fmt: skip
+    opened(first, a_project)
+    first.ask(ask.AddVolumes(volumes))
+    events_until(first, lambda event: isinstance(event, Working) and event.done == 2)
+    psutil.Process(first.pid).kill()
+    psutil.Process(first.pid).wait(PATIENCE_S)
+    found = [case.id for case in opened(second, a_project).cases[3:]]
+    assert found == [volume.case_id for volume in volumes[: len(found)]]
+    assert len(found) >= 2
+    rest = answer(second, ask.AddVolumes(volumes[len(found) :]))
+    assert rest.problems == ()
+    assert len(rest.view.cases) == 33
+
+
+def test_found_volumes_get_names_that_the_project_does_not_have(a_desk, a_project):
+    folder = str(a_project.parent / "data")
+    without = answer(a_desk, ask.FindVolumes(folder))
+    assert "other-1" in [volume.case_id for volume in without.volumes]
+    opened(a_desk, a_project)
+    within = answer(a_desk, ask.FindVolumes(folder))
+    assert len(within.volumes) == len(without.volumes)
+    assert not {volume.case_id for volume in within.volumes} & {"heart", "other-1", "other-2"}
+
+
+def test_sample_data_make_a_project_that_can_train(a_desk, tmp_path):
+    made = answer(a_desk, ask.MakeSampleData(str(tmp_path / "Proben 心")))
+    answer(a_desk, replace(creation(tmp_path / "project"), labels=made.labels))
+    volumes = tuple(
+        ask.NewVolume(v.case_id, v.role, v.image, annotation=v.annotation) for v in made.volumes
+    )
+    added = answer(a_desk, ask.AddVolumes(volumes))
+    assert added.problems == ()
+    assert added.view.plan.can_train
+    roles = [case.role for case in added.view.cases]
+    assert roles.count(CaseRole.ANNOTATED) == 1
+    assert roles.count(CaseRole.UNLABELLED) == 6
+    assert roles.count(CaseRole.VALIDATION) == 1
+    assert [p for p in answer(a_desk, ask.CheckCases()).problems if p.is_error] == []
+    assert not list(tmp_path.glob(".making-*"))
+
+
+def test_check_tells_what_stands_in_the_way(a_desk, a_project):
+    (a_project.parent / "data" / "other-1.nrrd").unlink()
+    opened(a_desk, a_project)
+    first = answer(a_desk, ask.CheckCases()).problems[0]
+    assert (first.case_id, first.is_error) == ("other-1", True)
+    assert first.message
+    assert first.remedy
+
+
+def test_roles_labels_and_cases_change(a_desk, a_project):
+    opened(a_desk, a_project)
+    view = answer(a_desk, ask.SetRole(("other-1", "heart"), CaseRole.IGNORED))
+    assert view.case("heart").state is CaseState.IGNORED
+    view = answer(a_desk, ask.RemoveCases(("other-1",)))
+    assert [case.id for case in view.cases] == ["heart", "other-2"]
+    renamed = LabelSchema((replace(SCHEMA.classes[0], name="心"), SCHEMA.classes[1]))
+    assert answer(a_desk, ask.ChangeLabels(renamed)).labels == renamed
+    assert answer(a_desk, ask.Refresh()).labels == renamed
