@@ -19,6 +19,7 @@ from learning_doubles import (
     round_data,
     training_config,
 )
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, CopyPasteConfig, Mirror
 from PseudoLabelCLLib.learning.augmentation import augment
@@ -168,6 +169,21 @@ def test_consistency_hears_no_pixel_that_does_not_count(min_confidence):
     assert loss.item() == pytest.approx(
         consistency_loss(logits, unsure, min_confidence=min_confidence).item(), abs=1e-6
     )
+
+
+def test_no_value_is_read_back_from_the_device():
+    """A tensor without values refuses every look at them, for which a GPU would be waited for."""
+    with FakeTensorMode():
+        classes = torch.zeros((2, 4, 5), dtype=torch.int64)
+        logits = torch.zeros(SHAPE, requires_grad=True)
+        target, counts = known_part(one_hot_with_ignored(classes, SHAPE[1]))
+        loss = segmentation_loss(
+            logits, target, dice_weight=1.0, cross_entropy_weight=1.0, counts=counts
+        )
+        loss = loss + consistency_loss(logits, target, min_confidence=0.9, counts=counts)
+        loss.backward()
+        with pytest.raises(DataDependentOutputException):
+            loss.item()
 
 
 # --- targets ---
