@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -82,8 +82,6 @@ class PythonPackages:
         self._probe: ProbeProcess | None = None
         self._on_report: Callable[[ReadinessReport], None] | None = None
         self._installation: Installation | None = None
-        self._report: ReadinessReport | None = None
-        self._folder: Path | None = None
         self._stop_timer: Callable[[], None] | None = None
 
     def default_python(self) -> Path:
@@ -120,7 +118,7 @@ class PythonPackages:
         if self._probe is not None:
             self._probe.kill()
         chosen = python or self.default_python()
-        self._on_report, self._folder = on_report, folder
+        self._on_report = on_report
         self._probe = probe_python(chosen, self.child_environment(chosen), folder=folder)
         self._start_timer()
 
@@ -138,30 +136,23 @@ class PythonPackages:
         return MissingPackages(report.missing, size, question, self._obstacle(report, names))
 
     def install(
-        self,
-        on_report: Callable[[ReadinessReport], None],
-        on_progress: Callable[[InstallProgress], None] | None = None,
+        self, report: ReadinessReport, on_progress: Callable[[InstallProgress], None]
     ) -> None:
-        """Install what the newest report lacks, then probe again; ask the user first.
+        """Install what a report lacks; ask the user first. Afterwards probe again.
 
-        Without a report, or while something is being installed, nothing is done.
+        While something is being installed, nothing is done.
 
         Args:
-            on_report: Hears the report of the new probe; if the installation failed, the old
-                report with what went wrong.
+            report: The newest report of the probe.
             on_progress: Hears what is done; the last call has `is_done`. The newest line stands
                 in the status bar as well.
         """
-        report = self._report
-        if report is None or self._installation is not None:
+        if self._installation is not None:
             return
 
         def hear(progress: InstallProgress) -> None:
             self._application.show_status(progress.text)
-            if on_progress is not None:
-                on_progress(progress)
-            if progress.is_done:
-                self._after_installation(report, progress, on_report)
+            on_progress(progress)
 
         target = self._target(Path(report.python))
         self._installation = Installation(report, target, self._application, hear)
@@ -183,7 +174,6 @@ class PythonPackages:
             if not self._probe.is_running:
                 self._probe = None
             if report is not None and self._on_report is not None:
-                self._report = report
                 self._on_report(report)
         if self._installation is not None:
             installation = self._installation
@@ -201,18 +191,6 @@ class PythonPackages:
             Path(wheels) if wheels else None,
             _is_same_file(python, slicers_python()),
         )
-
-    def _after_installation(
-        self,
-        report: ReadinessReport,
-        progress: InstallProgress,
-        on_report: Callable[[ReadinessReport], None],
-    ) -> None:
-        if progress.problem:
-            failed = replace(report, problem=progress.problem, remedy=progress.remedy)
-            on_report(replace(failed, log=f"{report.log}\n{progress.log}"))
-        else:
-            self.probe(on_report, python=Path(report.python), folder=self._folder)
 
     def _is_installed_by_extension(self, python: Path) -> bool:
         is_offline = bool(self._application.setting(WHEELS_SETTING))
@@ -246,7 +224,7 @@ def slicers_python() -> Path:
     return beside if beside.exists() else Path(sys.executable)
 
 
-def support_text(report: ReadinessReport) -> str:
+def support_text(report: ReadinessReport, install_log: str = "") -> str:
     """Return a report for support, without the name of the user's home folder."""
     lines = [
         f"python: {report.python} ({report.version})",
@@ -255,7 +233,7 @@ def support_text(report: ReadinessReport) -> str:
         f"memory: {report.memory_bytes}; free disk: {report.free_disk_bytes} bytes",
         f"minutes per round: {report.minutes_per_round}",
         f"problem: {report.problem} {report.remedy}",
-        "", report.log,
+        "", report.log, "", install_log,
     ]  # fmt: skip
     return "\n".join(lines).replace(str(Path.home()), "~").strip() + "\n"
 

@@ -118,12 +118,13 @@ def a_wheel_folder(tmp_path):
 
 
 def install(packages, application, report):
-    """Everything that is heard of an installation: its steps, and the reports at the end."""
-    steps, reports = [], []
-    packages._report = report  # as if a probe had found it
-    packages.install(reports.append, steps.append)
+    """Everything that is heard of an installation; the last of it."""
+    steps = []
+    packages.install(report, steps.append)
     application.run_until_idle()
-    return steps, reports
+    assert steps[-1].is_done
+    assert not any(step.is_done for step in steps[:-1])
+    return steps
 
 
 def test_chosen_interpreter_comes_before_slicers_own(packages, an_application, slicers_own):
@@ -192,9 +193,8 @@ def test_without_the_pytorch_extension_the_way_to_it_is_told(packages, an_applic
     an_application.has_torch_extension = False
     report = replace(ALL_MISSING, python=str(slicers_own))
     assert "Extensions Manager" in packages.what_is_missing(report).obstacle
-    steps, reports = install(packages, an_application, report)
-    assert steps[-1].is_done
-    assert "Extensions Manager" in reports[0].remedy
+    steps = install(packages, an_application, report)
+    assert "Extensions Manager" in steps[-1].remedy
     assert an_application.asked == []
 
 
@@ -207,12 +207,11 @@ def test_pytorch_comes_first_through_the_extension_then_the_others_beside_what_i
     packages, an_application, slicers_own
 ):
     report = replace(ALL_MISSING, python=str(slicers_own))
-    steps, _ = install(packages, an_application, report)
+    steps = install(packages, an_application, report)
     assert an_application.asked == ["extension: torch>=2.4", "Slicer's pip: jaxtyping>=0.2.30"]
     # what Slicer and other extensions work with must not be replaced
     assert an_application.kept == ["numpy==2.2.6", "SimpleITK==2.5.7"]
     assert not an_application.constraints.exists()
-    assert steps[-1].is_done
     assert steps[-1].problem == ""
     assert "Collecting jaxtyping" in steps[-1].log
     assert "Collecting jaxtyping" in an_application.statuses
@@ -221,7 +220,7 @@ def test_pytorch_comes_first_through_the_extension_then_the_others_beside_what_i
 def test_that_slicer_will_not_answer_is_shown_before_it_stops_answering(
     packages, an_application, slicers_own
 ):
-    steps, _ = install(packages, an_application, replace(ALL_MISSING, python=str(slicers_own)))
+    steps = install(packages, an_application, replace(ALL_MISSING, python=str(slicers_own)))
     assert "Slicer does not answer" in steps[0].text
 
 
@@ -230,18 +229,9 @@ def test_extension_that_fails_is_told_and_nothing_else_is_installed(
 ):
     an_application.torch_error = InstallError("It failed.", "Do that.")
     report = replace(ALL_MISSING, python=str(slicers_own))
-    steps, reports = install(packages, an_application, report)
+    steps = install(packages, an_application, report)
     assert (steps[-1].problem, steps[-1].remedy) == ("It failed.", "Do that.")
-    assert [(one.problem, one.remedy) for one in reports] == [("It failed.", "Do that.")]
     assert an_application.asked == ["extension: torch>=2.4"]
-
-
-def test_after_an_installation_the_interpreter_is_probed_again(
-    packages, an_application, slicers_own
-):
-    _, reports = install(packages, an_application, replace(ALL_MISSING, python=str(slicers_own)))
-    # the stand-in for PythonSlicer is no Python, which only a new probe can have found
-    assert "does not answer as Python" in reports[-1].problem
 
 
 def test_wheel_folder_is_installed_from_without_a_network(
@@ -250,8 +240,7 @@ def test_wheel_folder_is_installed_from_without_a_network(
     an_application.settings[WHEELS_SETTING] = str(a_wheel_folder)
     an_application.environment = {"PIP_TARGET": str(tmp_path / "site"), "PATH": os.environ["PATH"]}
     report = replace(ALL_MISSING, python=sys.executable, missing=("jaxtyping>=0.2.30",))
-    packages.probe = lambda on_report, **_: on_report(report)  # the one of the backend's tests
-    steps, _ = install(packages, an_application, report)
+    steps = install(packages, an_application, report)
     assert steps[-1].problem == ""
     assert (tmp_path / "site" / "jaxtyping-9.0.dist-info").is_dir()
     assert an_application.asked == []
@@ -263,24 +252,24 @@ def test_wheel_folder_without_the_wheel_is_told_with_the_remedy(
     an_application.settings[WHEELS_SETTING] = str(a_wheel_folder)
     an_application.environment = {"PIP_TARGET": str(tmp_path / "site"), "PATH": os.environ["PATH"]}
     report = replace(ALL_MISSING, python=sys.executable, missing=("no-such-package-here>=1",))
-    steps, (failed,) = install(packages, an_application, report)
-    assert failed.problem == "No version of a package fits this Python."
-    assert "folder of wheel files" in failed.remedy
+    steps = install(packages, an_application, report)
+    assert steps[-1].problem == "No version of a package fits this Python."
+    assert "folder of wheel files" in steps[-1].remedy
     assert "no-such-package-here" in steps[-1].log
 
 
 def test_interpreter_that_vanished_is_told(packages, an_application):
     report = replace(ALL_MISSING, python="/no/such/python", missing=("jaxtyping>=0.2.30",))
-    _, (failed,) = install(packages, an_application, report)
-    assert "cannot be started" in failed.problem
+    steps = install(packages, an_application, report)
+    assert "cannot be started" in steps[-1].problem
 
 
 def test_second_click_while_something_is_installed_does_nothing(
     packages, an_application, slicers_own
 ):
-    packages._report = replace(ALL_MISSING, python=str(slicers_own))
-    packages.install(lambda report: None)
-    packages.install(lambda report: None)
+    report = replace(ALL_MISSING, python=str(slicers_own))
+    packages.install(report, lambda progress: None)
+    packages.install(report, lambda progress: None)
     an_application.run_until_idle()
     assert an_application.asked.count("extension: torch>=2.4") == 1
 
