@@ -58,12 +58,14 @@ def written(tmp_path, series, masks, segments=None):
     return path, source
 
 
-def by_highdicom(path, uids, number):
-    """One segment on all slices of the series, found by the UIDs of the slices."""
+def by_highdicom(path, uids, num_segments):
+    """The segments on all slices of the series, found by the UIDs of the slices."""
     found = hd.seg.segread(path).get_pixels_by_source_instance(
-        list(uids), segment_numbers=[number], assert_missing_frames_are_empty=True
+        list(uids),
+        segment_numbers=range(1, num_segments + 1),
+        assert_missing_frames_are_empty=True,
     )
-    return np.asarray(found)[..., 0].astype(bool)
+    return np.moveaxis(found, -1, 0).astype(bool)
 
 
 def by_place(path, geometry, number):
@@ -78,10 +80,10 @@ def by_place(path, geometry, number):
 
 
 def assert_same(path, source, masks, num_segments):
+    found = by_highdicom(path, source.instances.instance_uids, num_segments)
     for number in range(1, num_segments + 1):
         wanted = masks == number if masks.ndim == 3 else masks[number - 1].astype(bool)
-        found = by_highdicom(path, source.instances.instance_uids, number)
-        assert np.count_nonzero(found != wanted) == 0
+        assert np.count_nonzero(found[number - 1] != wanted) == 0
         assert np.count_nonzero(by_place(path, source.geometry, number) != wanted) == 0
 
 
