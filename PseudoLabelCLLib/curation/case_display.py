@@ -257,6 +257,7 @@ def _write_array(path: Path, array: Array) -> None:
 def _remove_old_views(folder: Path) -> None:
     """Delete the views that were shown longest ago; all can be made again."""
     with contextlib.suppress(OSError):
-        views = sorted(folder.iterdir(), key=lambda view: -view.stat().st_mtime_ns)
+        views = [entry for entry in folder.iterdir() if entry.is_dir()]
+        views.sort(key=lambda view: -view.stat().st_mtime_ns)
         for view in views[MAX_KEPT_CASES:]:
             shutil.rmtree(view, ignore_errors=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_phantoms import grid, write_series
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PseudoLabelCLLib.curation import find_volumes as find_volumes_module
@@ -111,6 +111,7 @@ def test_names_are_free_and_fit(tmp_path):
     assert len({name.casefold() for name in (*names, "scan-2")}) == 5
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=6))
 def test_every_name_that_is_made_can_be_a_case(wanted):
     search = find_volumes_module._Search({"con", "a"})
