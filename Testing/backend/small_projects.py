@@ -63,13 +63,14 @@ def make_project(root, *, num_unlabelled=2):
     return root
 
 
-def put_in_review(root, index, *, doubts=None):
+def put_in_review(root, index, *, doubts=None, cases=None):
     """Write what a trained round leaves: proposals with doubts, the state "in review"."""
     project, layout = load_project(root), ProjectLayout(root)
     if index > 0:
         save_round(root, Round(index - 1, RoundState.CLOSED, num_truth_cases=1))
     save_round(root, Round(index, RoundState.IN_REVIEW, num_truth_cases=1))
-    for number, case in enumerate(project.cases_to_propose(), start=1):
+    proposed = project.cases_to_propose() if cases is None else cases
+    for number, case in enumerate(proposed, start=1):
         write_drawing(layout.proposal(index, case.id), drawn(shift=1))
         doubt = 0.1 * number if doubts is None else doubts[case.id]
         scores = Doubt(doubt, 0.9, (0.1,) * SIZE[2], f"Look at {case.id}.")

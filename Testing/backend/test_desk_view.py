@@ -1,5 +1,6 @@
 """A project as it is shown: how far cases have come, what comes next, and what is read for it."""
 
+import json
 import shutil
 import sys
 import threading
@@ -16,8 +17,10 @@ from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project_view import CaseState
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.storage.json_codec import to_json
 from PseudoLabelCLLib.storage.pretraining_record import (
     PretrainingRecord,
     pretraining_settings,
@@ -262,7 +265,12 @@ def test_second_view_of_200_cases_opens_no_file(a_project, opened_files):
     cases = tuple(replace(waiting, id=name) for name in names)
     project = replace(project, cases=(project.case("heart"), *cases))
     save_cases(a_project, project)
-    put_in_review(a_project, 0, doubts={name: n / 200 for n, name in enumerate(names)})
+    put_in_review(a_project, 0, cases=())
+    layout = ProjectLayout(a_project)
+    layout.proposal(0, "any").parent.mkdir()
+    for number, name in enumerate(names):
+        layout.proposal(0, name).touch()
+        layout.doubt(0, name).write_text(json.dumps(to_json(Doubt(number / 200, 0.9, (), "?"))))
     project, memory = load_project(a_project), ViewMemory()
     first = view_of(a_project, project, memory)
     assert first.review_order == tuple(reversed(names))
