@@ -1,5 +1,6 @@
 """Whether a volume is still the DICOM series that it was loaded from, and where that lies."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, Geometry
 
 # Intensities go through a rescale slope: they may round to whole numbers, and to 32 bits.
 _RELATIVE, _ABSOLUTE = 1e-4, 0.51
+# What a damaged header raises, or a compression that this Python cannot undo.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, RuntimeError, struct.error,
+)  # fmt: skip
 
 
 def dicom_source(volume_node: Any) -> tuple[Path, str] | None:
@@ -50,14 +55,18 @@ def _equals(volume_node: Any, files: tuple[Path, ...]) -> bool:
         return False
     scalars = volume_node.GetImageData().GetPointData().GetScalars()
     array = vtk_to_numpy(scalars).reshape(geometry.array_shape)
-    last = len(files) - 1
-    return all(_is_slice(files[k], array[k], geometry, k) for k in sorted({0, last // 2, last}))
+    looked_at = sorted({0, len(files) // 2, len(files) - 1})
+    return any(
+        all(_is_slice(ordered[k], array[k], geometry, k) for k in looked_at)
+        for ordered in (files, files[::-1])  # Slicer reverses left-handed stacks
+    )
 
 
 def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry, k: int) -> bool:
     """Tell whether a slice of a volume has the place and the intensities of a DICOM file."""
     try:
         from pydicom import dcmread  # noqa: PLC0415 - without it the voxels are copied
+        from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above
     except ImportError:
         return False
     try:
@@ -66,8 +75,8 @@ def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry, k: int) -
         place = np.asarray(header.ImagePositionPatient, dtype=np.float64)
         axes = np.asarray(header.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
         row_mm, column_mm = (float(mm) for mm in header.PixelSpacing)
-    except (OSError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError):
-        return False  # such as a compression that this Python cannot undo
+    except (InvalidDicomError, *_UNREADABLE):
+        return False
     rows, columns = plane.shape
     if pixels.shape != plane.shape:
         return False
