@@ -155,8 +155,8 @@ class Core:
                 pass
 
     def _take_answer(self, answer: DeskAnswer, asked: Asked) -> None:
-        if asked.then is nothing and asked.is_quiet:
-            return  # asked for a project that was closed since
+        if asked.is_forgotten:
+            return
         if isinstance(answer, VolumesAdded):
             self.take_view(answer.view)
         elif isinstance(answer, ProjectView):

@@ -39,12 +39,14 @@ class Asked:
         then: Told the answer.
         failed: Called when the request was refused or lost.
         is_quiet: Whether a refusal is not told to the person.
+        is_forgotten: Whether it was asked for a project that was closed since.
     """
 
     request: DeskRequest
     then: Callable[[DeskAnswer], None] = nothing
     failed: Callable[[], None] = nothing
     is_quiet: bool = False
+    is_forgotten: bool = False
 
 
 class DeskLine:
@@ -102,7 +104,7 @@ class DeskLine:
         """Do nothing more with the answers to what was asked so far."""
         for asked in self._asked.values():
             asked.then = asked.failed = nothing
-            asked.is_quiet = True
+            asked.is_quiet = asked.is_forgotten = True
 
     def close(self, patience_s: float) -> None:
         """Let the desk finish what it was asked."""

@@ -1,0 +1,80 @@
+"""A presenter with a pretended desk, worker, scene and clock."""
+
+from presenter_fakes import ROOT, Clock, Disk, FakeDesk, FakeWorker, Scene
+
+from PseudoLabelCLGui.presenter import Presenter
+
+
+class Stage:
+    """A presenter, and all that is around it.
+
+    Args:
+        disk: The pretended project.
+        by_hand: Whether desks meet requests only when told.
+    """
+
+    def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:
+        self.disk, self.by_hand = disk, by_hand
+        self.desks: list[FakeDesk] = []
+        self.workers: list[FakeWorker] = []
+        self.clock, self.scene = Clock(), Scene()
+        self.heard: list[tuple] = []
+        self.start_error: Exception | None = None
+        self.desk_error: Exception | None = None
+        self.presenter = Presenter(
+            self._start_desk, self._start_worker, scene=self.scene, clock=self.clock
+        )
+        for name in vars(self.presenter.listeners):
+            setattr(self.presenter.listeners, name, self._listener(name))
+
+    def _listener(self, name: str):
+        return lambda *args: self.heard.append((name, *args))
+
+    def _start_desk(self) -> FakeDesk:
+        if self.desk_error is not None:
+            raise self.desk_error
+        self.desks.append(FakeDesk(self.disk, by_hand=self.by_hand))
+        return self.desks[-1]
+
+    def _start_worker(self, job, folder) -> FakeWorker:
+        if self.start_error is not None:
+            raise self.start_error
+        self.workers.append(FakeWorker(job, folder, self.disk))
+        return self.workers[-1]
+
+    @property
+    def desk(self) -> FakeDesk:
+        return self.desks[-1]
+
+    @property
+    def worker(self) -> FakeWorker:
+        return self.workers[-1]
+
+    @property
+    def state(self):
+        return self.presenter.state
+
+    def settle(self) -> None:
+        """Tick until nothing changes any more."""
+        for _ in range(50):
+            before = len(self.heard)
+            if not self.presenter.tick() and len(self.heard) == before:
+                return
+        raise AssertionError("the presenter never comes to rest")
+
+    def names_heard(self) -> list[str]:
+        return [heard[0] for heard in self.heard]
+
+    def train_round(self, dice: float | None = None) -> None:
+        """Let the worker that was started do its round."""
+        self.worker.begin()
+        self.settle()
+        self.worker.finish(dice)
+        self.settle()
+
+
+def opened(disk: Disk) -> Stage:
+    stage = Stage(disk)
+    stage.presenter.open_project(ROOT)
+    stage.settle()
+    return stage

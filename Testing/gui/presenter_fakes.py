@@ -1,0 +1,369 @@
+"""A small desk, worker and project on a pretended disk, for tests of the presenter."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.desk_answers import (
+    CaseFiles,
+    CasesChecked,
+    Done,
+    Exported,
+    ExportedFile,
+    FoundVolume,
+    History,
+    ModelCard,
+    SampleVolume,
+    SampleVolumes,
+    VolumesAdded,
+    VolumesFound,
+)
+from PseudoLabelCLLib.domain.desk_requests import (
+    Accept,
+    AddVolumes,
+    ChangeSettings,
+    CheckCases,
+    CloseProject,
+    Correct,
+    CreateProject,
+    Export,
+    FindVolumes,
+    GoBack,
+    MakeSampleData,
+    OpenProject,
+    ReadHistory,
+    ReadModel,
+    Refresh,
+    Reject,
+    RemoveCases,
+    SaveModel,
+    SetRole,
+    ShowCase,
+    TakeBackVerdict,
+)
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.jobs import PredictJob, PretrainJob, TrainJob
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project_view import (
+    CaseState,
+    CaseView,
+    PlanView,
+    ProjectView,
+    RoundFigures,
+    RoundView,
+)
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused
+from PseudoLabelCLLib.process.protocol import (
+    Artifact,
+    JobCancelled,
+    JobCompleted,
+    JobStarted,
+    Metrics,
+    Progress,
+)
+
+LABELS = LabelSchema((LabelClass(1, "liver", "#e69f00"),))
+GRID = Geometry((4, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+ROOT = "/p"
+
+
+@dataclass
+class Disk:
+    """What lies in the project folder, whoever reads it."""
+
+    roles: dict[str, CaseRole] = field(default_factory=dict)
+    rounds: list[RoundState] = field(default_factory=list)
+    verdicts: dict[tuple[int, str], Verdict] = field(default_factory=dict)
+    dice: list[float | None] = field(default_factory=list)
+    is_pretrained: bool = False
+    pretraining: str = "none"
+    exists: bool = True
+
+    @staticmethod
+    def with_cases(num_unlabelled: int = 3, rounds: tuple[RoundState, ...] = ()) -> "Disk":
+        roles = {"a": CaseRole.ANNOTATED}
+        roles |= {f"u{n}": CaseRole.UNLABELLED for n in range(num_unlabelled)}
+        return Disk(roles, list(rounds), dice=[None] * len(rounds))
+
+    @property
+    def is_interrupted(self) -> bool:
+        return bool(self.rounds) and self.rounds[-1] is RoundState.TRAINING
+
+    @property
+    def in_review(self) -> bool:
+        return bool(self.rounds) and self.rounds[-1] is RoundState.IN_REVIEW
+
+    def proposals(self) -> list[str]:
+        return [c for c, role in self.roles.items() if role is CaseRole.UNLABELLED]
+
+    def view(self) -> ProjectView:
+        num_human = sum(role is CaseRole.ANNOTATED for role in self.roles.values())
+        index = len(self.rounds) - self.is_interrupted
+        config = config_for(Profile.QUICK)
+        method = Pretraining(self.pretraining)
+        config = replace(config, pretraining=replace(config.pretraining, method=method))
+        return ProjectView(
+            root=ROOT,
+            name="Livers",
+            labels=LABELS,
+            config=config,
+            cases=tuple(self._case(n, c, role) for n, (c, role) in enumerate(self.roles.items())),
+            rounds=tuple(
+                RoundView(n, s, 1, 2, 0, "", "", f"/r{n}.html", f"/m{n}.plcl")
+                for n, s in enumerate(self.rounds)
+            ),
+            plan=PlanView(
+                index, f"Round {index} will learn.", num_human, 0, 0, num_human > 0,
+                self.is_interrupted,
+            ),
+            review_order=tuple(self.proposals()) if self.in_review else (),
+            labels_are_settled=bool(self.rounds),
+            is_pretrained=self.is_pretrained,
+            free_disk_bytes=10**11,
+        )  # fmt: skip
+
+    def _case(self, number: int, case_id: str, role: CaseRole) -> CaseView:
+        is_proposed = role is CaseRole.UNLABELLED and self.in_review
+        verdict = self.verdicts.get((len(self.rounds) - 1, case_id)) if is_proposed else None
+        state = CaseState.ANNOTATED if role is CaseRole.ANNOTATED else CaseState.WAITING
+        return CaseView(
+            case_id, role, CaseState.PROPOSED if is_proposed else state, f"/v/{case_id}.nrrd",
+            image_is_missing=False, series_uid=None, annotation=None, num_slices=4,
+            spacing_mm=(1.0, 1.0, 1.0), doubt=1 / (number + 1) if is_proposed else None,
+            reason="The edges are unsure." if is_proposed else "", verdict=verdict,
+        )  # fmt: skip
+
+
+class DeskError(Exception):
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class FakeDesk:
+    """Meets requests like the desk does: in order, refusing what the disk does not allow."""
+
+    def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:
+        self.disk = disk
+        self.by_hand = by_hand
+        self.waiting: deque = deque()
+        self.asked: list = []
+        self.events: list = []
+        self.refusals: list[tuple[type, str, str]] = []
+        self.is_open = False
+        self.has_ended = False
+        self.closed_after_s: float | None = None
+
+    def ask(self, request) -> int:
+        self.asked.append(request)
+        self.waiting.append((len(self.asked) - 1, request))
+        return len(self.asked) - 1
+
+    def poll(self) -> list:
+        if not self.by_hand:
+            self.meet(len(self.waiting))
+        events, self.events = self.events, []
+        return events
+
+    def close(self, patience_s: float = 5.0) -> None:
+        self.closed_after_s = patience_s
+        self.meet(len(self.waiting))
+        self.has_ended = True
+
+    def meet(self, number: int = 1) -> None:
+        for _ in range(min(number, len(self.waiting))):
+            if self.has_ended:
+                return
+            to, request = self.waiting.popleft()
+            try:
+                self.events.append(Answered(to, self._answer(request)))
+            except DeskError as error:
+                self.events.append(Refused(to, error.error_type, str(error), "Do this."))
+
+    def crash(self) -> None:
+        self.has_ended = True
+        self.waiting.clear()
+        self.events.append(DeskEnded("The helper crashed.", "Open again.", ""))
+
+    def refuse(self, kind: type, error_type: str, message: str = "It did not work.") -> None:
+        self.refusals.append((kind, error_type, message))
+
+    def requests(self, kind: type) -> list:
+        return [request for request in self.asked if isinstance(request, kind)]
+
+    def _answer(self, request):
+        for refusal in self.refusals:
+            if isinstance(request, refusal[0]):
+                self.refusals.remove(refusal)
+                raise DeskError(*refusal[1:])
+        if isinstance(request, OpenProject | CreateProject):
+            return self._open()
+        outside = {
+            ReadModel: lambda: ModelCard(request.file, "f", LABELS, "Trained on 3 volumes."),
+            MakeSampleData: lambda: SampleVolumes(
+                (SampleVolume("s1", CaseRole.ANNOTATED, "/s1", "/s1.seg"),), LABELS
+            ),
+        }
+        if type(request) in outside:
+            return outside[type(request)]()
+        if not self.is_open:
+            raise DeskError("ProjectError", "No project is open.")
+        if not self.disk.exists:
+            raise DeskError("StorageError", "The folder is gone.")
+        return self._in_project(request)
+
+    def _open(self) -> ProjectView:
+        if not self.disk.exists:
+            raise DeskError("ProjectError", "There is no project.")
+        self.is_open = True
+        return self.disk.view()
+
+    def _in_project(self, request):
+        match request:
+            case CloseProject():
+                self.is_open = False
+                return Done()
+            case FindVolumes():
+                return VolumesFound((FoundVolume("found", request.path, None, "4x4x4"),), ())
+            case AddVolumes():
+                self.disk.roles |= {v.case_id: v.role for v in request.volumes}
+                return VolumesAdded(self.disk.view(), ())
+            case CheckCases():
+                return CasesChecked(())
+            case ReadHistory():
+                figures = enumerate(self.disk.dice)
+                return History(tuple(RoundFigures(n, dice, None, 0, 0.2) for n, dice in figures))
+            case ShowCase():
+                return self._files(request)
+            case Export():
+                return Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),))
+            case SaveModel():
+                return ModelCard(request.file, "f", LABELS, "Trained on 3 volumes.")
+            case _:
+                self._change(request)
+                return self.disk.view()
+
+    def _files(self, request: ShowCase) -> CaseFiles:
+        index = len(self.disk.rounds) - 1 if request.round_index is None else request.round_index
+        return CaseFiles(
+            request.case_id, index, GRID, "/i.npy", "/p.npy", None, None, None, None, 2, (1, 2)
+        )
+
+    def _change(self, request) -> None:
+        disk = self.disk
+        match request:
+            case SetRole():
+                disk.roles |= dict.fromkeys(request.case_ids, request.role)
+            case RemoveCases():
+                for case_id in request.case_ids:
+                    disk.roles.pop(case_id, None)
+            case ChangeSettings():
+                disk.pretraining = request.values.get("pretraining.method", disk.pretraining)
+            case GoBack():
+                del disk.rounds[request.round_index + 1 :]
+                del disk.dice[request.round_index + 1 :]
+                if disk.rounds:
+                    disk.rounds[-1] = RoundState.IN_REVIEW
+            case Accept():
+                self._judge(request.case_ids, Verdict.ACCEPTED)
+            case Reject():
+                self._judge(request.case_ids, Verdict.REJECTED)
+            case Correct():
+                self._judge((request.case_id,), Verdict.CORRECTED)
+            case TakeBackVerdict():
+                disk.verdicts.pop((len(disk.rounds) - 1, request.case_id), None)
+            case Refresh():
+                pass
+
+    def _judge(self, case_ids, verdict: Verdict) -> None:
+        if not self.disk.in_review:
+            raise DeskError("ReviewError", "No round is in review.")
+        for case_id in case_ids:
+            if case_id not in self.disk.proposals():
+                raise DeskError("ReviewError", f"'{case_id}' has no proposal.")
+        index = len(self.disk.rounds) - 1
+        self.disk.verdicts |= {(index, case_id): verdict for case_id in case_ids}
+
+
+class FakeWorker:
+    """Does a job when told to, and leaves on the disk what the worker leaves."""
+
+    def __init__(self, job, folder: Path, disk: Disk) -> None:
+        self.job, self.folder, self.disk = job, folder, disk
+        self.events: list = [JobStarted(1, "train")]
+        self.is_cancel_asked = False
+        self.is_alive = True
+        self.is_closed = False
+
+    def poll_events(self) -> list:
+        events, self.events = self.events, []
+        return events
+
+    def request_cancel(self) -> None:
+        self.is_cancel_asked = True
+
+    def close(self, patience_s: float = 5.0) -> None:
+        assert patience_s == 0.0, "closing a worker must not wait"
+        assert not self.is_alive, "closing kills a worker that still saves"
+        self.is_closed = True
+
+    def begin(self) -> None:
+        """The first step: a training closes the review before it and opens its round."""
+        if isinstance(self.job, TrainJob):
+            if self.disk.in_review:
+                self.disk.rounds[-1] = RoundState.CLOSED
+            if not self.disk.is_interrupted:
+                self.disk.rounds.append(RoundState.TRAINING)
+                self.disk.dice.append(None)
+        self.events.append(Progress("Round: training", 1, 10, 90.0))
+
+    def step(self, number: int, loss: float) -> None:
+        self.events.append(Metrics("Round: training", number, {"segmentation": loss}))
+
+    def finish(self, dice: float | None = None) -> None:
+        self.is_alive = False
+        if isinstance(self.job, TrainJob):
+            self.disk.rounds[-1] = RoundState.IN_REVIEW
+            self.disk.dice[-1] = dice
+        elif isinstance(self.job, PretrainJob):
+            self.disk.is_pretrained = True
+        elif isinstance(self.job, PredictJob):
+            for image in self.job.images:
+                self.segment(image)
+        self.events.append(JobCompleted({}))
+
+    def segment(self, image: str) -> None:
+        self.events.append(Artifact("segmentation", f"{self.job.output_folder}/{image}.seg.nrrd"))
+
+    def stop(self) -> None:
+        self.is_alive = False
+        self.events.append(JobCancelled(resumable=True))
+
+    def end_with(self, event) -> None:
+        self.is_alive = False
+        self.events.append(event)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.images: set[str] = set()
+
+    def has_image(self, case_id: str) -> bool:
+        return case_id in self.images
+
+    def temporary_folder(self) -> Path:
+        return Path("/tmp-of-scene")

@@ -1,0 +1,261 @@
+"""Making, opening, changing and leaving a project."""
+
+import pytest
+from a_presenter import Stage, opened
+from presenter_fakes import LABELS, ROOT, Disk
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter import new_volumes
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesAdded, VolumesFound
+from PseudoLabelCLLib.domain.desk_requests import (
+    AddVolumes,
+    ChangeSettings,
+    CloseProject,
+    FindVolumes,
+    NewVolume,
+    OpenProject,
+    ReadHistory,
+)
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.process.desk_protocol import Answered, Working
+
+
+def test_without_a_project_nothing_but_making_and_opening_one_is_possible():
+    state = Stage(Disk()).state
+    assert state.project.new.enabled
+    assert state.project.open.enabled
+    assert not state.project.close.enabled
+    assert not state.cases.add.enabled
+    assert state.cases.add.tool_tip == "Make or open a project first."
+    assert not state.train.train.enabled
+
+
+def test_no_desk_is_started_before_something_is_asked_of_it():
+    stage = Stage(Disk())
+    stage.settle()
+    assert stage.desks == []
+
+
+def test_opening_shows_the_project_when_the_desk_has_answered():
+    stage = Stage(Disk.with_cases(2), by_hand=True)
+    stage.presenter.open_project(ROOT)
+    stage.settle()
+    assert stage.state.project.root == ""
+    assert stage.state.cases.add.tool_tip == "The project is being opened."
+    stage.desk.meet()
+    assert stage.presenter.tick()
+    assert stage.state.project.name == "Livers"
+    assert [row.case_id for row in stage.state.cases.rows] == ["a", "u0", "u1"]
+    assert "on_project_opened" in stage.names_heard()
+
+
+def test_a_tick_in_which_nothing_happened_says_so(stage):
+    assert not stage.presenter.tick()
+    before = stage.state
+    stage.presenter.tick()
+    assert stage.state is before
+
+
+def test_many_events_are_dealt_with_in_portions(stage):
+    stage.desk.by_hand = True
+    stage.presenter.check_cases()
+    number = len(stage.desk.asked) - 1
+    stage.desk.events = [Working(number, "Reading", n, 1000) for n in range(1000)]
+    stage.presenter.tick()
+    assert stage.state.message.text == "Reading: 99 of 1000"
+    stage.presenter.tick()
+    assert stage.state.message.text == "Reading: 199 of 1000"
+
+
+def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
+    stage = Stage(Disk.with_cases(1), by_hand=True)
+    stage.presenter.open_project(ROOT)
+    stage.desk.refuse(OpenProject, "ProjectInUseError", "The project is in use by another window.")
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.message.light is Light.RED
+    assert "in use" in stage.state.message.text
+    assert stage.state.message.next_step.text == "Open again"
+    stage.desk.by_hand = False
+    stage.presenter.message_step()
+    stage.settle()
+    assert stage.state.project.root == ROOT
+    assert stage.state.message.light is not Light.RED
+
+
+def test_a_desk_that_cannot_be_started_is_told_with_its_remedy():
+    stage = Stage(Disk())
+    stage.desk_error = OSError(12, "Cannot allocate memory")
+    stage.presenter.open_project(ROOT)
+    assert stage.state.message.light is Light.RED
+    assert "Cannot allocate memory" in stage.state.message.text
+    assert stage.state.project.open.enabled
+
+
+def test_an_interrupted_round_is_offered_when_the_project_is_opened():
+    stage = opened(Disk.with_cases(2, (RoundState.CLOSED, RoundState.TRAINING)))
+    assert stage.state.train.train.text == "Continue round 1"
+    assert stage.state.message.next_step.text == "Continue round 1"
+    stage.presenter.message_step()
+    stage.settle()
+    assert len(stage.workers) == 1
+
+
+def test_an_open_review_is_offered_and_begins_with_the_most_doubtful_case_that_waits():
+    disk = Disk.with_cases(3, (RoundState.IN_REVIEW,))
+    first = opened(disk)
+    first.presenter.show_case("u0")
+    first.settle()
+    first.presenter.accept()
+    first.settle()
+    first.presenter.shut_down()
+    tomorrow = opened(disk)
+    assert tomorrow.state.review.progress == "1 of 3 reviewed"
+    tomorrow.presenter.message_step()
+    tomorrow.settle()
+    assert tomorrow.state.review.case_id == "u1"
+
+
+def test_closing_lets_go_of_everything(stage):
+    stage.presenter.close_project()
+    stage.settle()
+    assert stage.state.project.root == ""
+    assert stage.state.cases.rows == ()
+    assert stage.desk.requests(CloseProject)
+    assert "on_project_closed" in stage.names_heard()
+
+
+def test_an_answer_for_a_project_that_was_closed_does_not_bring_it_back(stage):
+    stage.desk.by_hand = True
+    stage.presenter.set_role(("u0",), CaseRole.IGNORED)
+    stage.presenter.close_project()
+    stage.desk.meet(2)
+    stage.settle()
+    assert stage.state.project.root == ""
+
+
+def test_opening_another_project_closes_the_one_before(stage):
+    stage.presenter.open_project("/other")
+    stage.settle()
+    kinds = [type(request) for request in stage.desk.asked]
+    assert kinds[-2:] == [CloseProject, OpenProject]
+
+
+def test_a_sample_project_is_made_opened_and_filled():
+    stage = Stage(Disk())
+    stage.presenter.make_sample_project("/samples")
+    stage.settle()
+    assert [row.case_id for row in stage.state.cases.rows] == ["s1"]
+    assert stage.state.project.root == ROOT
+    assert stage.state.train.train.enabled
+
+
+def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    assert stage.state.cases.remove.tool_tip == "The volumes are being read."
+    assert not stage.state.train.train.enabled
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.cases.remove.enabled
+    assert stage.state.cases.rows[-1].case_id == "b"
+
+
+def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(stage):
+    problem = Problem("b", is_error=True, message="'b' is a single slice.", remedy="Leave it out.")
+    stage.desk.by_hand = True
+    stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
+    stage.settle()
+    assert stage.state.message.text == "'b' is a single slice."
+    assert stage.state.cases.findings == ("Error: 'b' is a single slice. Leave it out.",)
+    assert stage.state.cases.add.enabled
+
+
+def test_a_file_is_added_at_once(stage):
+    stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
+    stage.settle()
+    assert stage.desk.requests(AddVolumes)[0].volumes[0].image == "/x.nrrd"
+
+
+def test_of_a_folder_with_several_volumes_the_person_chooses(stage):
+    several = tuple(FoundVolume(f"s{n}", "/d", f"1.{n}", "a series") for n in range(3))
+    stage.desk.by_hand = True
+    stage.presenter.add_paths(("/d",), CaseRole.UNLABELLED)
+    stage.desk.waiting.clear()
+    number = len(stage.desk.asked) - 1
+    stage.desk.events.append(Answered(number, VolumesFound(several, ())))
+    stage.settle()
+    assert stage.heard[-1] == ("on_found", VolumesFound(several, ()))
+    assert not stage.desk.requests(AddVolumes)
+
+
+def test_a_path_that_cannot_be_read_does_not_stop_the_others(stage):
+    stage.desk.refuse(FindVolumes, "VolumeError", "'/bad' is no volume.")
+    stage.presenter.add_paths(("/bad", "/good"), CaseRole.UNLABELLED)
+    stage.settle()
+    assert [v.image for v in stage.desk.requests(AddVolumes)[0].volumes] == ["/good"]
+    assert stage.state.message.text == "'/bad' is no volume."
+
+
+def test_found_volumes_get_names_of_their_own_and_roles_that_fit():
+    found = (
+        FoundVolume("image", "/1/image.nrrd", None, "", "/1/image.seg.nrrd"),
+        FoundVolume("Image", "/2/Image.nrrd", None, ""),
+    )
+    first, second = new_volumes(found, CaseRole.ANNOTATED, taken=("IMAGE_2",))
+    assert (first.case_id, first.role) == ("image", CaseRole.ANNOTATED)
+    assert (second.case_id, second.role) == ("Image_3", CaseRole.UNLABELLED)
+
+
+def test_annotating_names_the_volume_again_with_its_segmentation(stage):
+    stage.presenter.annotate("u0", "/drawn.seg.nrrd")
+    stage.settle()
+    volume = stage.desk.requests(AddVolumes)[0].volumes[0]
+    assert (volume.case_id, volume.role, volume.image, volume.annotation) == (
+        "u0", CaseRole.ANNOTATED, "/v/u0.nrrd", "/drawn.seg.nrrd",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "rounds", "can_change"),
+    [
+        ("preprocess.window_size", (), True),
+        ("preprocess.window_size", (RoundState.TRAINING,), False),
+        ("pretraining.method", (RoundState.TRAINING,), True),
+        ("pretraining.method", (RoundState.IN_REVIEW,), False),
+        ("training.joint.num_steps", (RoundState.CLOSED, RoundState.IN_REVIEW), True),
+    ],
+)
+def test_settings_that_the_rounds_are_bound_to_cannot_change(name, rounds, can_change):
+    stage = opened(Disk.with_cases(1, rounds))
+    assert name in stage.state.train.settings
+    assert (name in stage.state.train.can_change) is can_change
+
+
+def test_profile_and_pretraining_are_settings_by_name(stage):
+    stage.presenter.set_profile("balanced")
+    stage.settle()
+    stage.presenter.set_pretraining("positional")
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+        {"profile": "balanced"},
+        {"pretraining.method": "positional"},
+    ]
+    assert stage.state.train.pretraining == "positional"
+
+
+def test_the_history_is_read_when_a_project_with_rounds_is_opened():
+    disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
+    disk.dice = [0.8, 0.9]
+    stage = opened(disk)
+    assert stage.desk.requests(ReadHistory)
+    assert [row.validation_dice for row in stage.state.rounds.rows] == ["0.800", "0.900"]
+    assert stage.state.rounds.quality.y == (0.8, 0.9)
+
+
+def test_labels_are_shown_as_the_project_has_them(stage):
+    assert stage.state.cases.labels == LABELS.classes
