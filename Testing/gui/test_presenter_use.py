@@ -1,0 +1,139 @@
+"""Segmenting new volumes, model files, export."""
+
+from pathlib import Path
+
+from a_presenter import Stage, opened
+from presenter_fakes import Disk
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.process.protocol import JobFailed, Notice, NoticeLevel, WorkerCrashed
+
+
+def with_model() -> Stage:
+    stage = Stage(Disk())
+    stage.presenter.use_model("/m.plcl")
+    stage.settle()
+    return stage
+
+
+def applied(stage: Stage, *images: str) -> Stage:
+    stage.presenter.apply_model(images, "/out", SegmentationFormat.NIFTI)
+    stage.settle()
+    return stage
+
+
+def test_a_model_file_can_be_used_without_a_project():
+    stage = with_model()
+    assert stage.state.use.model == "Segments liver. Trained on 3 volumes."
+    applied(stage, "x.nrrd")
+    assert stage.worker.job.model == "/m.plcl"
+    assert stage.worker.job.format is SegmentationFormat.NIFTI
+    assert stage.worker.folder.parent == Path("/tmp-of-scene")
+
+
+def test_without_a_model_the_button_says_so():
+    assert "Choose a model first" in Stage(Disk()).state.use.apply.tool_tip
+
+
+def test_the_newest_model_is_that_of_the_last_round():
+    stage = opened(Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW)))
+    stage.presenter.use_newest_model()
+    stage.settle()
+    assert stage.desk.requests(ReadModel) == [ReadModel("/m1.plcl")]
+    stage.presenter.save_model("/mine.plcl")
+    stage.settle()
+    assert stage.desk.requests(SaveModel) == [SaveModel(1, "/mine.plcl")]
+    assert stage.state.use.results == ("Model saved: /mine.plcl",)
+
+
+def test_volumes_are_segmented_in_order_and_each_is_told():
+    stage = applied(with_model(), "x", "y")
+    assert stage.state.use.is_running
+    assert stage.state.use.apply.tool_tip.startswith("Volumes are being segmented")
+    stage.worker.events.append(Notice(NoticeLevel.WARNING, "'x' is unlike the training cases."))
+    stage.worker.segment("x")
+    stage.settle()
+    assert stage.heard[-1] == ("on_segmented", "x", "/out/x.seg.nrrd")
+    assert stage.state.use.results[0] == "'x' is unlike the training cases."
+    stage.worker.job = stage.worker.job.__class__("/m", ("y",), "/out")
+    stage.worker.finish()
+    stage.settle()
+    assert stage.heard[-1] == ("on_segmented", "y", "/out/y.seg.nrrd")
+    assert not stage.state.use.is_running
+    assert stage.state.message.light is Light.GREEN
+
+
+def test_a_volume_that_cannot_be_read_does_not_stop_the_others():
+    stage = applied(with_model(), "x", "bad", "y")
+    stage.worker.segment("x")
+    stage.worker.end_with(JobFailed("VolumeError", "'bad' is no volume.", "Check it."))
+    stage.settle()
+    assert stage.worker.job.images == ("bad",)
+    stage.worker.end_with(JobFailed("VolumeError", "'bad' is no volume.", "Check it."))
+    stage.settle()
+    assert stage.worker.job.images == ("y",)
+    stage.worker.finish()
+    stage.settle()
+    told = [heard[1] for heard in stage.heard if heard[0] == "on_segmented"]
+    assert told == ["x", "y"]
+    assert "Error: bad: 'bad' is no volume." in stage.state.use.results
+
+
+def test_after_a_crash_the_volumes_that_are_left_go_on():
+    stage = applied(with_model(), "x", "y", "z")
+    stage.worker.segment("x")
+    stage.worker.end_with(WorkerCrashed(-11, "The worker crashed.", ""))
+    stage.settle()
+    assert stage.state.message.next_step.text == "Continue"
+    stage.presenter.message_step()
+    stage.settle()
+    assert stage.worker.job.images == ("y", "z")
+
+
+def test_cancelling_keeps_what_is_done():
+    stage = applied(with_model(), "x", "y")
+    stage.presenter.cancel_apply()
+    assert stage.worker.is_cancel_asked
+    stage.worker.stop()
+    stage.settle()
+    assert not stage.state.use.is_running
+    assert "what is done stays" in stage.state.message.text
+    assert stage.state.use.cancel.tool_tip == "Nothing is being segmented."
+
+
+def test_segmenting_and_training_share_one_worker():
+    stage = opened(Disk.with_cases(1))
+    stage.presenter.use_model("/m.plcl")
+    stage.settle()
+    applied(stage, "x")
+    assert "cancel that in section 6" in stage.state.train.train.tool_tip
+    assert stage.state.train.pause.tool_tip == "Nothing is being trained."
+    assert stage.state.cases.add.enabled
+    stage.worker.finish()
+    stage.settle()
+    stage.presenter.train()
+    stage.settle()
+    assert stage.state.use.apply.tool_tip == "A round is being trained."
+
+
+def test_the_export_lists_its_files_and_shows_their_folder():
+    stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
+    stage.presenter.export("/out", SegmentationFormat.NIFTI, ("u0",), include_unreviewed=True)
+    stage.settle()
+    assert stage.desk.requests(Export) == [Export("/out", SegmentationFormat.NIFTI, ("u0",), True)]
+    assert stage.state.use.results == ("a: a.seg.nrrd (a person)",)
+    stage.presenter.message_step()
+    assert stage.heard[-1] == ("on_folder_wanted", "/out")
+
+
+def test_a_refused_export_does_not_speak_of_opening_the_project_again():
+    stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
+    stage.desk.refuse(Export, "StorageError", "The disk is full.")
+    stage.presenter.export("/out")
+    stage.settle()
+    assert stage.state.message.text == "The disk is full."
+    assert stage.state.message.next_step.text == ""
+    assert stage.state.use.export.enabled
