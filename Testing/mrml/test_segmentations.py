@@ -13,6 +13,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     segmentation_problems,
     set_terminology,
     snapshot_segmentation,
+    source_of,
 )
 from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from scene_things import (
@@ -34,12 +35,15 @@ from scene_things import (
 )
 from vtk.util.numpy_support import vtk_to_numpy
 
+from PseudoLabelCLLib.curation.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.segment_matching import match_segments
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.slicer_segments import Segment
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 SHAPE = SIZE[::-1]
 every_geometry = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())
@@ -330,6 +334,37 @@ def test_codes_and_colours_reach_the_backend_through_the_file(scene, tmp_path):
     assert one.terminology == HEART
     assert two.color == "#336699"
     assert [label.segment_id for label in schema] == [first, second]
+
+
+def test_slicer_reads_names_colours_and_codes_from_the_file(scene, tmp_path):
+    volume = a_volume()
+    node = add_segmentation_node(volume, {**APART, "a\\b\nc": box(0, 0)})
+    for number, terminology in enumerate((HEART, LEFT_KIDNEY)):
+        set_terminology(node, segment_ids(node)[number], terminology)
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    again = read_by_slicer(scene, tmp_path / "a.seg.nrrd")
+    assert labels_of(again) == labels_of(node)
+    assert labels_of(again)[1].terminology == LEFT_KIDNEY
+
+
+def test_what_is_drawn_on_a_volume_that_slicer_reversed_lies_right_in_the_file_s_order(
+    scene, tmp_path, rng
+):
+    """From a left-handed file through Slicer's reader, painted there, to the backend."""
+    left_handed = GEOMETRIES["oblique and left-handed"]
+    image = rng.integers(0, 1000, SHAPE, dtype=np.int16)
+    write_volume(tmp_path / "ct.nii.gz", Volume(image, left_handed))
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "ct")
+    volume.AddDefaultStorageNode()
+    volume.GetStorageNode().SetFileName(str(tmp_path / "ct.nii.gz"))
+    assert volume.GetStorageNode().ReadData(volume)
+    bright = slicer.util.arrayFromVolume(volume) > 700
+    node = add_segmentation_node(volume, {"bright": bright})
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    labels, _schema, _notices = read_segmentation(tmp_path / "a.seg.nrrd", None)
+    source = read_volume(source_of(volume).path)
+    matched, _how = matched_to_grid(labels, source.geometry, file_name="a.seg.nrrd")
+    np.testing.assert_array_equal(matched.array == 1, source.array > 700)
 
 
 def test_saving_changes_nothing_in_the_scene(scene, tmp_path):

@@ -81,6 +81,7 @@ def test_codes_set_on_a_segment_are_found_there_by_slicer_and_by_the_bridge(scen
     assert slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(str(text), entry)
     assert entry.GetTypeObject().GetCodeValue() == "64033007"
     assert entry.GetTypeModifierObject().GetCodeMeaning() == "Left"
+    assert node.GetSegmentation().GetSegment("a").GetTerminology() == str(text)
     assert labels_of(node)[0].terminology == LEFT_KIDNEY
 
 

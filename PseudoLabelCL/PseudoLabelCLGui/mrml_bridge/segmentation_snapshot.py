@@ -32,7 +32,6 @@ class SegmentEntry:
         label_value: Its integer within the layer.
         terminology: Its codes, if they were chosen.
         terminology_text: The same as Slicer writes it, or empty.
-        is_flagged: Whether Slicer's native status marks it as not right.
     """
 
     segment_id: str
@@ -42,7 +41,6 @@ class SegmentEntry:
     label_value: int
     terminology: Terminology | None = None
     terminology_text: str = ""
-    is_flagged: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
     SegmentationSnapshot,
     SegmentEntry,
 )
-from PseudoLabelCLGui.mrml_bridge.statuses import is_flagged, segment_of
+from PseudoLabelCLGui.mrml_bridge.statuses import segment_of
 from PseudoLabelCLGui.mrml_bridge.terminology import (
     terminology_of,
     terminology_text,
@@ -148,7 +148,6 @@ def _entries(segmentation_node: Any) -> tuple[SegmentEntry, ...]:
                 label_value=segment.GetLabelValue(),
                 terminology=terminology_of(text),
                 terminology_text=text,
-                is_flagged=is_flagged(segment),
             )
         )
     return tuple(found)

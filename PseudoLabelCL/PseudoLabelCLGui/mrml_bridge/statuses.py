@@ -54,9 +54,14 @@ def verdict_of(segmentation_node: Any, segment_id: str) -> Verdict | None:
 
 def left_out(segmentation_node: Any, labels: LabelSchema) -> tuple[int, ...]:
     """Return the values of the labels whose segments are flagged, in the order of the labels."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
     segmentation = segmentation_node.GetSegmentation()
     segments = ((label, segmentation.GetSegment(label.segment_id)) for label in labels)
-    return tuple(label.value for label, segment in segments if segment and is_flagged(segment))
+    return tuple(
+        label.value
+        for label, segment in segments
+        if segment is not None and logic.GetSegmentStatus(segment) == logic.Flagged
+    )
 
 
 def segment_of(segmentation_node: Any, segment_id: str) -> Any:
@@ -74,9 +79,3 @@ def segment_of(segmentation_node: Any, segment_id: str) -> Any:
             _("Show the case again."),
         )
     return segment
-
-
-def is_flagged(segment: Any) -> bool:
-    """Tell whether a vtkSegment bears Slicer's status "flagged"."""
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    return bool(logic.GetSegmentStatus(segment) == logic.Flagged)
