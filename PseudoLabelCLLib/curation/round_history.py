@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from PseudoLabelCLLib.curation.review_cases import agreement_with_proposal
 from PseudoLabelCLLib.curation.stored_files import read_doubt
-from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import RoundFigures
@@ -130,27 +129,42 @@ def _read_cache(path: Path) -> dict[str, float | None]:
 
 def _validation_dice(path: Path) -> float | None:
     """Return the mean Dice in a round's evaluation, or None without validation cases."""
-    if not path.is_file():
-        return None
-    value = read_json(path)
+    value = read_json(path) if path.is_file() else None
     for name in ("summary", "mean", "dice", "mean"):
-        if not isinstance(value, dict) or name not in value:
-            raise ProjectDamagedError(
-                f"{path.parent.name}/{path.name} is damaged: it lacks the mean Dice.",
-                "Restore the file from a backup, or delete it.",
-            )
-        value = value[name]
+        value = None if value is None else _part(path, value, name)
     return None if value is None else from_json(float, value, path.name)
 
 
+def _validated_ids(path: Path) -> set[str]:
+    """Return the cases that a round was measured on."""
+    cases = _part(path, read_json(path), "cases") if path.is_file() else []
+    if not isinstance(cases, list):
+        raise _damaged(path, "cases")
+    return {str(_part(path, case, "id")) for case in cases}
+
+
+def _part(path: Path, value: JsonValue, name: str) -> JsonValue:
+    if not isinstance(value, dict) or name not in value:
+        raise _damaged(path, name)
+    return value[name]
+
+
+def _damaged(path: Path, name: str) -> ProjectDamagedError:
+    return ProjectDamagedError(
+        f"{path.parent.name}/{path.name} is damaged: it lacks the field '{name}'.",
+        "Restore the file from a backup, or delete it.",
+    )
+
+
 def _doubts(layout: ProjectLayout, project: Project, index: int) -> list[float]:
-    validating = {case.id for case in project.cases_with_role(CaseRole.VALIDATION)}
-    found = []
-    for case in project.cases:
-        doubt = None if case.id in validating else read_doubt(layout.doubt(index, case.id))
-        if doubt is not None:
-            found.append(doubt.doubt)
-    return found
+    """Return the doubts about what a round proposed for review, without its validation cases."""
+    validated = _validated_ids(layout.evaluation(index))
+    found = (
+        read_doubt(layout.doubt(index, case.id))
+        for case in project.cases
+        if case.id not in validated
+    )
+    return [doubt.doubt for doubt in found if doubt is not None]
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -63,7 +63,7 @@ def write_evaluation(root, index, shifts):
     for number, shift in enumerate(shifts):
         predicted = np.roll(labels_in(), shift, axis=2)
         pair = LabelVolume(predicted, GRID), LabelVolume(labels_in(), GRID)
-        cases.append(MeasuredCase(f"v{number}", measure_quality(*pair, SCHEMA)))
+        cases.append(MeasuredCase(f"v{number or ''}", measure_quality(*pair, SCHEMA)))
         dice.append(np.mean([slow_dice(predicted, labels_in(), value) for value in (1, 4)]))
     summary = summarise([case.quality for case in cases])
     measured = MeasuredModel(f"round {index}", tuple(cases), summary)
@@ -97,10 +97,26 @@ def quiet(_text, _done, _total):
 
 
 def test_unreviewed_round_has_its_doubt_alone(a_project):
-    (figures,) = round_figures(*a_project, quiet)
+    root, project = a_project
+    ProjectLayout(root).doubt(0, "v").unlink()
+
+    (figures,) = round_figures(root, project, quiet)
 
     assert figures.mean_doubt == pytest.approx((0.1 + 0.2 + 0.6) / 3)
     assert (figures.validation_dice, figures.agreement, figures.num_compared) == (None, None, 0)
+
+
+def test_doubt_about_validation_cases_counts_neither_now_nor_when_they_are_used_otherwise(
+    a_project,
+):
+    root, project = a_project
+    write_evaluation(root, 0, [0, 1])
+
+    before = round_figures(root, project, quiet)
+
+    assert before[0].mean_doubt == pytest.approx((0.1 + 0.2 + 0.6) / 3)
+    changed = set_role(root, project, ["v"], CaseRole.UNLABELLED)
+    assert round_figures(root, changed, quiet) == before
 
 
 def test_dice_is_the_mean_over_structures_and_validation_cases(a_project):
@@ -218,6 +234,7 @@ def test_figures_of_a_case_stay_when_it_is_used_otherwise(a_project):
     ("file", "content"),
     [
         ("evaluation.json", "{}"), ("evaluation.json", '{"summary": 3}'), ("evaluation.json", "["),
+        ("evaluation.json", '{"summary": {"mean": {"dice": {"mean": null}}}, "cases": [1]}'),
         ("proposals/a.json", "{}"), ("proposals/a.json", "["),
     ],
 )  # fmt: skip
