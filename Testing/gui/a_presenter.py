@@ -1,7 +1,6 @@
 """A presenter with a pretended desk, worker, scene and clock."""
 
 from presenter_fakes import ROOT, Clock, Disk, FakeDesk, FakeWorker, Scene
-
 from PseudoLabelCLGui.presenter import Presenter
 
 

@@ -35,7 +35,6 @@ from PseudoLabelCLLib.domain.desk_requests import (
     OpenProject,
     ReadHistory,
     ReadModel,
-    Refresh,
     Reject,
     RemoveCases,
     SaveModel,
@@ -225,29 +224,35 @@ class FakeDesk:
         return self.disk.view()
 
     def _in_project(self, request):
-        match request:
-            case CloseProject():
-                self.is_open = False
-                return Done()
-            case FindVolumes():
-                return VolumesFound((FoundVolume("found", request.path, None, "4x4x4"),), ())
-            case AddVolumes():
-                self.disk.roles |= {v.case_id: v.role for v in request.volumes}
-                return VolumesAdded(self.disk.view(), ())
-            case CheckCases():
-                return CasesChecked(())
-            case ReadHistory():
-                figures = enumerate(self.disk.dice)
-                return History(tuple(RoundFigures(n, dice, None, 0, 0.2) for n, dice in figures))
-            case ShowCase():
-                return self._files(request)
-            case Export():
-                return Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),))
-            case SaveModel():
-                return ModelCard(request.file, "f", LABELS, "Trained on 3 volumes.")
-            case _:
-                self._change(request)
-                return self.disk.view()
+        answers = {
+            CloseProject: self._close,
+            FindVolumes: self._find,
+            AddVolumes: self._add,
+            CheckCases: lambda _request: CasesChecked(()),
+            ReadHistory: self._history,
+            ShowCase: self._files,
+            Export: lambda _: Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),)),
+            SaveModel: lambda request: ModelCard(request.file, "f", LABELS, "Trained."),
+        }
+        if type(request) in answers:
+            return answers[type(request)](request)
+        self._change(request)
+        return self.disk.view()
+
+    def _close(self, _request) -> Done:
+        self.is_open = False
+        return Done()
+
+    def _find(self, request) -> VolumesFound:
+        return VolumesFound((FoundVolume("found", request.path, None, "4x4x4"),), ())
+
+    def _add(self, request) -> VolumesAdded:
+        self.disk.roles |= {v.case_id: v.role for v in request.volumes}
+        return VolumesAdded(self.disk.view(), ())
+
+    def _history(self, _request) -> History:
+        figures = enumerate(self.disk.dice)
+        return History(tuple(RoundFigures(n, dice, None, 0, 0.2) for n, dice in figures))
 
     def _files(self, request: ShowCase) -> CaseFiles:
         index = len(self.disk.rounds) - 1 if request.round_index is None else request.round_index
@@ -256,30 +261,35 @@ class FakeDesk:
         )
 
     def _change(self, request) -> None:
+        changes = {
+            SetRole: lambda r: self.disk.roles.update(dict.fromkeys(r.case_ids, r.role)),
+            RemoveCases: self._remove,
+            ChangeSettings: self._set,
+            GoBack: self._go_back,
+            Accept: lambda r: self._judge(r.case_ids, Verdict.ACCEPTED),
+            Reject: lambda r: self._judge(r.case_ids, Verdict.REJECTED),
+            Correct: lambda r: self._judge((r.case_id,), Verdict.CORRECTED),
+            TakeBackVerdict: self._take_back,
+        }
+        if type(request) in changes:
+            changes[type(request)](request)
+
+    def _remove(self, request) -> None:
+        for case_id in request.case_ids:
+            self.disk.roles.pop(case_id, None)
+
+    def _set(self, request) -> None:
+        self.disk.pretraining = request.values.get("pretraining.method", self.disk.pretraining)
+
+    def _go_back(self, request) -> None:
         disk = self.disk
-        match request:
-            case SetRole():
-                disk.roles |= dict.fromkeys(request.case_ids, request.role)
-            case RemoveCases():
-                for case_id in request.case_ids:
-                    disk.roles.pop(case_id, None)
-            case ChangeSettings():
-                disk.pretraining = request.values.get("pretraining.method", disk.pretraining)
-            case GoBack():
-                del disk.rounds[request.round_index + 1 :]
-                del disk.dice[request.round_index + 1 :]
-                if disk.rounds:
-                    disk.rounds[-1] = RoundState.IN_REVIEW
-            case Accept():
-                self._judge(request.case_ids, Verdict.ACCEPTED)
-            case Reject():
-                self._judge(request.case_ids, Verdict.REJECTED)
-            case Correct():
-                self._judge((request.case_id,), Verdict.CORRECTED)
-            case TakeBackVerdict():
-                disk.verdicts.pop((len(disk.rounds) - 1, request.case_id), None)
-            case Refresh():
-                pass
+        del disk.rounds[request.round_index + 1 :]
+        del disk.dice[request.round_index + 1 :]
+        if disk.rounds:
+            disk.rounds[-1] = RoundState.IN_REVIEW
+
+    def _take_back(self, request) -> None:
+        self.disk.verdicts.pop((len(self.disk.rounds) - 1, request.case_id), None)
 
     def _judge(self, case_ids, verdict: Verdict) -> None:
         if not self.disk.in_review:

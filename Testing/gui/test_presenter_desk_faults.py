@@ -3,9 +3,9 @@
 import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import ROOT, Disk
-
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import RESTART_AGAIN_S
+
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_requests import Accept, OpenProject, Refresh, ShowCase
 from PseudoLabelCLLib.domain.review import Verdict

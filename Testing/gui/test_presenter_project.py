@@ -3,9 +3,9 @@
 import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import LABELS, ROOT, Disk
-
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
+
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesAdded, VolumesFound
 from PseudoLabelCLLib.domain.desk_requests import (

@@ -3,8 +3,8 @@
 import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import Disk
-
 from PseudoLabelCLGui.panel_state import Light
+
 from PseudoLabelCLLib.domain.desk_requests import (
     Accept,
     Correct,
@@ -43,7 +43,10 @@ def test_the_queue_is_most_doubtful_first_with_doubt_and_reason(review):
 
 
 def test_before_a_round_the_review_says_what_is_missing(stage):
-    assert stage.state.review.accept.tool_tip == "Train a round first; its proposals are reviewed here."
+    assert (
+        stage.state.review.accept.tool_tip
+        == "Train a round first; its proposals are reviewed here."
+    )
 
 
 def test_a_case_is_shown_when_its_files_are_there(review):

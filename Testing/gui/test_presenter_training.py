@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import ROOT, Disk
-
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.training import stalled
 from PseudoLabelCLGui.presenter.training_monitor import NUM_POINTS, Points, TrainingMonitor
+
 from PseudoLabelCLLib.domain.desk_requests import Accept, GoBack, Refresh
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, PretrainJob, TrainJob
@@ -152,9 +152,7 @@ def test_several_rounds_follow_each_other_and_no_more(stage):
     assert stage.disk.rounds == [RoundState.CLOSED, RoundState.IN_REVIEW]
 
 
-@pytest.mark.parametrize(
-    ("second", "num_workers"), [(0.804, 2), (0.805, 3), (0.7, 2), (None, 3)]
-)
+@pytest.mark.parametrize(("second", "num_workers"), [(0.804, 2), (0.805, 3), (0.7, 2), (None, 3)])
 def test_the_stop_rule_ends_the_run_unless_dice_rises_by_half_a_hundredth(second, num_workers):
     stage = training(opened(Disk.with_cases(2)), 3, stop_when_no_better=True)
     stage.worker.finish(0.8)
@@ -281,7 +279,10 @@ FAULTS = [
         WorkerCrashed(1, "It ended.", "", "ModuleNotFoundError: No module named 'torch'"),
         "Install the packages",
     ),
-    (JobFailed("OutOfMemoryError", "The memory ran out.", "Close programs."), "Continue on the CPU"),
+    (
+        JobFailed("OutOfMemoryError", "The memory ran out.", "Close programs."),
+        "Continue on the CPU",
+    ),
     (JobFailed("StorageError", "The disk is full.", "Free some space."), "Continue"),
     (JobFailed("DeviceError", "No device.", ""), "Continue on the CPU"),
     (JobFailed("TrainingError", "The loss is no number.", "Check."), "Check the cases"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from a_presenter import Stage, opened
 from presenter_fakes import Disk
-
 from PseudoLabelCLGui.panel_state import Light
+
 from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.round import RoundState

@@ -1,0 +1,267 @@
+"""The presenter under random actions and events in any order: what must never happen."""
+
+from dataclasses import fields
+
+from a_presenter import Stage
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from presenter_fakes import LABELS, ROOT, Disk
+from PseudoLabelCLGui.panel_state import Action, Light
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_requests import (
+    Accept,
+    Correct,
+    NewVolume,
+    OpenProject,
+    Refresh,
+    Reject,
+    ShowCase,
+    TakeBackVerdict,
+)
+from PseudoLabelCLLib.domain.jobs import TrainJob
+from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
+
+CASES = st.sampled_from(["a", "u0", "u1", "u2", "nobody"])
+ERRORS = st.sampled_from(
+    ["StorageError", "ProjectError", "ProjectInUseError", "InternalError", "ReviewError"]
+)
+# Every action that takes no argument.
+PLAIN = [
+    "probe", "close_project", "check_cases", "train", "pretrain", "pause", "stop", "next_case",
+    "previous_case", "accept", "reject", "take_back", "read_history", "use_newest_model",
+    "cancel_apply", "message_step",
+]  # fmt: skip
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Desk and worker move only when a rule says so: answers may come late or never."""
+
+    @initialize(
+        rounds=st.sampled_from([(), (RoundState.IN_REVIEW,), (RoundState.TRAINING,)]),
+        is_slow=st.booleans(),
+    )
+    def begin(self, rounds, is_slow):
+        self.num_verdicts_given = 0
+        self.stage = Stage(Disk.with_cases(3, rounds), by_hand=True)
+        self.presenter = self.stage.presenter
+        self.presenter.open_project(ROOT)
+        if not is_slow:
+            self.time_passes()
+        if rounds == (RoundState.IN_REVIEW,):
+            self.a_review_as_usual("u0", "accept")
+
+    # --- what a person does
+
+    @rule(name=st.sampled_from(PLAIN))
+    def act(self, name):
+        self.num_verdicts_given += name in ("accept", "reject", "take_back")
+        getattr(self.presenter, name)()
+
+    @rule()
+    def open_again(self):
+        self.presenter.open_project(ROOT)
+
+    @rule(case_id=CASES)
+    def show(self, case_id):
+        self.presenter.show_case(case_id)
+
+    @rule(ids=st.lists(CASES, max_size=3))
+    def accept_many(self, ids):
+        self.num_verdicts_given += 1
+        self.presenter.accept_many(tuple(ids))
+
+    @rule(is_edited=st.booleans())
+    def edit(self, is_edited):
+        self.presenter.case_is_edited(is_edited)
+
+    @rule()
+    def correct(self):
+        self.num_verdicts_given += 1
+        self.presenter.correct("/mine.seg.nrrd")
+
+    @rule(case_id=CASES, role=st.sampled_from(list(CaseRole)))
+    def set_role(self, case_id, role):
+        self.presenter.set_role((case_id,), role)
+
+    @rule(case_id=CASES)
+    def remove(self, case_id):
+        self.presenter.remove_cases((case_id,))
+
+    @rule()
+    def add(self):
+        self.presenter.add_volumes((NewVolume("u1", CaseRole.UNLABELLED, "/u1"),))
+        self.presenter.add_paths(("/x", "/y"), CaseRole.ANNOTATED)
+
+    @rule(index=st.integers(-1, 2))
+    def rounds(self, index):
+        self.presenter.show_round(index)
+        self.presenter.go_back(index)
+
+    @rule(number=st.integers(1, 3), stop=st.booleans())
+    def train_several(self, number, stop):
+        self.presenter.train(number, stop)
+
+    @rule()
+    def make(self):
+        self.presenter.new_project("/new", "New", LABELS)
+
+    @rule()
+    def use(self):
+        self.presenter.use_model("/m.plcl")
+        self.presenter.apply_model(("x", "y"), "/out")
+
+    @rule(method=st.sampled_from(["none", "positional"]))
+    def pretraining(self, method):
+        self.presenter.set_pretraining(method)
+
+    @rule(works=st.booleans())
+    def readiness(self, works):
+        missing = () if works else ("torch>=2.4",)
+        self.presenter.readiness_found(ReadinessReport("p", torch_works=works, missing=missing))
+
+    # --- what happens
+
+    @rule(number=st.integers(1, 4))
+    def desk_works(self, number):
+        if self.stage.desks:
+            self.stage.desk.meet(number)
+
+    @rule()
+    def time_passes(self):
+        for _ in range(8):
+            if self.stage.desks:
+                self.stage.desk.meet(10)
+            self.presenter.tick()
+
+    @rule(ending=st.sampled_from(["finish", "finish", "stop"]))
+    def a_round_as_usual(self, ending):
+        self.stage.disk.exists = True
+        self.presenter.train()
+        self.time_passes()
+        if self.running is not None:
+            self.worker_moves(ending)
+        self.time_passes()
+
+    @rule(case_id=CASES, verdict=st.sampled_from(["accept", "reject", "take_back"]))
+    def a_review_as_usual(self, case_id, verdict):
+        self.presenter.case_is_edited(False)
+        self.presenter.show_case(case_id)
+        self.time_passes()
+        self.act(verdict)
+        self.time_passes()
+
+    @rule()
+    def tick(self):
+        self.presenter.tick()
+
+    @rule(
+        kind=st.sampled_from([Accept, Correct, Reject, Refresh, ShowCase, OpenProject]),
+        error=ERRORS,
+    )
+    def desk_will_refuse(self, kind, error):
+        if self.stage.desks:
+            self.stage.desk.refuse(kind, error)
+
+    @rule()
+    def desk_crashes(self):
+        if self.stage.desks and not self.stage.desk.has_ended:
+            self.stage.desk.crash()
+
+    @rule(exists=st.sampled_from([True, True, False]))
+    def folder(self, exists):
+        self.stage.disk.exists = exists
+
+    @rule(ending=st.sampled_from(["begin", "finish", "stop", "crash", "fail"]))
+    def worker_moves(self, ending):
+        worker = self.running
+        if worker is None:
+            return
+        if ending in ("finish", "stop") and isinstance(worker.job, TrainJob):
+            worker.begin()
+        if ending == "crash":
+            worker.end_with(WorkerCrashed(-9, "It was killed.", ""))
+        elif ending == "fail":
+            worker.end_with(JobFailed("StorageError", "The disk is full.", ""))
+        else:
+            getattr(worker, ending)()
+
+    @property
+    def running(self):
+        alive = [worker for worker in self.stage.workers if worker.is_alive]
+        return alive[0] if alive else None
+
+    # --- what must hold whatever happens
+
+    @invariant()
+    def never_two_workers(self):
+        if hasattr(self, "stage"):
+            assert sum(worker.is_alive for worker in self.stage.workers) <= 1
+
+    @invariant()
+    def train_is_disabled_while_a_worker_runs(self):
+        if hasattr(self, "stage") and self.running is not None:
+            assert not self.presenter.state.train.train.enabled
+            assert not self.presenter.state.rounds.train.enabled
+
+    @invariant()
+    def every_disabled_button_gives_its_reason(self):
+        if not hasattr(self, "stage"):
+            return
+        for section in vars(self.presenter.state).values():
+            for one in fields(section):
+                value = getattr(section, one.name)
+                if isinstance(value, Action) and one.name != "next_step" and not value.enabled:
+                    assert value.tool_tip, f"{type(section).__name__}.{one.name}"
+
+    @invariant()
+    def a_shown_message_says_something(self):
+        if hasattr(self, "stage"):
+            message = self.presenter.state.message
+            assert bool(message.text) == (message.light is not Light.NONE)
+            assert message.next_step.enabled == bool(message.next_step.text)
+
+    def teardown(self):
+        """In the end, with the disk back and all answered, the panel shows what the disk has."""
+        if not hasattr(self, "stage"):
+            return
+        stage = self.stage
+        stage.disk.exists, stage.by_hand = True, False
+        for desk in stage.desks:
+            desk.by_hand = False
+            desk.refusals.clear()
+        stage.settle()
+        while self.running is not None:
+            self.worker_moves("stop")
+            stage.settle()
+        self.presenter.open_project(ROOT)
+        stage.settle()
+        state = self.presenter.state
+        assert state.project.root == ROOT
+        assert state.cases.add.enabled
+        newest = len(stage.disk.rounds) - 1
+        told = {row.case_id: row.verdict for row in state.review.queue}
+        if stage.disk.in_review:
+            for (index, case_id), verdict in stage.disk.verdicts.items():
+                if index == newest and case_id in told:
+                    assert told[case_id] == verdict.value
+        self._no_verdict_was_asked_twice()
+
+    def _no_verdict_was_asked_twice(self):
+        """What was lost with a desk is never sent to the next one by itself."""
+        verdicts = (Accept, Correct, Reject, TakeBackVerdict)
+        num_sent = sum(isinstance(r, verdicts) for desk in self.stage.desks for r in desk.asked)
+        assert num_sent <= self.num_verdicts_given
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
