@@ -119,7 +119,7 @@ def _singular(word: str) -> str:
 
 def _likeness(asked: frozenset[str], phrase: frozenset[str]) -> float:
     """Return the share of words that both have, 0..1; a phrase wholly in the name counts half."""
-    if not asked or not phrase:
+    if not phrase or all(len(word) == 1 for word in asked):  # a letter alone says nothing
         return 0.0
     shared = sum(any(_is_same(word, other) for other in asked) for word in phrase)
     likeness = shared / (len(asked) + len(phrase) - shared)
