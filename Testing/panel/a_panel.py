@@ -88,7 +88,7 @@ class APanel:
     """
 
     def __init__(self, make_presenter: Any, answers: Answers, packages: Any = None) -> None:
-        from PseudoLabelCLGui.panel import Panel
+        from PseudoLabelCLGui.panel import Panel  # noqa: PLC0415 - the stand-ins come before it
 
         self.answers = answers
         self.packages = packages or NoPackages()

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from used_names import names_in_panel, ui_names
+from used_names import names_in_panel, names_in_tests, ui_names
 
 EXTRACT = Path(__file__).with_name("slicer_api_extract.json")
 
@@ -76,7 +76,8 @@ def make_extract(dump: dict) -> dict:
     """Return the extract; what is used and found nowhere is left out, so that a test fails."""
     names, signals = names_in_panel()
     ui_classes, ui_properties, ui_signals = ui_names()
-    names, signals = names | ui_properties, signals | ui_signals
+    test_names, test_signals = names_in_tests()
+    names, signals = names | ui_properties | test_names, signals | ui_signals | test_signals
     names |= {re.sub(r"^set([A-Z])", lambda m: m[1].lower(), name) for name in names}
     classes = {}
     for name, widget in dump["widgets"].items():

@@ -43,7 +43,7 @@ class CasesSection(Section):
         }
         if self._shown is None or cases.rows != self._shown.rows:
             rows = [
-                (r.case_id, roles[r.role], r.segmentation, r.state, r.doubt, r.verdict)
+                (r.case_id, roles[r.role], _mark(r.segmentation), r.state, r.doubt, r.verdict)
                 for r in cases.rows
             ]
             ids, toolTips = [r.case_id for r in cases.rows], [r.tool_tip for r in cases.rows]
@@ -94,3 +94,8 @@ class CasesSection(Section):
 
     def _onCheck(self) -> None:
         self.presenter.check_cases()
+
+
+def _mark(segmentation: str) -> str:
+    """Say in one letter's room whether a person's segmentation is there; the file is in the tip."""
+    return "\N{CHECK MARK}" if segmentation else ""

@@ -1,12 +1,17 @@
 """Section 5: what the next round will use how, and the rounds so far."""
 
-from PseudoLabelCLGui.panel_state import PanelState, RoundsState
+from pathlib import Path
+
+import qt
+
+from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showText
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
 class RoundsSection(Section):
@@ -15,6 +20,7 @@ class RoundsSection(Section):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._shown: RoundsState | None = None
+        self._root = ""
         self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), _("Dice"))
         stretchColumns(self.ui.roundTable, 2)
         self.connect(self.ui.nextRoundButton, "clicked()", self._onTrain)
@@ -28,6 +34,7 @@ class RoundsSection(Section):
     def show(self, state: PanelState) -> None:
         """Show sentence, table and curve."""
         rounds = state.rounds
+        self._root = state.project.root
         if rounds == self._shown:
             return
         if self._shown is None or rounds.rows != self._shown.rows:
@@ -86,8 +93,14 @@ class RoundsSection(Section):
 
     def _onOpenReport(self) -> None:
         index = self._chosen()
-        if index is not None:
-            self.presenter.open_report(index)
+        if index is None:
+            return
+        report = ProjectLayout(Path(self._root)).report(index)
+        if report.is_file():
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(report)))
+        else:
+            text = _("Round {index} has no report yet.").format(index=index)
+            self.tell(Light.AMBER, text, _("It is written when the round has finished."))
 
     def _onShowResult(self) -> None:
         index = self._chosen()

@@ -36,12 +36,12 @@ class StructuresSection(Section):
         """Show the structures if they differ from what is shown."""
         cases = state.cases
         self._settled = cases.labels_are_settled
-        for button in (self.ui.addStructureButton, self.ui.removeStructureButton):
-            self._showButton(button)
-        self._showButton(self.ui.takeStructuresButton)
         if cases.labels != self._labels or (cases.labels and self._node is None):
             self._labels = cases.labels
             self._rebuild()
+        for button in (self.ui.addStructureButton, self.ui.removeStructureButton):
+            self._showButton(button)
+        self._showButton(self.ui.takeStructuresButton)
 
     def tick(self) -> None:
         """Tell the presenter what was changed in the table since the last look."""

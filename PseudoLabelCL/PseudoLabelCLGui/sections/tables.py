@@ -29,6 +29,8 @@ def fillTable(
             item.setData(qt.Qt.UserRole, identity)
             item.setToolTip(toolTips[row] if toolTips else text)
             item.setSelected(identity in chosen)
+    if table.wordWrap:
+        table.resizeRowsToContents()
     table.blockSignals(False)
 
 

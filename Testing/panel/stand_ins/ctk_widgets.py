@@ -106,6 +106,7 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
         part = QtWidgets.QStyle.SubControl
         box = self.style().subControlRect(control, option, part.SC_GroupBoxCheckBox, self)
         option.subControls = part.SC_GroupBoxLabel | part.SC_GroupBoxFrame
+        option.text = "     " + option.text
         painter.drawComplexControl(control, option)
         arrow = QtWidgets.QStyleOption()
         arrow.initFrom(self)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N801, N802, N815 - the names are Slicer's and Qt's
 
+from math import isfinite
 from typing import Any
 
 import slicer
@@ -308,7 +309,7 @@ class qMRMLPlotWidget(_SceneWidget):
         if not shown:
             return
         xs = [x for _node, points in shown for x, _y in points]
-        ys = [y for _node, points in shown for _x, y in points if y == y]
+        ys = [y for _node, points in shown for _x, y in points if isfinite(y)]
         x0, x1, y0, y1 = min(xs), max(xs) or 1, min([0.0, *ys]), max([1e-9, *ys])
         for n, (node, points) in enumerate(shown):
             painter.setPen(QtGui.QPen(QtGui.QColor.fromRgbF(*node.GetColor()), 2))
@@ -318,7 +319,7 @@ class qMRMLPlotWidget(_SceneWidget):
                     area.bottom() - area.height() * (y - y0) / max(y1 - y0, 1e-9),
                 )
                 for x, y in points
-                if y == y
+                if isfinite(y)
             ]
             painter.drawPolyline(path)
             painter.drawText(area.right() - 110, area.top() + 16 + 16 * n, node.GetName())

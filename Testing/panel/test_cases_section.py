@@ -1,0 +1,240 @@
+"""Section 2 by clicks: projects, the table, roles, adding, structures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import panel_states as states
+import pytest
+import slicer
+from PySide6 import QtCore
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFound
+from PseudoLabelCLLib.domain.desk_requests import NewVolume
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+
+@pytest.fixture
+def an_open_project(a_panel):
+    a_panel.show(states.OPEN)
+    return a_panel
+
+
+def a_volume(name="a heart"):
+    array = np.arange(6 * 8 * 9, dtype=np.int16).reshape(6, 8, 9)
+    return slicer.util.addVolumeFromArray(array, name=name)
+
+
+def a_segmentation(volume, *names):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for number, name in enumerate(names):
+        segment_id = node.GetSegmentation().AddEmptySegment(f"Segment_{number + 1}", name)
+        drawn = np.zeros((6, 8, 9), dtype=np.uint8)
+        drawn[2:4, 2 * number : 2 * number + 2] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, node, segment_id, volume)
+    return node
+
+
+def wait_for_call(panel, name):
+    import time  # noqa: PLC0415 - for this loop
+
+    for _ in range(200):
+        panel.tick()
+        found = [call for call in panel.calls if call[0] == name]
+        if found:
+            return found[0]
+        time.sleep(0.01)
+    raise AssertionError(f"{name} was not called: {panel.calls}")
+
+
+def test_the_table_shows_every_case(an_open_project):
+    rows = an_open_project.texts("caseTable")
+    assert [row[0] for row in rows] == ["heart 1", "heart 2", "heart 3", "heart 4", "heart 5"]
+    assert [row[1] for row in rows][:3] == ["annotated", "validation", "unlabelled"]
+
+
+def test_roles_are_set_in_bulk(an_open_project):
+    an_open_project.choose("caseTable", 2, 3)
+    an_open_project.ui.roleCombo.setCurrentIndex(3)
+    an_open_project.click("setRoleButton")
+    assert an_open_project.calls == [("set_role", ("heart 3", "heart 4"), CaseRole.IGNORED)]
+
+
+def test_a_role_needs_chosen_rows_and_says_so(an_open_project):
+    an_open_project.choose("caseTable")
+    assert not an_open_project.ui.setRoleButton.enabled
+    assert an_open_project.ui.setRoleButton.toolTip == "Choose volumes in the table first"
+
+
+def test_chosen_rows_stay_chosen_when_others_leave(an_open_project):
+    an_open_project.choose("caseTable", 3)
+    rows = states.OPEN.cases.rows
+    an_open_project.show(
+        replace(states.OPEN, cases=replace(states.OPEN.cases, rows=(rows[0], *rows[2:])))
+    )
+    an_open_project.click("setRoleButton")
+    assert an_open_project.calls[-1][1] == ("heart 4",)
+
+
+def test_removing_asks_first(an_open_project):
+    an_open_project.choose("caseTable", 4)
+    an_open_project.answers.confirms = [False, True]
+    an_open_project.click("removeButton")
+    assert an_open_project.calls == []
+    an_open_project.click("removeButton")
+    assert an_open_project.calls == [("remove_cases", ("heart 5",))]
+    assert "heart 5" in an_open_project.answers.asked[0]
+
+
+def test_findings_take_room_only_if_there_are_any(an_open_project):
+    assert not an_open_project.widget("findingsList").isVisible()
+    an_open_project.show(states.CHECKED)
+    assert an_open_project.widget("findingsList").count() == 2
+
+
+def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):
+    a_panel.show(states.NEW)
+    a_panel.click("newProjectButton")
+    assert not a_panel.ui.createProjectButton.enabled
+    a_panel.ui.newNameEdit.setText("Hearts é")
+    a_panel.ui.newFolderEdit.setCurrentPath(str(tmp_path))
+    a_panel.ui.newStructuresEdit.setText("left ventricle, , myocardium")
+    a_panel.click("createProjectButton")
+    name, root, title, labels = a_panel.calls[0]
+    assert (name, root, title) == ("new_project", str(tmp_path / "Hearts é"), "Hearts é")
+    assert labels.names == ("left ventricle", "myocardium")
+
+
+def test_a_new_project_takes_structures_from_a_segmentation(a_panel, tmp_path):
+    node = a_segmentation(a_volume(), "vessel", "wall")
+    a_panel.show(states.NEW)
+    a_panel.click("newProjectButton")
+    a_panel.ui.newNameEdit.setText("Vessels")
+    a_panel.ui.newFolderEdit.setCurrentPath(str(tmp_path))
+    a_panel.ui.newSegmentationSelector.setCurrentNode(node)
+    a_panel.click("createProjectButton")
+    labels = a_panel.calls[0][3]
+    assert labels.names == ("vessel", "wall")
+    assert [label.segment_id for label in labels] == ["Segment_1", "Segment_2"]
+
+
+def test_a_volume_of_the_scene_is_added_with_its_segmentation(an_open_project):
+    volume = a_volume("a heart: new/old")
+    node = a_segmentation(volume, "left ventricle", "myocardium")
+    before = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_1", volume).copy()
+    an_open_project.ui.volumeSelector.setCurrentNode(volume)
+    an_open_project.ui.segmentationSelector.setCurrentNode(node)
+    an_open_project.click("addButton")
+    _name, (new,) = wait_for_call(an_open_project, "add_volumes")
+    assert (new.case_id, new.role, new.copy_image) == (
+        "a heart_ new_old",
+        CaseRole.ANNOTATED,
+        True,
+    )
+    labels = LabelSchema(states.LABELS)
+    saved, _labels, _words = read_segmentation(Path(new.annotation), labels)
+    after = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_1", volume)
+    assert (after == before).all()
+    assert ((saved.array == 1) == (before == 1)).all()
+
+
+def test_an_annotated_volume_needs_its_segmentation(an_open_project):
+    an_open_project.ui.volumeSelector.setCurrentNode(a_volume())
+    an_open_project.ui.addRoleCombo.setCurrentIndex(0)
+    assert not an_open_project.ui.addButton.enabled
+    assert "segmentation" in an_open_project.ui.addButton.toolTip
+
+
+def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project):
+    volume = a_volume()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.GetSegmentation().AddEmptySegment("aorta-1", "aorta")
+    an_open_project.ui.volumeSelector.setCurrentNode(volume)
+    an_open_project.ui.segmentationSelector.setCurrentNode(node)
+    an_open_project.click("addButton")
+    assert "'aorta'" in an_open_project.ui.messageLabel.text
+    assert "Rename it" in an_open_project.ui.messageLabel.text
+    assert an_open_project.calls == []
+
+
+def test_files_are_added(an_open_project):
+    an_open_project.answers.paths = [("/data/a.nrrd", "/data/b.nii.gz")]
+    an_open_project.click("addFilesButton")
+    assert an_open_project.calls == [
+        ("add_paths", ("/data/a.nrrd", "/data/b.nii.gz"), CaseRole.UNLABELLED)
+    ]
+
+
+def test_a_dialog_that_was_cancelled_adds_nothing(an_open_project):
+    an_open_project.answers.paths = ["", ()]
+    an_open_project.click("addFolderButton")
+    an_open_project.click("addFilesButton")
+    assert an_open_project.calls == []
+
+
+def test_of_what_a_folder_holds_only_the_marked_is_added(an_open_project):
+    found = VolumesFound(
+        (
+            FoundVolume("one", "/dicom", "1.2.3", "CT, 40 slices"),
+            FoundVolume("two", "/dicom", "1.2.4", "", None),
+        ),
+        (Problem("", is_error=True, message="A file is broken.", remedy="Copy it again."),),
+    )
+    an_open_project.presenter.on_found(found)
+    rows = an_open_project.widget("foundList")
+    assert [rows.item(n).text() for n in range(3)] == [
+        "one  (CT, 40 slices)",
+        "two",
+        "A file is broken. Copy it again.",
+    ]
+    rows.item(1).setCheckState(QtCore.Qt.CheckState.Unchecked)
+    an_open_project.click("addFoundButton")
+    expected = NewVolume("one", CaseRole.UNLABELLED, "/dicom", "1.2.3", None)
+    assert an_open_project.calls == [("add_volumes", (expected,))]
+    assert not rows.isVisible()
+
+
+def test_structures_are_shown_in_slicers_own_table(an_open_project):
+    node = an_open_project.ui.structuresTable.segmentationNode()
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetNthSegment(n).GetName() for n in range(2)]
+    assert names == ["left ventricle", "myocardium"]
+    assert node.GetHideFromEditors()
+
+
+def test_a_renamed_structure_keeps_its_value(an_open_project):
+    node = an_open_project.ui.structuresTable.segmentationNode()
+    node.GetSegmentation().GetSegment("Segment_2").SetName("muscle")
+    node.GetSegmentation().GetSegment("Segment_2").SetColor(0, 1, 0)
+    an_open_project.tick()
+    _name, labels = an_open_project.calls[-1]
+    changed = LabelClass(2, "muscle", "#00ff00", None, "Segment_2")
+    assert labels == LabelSchema((states.LABELS[0], changed))
+
+
+def test_showing_structures_asks_for_no_change(an_open_project):
+    for _ in range(3):
+        an_open_project.show(replace(states.OPEN, cases=replace(states.OPEN.cases)))
+    assert an_open_project.calls == []
+
+
+def test_structures_neither_come_nor_go_once_a_round_was_trained(an_open_project):
+    assert an_open_project.ui.addStructureButton.enabled
+    an_open_project.show(states.TRAINING)
+    assert not an_open_project.ui.addStructureButton.enabled
+
+
+def test_the_open_project_is_remembered_in_the_scene(an_open_project):
+    class View:
+        root = "/projects/Hearts"
+
+    an_open_project.presenter.on_project_opened(View)
+    node = slicer.mrmlScene.GetSingletonNode("PseudoLabelCL", "vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("ProjectFolder") == "/projects/Hearts"
+    an_open_project.presenter.on_project_closed()
+    assert node.GetParameter("ProjectFolder") == ""
