@@ -48,9 +48,10 @@ _SAMPLE_ROLES = {
 _log = logging.getLogger(__name__)
 
 
-def _find(holder: OpenProjectHolder, request: FindVolumes, _: object) -> VolumesFound:
+def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) -> VolumesFound:
     from PseudoLabelCLLib.curation.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
+    working("Looking for volumes", 0, 1)
     taken = [case.id for case in holder.project().cases] if holder.has_project else []
     return find_volumes(Path(request.path), taken)
 

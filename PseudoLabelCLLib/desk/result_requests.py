@@ -8,6 +8,7 @@ from PseudoLabelCLLib.curation.export_segmentations import (
     export_segmentations,
 )
 from PseudoLabelCLLib.curation.model_card import read_model_card, save_model
+from PseudoLabelCLLib.desk.meet_request import SayWorking
 from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
 from PseudoLabelCLLib.domain.desk_answers import Exported, ExportedFile, ModelCard
 from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
@@ -19,10 +20,12 @@ _FORMATS: dict[SegmentationFormat, ExportFormat] = {
 }
 
 
-def _export(holder: OpenProjectHolder, request: Export, _: object) -> Exported:
+def _export(holder: OpenProjectHolder, request: Export, working: SayWorking) -> Exported:
+    project = holder.project()
+    working("Writing segmentations", 0, len(request.case_ids or project.cases))
     exported = export_segmentations(
         holder.root,
-        holder.project(),
+        project,
         Path(request.output_folder).absolute(),
         _FORMATS[request.format],
         case_ids=request.case_ids or None,

@@ -4,8 +4,10 @@ Docs/desk.md tells the rules of the exchange.
 """
 
 import contextlib
+import ctypes
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 from PseudoLabelCLLib.desk.meet_request import meet
@@ -51,6 +53,7 @@ def serve(requests: int, pipe: int) -> None:
     with contextlib.closing(OpenProjectHolder()) as holder:
         for line in _lines(requests):
             _send_ending(pipe, *_ending_of(holder, line, pipe))
+            _give_memory_back()
 
 
 def _ending_of(holder: OpenProjectHolder, line: bytes, pipe: int) -> tuple[int, DeskMessage]:
@@ -79,6 +82,14 @@ def _send_ending(pipe: int, seq: int, message: DeskMessage) -> None:
     except (TypeError, ValueError) as error:  # the answer has no JSON form
         _log.exception("An answer cannot be sent.")
         _send(pipe, refusal_of(seq, error))
+
+
+def _give_memory_back() -> None:
+    # While a request runs, freed memory is kept (`process_tree.kept_memory`), which makes reading
+    # volumes faster; between requests others shall have it.
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # a C library other than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _lines(requests: int) -> Iterator[bytes]:
