@@ -269,6 +269,34 @@ def test_empty_segments_are_told_by_name(scene, tmp_path):
     assert not masks["leer"].any()
 
 
+def test_empty_segment_of_a_layer_without_voxels_does_not_take_another_s(scene, tmp_path):
+    volume = a_volume()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
+    array = box(2, 3).astype(np.uint8)
+    shared_layer(node, GEOMETRIES["oblique"], (0, 10, 0, 8, 0, 6), array, {"a": 1})
+    segment = slicer.vtkSegment()
+    segment.SetName("leer")
+    segment.AddRepresentation("Binary labelmap", slicer.vtkOrientedImageData())
+    segment.SetLabelValue(1)
+    node.GetSegmentation().AddSegment(segment, "leer")
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    masks, _geometry = read_masks(tmp_path / "a.seg.nrrd", node)
+    np.testing.assert_array_equal(masks["a"], box(2, 3))
+    assert not masks["leer"].any()
+
+
+def test_overlapping_labels_equal_what_the_backend_reads_of_them(scene, tmp_path):
+    volume = a_volume()
+    node = add_segmentation_node(volume, {"niere": box(slice(1, 5), 3), LABELS.names[0]: box(2)})
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    read, _schema, notices = read_segmentation(tmp_path / "a.seg.nrrd", LABELS)
+    assert any("overlap" in notice for notice in notices)
+    snapshot = snapshot_segmentation(node, volume)
+    assert not snapshot.differs_from(read.array, LABELS)
+    read.array[2, 3, 0] = 2  # the earlier label where the later counts
+    assert snapshot.differs_from(read.array, LABELS)
+
+
 def test_segmentation_of_empty_segments_alone_can_be_saved(scene, tmp_path):
     volume = a_volume()
     node = add_segmentation_node(volume, {"a": None, "b": None})

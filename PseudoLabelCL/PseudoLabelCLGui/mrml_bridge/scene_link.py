@@ -21,7 +21,6 @@ class Made(Enum):
     PROPOSAL = "proposal"
     DOUBT = "doubt"
     PREVIOUS = "previous proposal"
-    RESULT = "result"
 
 
 @dataclass(frozen=True)

@@ -78,18 +78,11 @@ class SegmentationSnapshot:
         """
         write_nrrd(path, self.layers, self.geometry, self._header())
 
-    def merged(self, labels: LabelSchema) -> Labels:
-        """Return the label values of the schema, (k, j, i); where labels overlap, the later wins.
-
-        Segments that fit no label are left out.
-        """
-        merged = np.empty(self.geometry.array_shape, dtype=np.int16)
-        for k, plane in enumerate(self._merged_planes(labels)):
-            merged[k] = plane
-        return merged
-
     def differs_from(self, values: Labels, labels: LabelSchema) -> bool:
-        """Tell whether any voxel has another label value than in an array of shape (k, j, i)."""
+        """Tell whether any voxel has another label value than in an array of shape (k, j, i).
+
+        Where labels overlap, the later counts; segments that fit no label are left out.
+        """
         planes = zip(self._merged_planes(labels), values, strict=True)
         return any(not np.array_equal(mine, other) for mine, other in planes)
 
