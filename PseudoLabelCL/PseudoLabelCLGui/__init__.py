@@ -1,0 +1,1 @@
+"""What the panel in Slicer is made of; imports nothing by itself."""
