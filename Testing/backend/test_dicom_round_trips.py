@@ -275,3 +275,15 @@ def test_reader_by_hand_unpacks_bits_like_a_slow_loop(tmp_path):
         start = index * stored.rows * stored.columns
         slow = [data[n // 8] >> (n % 8) & 1 for n in range(start, start + 143)]
         assert stored.mask(index).ravel().tolist() == [bool(bit) for bit in slow]
+
+
+def test_compressed_slices_are_a_source_like_others(tmp_path):
+    series = phantoms.write_series(tmp_path / "series", phantoms.grid("oblique"))
+    for file in series.files:
+        header = pydicom.dcmread(file)
+        header.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+        header.save_as(file)
+    assert np.array_equal(read_volume(series.folder).array, series.voxels)
+    labels = phantoms.blobs(series.geometry)
+    path, source = written(tmp_path, series, labels)
+    assert_same(path, source, labels, 3)
