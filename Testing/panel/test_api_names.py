@@ -35,7 +35,7 @@ def known_names(api):
 def test_slicer_has(name):
     module, _, rest = name.partition(".")
     first, _, member = rest.partition(".")
-    if name.startswith("slicer.vtkMRML") or name.startswith("slicer.vtkS"):
+    if name.startswith(("slicer.vtkMRML", "slicer.vtkS")):
         import slicer  # noqa: PLC0415 - real MRML
 
         assert hasattr(slicer, first)

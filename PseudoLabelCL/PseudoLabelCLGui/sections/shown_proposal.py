@@ -16,7 +16,7 @@ from PseudoLabelCLGui.mrml_bridge.proposals import (
 )
 from PseudoLabelCLGui.mrml_bridge.scene_link import volume_of_case
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
-from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP, snapshot_segmentation
+from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP
 from PseudoLabelCLGui.mrml_bridge.statuses import left_out, set_verdict
 from PseudoLabelCLGui.slice_views import jumpToSlice, showDoubt, showInViews
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
@@ -127,7 +127,7 @@ class ShownProposal:
         """Copy the proposal as it is now, to be written in a thread."""
         if self._case is None or self._case.proposal is None:
             return None
-        return snapshot_segmentation(self._case.proposal, self._case.volume)
+        return snapshot_correction(self._case)
 
 
 def correctionFile(folder: Path, case: ShownCase, number: int) -> Path:

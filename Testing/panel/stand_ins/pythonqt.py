@@ -120,8 +120,17 @@ class Wrapped:
         used.add((self._api, signature))
         num_arguments = 0 if signature.endswith("()") else signature.count(",") + 1
 
-        def pass_on(*arguments: Any) -> None:
-            slot(*(wrap(one) for one in arguments[:num_arguments]))
+        def hand(*arguments: Any) -> None:
+            slot(*(wrap(one) for one in arguments))
+
+        # PySide6 counts the parameters of a slot and passes so many arguments
+        pass_on = (
+            lambda: hand(),
+            lambda a: hand(a),
+            lambda a, b: hand(a, b),
+            lambda a, b, c: hand(a, b, c),
+            lambda a, b, c, d: hand(a, b, c, d),
+        )[num_arguments]
 
         self.__dict__["_slots"][(signature, slot)] = pass_on
         self._bound_signal(signature).connect(pass_on)

@@ -164,8 +164,12 @@ class qMRMLSegmentsTableView(_SceneWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._table)
 
-    for _name in ("visibilityColumnVisible", "opacityColumnVisible", "statusColumnVisible",
-                  "colorColumnVisible", "headerVisible", "readOnly", "layerColumnVisible"):  # fmt: skip
+    for _name in (
+        "visibilityColumnVisible",
+        "opacityColumnVisible",
+        "statusColumnVisible",
+        "readOnly",
+    ):
         locals()[_name] = QtCore.Property(bool, lambda _self: True, lambda _self, _value: None)
 
     def setSegmentationNode(self, node: Any) -> None:

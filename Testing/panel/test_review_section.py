@@ -1,0 +1,306 @@
+"""Section 4 by clicks and keys: the queue, the shown case, verdicts, what was drawn."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import panel_states as states
+import pytest
+import slicer
+from PseudoLabelCLGui.mrml_bridge.scene_link import CaseMark, remember_case
+from PySide6 import QtCore
+
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+
+KEY = QtCore.Qt.Key
+
+
+def wait_until(panel, is_so):
+    for _ in range(300):
+        panel.tick()
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within three seconds")
+
+
+def show(panel, folder, case_id="heart 4"):
+    panel.presenter.on_case_files(states.phantom_files(folder, case_id))
+    review = panel.panel._review
+    wait_until(panel, lambda: review.proposal.case and review.proposal.case.case_id == case_id)
+
+
+@pytest.fixture
+def a_shown_case(a_panel, tmp_path):
+    a_panel.show(states.REVIEW)
+    show(a_panel, tmp_path)
+    return a_panel
+
+
+def proposal_of(panel):
+    return panel.panel._review.proposal.case.proposal
+
+
+def draw(panel):
+    """Paint one voxel of the first structure, as the Segment Editor would."""
+    case = panel.panel._review.proposal.case
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(case.proposal, "Segment_1", case.volume)
+    voxels = voxels.copy()
+    voxels[0, 0, 0] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        voxels, case.proposal, "Segment_1", case.volume
+    )
+    panel.tick()
+
+
+def offsets():
+    names = ("Red", "Green", "Yellow")
+    manager = slicer.app.layoutManager()
+    return [manager.sliceWidget(name).sliceLogic().GetSliceOffset() for name in names]
+
+
+def test_the_queue_is_shown_in_its_order(a_shown_case):
+    rows = a_shown_case.texts("queueTable")
+    assert [row[0] for row in rows] == ["heart 4", "heart 3", "heart 6"]
+    assert a_shown_case.ui.reviewProgressLabel.text.startswith("1 of 3 reviewed")
+
+
+def test_a_case_is_shown_with_volume_doubt_and_editable_proposal(a_shown_case):
+    case = a_shown_case.panel._review.proposal.case
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() == case.volume.GetID()
+    assert composite.GetForegroundVolumeID() == case.doubt.GetID()
+    editor = a_shown_case.widget("segmentEditor")
+    assert editor.segmentationNode() is case.proposal
+    assert editor.sourceVolumeNode() is case.volume
+    assert a_shown_case.widget("editorFrame").isVisible()
+
+
+def test_the_views_show_the_most_doubtful_slice_and_n_goes_on(a_shown_case):
+    spacing, origin = states.GEOMETRY.spacing_mm[2], states.GEOMETRY.origin_mm[2]
+    seen = [offsets()[0]]
+    for _ in range(3):
+        a_shown_case.press(KEY.Key_N)
+        seen.append(offsets()[0])
+    assert seen == pytest.approx([origin + spacing * k for k in (3, 8, 5, 3)])
+
+
+def test_keys_press_the_buttons(a_shown_case):
+    a_shown_case.press(KEY.Key_A)
+    a_shown_case.press(KEY.Key_R)
+    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    a_shown_case.press(KEY.Key_P)  # the first case has none before it
+    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+
+
+def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
+    a_shown_case.panel.exit()
+    a_shown_case.press(KEY.Key_A)
+    assert a_shown_case.calls == []
+    a_shown_case.panel.enter()
+    a_shown_case.press(KEY.Key_A)
+    assert a_shown_case.calls == [("accept", ())]
+
+
+def test_a_letter_typed_into_a_field_is_no_verdict(a_shown_case):
+    from PySide6 import QtTest
+
+    a_shown_case.ui.casesSection.collapsed = False
+    a_shown_case.ui.newProjectBox.setVisible(True)
+    a_shown_case.settle()
+    edit = a_shown_case.widget("newNameEdit")
+    edit.setFocus()
+    QtTest.QTest.keyClicks(edit, "arena")
+    assert edit.text() == "arena"
+    assert a_shown_case.calls == []
+
+
+def test_o_toggles_outline_and_fill(a_shown_case):
+    display = proposal_of(a_shown_case).GetDisplayNode()
+    assert display.GetVisibility2DFill()
+    a_shown_case.press(KEY.Key_O)
+    assert not display.GetVisibility2DFill()
+    assert display.GetVisibility2DOutline()
+    a_shown_case.press(KEY.Key_O)
+    assert display.GetVisibility2DFill()
+
+
+def test_the_round_before_is_an_outline_on_demand(a_shown_case):
+    display = a_shown_case.panel._review.proposal.case.previous.GetDisplayNode()
+    assert not display.GetVisibility()
+    a_shown_case.click("compareCheck")
+    assert display.GetVisibility()
+
+
+def test_doubt_can_be_hidden(a_shown_case):
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundOpacity() > 0
+    a_shown_case.click("doubtCheck")
+    assert composite.GetForegroundOpacity() == 0
+
+
+def test_e_takes_the_brush_and_puts_it_down(a_shown_case):
+    editor = a_shown_case.widget("segmentEditor")
+    a_shown_case.press(KEY.Key_E)
+    assert editor.activeEffect() == "Paint"
+    a_shown_case.press(KEY.Key_E)
+    assert editor.activeEffect() is None
+
+
+def test_a_structure_that_is_left_out_goes_with_the_verdict(a_shown_case):
+    a_shown_case.widget("segmentEditor").setCurrentSegmentID("Segment_2")
+    a_shown_case.click("rejectStructureButton")
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    segment = proposal_of(a_shown_case).GetSegmentation().GetSegment("Segment_2")
+    assert logic.GetSegmentStatus(segment) == logic.Flagged
+    a_shown_case.click("acceptButton")
+    assert a_shown_case.calls == [("accept", (2,))]
+
+
+def test_an_edit_is_told_once(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.tick()
+    assert a_shown_case.calls == [("case_is_edited", True)]
+
+
+def test_a_correction_is_written_and_handed_over(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.show(states.EDITED)
+    a_shown_case.click("wholeCheck")
+    a_shown_case.click("correctButton")
+    wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
+    _name, file, whole, left_out = a_shown_case.calls[-1]
+    assert (whole, left_out) == (True, ())
+    labels = LabelSchema(states.LABELS)
+    saved, _labels, _words = read_segmentation(Path(file), labels)
+    case = a_shown_case.panel._review.proposal.case
+    expected = np.load(case.files.proposal)
+    expected[0, 0, 0] = 1
+    assert (saved.array == expected).all()
+
+
+def test_accepting_what_was_edited_writes_it_too(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.presenter.on_correction_wanted((2,))
+    wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
+    assert a_shown_case.calls[-1][3] == (2,)
+
+
+def test_leaving_a_case_takes_the_machines_nodes_away(a_shown_case):
+    case = a_shown_case.panel._review.proposal.case
+    nodes = (case.volume, case.proposal, case.doubt, case.previous)
+    a_shown_case.presenter.on_case_left("heart 4")
+    assert not any(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
+    assert not a_shown_case.widget("editorFrame").isVisible()
+
+
+def test_edits_that_were_not_saved_stay_in_the_scene(a_shown_case):
+    draw(a_shown_case)
+    proposal = proposal_of(a_shown_case)
+    a_shown_case.presenter.on_case_left("heart 4")
+    assert slicer.mrmlScene.IsNodePresent(proposal)
+    assert "not saved" in a_shown_case.ui.messageLabel.text
+
+
+def test_edits_that_are_in_the_project_leave_with_the_case(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.show(states.EDITED)
+    a_shown_case.click("correctButton")
+    wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
+    queue = (replace(states.QUEUE[0], verdict="corrected"), *states.QUEUE[1:])
+    a_shown_case.show(replace(states.REVIEW, review=replace(states.REVIEW.review, queue=queue)))
+    proposal = proposal_of(a_shown_case)
+    a_shown_case.presenter.on_case_left("heart 4")
+    assert not slicer.mrmlScene.IsNodePresent(proposal)
+
+
+def test_a_correction_that_was_refused_does_not_let_the_edits_go(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.show(states.EDITED)
+    a_shown_case.click("correctButton")
+    wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
+    a_shown_case.show(replace(states.EDITED, message=states.FAULT.message))
+    proposal = proposal_of(a_shown_case)
+    a_shown_case.presenter.on_case_left("heart 4")
+    assert slicer.mrmlScene.IsNodePresent(proposal)
+
+
+def test_a_volume_of_the_person_is_used_and_stays(a_panel, tmp_path):
+    a_panel.show(states.REVIEW)
+    files = states.phantom_files(tmp_path, "heart 4")
+    from PseudoLabelCLGui.mrml_bridge.volumes import show_volume
+
+    volume = show_volume(Path(files.image), files.geometry, "my volume")
+    remember_case(volume, CaseMark("/projects/Hearts", "heart 4"))
+    assert a_panel.panel.has_image("heart 4")
+    show(a_panel, tmp_path)
+    assert a_panel.panel._review.proposal.case.volume is volume
+    a_panel.presenter.on_case_left("heart 4")
+    assert slicer.mrmlScene.IsNodePresent(volume)
+
+
+def test_a_volume_that_was_deleted_during_review_is_told_and_shown_again(a_shown_case):
+    slicer.mrmlScene.RemoveNode(a_shown_case.panel._review.proposal.case.volume)
+    a_shown_case.tick()
+    assert "deleted from the scene" in a_shown_case.ui.messageLabel.text
+    assert a_shown_case.widget("segmentEditor").segmentationNode() is None
+    a_shown_case.click("messageButton")
+    assert a_shown_case.calls == [("show_case", "heart 4")]
+
+
+def test_closing_the_scene_lets_go_of_everything(a_shown_case):
+    slicer.mrmlScene.Clear()
+    a_shown_case.tick()
+    assert a_shown_case.widget("segmentEditor").segmentationNode() is None
+    assert not a_shown_case.widget("editorFrame").isVisible()
+    show(a_shown_case, Path(a_shown_case.panel.temporary_folder()) / "again")
+    assert a_shown_case.widget("segmentEditor").segmentationNode() is not None
+
+
+def test_who_goes_on_quickly_sees_only_the_last_case(a_panel, tmp_path):
+    a_panel.show(states.REVIEW)
+    a_panel.presenter.on_case_files(states.phantom_files(tmp_path / "a", "heart 4"))
+    a_panel.presenter.on_case_left("heart 4")
+    show(a_panel, tmp_path / "b", "heart 3")
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert not any("heart 4" in node.GetName() for node in nodes)
+
+
+def test_chosen_cases_are_judged_together(a_shown_case):
+    a_shown_case.choose("queueTable", 0, 1)
+    menus = a_shown_case.widget("queueTable").findChildren(QtCore.QObject)
+    actions = {a.text(): a for a in menus if a.metaObject().className() == "QAction"}
+    actions["Accept the chosen ones"].trigger()
+    assert a_shown_case.calls == [("accept_many", ("heart 4", "heart 3"))]
+
+
+def test_another_module_stops_painting_and_keys_of_the_editor(a_shown_case):
+    editor = a_shown_case.widget("segmentEditor")
+    editor.calls.clear()
+    a_shown_case.panel.exit()
+    names = [call[0] for call in editor.calls]
+    assert names.index("setActiveEffect") < names.index("removeViewObservations")
+    assert "uninstallKeyboardShortcuts" in names
+    editor.calls.clear()
+    a_shown_case.panel.enter()
+    assert [call[0] for call in editor.calls] == [
+        "setupViewObservations",
+        "installKeyboardShortcuts",
+    ]
+
+
+def test_nothing_of_the_panel_stays_in_the_scene_once_it_is_gone(a_shown_case):
+    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.close()
+    classes = ("SegmentationNode", "SegmentEditorNode", "PlotChartNode", "PlotViewNode")
+    left = [node for name in classes for node in slicer.util.getNodesByClass(f"vtkMRML{name}")]
+    assert left == []
+
+
+def test_without_a_window_a_case_is_shown_too(a_panel, tmp_path):
+    slicer.app.withoutMainWindow()
+    a_panel.show(states.REVIEW)
+    show(a_panel, tmp_path)
+    assert proposal_of(a_panel) is not None

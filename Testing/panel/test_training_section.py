@@ -1,0 +1,230 @@
+"""Sections 1, 3 and 5 by clicks: readiness, training, rounds."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import panel_states as states
+import pytest
+import slicer
+from PseudoLabelCLGui.installation import InstallProgress
+from PseudoLabelCLGui.python_packages import MissingPackages
+from stand_ins.pythonqt import unwrap
+
+from PseudoLabelCLLib.domain.readiness import ReadinessReport
+
+
+@pytest.fixture
+def an_open_project(a_panel):
+    a_panel.show(states.OPEN)
+    return a_panel
+
+
+def test_train_hands_over_rounds_and_stop_rule(an_open_project):
+    an_open_project.ui.roundsSpin.setValue(3)
+    an_open_project.ui.stopWhenNoBetterCheck.setChecked(False)
+    an_open_project.click("trainButton")
+    assert an_open_project.calls == [("train", 3, False)]
+
+
+def test_a_disabled_button_says_why(an_open_project):
+    an_open_project.show(states.TRAINING)
+    assert not an_open_project.ui.trainButton.enabled
+    assert an_open_project.ui.trainButton.toolTip == "A round is being trained."
+
+
+def test_pause_asks_nothing_and_stop_asks(an_open_project):
+    an_open_project.show(states.TRAINING)
+    an_open_project.click("pauseButton")
+    an_open_project.answers.confirms = [False, True]
+    an_open_project.click("stopButton")
+    an_open_project.click("stopButton")
+    assert an_open_project.calls == [("pause",), ("stop",)]
+    assert "is lost" in an_open_project.answers.asked[0]
+
+
+def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open_project):
+    an_open_project.show(replace(states.OPEN, train=replace(states.OPEN.train, profile="balanced")))
+    assert an_open_project.calls == []
+    assert an_open_project.ui.profileCombo.currentText.startswith("balanced")
+    an_open_project.widget("profileCombo").setCurrentIndex(2)
+    assert an_open_project.calls == [("set_profile", "paper")]
+
+
+def test_a_setting_is_changed_once_it_was_typed(an_open_project):
+    edit = an_open_project.widget("jointStepsEdit")
+    assert edit.text() == "600"
+    edit.setText("400")
+    assert an_open_project.calls == []
+    edit.editingFinished.emit()
+    assert an_open_project.calls == [("change_setting", "training.joint.num_steps", "400")]
+
+
+def test_settings_that_are_settled_cannot_be_changed(an_open_project):
+    an_open_project.show(states.TRAINING)
+    assert not an_open_project.ui.jointStepsEdit.enabled
+    assert not an_open_project.ui.profileCombo.enabled
+
+
+def test_progress_is_shown_while_training_only(an_open_project):
+    assert not an_open_project.widget("trainingBar").isVisible()
+    an_open_project.show(states.TRAINING)
+    bar = an_open_project.widget("trainingBar")
+    assert bar.isVisible()
+    assert bar.value() / bar.maximum() == pytest.approx(0.45)
+    assert an_open_project.ui.stageLabel.text == "Training, step 300 of 600"
+    assert an_open_project.ui.timeLeftLabel.text == "about 3 min left"
+    unknown = replace(states.TRAINING.train, fraction=None)
+    an_open_project.show(replace(states.TRAINING, train=unknown))
+    assert bar.maximum() == 0
+
+
+def test_curves_are_a_native_plot(an_open_project):
+    plot = an_open_project.widget("trainingPlot")
+    assert not plot.isVisible()
+    an_open_project.show(states.TRAINING)
+    assert plot.isVisible()
+    drawn = {node.GetName(): points for node, points in plot.series()}
+    loss = states.TRAINING.train.loss
+    assert drawn["loss"] == list(zip(loss.x, loss.y, strict=True))
+    assert [x for x, _y in drawn["validation Dice"]] == [0.0, 100.0, 200.0]
+
+
+def test_curves_come_back_after_the_scene_was_closed(an_open_project):
+    an_open_project.show(states.TRAINING)
+    slicer.mrmlScene.Clear()
+    an_open_project.show(replace(states.TRAINING))
+    drawn = {node.GetName() for node, _points in an_open_project.widget("trainingPlot").series()}
+    assert drawn == {"loss", "validation Dice"}
+
+
+def test_ten_updates_a_second_leave_what_did_not_change_alone(an_open_project):
+    an_open_project.show(states.TRAINING)
+    chart = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    modified, count = chart.GetMTime(), slicer.mrmlScene.GetNumberOfNodes()
+    for step in range(20):
+        stage = replace(states.TRAINING.train, stage=f"step {step}")
+        an_open_project.show(replace(states.TRAINING, train=stage))
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+    assert chart.GetMTime() == modified
+
+
+def test_log_lines_are_appended(an_open_project):
+    an_open_project.show(states.TRAINING)
+    longer = (*states.TRAINING.train.log, "Step 400")
+    an_open_project.show(replace(states.TRAINING, train=replace(states.TRAINING.train, log=longer)))
+    assert an_open_project.widget("logText").toPlainText().splitlines() == list(longer)
+
+
+def test_closing_the_scene_while_training_keeps_the_project(an_open_project):
+    an_open_project.show(states.TRAINING)
+    slicer.mrmlScene.Clear()
+    assert ("close_project",) not in an_open_project.calls
+    node = slicer.mrmlScene.GetSingletonNode("PseudoLabelCL", "vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("ProjectFolder") == states.TRAINING.project.root
+
+
+def test_closing_the_scene_closes_an_idle_project(an_open_project):
+    slicer.mrmlScene.Clear()
+    assert an_open_project.calls == [("close_project",)]
+
+
+def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetSingletonTag("PseudoLabelCL")
+    node.SetParameter("ProjectFolder", "/projects/Hearts")
+    slicer.mrmlScene.AddNode(node)
+    slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
+    assert a_panel.calls == [("open_project", "/projects/Hearts")]
+
+
+def test_rounds_are_listed_and_going_back_asks(an_open_project):
+    an_open_project.show(states.REVIEW)
+    an_open_project.ui.roundsSection.setChecked(True)
+    assert [row[0] for row in an_open_project.texts("roundTable")] == ["0", "1"]
+    assert an_open_project.ui.planLabel.text == states.PLAN
+    assert not an_open_project.ui.goBackButton.enabled
+    an_open_project.choose("roundTable", 0)
+    an_open_project.answers.confirms = [True]
+    an_open_project.click("goBackButton")
+    an_open_project.click("showResultButton")
+    an_open_project.click("nextRoundButton")
+    assert an_open_project.calls == [
+        ("read_history",),
+        ("go_back", 0),
+        ("show_round", 0),
+        ("train", 1, True),
+    ]
+
+
+def test_a_missing_report_is_told(an_open_project):
+    an_open_project.show(states.REVIEW)
+    an_open_project.choose("roundTable", 1)
+    an_open_project.click("openReportButton")
+    assert an_open_project.ui.messageLabel.text == "Round 1 has no report yet."
+
+
+def test_the_messages_next_step_is_done_by_its_button(an_open_project):
+    an_open_project.show(states.FAULT)
+    assert an_open_project.widget("messageFrame").isVisible()
+    an_open_project.click("messageButton")
+    assert an_open_project.calls == [("message_step",)]
+    an_open_project.show(states.OPEN)
+    assert not an_open_project.widget("messageFrame").isVisible()
+
+
+def report(**named):
+    return ReadinessReport(python="/usr/bin/python3", missing=("torch>=2.4",), **named)
+
+
+def test_probing_goes_to_a_child_and_its_report_to_the_presenter(a_panel):
+    a_panel.presenter.on_probe_wanted("/opt/python")
+    on_report, named = a_panel.packages.probed[0]
+    assert str(named["python"]) == "/opt/python"
+    found = report()
+    on_report(found)
+    assert a_panel.calls == [("readiness_found", found)]
+
+
+def test_installing_asks_with_the_size_and_probes_again(a_panel):
+    a_panel.presenter.on_probe_wanted("")
+    a_panel.packages.probed[0][0](report())
+    a_panel.packages.missing = MissingPackages(("torch",), "3 GB", "3 GB will be fetched.", "")
+    a_panel.show(states.MISSING)
+    a_panel.answers.confirms = [False, True]
+    a_panel.click("installButton")
+    assert a_panel.packages.installed == []
+    a_panel.click("installButton")
+    assert a_panel.answers.asked == ["3 GB will be fetched."] * 2
+    _report, on_progress = a_panel.packages.installed[0]
+    on_progress(InstallProgress("Downloading torch"))
+    assert a_panel.ui.readinessLabel.text == "Downloading torch"
+    on_progress(InstallProgress("", is_done=True, problem="No space.", remedy="Free some."))
+    assert a_panel.ui.messageLabel.text == "No space."
+    assert a_panel.presenter.calls[-1] == ("probe",)
+
+
+def test_what_cannot_be_installed_from_here_is_told(a_panel):
+    a_panel.presenter.on_probe_wanted("")
+    a_panel.packages.probed[0][0](report())
+    a_panel.packages.missing = SimpleNamespace(obstacle="Get the PyTorch extension.", names=())
+    a_panel.presenter.on_install_wanted()
+    assert a_panel.ui.messageLabel.text == "Get the PyTorch extension."
+    assert a_panel.answers.asked == []
+
+
+def test_another_python_is_taken_once_it_exists(a_panel, tmp_path):
+    python = tmp_path / "python3"
+    a_panel.ui.pythonPathEdit.setCurrentPath(str(python))
+    assert a_panel.calls == []
+    python.touch()
+    a_panel.ui.pythonPathEdit.setCurrentPath("")
+    a_panel.ui.pythonPathEdit.setCurrentPath(str(python))
+    assert ("set_python", str(python)) in a_panel.calls
+
+
+def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):
+    a_panel.show(states.NEW)
+    green = unwrap(a_panel.ui.readinessLight).pixmap().toImage()
+    a_panel.show(states.MISSING)
+    assert unwrap(a_panel.ui.readinessLight).pixmap().toImage() != green
+    assert not a_panel.widget("messageLight").isVisible()

@@ -1,0 +1,91 @@
+"""Section 6 by clicks: the model, the queue of volumes, export."""
+
+from pathlib import Path
+
+import numpy as np
+import panel_states as states
+import pytest
+import slicer
+from PySide6 import QtCore
+from test_review_section import wait_until
+
+from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+
+CHECKED = QtCore.Qt.CheckState.Checked
+
+
+@pytest.fixture
+def a_model(a_panel):
+    a_panel.show(states.REVIEW)
+    return a_panel
+
+
+def test_marked_volumes_of_the_scene_are_segmented(a_model, tmp_path):
+    voxels = np.ones((5, 6, 7), dtype=np.int16)
+    slicer.util.addVolumeFromArray(voxels, name="heart 7")
+    slicer.util.addVolumeFromArray(voxels, name="heart 8")
+    a_model.tick()
+    assert not a_model.ui.applyButton.enabled
+    a_model.widget("applyList").item(1).setCheckState(CHECKED)
+    assert a_model.ui.applyButton.toolTip == "Choose the folder for the results first"
+    a_model.ui.applyFolderEdit.setCurrentPath(str(tmp_path))
+    a_model.ui.applyFormatCombo.setCurrentIndex(1)
+    a_model.click("applyButton")
+    wait_until(a_model, lambda: bool(a_model.calls))
+    name, (image,), folder, form = a_model.calls[0]
+    assert (name, folder, form) == ("apply_model", str(tmp_path), SegmentationFormat.NIFTI)
+    assert Path(image).is_file()
+
+
+def test_marks_stay_when_volumes_come_and_go(a_model):
+    for name in ("one", "two"):
+        slicer.util.addVolumeFromArray(np.ones((3, 3, 3)), name=name)
+    a_model.tick()
+    volumes = a_model.widget("applyList")
+    volumes.item(1).setCheckState(CHECKED)
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode("one"))
+    a_model.tick()
+    assert [volumes.item(n).text() for n in range(volumes.count())] == ["two"]
+    assert volumes.item(0).checkState() == CHECKED
+
+
+def test_files_that_are_added_are_marked(a_model):
+    a_model.answers.paths = [("/data/a.nrrd",)]
+    a_model.click("applyFilesButton")
+    item = a_model.widget("applyList").item(0)
+    assert (item.text(), item.checkState()) == ("a.nrrd", CHECKED)
+
+
+def test_models_are_loaded_and_saved(a_model):
+    a_model.answers.paths = ["/models/a.pt", "", "/models/b.pt"]
+    a_model.click("loadModelButton")
+    a_model.click("saveModelButton")
+    a_model.click("saveModelButton")
+    a_model.click("newestModelButton")
+    assert a_model.calls == [
+        ("use_model", "/models/a.pt"),
+        ("save_model", "/models/b.pt"),
+        ("use_newest_model",),
+    ]
+
+
+def test_export_takes_the_chosen_cases_if_wanted(a_model, tmp_path):
+    a_model.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    a_model.choose("caseTable", 0, 3)
+    a_model.click("exportButton")
+    a_model.ui.exportChosenCheck.setChecked(True)
+    a_model.ui.exportUnreviewedCheck.setChecked(True)
+    a_model.click("exportButton")
+    seg = SegmentationFormat.SEG_NRRD
+    assert a_model.calls == [
+        ("export", str(tmp_path), seg, (), False),
+        ("export", str(tmp_path), seg, ("heart 1", "heart 6"), True),
+    ]
+
+
+def test_the_queue_is_followed_and_can_be_cancelled(a_model):
+    a_model.show(states.USING)
+    assert a_model.ui.applyStageLabel.text == "heart 8: slice 20 of 40"
+    assert a_model.widget("resultsList").count() == 2
+    a_model.click("cancelApplyButton")
+    assert a_model.calls == [("cancel_apply",)]
