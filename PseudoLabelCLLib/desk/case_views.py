@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseState
-from PseudoLabelCLLib.domain.review import Review, Use, Verdict
+from PseudoLabelCLLib.domain.review import Review, Use, Verdict, fully_vouched_slices
 from PseudoLabelCLLib.domain.round import RoundState
 
 _BY_ROLE = {
@@ -83,15 +83,13 @@ def _state(review: Review | None, truth_fraction: float, *, is_proposed: bool) -
         return CaseState.PROPOSED if is_proposed else CaseState.WAITING
     if review.verdict is Verdict.REJECTED:
         return CaseState.REJECTED
+    if review.left_out:
+        return CaseState.PARTLY_REVIEWED
     if review.verdict is Verdict.ACCEPTED:
         return CaseState.ACCEPTED
     return CaseState.CORRECTED if truth_fraction == 1 else CaseState.PARTLY_REVIEWED
 
 
 def _truth_fraction(reviews: Sequence[Review], num_slices: int) -> float:
-    vouched: set[int] = set()
-    for review in reviews:
-        if review.use is Use.TRUTH:
-            slices = review.truth_slices
-            vouched |= set(range(num_slices) if slices is None else slices)
-    return len(vouched) / num_slices
+    truth = [review for review in reviews if review.use is Use.TRUTH]
+    return len(fully_vouched_slices(truth, num_slices)) / num_slices

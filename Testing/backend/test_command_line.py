@@ -303,7 +303,7 @@ def test_ctrl_c_while_nothing_works_ends_quietly(a_desk, monkeypatch, capfd):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("PseudoLabelCLLib.command_line.project_commands.add_case", interrupt)
+    monkeypatch.setattr("PseudoLabelCLLib.curation.add_rows.add_case", interrupt)
     assert main(a_desk.create()) == 130
     assert capfd.readouterr().err == "Error: Stopped.\n"
     assert not Path(a_desk.new).exists()

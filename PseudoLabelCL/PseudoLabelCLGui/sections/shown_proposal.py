@@ -13,6 +13,7 @@ from PseudoLabelCLGui.mrml_bridge.proposals import (
     show_as_outline,
     show_previous,
     show_read_case,
+    snapshot_correction,
 )
 from PseudoLabelCLGui.mrml_bridge.scene_link import volume_of_case
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
