@@ -86,12 +86,12 @@ class PseudoLabelCLLogic(ScriptedLoadableModuleLogic):
 class PseudoLabelCLTest(ScriptedLoadableModuleTest):
     """The whole loop on phantoms, in the running Slicer, without a network."""
 
-    def runTest(self, **_options: object) -> None:
-        """Run the self-test; it ends with an exception if something is wrong."""
+    def runTest(self, *, python: str = "", **_options: object) -> None:
+        """Run the self-test; `python` names another interpreter that has PyTorch."""
         from PseudoLabelCLGui.self_test import run  # noqa: PLC0415 - needed by tests only
 
         slicer.mrmlScene.Clear()
-        run(self.delayDisplay)
+        run(self.delayDisplay, python=python)
 
 
 def findLibrary() -> None:

@@ -31,8 +31,8 @@ from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 # A round so small that a slow computer needs about a minute for it; what it learns is poor.
 SMALL_ROUND = {
-    "training.supervised.num_steps": "12",
-    "training.joint.num_steps": "4",
+    "training.supervised.num_steps": "6",
+    "training.joint.num_steps": "2",
     "training.supervised.batch_size": "4",
 }
 LOOK_EVERY_MS = 20
@@ -113,7 +113,9 @@ class SelfTest:
         self._files: CaseFiles | None = None
         self._saved: list[str] = []
         self._segmented: list[tuple[str, str]] = []
+        self._workers: list[WorkerProcess] = []
         self._shown: ShownCase | None = None
+        self._corrected = ""
         self.presenter = Presenter(self._start_desk, self._start_worker, scene=self)
         self.presenter.go_on_after_verdict(goes_on=False)
         listeners = self.presenter.listeners
@@ -138,6 +140,8 @@ class SelfTest:
         """End the children and take what is left out of the scene."""
         self.presenter.shut_down()
         self._packages.stop()
+        for worker in self._workers:
+            worker.close()  # their folder is deleted next
         self._forget()
 
     # What the presenter asks of the scene.
@@ -167,11 +171,7 @@ class SelfTest:
         self._until("the sample volumes were added", lambda s: len(s.cases.rows) >= 5, QUICK_S)
         for name, value in SMALL_ROUND.items():
             self.presenter.change_setting(name, value)
-            self._until(
-                f"the setting {name} was changed",
-                lambda s, name=name, value=value: s.train.settings.get(name) == value,
-                QUICK_S,
-            )
+            self._until_setting(name, value)
         self._until("a round can be trained", lambda s: s.train.train.enabled, QUICK_S)
 
     def _train(self, *, num_rounds_after: int) -> None:
@@ -295,6 +295,10 @@ class SelfTest:
         told = f"{message.text} {message.remedy} {' / '.join(self._state.train.log[-5:])}"
         _check(condition(self._state), f"It was expected that {what}; the panel says: {told}")
 
+    def _until_setting(self, name: str, value: str) -> None:
+        what = f"the setting {name} was changed"
+        self._until(what, lambda s: s.train.settings.get(name) == value, QUICK_S)
+
     def _take_files(self, files: CaseFiles) -> None:
         self._files = files
 
@@ -314,7 +318,9 @@ class SelfTest:
 
     def _start_worker(self, job: Job, folder: Path) -> WorkerProcess:
         environment = self._packages.child_environment(self._python)
-        return WorkerProcess.start(job, folder, python=self._python, environment=environment)
+        worker = WorkerProcess.start(job, folder, python=self._python, environment=environment)
+        self._workers.append(worker)
+        return worker
 
 
 def _check(is_right: bool, otherwise: str) -> None:
