@@ -260,28 +260,31 @@ class TrainingActions:
         self._core.change(Refresh(), words, lambda _view: then() if then else None)
 
     def _round_is_done(self, work: Work) -> None:
-        facts = self._core.facts
-        facts.is_starting = facts.run is not None and facts.run.rounds_left > 0
+        run = self._core.facts.run
+        if run is None or run.rounds_left < 1:
+            self._tell_done(work, "")
+            self._read_history()
+            return
+        self._core.facts.is_starting = True
 
         def decide(answer: DeskAnswer) -> None:
-            facts.is_starting = False
             self._core.take_history(answer)
-            self._decide(work)
+            self._decide(work, run)
 
         def cannot() -> None:
-            facts.is_starting = False
+            self._core.facts.is_starting = False
             self._tell_done(work, "")
 
         self._core.ask(ReadHistory(), decide, failed=cannot)
 
-    def _decide(self, work: Work) -> None:
-        run, history = self._core.facts.run, self._core.facts.history
-        why = stalled(history) if run is not None and run.stop_when_no_better else ""
-        if run is not None and run.rounds_left > 0 and not why:
-            self._begin_next()
+    def _decide(self, work: Work, run: TrainingRun) -> None:
+        """Train the next round, unless the figures say that it is not worth its time."""
+        why = stalled(self._core.facts.history) if run.stop_when_no_better else ""
+        self._core.facts.is_starting = False
+        if why:
+            self._tell_done(work, why)
         else:
-            is_cut_short = run is not None and run.rounds_left > 0
-            self._tell_done(work, why if is_cut_short else "")
+            self._begin_next()
 
     def _tell_done(self, work: Work, why: str) -> None:
         core = self._core
