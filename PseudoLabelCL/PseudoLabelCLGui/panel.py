@@ -9,7 +9,7 @@ from typing import Any
 import qt
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.scene_link import volume_of_case
+from PseudoLabelCLGui.mrml_bridge import volume_of_case
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
@@ -165,9 +165,10 @@ class Panel:
 
     def _listen(self) -> None:
         guard = self._message.guard
-        listeners = self.presenter
+        listeners = self.presenter.listeners
         listeners.on_case_files = lambda files: guard(lambda: self._review.showFiles(files))
         listeners.on_case_left = lambda case_id: guard(lambda: self._review.leaveCase(case_id))
+        listeners.on_verdict_saved = self._review.verdictSaved
         listeners.on_correction_wanted = lambda left: guard(
             lambda: self._review.saveCorrection(left)
         )

@@ -1,11 +1,10 @@
 """The module's node in the scene: it keeps only where the project lies."""
 
-from pathlib import Path
 from typing import Any
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.scene_link import project_of, remember_project
+from PseudoLabelCLGui.mrml_bridge import project_of, remember_project
 
 _MODULE_NAME = "PseudoLabelCL"
 
@@ -18,13 +17,12 @@ class ParameterNode:
         node = self._find()
         if node is None and not root:
             return
-        remember_project(node or self._make(), Path(root) if root else None)
+        remember_project(node or self._make(), root)
 
     def project(self) -> str:
         """Return the project that belongs to the scene, or an empty text."""
         node = self._find()
-        root = project_of(node) if node is not None else None
-        return str(root) if root is not None else ""
+        return project_of(node) if node is not None else ""
 
     def _find(self) -> Any:
         return slicer.mrmlScene.GetSingletonNode(_MODULE_NAME, "vtkMRMLScriptedModuleNode")

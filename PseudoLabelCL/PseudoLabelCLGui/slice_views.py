@@ -4,7 +4,7 @@ from typing import Any
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.geometry import ijk_to_ras
+from PseudoLabelCLGui.mrml_bridge import ijk_to_ras
 from PseudoLabelCLLib.domain.geometry import Geometry
 
 _DOUBT_OPACITY = 0.4

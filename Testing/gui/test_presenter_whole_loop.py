@@ -92,7 +92,7 @@ def idle(state) -> bool:
 
 
 @pytest.mark.slow
-def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):
+def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # noqa: PLR0915 - one day of one person
     presenter = loop.presenter
     presenter.make_sample_project(str(tmp_path / "samples"))
     loop.until(lambda state: idle(state) and len(state.cases.rows) > 1)

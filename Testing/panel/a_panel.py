@@ -42,11 +42,11 @@ class NoPackages:
         """Nothing runs."""
 
 
-class RecordingPresenter(Listeners):
+class RecordingPresenter:
     """Remembers every call; shows the state that a test gives it."""
 
     def __init__(self, start_desk: Any, start_worker: Any, *, scene: Any) -> None:
-        super().__init__()
+        self.listeners = Listeners()
         self.starters = (start_desk, start_worker)
         self.scene = scene
         self.state = PanelState()

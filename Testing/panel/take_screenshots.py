@@ -64,7 +64,7 @@ def dark_palette() -> QtGui.QPalette:
 
 def show_case(panel: APanel, folder: Path) -> None:
     """Let the panel show the phantom case, and wait until it was read."""
-    panel.presenter.on_case_files(states.phantom_files(folder, "heart 4"))
+    panel.presenter.listeners.on_case_files(states.phantom_files(folder, "heart 4"))
     for _ in range(100):
         time.sleep(0.02)
         panel.tick()

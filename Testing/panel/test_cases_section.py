@@ -185,7 +185,7 @@ def test_of_what_a_folder_holds_only_the_marked_is_added(an_open_project):
         ),
         (Problem("", is_error=True, message="A file is broken.", remedy="Copy it again."),),
     )
-    an_open_project.presenter.on_found(found)
+    an_open_project.presenter.listeners.on_found(found)
     rows = an_open_project.widget("foundList")
     assert [rows.item(n).text() for n in range(3)] == [
         "one  (CT, 40 slices)",
@@ -233,8 +233,8 @@ def test_the_open_project_is_remembered_in_the_scene(an_open_project):
     class View:
         root = "/projects/Hearts"
 
-    an_open_project.presenter.on_project_opened(View)
+    an_open_project.presenter.listeners.on_project_opened(View)
     node = slicer.mrmlScene.GetSingletonNode("PseudoLabelCL", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("ProjectFolder") == "/projects/Hearts"
-    an_open_project.presenter.on_project_closed()
+    an_open_project.presenter.listeners.on_project_closed()
     assert node.GetParameter("ProjectFolder") == ""

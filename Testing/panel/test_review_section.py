@@ -8,8 +8,8 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
-from PseudoLabelCLGui.mrml_bridge.scene_link import CaseMark, remember_case
-from PySide6 import QtCore
+from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case, show_volume
+from PySide6 import QtCore, QtTest
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -27,7 +27,7 @@ def wait_until(panel, is_so):
 
 
 def show(panel, folder, case_id="heart 4"):
-    panel.presenter.on_case_files(states.phantom_files(folder, case_id))
+    panel.presenter.listeners.on_case_files(states.phantom_files(folder, case_id))
     review = panel.panel._review
     wait_until(panel, lambda: review.proposal.case and review.proposal.case.case_id == case_id)
 
@@ -105,8 +105,6 @@ def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
 
 
 def test_a_letter_typed_into_a_field_is_no_verdict(a_shown_case):
-    from PySide6 import QtTest
-
     a_shown_case.ui.casesSection.collapsed = False
     a_shown_case.ui.newProjectBox.setVisible(True)
     a_shown_case.settle()
@@ -183,7 +181,7 @@ def test_a_correction_is_written_and_handed_over(a_shown_case):
 
 def test_accepting_what_was_edited_writes_it_too(a_shown_case):
     draw(a_shown_case)
-    a_shown_case.presenter.on_correction_wanted((2,))
+    a_shown_case.presenter.listeners.on_correction_wanted((2,))
     wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
     assert a_shown_case.calls[-1][3] == (2,)
 
@@ -191,7 +189,7 @@ def test_accepting_what_was_edited_writes_it_too(a_shown_case):
 def test_leaving_a_case_takes_the_machines_nodes_away(a_shown_case):
     case = a_shown_case.panel._review.proposal.case
     nodes = (case.volume, case.proposal, case.doubt, case.previous)
-    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.presenter.listeners.on_case_left("heart 4")
     assert not any(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
     assert not a_shown_case.widget("editorFrame").isVisible()
 
@@ -199,7 +197,7 @@ def test_leaving_a_case_takes_the_machines_nodes_away(a_shown_case):
 def test_edits_that_were_not_saved_stay_in_the_scene(a_shown_case):
     draw(a_shown_case)
     proposal = proposal_of(a_shown_case)
-    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.presenter.listeners.on_case_left("heart 4")
     assert slicer.mrmlScene.IsNodePresent(proposal)
     assert "not saved" in a_shown_case.ui.messageLabel.text
 
@@ -209,11 +207,20 @@ def test_edits_that_are_in_the_project_leave_with_the_case(a_shown_case):
     a_shown_case.show(states.EDITED)
     a_shown_case.click("correctButton")
     wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
-    queue = (replace(states.QUEUE[0], verdict="corrected"), *states.QUEUE[1:])
-    a_shown_case.show(replace(states.REVIEW, review=replace(states.REVIEW.review, queue=queue)))
+    a_shown_case.presenter.listeners.on_verdict_saved(("heart 4",))
     proposal = proposal_of(a_shown_case)
-    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.presenter.listeners.on_case_left("heart 4")
     assert not slicer.mrmlScene.IsNodePresent(proposal)
+
+
+def test_what_is_drawn_after_a_correction_is_an_edit_again(a_shown_case):
+    draw(a_shown_case)
+    a_shown_case.click("rejectButton")
+    a_shown_case.presenter.listeners.on_verdict_saved(("heart 4",))
+    a_shown_case.tick()
+    assert a_shown_case.calls == [("case_is_edited", True), ("reject",)]
+    draw(a_shown_case)
+    assert a_shown_case.calls[-1] == ("case_is_edited", True)
 
 
 def test_a_correction_that_was_refused_does_not_let_the_edits_go(a_shown_case):
@@ -223,21 +230,19 @@ def test_a_correction_that_was_refused_does_not_let_the_edits_go(a_shown_case):
     wait_until(a_shown_case, lambda: a_shown_case.calls[-1][0] == "correct")
     a_shown_case.show(replace(states.EDITED, message=states.FAULT.message))
     proposal = proposal_of(a_shown_case)
-    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.presenter.listeners.on_case_left("heart 4")
     assert slicer.mrmlScene.IsNodePresent(proposal)
 
 
 def test_a_volume_of_the_person_is_used_and_stays(a_panel, tmp_path):
     a_panel.show(states.REVIEW)
     files = states.phantom_files(tmp_path, "heart 4")
-    from PseudoLabelCLGui.mrml_bridge.volumes import show_volume
-
     volume = show_volume(Path(files.image), files.geometry, "my volume")
     remember_case(volume, CaseMark("/projects/Hearts", "heart 4"))
     assert a_panel.panel.has_image("heart 4")
     show(a_panel, tmp_path)
     assert a_panel.panel._review.proposal.case.volume is volume
-    a_panel.presenter.on_case_left("heart 4")
+    a_panel.presenter.listeners.on_case_left("heart 4")
     assert slicer.mrmlScene.IsNodePresent(volume)
 
 
@@ -261,8 +266,8 @@ def test_closing_the_scene_lets_go_of_everything(a_shown_case):
 
 def test_who_goes_on_quickly_sees_only_the_last_case(a_panel, tmp_path):
     a_panel.show(states.REVIEW)
-    a_panel.presenter.on_case_files(states.phantom_files(tmp_path / "a", "heart 4"))
-    a_panel.presenter.on_case_left("heart 4")
+    a_panel.presenter.listeners.on_case_files(states.phantom_files(tmp_path / "a", "heart 4"))
+    a_panel.presenter.listeners.on_case_left("heart 4")
     show(a_panel, tmp_path / "b", "heart 3")
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     assert not any("heart 4" in node.GetName() for node in nodes)
@@ -292,7 +297,7 @@ def test_another_module_stops_painting_and_keys_of_the_editor(a_shown_case):
 
 
 def test_nothing_of_the_panel_stays_in_the_scene_once_it_is_gone(a_shown_case):
-    a_shown_case.presenter.on_case_left("heart 4")
+    a_shown_case.presenter.listeners.on_case_left("heart 4")
     a_shown_case.close()
     classes = ("SegmentationNode", "SegmentEditorNode", "PlotChartNode", "PlotViewNode")
     left = [node for name in classes for node in slicer.util.getNodesByClass(f"vtkMRML{name}")]

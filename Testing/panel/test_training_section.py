@@ -177,7 +177,7 @@ def report(**named):
 
 
 def test_probing_goes_to_a_child_and_its_report_to_the_presenter(a_panel):
-    a_panel.presenter.on_probe_wanted("/opt/python")
+    a_panel.presenter.listeners.on_probe_wanted("/opt/python")
     on_report, named = a_panel.packages.probed[0]
     assert str(named["python"]) == "/opt/python"
     found = report()
@@ -186,7 +186,7 @@ def test_probing_goes_to_a_child_and_its_report_to_the_presenter(a_panel):
 
 
 def test_installing_asks_with_the_size_and_probes_again(a_panel):
-    a_panel.presenter.on_probe_wanted("")
+    a_panel.presenter.listeners.on_probe_wanted("")
     a_panel.packages.probed[0][0](report())
     a_panel.packages.missing = MissingPackages(("torch",), "3 GB", "3 GB will be fetched.", "")
     a_panel.show(states.MISSING)
@@ -204,10 +204,10 @@ def test_installing_asks_with_the_size_and_probes_again(a_panel):
 
 
 def test_what_cannot_be_installed_from_here_is_told(a_panel):
-    a_panel.presenter.on_probe_wanted("")
+    a_panel.presenter.listeners.on_probe_wanted("")
     a_panel.packages.probed[0][0](report())
     a_panel.packages.missing = SimpleNamespace(obstacle="Get the PyTorch extension.", names=())
-    a_panel.presenter.on_install_wanted()
+    a_panel.presenter.listeners.on_install_wanted()
     assert a_panel.ui.messageLabel.text == "Get the PyTorch extension."
     assert a_panel.answers.asked == []
 

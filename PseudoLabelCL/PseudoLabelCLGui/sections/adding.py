@@ -10,12 +10,14 @@ from typing import Any
 import qt
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.scene_link import CaseMark, remember_case
-from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
-from PseudoLabelCLGui.mrml_bridge.segmentations import segmentation_problems, snapshot_segmentation
-from PseudoLabelCLGui.mrml_bridge.volumes import (
+from PseudoLabelCLGui.mrml_bridge import (
+    CaseMark,
     SavedVolume,
+    SegmentationSnapshot,
     VolumeSnapshot,
+    remember_case,
+    segmentation_problems,
+    snapshot_segmentation,
     snapshot_volume,
     source_of,
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.segmentations import labels_of
+from PseudoLabelCLGui.mrml_bridge import labels_of
 from PseudoLabelCLGui.panel_state import PanelState, ProjectState
 from PseudoLabelCLGui.sections.asking import askFolder
 from PseudoLabelCLGui.sections.section import Section, Surroundings

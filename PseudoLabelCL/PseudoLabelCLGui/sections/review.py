@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PseudoLabelCLGui.mrml_bridge.proposals import CaseMemory
+from PseudoLabelCLGui.mrml_bridge import CaseMemory
 from PseudoLabelCLGui.panel_state import Light, PanelState, ReviewState
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.menus import makeMenu
@@ -39,6 +39,7 @@ class ReviewSection(Section):
         self._wasEdited = False
         self._timesSent: tuple[tuple[str, int], ...] = ()
         self._timesConfirmed: tuple[tuple[str, int], ...] = ()
+        self._timesJudged: tuple[tuple[str, int], ...] = ()
         self.proposal = ShownProposal()
         self.editor = EmbeddedSegmentEditor(self.ui.segmentEditor)
         self._keys = ReviewKeys(self.top, self._keySlots())
@@ -66,7 +67,6 @@ class ReviewSection(Section):
         if self._shown is None or review.queue != self._shown.queue:
             rows = [(r.case_id, r.doubt, r.reason, r.verdict) for r in review.queue]
             fillTable(self.ui.queueTable, [r.case_id for r in review.queue], rows)
-        self._seeWhetherSaved(review)
         self._shown = review
         loading = _("Loading {case}...").format(case=self._wanted or review.case_id)
         showText(self.ui.reviewProgressLabel, review.progress)
@@ -77,7 +77,7 @@ class ReviewSection(Section):
         """Look whether the proposal was edited, or its nodes deleted by somebody."""
         if self.proposal.isLost:
             self._onLost()
-        edited = self.proposal.isEdited and self.proposal.times != self._timesConfirmed
+        edited = self.proposal.isEdited and self.proposal.times != self._timesJudged
         if edited != self._wasEdited:
             self._wasEdited = edited
             self.presenter.case_is_edited(edited)
@@ -109,6 +109,18 @@ class ReviewSection(Section):
                 _("Your changes of '{case}' were not saved as a correction.").format(case=case_id),
                 _("They stay in the scene as '{node}'.").format(node=kept[0]),
             )
+
+    def verdictSaved(self, case_ids: tuple[str, ...]) -> None:
+        """Hear that verdicts are on disk: from now on only what is drawn later is an edit."""
+        case = self.proposal.case
+        if case is None or case.case_id not in case_ids:
+            return
+        if self._timesSent:
+            self._timesConfirmed, self._timesSent = self._timesSent, ()
+            self._timesJudged = self._timesConfirmed
+        else:
+            self._timesJudged = self.proposal.times
+        self._wasEdited = False  # what was drawn since it was sent is told anew
 
     def saveCorrection(self, leftOut: tuple[int, ...] = ()) -> None:
         """Write the proposal as it is now in a thread, then hand it over as a correction."""
@@ -222,21 +234,9 @@ class ReviewSection(Section):
         showChecked(self.ui.editButton, checked=False)
         showVisible(self.ui.editorFrame, visible=False)
 
-    def _seeWhetherSaved(self, review: ReviewState) -> None:
-        """Notice that a correction is in the project: from then on later edits count as edits."""
-        before = self._shown
-        if before is None or before.case_id != review.case_id or not self._timesSent:
-            return
-        if before.correct.enabled and not review.correct.enabled and self._isGiven(review):
-            self._timesConfirmed, self._timesSent = self._timesSent, ()
-            self._wasEdited = False  # what was drawn since it was sent is told anew
-
-    def _isGiven(self, review: ReviewState) -> bool:
-        return any(row.verdict for row in review.queue if row.case_id == review.case_id)
-
     def _forgetEdits(self) -> None:
         self._wasEdited = False
-        self._timesSent = self._timesConfirmed = ()
+        self._timesSent = self._timesConfirmed = self._timesJudged = ()
 
     def _applyLook(self) -> None:
         self.proposal.showOutline(outline=self.ui.outlineCheck.checked)

@@ -5,20 +5,21 @@ from typing import Any
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.proposals import (
+from PseudoLabelCLGui.mrml_bridge import (
     CaseMemory,
+    SegmentationSnapshot,
     ShownCase,
     forget_case,
     is_edited,
+    left_out,
+    set_verdict,
     show_as_outline,
     show_previous,
     show_read_case,
     snapshot_correction,
+    volume_of_case,
 )
-from PseudoLabelCLGui.mrml_bridge.scene_link import volume_of_case
-from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
 from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP
-from PseudoLabelCLGui.mrml_bridge.statuses import left_out, set_verdict
 from PseudoLabelCLGui.slice_views import jumpToSlice, showDoubt, showInViews
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.review import Verdict

@@ -4,8 +4,7 @@ from typing import Any
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.segmentations import labels_of
-from PseudoLabelCLGui.mrml_bridge.terminology import terminology_text
+from PseudoLabelCLGui.mrml_bridge import labels_of, terminology_text
 from PseudoLabelCLGui.panel_state import PanelState
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.translation import _

@@ -7,8 +7,7 @@ from typing import Any
 import qt
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge.scene_link import made_as
-from PseudoLabelCLGui.mrml_bridge.volumes import snapshot_volume, source_of
+from PseudoLabelCLGui.mrml_bridge import made_as, snapshot_volume, source_of
 from PseudoLabelCLGui.panel_state import PanelState, UseState
 from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.background_work import BackgroundWork

@@ -124,13 +124,8 @@ class Wrapped:
             slot(*(wrap(one) for one in arguments))
 
         # PySide6 counts the parameters of a slot and passes so many arguments
-        pass_on = (
-            lambda: hand(),
-            lambda a: hand(a),
-            lambda a, b: hand(a, b),
-            lambda a, b, c: hand(a, b, c),
-            lambda a, b, c, d: hand(a, b, c, d),
-        )[num_arguments]
+        names = ", ".join(f"a{n}" for n in range(num_arguments))
+        pass_on = eval(f"lambda {names}: hand({names})", {"hand": hand})
 
         self.__dict__["_slots"][(signature, slot)] = pass_on
         self._bound_signal(signature).connect(pass_on)
