@@ -10,7 +10,7 @@ import qt
 import slicer
 
 from PseudoLabelCLGui.mrml_bridge import volume_of_case
-from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLGui.python_packages import PythonPackages
@@ -58,6 +58,7 @@ class Panel:
         self._parameterNode = ParameterNode()
         self._observers: list[int] = []
         self._isEntered = False
+        self._shownState: PanelState | None = None
         self.sections: tuple[Section, ...] = ()
 
     def setUp(self) -> None:
@@ -193,14 +194,15 @@ class Panel:
 
     def _onTick(self) -> None:
         self._work.tick()
-        hasChanged = self.presenter.tick()
-        if hasChanged:
+        self.presenter.tick()
+        # not by what `tick` says: an action between two ticks changes the state as well
+        if self.presenter.state is not self._shownState:
             self._show()
         for section in (self._structures, self._review, self._use):
             section.guard(section.tick)
 
     def _show(self) -> None:
-        state = self.presenter.state
+        state = self._shownState = self.presenter.state
         for section in self.sections:
             section.guard(lambda section=section: section.show(state))
 
