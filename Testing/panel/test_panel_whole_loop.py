@@ -8,6 +8,7 @@ import pytest
 import slicer
 from a_panel import APanel, NoPackages
 from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
 from PySide6 import QtCore
 from test_review_section import draw
@@ -15,7 +16,7 @@ from test_review_section import draw
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
 
 LIMIT_S = 120.0
-LABELS_OF_READINESS = {"python": sys.executable, "torch_works": True, "device": "CPU"}
+READY = {"python": sys.executable, "torch_works": True, "device": "CPU"}
 # The smallest training that is one; the panel's fields cover what a person changes.
 TINY = {
     "network.widths": "[4, 4, 4, 4, 4, 4]",
@@ -65,22 +66,50 @@ def type_into(panel, name, text):
 
 @pytest.fixture
 def a_real_panel(app, answers):
-    panel = APanel(Presenter, answers, ThisPython())
+    children = []
+
+    def remembering(start):
+        def begin(*arguments):
+            children.append(start(*arguments))
+            return children[-1]
+
+        return begin
+
+    def make_presenter(start_desk, start_worker, *, scene):
+        return Presenter(remembering(start_desk), remembering(start_worker), scene=scene)
+
+    panel = APanel(make_presenter, answers, ThisPython())
     for on_report, _named in panel.packages.probed:
-        on_report(ReadinessReport(**LABELS_OF_READINESS))
+        on_report(ReadinessReport(**READY))
     panel.tick()
     yield panel
     panel.close()
+    for child in children:
+        child.close(30.0)  # the panel does not wait for a worker; the test leaves none behind
 
 
 @pytest.mark.slow
-def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, answers, tmp_path):
-    panel, state = a_real_panel, lambda: a_real_panel.presenter.state
+def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, tmp_path):
+    panel = a_real_panel
+    make_sample_project(panel, tmp_path)
+    train_round_0(panel)
+    queue = [row.case_id for row in panel.presenter.state.review.queue]
+    assert [row[0] for row in panel.texts("queueTable")] == queue
+    correct_first(panel, queue)
+    judge_others(panel, queue)
+    panel.ui.roundsSection.collapsed = False
+    until(panel, lambda state: bool(state.rounds.rows[0].agreement))
+    assert panel.texts("roundTable")[0][0] == "0"
+    close_and_load_the_scene(panel)
+    assert verdict_of(panel.presenter.state, queue[1]) == "rejected"
+    use_and_export(panel, tmp_path)
 
-    answers.paths = [str(tmp_path)]
+
+def make_sample_project(panel, folder):
+    panel.answers.paths = [str(folder)]
     panel.click("sampleProjectButton")
     until(panel, lambda state: is_idle(state) and len(state.cases.rows) > 2)
-    assert len(panel.texts("caseTable")) == len(state().cases.rows)
+    assert len(panel.texts("caseTable")) == len(panel.presenter.state.cases.rows)
     panel.click("checkButton")
     until(panel, is_idle)
     for name, value in TINY.items():
@@ -89,26 +118,30 @@ def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, ans
     for name, text in TINY_FIELDS.items():
         type_into(panel, name, text)
         until(panel, is_idle)
-    assert state().train.settings["training.joint.num_steps"] == "2"
+    assert panel.presenter.state.train.settings["training.joint.num_steps"] == "2"
 
+
+def train_round_0(panel):
     panel.click("trainButton")
     until(panel, lambda state: state.train.is_running)
     until(panel, lambda state: bool(state.review.queue) and is_idle(state))
     assert panel.widget("trainingPlot").isVisible()
 
-    queue = [row.case_id for row in state().review.queue]
-    assert [row[0] for row in panel.texts("queueTable")] == queue
-    show_first(panel)
-    case = panel.panel._review.proposal.case
-    assert case.case_id == queue[0]
+
+def correct_first(panel, queue):
+    panel.choose("queueTable", 0)
+    panel.click("showCaseButton")
+    wait_for_shown(panel, queue[0])
+    edited = panel.panel._review.proposal.case.proposal
     draw(panel)
     until(panel, lambda state: state.review.correct.enabled)
-    edited = case.proposal
     panel.click("correctButton")
     until(panel, lambda state: verdict_of(state, queue[0]) == "corrected")
-    until(panel, lambda state: state.review.case_id == queue[1])
-    assert not slicer.mrmlScene.IsNodePresent(edited)
     wait_for_shown(panel, queue[1])
+    assert not slicer.mrmlScene.IsNodePresent(edited)
+
+
+def judge_others(panel, queue):
     panel.click("rejectButton")
     until(panel, lambda state: verdict_of(state, queue[1]) == "rejected")
     for case_id in queue[2:]:
@@ -116,25 +149,14 @@ def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, ans
         panel.click("acceptButton")
         until(panel, lambda state, case_id=case_id: verdict_of(state, case_id) == "accepted")
 
-    panel.ui.roundsSection.collapsed = False
-    until(panel, lambda state: bool(state.rounds.rows[0].agreement))
-    assert panel.texts("roundTable")[0][0] == "0"
 
-    root = state().project.root
+def close_and_load_the_scene(panel):
+    root = panel.presenter.state.project.root
     slicer.mrmlScene.Clear()
     until(panel, lambda state: not state.project.root)
-    panel.panel._parameterNode.rememberProject(root)
+    ParameterNode().rememberProject(root)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
     until(panel, lambda state: state.project.root == root and is_idle(state))
-    assert verdict_of(state(), queue[1]) == "rejected"
-
-    use_and_export(panel, tmp_path)
-
-
-def show_first(panel):
-    panel.choose("queueTable", 0)
-    panel.click("showCaseButton")
-    wait_for_shown(panel, panel.presenter.state.review.queue[0].case_id)
 
 
 def wait_for_shown(panel, case_id):
