@@ -90,6 +90,8 @@ REQUIREMENTS = (
     Requirement("contourpy", "contourpy", "1.2"),
     Requirement("pillow", "PIL", "10"),
     Requirement("jaxtyping", "jaxtyping", "0.2.30"),
+    Requirement("pydicom", "pydicom", "3"),
+    Requirement("highdicom", "highdicom", "0.27"),
     Requirement("torch", "torch", "2.4", needs_torch=True),
     Requirement("monai", "monai", "1.4", needs_torch=True),
 )
