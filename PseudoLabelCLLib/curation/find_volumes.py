@@ -193,7 +193,9 @@ class _Search:
 
     def _free_name(self, wanted: str) -> str:
         """Return a name for a case that nobody has, as near as possible to the one wanted."""
-        name = _UNFIT.sub("_", wanted)[:MAX_CASE_ID_LENGTH].strip(" .") or "volume"
+        name = (
+            " ".join(_UNFIT.sub("_", wanted)[:MAX_CASE_ID_LENGTH].split()).strip(" .") or "volume"
+        )
         try:
             check_case_id(name)
         except ProjectError:  # such as a device on Windows
