@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install slicer clean
+.PHONY: demo test check install slicer slicer-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -33,6 +33,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 slicer:
 	@test -n "$(SLICER)" || { echo "Say where 3D Slicer is: make slicer SLICER=/path/to/Slicer"; exit 1; }
 	"$(SLICER)" --additional-module-paths "$(CURDIR)/PseudoLabelCL"
+
+# make slicer-test SLICER=... [PYTHON_WITH_TORCH=...] runs the whole loop in the application, without a
+# window to click in and without a network; its last line says whether it went well
+slicer-test:
+	@test -n "$(SLICER)" || { echo "Say where 3D Slicer is: make slicer-test SLICER=/path/to/Slicer"; exit 1; }
+	"$(SLICER)" --no-splash --no-main-window --additional-module-paths "$(CURDIR)/PseudoLabelCL" --python-script "$(CURDIR)/Testing/slicer/run_self_test.py" $(PYTHON_WITH_TORCH)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
