@@ -3,9 +3,7 @@
 Docs/protocol.md tells the rules of the exchange.
 """
 
-import contextlib
 import faulthandler
-import io
 import logging
 import os
 import signal
@@ -13,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.jobs import Job
@@ -34,6 +32,7 @@ from PseudoLabelCLLib.process.protocol import (
     TerminalEvent,
     decode_line,
 )
+from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 
 RunJob: TypeAlias = Callable[[Job, Report], dict[str, JsonValue]]
@@ -93,7 +92,7 @@ class _Session:
         # A plain attribute, not a threading.Event: a signal handler sets it, and must not lock.
         self.is_cancelled = False
         self._deadline_s = deadline_s
-        self._control, pipe = _take_over_standard_streams()
+        self._control, pipe = take_over_standard_streams()
         self._log_path = job_path.with_name("log.txt")
         events_path = job_path.with_name("events.jsonl")
         job_id = job_path.parent.name
@@ -185,40 +184,6 @@ def _loaded(load_run: Callable[[], RunJob]) -> RunJob:
             f"A Python package that the job needs cannot be loaded: {error}.",
             "Install the packages again, then restart the program.",
         ) from error
-
-
-def _take_over_standard_streams() -> tuple[int, int]:
-    """Return the descriptors of the parent's orders and of the line of events."""
-    sys.stdout.flush()
-    control, pipe = os.dup(0), os.dup(1)
-    # Nothing else may read the orders; and a library that looks at the standard input while it
-    # loads (numpy issue 24290) must not meet a pipe that another thread is reading.
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    faulthandler.enable(file=2)
-    sys.stdout = sys.stderr = io.TextIOWrapper(
-        _UnbreakableStderr(), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
-    return control, pipe
-
-
-class _UnbreakableStderr(io.BufferedIOBase):
-    """The standard error; what nobody reads any more is lost, and no print ends the job for it."""
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return 2
-
-    def write(self, data: Any) -> int:
-        rest = memoryview(data)
-        with contextlib.suppress(OSError):
-            while rest:
-                rest = rest[os.write(2, rest) :]
-        return memoryview(data).nbytes
 
 
 def _read(descriptor: int) -> bytes:
