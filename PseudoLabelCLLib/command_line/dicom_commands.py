@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,20 @@ from PseudoLabelCLLib.storage.terminology_list import (
 )
 
 if TYPE_CHECKING:
-    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices
+    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices, DicomExportLine
 
 _MOST_PROPOSED = 3
+
+
+class ExportIncompleteError(ProjectError):
+    """Some cases did not go out; `result` holds one line for each case."""
+
+    def __init__(self, num_refused: int, num_cases: int, result: JsonValue) -> None:
+        super().__init__(
+            f"{num_refused} of {num_cases} cases were not exported; the notes say why.",
+            "Mend that and export them again.",
+        )
+        self.result = result
 
 
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -124,30 +136,35 @@ def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonV
 def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Console) -> JsonValue:
     from PseudoLabelCLLib.curation.dicom_export import export_dicom_segmentations  # noqa: PLC0415
 
-    lines = export_dicom_segmentations(root, load_project(root), output, choices)
+    project, shown = load_project(root), partial(console.progress, seconds_left=None)
+    lines = export_dicom_segmentations(root, project, output, choices, progress=shown)
     written = [(line.case_id, line.source, line.path.name) for line in lines if line.path]
-    if not written:
-        raise ProjectError(f"No case was exported. {lines[0].problem}", lines[0].remedy)
     for line in lines:
         for notice in line.notices:
             console.warn(notice)
         if line.path is None:
             console.warn(f"Case '{line.case_id}' was not exported. {line.problem} {line.remedy}")
-    console.table(("case", "source", "file"), written)
-    console.say(
-        f"{len(written)} of {len(lines)} segmentations written to '{output}', "
-        "each read back and compared voxel by voxel."
-    )
-    return [
-        {
-            "case": line.case_id,
-            "source": line.source,
-            "file": line.path.name if line.path else None,
-            "problem": line.problem,
-            "notices": list(line.notices),
-        }
-        for line in lines
-    ]
+    if written:
+        console.table(("case", "source", "file"), written)
+        console.say(
+            f"{len(written)} of {len(lines)} segmentations written to '{output}', "
+            "each read back and compared voxel by voxel."
+        )
+    result: JsonValue = [_line_as_json(line) for line in lines]
+    if len(written) < len(lines):
+        raise ExportIncompleteError(len(lines) - len(written), len(lines), result)
+    return result
+
+
+def _line_as_json(line: "DicomExportLine") -> JsonValue:
+    return {
+        "case": line.case_id,
+        "source": line.source,
+        "file": line.path.name if line.path else None,
+        "problem": line.problem,
+        "remedy": line.remedy,
+        "notices": list(line.notices),
+    }
 
 
 def _with_terms(project: Project, given: list[str], *, accept: bool) -> LabelSchema:

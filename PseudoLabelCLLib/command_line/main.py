@@ -64,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(error.error_type, error.message, error.remedy)
         return EXIT_DEFECT if error.is_defect else EXIT_USER_ERROR
     except PseudoLabelCLError as error:
-        console.error(type(error).__name__, error.message, error.remedy)
-        return EXIT_USER_ERROR
+        return _user_error(console, error)
     except BrokenPipeError:  # who read the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # such as a path longer than the system allows
@@ -76,3 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error("Cancelled", "Stopped.", "")
         return EXIT_CANCELLED
     return EXIT_DONE
+
+
+def _user_error(console: Console, error: PseudoLabelCLError) -> int:
+    """Show what a person can mend; a machine still gets a line for each case of an export."""
+    if console.as_json and isinstance(error, dicom_commands.ExportIncompleteError):
+        console.result(error.result)
+    else:
+        console.error(type(error).__name__, error.message, error.remedy)
+    return EXIT_USER_ERROR

@@ -1,9 +1,10 @@
 """Segmentations of a project out as verified DICOM segmentation objects, one line for each case."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from PseudoLabelCLLib.curation.dicom_preflight import Finding, grid_findings, label_findings
 from PseudoLabelCLLib.curation.dicom_provenance import (
@@ -21,13 +22,22 @@ from PseudoLabelCLLib.curation.export_segmentations import (
     ExportSource,
     export_segmentations,
 )
-from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite, write_verified_object
+from PseudoLabelCLLib.curation.write_verified_object import (
+    WRITING_STEPS,
+    ObjectToWrite,
+    write_verified_object,
+)
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
 
+# Words for a person, steps done, steps in all (0: not known yet).
+Progress: TypeAlias = Callable[[str, int, int], None]
+_Tell: TypeAlias = Callable[[str], None]
+
 _WHOLE_NAME: ExportFormat = ".seg.nrrd"
+_CHECKING_STEPS = ("checking", "resampling")
 
 
 @dataclass(frozen=True)
@@ -71,23 +81,38 @@ class DicomExportLine:
 
 
 def check_dicom_export(
-    root: Path, project: Project, choices: DicomExportChoices
+    root: Path, project: Project, choices: DicomExportChoices, *, progress: Progress | None = None
 ) -> tuple[Finding, ...]:
     """Return everything that would stop or surprise an export; nothing is written.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        choices: Which cases, and how.
+        progress: Is told how far it is, before each step of each case and at the end.
 
     Raises:
         ProjectError: There is nothing to export, or an unknown case.
         StorageError: The disk refuses.
     """
     found = list(label_findings(project.schema))
+    work = _Work(root, project, choices, _CHECKING_STEPS, progress or _silent)
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as aside:
-        for exported in _segmentations(root, project, Path(aside), choices):
-            found.extend(_case_findings(root, project, exported, choices))
+        waiting = work.segmentations(Path(aside))
+        for number, exported in enumerate(waiting):
+            found.extend(_case_findings(work, exported, work.teller(waiting, number)))
+    work.tell_end(len(waiting))
     return tuple(found)
 
 
 def export_dicom_segmentations(
-    root: Path, project: Project, output_folder: Path, choices: DicomExportChoices
+    root: Path,
+    project: Project,
+    output_folder: Path,
+    choices: DicomExportChoices,
+    *,
+    progress: Progress | None = None,
+    is_stopped: Callable[[], bool] | None = None,
 ) -> tuple[DicomExportLine, ...]:
     """Write one object for each case; a case that cannot go out does not stop the others.
 
@@ -96,6 +121,8 @@ def export_dicom_segmentations(
         project: The project as it is now.
         output_folder: Where to; made if it is not there.
         choices: Which cases, and how.
+        progress: Is told how far it is, before each step of each case and at the end.
+        is_stopped: Is asked before each case whether to leave the rest; what was written stays.
 
     Raises:
         ProjectError: There is nothing to export, an unknown case, or a label is not ready for
@@ -103,27 +130,61 @@ def export_dicom_segmentations(
         StorageError: The disk refuses.
     """
     _require_ready_labels(project)
+    steps = (*_CHECKING_STEPS, *WRITING_STEPS)
+    work = _Work(root, project, choices, steps, progress or _silent)
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
+    lines: list[DicomExportLine] = []
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as aside:
-        return tuple(
-            _line_of(root, project, exported, output_folder, choices)
-            for exported in _segmentations(root, project, Path(aside), choices)
+        waiting = work.segmentations(Path(aside))
+        for number, exported in enumerate(waiting):
+            if is_stopped is not None and is_stopped():
+                return (*lines, *map(_stopped_line, waiting[number:]))
+            lines.append(_line_of(work, exported, output_folder, work.teller(waiting, number)))
+    work.tell_end(len(waiting))
+    return tuple(lines)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done for every case, and to whom it is told."""
+
+    root: Path
+    project: Project
+    choices: DicomExportChoices
+    steps: tuple[str, ...]
+    progress: Progress
+
+    def segmentations(self, aside: Path) -> list[ExportedSegmentation]:
+        """Put the segmentations together as every other format does, in a folder of their own."""
+        self.progress("Putting the segmentations together", 0, 0)
+        return export_segmentations(
+            self.root,
+            self.project,
+            aside,
+            _WHOLE_NAME,
+            case_ids=self.choices.case_ids,
+            include_unreviewed=self.choices.include_unreviewed,
         )
 
+    def teller(self, waiting: Sequence[ExportedSegmentation], number: int) -> _Tell:
+        """Return what tells, by its name, which step of a case begins."""
+        of_case = f"Case '{waiting[number].case_id}' ({number + 1} of {len(waiting)})"
 
-def _segmentations(
-    root: Path, project: Project, aside: Path, choices: DicomExportChoices
-) -> list[ExportedSegmentation]:
-    """Put the segmentations together as every other format does, in a folder of their own."""
-    return export_segmentations(
-        root,
-        project,
-        aside,
-        _WHOLE_NAME,
-        case_ids=choices.case_ids,
-        include_unreviewed=choices.include_unreviewed,
-    )
+        def tell(step: str) -> None:
+            done = number * len(self.steps) + self.steps.index(step)
+            self.progress(f"{of_case}: {step}", done, len(waiting) * len(self.steps))
+
+        return tell
+
+    def tell_end(self, num_cases: int) -> None:
+        """Tell that all steps of all cases are done."""
+        total = num_cases * len(self.steps)
+        self.progress("All cases are through", total, total)
+
+
+def _silent(_text: str, _done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 def _require_ready_labels(project: Project) -> None:
@@ -135,53 +196,50 @@ def _require_ready_labels(project: Project) -> None:
         )
 
 
-def _case_findings(
-    root: Path, project: Project, exported: ExportedSegmentation, choices: DicomExportChoices
-) -> tuple[Finding, ...]:
+def _case_findings(work: _Work, exported: ExportedSegmentation, tell: _Tell) -> tuple[Finding, ...]:
     try:
-        return _prepared(root, project, exported, choices)[1]
+        return _prepared(work, exported, tell)[1]
     except PseudoLabelCLError as error:
         return (Finding(exported.case_id, error.message, error.remedy),)
 
 
+def _stopped_line(exported: ExportedSegmentation) -> DicomExportLine:
+    problem = "The export was stopped before this case."
+    return DicomExportLine(exported.case_id, exported.source, None, problem, "Export it again.")
+
+
 def _line_of(
-    root: Path,
-    project: Project,
-    exported: ExportedSegmentation,
-    output_folder: Path,
-    choices: DicomExportChoices,
+    work: _Work, exported: ExportedSegmentation, output_folder: Path, tell: _Tell
 ) -> DicomExportLine:
     try:
-        return _export_one(root, project, exported, output_folder, choices)
+        return _export_one(work, exported, output_folder, tell)
     except PseudoLabelCLError as error:
         return DicomExportLine(exported.case_id, exported.source, None, error.message, error.remedy)
 
 
 def _export_one(
-    root: Path,
-    project: Project,
-    exported: ExportedSegmentation,
-    output_folder: Path,
-    choices: DicomExportChoices,
+    work: _Work, exported: ExportedSegmentation, output_folder: Path, tell: _Tell
 ) -> DicomExportLine:
-    content, findings = _prepared(root, project, exported, choices)
+    content, findings = _prepared(work, exported, tell)
     stops = [finding for finding in findings if finding.stops]
     if stops:
         problem = " ".join(finding.problem for finding in stops)
         return DicomExportLine(exported.case_id, exported.source, None, problem, stops[0].remedy)
-    path, _ = write_verified_object(output_folder, _stem(exported), content)
+    path, _ = write_verified_object(output_folder, _stem(exported), content, tell)
     return DicomExportLine(
         exported.case_id, exported.source, path, notices=tuple(f.problem for f in findings)
     )
 
 
 def _prepared(
-    root: Path, project: Project, exported: ExportedSegmentation, choices: DicomExportChoices
+    work: _Work, exported: ExportedSegmentation, tell: _Tell
 ) -> tuple[ObjectToWrite, tuple[Finding, ...]]:
     """Return what would be written for a case, and what is to be known about it."""
-    case, schema = project.case(exported.case_id), project.schema
-    source = series_of_case(root, case, choices.look_in)
-    origin = origin_of(root, project, exported)
+    case, schema, choices = work.project.case(exported.case_id), work.project.schema, work.choices
+    tell("checking")
+    source = series_of_case(work.root, case, choices.look_in)
+    origin = origin_of(work.root, work.project, exported)
+    tell("resampling")
     labels = LabelVolume(origin.labels, case.geometry)
     placed = onto_source_grid(labels, schema, source.geometry, file_name=case.id)
     findings = grid_findings(case.id, placed, schema, accept_losses=choices.accept_losses)

@@ -110,7 +110,13 @@ def verify_segmentation_object(
         AnnotationError: It is no readable segmentation object.
         StorageError: The disk refuses.
     """
-    found = read_segmentation_object(path)
+    return compare_with_series(read_segmentation_object(path), source, expected)
+
+
+def compare_with_series(
+    found: SegmentationObject, source: SourceSeries, expected: ExpectedContent | None = None
+) -> Verification:
+    """Compare an object that was read already; see `verify_segmentation_object`."""
     slices = _slices_of(found, source)
     checks = [Check(name, check(found, source)) for name, check in _CHECKS.items()]
     checks.append(Check("every frame lies on a slice of the series", _misplaced(found, slices)))

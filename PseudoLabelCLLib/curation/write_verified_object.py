@@ -1,6 +1,6 @@
 """A DICOM segmentation written aside, read back, compared, renamed, and recorded; or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,10 +13,11 @@ from PseudoLabelCLLib.curation.verify_segmentation_object import (
     ExpectedContent,
     FoundSegment,
     Verification,
-    verify_segmentation_object,
+    compare_with_series,
 )
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_json, written_aside
+from PseudoLabelCLLib.storage.dicom_seg_reader import read_segmentation_object
 from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
 from PseudoLabelCLLib.storage.dicom_segment import ObjectDescription, ObjectSegment
 from PseudoLabelCLLib.storage.dicom_source import SourceSeries
@@ -25,6 +26,7 @@ from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 
 _SCHEMA_VERSION = 1
 RECORD_SUFFIX = ".verified.json"
+WRITING_STEPS = ("writing", "reading back", "comparing")
 _NUM_UID_DIGITS = 8
 
 
@@ -78,7 +80,9 @@ class ObjectToWrite:
     notices: tuple[str, ...] = ()
 
 
-def write_verified_object(folder: Path, stem: str, content: ObjectToWrite) -> tuple[Path, Path]:
+def write_verified_object(
+    folder: Path, stem: str, content: ObjectToWrite, tell: Callable[[str], None] | None = None
+) -> tuple[Path, Path]:
     """Write an object that a second reader finds as it should be, and a record beside it.
 
     The name ends in digits of the new object's UID, so that no two exports meet.
@@ -87,6 +91,7 @@ def write_verified_object(folder: Path, stem: str, content: ObjectToWrite) -> tu
         folder: Where to; it is there.
         stem: How the file name begins.
         content: What to write.
+        tell: Is told which of the `WRITING_STEPS` begins.
 
     Returns:
         The object and its record.
@@ -97,11 +102,13 @@ def write_verified_object(folder: Path, stem: str, content: ObjectToWrite) -> tu
     path = folder / f"{stem}.{content.about.instance_uid[-_NUM_UID_DIGITS:]}.dcm"
     if path.exists():
         raise StorageError(f"'{path}' is there already.", "Export again.")
+    tell = tell or _silent
     with written_aside(path) as temporary:
+        tell("writing")
         write_segmentation_object(
             temporary, content.source, content.masks, content.segments, content.about
         )
-        verification = _verified(path, temporary, content)
+        verification = _verified(path, temporary, content, tell)
         fingerprint = file_fingerprint(temporary)
     record = path.with_name(path.stem + RECORD_SUFFIX)
     kept = VerificationRecord(
@@ -139,15 +146,23 @@ def record_problem(path: Path) -> str:
     return ""
 
 
-def _verified(path: Path, temporary: Path, content: ObjectToWrite) -> Verification:
+def _silent(_step: str) -> None:
+    """Tell nobody."""
+
+
+def _verified(
+    path: Path, temporary: Path, content: ObjectToWrite, tell: Callable[[str], None]
+) -> Verification:
     expected = ExpectedContent(content.masks, content.segments)
     try:
-        verification = verify_segmentation_object(temporary, content.source, expected)
-        problems = verification.problems
+        tell("reading back")
+        found = read_segmentation_object(temporary)
+        tell("comparing")
+        verification = compare_with_series(found, content.source, expected)
     except PseudoLabelCLError as error:
         raise _not_as_written(path, error.message) from error
-    if problems:
-        raise _not_as_written(path, " ".join(problems))
+    if verification.problems:
+        raise _not_as_written(path, " ".join(verification.problems))
     return verification
 
 

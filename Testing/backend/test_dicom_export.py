@@ -344,3 +344,41 @@ def test_command_line_says_what_labels_are_in_words(a_project, capsys):
     assert main(["terms", root, "liver=flux capacitor"]) == 1
     assert main(["terms", root, "heart=Heart"]) == 1
     assert "names no label" in capsys.readouterr().err
+
+
+def test_progress_counts_every_step_of_every_case(a_project, tmp_path):
+    told = []
+    choices = DicomExportChoices(include_unreviewed=True)
+    export_dicom_segmentations(
+        *a_project, tmp_path / "out", choices, progress=lambda *step: told.append(step)
+    )
+    assert told[0][2] == 0  # how many is not known before the segmentations are together
+    assert [step[1:] for step in told[1:]] == [(done, 20) for done in range(21)]
+    steps = ["checking", "resampling", "writing", "reading back", "comparing"]
+    assert [text for text, *_ in told[6:11]] == [f"Case 'accepted' (2 of 4): {s}" for s in steps]
+
+
+def test_stopped_export_keeps_what_is_written_and_names_the_rest(a_project, tmp_path):
+    answers = iter([False, True])
+    lines = export_dicom_segmentations(
+        *a_project, tmp_path / "out", DicomExportChoices(), is_stopped=lambda: next(answers)
+    )
+    assert [line.path is not None for line in lines] == [True, False, False]
+    assert all("stopped before this case" in line.problem for line in lines[1:])
+    assert len(list((tmp_path / "out").iterdir())) == 2  # the object and its record
+
+
+def test_command_line_fails_if_any_case_is_refused_and_tells_all_lines(a_project, tmp_path, capsys):
+    root, out = a_project[0], tmp_path / "out"
+    shutil.rmtree(root.parent / "series-accepted")
+    command = ["export", str(root), str(out), "--format", "dicom-seg"]
+    assert main(command) == 1
+    shown = capsys.readouterr()
+    assert "Case 'accepted' was not exported." in shown.err
+    assert "1 of 3 cases were not exported" in shown.err
+    assert "2 of 3 segmentations written" in shown.out
+    assert main([*command, "--json"]) == 1
+    lines = {line["case"]: line for line in json.loads(capsys.readouterr().out)}
+    assert lines["accepted"]["file"] is None
+    assert "series" in lines["accepted"]["problem"]
+    assert lines["drawn"]["file"].endswith(".dcm")
