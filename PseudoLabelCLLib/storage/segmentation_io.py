@@ -110,17 +110,39 @@ def _merge(
                 f"{segment.layer}, the file has {len(layers)}.",
                 "Save the segmentation again in Slicer.",
             )
-    occupied = tuple(s for s in segments if np.any(layers[s.layer] == s.label_value))
+    counts = [_count_any_values(layer) for layer in layers]
+    occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
     matched, notices = match_segments(path.name, segments, occupied, schema)
-    merged = np.zeros(layers.shape[1:], dtype=np.int16)
+    if len(layers) == 1 and _are_label_values(layers[0]):
+        merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
+    else:
+        merged, overlaps = _joined(path, layers, matched, schema)
+        notices.extend(overlaps)
+    notices.extend(_unclaimed(path, counts, segments))
+    return merged, tuple(notices)
+
+
+def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:
+    """Return a layer with the values of the project: one look into a table for each voxel."""
+    table = np.zeros(MAX_LABEL_VALUE + 1, np.int16)
+    for own, value in values.items():
+        if own <= MAX_LABEL_VALUE:
+            table[own] = value
+    return table[layer]
+
+
+def _joined(
+    path: Path, layers: Layers, matched: dict[int, Segment], schema: LabelSchema
+) -> tuple[Labels, list[str]]:
+    """Return layers that may overlap as one, and the overlaps in words."""
+    merged, notices = np.zeros(layers.shape[1:], dtype=np.int16), list[str]()
     for label in schema:  # a later label wins
         if label.value in matched:
             segment = matched[label.value]
             mask = layers[segment.layer] == segment.label_value
             notices.extend(_overlaps(path, merged[mask], label, schema))
             merged[mask] = label.value
-    notices.extend(_unclaimed(path, layers, segments))
-    return merged, tuple(notices)
+    return merged, notices
 
 
 def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema) -> Iterator[str]:
@@ -133,10 +155,12 @@ def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema)
             )
 
 
-def _unclaimed(path: Path, layers: Layers, segments: tuple[Segment, ...]) -> Iterator[str]:
-    for index, layer in enumerate(layers):
-        known = [s.label_value for s in segments if s.layer == index]
-        count = int(np.count_nonzero(~np.isin(layer, [BACKGROUND_VALUE, *known])))
+def _unclaimed(
+    path: Path, counts: list[dict[int, int]], segments: tuple[Segment, ...]
+) -> Iterator[str]:
+    for index, found in enumerate(counts):
+        known = {BACKGROUND_VALUE, *(s.label_value for s in segments if s.layer == index)}
+        count = sum(number for value, number in found.items() if value not in known)
         if count:
             yield f"In '{path.name}', {count} voxels belong to no segment; they were left out."
 
@@ -161,6 +185,22 @@ def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int
         )
     labels = array.astype(np.int16)
     return labels, _count_values(labels)
+
+
+def _count_any_values(layer: npt.NDArray[Any]) -> dict[int, int]:
+    """Count the values of a layer, of whatever type and range the file has them."""
+    if _are_label_values(layer):
+        return _count_values(layer)
+    values, numbers = np.unique(layer, return_counts=True)
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
+
+
+def _are_label_values(layer: npt.NDArray[Any]) -> bool:
+    return bool(
+        layer.dtype.kind in "iu"
+        and layer.min() >= BACKGROUND_VALUE
+        and layer.max() <= MAX_LABEL_VALUE
+    )
 
 
 def _count_values(array: Labels) -> dict[int, int]:
