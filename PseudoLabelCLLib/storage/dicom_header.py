@@ -67,6 +67,18 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
     return header
 
 
+def series_uid_in(path: Path) -> str:
+    """Return which series a file belongs to, however damaged it is; empty if it does not say."""
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(
+                path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"]
+            )
+    except (OSError, *DAMAGED):
+        return ""
+    return uid_of(header, "SeriesInstanceUID")
+
+
 def text_of(dataset: pydicom.Dataset, keyword: str) -> str:
     """Return an attribute as text without control characters; empty if missing or unreadable."""
     value = value_of(dataset, keyword)

@@ -23,6 +23,9 @@ _ORIENTATION = "0020|0037"
 def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
     """Return the series in a folder: UID, number of files, description.
 
+    Series that make no volume (colour images, damaged files) are among them; what is wrong with
+    one is told where it is read.
+
     Raises:
         VolumeError: The folder is missing.
     """
@@ -33,7 +36,7 @@ def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
     found = []
     for uid in sorted(uids):
         files = _files_of(folder, uid)
-        found.append((uid, len(files), _text(_read_header(files[0]), _SERIES_DESCRIPTION)))
+        found.append((uid, len(files), _description_in(files[0])))
     return tuple(found)
 
 
@@ -100,11 +103,23 @@ def _files_of(folder: Path, series_uid: str) -> tuple[str, ...]:
         return tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(os.fspath(folder), series_uid))
 
 
-def _read_header(file: str) -> Any:
+def _description_in(file: str) -> str:
+    try:
+        return _text(_any_header(file), _SERIES_DESCRIPTION)
+    except VolumeError:
+        return ""
+
+
+def _any_header(file: str) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetFileName(file)
     with quiet_itk(Path(file)):
         reader.ReadImageInformation()
+    return reader
+
+
+def _read_header(file: str) -> Any:
+    reader = _any_header(file)
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
             f"'{file}' is a colour image; expected one intensity per pixel.",

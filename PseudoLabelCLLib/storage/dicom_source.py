@@ -15,6 +15,7 @@ from PseudoLabelCLLib.storage.dicom_header import (
     items_of,
     numbers_of,
     read_dicom_header,
+    series_uid_in,
     text_of,
     uid_of,
     whole_number_of,
@@ -109,7 +110,8 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     """Read the headers of a series to which a segmentation object shall refer.
 
     Args:
-        folder: Where the slices lie; files that are not DICOM are passed over.
+        folder: Where the slices lie; files that are not DICOM are passed over, and damaged ones
+            that are not known to belong to the chosen series.
         series_uid: Which series; needed if there are several.
 
     Raises:
@@ -117,7 +119,7 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
             lacks what a segmentation object must say.
         StorageError: The disk refuses.
     """
-    found = _headers_in(folder)
+    found = _headers_in(folder, series_uid)
     chosen = _choose(folder, found, series_uid)
     for path, header in chosen:
         _check_kind(path, header)
@@ -136,15 +138,24 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     return SourceSeries(folder, headers, grid_of_stack(ordered), instances)
 
 
-def _headers_in(folder: Path) -> list[tuple[Path, pydicom.Dataset]]:
+def _headers_in(folder: Path, series_uid: str | None) -> list[tuple[Path, pydicom.Dataset]]:
     if not folder.is_dir():
         raise VolumeError(f"There is no folder '{folder}'.", "Check the path.")
     try:
         files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
     except OSError as error:
         raise storage_error(folder, error, action="read") from error
-    read = ((file, read_dicom_header(file, _KEYWORDS)) for file in files if file.name != "DICOMDIR")
+    read = ((file, _header_of(file, series_uid)) for file in files if file.name != "DICOMDIR")
     return [(file, header) for file, header in read if header is not None]
+
+
+def _header_of(file: Path, series_uid: str | None) -> pydicom.Dataset | None:
+    try:
+        return read_dicom_header(file, _KEYWORDS)
+    except VolumeError:
+        if series_uid is None or series_uid_in(file) == series_uid:
+            raise
+        return None
 
 
 def _choose(

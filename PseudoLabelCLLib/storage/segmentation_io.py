@@ -128,7 +128,8 @@ def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:
     for own, value in values.items():
         if own <= MAX_LABEL_VALUE:
             table[own] = value
-    return table[layer]
+    translated: Labels = table[layer]
+    return translated
 
 
 def _joined(
