@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from PseudoLabelCLLib.curation.dicom_preflight import Finding, grid_findings, label_findings
+from PseudoLabelCLLib.curation.dicom_preflight import (
+    Finding,
+    error_finding,
+    grid_findings,
+    label_findings,
+)
 from PseudoLabelCLLib.curation.dicom_provenance import (
     PROGRAM,
     clean_text,
@@ -200,7 +205,7 @@ def _case_findings(work: _Work, exported: ExportedSegmentation, tell: _Tell) -> 
     try:
         return _prepared(work, exported, tell)[1]
     except PseudoLabelCLError as error:
-        return (Finding(exported.case_id, error.message, error.remedy),)
+        return (error_finding(work.root, work.project.case(exported.case_id), error),)
 
 
 def _stopped_line(exported: ExportedSegmentation) -> DicomExportLine:

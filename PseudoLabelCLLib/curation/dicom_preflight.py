@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, clean_text
 from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.desk_answers import ExportFix
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
 
 _MOST_PROPOSED = 3
@@ -24,17 +29,25 @@ class Finding:
         problem: What was found, in a sentence.
         remedy: What to do, or empty.
         stops: Whether nothing is written for the case (or at all) until it is mended.
+        fix: What a button of a user interface can do about it.
+        label_value: Which label it concerns, or None.
     """
 
     case_id: str | None
     problem: str
     remedy: str = ""
     stops: bool = True
+    fix: ExportFix = ExportFix.NONE
+    label_value: int | None = None
 
 
 def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
     """Return what is wrong with the labels of a project for DICOM."""
-    return tuple(finding for label in schema for finding in _label_findings(label))
+    return tuple(
+        replace(finding, label_value=label.value)
+        for label in schema
+        for finding in _label_findings(label)
+    )
 
 
 def grid_findings(
@@ -57,6 +70,7 @@ def grid_findings(
             if accept_losses
             else "Confirm that these voxels may change, or segment the series itself.",
             stops=not accept_losses,
+            fix=ExportFix.NONE if accept_losses else ExportFix.ACCEPT_LOSSES,
         )
         for loss in placed.losses
     ]
@@ -69,6 +83,21 @@ def grid_findings(
         for name in placed.empty_segments(schema)
     ]
     return tuple(found)
+
+
+def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
+    """Return what it means for an export that a case or its series cannot be used."""
+    fix = ExportFix.NONE
+    if isinstance(error, VolumeError):
+        fix = ExportFix.FIND_SERIES if _is_from_dicom(root, case) else ExportFix.LEAVE_DICOM
+    return Finding(case.id, error.message, error.remedy, fix=fix)
+
+
+def _is_from_dicom(root: Path, case: Case) -> bool:
+    layout = ProjectLayout(root)
+    if case.dicom_series_uid is not None or layout.dicom_series(case.id).exists():
+        return True
+    return layout.resolve(case.image).is_dir()
 
 
 def _label_findings(label: LabelClass) -> Iterator[Finding]:
@@ -84,7 +113,10 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
         )
     if label.terminology is None:
         yield Finding(
-            None, f"The label '{label.name}' has no codes that say what it is.", _proposed(label)
+            None,
+            f"The label '{label.name}' has no codes that say what it is.",
+            _proposed(label),
+            fix=ExportFix.CHOOSE_CODES,
         )
         return
     for code in _codes_of(label.terminology):
@@ -93,6 +125,7 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
                 None,
                 f"The label '{label.name}' has the code '{code.meaning}', which {problem}.",
                 "Choose again what it is.",
+                fix=ExportFix.CHOOSE_CODES,
             )
 
 

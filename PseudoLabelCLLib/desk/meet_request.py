@@ -25,6 +25,7 @@ _MODULES = {
         "ShowCase", "Accept", "Reject", "Correct", "TakeBackVerdict", "ReadHistory",
     ),
     "result_requests": ("Export", "SaveModel", "ReadModel"),
+    "dicom_requests": ("CheckDicomExport", "ExportDicom"),
 }  # fmt: skip
 _MODULE_OF = {request: module for module, requests in _MODULES.items() for request in requests}
 

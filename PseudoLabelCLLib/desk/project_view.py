@@ -123,6 +123,7 @@ def _case_views(
     progress = progress_of_cases(project, frozenset(proposals))
     images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
     missing = memory.images.missing(images.values())
+    series = _cases_with_series(layout)
     views = []
     for case in project.cases:
         view = _case_view(project, case, progress[case.id], proposals.get(case.id))
@@ -134,9 +135,18 @@ def _case_views(
                 image=str(image),
                 image_is_missing=image in missing,
                 annotation=annotation or None,
+                is_from_dicom=case.dicom_series_uid is not None or case.id in series,
             )
         )
     return tuple(views)
+
+
+def _cases_with_series(layout: ProjectLayout) -> frozenset[str]:
+    """Return the cases whose DICOM series is remembered, with one look at the folder."""
+    record = layout.dicom_series("any")
+    if not record.parent.is_dir():
+        return frozenset()
+    return frozenset(path.stem for path in record.parent.glob(f"*{record.suffix}"))
 
 
 def _case_view(

@@ -1,11 +1,12 @@
 """What the desk answers, besides a whole `ProjectView`."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,82 @@ class Exported:
     """What was written."""
 
     files: tuple[ExportedFile, ...]
+
+
+class ExportFix(Enum):
+    """What mends a finding about a DICOM export, as far as a button can."""
+
+    NONE = "none"
+    CHOOSE_CODES = "choose codes"
+    FIND_SERIES = "find series"
+    LEAVE_DICOM = "leave dicom"
+    ACCEPT_LOSSES = "accept losses"
+
+
+@dataclass(frozen=True)
+class ProposedCodes:
+    """What a structure may be, by its name: in words for a person, and as codes."""
+
+    words: str
+    terminology: Terminology
+
+
+@dataclass(frozen=True)
+class DicomFinding:
+    """One thing that a person should know or mend before a DICOM export.
+
+    Args:
+        case_id: The case, or empty where it concerns all.
+        stops: Whether nothing is written for the case (or at all) until it is mended.
+        message: What was found.
+        remedy: What to do, or empty.
+        fix: What a button can do about it.
+        label_value: Which structure it concerns, or None.
+        proposals: What that structure may be, best first.
+    """
+
+    case_id: str
+    stops: bool
+    message: str
+    remedy: str = ""
+    fix: ExportFix = ExportFix.NONE
+    label_value: int | None = None
+    proposals: tuple[ProposedCodes, ...] = ()
+
+
+@dataclass(frozen=True)
+class DicomExportChecked:
+    """What `CheckDicomExport` found; nothing if all is well."""
+
+    findings: tuple[DicomFinding, ...]
+
+
+@dataclass(frozen=True)
+class DicomExportResult:
+    """What became of one case.
+
+    Args:
+        case_id: The case.
+        source: Who vouches for the segmentation, in words.
+        file: Absolute path of the verified object, or None if nothing was written.
+        message: Why nothing was written, or empty.
+        remedy: What to do about it, or empty.
+        notices: What a person should know about the object.
+    """
+
+    case_id: str
+    source: str
+    file: str | None
+    message: str = ""
+    remedy: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DicomExported:
+    """What became of each case."""
+
+    lines: tuple[DicomExportResult, ...]
 
 
 @dataclass(frozen=True)

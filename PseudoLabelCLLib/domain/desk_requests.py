@@ -204,6 +204,46 @@ class Export:
 
 
 @dataclass(frozen=True)
+class DicomChoices:
+    """What a person chooses for a DICOM export.
+
+    Args:
+        case_ids: The cases; empty takes all that can be exported.
+        include_unreviewed: Whether proposals that nobody has reviewed go out too, named so.
+        look_in: A folder in or below which the series lie now, or None for where they lay.
+        accept_losses: Whether voxels without a place on the grid of the series may be lost.
+        creator: Who answers for the content ("family^given"), or empty for the program.
+    """
+
+    case_ids: tuple[str, ...] = ()
+    include_unreviewed: bool = False
+    look_in: str | None = None
+    accept_losses: bool = False
+    creator: str = ""
+
+
+@dataclass(frozen=True)
+class CheckDicomExport:
+    """Look for what would stop or surprise a DICOM export, and write nothing.
+
+    Answered with `DicomExportChecked`.
+    """
+
+    choices: DicomChoices = DicomChoices()
+
+
+@dataclass(frozen=True)
+class ExportDicom:
+    """Write verified DICOM segmentation objects into a folder; answered with `DicomExported`.
+
+    A case that cannot go out does not stop the others.
+    """
+
+    output_folder: str
+    choices: DicomChoices = DicomChoices()
+
+
+@dataclass(frozen=True)
 class SaveModel:
     """Copy the model of a round to a file of its own; answered with a `ModelCard`."""
 
@@ -245,6 +285,8 @@ DeskRequest = (
     | ReadHistory
     | GoBack
     | Export
+    | CheckDicomExport
+    | ExportDicom
     | SaveModel
     | ReadModel
     | MakeSampleData

@@ -64,3 +64,7 @@ class StorageError(PseudoLabelCLError):
 
 class WorkerError(PseudoLabelCLError):
     """The worker process cannot be started or understood."""
+
+
+class PackageError(PseudoLabelCLError):
+    """A Python package that is needed is missing or broken."""

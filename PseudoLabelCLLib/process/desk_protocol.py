@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.desk_answers import (
     CaseFiles,
     CasesChecked,
+    DicomExportChecked,
+    DicomExported,
     Done,
     Exported,
     History,
@@ -37,6 +39,8 @@ DeskAnswer = (
     | CaseFiles
     | History
     | Exported
+    | DicomExportChecked
+    | DicomExported
     | ModelCard
     | SampleVolumes
 )

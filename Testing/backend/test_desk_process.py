@@ -268,7 +268,9 @@ def test_line_that_is_no_request_is_refused_and_the_next_one_met():
 def test_desk_imports_neither_torch_nor_what_only_some_requests_need():
     script = (
         "import sys, PseudoLabelCLLib.desk.serve, PseudoLabelCLLib.desk.project_requests\n"
-        "print(sorted({'torch', 'monai', 'SimpleITK', 'scipy', 'matplotlib'} & set(sys.modules)))"
+        "import PseudoLabelCLLib.desk.dicom_requests\n"
+        "late = {'torch', 'monai', 'SimpleITK', 'scipy', 'matplotlib', 'highdicom', 'pydicom'}\n"
+        "print(sorted(late & set(sys.modules)))"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert told.stdout.strip() == b"[]"
