@@ -193,6 +193,63 @@ def test_of_a_folder_with_several_volumes_the_person_chooses(stage):
     assert not stage.desk.requests(AddVolumes)
 
 
+HEART = FoundVolume("heart", "/d/heart.nrrd", None, "", "/d/heart.seg.nrrd")
+LUNG = FoundVolume("lung", "/d/lung.nrrd", None, "")
+IS_SEGMENTATION = Problem("", True, "'heart.seg.nrrd' is a segmentation.", "Choose the volume.")
+
+
+def answer_searches(stage, *answers):
+    """Let the desk answer one search after the other."""
+    stage.desk.by_hand = True
+    for answer in answers:
+        stage.desk.waiting.clear()
+        stage.desk.events.append(Answered(len(stage.desk.asked) - 1, answer))
+        stage.presenter.tick()
+
+
+def test_without_a_role_the_person_chooses_even_for_one_file(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_paths((HEART.image,))
+    answer_searches(stage, VolumesFound((HEART,), ()))
+    assert stage.heard[-1] == ("on_found", VolumesFound((HEART,), ()))
+    assert not stage.desk.requests(AddVolumes)
+
+
+def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem(stage):
+    paths = (HEART.image, HEART.annotation, "/d/lung.nrrd", "/d/lung.nrrd")
+    labels = FoundVolume("heart.seg", HEART.annotation, None, "")
+    stage.desk.by_hand = True
+    stage.presenter.add_paths(paths)
+    one = VolumesFound((HEART,), ())
+    other = VolumesFound((labels,), (IS_SEGMENTATION,))
+    answer_searches(stage, one, other, VolumesFound((LUNG,), ()), VolumesFound((LUNG,), ()))
+    assert stage.heard[-1] == ("on_found", VolumesFound((HEART, LUNG), ()))
+    assert stage.state.cases.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("role", "roles", "told"),
+    [
+        (None, (CaseRole.ANNOTATED, CaseRole.UNLABELLED), ""),
+        (
+            CaseRole.VALIDATION,
+            (CaseRole.VALIDATION, CaseRole.UNLABELLED),
+            "1 of the volumes have no segmentation and became unlabelled.",
+        ),
+        (CaseRole.IGNORED, (CaseRole.IGNORED, CaseRole.IGNORED), ""),
+    ],
+)
+def test_found_volumes_take_the_role_that_is_chosen(stage, role, roles, told):
+    stage.presenter.add_found((HEART, LUNG), role)
+    stage.settle()
+    added = stage.desk.requests(AddVolumes)[0].volumes
+    assert tuple(one.role for one in added) == roles
+    assert [one.annotation for one in added] == [
+        HEART.annotation if roles[0].needs_annotation else None, None
+    ]  # fmt: skip
+    assert stage.state.message.text == told
+
+
 def test_a_path_that_cannot_be_read_does_not_stop_the_others(stage):
     stage.desk.refuse(FindVolumes, "VolumeError", "'/bad' is no volume.")
     stage.presenter.add_paths(("/bad", "/good"), CaseRole.UNLABELLED)

@@ -41,7 +41,14 @@ FOUND_IN_SOURCES = {
          "isSelected", "setSelected", "toolTip", "setBackground", "setTextAlignment"],
         "Modules/Scripted/DICOMLib/DICOMBrowser.py",
     ),
-    "qt.QUrl": (["fromLocalFile"], "Modules/Scripted/SampleData/SampleData.py"),
+    "qt.QUrl": (["fromLocalFile", "toLocalFile"], "Modules/Scripted/DICOM/DICOM.py"),
+    "qt.QMimeData": (["urls", "hasUrls"], "Modules/Scripted/DICOM/DICOM.py"),
+    "qt.QObject": (["__init__"], "Modules/Scripted/SampleData/SampleData.py"),
+    "qt.QEvent": (
+        ["type", "DragEnter", "DragMove", "Drop"], "Modules/Scripted/SampleData/SampleData.py",
+    ),
+    # PythonQt's typesystem_gui.xml hands a drop to an event filter under its own class
+    "qt.QDropEvent": (["type", "mimeData", "acceptProposedAction"], "typesystem_gui.xml"),
     "qt.QApplication": (["clipboard"], "Base/Python/slicer/util.py"),
     "qt.QClipboard": (["setText", "text"], "Applications/SlicerApp"),
     "qt.Qt": (
@@ -90,6 +97,7 @@ def make_extract(dump: dict) -> dict:
         )  # fmt: skip
     used = {f"{module}.{name}" for module in ("qt", "ctk", "slicer") for name in names}
     used |= set(ui_classes) | {"qt.QWidget", "slicer.app.layoutManager", "qt.QClipboard"}
+    used |= {"qt.QDropEvent", "qt.QMimeData"}
     functions = sorted(set(dump["python"]["slicer.util"]) & names)
     return {
         "application": dump["about"]["application"],

@@ -7,11 +7,10 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
-from PySide6 import QtCore
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFound
-from PseudoLabelCLLib.domain.desk_requests import NewVolume
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -162,12 +161,48 @@ def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project)
     assert an_open_project.calls == []
 
 
-def test_files_are_added(an_open_project):
+def test_files_are_looked_at_before_they_are_added(an_open_project):
     an_open_project.answers.paths = [("/data/a.nrrd", "/data/b.nii.gz")]
     an_open_project.click("addFilesButton")
-    assert an_open_project.calls == [
-        ("add_paths", ("/data/a.nrrd", "/data/b.nii.gz"), CaseRole.UNLABELLED)
-    ]
+    assert an_open_project.calls == [("add_paths", ("/data/a.nrrd", "/data/b.nii.gz"))]
+
+
+def drag(panel, mime, *kinds):
+    """Drag something over the table of cases; return whether each event was taken."""
+    target = panel.widget("caseTable").viewport()
+    moving = (QtCore.Qt.DropAction.CopyAction, mime)
+    keys = (QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier)
+    taken = []
+    for kind in kinds:
+        event = kind(QtCore.QPointF(9, 9), *moving, *keys)
+        event.ignore()
+        QtWidgets.QApplication.sendEvent(target, event)
+        taken.append(event.isAccepted())
+    panel.settle()
+    return taken
+
+
+def test_files_and_folders_dropped_on_the_table_are_looked_at(an_open_project):
+    mime = QtCore.QMimeData()
+    mime.setUrls([QtCore.QUrl.fromLocalFile(path) for path in ("/data/é 1.nrrd", "/data/dicom")])
+    kinds = (QtGui.QDragEnterEvent, QtGui.QDragMoveEvent, QtGui.QDropEvent)
+    assert drag(an_open_project, mime, *kinds) == [True, True, True]
+    assert an_open_project.calls == [("add_paths", ("/data/é 1.nrrd", "/data/dicom"))]
+
+
+def test_what_is_no_file_is_left_to_the_window(an_open_project):
+    text, page = QtCore.QMimeData(), QtCore.QMimeData()
+    text.setText("left ventricle")
+    page.setUrls([QtCore.QUrl("https://example.org/heart.nrrd")])
+    for mime in (text, page):
+        assert drag(an_open_project, mime, QtGui.QDragEnterEvent) == [False]
+    assert an_open_project.calls == []
+
+
+def test_nothing_is_dropped_into_a_module_that_goes_away(an_open_project):
+    section = an_open_project.widget("casesSection")
+    an_open_project.close()
+    assert not section.acceptDrops()
 
 
 def test_a_dialog_that_was_cancelled_adds_nothing(an_open_project):
@@ -177,16 +212,21 @@ def test_a_dialog_that_was_cancelled_adds_nothing(an_open_project):
     assert an_open_project.calls == []
 
 
-def test_of_what_a_folder_holds_only_the_marked_is_added(an_open_project):
-    found = VolumesFound(
-        (
-            FoundVolume("one", "/dicom", "1.2.3", "CT, 40 slices"),
-            FoundVolume("two", "/dicom", "1.2.4", "", None),
-        ),
-        (Problem("", is_error=True, message="A file is broken.", remedy="Copy it again."),),
-    )
-    an_open_project.presenter.listeners.on_found(found)
-    rows = an_open_project.widget("foundList")
+FOUND = (
+    FoundVolume("one", "/dicom", "1.2.3", "CT, 40 slices"),
+    FoundVolume("two", "/dicom", "1.2.4", "", None),
+)
+SEGMENTED = FoundVolume("three", "/d/three.nrrd", None, "", "/d/labels/three.nrrd")
+
+
+def found(panel, *volumes, problems=()):
+    panel.presenter.listeners.on_found(VolumesFound(volumes, problems))
+    return panel.widget("foundList")
+
+
+def test_of_what_was_found_only_the_marked_is_added(an_open_project):
+    broken = Problem("", is_error=True, message="A file is broken.", remedy="Copy it again.")
+    rows = found(an_open_project, *FOUND, problems=(broken,))
     assert [rows.item(n).text() for n in range(3)] == [
         "one  (CT, 40 slices)",
         "two",
@@ -194,9 +234,30 @@ def test_of_what_a_folder_holds_only_the_marked_is_added(an_open_project):
     ]
     rows.item(1).setCheckState(QtCore.Qt.CheckState.Unchecked)
     an_open_project.click("addFoundButton")
-    expected = NewVolume("one", CaseRole.UNLABELLED, "/dicom", "1.2.3", None)
-    assert an_open_project.calls == [("add_volumes", (expected,))]
+    assert an_open_project.calls == [("add_found", (FOUND[0],), CaseRole.UNLABELLED)]
     assert not rows.isVisible()
+
+
+def test_what_was_found_takes_the_role_that_is_chosen(an_open_project):
+    found(an_open_project, *FOUND)
+    assert an_open_project.ui.foundRoleCombo.currentText == "unlabelled"
+    an_open_project.ui.foundRoleCombo.setCurrentIndex(3)
+    an_open_project.click("addFoundButton")
+    assert an_open_project.calls == [("add_found", FOUND, CaseRole.IGNORED)]
+
+
+def test_a_segmentation_beside_a_volume_is_named_and_proposed(an_open_project):
+    rows = found(an_open_project, *FOUND, SEGMENTED)
+    assert rows.item(2).text() == "three, segmentation: three.nrrd"
+    assert rows.item(2).toolTip() == "/d/three.nrrd\n/d/labels/three.nrrd"
+    assert an_open_project.ui.foundRoleCombo.currentText == "annotated where segmented"
+    an_open_project.click("addFoundButton")
+    assert an_open_project.calls == [("add_found", (*FOUND, SEGMENTED), None)]
+
+
+def test_what_was_found_is_seen_though_the_section_was_folded(an_open_project):
+    an_open_project.ui.casesSection.collapsed = True
+    assert found(an_open_project, *FOUND).isVisible()
 
 
 def test_structures_are_shown_in_slicers_own_table(an_open_project):

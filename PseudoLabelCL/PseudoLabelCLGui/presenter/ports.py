@@ -81,8 +81,7 @@ class Listeners:
         on_project_opened: A project was opened, or opened again after the desk had crashed.
         on_project_closed: No project is open any more.
         on_segmented: A volume was segmented with a model: volume, then segmentation.
-        on_found: Several volumes were found in one folder: let the person choose, then call
-            `add_volumes`; `new_volumes` helps.
+        on_found: Volumes were found: let the person choose, then call `add_found`.
         on_correction_wanted: Save the changed proposal to a file and call `correct` with it; the
             argument are the label values of the structures that are left out.
         on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness_found`.

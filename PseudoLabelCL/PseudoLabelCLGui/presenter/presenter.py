@@ -36,6 +36,7 @@ from PseudoLabelCLGui.presenter.training import TrainingActions, num_waiting
 from PseudoLabelCLGui.presenter.use import UseActions
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_answers import FoundVolume
 from PseudoLabelCLLib.domain.desk_requests import NewVolume
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.project_view import ProjectView
@@ -157,9 +158,18 @@ class Presenter:
         """Add volumes."""
         self._projects.add_volumes(volumes)
 
-    def add_paths(self, paths: tuple[str, ...], role: CaseRole) -> None:
-        """Add the volumes in files and folders; `on_found` where there is a choice."""
+    def add_paths(self, paths: tuple[str, ...], role: CaseRole | None = None) -> None:
+        """Add the volumes in files and folders; `on_found` where there is a choice.
+
+        Args:
+            paths: Files and folders.
+            role: What for; None always lets the person choose.
+        """
         self._projects.add_paths(paths, role)
+
+    def add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None = None) -> None:
+        """Add what `on_found` told; without a role, those with a segmentation are annotated."""
+        self._projects.add_found(found, role)
 
     def set_role(self, case_ids: tuple[str, ...], role: CaseRole) -> None:
         """Give cases another role."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -35,33 +36,6 @@ from PseudoLabelCLLib.domain.desk_requests import (
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.process.desk_protocol import DeskAnswer
-
-
-def new_volumes(
-    found: tuple[FoundVolume, ...], role: CaseRole, taken: tuple[str, ...] = ()
-) -> tuple[NewVolume, ...]:
-    """Return volumes that were found as volumes to add.
-
-    One without a segmentation cannot be annotated or validate; it becomes unlabelled.
-
-    Args:
-        found: What is to be added.
-        role: What for.
-        taken: Names that the project has.
-    """
-    names = {name.casefold() for name in taken}
-    volumes = []
-    for volume in found:
-        name, number = volume.case_id, 1
-        while name.casefold() in names:
-            number += 1
-            name = f"{volume.case_id}_{number}"
-        names.add(name.casefold())
-        fits = volume.annotation is not None or not role.needs_annotation
-        own_role = role if fits else CaseRole.UNLABELLED
-        annotation = volume.annotation if own_role.needs_annotation else None
-        volumes.append(NewVolume(name, own_role, volume.image, volume.series_uid, annotation))
-    return tuple(volumes)
 
 
 class ProjectActions:
@@ -175,43 +149,63 @@ class ProjectActions:
         if volumes and self._may_change("cases"):
             self._add(volumes)
 
-    def add_paths(self, paths: tuple[str, ...], role: CaseRole) -> None:
+    def add_paths(self, paths: tuple[str, ...], role: CaseRole | None) -> None:
         """Look for volumes in files and folders and add them, or let the person choose."""
         if not paths or not self._may_change("cases"):
             return
         core = self._core
-        found: list[VolumesFound] = []
+        found: list[tuple[str, VolumesFound]] = []
         left = list(paths)
         core.facts.changing = _("Volumes are being looked for.")
 
         def search() -> None:
             if left:
-                core.ask(FindVolumes(left.pop(0)), heard, failed=search)
+                path = left.pop(0)
+                core.ask(FindVolumes(path), partial(heard, path), failed=search)
                 return
             core.end_change()
-            self._take_found(found, len(paths), role)
+            self._take_found(gather(tuple(found)), len(paths), role)
 
-        def heard(answer: DeskAnswer) -> None:
+        def heard(path: str, answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesFound)
-            found.append(answer)
+            found.append((path, answer))
             search()
 
         search()
 
-    def _take_found(self, found: list[VolumesFound], num_paths: int, role: CaseRole) -> None:
+    def _take_found(self, found: VolumesFound, num_paths: int, role: CaseRole | None) -> None:
         core = self._core
-        volumes = tuple(volume for one in found for volume in one.volumes)
-        problems = tuple(problem for one in found for problem in one.problems)
-        self._tell_problems(problems)
-        if len(volumes) > num_paths and core.is_heard("on_found"):
-            core.listeners.on_found(VolumesFound(volumes, problems))
-        elif volumes and core.facts.view is not None:
-            taken = tuple(case.id for case in core.facts.view.cases)
-            self._add(new_volumes(volumes, role, taken))
-        elif not problems and core.facts.topic != "desk":
+        self._tell_problems(found.problems)
+        is_choice = role is None or len(found.volumes) > num_paths
+        if found.volumes and is_choice and core.is_heard("on_found"):
+            core.listeners.on_found(found)
+        elif found.volumes and core.facts.view is not None:
+            self._add_found(found.volumes, role)
+        elif not found.problems and core.facts.topic != "desk":
             text = _("No volume was found there.")
             remedy = _("Choose NRRD, NIfTI or MHA files, or a folder with DICOM slices.")
             core.tell(Light.AMBER, text, remedy, topic="cases")
+
+    def add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None) -> None:
+        """Add volumes that were found, those with a segmentation as annotated if no role is given.
+
+        Args:
+            found: What the person wants of it.
+            role: What for, or None.
+        """
+        if found and self._may_change("cases"):
+            self._add_found(found, role)
+
+    def _add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None) -> None:
+        view = self._core.facts.view
+        taken = tuple(case.id for case in view.cases) if view else ()
+        new = new_volumes(found, role, taken)
+        num_lacking = sum(one.role is not role for one in new) if role is not None else 0
+        words = ""
+        if num_lacking:
+            words = _("{count} of the volumes have no segmentation and became unlabelled.")
+            words = words.format(count=num_lacking)
+        self._add(new, words)
 
     def annotate(self, case_id: str, file: str) -> None:
         """Give a case the segmentation in a file, and make it annotated."""
@@ -221,10 +215,15 @@ class ProjectActions:
             role = case.role if case.role.needs_annotation else CaseRole.ANNOTATED
             self._add((NewVolume(case.id, role, case.image, case.series_uid, file),))
 
-    def _add(self, volumes: tuple[NewVolume, ...]) -> None:
+    def _add(self, volumes: tuple[NewVolume, ...], remark: str = "") -> None:
+        """Add volumes; the remark is told if nothing worse is."""
+
         def added(answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesAdded)
             self._tell_problems(answer.problems)
+            if remark and not answer.problems:
+                remedy = _("A segmentation is added in the fields under 'Add volumes'.")
+                self._core.tell(Light.AMBER, remark, remedy, topic="cases")
 
         self._core.change(AddVolumes(volumes), _("The volumes are being read."), added)
 

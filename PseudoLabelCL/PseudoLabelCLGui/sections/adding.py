@@ -25,15 +25,18 @@ from PseudoLabelCLGui.panel_state import CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import askFiles, askFolder
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.cases import ROLES
+from PseudoLabelCLGui.sections.dropping import FileDrop
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showVisible
+from PseudoLabelCLGui.sections.showing import showAction, showChoice, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole
-from PseudoLabelCLLib.domain.desk_answers import VolumesFound
+from PseudoLabelCLLib.domain.desk_answers import FoundVolume, VolumesFound
 from PseudoLabelCLLib.domain.desk_requests import NewVolume
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
+# None lets the volumes that have a segmentation be annotated, and the others unlabelled.
+FOUND_ROLES = (*ROLES, None)
 _UNFIT_FOR_A_NAME = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
 
 
@@ -85,6 +88,8 @@ class AddingSection(Section):
         self._shown: CasesState | None = None
         self._root = ""
         self._found: VolumesFound | None = None
+        self._drop = FileDrop(self.ui.casesSection, self._onDropped, self.guard)
+        self.ui.foundRoleCombo.addItem(_("annotated where segmented"))
         showVisible(self.ui.foundBox, visible=False)
         selector = "currentNodeChanged(vtkMRMLNode*)"
         self.connect(self.ui.volumeSelector, selector, self._showAdd)
@@ -106,21 +111,28 @@ class AddingSection(Section):
         showAction(self.ui.addFolderButton, state.cases.add_folder)
         self._showAdd()
 
+    def cleanUp(self) -> None:
+        """Let go of all widgets."""
+        self._drop.cleanUp()
+        super().cleanUp()
+
     def showFound(self, found: VolumesFound) -> None:
-        """List what a folder holds; everything is marked at first."""
+        """List what was found; everything is marked at first, and a role is proposed."""
         self._found = found
         self.ui.foundList.clear()
         for volume in found.volumes:
-            words = _("{name}  ({description})") if volume.description else "{name}"
-            text = words.format(name=volume.case_id, description=volume.description)
-            item = qt.QListWidgetItem(text)
-            item.setToolTip(volume.image)
+            item = qt.QListWidgetItem(_foundWords(volume))
+            item.setToolTip("\n".join(filter(None, (volume.image, volume.annotation))))
             item.setCheckState(qt.Qt.Checked)
             self.ui.foundList.addItem(item)
         for problem in found.problems:
             item = qt.QListWidgetItem(f"{problem.message} {problem.remedy}")
             self.ui.foundList.addItem(item)
+        hasSegmentations = any(volume.annotation for volume in found.volumes)
+        proposed = None if hasSegmentations else CaseRole.UNLABELLED
+        showChoice(self.ui.foundRoleCombo, FOUND_ROLES.index(proposed))
         showVisible(self.ui.foundBox, visible=True)
+        self.ui.casesSection.collapsed = False
 
     def _showAdd(self) -> None:
         if self._shown is None:
@@ -176,35 +188,40 @@ class AddingSection(Section):
         kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
         files = askFiles(self.top, _("Add volumes"), kinds)
         if files:
-            self.presenter.add_paths(files, CaseRole.UNLABELLED)
+            self.presenter.add_paths(files)
 
     def _onAddFolder(self) -> None:
         title = _("Add a folder of volumes or DICOM series")
         folder = askFolder(self.top, title, slicer.app.defaultScenePath)
         if folder:
-            self.presenter.add_paths((folder,), CaseRole.UNLABELLED)
+            self.presenter.add_paths((folder,))
+
+    def _onDropped(self, paths: tuple[str, ...]) -> None:
+        self.presenter.add_paths(paths)
 
     def _onAddFound(self) -> None:
-        role = ROLES[self.ui.foundRoleCombo.currentIndex]
+        role = FOUND_ROLES[self.ui.foundRoleCombo.currentIndex]
         volumes = self._found.volumes if self._found else ()
-        new = tuple(
-            NewVolume(
-                volume.case_id,
-                role,
-                volume.image,
-                volume.series_uid,
-                volume.annotation if role.needs_annotation else None,
-            )
+        marked = tuple(
+            volume
             for row, volume in enumerate(volumes)
             if self.ui.foundList.item(row).checkState() == qt.Qt.Checked
         )
         self._onDismiss()
-        if new:
-            self.presenter.add_volumes(new)
+        if marked:
+            self.presenter.add_found(marked, role)
 
     def _onDismiss(self) -> None:
         self._found = None
         showVisible(self.ui.foundBox, visible=False)
+
+
+def _foundWords(volume: FoundVolume) -> str:
+    """Return one line: the name, the size or series, and the segmentation beside it."""
+    words = [f"{volume.case_id}  ({volume.description})" if volume.description else volume.case_id]
+    if volume.annotation:
+        words.append(_("segmentation: {file}").format(file=Path(volume.annotation).name))
+    return ", ".join(words)
 
 
 def caseIdFor(name: str, taken: Iterable[str]) -> str:

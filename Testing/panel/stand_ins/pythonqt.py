@@ -18,7 +18,8 @@ EXTRACT = json.loads(Path(__file__).parents[1].joinpath("slicer_api_extract.json
 CLASSES = EXTRACT["classes"]
 _OBJECT_NAMES = {
     "connect", "disconnect", "blockSignals", "parent", "setParent", "deleteLater", "objectName",
-    "setProperty", "property", "installEventFilter", "children", "findChild", "className",
+    "setProperty", "property", "installEventFilter", "removeEventFilter", "children", "findChild",
+    "className",
 }  # fmt: skip
 _SPELT_OTHERWISE = {"exec_": "exec"}
 used: set[tuple[str, str]] = set()
@@ -214,6 +215,18 @@ class WrappedClass:
         return lambda *arguments: wrap(value(*(unwrap(one) for one in arguments)))
 
 
+class EventFilterObject(QtCore.QObject):
+    """`qt.QObject` as the base of an event filter: what it filters arrives as from PythonQt."""
+
+    def __init_subclass__(cls) -> None:
+        own = cls.__dict__["eventFilter"]
+
+        def filtered(self: Any, watched: Any, event: Any) -> bool:
+            return bool(own(self, wrap(watched), Wrapped(event)))
+
+        cls.eventFilter = filtered
+
+
 class QtModule:
     """The module `qt`: all of Qt in one flat module."""
 
@@ -221,7 +234,7 @@ class QtModule:
     __path__: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self._replaced: dict[str, Any] = {}
+        self._replaced: dict[str, Any] = {"QObject": EventFilterObject}
 
     def replace(self, name: str, value: Any) -> None:
         """Let a test answer dialogs."""
