@@ -78,3 +78,15 @@ def remove_node(node: Any) -> None:
     for other in serving:
         if other is not None:
             scene.RemoveNode(other)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        _let_go_of_voxels(node.GetSegmentation())
+
+
+def _let_go_of_voxels(segmentation: Any) -> None:
+    """Take the voxels from the segments of a node that is gone.
+
+    A segmentation that ends with its voxels first erases one segment after the other from the
+    volume they share: half a second for 512 x 512 x 200 voxels.
+    """
+    for number in range(segmentation.GetNumberOfSegments()):
+        segmentation.GetNthSegment(number).RemoveAllRepresentations()
