@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
@@ -43,7 +44,8 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         case_id: Name for the case.
         role: What it is used for.
         image: A volume file, or a folder of DICOM slices.
-        annotation: A segmentation file; on another grid it is resampled by position.
+        annotation: A segmentation file or DICOM segmentation object; on another grid it is
+            resampled by position.
         series_uid: Which series of a DICOM folder.
         copy_image: Whether the project keeps its own copy of the image.
         replace: Whether a case of this name may be replaced; its segmentation stays in
@@ -68,6 +70,8 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema)
+    if annotation is not None:
+        notices += check_frame_of_reference(annotation, image, series_uid)
 
     layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image
@@ -137,6 +141,7 @@ def annotate_case(
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
     labels, notices = read_annotation(annotation, case.geometry, project.schema)
+    notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
     annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
     _store_annotation(path, labels, project.schema)
@@ -157,7 +162,7 @@ def read_annotation(
         AnnotationError: It is empty, has labels outside the schema, or lies elsewhere.
         VolumeError: It cannot be read.
     """
-    labels, _, notices = read_segmentation(path, schema)
+    labels, _, notices = read_segmentation(path, schema, near=geometry)
     if not np.any(labels.array):
         raise AnnotationError(
             f"The segmentation '{path.name}' is empty: no voxel has a label.",

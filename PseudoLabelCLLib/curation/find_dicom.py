@@ -16,8 +16,6 @@ from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
 _SERIES_UID, _DESCRIPTION = "0020|000e", "0008|103e"
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
-_MAGIC = b"DICM"
-_MAGIC_AT = 128
 
 
 @dataclass(frozen=True)
@@ -37,16 +35,6 @@ class FoundSeries:
     num_files: int
     geometry: Geometry | None
     problem: VolumeError | None
-
-
-def looks_like_dicom(file: Path) -> bool:
-    """Tell by the mark in its first bytes whether a file is DICOM; an unreadable one is not."""
-    try:
-        with file.open("rb") as stream:
-            stream.seek(_MAGIC_AT)
-            return stream.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
 
 
 def find_series(folder: Path, files: Iterable[Path]) -> tuple[tuple[FoundSeries, ...], int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.find_dicom import FoundSeries, find_series, looks_like_dicom
+from PseudoLabelCLLib.curation.find_dicom import FoundSeries, find_series
 from PseudoLabelCLLib.curation.segmentation_pairs import (
     is_label_folder,
     is_slicer_segmentation,
@@ -20,6 +20,7 @@ from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFo
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.itk_files import READABLE_SUFFIXES, file_suffix, grid_of, quiet_itk
 
 MAX_FILES = 50_000

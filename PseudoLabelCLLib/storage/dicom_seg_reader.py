@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
@@ -24,11 +25,14 @@ from PseudoLabelCLLib.storage.dicom_header import (
 )
 
 SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
-_KINDS = {"1.2.840.10008.5.1.4.1.1.66.7": "a label map segmentation"}
+LABEL_MAP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
+_KINDS = {LABEL_MAP_CLASS: "a label map segmentation"}
 _READABLE_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _DAMAGED_REMEDY = "Write the segmentation again, or copy the file again from where it came."
 _FOREIGN_REMEDY = "Save it as a binary segmentation in the program that made it."
 _MOST_FRAMES = 1_000_000
+# 4 GB, of which a compressed file may speak without holding them.
+_MOST_DECOMPRESSED_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class StoredFrame:
         source_uids: SOP Instance UIDs of the images it was made from.
         source_purposes: Codes of what those images were for.
         index_values: Its place along the dimensions of the object.
+        slice_spacing_mm: Distance to the next slice as the file tells it, or None.
     """
 
     segment_number: int
@@ -83,6 +88,7 @@ class StoredFrame:
     source_uids: tuple[str, ...]
     source_purposes: tuple[str, ...]
     index_values: tuple[int, ...]
+    slice_spacing_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class SegmentationObject:
         segments: In the order of the file.
         frames: In the order of the file.
         referenced_series: For each series that the object refers to: its UID and its instances.
-        packed: The pixels, eight in a byte, first pixel lowest.
+        packed: The pixels: eight in a byte, first pixel lowest; of a label map as they stand.
+        bits: How many a pixel has: 1, or of a label map 8 or 16.
     """
 
     header: pydicom.Dataset
@@ -106,6 +113,18 @@ class SegmentationObject:
     frames: tuple[StoredFrame, ...]
     referenced_series: tuple[tuple[str, tuple[str, ...]], ...]
     packed: npt.NDArray[np.uint8]
+    bits: int = 1
+
+    @property
+    def is_label_map(self) -> bool:
+        """Whether a frame holds numbers of segments in place of one segment."""
+        return self.bits > 1
+
+    def numbers(self, index: int) -> npt.NDArray[np.unsignedinteger[Any]]:
+        """Return a frame of a label map as numbers of segments, shape (rows, columns)."""
+        num_bytes = self.rows * self.columns * self.bits // 8
+        part = self.packed[index * num_bytes : (index + 1) * num_bytes]
+        return part.view(f"<u{self.bits // 8}").reshape(self.rows, self.columns)
 
     def mask(self, index: int) -> npt.NDArray[np.bool_]:
         """Return the pixels of a frame, shape (rows, columns)."""
@@ -116,15 +135,22 @@ class SegmentationObject:
         return bits.astype(np.bool_).reshape(self.rows, self.columns)
 
 
-def read_segmentation_object(path: Path) -> SegmentationObject:
+def read_segmentation_object(path: Path, *, label_maps: bool = False) -> SegmentationObject:
     """Read a binary segmentation object.
+
+    Args:
+        path: The file.
+        label_maps: Whether a label map will do as well.
 
     Raises:
         AnnotationError: It is another kind of file, damaged, or contradicts itself.
         StorageError: The disk refuses.
     """
     header = _read(path)
-    _check_kind(path, header)
+    if label_maps and uid_of(header, "SOPClassUID") == LABEL_MAP_CLASS:
+        _check_label_map(path, header)
+    else:
+        _check_kind(path, header)
     try:
         return _object_of(path, header)
     except DAMAGED as error:
@@ -153,6 +179,12 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
             f"'{path}' is {named}; expected a binary DICOM segmentation.", _FOREIGN_REMEDY
         )
     type_ = text_of(header, "SegmentationType")
+    if type_ == "FRACTIONAL":
+        raise AnnotationError(
+            f"'{path}' is a segmentation of the type FRACTIONAL: it holds a probability or a share "
+            "for each voxel, and where a structure ends would be a guess.",
+            _FOREIGN_REMEDY,
+        )
     if type_ != "BINARY" or whole_number_of(header, "BitsAllocated") != 1:
         raise AnnotationError(
             f"'{path}' is a segmentation of the type {type_ or '(none named)'}; expected BINARY "
@@ -164,14 +196,37 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
         raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
 
 
+def _check_label_map(path: Path, header: pydicom.Dataset) -> None:
+    bits = whole_number_of(header, "BitsAllocated")
+    if bits not in (8, 16) or whole_number_of(header, "SamplesPerPixel") not in (None, 1):
+        raise AnnotationError(
+            f"'{path}' is a label map of {bits} bits for each voxel; expected 8 or 16.",
+            _FOREIGN_REMEDY,
+        )
+    syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax not in (*_READABLE_SYNTAXES, RLELossless):
+        raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
+
+
+def _pixels_of(path: Path, header: pydicom.Dataset, needed: int) -> npt.NDArray[np.uint8]:
+    if header.file_meta.TransferSyntaxUID != RLELossless:
+        return np.frombuffer(bytes(header.get("PixelData") or b""), np.uint8)
+    if needed > _MOST_DECOMPRESSED_BYTES:
+        raise _damaged(path, f"it speaks of {needed >> 20} MB of pixels")
+    with quiet_pydicom():
+        array = np.ascontiguousarray(header.pixel_array)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).ravel().view(np.uint8)
+
+
 def _object_of(path: Path, header: pydicom.Dataset) -> SegmentationObject:
     rows, columns, num_frames = (
         whole_number_of(header, keyword) or 0 for keyword in ("Rows", "Columns", "NumberOfFrames")
     )
     if min(rows, columns, num_frames) < 1 or num_frames > _MOST_FRAMES:
         raise _damaged(path, f"{num_frames} frames of {rows} x {columns} pixels")
-    packed = np.frombuffer(bytes(header.get("PixelData") or b""), np.uint8)
-    needed = -(-rows * columns * num_frames // 8)
+    bits = whole_number_of(header, "BitsAllocated") or 1
+    needed = -(-rows * columns * num_frames * bits // 8)
+    packed = _pixels_of(path, header, needed)
     if not needed <= len(packed) <= needed + 1:
         raise _damaged(path, f"{len(packed)} bytes of pixels where {needed} are needed")
     items = items_of(header, "PerFrameFunctionalGroupsSequence")
@@ -190,6 +245,7 @@ def _object_of(path: Path, header: pydicom.Dataset) -> SegmentationObject:
             for item in items_of(header, "ReferencedSeriesSequence")
         ),
         packed=packed,
+        bits=bits,
     )
 
 
@@ -255,6 +311,7 @@ def _frame_of(item: pydicom.Dataset, shared: pydicom.Dataset) -> StoredFrame:
         source_uids=tuple(uid_of(source, "ReferencedSOPInstanceUID") for source in sources),
         source_purposes=tuple(code.value for code in purposes if code is not None),
         index_values=tuple(int(n) for n in numbers_of(content, "DimensionIndexValues")),
+        slice_spacing_mm=next(iter(numbers_of(measures, "SpacingBetweenSlices")), None),
     )
 
 

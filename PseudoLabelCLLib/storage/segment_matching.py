@@ -84,3 +84,11 @@ def _by_code(
 
 def _same_name(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
+
+
+def overlap_notice(file_name: str, under: str, over: str, count: int) -> str:
+    """Tell which of two labels the voxels of both count as."""
+    return (
+        f"In '{file_name}', '{under}' and '{over}' overlap in {count} voxels; "
+        f"they count as '{over}'."
+    )

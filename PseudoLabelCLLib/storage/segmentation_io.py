@@ -17,8 +17,9 @@ from PseudoLabelCLLib.domain.segmentation import (
     LabelSchema,
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, voxels_of, write_image
-from PseudoLabelCLLib.storage.segment_matching import match_segments
+from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
 MAX_VALUES_WITHOUT_SCHEMA = 64
@@ -29,13 +30,15 @@ Layers = npt.NDArray[Any]
 
 
 def read_segmentation(
-    path: Path, schema: LabelSchema | None
+    path: Path, schema: LabelSchema | None, near: Geometry | None = None
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
 
     Args:
-        path: A .seg.nrrd file, or a label volume (.nii, .nii.gz, .nrrd, .mha, .mhd).
+        path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
+            .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
+        near: The grid of the volume, for objects that leave their slice distance open.
 
     Returns:
         The labels on the file's own grid, their schema, and sentences about what a person should
@@ -46,6 +49,13 @@ def read_segmentation(
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
+    if looks_like_dicom(path):
+        # The library of DICOM loads slowly, and other files do without.
+        from PseudoLabelCLLib.storage.dicom_annotation import (  # noqa: PLC0415
+            read_object_as_labels,
+        )
+
+        return read_object_as_labels(path, schema, near)
     image = read_image(path)
     segments = segments_in(_header_of(image), path.name)
     geometry = grid_of(path, image)
@@ -150,10 +160,7 @@ def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema)
     for other in schema:
         count = int(np.count_nonzero(taken == other.value))
         if count:
-            yield (
-                f"In '{path.name}', '{other.name}' and '{label.name}' overlap in {count} voxels; "
-                f"they count as '{label.name}'."
-            )
+            yield overlap_notice(path.name, other.name, label.name, count)
 
 
 def _unclaimed(

@@ -1,0 +1,65 @@
+"""Whether a DICOM segmentation object counts its positions as the series of a volume does."""
+
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
+from PseudoLabelCLLib.storage.dicom_header import items_of, read_dicom_header, uid_of
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
+from PseudoLabelCLLib.storage.dicom_source import SourceInstances, read_source_series
+
+_KEYWORDS = ("FrameOfReferenceUID", "ReferencedSeriesSequence")
+
+
+def check_frame_of_reference(
+    annotation: Path, image: Path, series_uid: str | None
+) -> tuple[str, ...]:
+    """Refuse an object whose positions mean other places than those of the volume.
+
+    Args:
+        annotation: A segmentation file; all but DICOM objects pass.
+        image: A volume file, or a folder of DICOM slices.
+        series_uid: Which series of a DICOM folder.
+
+    Returns:
+        What could not be compared, or what is remarkable.
+
+    Raises:
+        AnnotationError: The object and the series have different frames of reference.
+        StorageError: The disk refuses.
+    """
+    if not looks_like_dicom(annotation):
+        return ()
+    source = _instances_of(image, series_uid)
+    if source is None:
+        return (
+            f"'{annotation.name}' was placed by its positions alone: of '{image.name}' no frame of "
+            "reference is known.",
+        )
+    header = read_dicom_header(annotation, _KEYWORDS)
+    frame = "" if header is None else uid_of(header, "FrameOfReferenceUID")
+    if header is None or frame != source.frame_of_reference_uid:
+        raise AnnotationError(
+            f"'{annotation.name}' counts its positions in another frame of reference "
+            f"({frame or 'none named'}) than the series of '{image.name}' "
+            f"({source.frame_of_reference_uid}).",
+            "Choose the segmentation of this series. If you know that both lie alike, open them in "
+            "Slicer and save the segmentation as .seg.nrrd.",
+        )
+    referenced = [
+        uid_of(item, "SeriesInstanceUID") for item in items_of(header, "ReferencedSeriesSequence")
+    ]
+    if referenced and source.series_uid not in referenced:
+        return (
+            f"'{annotation.name}' was made on another series of the same frame of reference; it "
+            "was placed by its positions.",
+        )
+    return ()
+
+
+def _instances_of(image: Path, series_uid: str | None) -> SourceInstances | None:
+    if not image.is_dir():
+        return None
+    try:
+        return read_source_series(image, series_uid).instances
+    except VolumeError:  # it can be read, but a frame of reference is missing, for instance
+        return None

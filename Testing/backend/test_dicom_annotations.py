@@ -1,0 +1,299 @@
+"""DICOM segmentation objects of other programs serve as annotations, each voxel at its place."""
+
+import shutil
+import warnings
+
+import dicom_phantoms as phantoms
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
+from PseudoLabelCLLib.curation.label_schema_file import schema_from_annotation
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import create_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.terminology_list import propose_terminology
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+GEOMETRY = phantoms.grid("oblique", size=(16, 12, 8))
+KIDNEY, LIVER, SPLEEN = (propose_terminology(n)[0] for n in ("left kidney", "liver", "spleen"))
+# Values and order differ from those of every object below.
+SCHEMA = LabelSchema(
+    (
+        LabelClass(7, "Leber", "#56b4e9", LIVER),
+        LabelClass(3, "kidney", "#e69f00", KIDNEY),
+    )
+)
+
+
+def structures(shape=GEOMETRY.array_shape):
+    """A kidney and a liver on slices 2..5 of eight, apart from each other."""
+    kidney, liver = np.zeros(shape, bool), np.zeros(shape, bool)
+    kidney[2:5, 1:6, 3:9] = kidney[3, 6, 4] = True
+    liver[3:6, 7:11, 2:14] = True
+    return kidney, liver
+
+
+def described(number, name, terminology=None):
+    codes = (
+        (terminology.category, terminology.type) if terminology else (LIVER.category, LIVER.type)
+    )
+    category, type_ = (hd.sr.CodedConcept(c.value, c.scheme, c.meaning) for c in codes)
+    made = hd.seg.SegmentDescription(
+        segment_number=number, segment_label=name, segmented_property_category=category,
+        segmented_property_type=type_, algorithm_type="MANUAL",
+    )  # fmt: skip
+    modifier = terminology.type_modifier if terminology else None
+    if modifier is not None:
+        concept = hd.sr.CodedConcept(modifier.value, modifier.scheme, modifier.meaning)
+        made.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
+            concept
+        ]
+    return made
+
+
+def write_object(path, series, masks, segments, kind="BINARY", **more):
+    """Write an object with highdicom; sources in the order of positions."""
+    sources = [pydicom.dcmread(file) for file in series.files]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pixels = np.stack(masks, axis=-1)
+        if kind == "FRACTIONAL":
+            more["fractional_type"], pixels = "PROBABILITY", pixels.astype(np.float32) * 0.5
+            more["max_fractional_value"] = 200
+        hd.seg.Segmentation(
+            source_images=sources, pixel_array=pixels if kind == "FRACTIONAL" else
+            pixels.astype(np.uint8), segmentation_type=kind, segment_descriptions=segments,
+            series_instance_uid=hd.UID(), series_number=2, sop_instance_uid=hd.UID(),
+            instance_number=1, manufacturer="m", manufacturer_model_name="m",
+            software_versions="1", device_serial_number="1", **more,
+        ).save_as(path)  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def a_series(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series") / "ct"
+    return phantoms.write_series(folder, GEOMETRY, order=[5, 2, 7, 0, 4, 1, 6, 3])
+
+
+@pytest.fixture
+def an_object(a_series, tmp_path):
+    kidney, liver = structures()
+    segments = [described(1, "Nr. 1", KIDNEY), described(2, "Nr. 2", LIVER)]
+    return write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
+
+
+@pytest.fixture
+def a_project(tmp_path):
+    root = tmp_path / "project"
+    project = Project("p", SCHEMA, config_for(Profile.QUICK))
+    create_project(root, project)
+    return root, project
+
+
+def annotated(a_project, image, annotation, **more):
+    """Add a case with the object; return its labels as the project keeps them, and notices."""
+    root, project = a_project
+    project, notices = add_case(
+        root, project, "case", CaseRole.ANNOTATED, image, annotation, **more
+    )
+    stored = read_segmentation(ProjectLayout(root).annotation("case"), SCHEMA)[0]
+    return stored, notices
+
+
+def expected(kidney, liver):
+    return np.where(liver, 7, np.where(kidney, 3, 0))
+
+
+KINDS = {
+    "binary": {"kind": "BINARY"},
+    "binary with empty slices": {"kind": "BINARY", "omit_empty_frames": False},
+    "label map": {"kind": "LABELMAP"},
+    "compressed label map": {
+        "kind": "LABELMAP", "transfer_syntax_uid": pydicom.uid.RLELossless,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_object_on_some_slices_fills_the_grid_of_its_series(a_series, a_project, tmp_path, kind):
+    kidney, liver = structures()
+    segments = [described(1, "Nr. 1", KIDNEY), described(2, "Nr. 2", LIVER)]
+    path = write_object(tmp_path / "seg", a_series, [kidney, liver], segments, **KINDS[kind])
+    stored, _ = annotated(a_project, a_series.folder, path)
+    assert stored.geometry.is_close_to(GEOMETRY)
+    np.testing.assert_array_equal(stored.array, expected(kidney, liver))
+
+
+def test_waiting_case_is_annotated_with_an_object(a_series, an_object, a_project):
+    root, project = a_project
+    project, _ = add_case(root, project, "case", CaseRole.UNLABELLED, a_series.folder)
+    project, notices = annotate_case(root, project, "case", an_object)
+    assert project.case("case").role is CaseRole.ANNOTATED
+    stored = read_segmentation(ProjectLayout(root).annotation("case"), SCHEMA)[0]
+    np.testing.assert_array_equal(stored.array, expected(*structures()))
+    assert any("'Nr. 2' counts as 'Leber'" in notice for notice in notices)
+
+
+def test_slices_between_stored_ones_stay_empty_where_the_object_tells_no_distance(
+    a_series, a_project, tmp_path
+):
+    kidney, liver = structures()
+    for mask in (kidney, liver):
+        mask[1::2] = False  # every second slice was drawn
+    segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
+    path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
+    header = pydicom.dcmread(path)
+    measures = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    if "SpacingBetweenSlices" in measures:
+        del measures.SpacingBetweenSlices
+    header.save_as(path)
+    stored, _ = annotated(a_project, a_series.folder, path)
+    np.testing.assert_array_equal(stored.array, expected(kidney, liver))
+
+
+def test_volume_with_turned_axes_gets_every_voxel_at_its_place(
+    a_series, an_object, a_project, tmp_path
+):
+    """The same volume as a file whose slices run the other way and whose rows are columns."""
+    image = sitk.GetImageFromArray(a_series.voxels)
+    image.SetSpacing(GEOMETRY.spacing_mm)
+    image.SetOrigin(GEOMETRY.origin_mm)
+    image.SetDirection(GEOMETRY.direction)
+    turned = sitk.PermuteAxes(sitk.Flip(image, [True, False, True]), [1, 0, 2])
+    sitk.WriteImage(turned, str(tmp_path / "turned.nrrd"))
+    stored, notices = annotated(a_project, tmp_path / "turned.nrrd", an_object)
+    as_turned = expected(*structures())[::-1, :, ::-1].transpose(0, 2, 1)
+    np.testing.assert_array_equal(stored.array, as_turned)
+    assert any("no frame of reference is known" in notice for notice in notices)
+
+
+def test_segments_are_known_by_code_before_name_and_never_by_order(a_series, a_project, tmp_path):
+    """Names say the opposite of the codes; the numbers say the opposite of both."""
+    kidney, liver = structures()
+    segments = [described(1, "kidney", LIVER), described(2, "Leber", KIDNEY)]
+    path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
+    stored, _ = annotated(a_project, a_series.folder, path)
+    np.testing.assert_array_equal(stored.array, expected(kidney, liver))
+
+
+def test_segments_with_one_code_are_known_by_name(a_series, a_project, tmp_path):
+    kidney, liver = structures()
+    segments = [described(1, "Kidney"), described(2, "leber")]
+    path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
+    stored, _ = annotated(a_project, a_series.folder, path)
+    np.testing.assert_array_equal(stored.array, expected(kidney, liver))
+
+
+def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_path):
+    kidney, liver = structures()
+    segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
+    path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
+    with pytest.raises(AnnotationError, match="no label of the project: Milz"):
+        annotated(a_project, a_series.folder, path)
+
+
+def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
+    kidney, liver = structures()
+    kidney[3, 7, 2:6] = True  # four voxels of the liver
+    segments = [
+        described(1, "liver", LIVER), described(2, "kidney", KIDNEY),
+        described(3, "spare", SPLEEN),
+    ]  # fmt: skip
+    path = write_object(
+        tmp_path / "seg.dcm", a_series, [liver, kidney, np.zeros_like(liver)], segments
+    )
+    stored, notices = annotated(a_project, a_series.folder, path)
+    np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
+    told = " ".join(notices)
+    assert "'Leber' and 'kidney' overlap in 4 voxels; they count as 'kidney'" in told
+    assert "empty segment 'spare' is no label" in told
+
+
+def test_fractions_are_refused_with_the_reason(a_series, a_project, tmp_path):
+    segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
+    path = write_object(tmp_path / "seg.dcm", a_series, structures(), segments, "FRACTIONAL")
+    with pytest.raises(AnnotationError, match="FRACTIONAL: it holds a probability"):
+        annotated(a_project, a_series.folder, path)
+
+
+def test_another_frame_of_reference_is_refused(a_series, an_object, a_project):
+    phantoms.changed(an_object, FrameOfReferenceUID="1.2.3.4")
+    with pytest.raises(AnnotationError, match=r"another frame of reference \(1\.2\.3\.4\)"):
+        annotated(a_project, a_series.folder, an_object)
+    assert not ProjectLayout(a_project[0]).annotation("case").exists()
+
+
+def test_another_series_of_the_same_frame_is_told(a_series, an_object, a_project):
+    header = pydicom.dcmread(an_object)
+    header.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3.4"
+    header.save_as(an_object)
+    _, notices = annotated(a_project, a_series.folder, an_object)
+    assert any("another series of the same frame of reference" in notice for notice in notices)
+
+
+def test_object_elsewhere_is_refused(a_series, an_object, a_project, tmp_path):
+    away = phantoms.Series(
+        shutil.copytree(a_series.folder, tmp_path / "away"), (), GEOMETRY, a_series.voxels
+    )
+    for file in away.folder.iterdir():
+        position = pydicom.dcmread(file).ImagePositionPatient
+        phantoms.changed(file, ImagePositionPatient=[float(x) + 300 for x in position])
+    with pytest.raises(AnnotationError, match="does not lie where the image lies"):
+        annotated(a_project, away.folder, an_object)
+
+
+def test_labels_of_a_project_can_come_from_an_object(an_object):
+    found = schema_from_annotation(an_object)
+    assert [(label.value, label.name) for label in found] == [(1, "Nr. 1"), (2, "Nr. 2")]
+    assert [label.terminology.type for label in found] == [KIDNEY.type, LIVER.type]
+
+
+def turned_frame(header):
+    group = header.PerFrameFunctionalGroupsSequence[1]
+    group.PlaneOrientationSequence = [pydicom.Dataset()]
+    group.PlaneOrientationSequence[0].ImageOrientationPatient = [0, 1, 0, 0, 0, 1]
+
+
+def unplaced_frame(header):
+    del header.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence
+
+
+def shifted_frame(header):
+    place = header.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0]
+    x, y, z = (float(v) for v in place.ImagePositionPatient)
+    place.ImagePositionPatient = [x + 30, y, z]
+
+
+def segments_alike(header):
+    header.SegmentSequence[1].SegmentNumber = 1
+
+
+MALFORMED = {
+    "turned frame": (turned_frame, "turned against each other"),
+    "frame without a place": (unplaced_frame, "says where it lies"),
+    "shifted frame": (shifted_frame, "shifted sideways|not regular"),
+    "two segments of one number": (segments_alike, r"numbered \[1, 1\]"),
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_malformed_object_is_refused(an_object, kind):
+    spoil, words = MALFORMED[kind]
+    header = pydicom.dcmread(an_object)
+    # orientation may be shared or told for each frame
+    spoil(header)
+    header.save_as(an_object)
+    with pytest.raises(AnnotationError, match=words) as refusal:
+        read_segmentation(an_object, SCHEMA)
+    assert refusal.value.remedy
