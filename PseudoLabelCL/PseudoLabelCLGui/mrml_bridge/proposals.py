@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
+from PseudoLabelCLGui.mrml_bridge.dicom_preparation import (
+    Origin,
+    prepare_for_dicom_export,
+    tell_edited,
+)
 from PseudoLabelCLGui.mrml_bridge.doubt_colors import DOUBT_SHOWN_FROM_PERCENT, doubt_color_node
 from PseudoLabelCLGui.mrml_bridge.edits import (
     differs_from_file,
@@ -123,6 +128,10 @@ def show_read_case(memory: CaseMemory, image_node: Any | None, *, project: str =
         if node is not None:
             mark_made(node, kind, mark)
             put_beside(node, volume)
+    if proposal is not None:
+        prepare_for_dicom_export(proposal, volume, _origin_of(files))
+        if not unchanged:  # taken up as a person had edited it
+            tell_edited(proposal)
     return ShownCase(files, labels, volume, proposal, doubt, previous, unchanged)
 
 
@@ -206,6 +215,12 @@ def _check_image(memory: CaseMemory, image_node: Any | None) -> None:
             ).format(name=image_node.GetName(), case=files.case_id),
             _("Delete it from the scene; the image of the project is shown then."),
         )
+
+
+def _origin_of(files: CaseFiles) -> Origin:
+    if files.reviewed:
+        return Origin.BOTH
+    return Origin.MACHINE if files.proposal else Origin.PERSON
 
 
 def _editable_name(files: CaseFiles) -> str:
