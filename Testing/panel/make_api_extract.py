@@ -33,7 +33,7 @@ FOUND_IN_SOURCES = {
     ),
     "qt.QPixmap": (["isNull"], "Modules/Scripted/DataProbe/DataProbe.py"),
     "qt.QShortcut": (
-        ["connect", "setContext", "setParent", "deleteLater", "disconnect"],
+        ["connect", "setContext", "setAutoRepeat", "setParent", "deleteLater", "disconnect"],
         "Base/Python/slicer/packaging.py",
     ),
     "qt.QTableWidgetItem": (

@@ -9,7 +9,9 @@ import panel_states as states
 import pytest
 import slicer
 from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case, show_volume
-from PySide6 import QtCore, QtTest
+from PseudoLabelCLGui.panel_state import Action
+from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+from stand_ins.pythonqt import wrap
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -88,8 +90,8 @@ def test_the_views_show_the_most_doubtful_slice_and_n_goes_on(a_shown_case):
 
 
 def test_keys_press_the_buttons(a_shown_case):
-    a_shown_case.press(KEY.Key_A)
-    a_shown_case.press(KEY.Key_R)
+    a_shown_case.press(KEY.Key_K)
+    a_shown_case.press(KEY.Key_D)
     assert a_shown_case.calls == [("accept", ()), ("reject",)]
     a_shown_case.press(KEY.Key_P)  # the first case has none before it
     assert a_shown_case.calls == [("accept", ()), ("reject",)]
@@ -97,10 +99,10 @@ def test_keys_press_the_buttons(a_shown_case):
 
 def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
     a_shown_case.panel.exit()
-    a_shown_case.press(KEY.Key_A)
+    a_shown_case.press(KEY.Key_K)
     assert a_shown_case.calls == []
     a_shown_case.panel.enter()
-    a_shown_case.press(KEY.Key_A)
+    a_shown_case.press(KEY.Key_K)
     assert a_shown_case.calls == [("accept", ())]
 
 
@@ -110,9 +112,81 @@ def test_a_letter_typed_into_a_field_is_no_verdict(a_shown_case):
     a_shown_case.settle()
     edit = a_shown_case.widget("newNameEdit")
     edit.setFocus()
-    QtTest.QTest.keyClicks(edit, "arena")
-    assert edit.text() == "arena"
+    QtTest.QTest.keyClicks(edit, "kodenp")
+    assert edit.text() == "kodenp"
     assert a_shown_case.calls == []
+
+
+@pytest.fixture
+def a_slice_view(a_shown_case, monkeypatch):
+    """A view beside the panel in Slicer's window, with the focus."""
+    window = a_shown_case.module_widget.window
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: wrap(window))
+    a_shown_case.panel.exit()
+    a_shown_case.panel.enter()
+    view = KeysSeen(window)
+    view.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+    view.show()
+    window.activateWindow()
+    view.setFocus()
+    a_shown_case.settle()
+    return view
+
+
+class KeysSeen(QtWidgets.QWidget):
+    """Remembers the keys that reach it."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self.seen = []
+
+    def keyPressEvent(self, event):  # noqa: N802 - Qt's name
+        self.seen.append(event.text())
+
+
+def test_keys_count_while_a_slice_view_has_the_focus(a_shown_case, a_slice_view):
+    QtTest.QTest.keyClick(a_slice_view, KEY.Key_K)
+    QtTest.QTest.keyClick(a_slice_view, KEY.Key_D)
+    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    a_shown_case.panel.exit()
+    QtTest.QTest.keyClick(a_slice_view, KEY.Key_K)
+    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    assert a_slice_view.seen == ["k"]
+
+
+# Slicer 5.12.3: qMRMLSegmentEditorWidget::installKeyboardShortcuts, SegmentEditorDrawEffect.py,
+# qSlicerSegmentEditorPaintEffect.cxx, vtkMRMLSliceIntersectionWidget.cxx
+KEYS_OF_SLICER = "1234567890 zyqw/*,.<>iax+=-_gtfbvr[]{}"
+
+
+def test_keys_of_segment_editor_and_slice_views_reach_them(a_shown_case, a_slice_view):
+    QtTest.QTest.keyClicks(a_slice_view, KEYS_OF_SLICER)
+    assert "".join(a_slice_view.seen) == KEYS_OF_SLICER
+    assert a_shown_case.calls == []
+
+
+def test_a_key_held_down_is_one_verdict(a_shown_case, a_slice_view):
+    for is_repeat in (False, True, True):
+        event = QtGui.QKeyEvent(
+            QtCore.QEvent.Type.KeyPress, KEY.Key_K, QtCore.Qt.KeyboardModifier.NoModifier, "k",
+            is_repeat,
+        )  # fmt: skip
+        QtWidgets.QApplication.sendEvent(a_slice_view.window().windowHandle(), event)
+    assert a_shown_case.calls == [("accept", ())]
+
+
+def test_the_buttons_name_their_keys(a_shown_case):
+    said = "Takes the proposal; it counts as yours."
+    review = replace(states.REVIEW.review, accept=Action(enabled=True, tool_tip=said))
+    a_shown_case.show(replace(states.REVIEW, review=review))
+    assert a_shown_case.ui.acceptButton.toolTip == f"{said} Key: K"
+
+
+def test_the_key_for_editing_does_nothing_without_a_case(a_panel):
+    a_panel.show(states.REVIEW)
+    a_panel.press(KEY.Key_E)
+    assert not a_panel.ui.editButton.checked
+    assert a_panel.widget("segmentEditor").activeEffect() is None
 
 
 def test_o_toggles_outline_and_fill(a_shown_case):

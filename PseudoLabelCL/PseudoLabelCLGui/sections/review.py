@@ -1,9 +1,11 @@
 """Section 4: the queue of pseudo-labels, the shown case, the verdicts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLGui.mrml_bridge import CaseMemory
-from PseudoLabelCLGui.panel_state import Light, PanelState, ReviewState
+from PseudoLabelCLGui.panel_state import Action, Light, PanelState, ReviewState
+from PseudoLabelCLGui.sections import review_keys
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.menus import makeMenu
 from PseudoLabelCLGui.sections.review_keys import ReviewKeys
@@ -184,26 +186,26 @@ class ReviewSection(Section):
     def _keySlots(self) -> dict[str, object]:
         ui = self.ui
         return {
-            "A": ui.acceptButton.click,
-            "E": ui.editButton.click,
-            "R": ui.rejectButton.click,
-            "N": ui.nextDoubtButton.click,
-            "P": ui.previousCaseButton.click,
-            "O": ui.outlineCheck.toggle,
+            review_keys.ACCEPT: ui.acceptButton.click,
+            review_keys.REJECT: ui.rejectButton.click,
+            review_keys.EDIT: ui.editButton.click,
+            review_keys.NEXT_DOUBT: ui.nextDoubtButton.click,
+            review_keys.PREVIOUS_CASE: ui.previousCaseButton.click,
+            review_keys.OUTLINE: ui.outlineCheck.toggle,
         }
 
     def _showButtons(self, review: ReviewState) -> None:
-        for button, action in (
-            (self.ui.acceptButton, review.accept),
-            (self.ui.correctButton, review.correct),
-            (self.ui.rejectButton, review.reject),
-            (self.ui.takeBackButton, review.take_back),
-            (self.ui.previousCaseButton, review.previous_case),
-            (self.ui.nextCaseButton, review.next_case),
-            (self.ui.nextDoubtButton, review.next_doubt),
-            (self.ui.compareCheck, review.compare),
+        for button, action, key in (
+            (self.ui.acceptButton, review.accept, review_keys.ACCEPT),
+            (self.ui.correctButton, review.correct, ""),
+            (self.ui.rejectButton, review.reject, review_keys.REJECT),
+            (self.ui.takeBackButton, review.take_back, ""),
+            (self.ui.previousCaseButton, review.previous_case, review_keys.PREVIOUS_CASE),
+            (self.ui.nextCaseButton, review.next_case, ""),
+            (self.ui.nextDoubtButton, review.next_doubt, review_keys.NEXT_DOUBT),
+            (self.ui.compareCheck, review.compare, ""),
         ):
-            showAction(button, action)
+            showAction(button, _withKey(action, key))
         for button in (self.ui.acceptStructureButton, self.ui.rejectStructureButton):
             button.enabled = review.reject.enabled
         self._showShowButton()
@@ -278,7 +280,9 @@ class ReviewSection(Section):
         self.proposal.nextDoubt()
 
     def _onEdit(self) -> None:
-        if self.ui.editButton.checked:
+        if self.proposal.case is None:
+            showChecked(self.ui.editButton, checked=False)  # the key counts without a case, too
+        elif self.ui.editButton.checked:
             self.editor.startEffect()
         else:
             self.editor.stopEffect()
@@ -303,3 +307,11 @@ class ReviewSection(Section):
             _("Show it again"),
             lambda: self.presenter.show_case(case.case_id),
         )
+
+
+def _withKey(action: Action, key: str) -> Action:
+    """Name the key in what is said over a button that can be used."""
+    if not (key and action.enabled and action.tool_tip):
+        return action
+    words = _("{what} Key: {key}").format(what=action.tool_tip, key=key)
+    return replace(action, tool_tip=words)

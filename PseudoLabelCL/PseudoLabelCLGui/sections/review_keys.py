@@ -5,29 +5,38 @@ from functools import partial
 from typing import Any
 
 import qt
+import slicer
+
+# Free in Slicer 5.12: the Segment Editor takes digits, space, escape, Z, Y, Q, W, I and
+# / * , . < >, its effects A, X, + and -, slice views R, F, B, G, T, V and brackets. A key that two
+# shortcuts want reaches neither, and one that an effect wants would never reach it.
+ACCEPT, REJECT, EDIT, NEXT_DOUBT, PREVIOUS_CASE, OUTLINE = "K", "D", "E", "N", "P", "O"
 
 
 class ReviewKeys:
-    """Single keys that press buttons while the panel has the focus.
+    """Single keys that press buttons, also while a slice view has the focus.
 
-    The Segment Editor takes digits, space, escape, Z, Y, Q, W and I; none of these is used here.
+    A field that takes texts takes the letters that are typed into it, as it takes all others.
 
     Args:
-        parent: The keys count while it, or a widget in it, has the focus.
+        panel: The keys count in the window that it is in.
         slots: What each key does.
     """
 
-    def __init__(self, parent: Any, slots: Mapping[str, Callable[[], None]]) -> None:
-        self._parent = parent
+    def __init__(self, panel: Any, slots: Mapping[str, Callable[[], None]]) -> None:
+        self._panel = panel
         self._slots = dict(slots)
         self._shortcuts: list[tuple[Any, Callable[[], None]]] = []
 
     def enter(self) -> None:
         """Make the keys count."""
         self.exit()
+        window = slicer.util.mainWindow()
         for key, slot in self._slots.items():
-            shortcut = qt.QShortcut(qt.QKeySequence(key), self._parent)
-            shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
+            shortcut = qt.QShortcut(qt.QKeySequence(key), window or self._panel)
+            if window is None:
+                shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
+            shortcut.setAutoRepeat(False)  # a key held down is one verdict, not one for each case
             pressed = partial(_press, slot)
             shortcut.connect("activated()", pressed)
             self._shortcuts.append((shortcut, pressed))
