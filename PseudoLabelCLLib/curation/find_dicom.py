@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
-_SERIES_UID, _DESCRIPTION = "0020|000e", "0008|103e"
+_SERIES_UID, _DESCRIPTION, _KIND = "0020|000e", "0008|103e", "0008|0016"
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
 
 
@@ -37,19 +38,81 @@ class FoundSeries:
     problem: VolumeError | None
 
 
-def find_series(folder: Path, files: Iterable[Path]) -> tuple[tuple[FoundSeries, ...], int]:
-    """Return the series among the DICOM files of a folder, and how many files hold no image."""
+@dataclass(frozen=True)
+class FoundObject:
+    """A segmentation object.
+
+    Args:
+        file: Where it lies.
+        series_uids: The series that it refers to.
+    """
+
+    file: Path
+    series_uids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundInFolder:
+    """What the DICOM files of a folder are.
+
+    Args:
+        series: The series of images.
+        objects: Segmentations whose voxels belong to a structure or do not.
+        fractional: Segmentations that hold fractions.
+        num_without_image: How many other files hold no image that can be read.
+    """
+
+    series: tuple[FoundSeries, ...]
+    objects: tuple[FoundObject, ...]
+    fractional: tuple[Path, ...]
+    num_without_image: int
+
+
+def find_series(folder: Path, files: Iterable[Path]) -> FoundInFolder:
+    """Return the series and segmentation objects among the DICOM files of a folder."""
     by_uid: dict[str, list[tuple[Path, Any]]] = {}
+    objects: list[FoundObject] = []
+    fractional: list[Path] = []
     num_without_image = 0
     for file in files:
         header = _read_header(file)
         uid = "" if header is None else _text(header, _SERIES_UID)
-        if uid:
+        # what the library of images cannot read may still be a segmentation
+        if (not uid or _text(header, _KIND) in _SEGMENTATIONS) and (found := _object_in(file)):
+            is_fractional, series_uids = found
+            if is_fractional:
+                fractional.append(file)
+            else:
+                objects.append(FoundObject(file, series_uids))
+        elif uid:
             by_uid.setdefault(uid, []).append((file, header))
         else:
             num_without_image += 1
-    found = tuple(_series(folder, uid, members) for uid, members in by_uid.items())
-    return found, num_without_image
+    series = tuple(_series(folder, uid, members) for uid, members in by_uid.items())
+    return FoundInFolder(series, tuple(objects), tuple(fractional), num_without_image)
+
+
+def _object_in(file: Path) -> tuple[bool, tuple[str, ...]] | None:
+    """Return whether a segmentation holds fractions, and its series; None for another file."""
+    # The library of DICOM loads slowly, and few folders need it.
+    from PseudoLabelCLLib.storage.dicom_header import (  # noqa: PLC0415
+        items_of,
+        read_dicom_header,
+        text_of,
+        uid_of,
+    )
+
+    try:
+        header = read_dicom_header(
+            file, ("SOPClassUID", "SegmentationType", "ReferencedSeriesSequence")
+        )
+    except PseudoLabelCLError:
+        return None
+    if header is None or uid_of(header, "SOPClassUID") not in _SEGMENTATIONS:
+        return None
+    items = items_of(header, "ReferencedSeriesSequence")
+    series_uids = tuple(uid_of(item, "SeriesInstanceUID") for item in items)
+    return text_of(header, "SegmentationType") == "FRACTIONAL", series_uids
 
 
 def _read_header(file: Path) -> Any | None:

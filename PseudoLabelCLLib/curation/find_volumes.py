@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.find_dicom import FoundSeries, find_series
+from PseudoLabelCLLib.curation.find_dicom import FoundObject, FoundSeries, find_series
 from PseudoLabelCLLib.curation.segmentation_pairs import (
     is_label_folder,
     is_slicer_segmentation,
@@ -92,11 +92,13 @@ class _Search:
         taken: Names that are given, in lower case.
         volumes: The volumes.
         problems: What cannot be used.
+        objects: DICOM segmentations.
     """
 
     taken: set[str]
     volumes: list[FoundVolume] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    objects: list[FoundObject] = field(default_factory=list)
 
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
@@ -113,11 +115,8 @@ class _Search:
             "is a segmentation by its name, and no volume of that name was found",
             "Add the volume by itself, then choose its segmentation.",
         )
-        self._tell_together(
-            pairs.spare,
-            "is one more segmentation of a volume that has one",
-            "Change the segmentation of that volume if this is the one that counts.",
-        )
+        self._give_objects()
+        self._tell_spare(pairs.spare)
 
     def look_at(self, file: Path) -> None:
         """Take one file, whatever its name says, with the segmentation beside it."""
@@ -134,9 +133,18 @@ class _Search:
 
     def look_at_series_of(self, file: Path) -> None:
         """Take the series that one DICOM file belongs to."""
-        own = {series.uid for series in find_series(file.parent, [file])[0]}
+        chosen = find_series(file.parent, [file])
+        if chosen.objects or chosen.fractional:
+            self.tell(
+                f"'{file.name}' is a segmentation, not a volume.",
+                "Choose the series that it was drawn on.",
+            )
+            return
         siblings = [other for other in _files_in(file.parent) if looks_like_dicom(other)]
-        self._take_series(file.parent, siblings, only=own)
+        only = {series.uid for series in chosen.series}
+        self._take_series(file.parent, siblings, only=only)
+        self.objects = [found for found in self.objects if only & set(found.series_uids)]
+        self._give_objects()
 
     def tell(self, message: str, remedy: str, *, is_error: bool = True) -> None:
         """Note what cannot be used."""
@@ -161,14 +169,22 @@ class _Search:
     def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
         if not files:
             return
-        found, num_without_image = find_series(folder, files)
-        for series in found:
+        found = find_series(folder, files)
+        for series in found.series:
             if only is None or series.uid in only:
-                self._take_one_series(folder, series, alone=len(found) == 1)
-        if num_without_image and only is None:
+                self._take_one_series(folder, series, alone=len(found.series) == 1)
+        self.objects += found.objects
+        if only is not None:
+            return
+        self._tell_together(
+            found.fractional,
+            "is a segmentation that holds fractions in place of labels",
+            "Save it as a binary segmentation in the program that made it.",
+        )
+        if found.num_without_image:
             self.tell(
-                f"{num_without_image} of the DICOM files in '{folder}' hold no image that can be "
-                "read, such as reports or structures.",
+                f"{found.num_without_image} of the DICOM files in '{folder}' hold no image that "
+                "can be read, such as reports or structures.",
                 "Nothing is to be done unless a volume is missing.",
                 is_error=False,
             )
@@ -190,6 +206,33 @@ class _Search:
                 series_uid=series.uid,
                 description=f"{series.description}, {size}" if series.description else size,
             )
+        )
+
+    def _give_objects(self) -> None:
+        """Give each DICOM segmentation to the volume whose series it refers to."""
+        unmatched, spare = [], []
+        for found in self.objects:
+            place = next(
+                (n for n, v in enumerate(self.volumes) if v.series_uid in found.series_uids), None
+            )
+            if place is None:
+                unmatched.append(found.file)
+            elif self.volumes[place].annotation is not None:
+                spare.append(found.file)
+            else:
+                self.volumes[place] = replace(self.volumes[place], annotation=str(found.file))
+        self._tell_together(
+            tuple(unmatched),
+            "is a DICOM segmentation, and no series that it refers to was found",
+            "Add the volume by itself, then choose its segmentation.",
+        )
+        self._tell_spare(tuple(spare))
+
+    def _tell_spare(self, files: tuple[Path, ...]) -> None:
+        self._tell_together(
+            files,
+            "is one more segmentation of a volume that has one",
+            "Change the segmentation of that volume if this is the one that counts.",
         )
 
     def _free_name(self, wanted: str) -> str:

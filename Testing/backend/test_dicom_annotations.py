@@ -1,14 +1,13 @@
 """DICOM segmentation objects of other programs serve as annotations, each voxel at its place."""
 
 import shutil
-import warnings
 
 import dicom_phantoms as phantoms
-import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_objects import KIDNEY, LIVER, SPLEEN, described, structures, write_object
 
 from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
 from PseudoLabelCLLib.curation.label_schema_file import schema_from_annotation
@@ -21,11 +20,9 @@ from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import create_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GEOMETRY = phantoms.grid("oblique", size=(16, 12, 8))
-KIDNEY, LIVER, SPLEEN = (propose_terminology(n)[0] for n in ("left kidney", "liver", "spleen"))
 # Values and order differ from those of every object below.
 SCHEMA = LabelSchema(
     (
@@ -33,51 +30,6 @@ SCHEMA = LabelSchema(
         LabelClass(3, "kidney", "#e69f00", KIDNEY),
     )
 )
-
-
-def structures(shape=GEOMETRY.array_shape):
-    """A kidney and a liver on slices 2..5 of eight, apart from each other."""
-    kidney, liver = np.zeros(shape, bool), np.zeros(shape, bool)
-    kidney[2:5, 1:6, 3:9] = kidney[3, 6, 4] = True
-    liver[3:6, 7:11, 2:14] = True
-    return kidney, liver
-
-
-def described(number, name, terminology=None):
-    codes = (
-        (terminology.category, terminology.type) if terminology else (LIVER.category, LIVER.type)
-    )
-    category, type_ = (hd.sr.CodedConcept(c.value, c.scheme, c.meaning) for c in codes)
-    made = hd.seg.SegmentDescription(
-        segment_number=number, segment_label=name, segmented_property_category=category,
-        segmented_property_type=type_, algorithm_type="MANUAL",
-    )  # fmt: skip
-    modifier = terminology.type_modifier if terminology else None
-    if modifier is not None:
-        concept = hd.sr.CodedConcept(modifier.value, modifier.scheme, modifier.meaning)
-        made.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
-            concept
-        ]
-    return made
-
-
-def write_object(path, series, masks, segments, kind="BINARY", **more):
-    """Write an object with highdicom; sources in the order of positions."""
-    sources = [pydicom.dcmread(file) for file in series.files]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pixels = np.stack(masks, axis=-1)
-        if kind == "FRACTIONAL":
-            more["fractional_type"], pixels = "PROBABILITY", pixels.astype(np.float32) * 0.5
-            more["max_fractional_value"] = 200
-        hd.seg.Segmentation(
-            source_images=sources, pixel_array=pixels if kind == "FRACTIONAL" else
-            pixels.astype(np.uint8), segmentation_type=kind, segment_descriptions=segments,
-            series_instance_uid=hd.UID(), series_number=2, sop_instance_uid=hd.UID(),
-            instance_number=1, manufacturer="m", manufacturer_model_name="m",
-            software_versions="1", device_serial_number="1", **more,
-        ).save_as(path)  # fmt: skip
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +40,7 @@ def a_series(tmp_path_factory):
 
 @pytest.fixture
 def an_object(a_series, tmp_path):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "Nr. 1", KIDNEY), described(2, "Nr. 2", LIVER)]
     return write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
 
@@ -127,7 +79,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_object_on_some_slices_fills_the_grid_of_its_series(a_series, a_project, tmp_path, kind):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "Nr. 1", KIDNEY), described(2, "Nr. 2", LIVER)]
     path = write_object(tmp_path / "seg", a_series, [kidney, liver], segments, **KINDS[kind])
     stored, _ = annotated(a_project, a_series.folder, path)
@@ -141,14 +93,14 @@ def test_waiting_case_is_annotated_with_an_object(a_series, an_object, a_project
     project, notices = annotate_case(root, project, "case", an_object)
     assert project.case("case").role is CaseRole.ANNOTATED
     stored = read_segmentation(ProjectLayout(root).annotation("case"), SCHEMA)[0]
-    np.testing.assert_array_equal(stored.array, expected(*structures()))
+    np.testing.assert_array_equal(stored.array, expected(*structures(GEOMETRY.array_shape)))
     assert any("'Nr. 2' counts as 'Leber'" in notice for notice in notices)
 
 
 def test_slices_between_stored_ones_stay_empty_where_the_object_tells_no_distance(
     a_series, a_project, tmp_path
 ):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     for mask in (kidney, liver):
         mask[1::2] = False  # every second slice was drawn
     segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
@@ -173,14 +125,14 @@ def test_volume_with_turned_axes_gets_every_voxel_at_its_place(
     turned = sitk.PermuteAxes(sitk.Flip(image, [True, False, True]), [1, 0, 2])
     sitk.WriteImage(turned, str(tmp_path / "turned.nrrd"))
     stored, notices = annotated(a_project, tmp_path / "turned.nrrd", an_object)
-    as_turned = expected(*structures())[::-1, :, ::-1].transpose(0, 2, 1)
+    as_turned = expected(*structures(GEOMETRY.array_shape))[::-1, :, ::-1].transpose(0, 2, 1)
     np.testing.assert_array_equal(stored.array, as_turned)
     assert any("no frame of reference is known" in notice for notice in notices)
 
 
 def test_segments_are_known_by_code_before_name_and_never_by_order(a_series, a_project, tmp_path):
     """Names say the opposite of the codes; the numbers say the opposite of both."""
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", LIVER), described(2, "Leber", KIDNEY)]
     path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
     stored, _ = annotated(a_project, a_series.folder, path)
@@ -188,7 +140,7 @@ def test_segments_are_known_by_code_before_name_and_never_by_order(a_series, a_p
 
 
 def test_segments_with_one_code_are_known_by_name(a_series, a_project, tmp_path):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "Kidney"), described(2, "leber")]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
     stored, _ = annotated(a_project, a_series.folder, path)
@@ -196,7 +148,7 @@ def test_segments_with_one_code_are_known_by_name(a_series, a_project, tmp_path)
 
 
 def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_path):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
     with pytest.raises(AnnotationError, match="no label of the project: Milz"):
@@ -204,7 +156,7 @@ def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_pa
 
 
 def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
-    kidney, liver = structures()
+    kidney, liver = structures(GEOMETRY.array_shape)
     kidney[3, 7, 2:6] = True  # four voxels of the liver
     segments = [
         described(1, "liver", LIVER), described(2, "kidney", KIDNEY),
@@ -222,7 +174,9 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
 
 def test_fractions_are_refused_with_the_reason(a_series, a_project, tmp_path):
     segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
-    path = write_object(tmp_path / "seg.dcm", a_series, structures(), segments, "FRACTIONAL")
+    path = write_object(
+        tmp_path / "seg.dcm", a_series, structures(GEOMETRY.array_shape), segments, "FRACTIONAL"
+    )
     with pytest.raises(AnnotationError, match="FRACTIONAL: it holds a probability"):
         annotated(a_project, a_series.folder, path)
 

@@ -1,11 +1,13 @@
 """Volumes found in files and folders: what is proposed, under which name, and what is told."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_objects import KIDNEY, LIVER, described, structures, write_object
 from dicom_phantoms import grid, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -270,3 +272,63 @@ def test_series_that_is_no_volume_is_told_with_its_name(tmp_path):
     assert "different directions" in messages(found)
     assert "1 of the DICOM files" in messages(found)
     assert [problem.is_error for problem in found.problems] == [True, False]
+
+
+def put_object(file, series, kind="BINARY"):
+    """Write a segmentation object of a series with highdicom."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kidney, liver = structures(series.geometry.array_shape)
+    segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
+    return write_object(file, series, [kidney, liver], segments, kind)
+
+
+@pytest.fixture
+def two_series(tmp_path):
+    grid_ = grid(size=(16, 12, 8))
+    return [
+        write_series(tmp_path / name, grid_, SeriesInstanceUID=f"1.2.3.{number}")
+        for number, name in enumerate(("ax", "cor"), start=1)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_object_goes_to_the_series_that_it_refers_to(two_series, tmp_path, kind):
+    """It lies in a folder of its own, or among the slices of the other series."""
+    second = put_object(tmp_path / "ax" / "seg", two_series[1], kind)
+    first = put_object(tmp_path / "z segmentations" / "seg.dcm", two_series[0], kind)
+
+    found = find_volumes(tmp_path, ())
+
+    given = {volume.series_uid: volume.annotation for volume in found.volumes}
+    assert given == {"1.2.3.1": str(first), "1.2.3.2": str(second)}
+    assert [volume.case_id for volume in found.volumes] == ["ax", "cor"]
+    assert found.problems == ()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_object_without_its_series_one_too_many_and_fractions_are_told(two_series, tmp_path):
+    for name in ("seg1.dcm", "seg2.dcm"):
+        put_object(tmp_path / "ax" / name, two_series[0])
+    put_object(tmp_path / "fractions" / "f.dcm", two_series[1], "FRACTIONAL")
+    put_object(tmp_path / "lost.dcm", two_series[1])
+    shutil.rmtree(tmp_path / "cor")
+
+    found = find_volumes(tmp_path, ())
+
+    (volume,) = found.volumes
+    assert volume.annotation == str(tmp_path / "ax" / "seg1.dcm")
+    told = messages(found)
+    assert "seg2.dcm' is one more segmentation" in told
+    assert "lost.dcm' is a DICOM segmentation, and no series that it refers to" in told
+    assert "f.dcm' is a segmentation that holds fractions" in told
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_chosen_object_is_no_volume_and_chosen_slice_brings_its_object(two_series, tmp_path):
+    made = put_object(tmp_path / "ax" / "seg.dcm", two_series[0])
+    (volume,) = find_volumes(two_series[0].files[3], ()).volumes
+    assert volume.annotation == str(made)
+    alone = find_volumes(made, ())
+    assert alone.volumes == ()
+    assert "is a segmentation, not a volume" in messages(alone)
