@@ -19,10 +19,11 @@ _REVIEWABLE = (RoundState.IN_REVIEW, RoundState.CLOSED)
 def go_back(root: Path, project: Project, index: int) -> Project:
     """Make a round the newest, in review with its own proposals and verdicts.
 
-    Later rounds and the verdicts on them move to `set_aside/`; cases, their roles, segmentations
-    and settings stay as they are. The verdicts on a round go before the round itself, the newest
-    round first, so that a kill in between leaves a project with fewer rounds or verdicts, never a
-    verdict on another round's proposal.
+    Later rounds and the verdicts on them move to `set_aside/`, and before round 0 a pre-training
+    that was interrupted; cases, their roles, segmentations and settings stay as they are. The
+    verdicts on a round go before the round itself, the newest round first, so that a kill in
+    between leaves a project with fewer rounds or verdicts, never a verdict on another round's
+    proposal.
 
     Args:
         root: The project folder.
@@ -30,12 +31,14 @@ def go_back(root: Path, project: Project, index: int) -> Project:
         index: The round; -1 goes back to before round 0.
 
     Raises:
-        ProjectError: There is no such round, it has no proposals, or it is the newest in review.
+        ProjectError: There is no such round, it has no proposals, or it is the newest in review;
+            or nothing was begun.
         ProjectInUseError: A training runs.
         StorageError: The disk refuses; everything is where it was.
     """
-    target = _target(project, index)
     layout = ProjectLayout(root)
+    gives_up_pretraining = index == BEFORE_ALL and layout.pretraining_checkpoint.exists()
+    target = None if gives_up_pretraining else _target(project, index)
     with (
         project_lock(layout.worker_lock, "going back to an earlier round"),
         moving_aside(root) as aside,
@@ -43,6 +46,8 @@ def go_back(root: Path, project: Project, index: int) -> Project:
         for later in _later_rounds(layout, index):
             aside.move(layout.review_folder(later))
             aside.move(layout.round_folder(later))
+        if gives_up_pretraining:
+            aside.move(layout.pretraining_checkpoint)
         if target is not None:
             save_round(root, target)
     return replace(

@@ -184,6 +184,20 @@ def test_project_without_rounds_has_nothing_to_go_back_to(tmp_path):
         go_back(root, load_project(root), -1)
 
 
+def test_interrupted_pretraining_is_given_up_by_going_before_round_0(tmp_path):
+    root = make_project(tmp_path / "project", [])
+    checkpoint = ProjectLayout(root).pretraining_checkpoint
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"learned so far")
+
+    after = go_back(root, load_project(root), -1)
+
+    assert after == load_project(root)
+    assert not checkpoint.exists()
+    (aside,) = ProjectLayout(root).set_aside.iterdir()
+    assert (aside / "pretraining" / "checkpoint.pt").read_bytes() == b"learned so far"
+
+
 def test_running_training_is_not_disturbed(a_project):
     root, project = a_project
     training = project_lock(ProjectLayout(root).worker_lock, "the training worker")

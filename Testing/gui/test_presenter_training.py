@@ -202,6 +202,53 @@ def test_pretraining_alone_trains_no_round(stage):
     assert stage.state.message.light is Light.GREEN
 
 
+def pretraining(stage):
+    stage.presenter.set_pretraining("positional")
+    stage.settle()
+    stage.presenter.train()
+    stage.settle()
+    stage.worker.begin()
+    stage.settle()
+    return stage
+
+
+@pytest.mark.parametrize("has_checkpoint", [True, False])
+def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
+    pretraining(stage)
+    assert "pre-training" in stage.state.train.stop.tool_tip
+    stage.presenter.stop()
+    assert stage.state.train.stage == "Giving the pre-training up"
+    if not has_checkpoint:
+        stage.desk.refuse(GoBack, "ProjectError", "There is no round -1 to go back to.")
+    stage.worker.stop()
+    stage.settle()
+    assert stage.desk.requests(GoBack) == [GoBack(-1)]
+    said = stage.state.message
+    assert said.text == "The pre-training was given up."
+    assert ("put aside" in said.remedy) is has_checkpoint
+    assert said.remedy.endswith("choose 'none' as pre-training to train without it.")
+    assert len(stage.workers) == 1
+    assert stage.state.train.train.enabled
+
+
+def test_pause_keeps_the_pretraining(stage):
+    pretraining(stage)
+    stage.presenter.pause()
+    stage.worker.stop()
+    stage.settle()
+    assert not stage.desk.requests(GoBack)
+    assert stage.state.message.text == "The pre-training is paused."
+
+
+def test_a_pretraining_that_crashed_while_it_was_stopped_is_given_up(stage):
+    pretraining(stage)
+    stage.presenter.stop()
+    stage.worker.end_with(WorkerCrashed(-11, "The worker crashed (SIGSEGV).", "Look at the log."))
+    stage.settle()
+    assert stage.desk.requests(GoBack) == [GoBack(-1)]
+    assert stage.state.message.text == "The pre-training was given up."
+
+
 def test_pause_saves_and_train_then_continues_the_round(stage):
     training(stage)
     stage.presenter.pause()

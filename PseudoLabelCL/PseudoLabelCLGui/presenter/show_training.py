@@ -46,7 +46,7 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         can_change=_can_change(facts, texts),
         train=train_action(facts),
         pause=action(no_ending(facts), _("Saves and stops; it goes on later where it stopped.")),
-        stop=action(no_stopping(facts), _("Gives the round up; asks before.")),
+        stop=action(no_stopping(facts), _stop_tip(facts)),
         sentence=view.plan.sentence if view else "",
         stage=_stage(facts),
         fraction=monitor.fraction if facts.trains else None,
@@ -102,8 +102,15 @@ def _stage(facts: Facts) -> str:
     if facts.work.ending is Ending.PAUSE:
         return _("Saving")
     if facts.work.ending is Ending.STOP:
-        return _("Giving the round up")
+        is_round = facts.work.kind is WorkKind.TRAIN
+        return _("Giving the round up") if is_round else _("Giving the pre-training up")
     return facts.monitor.stage or _("Starting: loading packages")
+
+
+def _stop_tip(facts: Facts) -> str:
+    if facts.work is not None and facts.work.kind is WorkKind.PRETRAIN:
+        return _("Gives the pre-training up, for good; asks before.")
+    return _("Gives the round up, for good; asks before.")
 
 
 def _curve(name: str, points: Points) -> Curve:

@@ -38,6 +38,8 @@ from PseudoLabelCLLib.process.protocol import (
 )
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
+# The state before round 0, for `GoBack`.
+BEFORE_ALL = -1
 # A round whose validation Dice rises by less is not counted as better.
 LEAST_GAIN = 0.005
 
@@ -79,7 +81,7 @@ class TrainingActions:
         self._end(Ending.PAUSE)
 
     def stop(self) -> None:
-        """Give the running or paused round up; a pre-training is only paused."""
+        """Give up the running or paused round, or the running pre-training."""
         core = self._core
         view = core.facts.view
         if core.facts.work is not None or view is None or no_stopping(core.facts):
@@ -211,7 +213,7 @@ class TrainingActions:
             core.facts.monitor.add_line(f"{event.message} {event.stderr_tail}", warning=True)
         core.facts.run = None
         if work.ending is Ending.STOP:
-            self._after(work, lambda: self._give_up_if_begun(work))
+            self._give_up_work(work)
             return
         core.tell_fault(fault, topic="train", go_on=self.go_on)
         # a second message about the same disk would hide the first
@@ -224,8 +226,8 @@ class TrainingActions:
     def _cancelled(self, event: JobCancelled, work: Work) -> None:
         core = self._core
         core.facts.run = None
-        if work.ending is Ending.STOP and work.kind is WorkKind.TRAIN:
-            self._after(work, lambda: self._give_up_if_begun(work))
+        if work.ending is Ending.STOP:
+            self._give_up_work(work)
             return
         what = _round_words(work)
         text = _("{what} is paused.").format(what=what)
@@ -302,6 +304,34 @@ class TrainingActions:
             core.tell(Light.GREEN, text, topic="train")
 
     # --- giving up
+
+    def _give_up_work(self, work: Work) -> None:
+        if work.kind is WorkKind.PRETRAIN:
+            self._after(work, self._give_up_pretraining)
+        else:
+            self._after(work, lambda: self._give_up_if_begun(work))
+
+    def _give_up_pretraining(self) -> None:
+        """Put its checkpoint aside; without one the desk refuses, and nothing is left to do."""
+        core = self._core
+        text = _("The pre-training was given up.")
+        aside = _("What it had learned is put aside in the project folder.")
+        words = _("Train begins it anew; choose 'none' as pre-training to train without it.")
+
+        def tell(*remedies: str) -> None:
+            core.end_change()
+            core.tell(Light.AMBER, text, " ".join(remedies), topic="train")
+
+        if core.facts.view is None or core.facts.view.rounds:
+            tell(words)  # going before round 0 would give that up as well
+            return
+        core.facts.changing = _("The pre-training is being given up.")
+        core.ask(
+            GoBack(BEFORE_ALL),
+            lambda _view: tell(aside, words),
+            failed=lambda: tell(words),
+            is_quiet=True,
+        )
 
     def _give_up_if_begun(self, work: Work) -> None:
         view = self._core.facts.view

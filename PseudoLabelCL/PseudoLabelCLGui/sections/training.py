@@ -149,8 +149,9 @@ class TrainingSection(Section):
 
     def _onStop(self) -> None:
         question = _(
-            "Give up the round that is being trained?\n\nWhat it has learned so far is lost; "
-            "earlier rounds and everything that was drawn stay. Pause keeps what it has learned."
+            "Give up what is being trained?\n\nWhat this round, or this pre-training, has learned "
+            "so far is put aside and not used any more; earlier rounds and everything that was "
+            "drawn stay. To go on later, press Pause instead."
         )
         if confirm(question):
             self.presenter.stop()
