@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from PseudoLabelCLLib.curation.dicom_preflight import (
     Finding,
     error_finding,
@@ -20,7 +23,7 @@ from PseudoLabelCLLib.curation.dicom_provenance import (
     segment_of,
 )
 from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
-from PseudoLabelCLLib.curation.dicom_source_grid import onto_source_grid
+from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid, onto_source_grid
 from PseudoLabelCLLib.curation.export_segmentations import (
     ExportedSegmentation,
     ExportFormat,
@@ -34,6 +37,7 @@ from PseudoLabelCLLib.curation.write_verified_object import (
 )
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
 
@@ -248,18 +252,37 @@ def _prepared(
     labels = LabelVolume(origin.labels, case.geometry)
     placed = onto_source_grid(labels, schema, source.geometry, file_name=case.id)
     findings = grid_findings(case.id, placed, schema, accept_losses=choices.accept_losses)
+    numbers, ordered = _empty_last(placed, schema)
     uncoded = any(label.terminology is None for label in schema)
     segments = () if uncoded else tuple(
-        segment_of(label, origin, source.instances.series_uid) for label in schema
+        segment_of(label, origin, source.instances.series_uid) for label in ordered
     )  # fmt: skip
     content = ObjectToWrite(
         source=source,
-        masks=placed.numbers,
+        masks=numbers,
         segments=segments,
         about=description_of(origin, clean_text(choices.creator) or PROGRAM),
         notices=tuple(finding.problem for finding in findings),
     )
     return content, findings
+
+
+def _empty_last(
+    placed: OnSourceGrid, schema: LabelSchema
+) -> tuple[npt.NDArray[np.int16], tuple[LabelClass, ...]]:
+    """Return segment numbers and labels with the empty ones at the end.
+
+    3D Slicer gives the names of the segments, one after the other, to those that have voxels: an
+    empty one before them would shift all names that follow.
+    """
+    counts = placed.num_voxels
+    order = sorted(range(len(counts)), key=lambda n: not counts[n])
+    labels = tuple(schema.classes[n] for n in order)
+    if order == list(range(len(counts))):
+        return placed.numbers, labels
+    table = np.zeros(len(counts) + 1, dtype=placed.numbers.dtype)
+    table[np.add(order, 1)] = np.arange(1, len(counts) + 1)
+    return table[placed.numbers], labels
 
 
 def _stem(exported: ExportedSegmentation) -> str:

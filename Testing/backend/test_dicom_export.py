@@ -206,6 +206,24 @@ def test_empty_segment_is_named_and_described(a_project, tmp_path):
     assert [i.SegmentLabel for i in header_of(line).SegmentSequence] == ["left kidney", "liver"]
 
 
+def test_empty_segment_comes_last_whatever_its_label(a_project, tmp_path):
+    """3D Slicer would give its name to the next one otherwise."""
+    root, _ = a_project
+    array = labels()
+    array[array == 3] = 0
+    put(ProjectLayout(root).annotation("drawn"), array)
+    line = exported(a_project, tmp_path / "out", case_ids=["drawn"])["drawn"]
+    header = header_of(line)
+    assert [i.SegmentLabel for i in header.SegmentSequence] == ["liver", "left kidney"]
+    # every stored slice belongs to the liver
+    frames = header.PerFrameFunctionalGroupsSequence
+    assert {
+        item.SegmentIdentificationSequence[0].ReferencedSegmentNumber for item in frames
+    } == {1}  # fmt: skip
+    found = verify_segmentation_object(line.path, read_source_series(root.parent / "series-drawn"))
+    assert [(s.label, s.num_voxels) for s in found.segments] == [("liver", 144), ("left kidney", 0)]
+
+
 def test_wholly_empty_segmentation_is_refused_and_the_others_go_out(a_project, tmp_path):
     root, _ = a_project
     put(ProjectLayout(root).annotation("drawn"), labels() * 0)
