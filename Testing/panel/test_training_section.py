@@ -39,7 +39,7 @@ def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.click("stopButton")
     an_open_project.click("stopButton")
     assert an_open_project.calls == [("pause",), ("stop",)]
-    assert "is lost" in an_open_project.answers.asked[0]
+    assert "is put aside" in an_open_project.answers.asked[0]
 
 
 def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open_project):
