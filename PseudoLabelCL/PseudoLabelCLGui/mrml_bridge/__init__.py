@@ -47,6 +47,7 @@ from PseudoLabelCLGui.mrml_bridge.volumes import (
     source_of,
     volume_problems,
 )
+from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
 
 __all__ = [
     "CaseMark",
@@ -56,6 +57,7 @@ __all__ = [
     "SavedVolume",
     "SegmentationSnapshot",
     "ShownCase",
+    "SpareVoxels",
     "VolumeSnapshot",
     "case_of",
     "fits_case",

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from PseudoLabelCLGui.mrml_bridge.voxel_memory import VoxelMemory
+import numpy as np
+
+from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import CopyPlace
+from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels, VoxelMemory
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -17,28 +20,36 @@ class CaseMemory:
         files: What the desk answered.
         labels: The structures.
         with_image: Whether the image is wanted too; it is not if the scene has it.
+        spare: Memory of a case that was left, or None.
 
     Raises:
         VolumeError: A file is missing, damaged, or of another size.
     """
 
-    def __init__(self, files: CaseFiles, labels: LabelSchema, *, with_image: bool) -> None:
-        def of_labels(file: str | None) -> VoxelMemory | None:
-            return VoxelMemory.for_labels(Path(file), files.geometry, labels) if file else None
+    def __init__(
+        self,
+        files: CaseFiles,
+        labels: LabelSchema,
+        *,
+        with_image: bool,
+        spare: SpareVoxels | None = None,
+    ) -> None:
+        grid = files.geometry
 
-        def of_volume(file: str | None) -> VoxelMemory | None:
-            return VoxelMemory.for_volume(Path(file), files.geometry) if file else None
+        def of_labels(file: str | None) -> VoxelMemory | None:
+            return VoxelMemory.for_labels(Path(file), grid, labels, spare) if file else None
 
         self.files = files
         self.labels = labels
-        self.image = of_volume(files.image if with_image else None)
-        self.doubt = (
-            VoxelMemory.for_doubt(Path(files.uncertainty), files.geometry)
-            if files.uncertainty
-            else None
-        )
+        self.image = self.doubt = None
+        if with_image and files.image:
+            self.image = VoxelMemory.for_volume(Path(files.image), grid, spare)
+        if files.uncertainty:
+            self.doubt = VoxelMemory.for_doubt(Path(files.uncertainty), grid, spare)
         self.proposal = of_labels(editable_file(files))
         self.previous = of_labels(files.previous)
+        # where a correction is copied to: memory that was touched before is filled quickly
+        self.copy_place: CopyPlace = []
 
     def read(self) -> None:
         """Read all voxels; may run in a thread.
@@ -50,6 +61,10 @@ class CaseMemory:
         for memory in (self.image, self.proposal, self.doubt, self.previous):
             if memory is not None:
                 memory.read()
+        if self.proposal is not None:
+            place = np.empty(self.proposal.geometry.array_shape, dtype=np.uint8)
+            place.fill(0)
+            self.copy_place = [place]
 
 
 def editable_file(files: CaseFiles) -> str | None:

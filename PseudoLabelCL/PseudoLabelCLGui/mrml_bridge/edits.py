@@ -7,6 +7,7 @@ import numpy as np
 from PseudoLabelCLGui.mrml_bridge.case_memory import editable_file
 from PseudoLabelCLGui.mrml_bridge.scene_link import Made, case_of, hand_over, nodes_of_case
 from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP, snapshot_segmentation
+from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
@@ -32,15 +33,16 @@ def differs_from_file(node: Any, volume: Any, files: CaseFiles, labels: LabelSch
     """
     try:
         start = np.load(editable_file(files) or "", mmap_mode="r", allow_pickle=False)
-        now = snapshot_segmentation(node, volume, files.geometry)
+        now = snapshot_segmentation(node, volume, files.geometry, is_copy=False)
         if start.shape != files.geometry.array_shape:
             return True
     except (OSError, ValueError, EOFError, AnnotationError, VolumeError):
         return True
     known = {label.segment_id for label in labels}
-    empty = now.empty_segments()
-    if any(s.segment_id not in known and s.name not in empty for s in now.segments):
-        return True
+    if any(s.segment_id not in known for s in now.segments):
+        empty = now.empty_segments()
+        if any(s.segment_id not in known and s.name not in empty for s in now.segments):
+            return True
     return now.differs_from(start, labels)
 
 
@@ -70,8 +72,15 @@ def take_up_edits(files: CaseFiles, labels: LabelSchema, volume: Any, project: s
     return taken
 
 
-def remove_node(node: Any) -> None:
-    """Take a node and what serves it out of the scene."""
+def remove_node(node: Any, spare: SpareVoxels | None = None) -> None:
+    """Take a node and what serves it out of the scene.
+
+    Args:
+        node: The node.
+        spare: Keeps its voxels' memory, or None.
+    """
+    if spare is not None:
+        spare.keep(node)
     scene = node.GetScene()
     serving = [node.GetDisplayNode(), node.GetStorageNode()]
     scene.RemoveNode(node)

@@ -1,7 +1,7 @@
 """A case in the scene: its image, the proposal that a person may edit, doubt, the round before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
@@ -28,9 +28,10 @@ from PseudoLabelCLGui.mrml_bridge.scene_link import (
     mark_made,
     put_beside,
 )
-from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import SegmentationSnapshot
+from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import CopyPlace, SegmentationSnapshot
 from PseudoLabelCLGui.mrml_bridge.segmentations import snapshot_segmentation
 from PseudoLabelCLGui.mrml_bridge.volumes import add_volume
+from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
@@ -50,6 +51,7 @@ class ShownCase:
         doubt: The map of doubt, or None.
         previous: The proposal of the round before, or None.
         unchanged: What the proposal's segments looked like at first, to see an edit at once.
+        copy_place: Where a correction is copied to, once.
     """
 
     files: CaseFiles
@@ -59,6 +61,7 @@ class ShownCase:
     doubt: Any | None
     previous: Any | None
     unchanged: Mapping[str, tuple[int, int]]
+    copy_place: CopyPlace = field(default_factory=list)
 
     @property
     def case_id(self) -> str:
@@ -132,7 +135,8 @@ def show_read_case(memory: CaseMemory, image_node: Any | None, *, project: str =
         prepare_for_dicom_export(proposal, volume, _origin_of(files))
         if not unchanged:  # taken up as a person had edited it
             tell_edited(proposal)
-    return ShownCase(files, labels, volume, proposal, doubt, previous, unchanged)
+    nodes = (volume, proposal, doubt, previous)
+    return ShownCase(files, labels, *nodes, unchanged, memory.copy_place)
 
 
 def is_edited(shown: ShownCase, *, look_at_voxels: bool = False) -> bool:
@@ -165,14 +169,23 @@ def snapshot_correction(shown: ShownCase) -> SegmentationSnapshot:
             _("The segmentation of '{case}' is no longer in the scene.").format(case=shown.case_id),
             _("Show the case again."),
         )
-    return snapshot_segmentation(shown.proposal, shown.volume, shown.files.geometry)
+    return snapshot_segmentation(
+        shown.proposal, shown.volume, shown.files.geometry, copy_place=shown.copy_place
+    )
 
 
-def forget_case(shown: ShownCase, *, edits_are_saved: bool = False) -> tuple[Any, ...]:
+def forget_case(
+    shown: ShownCase, *, edits_are_saved: bool = False, spare: SpareVoxels | None = None
+) -> tuple[Any, ...]:
     """Take what the program put into the scene out of it; a person's nodes stay.
 
     A proposal that a person edited stays too, as a node of that person, unless its edits are
     known to be saved in the project.
+
+    Args:
+        shown: The case.
+        edits_are_saved: Whether all edits are known to be in the project.
+        spare: Keeps the memory of what goes, or None.
 
     Returns:
         The nodes that stay because they were edited.
@@ -189,7 +202,7 @@ def forget_case(shown: ShownCase, *, edits_are_saved: bool = False) -> tuple[Any
         elif node is shown.volume and kept:
             hand_over(node)  # the edited segmentation would lie on nothing
         else:
-            remove_node(node)
+            remove_node(node, spare)
     return tuple(kept)
 
 

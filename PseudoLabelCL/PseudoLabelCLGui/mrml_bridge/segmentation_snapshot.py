@@ -18,6 +18,8 @@ from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
 Layer = npt.NDArray[Any]
 Labels = npt.NDArray[np.int16]
+# No array, or one that the voxels of the next snapshot may be copied into.
+CopyPlace = list[npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,17 @@ class SegmentationSnapshot:
 
         Where labels overlap, the later counts; segments that fit no label are left out.
         """
-        planes = zip(self._merged_planes(labels), values, strict=True)
-        return any(not np.array_equal(mine, other) for mine, other in planes)
+        entries = self._fitting(labels)
+        is_as_stored = len(self.layers) == 1 and all(
+            entry.label_value == value for value, entry in entries
+        )
+        for k, other in enumerate(values):
+            # nearly always so, and much quicker than merging
+            if is_as_stored and np.array_equal(self.layers[0][k], other):
+                continue
+            if not np.array_equal(self._merged_plane(k, entries), other):
+                return True
+        return False
 
     def empty_segments(self) -> tuple[str, ...]:
         """Return the names of the segments without a voxel."""
@@ -138,18 +149,20 @@ class SegmentationSnapshot:
                 if count:
                     yield Overlap(entry.name, neighbour.name, count)
 
-    def _merged_planes(self, labels: LabelSchema) -> Iterator[Labels]:
+    def _fitting(self, labels: LabelSchema) -> list[tuple[int, SegmentEntry]]:
+        """Return the segments that fit a label, with its value, in the order of the labels."""
         fitting = {}
         for entry in self.segments:
             label = label_of_segment(entry, self.segments, labels)
             if label is not None:
                 fitting[label.value] = entry
-        ordered = [(value, fitting[value]) for value in labels.values if value in fitting]
-        for k in range(self.geometry.size[2]):
-            plane = np.zeros(self.geometry.array_shape[1:], dtype=np.int16)
-            for value, entry in ordered:
-                np.copyto(plane, value, where=self.layers[entry.layer][k] == entry.label_value)
-            yield plane
+        return [(value, fitting[value]) for value in labels.values if value in fitting]
+
+    def _merged_plane(self, k: int, entries: list[tuple[int, SegmentEntry]]) -> Labels:
+        plane = np.zeros(self.geometry.array_shape[1:], dtype=np.int16)
+        for value, entry in entries:
+            np.copyto(plane, value, where=self.layers[entry.layer][k] == entry.label_value)
+        return plane
 
     def _has_voxels(self, entry: SegmentEntry) -> bool:
         layer = self.layers[entry.layer]

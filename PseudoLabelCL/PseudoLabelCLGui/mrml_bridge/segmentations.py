@@ -1,11 +1,11 @@
 """Segmentation nodes: their labels, what is wrong with them, and their voxels out of the scene."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -16,6 +16,7 @@ from PseudoLabelCLGui.mrml_bridge.geometry import (
 )
 from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
+    CopyPlace,
     Layer,
     SegmentationSnapshot,
     SegmentEntry,
@@ -89,7 +90,12 @@ def segmentation_problems(
 
 
 def snapshot_segmentation(
-    segmentation_node: Any, volume_node: Any, geometry: Geometry | None = None
+    segmentation_node: Any,
+    volume_node: Any,
+    geometry: Geometry | None = None,
+    *,
+    copy_place: CopyPlace | None = None,
+    is_copy: bool = True,
 ) -> SegmentationSnapshot:
     """Copy a segmentation out of the scene, onto the grid of its volume.
 
@@ -97,6 +103,9 @@ def snapshot_segmentation(
         segmentation_node: The segmentation.
         volume_node: Its volume.
         geometry: The grid of the volume in its file, if that orders the voxels otherwise.
+        copy_place: An array that is taken for the copy if it fits, or None.
+        is_copy: Whether voxels are copied; without, the snapshot is good only at once, on the GUI
+            thread.
 
     Raises:
         AnnotationError: It is transformed, holds no label volumes, or has another grid.
@@ -109,7 +118,10 @@ def snapshot_segmentation(
     entries = _entries(segmentation_node)
     labelmaps = _layers_of(segmentation_node)
     kind = np.result_type(np.uint8, *(voxels.dtype for voxels, _grid in labelmaps.values()))
-    pasted = [_pasted(voxels, grid, geometry, kind) for voxels, grid in labelmaps.values()]
+    pasted = [
+        _pasted(voxels, grid, geometry, _Copying(kind, copy_place or [], is_copy=is_copy))
+        for voxels, grid in labelmaps.values()
+    ]
     layers = tuple(layer for layer, _count in pasted)
     return SegmentationSnapshot(
         name=segmentation_node.GetName(),
@@ -171,8 +183,27 @@ def _layers_of(segmentation_node: Any) -> dict[int, tuple[Layer, Geometry]]:
     return found
 
 
+@dataclass(frozen=True)
+class _Copying:
+    kind: np.dtype[Any]
+    place: CopyPlace
+    is_copy: bool
+
+    def empty(self, shape: tuple[int, ...]) -> Layer:
+        if self.place and (self.place[0].shape, self.place[0].dtype) == (shape, self.kind):
+            return self.place.pop()
+        return np.empty(shape, dtype=self.kind)
+
+    def copy_of(self, voxels: Layer) -> Layer:
+        if not self.is_copy and voxels.dtype == self.kind:
+            return voxels
+        whole = self.empty(voxels.shape)
+        np.copyto(whole, voxels)
+        return whole
+
+
 def _pasted(
-    voxels: Layer, grid: Geometry, geometry: Geometry, kind: npt.DTypeLike
+    voxels: Layer, grid: Geometry, geometry: Geometry, copying: _Copying
 ) -> tuple[Layer, int]:
     """Copy a layer onto another grid of the same raster; count what falls outside."""
     match = match_rasters(grid, geometry)
@@ -180,7 +211,7 @@ def _pasted(
         raise AnnotationError(_("The voxels of a segmentation and its volume do not coincide."))
     turned, shape = match.put_right(voxels), geometry.array_shape
     if not any(match.offset) and turned.shape == shape:
-        return np.array(turned, dtype=kind, order="C"), 0
+        return copying.copy_of(turned), 0
     inside = tuple(
         slice(max(0, -start), max(0, min(have, want - start)))
         for start, have, want in zip(match.offset, turned.shape, shape, strict=True)
@@ -190,7 +221,8 @@ def _pasted(
         slice(max(0, start), max(0, start) + length)
         for start, length in zip(match.offset, part.shape, strict=True)
     )
-    whole: Layer = np.zeros(shape, dtype=kind)
+    whole = copying.empty(shape)
+    whole.fill(0)
     if part.size:
         whole[there] = part
     lost = 0 if part.size == voxels.size else np.count_nonzero(voxels) - np.count_nonzero(part)

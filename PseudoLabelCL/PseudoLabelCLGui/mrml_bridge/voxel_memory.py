@@ -1,5 +1,6 @@
 """Voxels from raw array files into the memory of VTK images, in a thread if one likes."""
 
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,55 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 _ENLARGED: dict[str, np.dtype[Any]] = {"b1": np.dtype(np.uint8), "f2": np.dtype(np.float32)}
 
 
+class SpareVoxels:
+    """The memory of a case that was left, for the next one.
+
+    Fresh memory costs the system more time than the reading of the voxels that go into it.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[Any] = []
+
+    def keep(self, node: Any) -> None:
+        """Take hold of the voxels of a node that is about to go."""
+        if node.IsA("vtkMRMLSegmentationNode"):
+            segmentation = node.GetSegmentation()
+            count = segmentation.GetNumberOfLayers()
+            images = [segmentation.GetLayerDataObject(n, "Binary labelmap") for n in range(count)]
+        else:
+            images = [node.GetImageData()]
+        found = [image.GetPointData().GetScalars() for image in images if image is not None]
+        self._arrays += [array for array in found if array is not None]
+
+    def take(self, data_type: int, num_voxels: int) -> Any:
+        """Return an array of a VTK type and a length: a spare one, or else a new one."""
+        wanted = (data_type, num_voxels)
+        for number in range(len(self._arrays)):
+            if _kind_of(self._arrays[number]) == wanted and _is_free(self._arrays, number):
+                return self._arrays.pop(number)
+        array = vtk.vtkDataArray.CreateDataArray(data_type)
+        array.SetNumberOfTuples(num_voxels)
+        return array
+
+    def clear(self) -> None:
+        """Give back what was not taken."""
+        self._arrays = []
+
+
+def _kind_of(array: Any) -> tuple[int, int]:
+    return array.GetDataType(), array.GetNumberOfTuples()
+
+
+def _is_free(arrays: list[Any], number: int) -> bool:
+    """Tell whether nobody but the list has an array: no VTK object, and no numpy view of it."""
+    is_free_of_vtk: bool = arrays[number].GetReferenceCount() == 1
+    return is_free_of_vtk and _num_references(arrays, number) == _num_references([object()], 0)
+
+
+def _num_references(things: list[Any], number: int) -> int:
+    return sys.getrefcount(things[number])
+
+
 class VoxelMemory:
     """An image that has its memory but not yet its voxels.
 
@@ -37,6 +87,7 @@ class VoxelMemory:
         dtype: Type of the voxels in memory.
         image: A vtkImageData of that size without voxels.
         scale: What the numbers of the file are multiplied with, or None.
+        spare: Memory that may be used again, or None.
     """
 
     def __init__(
@@ -46,6 +97,7 @@ class VoxelMemory:
         dtype: np.dtype[Any],
         image: Any,
         scale: float | None = None,
+        spare: SpareVoxels | None = None,
     ) -> None:
         self.file = file
         self.geometry = right_handed(geometry)
@@ -54,14 +106,16 @@ class VoxelMemory:
         self.scale = scale
         self.brightness: tuple[float, float] | None = None
         image.SetExtent(*(n for size in geometry.size for n in (0, size - 1)))
-        scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
+        data_type, num_voxels = get_vtk_array_type(dtype), int(np.prod(geometry.size))
+        scalars = (spare or SpareVoxels()).take(data_type, num_voxels)
         scalars.SetName("ImageScalars")
-        scalars.SetNumberOfTuples(int(np.prod(geometry.size)))
         image.GetPointData().SetScalars(scalars)
         self._voxels: Array = vtk_to_numpy(scalars).reshape(geometry.array_shape)
 
     @staticmethod
-    def for_volume(file: Path, geometry: Geometry) -> "VoxelMemory":
+    def for_volume(
+        file: Path, geometry: Geometry, spare: SpareVoxels | None = None
+    ) -> "VoxelMemory":
         """Make room for a volume in its own data type.
 
         Raises:
@@ -69,20 +123,25 @@ class VoxelMemory:
         """
         stored: np.dtype[Any] = _opened(file, geometry).dtype.newbyteorder("=")
         dtype = _ENLARGED.get(stored.str[1:], stored)
-        return VoxelMemory(file, geometry, dtype, vtk.vtkImageData())
+        return VoxelMemory(file, geometry, dtype, vtk.vtkImageData(), spare=spare)
 
     @staticmethod
-    def for_labels(file: Path, geometry: Geometry, labels: LabelSchema) -> "VoxelMemory":
+    def for_labels(
+        file: Path, geometry: Geometry, labels: LabelSchema, spare: SpareVoxels | None = None
+    ) -> "VoxelMemory":
         """Make room for label values, in one byte per voxel if they fit."""
         dtype = np.dtype(np.uint8 if max(labels.values) <= np.iinfo(np.uint8).max else np.int16)
         image = slicer.vtkOrientedImageData()
         image.SetImageToWorldMatrix(ijk_to_ras(right_handed(geometry)))
-        return VoxelMemory(file, geometry, dtype, image)
+        return VoxelMemory(file, geometry, dtype, image, spare=spare)
 
     @staticmethod
-    def for_doubt(file: Path, geometry: Geometry) -> "VoxelMemory":
+    def for_doubt(
+        file: Path, geometry: Geometry, spare: SpareVoxels | None = None
+    ) -> "VoxelMemory":
         """Make room for fractions 0..1 as whole percents: a quarter of the memory of the file."""
-        return VoxelMemory(file, geometry, np.dtype(np.uint8), vtk.vtkImageData(), scale=100.0)
+        image = vtk.vtkImageData()
+        return VoxelMemory(file, geometry, np.dtype(np.uint8), image, scale=100.0, spare=spare)
 
     def read(self) -> None:
         """Fill the image from the file, and look how bright it is.

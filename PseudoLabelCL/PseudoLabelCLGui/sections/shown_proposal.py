@@ -9,6 +9,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     CaseMemory,
     SegmentationSnapshot,
     ShownCase,
+    SpareVoxels,
     forget_case,
     is_edited,
     left_out,
@@ -32,6 +33,7 @@ class ShownProposal:
     def __init__(self) -> None:
         self._case: ShownCase | None = None
         self._doubtPosition = 0
+        self._spare = SpareVoxels()
 
     @property
     def case(self) -> ShownCase | None:
@@ -64,7 +66,9 @@ class ShownProposal:
     def read(self, files: CaseFiles, labels: LabelSchema, root: str) -> CaseMemory:
         """Prepare what a thread reads; quick."""
         image = volume_of_case(root, files.case_id)
-        return CaseMemory(files, labels, with_image=image is None)
+        memory = CaseMemory(files, labels, with_image=image is None, spare=self._spare)
+        self._spare.clear()
+        return memory
 
     def put(self, memory: CaseMemory, root: str) -> ShownCase:
         """Put what was read into the scene and into the views, at its most doubtful slice."""
@@ -76,7 +80,7 @@ class ShownProposal:
         return self._case
 
     def forget(self, *, editsAreSaved: bool) -> tuple[str, ...]:
-        """Take the machine's nodes out of the scene.
+        """Take the machine's nodes out of the scene; `read` may take their memory until `tick`.
 
         Returns:
             The names of proposals that stay because they hold edits that nobody saved.
@@ -84,7 +88,12 @@ class ShownProposal:
         case, self._case = self._case, None
         if case is None:
             return ()
-        return tuple(node.GetName() for node in forget_case(case, edits_are_saved=editsAreSaved))
+        kept = forget_case(case, edits_are_saved=editsAreSaved, spare=self._spare)
+        return tuple(node.GetName() for node in kept)
+
+    def tick(self) -> None:
+        """Give memory back that no next case has taken."""
+        self._spare.clear()
 
     def sceneClosed(self) -> None:
         """Let go of nodes that went with the scene."""
