@@ -62,7 +62,7 @@ class Panel:
         self.sections: tuple[Section, ...] = ()
 
     def setUp(self) -> None:
-        """Build the panel; nothing is started or looked at yet."""
+        """Build the panel; nothing is started or looked at before the module is shown."""
         self.top = slicer.util.loadUI(self._resourcePath("UI/PseudoLabelCL.ui"))
         self._moduleWidget.layout.addWidget(self.top)
         self.ui = slicer.util.childWidgetVariables(self.top)
@@ -73,6 +73,9 @@ class Panel:
         self._observeScene()
         self._ticker = Ticker(self._onTick)
         self._show()
+        # Reload builds the panel anew in a module that is shown already; nobody calls `enter` then
+        if getattr(getattr(self._moduleWidget, "parent", None), "isEntered", False):
+            self.enter()
 
     def enter(self) -> None:
         """The module is shown: look at the computer once, and open the scene's project."""

@@ -17,7 +17,9 @@ class ParameterNode:
         node = self._find()
         if node is None and not root:
             return
-        remember_project(node or self._make(), root)
+        node = node or self._make()
+        node.SetModuleName(_MODULE_NAME)  # closing a scene empties the node, but leaves it there
+        remember_project(node, root)
 
     def project(self) -> str:
         """Return the project that belongs to the scene, or an empty text."""
@@ -30,6 +32,5 @@ class ParameterNode:
     def _make(self) -> Any:
         node = slicer.vtkMRMLScriptedModuleNode()
         node.SetSingletonTag(_MODULE_NAME)
-        node.SetModuleName(_MODULE_NAME)
         node.SetName(_MODULE_NAME)
         return slicer.mrmlScene.AddNode(node)

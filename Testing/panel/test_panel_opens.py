@@ -1,5 +1,9 @@
 """The panel without a project: it opens, explains itself, and asks for nothing."""
 
+from types import SimpleNamespace
+
+import pytest
+from a_panel import RESOURCES, ModuleWidget, NoPackages, RecordingPresenter
 from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
 
@@ -27,3 +31,18 @@ def test_nothing_is_cut_off_at_400_pixels(a_panel):
             assert button.width() >= button.fontMetrics().horizontalAdvance(button.text()), (
                 button.objectName()
             )
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_reload_of_a_module_that_is_shown_builds_a_panel_that_lives(app, is_shown):
+    from PseudoLabelCLGui.panel import Panel  # noqa: PLC0415 - the stand-ins come before it
+
+    module_widget = ModuleWidget()
+    module_widget.parent = SimpleNamespace(isEntered=is_shown)
+    panel = Panel(
+        module_widget, lambda name: str(RESOURCES / name), NoPackages(), RecordingPresenter
+    )
+    panel.setUp()
+    assert (("probe",) in panel.presenter.calls) == is_shown
+    assert panel._ticker._timer.active == is_shown
+    panel.cleanUp()

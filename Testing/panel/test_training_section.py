@@ -228,3 +228,31 @@ def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):
     a_panel.show(states.MISSING)
     assert unwrap(a_panel.ui.readinessLight).pixmap().toImage() != green
     assert not a_panel.widget("messageLight").isVisible()
+
+
+def test_a_bar_that_ended_in_a_folded_section_is_gone_when_it_is_unfolded(an_open_project):
+    an_open_project.show(states.TRAINING)
+    assert not an_open_project.widget("trainingBar").isHidden()
+    an_open_project.ui.trainingSection.collapsed = True
+    an_open_project.show(states.OPEN)
+    an_open_project.ui.trainingSection.collapsed = False
+    assert an_open_project.widget("trainingBar").isHidden()
+    assert not an_open_project.widget("trainButton").isHidden()
+
+
+@pytest.mark.parametrize("closes_scene", [False, True])
+def test_a_chart_of_another_module_does_not_take_the_place_of_the_curves(
+    an_open_project, closes_scene
+):
+    an_open_project.show(states.TRAINING)
+    if closes_scene:
+        slicer.mrmlScene.Clear(0)
+        an_open_project.show(states.TRAINING)
+    view = an_open_project.widget("trainingPlot").mrmlPlotViewNode()
+    curves = view.GetPlotChartNodeID()
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", "of another module")
+    logic = slicer.mrmlScene.kept[0]
+    logic.GetSelectionNode().SetReferenceActivePlotChartID(other.GetID())
+    logic.PropagatePlotChartSelection()
+    assert curves is not None
+    assert view.GetPlotChartNodeID() == curves

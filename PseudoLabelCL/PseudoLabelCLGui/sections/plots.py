@@ -81,6 +81,8 @@ class CurvePlot:
         if self._viewNode is None or not slicer.mrmlScene.IsNodePresent(self._viewNode):
             self._viewNode = self._makeViewNode()
             self._widget.setMRMLPlotViewNode(self._viewNode)
+        # a chart that another module shows would take its place; closing a scene resets this
+        self._viewNode.SetDoPropagatePlotChartSelection(False)
         self._viewNode.SetPlotChartNodeID(self._chartNode.GetID())
 
     def _makeViewNode(self) -> Any:

@@ -26,9 +26,12 @@ def showText(label: Any, text: str) -> None:
 
 
 def showVisible(widget: Any, visible: bool) -> None:
-    """Show or hide a widget."""
-    if widget.isHidden() == visible:
-        widget.setVisible(visible)
+    """Show or hide a widget.
+
+    Asked every time: what lies in a folded section counts as hidden, and CTK shows it again on
+    unfolding unless it heard that it shall be hidden.
+    """
+    widget.setVisible(visible)
 
 
 def showChoice(combo: Any, index: int) -> None:

@@ -7,18 +7,49 @@ from typing import Any
 from PySide6 import QtCore, QtGui, QtWidgets
 
 
-def _show_children(widget: QtWidgets.QWidget, visible: bool) -> None:
-    for child in widget.findChildren(
-        QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
-    ):
-        if not visible:
-            child.setProperty("was_hidden", child.isHidden())
-            child.hide()
-        elif not child.property("was_hidden"):
-            child.show()
+class _Folding:
+    """Hides its children while it is folded, as CTK does.
+
+    A child that is told to show or hide itself meanwhile does so on unfolding; one that was told
+    nothing is shown then. A child hidden by folding counts as hidden, but not as told so.
+    """
+
+    def watch_children(self) -> None:
+        """Begin to hear what children are told."""
+        self._is_forcing = False
+        for child in self._direct_children():
+            child.installEventFilter(self)
+            if child.isHidden():
+                child.setProperty("visibilityToParent", False)
+            self._put_child(child)
+
+    def _direct_children(self) -> list[QtWidgets.QWidget]:
+        only_direct = QtCore.Qt.FindChildOption.FindDirectChildrenOnly
+        return self.findChildren(QtWidgets.QWidget, options=only_direct)
+
+    def _put_child(self, child: QtWidgets.QWidget) -> None:
+        was_told_to_hide = child.property("visibilityToParent") is False
+        self._is_forcing = True
+        child.setVisible(self.isChecked() and not was_told_to_hide)
+        if not was_told_to_hide:
+            explicit = QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide
+            child.setAttribute(explicit, False)
+        self._is_forcing = False
+
+    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if not self._is_forcing and event.type() == QtCore.QEvent.Type.ShowToParent:
+            child.setProperty("visibilityToParent", True)
+            self._put_child(child)
+        elif not self._is_forcing and event.type() == QtCore.QEvent.Type.HideToParent:
+            child.setProperty("visibilityToParent", False)
+        return False
+
+    def _fold_children(self) -> None:
+        for child in self._direct_children():
+            self._put_child(child)
 
 
-class ctkCollapsibleButton(QtWidgets.QAbstractButton):
+class ctkCollapsibleButton(_Folding, QtWidgets.QAbstractButton):
     """A section with a header that folds it."""
 
     contentsCollapsed = QtCore.Signal(bool)
@@ -45,7 +76,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     collapsed = QtCore.Property(bool, _get, _set)
 
     def _fold(self, checked: bool) -> None:
-        _show_children(self, checked)
+        self._fold_children()
         self.setMaximumHeight(16777215 if checked else self._header())
         self.contentsCollapsed.emit(not checked)
 
@@ -82,7 +113,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         )
 
 
-class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
+class ctkCollapsibleGroupBox(_Folding, QtWidgets.QGroupBox):
     """A group that folds."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -122,7 +153,7 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
             QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
         ):
             child.setEnabled(True)
-        _show_children(self, checked)
+        self._fold_children()
         self.setMaximumHeight(16777215 if checked else self.fontMetrics().height() + 10)
 
 

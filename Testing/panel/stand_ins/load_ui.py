@@ -52,7 +52,8 @@ def load_ui(path: str) -> Any:
     top._made = loader.made
     _connect_all(top, connections)
     for widget in loader.made:
-        if hasattr(widget, "_fold"):
+        if hasattr(widget, "watch_children"):
+            widget.watch_children()
             widget._fold(widget.isChecked())
     return wrap(top)
 
