@@ -34,11 +34,13 @@ def empty_scene() -> Iterator[None]:
     for logic in logics.values():
         logic.SetMRMLApplicationLogic(application)
         logic.SetMRMLScene(scene)
+    before = getattr(slicer, "mrmlScene", None), getattr(slicer, "modules", None)
     slicer.mrmlScene = scene
     slicer.modules = SimpleNamespace(
         **{name: SimpleNamespace(logic=lambda it=logic: it) for name, logic in logics.items()}
     )
     yield
+    slicer.mrmlScene, slicer.modules = before
     scene.Clear(1)
     for logic in logics.values():
         logic.SetMRMLScene(None)
