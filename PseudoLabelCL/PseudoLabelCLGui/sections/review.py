@@ -77,6 +77,7 @@ class ReviewSection(Section):
 
     def tick(self) -> None:
         """Look whether the proposal was edited, or its nodes deleted by somebody."""
+        self.proposal.tick()
         if self.proposal.isLost:
             self._onLost()
         edited = self.proposal.isEdited and self.proposal.times != self._timesJudged
