@@ -66,18 +66,21 @@ def run(*words: object) -> None:
         sys.exit(code)
 
 
-def make_object(arguments: argparse.Namespace) -> Path:
-    """Train, predict the series, and export it; return the object."""
-    project, out = arguments.output / "project", arguments.output / "objects"
-    series = arguments.data / "dicom" / SERIES
+def train(arguments: argparse.Namespace, project: Path, series: Path) -> None:
+    """Make the project and train it."""
     annotated, truth, unlabelled = turn_volumes(arguments.data, arguments.output / "volumes")
     run("create", project, "--profile", "quick", "--labels", LABELS, "--annotated", annotated,
         truth, "--unlabelled", *unlabelled, series)  # fmt: skip
     run("terms", project, "--accept-proposed")
     run("train", project, "--rounds", arguments.rounds)
+
+
+def export(project: Path, series: Path, out: Path) -> Path:
+    """Export what the newest round proposes for the series, and check it; return the object."""
+    before = set(out.glob("*.dcm"))
     chosen = ("--cases", SERIES, "--include-unreviewed")
     run("export", project, out, "--format", "dicom-seg", *chosen)
-    (found,) = out.glob("*.dcm")
+    (found,) = set(out.glob("*.dcm")) - before
     run("verify-seg", found, "--source", series)
     return found
 
@@ -85,13 +88,18 @@ def make_object(arguments: argparse.Namespace) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True, help="a new folder")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="a new folder, or one trained before"
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--dcmqi", help="where segimage2itkimage lies; default: the PATH")
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    found = make_object(arguments)
-    grid = grid_of_series(arguments.data / "dicom" / SERIES)
+    project, series = arguments.output / "project", arguments.data / "dicom" / SERIES
+    if not project.exists():
+        train(arguments, project, series)
+    found = export(project, series, arguments.output / "objects")
+    grid = grid_of_series(series)
     masks = [voxels_on(grid, points) for points in by_hand(found, 2)]
     print(f"{[int(mask.sum()) for mask in masks]} voxels, read by hand")
     for number, points in enumerate(by_dcmqi(found, 2, arguments.dcmqi), start=1):
