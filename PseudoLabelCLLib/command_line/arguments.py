@@ -233,6 +233,14 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--output", required=True, help="folder for the segmentations")
     _add_format(predict)
     predict.add_argument(
+        "--series",
+        nargs="+",
+        default=[],
+        metavar="UID",
+        help="which DICOM series, one for each volume in the same order, '-' for a volume that "
+        "needs none; a folder may be named once for each of its series",
+    )
+    predict.add_argument(
         "--uncertainty", action="store_true", help="also write how unsure each voxel is"
     )
     _add_device(predict)
@@ -293,6 +301,20 @@ def _add_export(commands: Commands) -> None:
     )
     dicom.add_argument(
         "--creator", metavar="NAME", help="who answers for the content, such as Doe^Jane"
+    )
+    dicom.add_argument(
+        "--with-volume",
+        action="store_true",
+        help="write volumes that did not come from DICOM as series first, marked as derived",
+    )
+    dicom.add_argument(
+        "--modality",
+        choices=["MR", "CT", "OT"],
+        default="OT",
+        help="what those volumes are (default: OT, other)",
+    )
+    dicom.add_argument(
+        "--patient-id", metavar="ID", default="", help="a pseudonym for the volume of one case"
     )
 
 

@@ -51,6 +51,9 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
         include_unreviewed=arguments.include_unreviewed,
         look_in=Path(arguments.source) if arguments.source else None,
         accept_losses=arguments.accept_losses,
+        volume_series_too=arguments.with_volume,
+        volume_modality=arguments.modality,
+        patient_id=arguments.patient_id,
     )
     if arguments.creator:
         choices = replace(choices, creator=arguments.creator)

@@ -22,7 +22,13 @@ from PseudoLabelCLLib.curation.dicom_provenance import (
     origin_of,
     segment_of,
 )
-from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
+from PseudoLabelCLLib.curation.dicom_series_of_case import is_from_dicom, series_of_case
+from PseudoLabelCLLib.curation.dicom_series_of_volume import (
+    SeriesAttributes,
+    series_finding,
+    series_of_volume,
+    series_written,
+)
 from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid, onto_source_grid
 from PseudoLabelCLLib.curation.export_segmentations import (
     ExportedSegmentation,
@@ -35,11 +41,14 @@ from PseudoLabelCLLib.curation.write_verified_object import (
     ObjectToWrite,
     write_verified_object,
 )
+from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
+from PseudoLabelCLLib.storage.dicom_series_writer import PlannedSeries, VolumeKind
+from PseudoLabelCLLib.storage.dicom_source import SourceSeries
 
 # Words for a person, steps done, steps in all (0: not known yet).
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -59,6 +68,9 @@ class DicomExportChoices:
         look_in: A folder in or below which the series lie now; by default where they lay.
         accept_losses: Whether voxels without a place on the grid of the series may be lost.
         creator: Who answers for the content, as a DICOM person name.
+        volume_series_too: Whether volumes that did not come from DICOM go out as series first.
+        volume_modality: What those volumes are: "MR", "CT", or "OT" where nobody said so.
+        patient_id: Of the one case that is exported, a pseudonym for its volume; or empty.
     """
 
     case_ids: Sequence[str] | None = None
@@ -66,6 +78,9 @@ class DicomExportChoices:
     look_in: Path | None = None
     accept_losses: bool = False
     creator: str = PROGRAM
+    volume_series_too: bool = False
+    volume_modality: str = VolumeKind.OTHER.value
+    patient_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,7 +182,7 @@ class _Work:
     def segmentations(self, aside: Path) -> list[ExportedSegmentation]:
         """Put the segmentations together as every other format does, in a folder of their own."""
         self.progress("Putting the segmentations together", 0, 0)
-        return export_segmentations(
+        found = export_segmentations(
             self.root,
             self.project,
             aside,
@@ -175,6 +190,12 @@ class _Work:
             case_ids=self.choices.case_ids,
             include_unreviewed=self.choices.include_unreviewed,
         )
+        if self.choices.patient_id and len(found) > 1:
+            raise ProjectError(
+                f"The patient ID '{self.choices.patient_id}' is given for {len(found)} cases.",
+                "Name the one case that it belongs to.",
+            )
+        return found
 
     def teller(self, waiting: Sequence[ExportedSegmentation], number: int) -> _Tell:
         """Return what tells, by its name, which step of a case begins."""
@@ -234,7 +255,8 @@ def _export_one(
     if stops:
         problem = " ".join(finding.problem for finding in stops)
         return DicomExportLine(exported.case_id, exported.source, None, problem, stops[0].remedy)
-    path, _ = write_verified_object(output_folder, _stem(exported), content, tell)
+    with series_written(content, output_folder, exported.case_id) as whole:
+        path, _ = write_verified_object(output_folder, _stem(exported), whole, tell)
     return DicomExportLine(
         exported.case_id, exported.source, path, notices=tuple(f.problem for f in findings)
     )
@@ -246,12 +268,14 @@ def _prepared(
     """Return what would be written for a case, and what is to be known about it."""
     case, schema, choices = work.project.case(exported.case_id), work.project.schema, work.choices
     tell("checking")
-    source = series_of_case(work.root, case, choices.look_in)
+    source = _source_of(work, case)
     origin = origin_of(work.root, work.project, exported)
     tell("resampling")
     labels = LabelVolume(origin.labels, case.geometry)
     placed = onto_source_grid(labels, schema, source.geometry, file_name=case.id)
     findings = grid_findings(case.id, placed, schema, accept_losses=choices.accept_losses)
+    if isinstance(source, PlannedSeries):
+        findings = (series_finding(case.id, source), *findings)
     numbers, ordered = _empty_last(placed, schema)
     uncoded = any(label.terminology is None for label in schema)
     segments = () if uncoded else tuple(
@@ -283,6 +307,15 @@ def _empty_last(
     table = np.zeros(len(counts) + 1, dtype=placed.numbers.dtype)
     table[np.add(order, 1)] = np.arange(1, len(counts) + 1)
     return table[placed.numbers], labels
+
+
+def _source_of(work: _Work, case: Case) -> SourceSeries:
+    """Return the series of a case; where it came from none, the one its volume would make."""
+    choices = work.choices
+    if not choices.volume_series_too or is_from_dicom(work.root, case):
+        return series_of_case(work.root, case, choices.look_in)
+    attributes = SeriesAttributes(choices.volume_modality, choices.patient_id)
+    return series_of_volume(work.root, case, attributes)
 
 
 def _stem(exported: ExportedSegmentation) -> str:

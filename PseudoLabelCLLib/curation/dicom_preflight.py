@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, clean_text
+from PseudoLabelCLLib.curation.dicom_series_of_case import is_from_dicom
 from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.desk_answers import ExportFix
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
 
 _MOST_PROPOSED = 3
@@ -89,15 +89,8 @@ def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
     """Return what it means for an export that a case or its series cannot be used."""
     fix = ExportFix.NONE
     if isinstance(error, VolumeError):
-        fix = ExportFix.FIND_SERIES if _is_from_dicom(root, case) else ExportFix.LEAVE_DICOM
+        fix = ExportFix.FIND_SERIES if is_from_dicom(root, case) else ExportFix.LEAVE_DICOM
     return Finding(case.id, error.message, error.remedy, fix=fix)
-
-
-def _is_from_dicom(root: Path, case: Case) -> bool:
-    layout = ProjectLayout(root)
-    if case.dicom_series_uid is not None or layout.dicom_series(case.id).exists():
-        return True
-    return layout.resolve(case.image).is_dir()
 
 
 def _label_findings(label: LabelClass) -> Iterator[Finding]:

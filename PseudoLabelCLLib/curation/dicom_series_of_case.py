@@ -16,7 +16,10 @@ from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 _SCHEMA_VERSION = 1
-_NOT_DICOM_REMEDY = "Export it as .seg.nrrd or .nii.gz, or say where its DICOM series lies."
+_NOT_DICOM_REMEDY = (
+    "Have its volume written as a DICOM series as well (--with-volume), export it as .seg.nrrd or "
+    ".nii.gz, or say where its DICOM series lies."
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ def remember_series(
     kept = _Remembered(_SCHEMA_VERSION, layout.relative(image), source.instances)
     write_json(record, to_json(kept))
     return ()
+
+
+def is_from_dicom(root: Path, case: Case) -> bool:
+    """Tell whether a case came from a DICOM series, whether or not that can be exported."""
+    layout = ProjectLayout(root)
+    if case.dicom_series_uid is not None or layout.dicom_series(case.id).exists():
+        return True
+    return layout.resolve(case.image).is_dir()
 
 
 def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> SourceSeries:

@@ -39,7 +39,7 @@ _KEYWORDS = (
     *REQUIRED_PATIENT_STUDY, *OPTIONAL_PATIENT_STUDY, *_UIDS, "SpecificCharacterSet",
     "PositionReferenceIndicator", "SeriesNumber", "SeriesDescription", "Modality", "Rows",
     "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel",
+    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType",
 )  # fmt: skip
 
 # Single-slice images with a place in the patient. Enhanced and legacy-converted objects are not
@@ -49,6 +49,10 @@ _SLICE_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4": "MR",
     "1.2.840.10008.5.1.4.1.1.128": "PET",
 }
+# A capture is mostly a photograph of a screen. What a workstation made of data, and what says where
+# it lies, is a slice all the same.
+_CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
+_MADE_FROM_DATA = "WSD"
 _ENHANCED = "an enhanced (multi-frame) object"
 _OTHER_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.1": _ENHANCED,
@@ -58,7 +62,7 @@ _OTHER_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.4": _ENHANCED,
     "1.2.840.10008.5.1.4.1.1.130": _ENHANCED,
     "1.2.840.10008.5.1.4.1.1.128.1": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.7": "a secondary capture",
+    _CAPTURE_CLASS: "a secondary capture",
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
     "1.2.840.10008.5.1.4.1.1.481.2": "a dose distribution",
     "1.2.840.10008.5.1.4.1.1.481.3": "a set of contours (RT structure set)",
@@ -186,7 +190,8 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
     kind = uid_of(header, "SOPClassUID")
     num_frames = whole_number_of(header, "NumberOfFrames")
     found = ""
-    if kind not in _SLICE_CLASSES:
+    is_made_slice = kind == _CAPTURE_CLASS and text_of(header, "ConversionType") == _MADE_FROM_DATA
+    if kind not in _SLICE_CLASSES and not is_made_slice:
         found = _OTHER_CLASSES.get(kind, f"of the kind {kind or '(none named)'}")
     elif num_frames not in (None, 1):
         found = f"a file of {num_frames} frames"
