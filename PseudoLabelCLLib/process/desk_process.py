@@ -192,7 +192,7 @@ class DeskProcess:
             what, remedy = "The helper process was ended on request.", _REOPEN
         else:
             # The words for the exit code of a worker hold for any process but for its name.
-            told = exit_code_in_words(self._process.returncode)[0]
+            told = exit_code_in_words(self._process.returncode, self.stderr_tail)[0]
             what = told.replace("The worker", "The helper process that reads and writes projects")
             remedy = _REOPEN
         return DeskEnded(what + unanswered, remedy, self.stderr_tail)

@@ -45,14 +45,24 @@ _BY_WINDOWS_STATUS = {
     0xC0000409: ("The worker crashed: a library stopped it", _LOOK_AT_LOG),
 }
 _SHELL_SIGNAL_BASE = 128
+# What the launcher around Slicer's Python says when that died of a signal or a crash; it then ends
+# with exit code 1 itself, whatever the reason was.
+_LAUNCHER_SAYS = "exit abnormally"
+_BEHIND_LAUNCHER = (
+    "The worker crashed or was killed from outside, most often because the computer's memory ran "
+    "out",
+    _LESS_MEMORY,
+)
 
 
-def exit_code_in_words(exit_code: int) -> tuple[str, str]:
+def exit_code_in_words(exit_code: int, last_words: str = "") -> tuple[str, str]:
     """Return what happened to the worker and what to do next.
 
     Args:
         exit_code: As `subprocess` gives it: negative is a POSIX signal. A launcher between the
             program and the worker may have made 128 + signal of it.
+        last_words: The last that came from its standard error; Slicer's launcher tells there, and
+            only there, that the worker behind it did not end by itself.
     """
     status = exit_code & 0xFFFFFFFF
     if status in _BY_WINDOWS_STATUS:
@@ -65,6 +75,9 @@ def exit_code_in_words(exit_code: int) -> tuple[str, str]:
         return f"{what} ({name}).", remedy
     if exit_code == 0:
         return "The worker ended without saying how its job went.", _LOOK_AT_LOG
+    if _LAUNCHER_SAYS in last_words:
+        what, remedy = _BEHIND_LAUNCHER
+        return f"{what} (exit code {exit_code}).", remedy
     return f"The worker ended before its job did (exit code {exit_code}).", _LOOK_AT_LOG
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,22 +50,50 @@ def start_tree(command: Sequence[str], environment: Mapping[str, str]) -> "subpr
 def kill_tree(process: "subprocess.Popen[bytes]") -> None:
     """Kill a process of `start_tree` and all that it started, now."""
     if sys.platform == "win32":
-        if process.returncode is not None:
-            return  # the tree can be found only from a living root
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
-                capture_output=True,
-                check=False,
-                creationflags=subprocess.CREATE_NO_WINDOW,
-                timeout=_TASKKILL_PATIENCE_S,
-            )
-        process.kill()
+        kill_windows_tree(process)
         return
     # The worker leads a session of its own, so its group is the tree. On macOS a group of
     # processes that have all ended gives a PermissionError.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_windows_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process and all that it started as Windows does it: with a program of its own.
+
+    That takes some tenths of a second. A window cannot wait so long, so a thread does.
+    """
+    if process.returncode is not None:
+        return  # the tree can be found only from a living root
+    nowhere = subprocess.DEVNULL
+    try:
+        killer = subprocess.Popen(
+            ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            creationflags=_creation_flags(),
+        )
+    except OSError:
+        process.kill()
+        return
+    threading.Thread(target=_see_it_killed, args=(killer, process), daemon=True).start()
+
+
+def merged_environment(
+    own: Mapping[str, str], extra: Mapping[str, str], *, ignores_case: bool
+) -> dict[str, str]:
+    """Return variables with others put over them.
+
+    Args:
+        own: The variables of this process.
+        extra: What is put over them.
+        ignores_case: Whether "Path" is "PATH", as on Windows, where Python gives names in capitals
+            and Qt as they were written; a child that gets both may take the wrong one.
+    """
+    if not ignores_case:
+        return {**own, **extra}
+    return {name.upper(): value for part in (own, extra) for name, value in part.items()}
 
 
 def kept_memory(environment: Mapping[str, str]) -> dict[str, str]:
@@ -93,7 +122,7 @@ def kept_memory(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    base = {**os.environ, **extra}
+    base = merged_environment(os.environ, extra, ignores_case=sys.platform == "win32")
     search_path = (str(_LIBRARY_FOLDER), base.get("PYTHONPATH", ""))
     return {
         **base,
@@ -106,6 +135,13 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         "PYTORCH_ENABLE_MPS_FALLBACK": "1",
     }
+
+
+def _see_it_killed(killer: "subprocess.Popen[bytes]", process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        killer.wait(_TASKKILL_PATIENCE_S)
+    killer.kill()
+    process.kill()
 
 
 def _creation_flags() -> int:

@@ -237,7 +237,7 @@ class WorkerProcess:
 
     def _crash(self) -> WorkerCrashed:
         exit_code = self._process.returncode
-        message, remedy = exit_code_in_words(exit_code)
+        message, remedy = exit_code_in_words(exit_code, self.stderr_tail)
         if self._is_killed:
             message = "The worker was ended on request."
             remedy = "Start the job again: it goes on from its last checkpoint."

@@ -30,6 +30,14 @@ def test_known_codes_are_explained(exit_code, words):
     assert remedy
 
 
+def test_slicers_launcher_hides_the_reason_in_its_exit_code_and_tells_it_in_words():
+    said = "error: [/opt/Slicer/bin/./python-real] exit abnormally - Report the problem.\n"
+    message, remedy = exit_code_in_words(1, said)
+    assert "memory ran out" in message
+    assert "checkpoint" in remedy
+    assert "memory" not in exit_code_in_words(1, "ValueError: bad\n")[0]
+
+
 @given(st.integers(-(2**31), 2**32 - 1))
 def test_every_code_has_a_sentence_and_a_remedy(exit_code):
     message, remedy = exit_code_in_words(exit_code)
