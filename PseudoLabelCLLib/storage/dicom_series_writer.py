@@ -21,7 +21,7 @@ from pydicom.valuerep import DSfloat
 
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.dicom_header import quiet_pydicom
@@ -38,6 +38,8 @@ _UTF_8 = "ISO_IR 192"
 _FORMAT_VERSION = b"1"
 _LAST_STORED_VALUE = 65535
 _LONGEST_ID = 64
+# A direction 6 degrees off an axis of the patient is told by that axis alone.
+_LEAST_TOLD_SHARE = 0.1
 
 
 class VolumeKind(Enum):
@@ -229,7 +231,7 @@ def _shared_header(
     header.SOPClassUID = instances.sop_class_uid
     header.FrameOfReferenceUID = instances.frame_of_reference_uid
     header.PositionReferenceIndicator = ""
-    header.Modality, header.SeriesNumber = kind.value, 1
+    header.Modality, header.SeriesNumber, header.Laterality = kind.value, 1, ""
     header.Manufacturer = header.ManufacturerModelName = _MANUFACTURER
     header.SoftwareVersions = __version__
     header.ImageType = ["DERIVED", "SECONDARY", *_THIRD_OF_IMAGE_TYPE[kind]]
@@ -239,12 +241,20 @@ def _shared_header(
     header.ImageOrientationPatient = [
         DSfloat(x, auto_format=True) for x in (*matrix[:, 0].tolist(), *matrix[:, 1].tolist())
     ]
+    header.PatientOrientation = [_in_letters(matrix[:, 0]), _in_letters(matrix[:, 1])]
     header.PixelSpacing = [DSfloat(spacing[axis], auto_format=True) for axis in (1, 0)]
     header.SliceThickness = DSfloat(spacing[2], auto_format=True)
     if kind is not VolumeKind.CT:
         header.SpacingBetweenSlices = DSfloat(spacing[2], auto_format=True)
     header.Columns, header.Rows = geometry.size[:2]
     return header
+
+
+def _in_letters(direction: FloatArray) -> str:
+    """Return a direction as DICOM spells it: the nearest of left, posterior, head, ... first."""
+    pairs = zip(direction.tolist(), ("LR", "PA", "HF"), strict=True)
+    told = sorted((-abs(x), ends[x < 0]) for x, ends in pairs if abs(x) > _LEAST_TOLD_SHARE)
+    return "".join(letter for _, letter in told)
 
 
 _THIRD_OF_IMAGE_TYPE = {VolumeKind.MR: ["OTHER"], VolumeKind.CT: ["AXIAL"], VolumeKind.OTHER: []}

@@ -119,6 +119,16 @@ def test_series_says_that_it_is_derived_and_invents_nobody(tmp_path):
             assert not header.get(keyword)
 
 
+@pytest.mark.parametrize(
+    ("plane", "letters"),
+    [("axial", ["L", "P"]), ("sagittal", ["P", "F"]), ("coronal", ["L", "F"]),
+     ("flipped in-plane", ["R", "P"]), ("upside down", ["L", "A"])],
+)  # fmt: skip
+def test_series_tells_its_directions_in_letters(plane, letters):
+    volume = Volume(INTENSITIES["signed"], grid(phantoms.PLANES[plane]))
+    assert list(planned(volume).headers[0].PatientOrientation) == letters
+
+
 def test_same_volume_makes_the_same_series_and_another_one_another():
     volume = Volume(INTENSITIES["signed"], grid())
     other = INTENSITIES["signed"].copy()
