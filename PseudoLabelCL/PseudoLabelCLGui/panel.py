@@ -17,6 +17,7 @@ from PseudoLabelCLGui.python_packages import PythonPackages
 from PseudoLabelCLGui.sections.adding import AddingSection
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.cases import CasesSection
+from PseudoLabelCLGui.sections.exporting import ExportSection
 from PseudoLabelCLGui.sections.message import MessageSection
 from PseudoLabelCLGui.sections.project import ProjectSection
 from PseudoLabelCLGui.sections.readiness import ReadinessSection
@@ -148,6 +149,7 @@ class Panel:
         self._adding = AddingSection(surroundings, self._work, self._folder / "volumes")
         self._structures = StructuresSection(surroundings)
         self._use = UseSection(surroundings, self._work, self._folder / "to-segment")
+        self._export = ExportSection(surroundings, self._showStructures)
         self._readiness = ReadinessSection(surroundings, self.packages)
         self._training = TrainingSection(surroundings)
         self._rounds = RoundsSection(surroundings)
@@ -162,7 +164,14 @@ class Panel:
             self._review,
             self._rounds,
             self._use,
+            self._export,
         )
+
+    def _showStructures(self) -> None:
+        """Unfold the table in which the terminology of structures is edited."""
+        self.ui.casesSection.collapsed = False
+        self.ui.structuresBox.collapsed = False
+        self.ui.structuresTable.setFocus()
 
     def _tell(self, light: Light, text: str, *rest: Any) -> None:
         self._message.tellOwn(light, text, *rest)
@@ -180,6 +189,9 @@ class Panel:
         listeners.on_project_closed = self._onProjectClosed
         listeners.on_segmented = lambda image, file: guard(
             lambda: self._use.showSegmented(image, file)
+        )
+        listeners.on_dicom_written = lambda files: guard(
+            lambda: self._export.importIntoDatabase(files)
         )
         listeners.on_found = lambda found: guard(lambda: self._adding.showFound(found))
         listeners.on_probe_wanted = lambda python: guard(lambda: self._readiness.probe(python))

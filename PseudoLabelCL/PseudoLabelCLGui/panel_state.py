@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.segmentation import LabelClass
 
 
@@ -268,7 +269,7 @@ class RoundsState:
 
 @dataclass(frozen=True)
 class UseState:
-    """Section 6: the model, and what leaves the project.
+    """Section 6: the model and what it is used for.
 
     Args:
         model: What the chosen model is, in one sentence, or empty.
@@ -276,11 +277,10 @@ class UseState:
         cancel: Stops the queue.
         save_model: Saves the newest model as one file.
         load_model: Takes a model file.
-        export: Exports the segmentations.
         is_running: Whether the queue runs.
         stage: What is done now.
         fraction: 0..1, or None.
-        results: One line for each volume that was segmented or file that was written.
+        results: One line for each volume that was segmented or model that was saved.
     """
 
     model: str = ""
@@ -288,11 +288,70 @@ class UseState:
     cancel: Action = field(default_factory=Action)
     save_model: Action = field(default_factory=Action)
     load_model: Action = field(default_factory=Action)
-    export: Action = field(default_factory=Action)
     is_running: bool = False
     stage: str = ""
     fraction: float | None = None
     results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MarkedLine:
+    """A line with its mark."""
+
+    light: Light
+    text: str
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """One thing to know or to mend before a DICOM export, with the button that mends it.
+
+    Args:
+        light: RED stops the export, AMBER is to be known.
+        text: What was found and what to do.
+        fix: What the button does; NONE shows no button.
+        button: The button.
+        case_id: The volume that it concerns, or empty.
+        label_value: The structure that it concerns, or None.
+        proposals: What that structure may be, best first.
+    """
+
+    light: Light
+    text: str
+    fix: ExportFix = ExportFix.NONE
+    button: Action = field(default_factory=Action)
+    case_id: str = ""
+    label_value: int | None = None
+    proposals: tuple[ProposedCodes, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportState:
+    """Section 7: what leaves the project.
+
+    Args:
+        note: Which volumes cannot become DICOM segmentations, or empty.
+        check: Looks for what would stop or surprise a DICOM export.
+        export: Exports the segmentations.
+        cancel: Stops after the volume at hand.
+        summary: How the newest check came out.
+        findings: What it found, first what stops.
+        is_running: Whether a check or an export runs.
+        stage: What is done now.
+        fraction: 0..1, or None.
+        results: One line for each volume: where it was written, or why not.
+    """
+
+    note: str = ""
+    check: Action = field(default_factory=Action)
+    export: Action = field(default_factory=Action)
+    cancel: Action = field(default_factory=Action)
+    summary: MarkedLine = field(default_factory=lambda: MarkedLine(Light.NONE, ""))
+    findings: tuple[FindingRow, ...] = ()
+    is_running: bool = False
+    stage: str = ""
+    fraction: float | None = None
+    results: tuple[MarkedLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -307,3 +366,4 @@ class PanelState:
     review: ReviewState = field(default_factory=ReviewState)
     rounds: RoundsState = field(default_factory=RoundsState)
     use: UseState = field(default_factory=UseState)
+    export: ExportState = field(default_factory=ExportState)

@@ -250,7 +250,7 @@ class SelfTest:
         self._say("Exporting what a person vouches for.")
         folder = self._folder / "exported"
         self.presenter.export(str(folder))
-        self._until("segmentations were exported", lambda s: bool(s.use.results), QUICK_S)
+        self._until("segmentations were exported", lambda s: bool(s.export.results), QUICK_S)
         names = sorted(file.name for file in folder.iterdir())
         is_there = any(name.startswith(self._corrected) for name in names)
         _check(is_there, f"The corrected case is not among the exported files: {names}.")

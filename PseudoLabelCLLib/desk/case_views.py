@@ -25,11 +25,13 @@ class CaseProgress:
         state: In one word.
         review: The verdict on the newest proposal, or None.
         truth_fraction: Share of the slices that a person vouches for, 0..1.
+        is_vouched_for: Whether a person vouches for any part of it, if only for one structure.
     """
 
     state: CaseState
     review: Review | None
     truth_fraction: float
+    is_vouched_for: bool
 
 
 def newest_proposing_round(project: Project) -> int | None:
@@ -68,14 +70,17 @@ def _progress(
     """
     if case.role is not CaseRole.UNLABELLED:
         vouched = 1.0 if case.annotation is not None else 0.0
-        return CaseProgress(_BY_ROLE[case.role], None, vouched)
+        return CaseProgress(_BY_ROLE[case.role], None, vouched, bool(vouched))
     axis = project.config.preprocess.slicing_axis_of(case.geometry)
-    fraction = _truth_fraction(reviews, case.geometry.size[axis])
+    truth = [review for review in reviews if review.use is Use.TRUTH]
+    num_slices = case.geometry.size[axis]
+    fraction = len(fully_vouched_slices(truth, num_slices)) / num_slices
     # Without a proposal in the newest round, the newest is the one that was judged last.
     last = reviews[-1] if reviews else None
     if last is not None and proposed_by is not None and last.round_index != proposed_by:
         last = None
-    return CaseProgress(_state(last, fraction, is_proposed=proposed_by is not None), last, fraction)
+    state = _state(last, fraction, is_proposed=proposed_by is not None)
+    return CaseProgress(state, last, fraction, bool(truth))
 
 
 def _state(review: Review | None, truth_fraction: float, *, is_proposed: bool) -> CaseState:
@@ -88,8 +93,3 @@ def _state(review: Review | None, truth_fraction: float, *, is_proposed: bool) -
     if review.verdict is Verdict.ACCEPTED:
         return CaseState.ACCEPTED
     return CaseState.CORRECTED if truth_fraction == 1 else CaseState.PARTLY_REVIEWED
-
-
-def _truth_fraction(reviews: Sequence[Review], num_slices: int) -> float:
-    truth = [review for review in reviews if review.use is Use.TRUTH]
-    return len(fully_vouched_slices(truth, num_slices)) / num_slices

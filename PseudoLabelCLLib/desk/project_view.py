@@ -170,6 +170,7 @@ def _case_view(
         verdict=None if review is None else review.verdict,
         left_out=() if review is None else review.left_out,
         truth_fraction=progress.truth_fraction,
+        is_vouched_for=progress.is_vouched_for,
     )
 
 

@@ -135,13 +135,17 @@ class Exported:
 
 
 class ExportFix(Enum):
-    """What mends a finding about a DICOM export, as far as a button can."""
+    """What mends a finding about a DICOM export, as far as a button can.
+
+    INCLUDE_UNREVIEWED belongs to what a user interface finds by itself.
+    """
 
     NONE = "none"
     CHOOSE_CODES = "choose codes"
     FIND_SERIES = "find series"
     LEAVE_DICOM = "leave dicom"
     ACCEPT_LOSSES = "accept losses"
+    INCLUDE_UNREVIEWED = "include unreviewed"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class CaseView:
         verdict: The verdict on the newest proposal, or None.
         left_out: Label values of structures that this verdict rejects.
         truth_fraction: Share of the slices that a person vouches for, 0..1.
+        is_vouched_for: Whether a person vouches for any part of a segmentation of it.
         is_from_dicom: Whether the project remembers a DICOM series that it came from.
     """
 
@@ -60,6 +61,7 @@ class CaseView:
     verdict: Verdict | None = None
     left_out: tuple[int, ...] = ()
     truth_fraction: float = 0.0
+    is_vouched_for: bool = False
     is_from_dicom: bool = False
 
 

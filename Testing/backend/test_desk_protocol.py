@@ -99,7 +99,7 @@ VIEW = ProjectView(
     "/a", ODD, LABELS, config_for(Profile.PAPER),
     (
         CaseView("a", CaseRole.UNLABELLED, CaseState.PARTLY_REVIEWED, "/i", True, "1.2", None, 7,
-                 (1.0, 2.0, 0.1), 0.3, ODD, Verdict.CORRECTED, (3,), 2 / 7, True),
+                 (1.0, 2.0, 0.1), 0.3, ODD, Verdict.CORRECTED, (3,), 2 / 7, True, True),
         CaseView("b", CaseRole.ANNOTATED, CaseState.ANNOTATED, "/i", False, None, "/s", 1,
                  (1.0, 2.0, 3.0)),
     ),

@@ -9,6 +9,10 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.desk_answers import (
     CaseFiles,
     CasesChecked,
+    DicomExportChecked,
+    DicomExported,
+    DicomExportResult,
+    DicomFinding,
     Done,
     Exported,
     ExportedFile,
@@ -23,12 +27,15 @@ from PseudoLabelCLLib.domain.desk_answers import (
 from PseudoLabelCLLib.domain.desk_requests import (
     Accept,
     AddVolumes,
+    ChangeLabels,
     ChangeSettings,
     CheckCases,
+    CheckDicomExport,
     CloseProject,
     Correct,
     CreateProject,
     Export,
+    ExportDicom,
     FindVolumes,
     GoBack,
     MakeSampleData,
@@ -83,6 +90,9 @@ class Disk:
     is_pretrained: bool = False
     pretraining: str = "none"
     exists: bool = True
+    labels: LabelSchema = LABELS
+    from_dicom: set[str] = field(default_factory=set)
+    findings: dict[str, tuple[DicomFinding, ...]] = field(default_factory=dict)
 
     @staticmethod
     def with_cases(num_unlabelled: int = 3, rounds: tuple[RoundState, ...] = ()) -> "Disk":
@@ -110,7 +120,7 @@ class Disk:
         return ProjectView(
             root=ROOT,
             name="Livers",
-            labels=LABELS,
+            labels=self.labels,
             config=config,
             cases=tuple(self._case(n, c, role) for n, (c, role) in enumerate(self.roles.items())),
             rounds=tuple(
@@ -136,6 +146,9 @@ class Disk:
             image_is_missing=False, series_uid=None, annotation=None, num_slices=4,
             spacing_mm=(1.0, 1.0, 1.0), doubt=1 / (number + 1) if is_proposed else None,
             reason="The edges are unsure." if is_proposed else "", verdict=verdict,
+            is_vouched_for=role is CaseRole.ANNOTATED
+            or verdict in (Verdict.ACCEPTED, Verdict.CORRECTED),
+            is_from_dicom=case_id in self.from_dicom,
         )  # fmt: skip
 
 
@@ -233,11 +246,26 @@ class FakeDesk:
             ShowCase: self._files,
             Export: lambda _: Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),)),
             SaveModel: lambda request: ModelCard(request.file, "f", LABELS, "Trained."),
+            CheckDicomExport: lambda request: DicomExportChecked(self._found(request.choices)),
+            ExportDicom: self._export_dicom,
         }
         if type(request) in answers:
             return answers[type(request)](request)
         self._change(request)
         return self.disk.view()
+
+    def _found(self, choices) -> tuple[DicomFinding, ...]:
+        """What stops a case stays until it is accepted or found elsewhere."""
+        (case_id,) = choices.case_ids
+        mended = choices.accept_losses or choices.look_in
+        own = () if mended else self.disk.findings.get(case_id, ())
+        return (*self.disk.findings.get("", ()), *own)
+
+    def _export_dicom(self, request) -> DicomExported:
+        (case_id,) = request.choices.case_ids
+        notices = tuple(one.message for one in self._found(request.choices) if not one.stops)
+        file = f"{request.output_folder}/{case_id}.dcm"
+        return DicomExported((DicomExportResult(case_id, "accepted", file, notices=notices),))
 
     def _close(self, _request) -> Done:
         self.is_open = False
@@ -265,6 +293,7 @@ class FakeDesk:
             SetRole: lambda r: self.disk.roles.update(dict.fromkeys(r.case_ids, r.role)),
             RemoveCases: self._remove,
             ChangeSettings: self._set,
+            ChangeLabels: lambda r: setattr(self.disk, "labels", r.labels),
             GoBack: self._go_back,
             Accept: lambda r: self._judge(r.case_ids, Verdict.ACCEPTED),
             Reject: lambda r: self._judge(r.case_ids, Verdict.REJECTED),

@@ -1,4 +1,4 @@
-"""Segmenting new volumes, model files, export."""
+"""Segmenting new volumes, model files."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from a_presenter import Stage, opened
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
-from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
+from PseudoLabelCLLib.domain.desk_requests import ReadModel, SaveModel
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.protocol import JobFailed, Notice, NoticeLevel, WorkerCrashed
@@ -117,23 +117,3 @@ def test_segmenting_and_training_share_one_worker():
     stage.presenter.train()
     stage.settle()
     assert stage.state.use.apply.tool_tip == "A round is being trained."
-
-
-def test_the_export_lists_its_files_and_shows_their_folder():
-    stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
-    stage.presenter.export("/out", SegmentationFormat.NIFTI, ("u0",), include_unreviewed=True)
-    stage.settle()
-    assert stage.desk.requests(Export) == [Export("/out", SegmentationFormat.NIFTI, ("u0",), True)]
-    assert stage.state.use.results == ("a: a.seg.nrrd (a person)",)
-    stage.presenter.message_step()
-    assert stage.heard[-1] == ("on_folder_wanted", "/out")
-
-
-def test_a_refused_export_does_not_speak_of_opening_the_project_again():
-    stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
-    stage.desk.refuse(Export, "StorageError", "The disk is full.")
-    stage.presenter.export("/out")
-    stage.settle()
-    assert stage.state.message.text == "The disk is full."
-    assert stage.state.message.next_step.text == ""
-    assert stage.state.use.export.enabled

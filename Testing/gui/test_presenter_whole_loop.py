@@ -123,7 +123,7 @@ def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # 
     assert loop.state.review.queue[0].verdict == "accepted"
 
     presenter.export(str(tmp_path / "out"), SegmentationFormat.NIFTI)
-    loop.until(lambda state: bool(state.use.results))
+    loop.until(lambda state: bool(state.export.results))
     assert list((tmp_path / "out").glob("*.nii.gz"))
 
     presenter.use_newest_model()

@@ -49,6 +49,10 @@ FOUND_IN_SOURCES = {
     ),
     # PythonQt's typesystem_gui.xml hands a drop to an event filter under its own class
     "qt.QDropEvent": (["type", "mimeData", "acceptProposedAction"], "typesystem_gui.xml"),
+    "ctk.ctkDICOMIndexer": (
+        ["backgroundImportEnabled", "setDatabase", "addListOfFiles"],
+        "Modules/Scripted/DICOMLib/DICOMProcesses.py, CTK's ctkDICOMIndexer.h (Q_INVOKABLE)",
+    ),
     "qt.QApplication": (["clipboard"], "Base/Python/slicer/util.py"),
     "qt.QClipboard": (["setText", "text"], "Applications/SlicerApp"),
     "qt.Qt": (
@@ -58,7 +62,10 @@ FOUND_IN_SOURCES = {
         "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py",
     ),
 }  # fmt: skip
-SIGNALS_IN_SOURCES = {"qt.QShortcut": ["activated()"]}
+SIGNALS_IN_SOURCES = {
+    "qt.QShortcut": ["activated()"],
+    "ctk.ctkDICOMIndexer": ["indexingComplete(int,int,int,int)"],
+}
 # Values that PythonQt hands out where the dump names the object by the way to it.
 OTHER_NAMES = {
     "slicer.app.layoutManager()": "slicer.app.layoutManager",

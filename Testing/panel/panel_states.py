@@ -9,7 +9,10 @@ from PseudoLabelCLGui.panel_state import (
     CaseRow,
     CasesState,
     Curve,
+    ExportState,
+    FindingRow,
     Light,
+    MarkedLine,
     Message,
     PanelState,
     ProjectState,
@@ -23,9 +26,9 @@ from PseudoLabelCLGui.panel_state import (
 )
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
+from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.segmentation import LabelClass
+from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, Terminology
 
 SHAPE = (12, 40, 40)  # k, j, i
 GEOMETRY = Geometry(
@@ -118,7 +121,15 @@ OPEN = replace(
         apply=cannot("Train a round or load a model first."),
         save_model=cannot("No round was trained yet."),
         load_model=CAN,
+    ),
+    export=ExportState(
+        note=(
+            "Not from DICOM (1 of 5): heart 5. Export them as .seg.nrrd or NIfTI, or add them "
+            "again from their DICOM folders."
+        ),
+        check=CAN,
         export=CAN,
+        cancel=cannot("No export is running."),
     ),
 )
 CHECKED = replace(
@@ -199,7 +210,6 @@ REVIEW = replace(
         cancel=cannot("Nothing is being segmented."),
         save_model=CAN,
         load_model=CAN,
-        export=CAN,
     ),
 )
 EDITED = replace(
@@ -229,6 +239,93 @@ USING = replace(
         stage="heart 8: slice 20 of 40",
         fraction=0.5,
         results=("heart 7: heart 7.seg.nrrd", "heart 8 is unlike the training volumes"),
+    ),
+)
+
+
+def fix_button(text: str) -> Action:
+    """The button beside a finding."""
+    return Action(enabled=True, text=text, tool_tip="Mends it.")
+
+
+def proposed(words: str, value: str) -> ProposedCodes:
+    """What a structure may be."""
+    structure = Code("SCT", "123037004", "Anatomical Structure")
+    return ProposedCodes(words, Terminology(structure, Code("SCT", value, words)))
+
+
+FINDINGS = (
+    FindingRow(
+        Light.RED,
+        "The label 'myocardium' has no codes that say what it is. Choose what it is in the "
+        "project's labels; its name is like: Myocardium.",
+        ExportFix.CHOOSE_CODES,
+        fix_button("Choose..."),
+        label_value=2,
+        proposals=(proposed("Myocardium", "74281007"), proposed("Heart", "80891009")),
+    ),
+    FindingRow(
+        Light.RED,
+        "Case 'heart 5' did not come from a DICOM series. Export it as .seg.nrrd or .nii.gz.",
+        ExportFix.LEAVE_DICOM,
+        fix_button("As .seg.nrrd"),
+        "heart 5",
+    ),
+    FindingRow(
+        Light.RED,
+        "The series of case 'heart 3' is not in '/scans/3'. Give the folder to which it moved.",
+        ExportFix.FIND_SERIES,
+        fix_button("Look in..."),
+        "heart 3",
+    ),
+    FindingRow(
+        Light.RED,
+        "Case 'heart 4': 'myocardium' has 3120 voxels on the grid of the series, 3122 on its own. "
+        "Confirm that these voxels may change, or segment the series itself.",
+        ExportFix.ACCEPT_LOSSES,
+        fix_button("Accept..."),
+        "heart 4",
+    ),
+    FindingRow(Light.AMBER, "Case 'heart 6': 'myocardium' has no voxel; it is described."),
+    FindingRow(
+        Light.AMBER,
+        "Proposals that nobody has reviewed are left out: 2.",
+        ExportFix.INCLUDE_UNREVIEWED,
+        fix_button("Include them"),
+    ),
+)
+EXPORT_CHECKED = replace(
+    REVIEW,
+    export=replace(
+        OPEN.export,
+        summary=MarkedLine(
+            Light.RED, "Nothing can be exported to DICOM before the lines marked red are mended."
+        ),
+        findings=FINDINGS,
+    ),
+)
+EXPORTING = replace(
+    REVIEW,
+    export=replace(
+        OPEN.export,
+        note="",
+        check=cannot("An export is running; wait, or stop it."),
+        export=cannot("An export is running; wait, or stop it."),
+        cancel=CAN,
+        summary=MarkedLine(Light.GREEN, "Ready for DICOM: 3 volumes."),
+        is_running=True,
+        stage="Writing 'heart 6' and reading it back (3 of 3)",
+        fraction=0.8,
+        results=(
+            MarkedLine(
+                Light.GREEN,
+                "heart 1: heart 1.12345678.dcm (annotated), read back: no voxel differs",
+            ),
+            MarkedLine(
+                Light.RED,
+                "heart 3: not exported: The series of case 'heart 3' is not in '/scans/3'.",
+            ),
+        ),
     ),
 )
 

@@ -21,7 +21,7 @@ from PySide6 import QtGui, QtWidgets  # noqa: E402 - as above
 from stand_ins import application  # noqa: E402 - as above
 from stand_ins.pythonqt import unwrap  # noqa: E402 - as above
 
-SECTIONS = ("readiness", "cases", "training", "review", "rounds", "use")
+SECTIONS = ("readiness", "cases", "training", "review", "rounds", "use", "export")
 # The states with the sections that are unfolded in the picture.
 PICTURES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "1-readiness-missing": (states.MISSING, ("readiness",)),
@@ -35,6 +35,9 @@ PICTURES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "5-next-round": (states.REVIEW, ("rounds",)),
     "6-use": (states.REVIEW, ("use",)),
     "6-segmenting": (states.USING, ("use",)),
+    "7-export": (states.OPEN, ("export",)),
+    "7-export-checked": (states.EXPORT_CHECKED, ("export",)),
+    "7-exporting": (states.EXPORTING, ("export",)),
     "message": (states.FAULT, ("readiness", "cases")),
 }
 UNFOLDED = {
@@ -42,7 +45,6 @@ UNFOLDED = {
     "2-cases": ("structuresBox",),
     "3-before-training": ("advancedBox",),
     "3-training": ("logBox",),
-    "6-use": ("exportBox",),
 }
 
 
@@ -88,6 +90,9 @@ def take(folder: Path, name: str, theme: str, work: Path) -> None:
         panel.ui.newFolderEdit.setCurrentPath("/data/projects")
     if name.startswith("4-"):
         show_case(panel, work)
+    if name.startswith("7-"):
+        panel.ui.exportFormatCombo.setCurrentIndex(2)
+        panel.ui.exportDestinationCombo.setCurrentIndex(2)
     if name.startswith("6-"):
         add_volumes()
         panel.tick()

@@ -5,7 +5,7 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
 from PseudoLabelCLGui.presenter.desk_line import READING, Asked, DeskLine, nothing
-from PseudoLabelCLGui.presenter.facts import Facts, ReviewFacts
+from PseudoLabelCLGui.presenter.facts import ExportFacts, Facts, ReviewFacts
 from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
 from PseudoLabelCLGui.presenter.ports import (
     Listeners,
@@ -89,17 +89,21 @@ class Core:
         Returns:
             Whether it is on its way.
         """
+        return self.send(Asked(request, then, failed, is_quiet))
+
+    def send(self, asked: Asked) -> bool:
+        """Ask the desk as `ask` does; tell whether it is on its way."""
         self.is_dirty = True
         lost = self.facts.view if not self.desk.is_started else None
         if lost is not None and not self.facts.opening and not self._is_falling:
             self.reopen(lost.root)  # the desk ended; a new one knows no project
         if self._is_falling:
-            failed()
+            asked.failed()
             return False
         try:
-            self.desk.ask(Asked(request, then, failed, is_quiet))
+            self.desk.ask(asked)
         except (PseudoLabelCLError, OSError) as error:
-            failed()
+            asked.failed()
             remedy = _("Look at section 1: is there a Python interpreter that works?")
             own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
             text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
@@ -145,6 +149,8 @@ class Core:
             case Refused():
                 self.facts.desk_working = ""
                 self._take_refusal(event, asked)
+            case Working() if asked is not None and asked.working is not None:
+                asked.working(event)
             case Working() if asked is not None and not asked.is_quiet:
                 self.facts.desk_working = _("{text}: {done} of {total}").format(
                     text=event.text, done=event.done, total=event.total
@@ -164,6 +170,9 @@ class Core:
         asked.then(answer)
 
     def _take_refusal(self, refused: Refused, asked: Asked | None) -> None:
+        if asked is not None and asked.refused is not None:
+            asked.refused(refused)
+            return
         if asked is not None:
             asked.failed()
         if asked is None or not asked.is_quiet:
@@ -258,6 +267,7 @@ class Core:
         facts.is_away = False
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
         facts.review = ReviewFacts(goes_on=facts.review.goes_on)
+        facts.export = ExportFacts(results=facts.export.results)
 
     # --- the message line
 
@@ -276,7 +286,7 @@ class Core:
             light: How bad it is.
             text: What happened.
             remedy: What to do next.
-            topic: "project", "cases", "train", "review", "rounds", "use" or "desk".
+            topic: "project", "cases", "train", "review", "rounds", "use", "export" or "desk".
             step: The words on the button and what it does.
         """
         action = Action(enabled=True, text=step[0], tool_tip=remedy) if step else Action()

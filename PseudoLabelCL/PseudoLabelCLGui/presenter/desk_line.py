@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PseudoLabelCLGui.presenter.ports import Desk, StartDesk
 from PseudoLabelCLLib.domain.desk_requests import (
     CheckCases,
+    CheckDicomExport,
     DeskRequest,
     FindVolumes,
     ReadHistory,
@@ -20,10 +21,11 @@ from PseudoLabelCLLib.process.desk_protocol import (
     DeskEnded,
     DeskEvent,
     Refused,
+    Working,
 )
 
 # Requests that only read: whether they were met before a crash does not matter.
-READING = (CheckCases, FindVolumes, ReadHistory, ReadModel, Refresh, ShowCase)
+READING = (CheckCases, CheckDicomExport, FindVolumes, ReadHistory, ReadModel, Refresh, ShowCase)
 
 
 def nothing(*_args: object) -> None:
@@ -40,6 +42,8 @@ class Asked:
         failed: Called when the request was refused or lost.
         is_quiet: Whether a refusal is not told to the person.
         is_forgotten: Whether it was asked for a project that was closed since.
+        refused: Told a refusal in place of `failed` and the person, if there is one.
+        working: Told how far it is in place of the person, if there is one.
     """
 
     request: DeskRequest
@@ -47,6 +51,8 @@ class Asked:
     failed: Callable[[], None] = nothing
     is_quiet: bool = False
     is_forgotten: bool = False
+    refused: Callable[[Refused], None] | None = None
+    working: Callable[[Working], None] | None = None
 
 
 class DeskLine:
@@ -105,6 +111,7 @@ class DeskLine:
         for asked in self._asked.values():
             asked.then = asked.failed = nothing
             asked.is_quiet = asked.is_forgotten = True
+            asked.refused = asked.working = None
 
     def close(self, patience_s: float) -> None:
         """Let the desk finish what it was asked."""

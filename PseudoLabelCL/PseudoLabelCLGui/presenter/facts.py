@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLGui.panel_state import Message
+from PseudoLabelCLGui.presenter.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.training_monitor import TrainingMonitor
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ModelCard
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
@@ -141,6 +142,7 @@ class Facts:
         history: Figures of the rounds.
         review: The review.
         use: Segmenting new volumes.
+        export: Exporting.
     """
 
     view: ProjectView | None = None
@@ -162,6 +164,7 @@ class Facts:
     history: tuple[RoundFigures, ...] = ()
     review: ReviewFacts = field(default_factory=ReviewFacts)
     use: UseFacts = field(default_factory=UseFacts)
+    export: ExportFacts = field(default_factory=ExportFacts)
 
     @property
     def trains(self) -> bool:

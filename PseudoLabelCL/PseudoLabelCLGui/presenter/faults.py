@@ -5,9 +5,11 @@ from enum import Enum
 
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_requests import (
+    CheckDicomExport,
     CreateProject,
     DeskRequest,
     Export,
+    ExportDicom,
     FindVolumes,
     MakeSampleData,
     ReadModel,
@@ -58,9 +60,13 @@ _STEP_OF_REFUSAL = {
     "StorageError": Step.OPEN_AGAIN,
     "ProjectInUseError": Step.OPEN_AGAIN,
     "ProjectDamagedError": Step.FOLDER,
+    "PackageError": Step.INSTALL,
 }
 # What these are refused for lies outside the project: opening it again would not help.
-_ABOUT_OTHER_FILES = (CreateProject, Export, FindVolumes, MakeSampleData, ReadModel, SaveModel)
+_ABOUT_OTHER_FILES = (
+    CheckDicomExport, CreateProject, Export, ExportDicom, FindVolumes, MakeSampleData, ReadModel,
+    SaveModel,
+)  # fmt: skip
 _PACKAGES_ARE_BROKEN = (
     "ModuleNotFoundError", "ImportError", "DLL load failed", "undefined symbol",
 )  # fmt: skip
@@ -103,8 +109,9 @@ def fault_of_refusal(refused: Refused, request: DeskRequest | None) -> Fault:
         refused: As the desk told it.
         request: What was asked, if that is known.
     """
-    is_about_project = not isinstance(request, _ABOUT_OTHER_FILES)
-    step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE) if is_about_project else Step.NONE
+    step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE)
+    if isinstance(request, _ABOUT_OTHER_FILES) and step is not Step.INSTALL:
+        step = Step.NONE
     return Fault(refused.message, refused.remedy, step)
 
 

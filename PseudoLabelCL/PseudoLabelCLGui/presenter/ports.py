@@ -84,6 +84,8 @@ class Listeners:
         on_found: Volumes were found: let the person choose, then call `add_found`.
         on_correction_wanted: Save the changed proposal to a file and call `correct` with it; the
             argument are the label values of the structures that are left out.
+        on_dicom_written: Take these DICOM files into Slicer's DICOM database, then call
+            `told_by_database`.
         on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness_found`.
         on_install_wanted: Ask for and install what is missing.
         on_folder_wanted: Show this folder to the person.
@@ -98,6 +100,7 @@ class Listeners:
         self.on_segmented: Callable[[str, str], None] = nobody
         self.on_found: Callable[[VolumesFound], None] = nobody
         self.on_correction_wanted: Callable[[tuple[int, ...]], None] = nobody
+        self.on_dicom_written: Callable[[tuple[str, ...]], None] = nobody
         self.on_probe_wanted: Callable[[str], None] = nobody
         self.on_install_wanted: Callable[[], None] = nobody
         self.on_folder_wanted: Callable[[str], None] = nobody

@@ -26,6 +26,8 @@ from collections.abc import Callable
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.export_facts import ExportChoices
+from PseudoLabelCLGui.presenter.exporting import ExportActions
 from PseudoLabelCLGui.presenter.facts import WorkKind
 from PseudoLabelCLGui.presenter.faults import Step
 from PseudoLabelCLGui.presenter.ports import Listeners, SceneFiles, StartDesk, StartWorker
@@ -41,7 +43,7 @@ from PseudoLabelCLLib.domain.desk_requests import NewVolume
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 from PseudoLabelCLLib.process.protocol import is_terminal
 
 # So many events of each line are dealt with in one tick; the others wait for the next.
@@ -75,6 +77,7 @@ class Presenter:
         self._training = TrainingActions(self._core, self._review.show_first)
         self._projects = ProjectActions(self._core, self._training.rest)
         self._use = UseActions(self._core)
+        self._export = ExportActions(self._core)
         self._core.steps = {
             Step.CHECK: self._projects.check_cases,
             Step.OPEN_AGAIN: self._open_again,
@@ -308,6 +311,8 @@ class Presenter:
         """Save the newest model as one file."""
         self._use.save_model(str(file))
 
+    # --- 7 export
+
     def export(
         self,
         folder: str,
@@ -316,7 +321,35 @@ class Presenter:
         include_unreviewed: bool = False,
     ) -> None:
         """Write segmentations into a folder; no case means all."""
-        self._use.export(str(folder), format, case_ids, include_unreviewed=include_unreviewed)
+        self._export.export(str(folder), format, case_ids, include_unreviewed=include_unreviewed)
+
+    def check_export(self, choices: ExportChoices) -> None:
+        """Look for what would stop or surprise a DICOM export; `state.export` tells."""
+        self._export.check(choices)
+
+    def export_dicom(self, choices: ExportChoices) -> None:
+        """Check if need be, then write verified DICOM segmentations, one after the other."""
+        self._export.export_dicom(choices)
+
+    def cancel_export(self) -> None:
+        """Stop the DICOM export, or its check, after the volume at hand."""
+        self._export.cancel()
+
+    def look_in(self, folder: str) -> None:
+        """Look for the DICOM series that were not found in or below a folder."""
+        self._export.look_in(str(folder))
+
+    def accept_losses(self, case_id: str) -> None:
+        """Export a volume although voxels change; the person has said so."""
+        self._export.accept_losses(case_id)
+
+    def choose_codes(self, label_value: int, terminology: Terminology) -> None:
+        """Say what a structure is."""
+        self._export.choose_codes(label_value, terminology)
+
+    def told_by_database(self, light: Light, text: str) -> None:
+        """Take what became of the import into Slicer's DICOM database."""
+        self._export.told_by_database(light, text)
 
     # --- the message line, and the end
 

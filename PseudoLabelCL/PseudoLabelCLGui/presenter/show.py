@@ -5,6 +5,7 @@ from dataclasses import replace
 from PseudoLabelCLGui.panel_state import Light, Message, PanelState
 from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.show_cases import cases_state, project_state
+from PseudoLabelCLGui.presenter.show_export import export_state
 from PseudoLabelCLGui.presenter.show_readiness import readiness_state
 from PseudoLabelCLGui.presenter.show_review import review_state, use_state
 from PseudoLabelCLGui.presenter.show_training import SettingsCache, rounds_state, train_state
@@ -28,6 +29,7 @@ class Shower:
             review=review_state(facts),
             rounds=rounds_state(facts),
             use=use_state(facts),
+            export=export_state(facts),
         )
         changed = {
             name: value for name, value in vars(new).items() if value != getattr(self._last, name)

@@ -5,7 +5,6 @@ from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import (
     newest_model,
     no_apply,
-    no_change,
     no_project,
     no_review,
     no_verdict,
@@ -57,7 +56,6 @@ def use_state(facts: Facts) -> UseState:
     no_model = no_project(facts) or (
         "" if newest_model(view) else _("No round of this project was trained yet.")
     )
-    no_export = no_change(facts) or ("" if view and view.cases else _("Add volumes first."))
     names = ", ".join(use.model.labels.names) if use.model else ""
     told = _("Segments {names}. {trained}")
     no_cancel = "" if facts.predicts else _("Nothing is being segmented.")
@@ -68,7 +66,6 @@ def use_state(facts: Facts) -> UseState:
         cancel=action(no_cancel, _("Stops after this volume; what is done stays.")),
         save_model=action(no_model, _("Saves the newest model as one file.")),
         load_model=action(no_load, _("Takes a model file.")),
-        export=action(no_export, _("Writes the segmentations into a folder.")),
         is_running=facts.predicts,
         stage=facts.monitor.stage if facts.predicts else "",
         fraction=facts.monitor.fraction if facts.predicts else None,

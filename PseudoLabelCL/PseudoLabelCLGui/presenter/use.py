@@ -1,6 +1,5 @@
-"""Using the model: segmenting volumes one after the other, model files, export."""
+"""Using the model: segmenting volumes one after the other, model files."""
 
-from functools import partial
 from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
@@ -14,12 +13,11 @@ from PseudoLabelCLGui.presenter.faults import (
 from PseudoLabelCLGui.presenter.reasons import (
     newest_model,
     no_apply,
-    no_change,
     no_project,
 )
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.desk_answers import Exported, ModelCard
-from PseudoLabelCLLib.domain.desk_requests import Export, ReadModel, SaveModel
+from PseudoLabelCLLib.domain.desk_answers import ModelCard
+from PseudoLabelCLLib.domain.desk_requests import ReadModel, SaveModel
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, PredictJob, SegmentationFormat
 from PseudoLabelCLLib.process.desk_protocol import DeskAnswer
@@ -86,36 +84,6 @@ class UseActions:
     def _model_saved(self, answer: DeskAnswer) -> None:
         assert isinstance(answer, ModelCard)
         self._add_result(_("Model saved: {file}").format(file=answer.file))
-
-    # --- export
-
-    def export(
-        self,
-        folder: str,
-        format_: SegmentationFormat,
-        case_ids: tuple[str, ...],
-        *,
-        include_unreviewed: bool,
-    ) -> None:
-        """Write segmentations of the project into a folder."""
-        core = self._core
-
-        def exported(answer: DeskAnswer) -> None:
-            assert isinstance(answer, Exported)
-            for file in answer.files:
-                line = _("{case}: {file} ({source})")
-                name = Path(file.file).name
-                self._add_result(line.format(case=file.case_id, file=name, source=file.source))
-            text = _("Segmentations exported: {count}.").format(count=len(answer.files))
-            step = (_("Show the folder"), partial(core.listeners.on_folder_wanted, folder))
-            core.tell(Light.GREEN, text, folder, topic="use", step=step)
-
-        core.begin("use")
-        if reason := no_change(core.facts):
-            core.refuse(reason, topic="use")
-        else:
-            request = Export(folder, format_, case_ids, include_unreviewed)
-            core.change(request, _("The segmentations are being exported."), exported)
 
     # --- segmenting
 

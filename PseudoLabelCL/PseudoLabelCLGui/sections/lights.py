@@ -16,6 +16,16 @@ _PICTURES = {
 }
 
 
+def picture(light: Light, icon: Callable[[str], str]) -> str:
+    """Return the path of a mark's picture, empty for NONE.
+
+    Args:
+        light: The mark.
+        icon: Returns the path of a picture of the extension.
+    """
+    return icon(_PICTURES[light]) if light in _PICTURES else ""
+
+
 class LightMark:
     """Shows a Light on a label; form and colour differ, so that both tell it.
 

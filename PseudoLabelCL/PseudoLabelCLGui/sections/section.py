@@ -40,6 +40,7 @@ class Section:
         self.top = surroundings.top
         self.presenter = surroundings.presenter
         self.tell = surroundings.tell
+        self.icon = surroundings.icon
         self._connections: list[tuple[Any, str, Callable[..., None]]] = []
 
     def show(self, state: PanelState) -> None:
@@ -54,6 +55,16 @@ class Section:
         if not widget.connect(signature, guarded):
             raise ValueError(f"{widget.name} has no signal {signature}")
         self._connections.append((widget, signature, guarded))
+
+    def disconnectAll(self, widget: Any) -> None:
+        """Let go of a widget that goes before the section does."""
+        kept = []
+        for one, signature, guarded in self._connections:
+            if one is widget:
+                one.disconnect(signature, guarded)
+            else:
+                kept.append((one, signature, guarded))
+        self._connections = kept
 
     def guard(self, slot: Callable[[], None]) -> None:
         """Call a slot; an error becomes a sentence in the line above all sections."""

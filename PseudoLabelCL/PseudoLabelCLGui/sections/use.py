@@ -1,4 +1,4 @@
-"""Section 6: the model, segmenting other volumes with it, and exporting segmentations."""
+"""Section 6: the model, and segmenting other volumes with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,6 @@ from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showBar, showLines, showText
-from PseudoLabelCLGui.sections.tables import chosenIds
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 
@@ -22,7 +21,7 @@ _MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
 
 
 class UseSection(Section):
-    """Applies, saves and loads the model, and exports.
+    """Applies, saves and loads the model.
 
     Args:
         surroundings: What a section works with.
@@ -38,14 +37,12 @@ class UseSection(Section):
         self._listed: list[tuple[str, str]] = []
         self._files: list[str] = []
         self._nodesOfFiles: dict[str, str] = {}
-        for combo in (self.ui.applyFormatCombo, self.ui.exportFormatCombo):
-            for text in (_("Slicer segmentation (.seg.nrrd)"), _("NIfTI label map (.nii.gz)")):
-                combo.addItem(text)
+        for text in (_("Slicer segmentation (.seg.nrrd)"), _("NIfTI label map (.nii.gz)")):
+            self.ui.applyFormatCombo.addItem(text)
         for button, slot in self._slots():
             self.connect(button, "clicked()", slot)
         self.connect(self.ui.applyList, "itemChanged(QListWidgetItem*)", self._showButtons)
-        for edit in (self.ui.applyFolderEdit, self.ui.exportFolderEdit):
-            self.connect(edit, "currentPathChanged(QString)", self._showButtons)
+        self.connect(self.ui.applyFolderEdit, "currentPathChanged(QString)", self._showButtons)
 
     def show(self, state: PanelState) -> None:
         """Show the model, the queue and the results."""
@@ -94,7 +91,6 @@ class UseSection(Section):
             (ui.markAllButton, self._onMarkAll),
             (ui.applyButton, self._onApply),
             (ui.cancelApplyButton, self._onCancel),
-            (ui.exportButton, self._onExport),
         )
 
     def _list(self, wanted: list[tuple[str, str]]) -> None:
@@ -122,14 +118,11 @@ class UseSection(Section):
         if self._shown is None:
             return
         showAction(self.ui.applyButton, self._shown.apply)
-        showAction(self.ui.exportButton, self._shown.export)
         self.ui.newestModelButton.enabled = self._shown.save_model.enabled
         if self._shown.apply.enabled and not self._marked():
             self._disable(self.ui.applyButton, _("Mark the volumes to segment first"))
         elif self._shown.apply.enabled and not self.ui.applyFolderEdit.currentPath.strip():
             self._disable(self.ui.applyButton, _("Choose the folder for the results first"))
-        if self._shown.export.enabled and not self.ui.exportFolderEdit.currentPath.strip():
-            self._disable(self.ui.exportButton, _("Choose the folder for the files first"))
 
     def _disable(self, button: Any, reason: str) -> None:
         button.enabled = False
@@ -187,13 +180,3 @@ class UseSection(Section):
 
     def _onCancel(self) -> None:
         self.presenter.cancel_apply()
-
-    def _onExport(self) -> None:
-        onlyChosen = self.ui.exportChosenCheck.checked
-        self.ui.exportFolderEdit.addCurrentPathToHistory()
-        self.presenter.export(
-            self.ui.exportFolderEdit.currentPath,
-            FORMATS[self.ui.exportFormatCombo.currentIndex],
-            chosenIds(self.ui.caseTable) if onlyChosen else (),
-            self.ui.exportUnreviewedCheck.checked,
-        )
