@@ -33,6 +33,9 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 from PseudoLabelCLLib.storage.project_store import load_project
 
+# Stands for the series of a volume that needs none.
+NO_SERIES = "-"
+
 
 def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Pre-train a project's network on its volumes, without any segmentation."""
@@ -77,6 +80,7 @@ def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
         device=DeviceChoice(arguments.device),
         format=SegmentationFormat(arguments.format),
         uncertainty=arguments.uncertainty,
+        series_uids=tuple(None if uid == NO_SERIES else uid for uid in arguments.series),
     )
     with _passing_job_folder() as folder:
         result = run_job_shown(job, folder, console)

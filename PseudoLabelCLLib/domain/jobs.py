@@ -69,6 +69,11 @@ class PredictJob:
         device: What shall run the network.
         format: The kind of file to write.
         uncertainty: Whether a map of the uncertainty (0..1) is written beside each segmentation.
+        series_uids: Which DICOM series, one for each volume; None, or no entry at all, where the
+            volume is a file or its folder holds one series only.
+
+    Raises:
+        ProjectError: There is no volume, or the series are not one for each volume.
     """
 
     model: str
@@ -77,10 +82,22 @@ class PredictJob:
     device: DeviceChoice = DeviceChoice.AUTO
     format: SegmentationFormat = SegmentationFormat.SEG_NRRD
     uncertainty: bool = False
+    series_uids: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images:
             raise ProjectError("There is no volume to segment.", "Name at least one volume.")
+        if self.series_uids and len(self.series_uids) != len(self.images):
+            raise ProjectError(
+                f"{len(self.series_uids)} series are named for {len(self.images)} volumes.",
+                "Name one series for each volume, in the same order, or none at all.",
+            )
+
+    @property
+    def volumes(self) -> tuple[tuple[str, str | None], ...]:
+        """Each volume with its series."""
+        uids = self.series_uids or (None,) * len(self.images)
+        return tuple(zip(self.images, uids, strict=True))
 
 
 @dataclass(frozen=True)

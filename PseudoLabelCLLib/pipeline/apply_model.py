@@ -1,5 +1,6 @@
 """A trained model applied to new volumes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.case_table import case_id_from_path
@@ -30,34 +31,32 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         Cancelled: Asked to stop between two volumes.
     """
     model = read_model(Path(job.model))
-    outputs = _free_output_paths(job)
+    targets = _free_targets(job)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)
     device = choose_device(job.device.value)
     report.notice(device.sentence)
     device.place(model.network)
     results: list[JsonValue] = []
-    for number, (image, output) in enumerate(outputs.items(), start=1):
+    for number, target in enumerate(targets, start=1):
         if report.is_cancelled():
             raise Cancelled(resumable=False)
-        volume = read_volume(Path(image))
+        volume = read_volume(Path(target.image), target.series_uid)
         unlike = model.unlike_training(volume.geometry)
         if unlike:
-            name = Path(image).name
+            name = Path(target.image).name
             report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
-        case_id = case_id_from_path(Path(image))
-        segmented = segment_volume(model, volume, device, case_id=case_id)
-        write_segmentation(output, segmented.labels, model.card.schema)
-        report.artifact("segmentation", output)
+        segmented = segment_volume(model, volume, device, case_id=target.case_id)
+        write_segmentation(target.output, segmented.labels, model.card.schema)
+        report.artifact("segmentation", target.output)
         if job.uncertainty:
-            beside = _uncertainty_beside(output, image)
-            write_volume(beside, segmented.uncertainty)
-            report.artifact("uncertainty", beside)
+            write_volume(target.uncertainty, segmented.uncertainty)
+            report.artifact("uncertainty", target.uncertainty)
         results.append(
-            {"image": image, "output": str(output), "doubt": segmented.doubt.doubt,
-             "reason": segmented.doubt.reason}
+            {"image": target.image, "series_uid": target.series_uid, "output": str(target.output),
+             "doubt": segmented.doubt.doubt, "reason": segmented.doubt.reason}
         )  # fmt: skip
-        report.progress("Segmenting", number, len(outputs))
+        report.progress("Segmenting", number, len(targets))
     return {"segmentations": results}
 
 
@@ -82,37 +81,58 @@ def segment_volume(
     return segment_slices(model, images, grid, volume.geometry, device)
 
 
-def _free_output_paths(job: PredictJob) -> dict[str, Path]:
-    """Where each volume's segmentation goes.
+@dataclass(frozen=True)
+class _Target:
+    """A volume of the job, and the files that it gets."""
+
+    image: str
+    series_uid: str | None
+    case_id: str
+    output: Path
+
+    @property
+    def uncertainty(self) -> Path:
+        return self.output.with_name(f"{self.case_id}_uncertainty.nrrd")
+
+
+def _free_targets(job: PredictJob) -> list[_Target]:
+    """Return where each volume's segmentation goes.
 
     Raises:
         StorageError: A name is taken, by a file or by another volume of the job.
+        VolumeError: A volume is not there or cannot be read.
     """
     folder = Path(job.output_folder)
     if folder.exists() and not folder.is_dir():
         raise StorageError(
             f"'{folder}' is a file; the segmentations need a folder.", "Choose another folder."
         )
-    outputs: dict[str, Path] = {}
-    for image in job.images:
+    targets: list[_Target] = []
+    taken: set[str] = set()
+    for image, series_uid in job.volumes:
         if not Path(image).exists():
             raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
-        read_geometry(Path(image))  # what cannot be read is told before the first is segmented
-        output = folder / f"{case_id_from_path(Path(image))}.{job.format.value}"
-        if output.name.casefold() in {taken.name.casefold() for taken in outputs.values()}:
+        # what cannot be read is told before the first is segmented
+        read_geometry(Path(image), series_uid)
+        case_id = case_id_from_path(Path(image))
+        if series_uid is not None and job.images.count(image) > 1:
+            case_id += f"-{series_uid.rpartition('.')[2]}"  # several series of one folder
+        target = _Target(image, series_uid, case_id, folder / f"{case_id}.{job.format.value}")
+        _require_free(target, taken, with_uncertainty=job.uncertainty)
+        taken.add(target.output.name.casefold())
+        targets.append(target)
+    return targets
+
+
+def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:
+    if target.output.name.casefold() in taken:
+        raise StorageError(
+            f"Two volumes would both be written to '{target.output.name}'.",
+            "Segment them into different folders.",
+        )
+    for path in (target.output, *([target.uncertainty] if with_uncertainty else [])):
+        if path.exists():
             raise StorageError(
-                f"Two volumes would both be written to '{output.name}'.",
-                "Segment them into different folders.",
+                f"'{path}' exists already and is not overwritten.",
+                "Choose another output folder, or move the file away.",
             )
-        for path in (output, *([_uncertainty_beside(output, image)] if job.uncertainty else [])):
-            if path.exists():
-                raise StorageError(
-                    f"'{path}' exists already and is not overwritten.",
-                    "Choose another output folder, or move the file away.",
-                )
-        outputs[image] = output
-    return outputs
-
-
-def _uncertainty_beside(output: Path, image: str) -> Path:
-    return output.with_name(f"{case_id_from_path(Path(image))}_uncertainty.nrrd")

@@ -113,6 +113,7 @@ def test_missing_job_is_a_storage_error(tmp_path):
     [
         lambda: TrainJob("p", rounds=0),
         lambda: PredictJob("m", (), "o"),
+        lambda: PredictJob("m", ("a", "b"), "o", series_uids=("1.2",)),
         EvaluateJob,
         lambda: EvaluateJob(project="p", model="m"),
         lambda: EvaluateJob(model="m"),
