@@ -94,6 +94,7 @@ class DicomExportLine:
         problem: Why nothing was written, or empty.
         remedy: What to do about it.
         notices: What a person should know about the object.
+        volume_folder: Where its volume went as a series of its own, or None.
     """
 
     case_id: str
@@ -102,6 +103,7 @@ class DicomExportLine:
     problem: str = ""
     remedy: str = ""
     notices: tuple[str, ...] = ()
+    volume_folder: Path | None = None
 
 
 def check_dicom_export(
@@ -258,7 +260,11 @@ def _export_one(
     with series_written(content, output_folder, exported.case_id) as whole:
         path, _ = write_verified_object(output_folder, _stem(exported), whole, tell)
     return DicomExportLine(
-        exported.case_id, exported.source, path, notices=tuple(f.problem for f in findings)
+        exported.case_id,
+        exported.source,
+        path,
+        notices=tuple(f.problem for f in findings),
+        volume_folder=None if whole is content else whole.source.folder,
     )
 
 
