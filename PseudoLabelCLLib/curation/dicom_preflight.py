@@ -89,7 +89,7 @@ def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
     """Return what it means for an export that a case or its series cannot be used."""
     fix = ExportFix.NONE
     if isinstance(error, VolumeError):
-        fix = ExportFix.FIND_SERIES if is_from_dicom(root, case) else ExportFix.LEAVE_DICOM
+        fix = ExportFix.FIND_SERIES if is_from_dicom(root, case) else ExportFix.NOT_FROM_DICOM
     return Finding(case.id, error.message, error.remedy, fix=fix)
 
 

@@ -1,6 +1,7 @@
 """Requests about DICOM segmentation objects: what would stop their export, and the export."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
 
 if TYPE_CHECKING:
-    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices
+    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices, DicomExportLine
     from PseudoLabelCLLib.curation.dicom_preflight import Finding
 
 _MOST_PROPOSED = 8
@@ -35,7 +36,7 @@ def _check(
 
     project, choices = holder.project(), _choices(request.choices)
     found = check_dicom_export(holder.root, project, choices, progress=working)
-    return DicomExportChecked(tuple(_finding(project, one) for one in found))
+    return DicomExportChecked(tuple(_finding(project, one, request.choices) for one in found))
 
 
 def _export(holder: OpenProjectHolder, request: ExportDicom, working: SayWorking) -> DicomExported:
@@ -48,18 +49,21 @@ def _export(holder: OpenProjectHolder, request: ExportDicom, working: SayWorking
     lines = export_dicom_segmentations(
         holder.root, holder.project(), folder, choices, progress=working
     )
-    return DicomExported(
-        tuple(
-            DicomExportResult(
-                case_id=line.case_id,
-                source=line.source,
-                file=None if line.path is None else str(line.path),
-                message=line.problem,
-                remedy=line.remedy,
-                notices=line.notices,
-            )
-            for line in lines
-        )
+    return DicomExported(tuple(_result(line) for line in lines))
+
+
+def _result(line: "DicomExportLine") -> DicomExportResult:
+    folder = line.volume_folder
+    return DicomExportResult(
+        case_id=line.case_id,
+        source=line.source,
+        file=None if line.path is None else str(line.path),
+        message=line.problem,
+        remedy=line.remedy,
+        notices=line.notices,
+        volume_files=()
+        if folder is None
+        else tuple(str(path) for path in sorted(folder.iterdir())),
     )
 
 
@@ -82,16 +86,21 @@ def _require_packages() -> None:
 def _choices(chosen: DicomChoices) -> "DicomExportChoices":
     from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices  # noqa: PLC0415
 
-    return DicomExportChoices(
+    choices = DicomExportChoices(
         case_ids=chosen.case_ids or None,
         include_unreviewed=chosen.include_unreviewed,
         look_in=None if chosen.look_in is None else Path(chosen.look_in),
         accept_losses=chosen.accept_losses,
         creator=chosen.creator,
     )
+    if chosen.volume_kind is None:
+        return choices
+    return replace(choices, volume_series_too=True, volume_modality=chosen.volume_kind)
 
 
-def _finding(project: Project, found: "Finding") -> DicomFinding:
+def _finding(project: Project, found: "Finding", chosen: DicomChoices) -> DicomFinding:
+    # the command line's remedy names its own options; a user interface has a button for them
+    is_offered = found.fix is ExportFix.NOT_FROM_DICOM and chosen.volume_kind is None
     proposals: tuple[ProposedCodes, ...] = ()
     if found.fix is ExportFix.CHOOSE_CODES and found.label_value is not None:
         names = {label.value: label.name for label in project.schema}
@@ -101,7 +110,7 @@ def _finding(project: Project, found: "Finding") -> DicomFinding:
         case_id=found.case_id or "",
         stops=found.stops,
         message=found.problem,
-        remedy=found.remedy,
+        remedy="" if is_offered else found.remedy,
         fix=found.fix,
         label_value=found.label_value,
         proposals=proposals,

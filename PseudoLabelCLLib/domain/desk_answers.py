@@ -143,7 +143,7 @@ class ExportFix(Enum):
     NONE = "none"
     CHOOSE_CODES = "choose codes"
     FIND_SERIES = "find series"
-    LEAVE_DICOM = "leave dicom"
+    NOT_FROM_DICOM = "not from dicom"
     ACCEPT_LOSSES = "accept losses"
     INCLUDE_UNREVIEWED = "include unreviewed"
 
@@ -197,6 +197,7 @@ class DicomExportResult:
         message: Why nothing was written, or empty.
         remedy: What to do about it, or empty.
         notices: What a person should know about the object.
+        volume_files: The slices of its volume where that went out as a DICOM series of its own.
     """
 
     case_id: str
@@ -205,6 +206,7 @@ class DicomExportResult:
     message: str = ""
     remedy: str = ""
     notices: tuple[str, ...] = ()
+    volume_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,8 @@ class DicomChoices:
         look_in: A folder in or below which the series lie now, or None for where they lay.
         accept_losses: Whether voxels without a place on the grid of the series may be lost.
         creator: Who answers for the content ("family^given"), or empty for the program.
+        volume_kind: What volumes are that did not come from DICOM: "MR", "CT" or "OT"; they then
+            go out as DICOM series first. None writes no volume.
     """
 
     case_ids: tuple[str, ...] = ()
@@ -220,6 +222,7 @@ class DicomChoices:
     look_in: str | None = None
     accept_losses: bool = False
     creator: str = ""
+    volume_kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ REQUESTS = (
     ask.ReadHistory(),
     ask.GoBack(-1),
     ask.Export("/a", SegmentationFormat.NIFTI, ("a",), True),
-    ask.CheckDicomExport(ask.DicomChoices(("a", ODD), True, ODD, True, ODD)),
+    ask.CheckDicomExport(ask.DicomChoices(("a", ODD), True, ODD, True, ODD, "CT")),
     ask.ExportDicom("/a", ask.DicomChoices(("a",))),
     ask.SaveModel(2, "/a"),
     ask.ReadModel("/a"),
@@ -119,7 +119,7 @@ ANSWERS = (
         DicomFinding("", True, ODD, "r", ExportFix.CHOOSE_CODES, 3, (ProposedCodes(ODD, HEART),)),
         DicomFinding("a", False, ODD),
     )),
-    DicomExported((DicomExportResult("a", "accepted", "/f", "", "", (ODD,)),)),
+    DicomExported((DicomExportResult("a", "accepted", "/f", "", "", (ODD,), ("/s",)),)),
     ModelCard("/f", "abc", LABELS, ODD),
     SampleVolumes((SampleVolume("a", CaseRole.UNLABELLED, "/i", None),), LABELS),
 )

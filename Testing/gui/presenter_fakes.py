@@ -257,7 +257,7 @@ class FakeDesk:
     def _found(self, choices) -> tuple[DicomFinding, ...]:
         """What stops a case stays until it is accepted or found elsewhere."""
         (case_id,) = choices.case_ids
-        mended = choices.accept_losses or choices.look_in
+        mended = choices.accept_losses or choices.look_in or choices.volume_kind
         own = () if mended else self.disk.findings.get(case_id, ())
         return (*self.disk.findings.get("", ()), *own)
 
@@ -265,7 +265,12 @@ class FakeDesk:
         (case_id,) = request.choices.case_ids
         notices = tuple(one.message for one in self._found(request.choices) if not one.stops)
         file = f"{request.output_folder}/{case_id}.dcm"
-        return DicomExported((DicomExportResult(case_id, "accepted", file, notices=notices),))
+        volume = (f"{request.output_folder}/{case_id}.volume/1.dcm",)
+        line = DicomExportResult(
+            case_id, "accepted", file, notices=notices,
+            volume_files=volume if request.choices.volume_kind else (),
+        )  # fmt: skip
+        return DicomExported((line,))
 
     def _close(self, _request) -> Done:
         self.is_open = False

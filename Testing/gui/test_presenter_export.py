@@ -170,6 +170,22 @@ def test_a_series_that_was_moved_is_looked_for_in_the_folder_for_its_cases_only(
     assert folders == [None, "/moved", None]
 
 
+def test_volumes_that_are_not_from_dicom_are_written_as_series_of_the_kind_that_was_said():
+    foreign = replace(LOST, fix=ExportFix.NOT_FROM_DICOM)
+    stage = reviewed(u0=(foreign,))
+    check(stage)
+    assert stage.state.export.findings[0].button.text == "Choose..."
+    stage.presenter.write_volumes("CT")
+    stage.settle()
+    assert stage.state.export.summary.light is Light.GREEN
+    export(stage, replace(OUT, to_database=True))
+    kinds = [request.choices.volume_kind for request in stage.desk.requests(ExportDicom)]
+    assert kinds == [None, "CT", None]
+    files = ("/out/a.dcm", "/out/u0.volume/1.dcm", "/out/u0.dcm", "/out/u1.dcm")
+    assert stage.heard[-1] == ("on_dicom_written", files)
+    assert stage.state.message.text == "Segmentations exported: 3 of 3."
+
+
 def test_losses_are_accepted_for_one_case_until_its_segmentation_changes():
     stage = reviewed(u0=(LOSS, replace(LOSS, message="another")))
     check(stage)

@@ -124,8 +124,9 @@ OPEN = replace(
     ),
     export=ExportState(
         note=(
-            "Not from DICOM (1 of 5): heart 5. Export them as .seg.nrrd or NIfTI, or add them "
-            "again from their DICOM folders."
+            "Not from DICOM (1 of 5): heart 5. Export them as .seg.nrrd or NIfTI, add them again "
+            "from their DICOM folders, or have their volumes written as DICOM series first (Check "
+            "offers it)."
         ),
         check=CAN,
         export=CAN,
@@ -266,9 +267,10 @@ FINDINGS = (
     ),
     FindingRow(
         Light.RED,
-        "Case 'heart 5' did not come from a DICOM series. Export it as .seg.nrrd or .nii.gz.",
-        ExportFix.LEAVE_DICOM,
-        fix_button("As .seg.nrrd"),
+        "Case 'heart 5' did not come from a DICOM series, or was added before the project "
+        "remembered series.",
+        ExportFix.NOT_FROM_DICOM,
+        fix_button("Choose..."),
         "heart 5",
     ),
     FindingRow(

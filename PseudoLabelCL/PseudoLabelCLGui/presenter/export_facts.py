@@ -60,8 +60,10 @@ class ExportFacts:
         cases: The cases that were checked.
         findings: What was found, each once.
         folders: Where the series of cases lie now, as the person said.
+        kinds: What the volumes of cases are that go out as DICOM series first: "MR", "CT", "OT".
         accepted: Cases whose losses the person accepted.
-        files: What this export has written.
+        num_written: How many cases this export has written.
+        files: All that it has written.
         results: One line for each case.
     """
 
@@ -78,7 +80,9 @@ class ExportFacts:
     cases: tuple[str, ...] = ()
     findings: tuple[DicomFinding, ...] = ()
     folders: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
+    num_written: int = 0
     files: list[str] = field(default_factory=list)
     results: list[MarkedLine] = field(default_factory=list)
 

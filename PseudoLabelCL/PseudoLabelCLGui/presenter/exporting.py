@@ -98,6 +98,18 @@ class ExportActions:
         export.folders |= dict.fromkeys(lost, folder)
         self._check_again(lost)
 
+    def write_volumes(self, kind: str) -> None:
+        """Write the volumes that did not come from DICOM as series first.
+
+        Args:
+            kind: What they are: "MR", "CT", or "OT" for anything else.
+        """
+        export = self._core.facts.export
+        fix = ExportFix.NOT_FROM_DICOM
+        foreign = [one.case_id for one in export.findings if one.fix is fix]
+        export.kinds |= dict.fromkeys(foreign, kind)
+        self._check_again(foreign)
+
     def accept_losses(self, case_id: str) -> None:
         """Let the voxels of a case go that have no place on the grid of its series."""
         self._core.facts.export.accepted.add(case_id)
@@ -199,7 +211,8 @@ class ExportActions:
             text = _("Nothing can be exported before the lines marked red are mended.")
             self._core.tell(Light.AMBER, text, topic="export")
             return
-        export.choices, export.files, export.results = choices, [], []
+        export.choices, export.num_written = choices, 0
+        export.files, export.results = [], []
         for case_id in export.cases:
             if case_id not in free:
                 why = next(o for o in export.findings if o.stops and o.case_id == case_id)
@@ -237,6 +250,7 @@ class ExportActions:
             look_in=export.folders.get(export.current),
             accept_losses=export.current in export.accepted,
             creator=export.choices.creator,
+            volume_kind=export.kinds.get(export.current),
         )
 
     def _folder(self) -> str:
@@ -303,7 +317,7 @@ class ExportActions:
         export = self._core.facts.export
         for case_id in export.left:
             self._add_refused(case_id, _("the export was stopped before it"), _("Export it again."))
-        self._tell_written(len(export.files), len(export.cases), export.choices.folder)
+        self._tell_written(export.num_written, len(export.cases), export.choices.folder)
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -323,7 +337,8 @@ class ExportActions:
         if line.file is None:
             self._add_refused(line.case_id, line.message, line.remedy)
             return
-        export.files.append(line.file)
+        export.num_written += 1
+        export.files += [*line.volume_files, line.file]
         text = _("{case}: {file} ({source}), read back: no voxel differs").format(
             case=line.case_id, file=Path(line.file).name, source=line.source
         )

@@ -339,6 +339,10 @@ class Presenter:
         """Look for the DICOM series that were not found in or below a folder."""
         self._export.look_in(str(folder))
 
+    def write_volumes(self, kind: str) -> None:
+        """Write volumes that are not from DICOM as series first; they are "MR", "CT" or "OT"."""
+        self._export.write_volumes(kind)
+
     def accept_losses(self, case_id: str) -> None:
         """Export a volume although voxels change; the person has said so."""
         self._export.accept_losses(case_id)

@@ -48,12 +48,15 @@ def export_state(facts: Facts) -> ExportState:
 
 
 def _note(view: ProjectView | None) -> str:
-    """Which volumes can never become DICOM segmentations; said as soon as a project is open."""
+    """Which volumes have no DICOM series to refer to; said as soon as a project is open."""
     cases = [case for case in view.cases if case.role is not CaseRole.IGNORED] if view else []
     names = [case.id for case in cases if not case.is_from_dicom]
     if not names:
         return ""
-    remedy = _("Export them as .seg.nrrd or NIfTI, or add them again from their DICOM folders.")
+    remedy = _(
+        "Export them as .seg.nrrd or NIfTI, add them again from their DICOM folders, or have their "
+        "volumes written as DICOM series first (Check offers it)."
+    )
     if len(names) == len(cases):
         return _("No volume of this project came from DICOM.") + " " + remedy
     told = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
@@ -125,7 +128,10 @@ def _button(fix: ExportFix, reason: str) -> Action:
             _("Look in..."),
             _("Looks for the DICOM series in a folder and all folders below it."),
         ),
-        ExportFix.LEAVE_DICOM: (_("As .seg.nrrd"), _("Chooses another format for the export.")),
+        ExportFix.NOT_FROM_DICOM: (
+            _("Choose..."),
+            _("Writes the volume as a DICOM series first, or chooses another format."),
+        ),
         ExportFix.ACCEPT_LOSSES: (
             _("Accept..."),
             _("Exports this volume although these voxels change."),

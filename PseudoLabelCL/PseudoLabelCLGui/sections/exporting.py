@@ -176,7 +176,7 @@ class ExportSection(Section):
         fixes: dict[ExportFix, Callable[[FindingRow], None]] = {
             ExportFix.CHOOSE_CODES: self._chooseCodes,
             ExportFix.FIND_SERIES: self._findSeries,
-            ExportFix.LEAVE_DICOM: self._leaveDicom,
+            ExportFix.NOT_FROM_DICOM: self._chooseWithoutDicom,
             ExportFix.ACCEPT_LOSSES: self._acceptLosses,
             ExportFix.INCLUDE_UNREVIEWED: self._includeUnreviewed,
         }
@@ -184,13 +184,16 @@ class ExportSection(Section):
 
     def _chooseCodes(self, row: FindingRow) -> None:
         """Offer what the structure may be, in words, and Slicer's own list."""
-        self._forgetMenu()
-        self._menu = qt.QMenu(self.ui.exportFindings)
+        self._makeMenu()
         for proposal in row.proposals:
             choose = partial(self.presenter.choose_codes, row.label_value, proposal.terminology)
             self._addEntry(proposal.words, choose)
         self._addEntry(_("Something else: in the table of structures..."), self._showStructures)
         self._menu.popup(qt.QCursor.pos())
+
+    def _makeMenu(self) -> None:
+        self._forgetMenu()
+        self._menu = qt.QMenu(self.ui.exportFindings)
 
     def _addEntry(self, text: str, slot: Callable[[], None]) -> None:
         entry = qt.QAction(text, self._menu)
@@ -211,8 +214,19 @@ class ExportSection(Section):
         if folder:
             self.presenter.look_in(folder)
 
-    def _leaveDicom(self, _row: FindingRow) -> None:
-        self.ui.exportFormatCombo.setCurrentIndex(0)
+    def _chooseWithoutDicom(self, _row: FindingRow) -> None:
+        """Offer to write the volumes as DICOM series, or another format."""
+        words = {
+            "MR": _("Write the volumes as DICOM series first: they are MR"),
+            "CT": _("Write the volumes as DICOM series first: they are CT"),
+            "OT": _("Write the volumes as DICOM series first: they are something else"),
+        }
+        self._makeMenu()
+        for kind, text in words.items():
+            self._addEntry(text, partial(self.presenter.write_volumes, kind))
+        leave = partial(self.ui.exportFormatCombo.setCurrentIndex, 0)
+        self._addEntry(_("Export as .seg.nrrd instead"), leave)
+        self._menu.popup(qt.QCursor.pos())
 
     def _acceptLosses(self, row: FindingRow) -> None:
         rows = self._shown.findings if self._shown else ()
