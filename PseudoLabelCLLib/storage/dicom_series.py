@@ -10,9 +10,11 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
+_SOP_CLASS = "0008|0016"
 _SERIES_DESCRIPTION = "0008|103e"
 _SLICE_THICKNESS = "0018|0050"
 _SPACING_BETWEEN_SLICES = "0018|0088"
@@ -43,12 +45,20 @@ def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
 def read_series(folder: Path, series_uid: str | None = None) -> Volume:
     """Read one series; slices lie in the order of their positions along their normal.
 
+    The frames of an enhanced object count as its slices.
+
     Raises:
         VolumeError: There is no series, or several and none chosen, or the slices do not make a
             regular grid.
     """
     files = _files_of(folder, _choose_series(folder, series_uid))
     headers = [_read_header(file) for file in files]
+    if (frames := _frames(folder, files, headers)) is not None:
+        with quiet_itk(folder):
+            stored = sitk.GetArrayFromImage(headers[0].Execute())
+        geometry = grid_of_stack(frames)
+        order = [frame.header for frame in frames]
+        return Volume(stored.reshape(geometry.array_shape)[order], geometry)
     if _is_one_volume(headers):
         with quiet_itk(folder):
             image = headers[0].Execute()
@@ -71,6 +81,8 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     """
     files = _files_of(folder, _choose_series(folder, series_uid))
     headers = [_read_header(file) for file in files]
+    if (frames := _frames(folder, files, headers)) is not None:
+        return grid_of_stack(frames)
     if _is_one_volume(headers):
         return grid_of(folder, headers[0])
     return grid_of_stack(_ordered_slices(folder, files, headers))
@@ -126,6 +138,24 @@ def _read_header(file: str) -> Any:
             "Choose a series of grey-scale slices.",
         )
     return reader
+
+
+def _frames(
+    folder: Path, files: tuple[str, ...], headers: list[Any]
+) -> list[PlacedSlice[int]] | None:
+    """Return the frames of an enhanced object in the order of positions; None for other series."""
+    if not any(_text(header, _SOP_CLASS) in ENHANCED_CLASSES for header in headers):
+        return None
+    if len(files) > 1:
+        raise VolumeError(
+            f"The series in '{folder}' is made of {len(files)} enhanced (multi-frame) objects; "
+            "expected one, which holds the whole volume.",
+            "Move the one that you need into a folder of its own.",
+        )
+    # The library of DICOM loads slowly, and other series do without.
+    from PseudoLabelCLLib.storage.dicom_frames import read_frames  # noqa: PLC0415
+
+    return read_frames(Path(files[0]))
 
 
 def _is_one_volume(headers: list[Any]) -> bool:

@@ -140,3 +140,56 @@ def blobs(geometry, num_segments=3, seed=2):
         stop = [s + int(rng.integers(1, max(2, n // 2))) for s, n in zip(start, shape, strict=True)]
         labels[tuple(map(slice, start, stop))] = value
     return labels
+
+
+ENHANCED = {"MR": "1.2.840.10008.5.1.4.1.1.4.1", "CT": "1.2.840.10008.5.1.4.1.1.2.1"}
+
+
+def write_enhanced(folder, geometry=None, *, order=None, modality="MR", rescale=(2, -100)):
+    """Write one enhanced object with a frame for each slice of a grid.
+
+    Args:
+        folder: Where to; may exist.
+        geometry: The grid; an oblique one by default.
+        order: Which slice the first, second, ... frame holds; by default as they lie.
+        modality: "MR" or "CT".
+        rescale: Slope and intercept; `voxels` of what is returned are scaled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    geometry = geometry or grid("oblique")
+    order = list(order or range(geometry.size[2]))
+    stored = np.random.default_rng(5).integers(-500, 2000, geometry.array_shape).astype(np.int16)
+    header = slice_header(geometry, 0)
+    header.SOPClassUID, header.Modality = ENHANCED[modality], modality
+    header.NumberOfFrames = len(order)
+    shared = pydicom.Dataset()
+    shared.PlaneOrientationSequence = [_moved(header, "ImageOrientationPatient")]
+    shared.PixelMeasuresSequence = [_moved(header, "PixelSpacing", "SliceThickness")]
+    scaling = pydicom.Dataset()
+    scaling.RescaleSlope, scaling.RescaleIntercept = rescale
+    scaling.RescaleType = "US"
+    shared.PixelValueTransformationSequence = [scaling]
+    header.SharedFunctionalGroupsSequence = [shared]
+    del header.ImagePositionPatient
+    groups = []
+    for k in order:
+        place, group = pydicom.Dataset(), pydicom.Dataset()
+        position = geometry.index_to_world((0, 0, k))
+        place.ImagePositionPatient = [f"{x:.10g}" for x in position]
+        group.PlanePositionSequence = [place]
+        groups.append(group)
+    header.PerFrameFunctionalGroupsSequence = groups
+    header.PixelData = stored[order].tobytes()
+    file = folder / "enhanced.dcm"
+    header.save_as(file, enforce_file_format=True)
+    voxels = stored * rescale[0] + rescale[1]
+    return Series(folder, (file,), geometry, voxels)
+
+
+def _moved(header, *keywords):
+    """Take attributes out of a header into an item of their own."""
+    item = pydicom.Dataset()
+    for keyword in keywords:
+        setattr(item, keyword, header[keyword].value)
+        delattr(header, keyword)
+    return item
