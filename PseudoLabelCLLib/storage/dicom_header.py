@@ -86,7 +86,10 @@ def text_of(dataset: pydicom.Dataset, keyword: str) -> str:
         return ""
     if isinstance(value, (list, tuple, pydicom.multival.MultiValue)):
         value = value[0] if len(value) else ""
-    return "".join(c for c in str(value) if c.isprintable()).strip()
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    return text.strip()
 
 
 def uid_of(dataset: pydicom.Dataset, keyword: str) -> str:
@@ -120,6 +123,8 @@ def items_of(dataset: pydicom.Dataset, keyword: str) -> tuple[pydicom.Dataset, .
 
 def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     """Return the value of an attribute; None if it is missing or cannot be understood."""
+    if keyword not in dataset:  # spares the price of silence
+        return None
     try:
         with quiet_pydicom():
             return dataset.get(keyword)

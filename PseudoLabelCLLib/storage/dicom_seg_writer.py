@@ -66,7 +66,7 @@ def write_segmentation_object(
     with quiet_pydicom():
         try:
             made = hd.seg.Segmentation(
-                source_images=[_cleaned(header, source) for header in source.headers],
+                source_images=_cleaned_slices(source),
                 pixel_array=_frames(source, masks, len(segments)),
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
@@ -108,11 +108,23 @@ def _frames(source: SourceSeries, masks: npt.NDArray[Any], num_segments: int) ->
     return np.moveaxis(masks.astype(np.uint8), 0, -1)
 
 
-def _cleaned(header: pydicom.Dataset, source: SourceSeries) -> pydicom.Dataset:
-    """Return the attributes of a slice that the object repeats or refers to, all well formed."""
+def _cleaned_slices(source: SourceSeries) -> list[pydicom.Dataset]:
+    """Return what the object repeats or refers to; patient and study are those of the first."""
+    first, *others = source.headers
+    return [_cleaned(first, source), *map(_placed, others)]
+
+
+def _placed(header: pydicom.Dataset) -> pydicom.Dataset:
+    """Return which slice this is, and where it lies."""
     clean = pydicom.Dataset()
     for keyword in _GEOMETRY:
         setattr(clean, keyword, header[keyword].value)
+    return clean
+
+
+def _cleaned(header: pydicom.Dataset, source: SourceSeries) -> pydicom.Dataset:
+    """Return the attributes of a slice that the object repeats or refers to, all well formed."""
+    clean = _placed(header)
     # The distance that the positions show: what scanners tell of it can be wrong.
     distance = source.geometry.spacing_mm[2]
     thickness = numbers_of(header, "SliceThickness")
