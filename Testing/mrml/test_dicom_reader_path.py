@@ -14,7 +14,8 @@ import dicom_phantoms as phantoms
 from grid_by_hand import grid_of_series
 from mrml_reader import by_slicer, import_labels, load_series, new_segmentation, segment_points
 from readers import by_hand, voxels_on
-from round_trips import blobs, one_is_empty, overlapping, write_object
+from round_trips import one_is_empty, overlapping
+from trial_objects import blobs, write_object
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of what phantoms leave out
 PLANES = sorted(phantoms.PLANES)

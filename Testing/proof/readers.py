@@ -15,11 +15,11 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from grid_by_hand import Grid
+from programs import find_program
 
 Points = list[np.ndarray]
 # A hundredth of a voxel: positions are text in DICOM and 32-bit numbers in some files.
 _OFF_CENTRE_VOXELS = 0.01
-_HOW_TO_GET = "Get it with 'pip install dcmqi', and name the folder of its programs with --dcmqi."
 
 
 def voxels_on(grid: Grid, points: np.ndarray) -> np.ndarray:
@@ -122,15 +122,3 @@ def errors_of_dciodvfy(path: Path) -> int | None:
         return None
     done = subprocess.run([program, path], capture_output=True, text=True, check=False)
     return sum(line.startswith("Error") for line in (done.stdout + done.stderr).splitlines())
-
-
-def find_program(name: str, programs: str | None = None) -> str:
-    """Return a program of dcmqi.
-
-    Raises:
-        FileNotFoundError: It is nowhere.
-    """
-    found = shutil.which(name, path=programs)
-    if found is None:
-        raise FileNotFoundError(f"'{name}' of dcmqi was not found. {_HOW_TO_GET}")
-    return found

@@ -18,33 +18,22 @@ from pathlib import Path
 import numpy as np
 from grid_by_hand import Grid, grid_of_series
 from mrml_reader import by_slicer
+from programs import find_program
 from readers import (
     Points,
     by_dcmqi,
     by_hand,
     by_highdicom,
     errors_of_dciodvfy,
-    find_program,
     voxels_on,
 )
+from trial_objects import Masks, blobs, write_object
 
-from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite, write_verified_object
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.storage.dicom_segment import (
-    Algorithm,
-    AlgorithmType,
-    ObjectDescription,
-    ObjectSegment,
-    new_uid,
-    tracking_uid_of,
-)
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
 import dicom_phantoms as phantoms
 
-Masks = np.ndarray
 MISSING = [
     "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyTime",
     "ReferringPhysicianName", "PositionReferenceIndicator", "SliceThickness",
@@ -67,19 +56,6 @@ class Trial:
     name: str
     series: Callable[[Path], Path]
     draw: Callable[[tuple[int, int, int]], Masks]
-
-
-def blobs(shape: tuple[int, int, int], num_segments: int = 3) -> Masks:
-    """Boxes and slanted bodies at random places, none over another, none symmetric."""
-    rng, labels = np.random.default_rng(7), np.zeros(shape, np.uint8)
-    at = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1)
-    for value in range(1, num_segments + 1):
-        centre = rng.uniform(0.2, 0.8, 3) * shape
-        radii = rng.uniform(0.15, 0.35, 3) * shape
-        slant = rng.normal(size=3) * 0.3
-        away = (at - centre) / radii
-        labels[(away**2).sum(-1) + away @ slant < 0.9] = value
-    return np.stack([labels == value for value in range(1, num_segments + 1)])
 
 
 def overlapping(shape: tuple[int, int, int]) -> Masks:
@@ -140,20 +116,6 @@ def trials(data: Path | None, *, large: bool) -> Iterator[Trial]:
         grid = phantoms.grid(size=(512, 512, 300), spacing=(0.7, 0.7, 1.25))
         yield generated("512 x 512 x 300, 5 segments", partial(blobs, num_segments=5), grid,
                         modality="CT")  # fmt: skip
-
-
-def write_object(folder: Path, out: Path, masks: Masks) -> Path:
-    """Write masks on a series with the program's writer, verification included."""
-    kidney, made_by = propose_terminology("left kidney")[0], Algorithm("PseudoLabelCL", "0")
-    segments = [
-        ObjectSegment(f"structure {n}", kidney, "#56b4e9", AlgorithmType.AUTOMATIC, made_by,
-                      f"id {n}", tracking_uid_of("1.2.3", f"s{n}", kidney), "A trial.")
-        for n in range(1, len(masks) + 1)
-    ]  # fmt: skip
-    about = ObjectDescription("trial", "trial", "Doe^Jane", "0", 9001, new_uid())
-    content = ObjectToWrite(read_source_series(folder), masks, segments, about)
-    out.mkdir(exist_ok=True)
-    return write_verified_object(out, "trial", content)[0]
 
 
 def compare(grid: Grid, masks: Masks, read: Callable[[], Points]) -> str:
