@@ -4,6 +4,7 @@ Usage: python make_api_extract.py DUMP, where DUMP is the introspection of a run
 A name that the panel uses and neither the dump nor the table below has is told and not written.
 """
 
+import ast
 import json
 import re
 import sys
@@ -13,59 +14,98 @@ from used_names import names_in_panel, names_in_tests, ui_names
 
 EXTRACT = Path(__file__).with_name("slicer_api_extract.json")
 
-# What the dump lacks, and the file of Slicer 5.12.3 that uses it from Python in the same way, or
-# "tried" where it was executed in the running application.
+# What the dump lacks, and where it was looked up: in the Python of Slicer at tag v5.12.3; in the
+# types that PythonQt 4.1.0 wraps (commit 9992368e9, on which the PythonQt of Slicer 5.12 is built);
+# in the generated headers of PythonQt 3.6.1 (commit f4769f190, Slicer 5.10), under
+# generated_cpp_515; in CTK at commit 5056664a2.
 FOUND_IN_SOURCES = {
-    "qt.QBrush": ([], "tried"),
-    "qt.QColor": (["name"], "Base/Python/slicer/util.py"),
-    "qt.QCursor": (["pos"], "Modules/Loadable/Segmentations/Widgets/Resources"),
-    "qt.QDesktopServices": (["openUrl"], "Modules/Scripted/WebServer/WebServer.py"),
+    "qt.QCursor": (
+        ["pos"],
+        "typesystem_gui.xml:1093 com_trolltech_qt_gui_builtin0.h:257-285",
+    ),
+    "qt.QDesktopServices": (
+        ["openUrl"],
+        "Base/Python/slicer/ScriptedLoadableModule.py:293 com_trolltech_qt_gui1.h:852-861",
+    ),
     "qt.QHeaderView": (
         ["setSectionResizeMode", "Stretch", "ResizeToContents", "Interactive"],
-        "Modules/Scripted/DICOMLib/DICOMBrowser.py",
+        "Modules/Scripted/DICOMLib/DICOMBrowser.py:776-779 com_trolltech_qt_gui3.h:2764-2765",
     ),
-    "qt.QIcon": ([], "Base/Python/slicer/ScriptedLoadableModule.py"),
-    "qt.QKeySequence": ([], "Base/Python/slicer/packaging.py"),
+    "qt.QIcon": (
+        [],
+        "Modules/Scripted/SampleData/SampleData.py:444 com_trolltech_qt_gui_builtin0.h:409-413",
+    ),
+    "qt.QKeySequence": (
+        [],
+        "Base/Python/slicer/packaging.py:1207 com_trolltech_qt_gui_builtin0.h:646-684",
+    ),
     "qt.QListWidgetItem": (
         ["text", "setText", "setData", "data", "checkState", "setCheckState", "setFlags", "flags",
          "setToolTip", "setIcon", "isSelected", "setSelected"],
-        "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py",
+        "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py:109-112"
+        " typesystem_gui.xml:1994 com_trolltech_qt_gui5.h:583-636",
     ),
-    "qt.QPixmap": (["isNull"], "Modules/Scripted/DataProbe/DataProbe.py"),
+    "qt.QPixmap": (
+        ["isNull"],
+        "Docs/developer_guide/script_repository/plots.md:99"
+        " com_trolltech_qt_gui_builtin0.h:915-976",
+    ),
     "qt.QShortcut": (
         ["connect", "setContext", "setAutoRepeat", "setParent", "deleteLater", "disconnect"],
-        "Base/Python/slicer/packaging.py",
+        "Base/Python/slicer/packaging.py:1207-1208 com_trolltech_qt_gui8.h:132-152",
     ),
     "qt.QTableWidgetItem": (
         ["text", "setText", "setData", "data", "setFlags", "flags", "setToolTip", "setIcon",
          "isSelected", "setSelected", "toolTip", "setBackground", "setTextAlignment"],
-        "Modules/Scripted/DICOMLib/DICOMBrowser.py",
+        "Modules/Scripted/DICOMLib/DICOMBrowser.py:785-809 typesystem_gui.xml:1983"
+        " com_trolltech_qt_gui10.h:1342-1395",
     ),
-    "qt.QUrl": (["fromLocalFile", "toLocalFile"], "Modules/Scripted/DICOM/DICOM.py"),
-    "qt.QMimeData": (["urls", "hasUrls"], "Modules/Scripted/DICOM/DICOM.py"),
-    "qt.QObject": (["__init__"], "Modules/Scripted/SampleData/SampleData.py"),
+    "qt.QUrl": (
+        ["fromLocalFile", "toLocalFile"],
+        "Modules/Scripted/DICOM/DICOM.py:737 com_trolltech_qt_core_builtin0.h:1101-1181",
+    ),
+    "qt.QMimeData": (
+        ["urls", "hasUrls"],
+        "Modules/Scripted/DICOM/DICOM.py:733-737 com_trolltech_qt_core2.h:300-331",
+    ),
+    "qt.QObject": (["__init__"], "Modules/Scripted/SampleData/SampleData.py:248-251"),
     "qt.QEvent": (
-        ["type", "DragEnter", "DragMove", "Drop"], "Modules/Scripted/SampleData/SampleData.py",
+        ["type", "DragEnter", "DragMove", "Drop"],
+        "Modules/Scripted/SampleData/SampleData.py:257 com_trolltech_qt_core1.h:275-294",
     ),
-    # PythonQt's typesystem_gui.xml hands a drop to an event filter under its own class
-    "qt.QDropEvent": (["type", "mimeData", "acceptProposedAction"], "typesystem_gui.xml"),
+    "qt.QEventLoop": (
+        ["exec_", "exec", "quit"],
+        "typesystem_core.xml:1461 com_trolltech_qt_core1.h:323-338 src/PythonQtClassInfo.cpp:374",
+    ),
+    # PythonQt hands a drag or drop to an event filter under its own class
+    "qt.QDropEvent": (
+        ["type", "mimeData", "acceptProposedAction"],
+        "typesystem_gui.xml:1635-1641 com_trolltech_qt_gui1.h:1798-1815",
+    ),
     "ctk.ctkDICOMIndexer": (
         ["backgroundImportEnabled", "setDatabase", "addListOfFiles"],
-        "Modules/Scripted/DICOMLib/DICOMProcesses.py, CTK's ctkDICOMIndexer.h (Q_INVOKABLE)",
+        "Modules/Scripted/DICOMLib/DICOMProcesses.py:479-481"
+        " Libs/DICOM/Core/ctkDICOMIndexer.h:40-132",
     ),
-    "qt.QApplication": (["clipboard"], "Base/Python/slicer/util.py"),
-    "qt.QClipboard": (["setText", "text"], "Applications/SlicerApp"),
+    "qt.QClipboard": (
+        ["setText", "text"],
+        "Base/Python/slicer/ScriptedLoadableModule.py:277 com_trolltech_qt_gui0.h:2381-2403",
+    ),
     "qt.Qt": (
         ["AlignLeft", "CustomContextMenu", "Horizontal", "ItemIsEditable", "PlainText", "UserRole",
          "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ItemIsUserCheckable",
          "ItemIsEnabled", "ItemIsSelectable"],
-        "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py",
+        "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py:110-111"
+        " com_trolltech_qt_core_builtin0.h:1187-1413",
     ),
 }  # fmt: skip
 SIGNALS_IN_SOURCES = {
     "qt.QShortcut": ["activated()"],
     "ctk.ctkDICOMIndexer": ["indexingComplete(int,int,int,int)"],
 }
+# Modules that are imported from, and functions that are called with names of parameters.
+IMPORTED_FROM = ("slicer.i18n", "slicer.packaging", "slicer.ScriptedLoadableModule")
+CALLED = {"pip_install": "slicer.packaging", "confirmOkCancelDisplay": "slicer.util"}
 # Values that PythonQt hands out where the dump names the object by the way to it.
 OTHER_NAMES = {
     "slicer.app.layoutManager()": "slicer.app.layoutManager",
@@ -84,6 +124,12 @@ def class_entry(widget: dict, names: set[str], signals: set[str]) -> dict:
         "signals": sorted(set(widget["signals"]) & signals),
         "slots": sorted(set(widget["slots"]) & signals),
     }
+
+
+def parameter_names(signature: str) -> list[str]:
+    """Return the names of the parameters of a function, as its signature writes them."""
+    (function,) = ast.parse(f"def function{signature}: ...").body
+    return [one.arg for one in (*function.args.args, *function.args.kwonlyargs)]
 
 
 def make_extract(dump: dict) -> dict:
@@ -106,11 +152,16 @@ def make_extract(dump: dict) -> dict:
     used |= set(ui_classes) | {"qt.QWidget", "slicer.app.layoutManager", "qt.QClipboard"}
     used |= {"qt.QDropEvent", "qt.QMimeData"}
     functions = sorted(set(dump["python"]["slicer.util"]) & names)
+    python = dump["python"]
     return {
         "application": dump["about"]["application"],
         "classes": {name: entry for name, entry in sorted(classes.items()) if name in used},
         "slicer.util": functions,
         "modules": sorted(set(dump["modules"]) & names),
+        "imported": {module: sorted(python[module]) for module in IMPORTED_FROM},
+        "parameters": {
+            name: parameter_names(python[module][name]) for name, module in CALLED.items()
+        },
     }
 
 

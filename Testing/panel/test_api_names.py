@@ -1,10 +1,20 @@
 """Every name of Slicer, Qt and CTK that the panel uses exists in the real application."""
 
 import ast
+import re
 
 import pytest
+from make_api_extract import FOUND_IN_SOURCES
 from stand_ins.pythonqt import CLASSES, EXTRACT
-from used_names import dotted_names, names_in_panel, panel_sources, ui_names, ui_widgets
+from used_names import (
+    dotted_names,
+    imported_from_slicer,
+    named_parameters,
+    names_in_panel,
+    panel_sources,
+    ui_names,
+    ui_widgets,
+)
 
 WIDGETS = ui_widgets()
 # What code says about widgets of the .ui file through a variable; checked while the tests run.
@@ -48,6 +58,24 @@ def test_slicer_has(name):
         if member:
             entry = CLASSES[f"{module}.{first}"]
             assert member.split(".")[0] in {*entry["names"], *entry["properties"]}
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(imported_from_slicer()))
+def test_module_of_slicer_has(module, name):
+    assert name in EXTRACT["imported"][module]
+
+
+@pytest.mark.parametrize("function", sorted(EXTRACT["parameters"]))
+def test_function_of_slicer_has_the_parameters_that_are_named(function):
+    named = named_parameters(function)
+    assert named, f"nobody calls {function}"
+    assert named <= set(EXTRACT["parameters"][function])
+
+
+def test_what_the_dump_lacks_was_looked_up_in_a_file_at_a_line():
+    place = re.compile(r"[\w/.]+\.(py|md|h|xml|cpp):\d+(-\d+)?")
+    for name, (_members, where) in FOUND_IN_SOURCES.items():
+        assert all(place.fullmatch(one) for one in where.split()), name
 
 
 @pytest.mark.parametrize(("widget", "name"), ui_accesses())

@@ -13,9 +13,10 @@ _QT_PREFIXES = {"Q": "qt", "ctk": "ctk", "qMRML": "slicer", "qSlicer": "slicer"}
 
 
 def panel_sources() -> list[Path]:
-    """Return the files that may touch Qt."""
-    single = [GUI / name for name in ("panel.py", "ticker.py", "slice_views.py")]
-    return sorted([*single, GUI / "parameter_node.py", *(GUI / "sections").glob("*.py")])
+    """Return the files that may touch Qt or the application."""
+    plain = {"panel_state.py", "python_packages.py", "installation.py", "pip_problems.py"}
+    single = [path for path in GUI.glob("*.py") if path.name not in plain]
+    return sorted([GUI.parent / "PseudoLabelCL.py", *single, *(GUI / "sections").glob("*.py")])
 
 
 def names_in_panel() -> tuple[set[str], set[str]]:
@@ -47,6 +48,26 @@ def dotted_names() -> set[str]:
             name = _dotted(node)
             if name.split(".")[0] in {"qt", "ctk", "slicer"} and "." in name:
                 found.add(name)
+    return found
+
+
+def imported_from_slicer() -> set[tuple[str, str]]:
+    """Return module and name of everything that is imported from a module of Slicer."""
+    found = set()
+    for path in panel_sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("slicer."):
+                found |= {(node.module, one.name) for one in node.names}
+    return found
+
+
+def named_parameters(function: str) -> set[str]:
+    """Return the parameters that calls of a function name."""
+    found = set()
+    for path in panel_sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == function:
+                found |= {one.arg for one in node.keywords}
     return found
 
 
