@@ -24,6 +24,7 @@ from PseudoLabelCLGui.sections.readiness import ReadinessSection
 from PseudoLabelCLGui.sections.review import ReviewSection
 from PseudoLabelCLGui.sections.rounds import RoundsSection
 from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.segmented import SegmentedVolumes
 from PseudoLabelCLGui.sections.structures import StructuresSection
 from PseudoLabelCLGui.sections.training import TrainingSection
 from PseudoLabelCLGui.sections.use import UseSection
@@ -148,7 +149,11 @@ class Panel:
         self._review = ReviewSection(surroundings, self._work, self._folder)
         self._adding = AddingSection(surroundings, self._work, self._folder / "volumes")
         self._structures = StructuresSection(surroundings)
-        self._use = UseSection(surroundings, self._work, self._folder / "to-segment")
+        toSegment = self._folder / "to-segment"
+        self._use = UseSection(surroundings, self._work, toSegment)
+        self._segmented = SegmentedVolumes(
+            self._work, toSegment, self._folder, lambda: self.presenter.state.use.labels
+        )
         self._export = ExportSection(surroundings, self._showStructures)
         self._readiness = ReadinessSection(surroundings, self.packages)
         self._training = TrainingSection(surroundings)
@@ -188,7 +193,7 @@ class Panel:
         listeners.on_project_opened = self._onProjectOpened
         listeners.on_project_closed = self._onProjectClosed
         listeners.on_segmented = lambda image, file: guard(
-            lambda: self._use.showSegmented(image, file)
+            lambda: self._segmented.show(image, file)
         )
         listeners.on_dicom_written = lambda files: guard(
             lambda: self._export.importIntoDatabase(files)

@@ -281,6 +281,7 @@ class UseState:
         stage: What is done now.
         fraction: 0..1, or None.
         results: One line for each volume that was segmented or model that was saved.
+        labels: The structures that the chosen model segments.
     """
 
     model: str = ""
@@ -292,6 +293,7 @@ class UseState:
     stage: str = ""
     fraction: float | None = None
     results: tuple[str, ...] = ()
+    labels: tuple[LabelClass, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, ijk_to_ras
-from PseudoLabelCLGui.mrml_bridge.label_nodes import show_segmentation
+from PseudoLabelCLGui.mrml_bridge.label_files import read_labels, unpack_labels
+from PseudoLabelCLGui.mrml_bridge.label_nodes import add_segmentation, show_segmentation
 from PseudoLabelCLGui.mrml_bridge.proposals import (
     ShownCase,
     fits_case,
@@ -47,7 +48,7 @@ from PseudoLabelCLGui.mrml_bridge.volumes import (
     source_of,
     volume_problems,
 )
-from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
+from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels, VoxelMemory
 
 __all__ = [
     "CaseMark",
@@ -59,6 +60,8 @@ __all__ = [
     "ShownCase",
     "SpareVoxels",
     "VolumeSnapshot",
+    "VoxelMemory",
+    "add_segmentation",
     "case_of",
     "fits_case",
     "forget_case",
@@ -73,6 +76,7 @@ __all__ = [
     "mark_made",
     "nodes_of_case",
     "project_of",
+    "read_labels",
     "remember_case",
     "remember_project",
     "save_segmentation",
@@ -92,6 +96,7 @@ __all__ = [
     "source_of",
     "terminology_of",
     "terminology_text",
+    "unpack_labels",
     "verdict_of",
     "volume_of_case",
     "volume_problems",

@@ -70,6 +70,7 @@ def use_state(facts: Facts) -> UseState:
         stage=facts.monitor.stage if facts.predicts else "",
         fraction=facts.monitor.fraction if facts.predicts else None,
         results=tuple(use.results),
+        labels=use.model.labels.classes if use.model else (),
     )
 
 
