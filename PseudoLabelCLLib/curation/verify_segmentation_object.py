@@ -267,13 +267,21 @@ def _place(frame: StoredFrame) -> str:
 def _wrong_sources(
     found: SegmentationObject, source: SourceSeries, slices: Sequence[int | None]
 ) -> str:
-    uids, wrong = source.instances.instance_uids, 0
+    wrong = 0
     for frame, k in zip(found.frames, slices, strict=True):
-        named = frame.source_uids == (uids[k],) if k is not None else False
+        named = k is not None and _names(frame, source, k)
         wrong += not (named and frame.source_purposes == (_SOURCE_IMAGE,))
     return (
         f"{wrong} frames do not name the slice that they lie on as their source." if wrong else ""
     )
+
+
+def _names(frame: StoredFrame, source: SourceSeries, k: int) -> bool:
+    """Tell whether a frame names a slice, or the frame of an enhanced object, as its source."""
+    uids = source.instances.instance_uids
+    if not source.frame_numbers:
+        return frame.source_uids == (uids[k],)
+    return frame.source_uids == uids and frame.source_frames == (source.frame_numbers[k],)
 
 
 def _repeated(found: SegmentationObject, slices: Sequence[int | None]) -> str:

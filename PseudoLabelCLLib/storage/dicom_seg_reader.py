@@ -79,6 +79,7 @@ class StoredFrame:
         source_purposes: Codes of what those images were for.
         index_values: Its place along the dimensions of the object.
         slice_spacing_mm: Distance to the next slice as the file tells it, or None.
+        source_frames: Which frames of those images, from 1; empty where it names none.
     """
 
     segment_number: int
@@ -89,6 +90,7 @@ class StoredFrame:
     source_purposes: tuple[str, ...]
     index_values: tuple[int, ...]
     slice_spacing_mm: float | None = None
+    source_frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,11 @@ def _frame_of(item: pydicom.Dataset, shared: pydicom.Dataset) -> StoredFrame:
         source_purposes=tuple(code.value for code in purposes if code is not None),
         index_values=tuple(int(n) for n in numbers_of(content, "DimensionIndexValues")),
         slice_spacing_mm=next(iter(numbers_of(measures, "SpacingBetweenSlices")), None),
+        source_frames=tuple(
+            int(number)
+            for source in sources
+            for number in numbers_of(source, "ReferencedFrameNumber")
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Writing a DICOM segmentation object with highdicom: one bit per voxel, on the source's grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ from PseudoLabelCLLib.storage.dicom_source import (
 _MANUFACTURER = "PseudoLabelCL"
 _CONTENT_LABEL = "PSEUDOLABELCL"
 _UTF_8 = "ISO_IR 192"
-_GEOMETRY = (
+_IDENTITY = (
     "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
-    "FrameOfReferenceUID", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing",
+    "FrameOfReferenceUID", "Rows", "Columns",
 )  # fmt: skip
+_PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 
 
 def write_segmentation_object(
@@ -104,27 +104,63 @@ def _frames(source: SourceSeries, masks: npt.NDArray[Any], num_segments: int) ->
         raise ValueError("There is no voxel to write.")
     small: type[np.unsignedinteger[Any]] = np.uint8 if num_segments < 256 else np.uint16
     if masks.ndim == len(shape):
-        return masks.astype(small)
-    return np.moveaxis(masks.astype(np.uint8), 0, -1)
+        pixels = masks.astype(small)
+    else:
+        pixels = np.moveaxis(masks.astype(np.uint8), 0, -1)
+    if not source.frame_numbers:
+        return pixels
+    as_stored = np.empty_like(pixels)
+    as_stored[np.subtract(source.frame_numbers, 1)] = pixels
+    return as_stored
 
 
 def _cleaned_slices(source: SourceSeries) -> list[pydicom.Dataset]:
     """Return what the object repeats or refers to; patient and study are those of the first."""
     first, *others = source.headers
+    if source.frame_numbers:
+        return [_cleaned(first, source)]
     return [_cleaned(first, source), *map(_placed, others)]
 
 
 def _placed(header: pydicom.Dataset) -> pydicom.Dataset:
     """Return which slice this is, and where it lies."""
+    return _copied(header, (*_IDENTITY, *_PLACE))
+
+
+def _copied(header: pydicom.Dataset, keywords: Sequence[str]) -> pydicom.Dataset:
     clean = pydicom.Dataset()
-    for keyword in _GEOMETRY:
+    for keyword in keywords:
         setattr(clean, keyword, header[keyword].value)
     return clean
 
 
+def _placed_frames(source: SourceSeries) -> pydicom.Dataset:
+    """Return which enhanced object this is, and where its frames lie, in their own order."""
+    clean = _copied(source.headers[0], _IDENTITY)
+    clean.NumberOfFrames = len(source.frame_numbers)
+    matrix, spacing = source.geometry.direction_matrix, source.geometry.spacing_mm
+    shared, turned, measures = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    turned.ImageOrientationPatient = _decimals((*matrix[:, 0], *matrix[:, 1]))
+    measures.PixelSpacing = _decimals((spacing[1], spacing[0]))
+    measures.SliceThickness = measures.SpacingBetweenSlices = _decimals(spacing[2:])[0]
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [turned], [measures]
+    clean.SharedFunctionalGroupsSequence = [shared]
+    groups = [pydicom.Dataset() for _ in source.frame_numbers]
+    for k, number in enumerate(source.frame_numbers):
+        place = pydicom.Dataset()
+        place.ImagePositionPatient = _decimals(source.geometry.index_to_world((0, 0, k)))
+        groups[number - 1].PlanePositionSequence = [place]
+    clean.PerFrameFunctionalGroupsSequence = groups
+    return clean
+
+
+def _decimals(numbers: Iterable[float]) -> list[DSfloat]:
+    return [DSfloat(float(number), auto_format=True) for number in numbers]
+
+
 def _cleaned(header: pydicom.Dataset, source: SourceSeries) -> pydicom.Dataset:
     """Return the attributes of a slice that the object repeats or refers to, all well formed."""
-    clean = _placed(header)
+    clean = _placed_frames(source) if source.frame_numbers else _placed(header)
     # The distance that the positions show: what scanners tell of it can be wrong.
     distance = source.geometry.spacing_mm[2]
     thickness = numbers_of(header, "SliceThickness")

@@ -59,7 +59,7 @@ _CLASSES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlannedSeries(SourceSeries):
     """A series that is to be written, as `SourceSeries` will find it; its folder is not known yet.
 

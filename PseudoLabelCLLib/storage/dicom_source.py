@@ -11,6 +11,7 @@ import pydicom
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.dicom_frames import read_frames
 from PseudoLabelCLLib.storage.dicom_header import (
     items_of,
     numbers_of,
@@ -20,6 +21,7 @@ from PseudoLabelCLLib.storage.dicom_header import (
     uid_of,
     whole_number_of,
 )
+from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 
 # Copied into what is made of the series, so that an archive files it under the same patient and
@@ -42,8 +44,7 @@ _KEYWORDS = (
     "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType",
 )  # fmt: skip
 
-# Single-slice images with a place in the patient. Enhanced and legacy-converted objects are not
-# among them: whether their frames make one stack stands in other attributes.
+# Single-slice images with a place in the patient.
 _SLICE_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",
     "1.2.840.10008.5.1.4.1.1.4": "MR",
@@ -53,15 +54,7 @@ _SLICE_CLASSES = {
 # it lies, is a slice all the same.
 _CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 _MADE_FROM_DATA = "WSD"
-_ENHANCED = "an enhanced (multi-frame) object"
 _OTHER_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2.1": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.2.2": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.4.1": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.4.3": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.4.4": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.130": _ENHANCED,
-    "1.2.840.10008.5.1.4.1.1.128.1": _ENHANCED,
     _CAPTURE_CLASS: "a secondary capture",
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
     "1.2.840.10008.5.1.4.1.1.481.2": "a dose distribution",
@@ -102,12 +95,15 @@ class SourceSeries:
         headers: The few attributes that are needed of each slice, in the order of positions.
         geometry: The grid of the slices.
         instances: What identifies it.
+        frame_numbers: Of an enhanced object, which is the one instance of its series: the frame,
+            from 1, that is each slice, in the order of positions. Empty for single slices.
     """
 
     folder: Path
     headers: tuple[pydicom.Dataset, ...]
     geometry: Geometry
     instances: SourceInstances
+    frame_numbers: tuple[int, ...] = ()
 
 
 def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSeries:
@@ -127,19 +123,38 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     chosen = _choose(folder, found, series_uid)
     for path, header in chosen:
         _check_kind(path, header)
+    if any(uid_of(header, "SOPClassUID") in ENHANCED_CLASSES for _, header in chosen):
+        return _enhanced_source(folder, chosen)
     slices = [_placed(path, header) for path, header in chosen]
     _check_one_series(folder, slices)
     ordered = ordered_stack(folder, slices)
-    first = ordered[0].header
-    instances = SourceInstances(
+    headers = tuple(s.header for s in ordered)
+    return SourceSeries(folder, headers, grid_of_stack(ordered), _instances_of(headers))
+
+
+def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]]) -> SourceSeries:
+    if len(chosen) > 1:
+        raise VolumeError(
+            f"The series in '{folder}' is made of {len(chosen)} files, enhanced (multi-frame) "
+            "objects among them; expected one such object, which holds the whole volume.",
+            "Move the one that you need into a folder of its own.",
+        )
+    path, header = chosen[0]
+    frames = read_frames(path)
+    instances = _instances_of([header])
+    numbers = tuple(frame.header + 1 for frame in frames)
+    return SourceSeries(folder, (header,), grid_of_stack(frames), instances, numbers)
+
+
+def _instances_of(headers: Sequence[pydicom.Dataset]) -> SourceInstances:
+    first = headers[0]
+    return SourceInstances(
         study_uid=uid_of(first, "StudyInstanceUID"),
         series_uid=uid_of(first, "SeriesInstanceUID"),
         frame_of_reference_uid=uid_of(first, "FrameOfReferenceUID"),
         sop_class_uid=uid_of(first, "SOPClassUID"),
-        instance_uids=tuple(uid_of(s.header, "SOPInstanceUID") for s in ordered),
+        instance_uids=tuple(uid_of(header, "SOPInstanceUID") for header in headers),
     )
-    headers = tuple(s.header for s in ordered)
-    return SourceSeries(folder, headers, grid_of_stack(ordered), instances)
 
 
 def _headers_in(folder: Path, series_uid: str | None) -> list[tuple[Path, pydicom.Dataset]]:
@@ -191,16 +206,16 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
     num_frames = whole_number_of(header, "NumberOfFrames")
     found = ""
     is_made_slice = kind == _CAPTURE_CLASS and text_of(header, "ConversionType") == _MADE_FROM_DATA
-    if kind not in _SLICE_CLASSES and not is_made_slice:
+    is_enhanced = kind in ENHANCED_CLASSES
+    if kind not in _SLICE_CLASSES and not is_made_slice and not is_enhanced:
         found = _OTHER_CLASSES.get(kind, f"of the kind {kind or '(none named)'}")
-    elif num_frames not in (None, 1):
+    elif num_frames not in (None, 1) and not is_enhanced:
         found = f"a file of {num_frames} frames"
     elif whole_number_of(header, "SamplesPerPixel") not in (None, 1):
         found = "a colour image"
     if found:
         raise VolumeError(
-            f"'{path}' is {found}; a DICOM segmentation is written for series of single CT, MR or "
-            "PET slices.",
+            f"'{path}' is {found}; a DICOM segmentation is written for CT, MR and PET series.",
             _REMEDY,
         )
     for keyword in _UIDS:

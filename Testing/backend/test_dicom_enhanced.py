@@ -8,11 +8,25 @@ import numpy as np
 import pydicom
 import pytest
 
+from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices, export_dicom_segmentations
 from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.storage.dicom_source import read_source_series
+from PseudoLabelCLLib.storage.project_store import create_project
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.terminology_list import propose_terminology
 from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+SCHEMA = LabelSchema((LabelClass(4, "liver", "#56b4e9", propose_terminology("liver")[0]),))
 ORDERS = {
     "as they lie": None,
     "in reverse": [5, 4, 3, 2, 1, 0],
@@ -51,6 +65,66 @@ def test_series_that_highdicom_joins_into_one_object_is_the_same_volume(tmp_path
     found, single = read_volume(tmp_path / "joined"), read_volume(tmp_path / "series")
     np.testing.assert_array_equal(found.array, single.array)
     assert found.geometry.is_close_to(series.geometry)
+
+
+@pytest.fixture(params=ORDERS)
+def exported(request, tmp_path):
+    """A project with an enhanced object as its one case, and the segmentation that went out."""
+    made = phantoms.write_enhanced(
+        tmp_path / "mr", phantoms.grid("oblique", size=(16, 12, 6)), order=ORDERS[request.param]
+    )
+    labels = np.zeros(made.geometry.array_shape, np.int16)
+    labels[1:4, 2:7, 3:9] = labels[4, 5, 6] = 4
+    drawn, root = tmp_path / "drawn.seg.nrrd", tmp_path / "project"
+    write_segmentation(drawn, LabelVolume(labels, made.geometry), SCHEMA)
+    project = Project("p", SCHEMA, config_for(Profile.QUICK))
+    create_project(root, project)
+    project, notices = add_case(root, project, "one", CaseRole.ANNOTATED, made.folder, drawn)
+    assert notices == ()
+    (line,) = export_dicom_segmentations(root, project, tmp_path / "out", DicomExportChoices())
+    assert line.problem == ""
+    return made, labels, line.path
+
+
+def test_segmentation_of_an_enhanced_object_names_its_frames(exported):
+    """By hand: each stored slice names the frame that lies at its place, and is what was drawn."""
+    made, labels, path = exported
+    header, source = pydicom.dcmread(path), pydicom.dcmread(made.files[0])
+    positions = [
+        np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        for group in source.PerFrameFunctionalGroupsSequence
+    ]
+    groups = header.PerFrameFunctionalGroupsSequence
+    assert len(groups) == 4
+    for group, mask in zip(groups, header.pixel_array, strict=True):
+        image = group.DerivationImageSequence[0].SourceImageSequence[0]
+        assert image.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        own = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        np.testing.assert_allclose(positions[image.ReferencedFrameNumber - 1], own, atol=1e-6)
+        k = round(made.geometry.world_to_index(own)[2])
+        np.testing.assert_array_equal(mask, labels[k] == 4)
+
+
+def test_highdicom_finds_what_was_drawn_on_an_enhanced_object(exported):
+    made, labels, path = exported
+    volume = hd.seg.segread(path).get_volume(combine_segments=True, relabel=True)
+    found = np.argwhere(np.asarray(volume.array))
+    places = volume.map_indices_to_reference(found)
+    wanted = made.geometry.index_to_world(np.argwhere(labels)[:, ::-1])
+    assert {tuple(p) for p in np.round(places, 3)} == {tuple(p) for p in np.round(wanted, 3)}
+
+
+def test_frame_that_names_another_frame_is_noticed(exported):
+    made, _, path = exported
+    source = read_source_series(made.folder)
+    assert verify_segmentation_object(path, source).problems == ()
+    header = pydicom.dcmread(path)
+    group = header.PerFrameFunctionalGroupsSequence[2]
+    image = group.DerivationImageSequence[0].SourceImageSequence[0]
+    image.ReferencedFrameNumber = image.ReferencedFrameNumber % 6 + 1
+    header.save_as(path)
+    (problem,) = verify_segmentation_object(path, source).problems
+    assert "1 frames do not name the slice" in problem
 
 
 def test_one_frame_is_one_slice(tmp_path):
