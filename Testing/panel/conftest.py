@@ -11,6 +11,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from a_panel import APanel, RecordingPresenter
+from PySide6 import QtCore
 from stand_ins import application
 
 
@@ -19,6 +20,13 @@ def quiet_vtk():
     # without the application's colour tables and terminologies the logics log errors that say
     # nothing about the panel
     vtk.vtkObject.GlobalWarningDisplayOff()
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path):
+    """Settings that nobody else reads, and that go with the test."""
+    native, user = QtCore.QSettings.Format.NativeFormat, QtCore.QSettings.Scope.UserScope
+    QtCore.QSettings.setPath(native, user, str(tmp_path / "settings"))
 
 
 @pytest.fixture

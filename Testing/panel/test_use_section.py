@@ -1,4 +1,4 @@
-"""Section 6 by clicks: the model, the queue of volumes, export."""
+"""Section 6 by clicks: the model, the queue of volumes."""
 
 from pathlib import Path
 
@@ -66,20 +66,6 @@ def test_models_are_loaded_and_saved(a_model):
         ("use_model", "/models/a.pt"),
         ("save_model", "/models/b.pt"),
         ("use_newest_model",),
-    ]
-
-
-def test_export_takes_the_chosen_cases_if_wanted(a_model, tmp_path):
-    a_model.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
-    a_model.choose("caseTable", 0, 3)
-    a_model.click("exportButton")
-    a_model.ui.exportChosenCheck.setChecked(True)
-    a_model.ui.exportUnreviewedCheck.setChecked(True)
-    a_model.click("exportButton")
-    seg = SegmentationFormat.SEG_NRRD
-    assert a_model.calls == [
-        ("export", str(tmp_path), seg, (), False),
-        ("export", str(tmp_path), seg, ("heart 1", "heart 6"), True),
     ]
 
 
