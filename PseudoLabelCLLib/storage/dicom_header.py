@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,25 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _LONGEST_HEADER_BYTES = 64 << 20
 
 
+_is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
+
+
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep to itself what pydicom warns of; what matters is checked here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Keep to itself what pydicom warns of; what matters is checked here.
+
+    Costs next to nothing where it is quiet already.
+    """
+    if _is_quiet.get():
         yield
+        return
+    before = _is_quiet.set(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        _is_quiet.reset(before)
 
 
 def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset | None:

@@ -154,7 +154,8 @@ def read_segmentation_object(path: Path, *, label_maps: bool = False) -> Segment
     else:
         _check_kind(path, header)
     try:
-        return _object_of(path, header)
+        with quiet_pydicom():
+            return _object_of(path, header)
     except DAMAGED as error:
         raise _damaged(path, "its attributes cannot be read") from error
 
