@@ -16,7 +16,8 @@ def panel_sources() -> list[Path]:
     """Return the files that may touch Qt or the application."""
     plain = {"panel_state.py", "python_packages.py", "installation.py", "pip_problems.py"}
     single = [path for path in GUI.glob("*.py") if path.name not in plain]
-    return sorted([GUI.parent / "PseudoLabelCL.py", *single, *(GUI / "sections").glob("*.py")])
+    single += [GUI.parent / "PseudoLabelCL.py", REPOSITORY / "Testing/slicer/run_self_test.py"]
+    return sorted([*single, *(GUI / "sections").glob("*.py")])
 
 
 def names_in_panel() -> tuple[set[str], set[str]]:
