@@ -17,7 +17,12 @@ from PseudoLabelCLLib.pipeline.segment_volume import SegmentedVolume, segment_sl
 from PseudoLabelCLLib.storage.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume, write_volume
+from PseudoLabelCLLib.storage.volume_io import (
+    list_dicom_series,
+    read_geometry,
+    read_volume,
+    write_volume,
+)
 
 
 def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
@@ -115,8 +120,9 @@ def _free_targets(job: PredictJob) -> list[_Target]:
         # what cannot be read is told before the first is segmented
         read_geometry(Path(image), series_uid)
         case_id = case_id_from_path(Path(image))
-        if series_uid is not None and job.images.count(image) > 1:
-            case_id += f"-{series_uid.rpartition('.')[2]}"  # several series of one folder
+        has_siblings = Path(image).is_dir() and len(list_dicom_series(Path(image))) > 1
+        if series_uid is not None and has_siblings:
+            case_id += f"-{series_uid.rpartition('.')[2]}"
         target = _Target(image, series_uid, case_id, folder / f"{case_id}.{job.format.value}")
         _require_free(target, taken, with_uncertainty=job.uncertainty)
         taken.add(target.output.name.casefold())

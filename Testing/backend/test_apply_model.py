@@ -59,7 +59,7 @@ def test_named_series_of_one_folder_are_each_segmented_on_their_own_grid(
         assert found.geometry.is_close_to(GRIDS[one["series_uid"]])
 
 
-def test_one_series_of_a_folder_bears_the_name_of_the_folder(a_model, two_series, tmp_path):
+def test_one_series_of_several_is_named_after_folder_and_series(a_model, two_series, tmp_path):
     image = tmp_path / "volume.nrrd"
     voxels = np.random.default_rng(0).normal(size=(4, 36, 40)).astype(np.float32)
     write_volume(image, Volume(voxels, grid(size=(40, 36, 4))))
@@ -73,8 +73,15 @@ def test_one_series_of_a_folder_bears_the_name_of_the_folder(a_model, two_series
     )
     apply_model(job, Listener())
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "scans.nii.gz", "scans_uncertainty.nrrd", "volume.nii.gz", "volume_uncertainty.nrrd",
+        "scans-8.nii.gz", "scans-8_uncertainty.nrrd", "volume.nii.gz", "volume_uncertainty.nrrd",
     ]  # fmt: skip
+
+
+def test_only_series_of_a_folder_bears_the_name_of_the_folder(a_model, tmp_path):
+    write_series(tmp_path / "scan", grid(size=(40, 36, 4)))
+    images, out = (str(tmp_path / "scan"),), str(tmp_path / "out")
+    apply_model(PredictJob(a_model, images, out, series_uids=(SERIES,)), Listener())
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["scan.seg.nrrd"]
 
 
 def test_folder_with_several_series_needs_a_choice_before_anything_is_written(
