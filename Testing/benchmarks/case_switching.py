@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import slicer
-from real_panel import LoopWatch, RealPanel
+from loop_watch import LoopWatch, RealPanel, a_real_panel
+from vtk.util.numpy_support import vtk_to_numpy
 
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -94,12 +94,6 @@ def _labels(size: tuple[int, int, int], seed: int) -> npt.NDArray[np.int16]:
     return labels
 
 
-def is_shown(panel: RealPanel, case_id: str) -> bool:
-    """Tell whether a case is in the scene."""
-    case = panel.panel._review.proposal.case
-    return case is not None and case.case_id == case_id
-
-
 def look_at(panel: RealPanel, watch: LoopWatch, case_id: str) -> dict[str, float]:
     """Click to the other case."""
     order = [row[0] for row in panel.texts("queueTable")]
@@ -123,12 +117,14 @@ def leave_unsaved(panel: RealPanel, watch: LoopWatch, case_id: str) -> dict[str,
 
 def draw(panel: RealPanel) -> None:
     """Paint a cube into the first structure, as the Segment Editor would."""
-    case = panel.panel._review.proposal.case
-    name = case.labels.classes[0].segment_id
-    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(case.proposal, name, case.volume).copy()
+    proposal = panel.panel._review.proposal.case.proposal
+    labelmap = proposal.GetSegmentation().GetLayerDataObject(0, "Binary labelmap")
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(
+        labelmap.GetDimensions()[::-1]
+    )
     k, j, i = np.random.default_rng().integers(5, 25, 3)  # beside the structures, new each time
     voxels[k : k + 20, j : j + 20, i : i + 20] ^= 1
-    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, case.proposal, name, case.volume)
+    labelmap.Modified()
     panel.until(lambda state: state.review.correct.enabled)
 
 
@@ -142,7 +138,7 @@ def measured(
     start = time.perf_counter()
     for button in buttons:
         panel.click(button)
-    panel.until(lambda _state: is_shown(panel, case_id))
+    panel.until(lambda _state: panel.is_shown(case_id))
     seconds = time.perf_counter() - start
     panel.run_for(1.0)
     return {"seconds": seconds, **watch.stop()}
@@ -157,7 +153,7 @@ def run(panel: RealPanel, watch: LoopWatch, num_times: int) -> dict[str, list[di
     first, second = (row[0] for row in panel.texts("queueTable"))
     panel.choose("queueTable", 0)
     panel.click("showCaseButton")
-    panel.until(lambda _state: is_shown(panel, first))
+    panel.until(lambda _state: panel.is_shown(first))
     panel.run_for(8.0)  # the desk makes the files of the second one ready meanwhile
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     for name, way in WAYS.items():
@@ -181,21 +177,20 @@ def main() -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
         make_project(root, tuple(arguments.size))
     trace = arguments.trace.open("w") if arguments.trace else None
-    panel, watch = RealPanel({"OMP_NUM_THREADS": "1"}), LoopWatch(trace)
+    panel, watch = a_real_panel(), LoopWatch(trace)
     try:
-        panel.answers.paths = [str(root)]
-        panel.click("openProjectButton")
+        panel.open(root)
         rows = run(panel, watch, arguments.times)
     finally:
         panel.close()
-    print("| what | switches | seconds, median | longest gap, ms | its own work, ms |")
+    print("| what | switches | seconds, median | longest gap, ms | of it its own, ms |")
     print("|---|---|---|---|---|")
     for name, found in rows.items():
-        gaps, works = ([row[key] for row in found] for key in ("largest_ms", "largest_work_ms"))
+        gaps, owns = ([row[key] for row in found] for key in ("largest_ms", "largest_own_ms"))
         seconds = statistics.median(row["seconds"] for row in found)
         print(
             f"| {name} | {len(found)} | {seconds:.2f} | {statistics.median(gaps):.0f} (at most "
-            f"{max(gaps):.0f}) | {statistics.median(works):.0f} (at most {max(works):.0f}) |"
+            f"{max(gaps):.0f}) | {statistics.median(owns):.0f} (at most {max(owns):.0f}) |"
         )
 
 
