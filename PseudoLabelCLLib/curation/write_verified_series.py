@@ -9,9 +9,9 @@ import numpy as np
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES
 from PseudoLabelCLLib.storage.atomic_files import TEMPORARY_PREFIX, make_folder, storage_error
+from PseudoLabelCLLib.storage.dicom_series import read_series_geometry, read_slices
 from PseudoLabelCLLib.storage.dicom_series_writer import PlannedSeries, write_series
 from PseudoLabelCLLib.storage.dicom_source import SourceSeries, read_source_series
-from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _CORNER_TOLERANCE_MM = 1e-3
 # Of the range of the intensities: what a reader's single precision may add.
@@ -71,13 +71,14 @@ def _problem(planned: PlannedSeries, folder: Path) -> tuple[str, SourceSeries]:
     source = read_source_series(folder, planned.instances.series_uid)
     if source.instances != planned.instances:
         return "Its slices are others, or in another order.", source
-    found = read_volume(folder, planned.instances.series_uid)
-    for name, grid in (("headers", source.geometry), ("images", found.geometry)):
+    by_itk = read_series_geometry(folder, planned.instances.series_uid)
+    for name, grid in (("headers", source.geometry), ("images", by_itk)):
         if grid.size != planned.geometry.size:
             return f"Its {name} make a grid of {grid.describe()}.", source
         moved = np.abs(grid.corners_mm() - planned.geometry.corners_mm()).reshape(-1, NUM_AXES)
         if moved.max() > _CORNER_TOLERANCE_MM:
             return f"By its {name}, it lies {moved.max():.3g} mm away from its volume.", source
+    found = read_slices(folder, planned.instances.series_uid)
     differs = max(
         float(
             np.abs(
@@ -85,7 +86,7 @@ def _problem(planned: PlannedSeries, folder: Path) -> tuple[str, SourceSeries]:
                 - (kept.astype(np.float64) * planned.slope + planned.intercept)
             ).max()
         )
-        for plane, kept in zip(found.array, planned.stored, strict=True)
+        for plane, kept in zip(found, planned.stored, strict=True)
     )
     largest = max(abs(planned.intercept), abs(planned.slope * float(planned.stored.max())))
     tolerance = _ROUNDING_FRACTION * largest

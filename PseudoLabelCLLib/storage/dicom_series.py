@@ -1,10 +1,12 @@
 """A folder of DICOM slices as one volume: slices ordered and checked by their own positions."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -86,6 +88,20 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     if _is_one_volume(headers):
         return grid_of(folder, headers[0])
     return grid_of_stack(_ordered_slices(folder, files, headers))
+
+
+def read_slices(folder: Path, series_uid: str) -> Iterator[npt.NDArray[Any]]:
+    """Yield the slices of a series of single slices, in the order of positions, one in memory.
+
+    Raises:
+        VolumeError: As for `read_series`.
+    """
+    files = _files_of(folder, series_uid)
+    headers = [_read_header(file) for file in files]
+    for slice_ in _ordered_slices(folder, files, headers):
+        with quiet_itk(folder):
+            stored = sitk.GetArrayFromImage(slice_.header.Execute())
+        yield stored.reshape(slice_.size[::-1])
 
 
 def _choose_series(folder: Path, series_uid: str | None) -> str:

@@ -168,13 +168,14 @@ def _right_handed(volume: Volume) -> Volume:
 
 def _sixteen_bits(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, float]:
     """Return intensities as 16 bits with slope and intercept; whole numbers as they are if able."""
-    if array.dtype.kind not in "iub" and not np.isfinite(array).all():
+    is_whole = array.dtype.kind in "iub"
+    if not is_whole and not all(np.isfinite(plane).all() for plane in array):
         raise VolumeError(
             "The volume holds intensities that are no numbers, which DICOM cannot hold.",
             "Replace them in another program, or export as .seg.nrrd.",
         )
     low, high = float(array.min()), float(array.max())
-    if array.dtype.kind in "iub" or np.array_equal(array, np.round(array)):
+    if is_whole or all(np.array_equal(plane, np.round(plane)) for plane in array):
         for dtype in (np.int16, np.uint16):
             if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
                 return array.astype(f"<{np.dtype(dtype).str[1:]}"), 1.0, 0.0
@@ -186,8 +187,11 @@ def _sixteen_bits(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, flo
             f"The intensities from {low:g} to {high:g} cannot be scaled to 16 bits.",
             "Rescale the volume in another program, or export as .seg.nrrd.",
         )
-    steps = np.round((array.astype(np.float64) - intercept) / slope)
-    return np.clip(steps, 0, _LAST_STORED_VALUE).astype("<u2"), slope, intercept
+    stored = np.empty(array.shape, "<u2")
+    for plane, kept in zip(array, stored, strict=True):  # one at a time: 8 bytes for each voxel
+        steps = np.round((plane.astype(np.float64) - intercept) / slope)
+        kept[...] = np.clip(steps, 0, _LAST_STORED_VALUE)
+    return stored, slope, intercept
 
 
 def _largest_error(
