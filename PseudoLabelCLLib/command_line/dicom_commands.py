@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,8 +138,12 @@ def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonV
 def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Console) -> JsonValue:
     from PseudoLabelCLLib.curation.dicom_export import export_dicom_segmentations  # noqa: PLC0415
 
-    project, shown = load_project(root), partial(console.progress, seconds_left=None)
-    lines = export_dicom_segmentations(root, project, output, choices, progress=shown)
+    def progress(text: str, done: int, total: int) -> None:
+        if total:
+            console.progress(text, done, total, seconds_left=None)
+
+    project = load_project(root)
+    lines = export_dicom_segmentations(root, project, output, choices, progress=progress)
     written = [(line.case_id, line.source, line.path.name) for line in lines if line.path]
     for line in lines:
         for notice in line.notices:

@@ -17,9 +17,9 @@ from PseudoLabelCLLib.curation.dicom_preflight import (
 )
 from PseudoLabelCLLib.curation.dicom_provenance import (
     PROGRAM,
-    clean_text,
     description_of,
     origin_of,
+    person_name,
     segment_of,
 )
 from PseudoLabelCLLib.curation.dicom_series_of_case import is_from_dicom, series_of_case
@@ -291,7 +291,7 @@ def _prepared(
         source=source,
         masks=numbers,
         segments=segments,
-        about=description_of(origin, clean_text(choices.creator) or PROGRAM),
+        about=description_of(origin, person_name(choices.creator)),
         notices=tuple(finding.problem for finding in findings),
     )
     return content, findings

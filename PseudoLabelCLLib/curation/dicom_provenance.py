@@ -127,6 +127,15 @@ def clean_text(text: str) -> str:
     return " ".join(kept.split())[:LONGEST_LABEL].strip()
 
 
+def person_name(text: str) -> str:
+    """Return who answers for the content as a DICOM person name; the program if nobody is named.
+
+    A name without parts is one of before 1993, of which validators warn.
+    """
+    name = clean_text(text) or PROGRAM
+    return name if "^" in name else f"{name[: LONGEST_LABEL - 1]}^"
+
+
 _STATES = {
     "annotated": "drawn",
     "accepted": "accepted",

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.curation.dicom_export import (
     check_dicom_export,
     export_dicom_segmentations,
 )
+from PseudoLabelCLLib.curation.dicom_provenance import person_name
 from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
 from PseudoLabelCLLib.curation.review_cases import accept, correct
 from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
@@ -400,3 +401,16 @@ def test_command_line_fails_if_any_case_is_refused_and_tells_all_lines(a_project
     assert lines["accepted"]["file"] is None
     assert "series" in lines["accepted"]["problem"]
     assert lines["drawn"]["file"].endswith(".dcm")
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("Doe^Jane", "Doe^Jane"),
+        ("Jane Doe", "Jane Doe^"),
+        ("", "PseudoLabelCL^"),
+        ("x" * 80, "x" * 63 + "^"),
+    ],
+)
+def test_creator_is_a_name_of_parts_that_validators_accept(given, stored):
+    assert person_name(given) == stored
