@@ -9,13 +9,14 @@ from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
-from PseudoLabelCLLib.curation.match_grid import matched_to_grid
+from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import save_cases
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
@@ -169,6 +170,8 @@ def read_annotation(
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
     matched, more = matched_to_grid(labels, geometry, file_name=path.name)
+    if looks_like_dicom(path) and matches_by_cropping(labels.geometry, geometry):
+        more = more[1:]  # objects leave out slices that no segment touches: no other grid
     return matched, (*notices, *more)
 
 

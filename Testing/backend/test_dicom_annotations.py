@@ -82,7 +82,8 @@ def test_object_on_some_slices_fills_the_grid_of_its_series(a_series, a_project,
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "Nr. 1", KIDNEY), described(2, "Nr. 2", LIVER)]
     path = write_object(tmp_path / "seg", a_series, [kidney, liver], segments, **KINDS[kind])
-    stored, _ = annotated(a_project, a_series.folder, path)
+    stored, notices = annotated(a_project, a_series.folder, path)
+    assert not any("grid" in notice for notice in notices)
     assert stored.geometry.is_close_to(GEOMETRY)
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 

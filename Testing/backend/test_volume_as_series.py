@@ -92,7 +92,8 @@ def test_itk_finds_every_voxel_at_its_place(tmp_path, name, kind):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [*((name, VolumeKind.OTHER) for name in INTENSITIES),
-     *((name, kind) for kind in (VolumeKind.MR, VolumeKind.CT) for name in ("signed", "fractions"))],
+     ("signed", VolumeKind.MR), ("signed", VolumeKind.CT), ("fractions", VolumeKind.MR),
+     ("fractions", VolumeKind.CT)],
 )  # fmt: skip
 def test_intensities_stay_within_the_error_that_is_stated(tmp_path, name, kind):
     """Read by hand: stored value, slope and intercept of each slice."""
