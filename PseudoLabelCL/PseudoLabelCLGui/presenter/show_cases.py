@@ -50,6 +50,8 @@ def case_row(case: CaseView) -> CaseRow:
     lines[1] = lines[1].format(count=case.num_slices, size=size)
     if case.image_is_missing:
         lines.append(_("The volume is not there now: is its drive connected?"))
+    if not case.is_from_dicom:
+        lines.append(_("Not from DICOM: section 7 says how it can be exported."))
     if case.reason:
         lines.append(case.reason)
     state = _("volume is missing") if case.image_is_missing else state_words(case.state)
