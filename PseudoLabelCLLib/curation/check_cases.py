@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -45,14 +46,22 @@ class Finding:
         return f"{case}{self.message} {self.remedy}".strip()
 
 
-def check_cases(root: Path, project: Project) -> tuple[Finding, ...]:
-    """Read every case that takes part and return what is wrong or odd, errors first."""
+def check_cases(
+    root: Path, project: Project, *, progress: SayProgress = silent
+) -> tuple[Finding, ...]:
+    """Read every case that takes part and return what is wrong or odd, errors first.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        progress: Is told before each case how many were looked at.
+    """
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
     taught: set[int] = set()
-    for case in project.cases:
-        if case.role is CaseRole.IGNORED:
-            continue
+    cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    for number, case in enumerate(cases):
+        progress(f"Looking at '{case.id}'", number, len(cases))
         try:
             volume = _read_image(root, project, case)
             labels = _read_labels(root, project, case)

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.review import Verdict, fully_vouched_slices
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
@@ -107,7 +108,7 @@ class _Recipe:
         return tuple(label.name for label in schema if label.value in values)
 
 
-def export_segmentations(
+def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     root: Path,
     project: Project,
     output_folder: Path,
@@ -115,6 +116,7 @@ def export_segmentations(
     *,
     case_ids: Sequence[str] | None = None,
     include_unreviewed: bool = False,
+    progress: SayProgress = silent,
 ) -> list[ExportedSegmentation]:
     """Write segmentations and a record of where each comes from (`export.json`).
 
@@ -130,6 +132,7 @@ def export_segmentations(
         format_: ".seg.nrrd" with names, colours and codes, or ".nii.gz" with label values.
         case_ids: Which cases; by default all that take part.
         include_unreviewed: Whether proposals that nobody judged go out too, named so.
+        progress: Is told before each case how many are through.
 
     Raises:
         ProjectError: There is nothing to export, or an unknown case.
@@ -139,15 +142,17 @@ def export_segmentations(
     schema, record_file = project.schema, output_folder / RECORD_NAME
     earlier = _read_record(record_file)
     targets = {recipe.case.id: output_folder / recipe.file_name(format_) for recipe in recipes}
-    for recipe in recipes:
-        if targets[recipe.case.id].exists():
-            _require_same(targets[recipe.case.id], _composed(root, project, recipe), schema)
+    there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
+    to_write = [recipe for recipe in recipes if not targets[recipe.case.id].exists()]
+    for number, recipe in enumerate(there):
+        progress(f"Comparing '{recipe.case.id}' with what is there", number, len(recipes))
+        _require_same(targets[recipe.case.id], _composed(root, project, recipe), schema)
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
-    for recipe in recipes:
-        if not targets[recipe.case.id].exists():
-            labels = _composed(root, project, recipe)
-            write_segmentation(targets[recipe.case.id], labels, schema)
+    for number, recipe in enumerate(to_write, start=len(there)):
+        progress(f"Writing '{recipe.case.id}'", number, len(recipes))
+        labels = _composed(root, project, recipe)
+        write_segmentation(targets[recipe.case.id], labels, schema)
     exported = [
         ExportedSegmentation(
             recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,

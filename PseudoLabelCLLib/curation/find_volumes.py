@@ -19,16 +19,21 @@ from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, check_case_id
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFound
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.itk_files import READABLE_SUFFIXES, file_suffix, grid_of, quiet_itk
 
 MAX_FILES = 50_000
+# Of so many files one is told.
+FILES_PER_WORD = 20
 PROJECT_FILE = "project.json"
 _UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
 
 
-def find_volumes(path: Path, taken_ids: Iterable[str]) -> VolumesFound:
+def find_volumes(
+    path: Path, taken_ids: Iterable[str], *, progress: SayProgress = silent
+) -> VolumesFound:
     """Look for volumes in a file, or in a folder and all below it.
 
     Headers alone are read. Hidden files and folders are passed over, links to folders are followed
@@ -37,6 +42,7 @@ def find_volumes(path: Path, taken_ids: Iterable[str]) -> VolumesFound:
     Args:
         path: The file or folder.
         taken_ids: Names that the project has already.
+        progress: Is told now and then how many of the files seen so far were looked at.
 
     Raises:
         VolumeError: There is no such file or folder.
@@ -44,7 +50,7 @@ def find_volumes(path: Path, taken_ids: Iterable[str]) -> VolumesFound:
     """
     if not path.exists():
         raise VolumeError(f"There is no file or folder '{path}'.", "Check the path.")
-    search = _Search({name.casefold() for name in taken_ids})
+    search = _Search({name.casefold() for name in taken_ids}, progress)
     if path.is_dir():
         search.look_below(path)
     elif file_suffix(path) in READABLE_SUFFIXES:
@@ -90,12 +96,18 @@ class _Search:
 
     Args:
         taken: Names that are given, in lower case.
+        progress: Is told how far the search is.
+        num_seen: Files that were seen in folders.
+        num_done: Files of these that were looked at.
         volumes: The volumes.
         problems: What cannot be used.
         objects: DICOM segmentations.
     """
 
     taken: set[str]
+    progress: SayProgress = silent
+    num_seen: int = 0
+    num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     objects: list[FoundObject] = field(default_factory=list)
@@ -104,11 +116,16 @@ class _Search:
         """Take the volumes of a folder and of all below it."""
         files: list[Path] = []
         for folder, own in self._folders(root):
+            self.num_seen += len(own)
             files += (file for file in own if file_suffix(file) in READABLE_SUFFIXES)
             others = [file for file in own if file_suffix(file) not in READABLE_SUFFIXES]
-            self._take_series(folder, [file for file in others if looks_like_dicom(file)])
+            slices = [file for file in others if looks_like_dicom(file)]
+            self.num_done += len(others) - len(slices)
+            self._take_series(folder, slices)
         pairs = pair_segmentations(files)
+        self.num_done += len(files) - len(pairs.volumes)
         for volume, segmentation in pairs.volumes:
+            self._look("Reading the headers of volumes")
             self._take(volume, segmentation)
         self._tell_together(
             pairs.unmatched,
@@ -142,9 +159,21 @@ class _Search:
             return
         siblings = [other for other in _files_in(file.parent) if looks_like_dicom(other)]
         only = {series.uid for series in chosen.series}
+        self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
         self._give_objects()
+
+    def _look(self, words: str) -> None:
+        """Tell, now and then, that one more file is looked at."""
+        if self.num_done % FILES_PER_WORD == 0:
+            self.progress(words, self.num_done, max(self.num_seen, self.num_done))
+        self.num_done += 1
+
+    def _each(self, slices: list[Path]) -> Iterator[Path]:
+        for file in slices:
+            self._look("Looking at DICOM files")
+            yield file
 
     def tell(self, message: str, remedy: str, *, is_error: bool = True) -> None:
         """Note what cannot be used."""
@@ -169,7 +198,7 @@ class _Search:
     def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
         if not files:
             return
-        found = find_series(folder, files)
+        found = find_series(folder, self._each(files))
         for series in found.series:
             if only is None or series.uid in only:
                 self._take_one_series(folder, series, alone=len(found.series) == 1)

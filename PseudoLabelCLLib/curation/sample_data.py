@@ -17,6 +17,7 @@ from PseudoLabelCLLib.curation.sample_anatomy import (
     draw_anatomy,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.atomic_files import make_folder
@@ -96,7 +97,13 @@ def make_phantom(
 
 
 def write_sample_cases(
-    folder: Path, seed: int, *, num_annotated: int = 1, num_unlabelled: int = 8, num_test: int = 4
+    folder: Path,
+    seed: int,
+    *,
+    num_annotated: int = 1,
+    num_unlabelled: int = 8,
+    num_test: int = 4,
+    progress: SayProgress = silent,
 ) -> tuple[SampleCase, ...]:
     """Write phantoms as NIfTI, NRRD and MetaImage files, and their truth into `truth/`.
 
@@ -108,7 +115,11 @@ def write_sample_cases(
         ("annotated", num_annotated), ("unlabelled", num_unlabelled), ("test", num_test),
     )  # fmt: skip
     kinds = [kind for kind, number in numbers for _ in range(number)]
-    return tuple(_write_case(folder, seed, index, kind) for index, kind in enumerate(kinds))
+    made = []
+    for index, kind in enumerate(kinds):
+        progress("Making sample volumes", index, len(kinds))
+        made.append(_write_case(folder, seed, index, kind))
+    return tuple(made)
 
 
 def _random_geometry(rng: np.random.Generator, *, oblique: bool) -> Geometry:

@@ -1,8 +1,16 @@
 """What a long job tells while it runs, and how it learns that it shall stop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+# Is told what is done now, in words for a person, how many steps are done, and how many there are
+# as far as is known.
+SayProgress: TypeAlias = Callable[[str, int, int], None]
+
+
+def silent(_text: str, _done: int, _total: int) -> None:
+    """Stand for a listener where nobody wants to know how far it is."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an answer to a request, not an error

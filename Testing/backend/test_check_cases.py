@@ -83,6 +83,17 @@ def test_missing_image_is_an_error_of_its_case_alone(a_project, tmp_path):
     assert (finding.case_id, finding.severity) == ("u1", "error")
 
 
+def test_check_tells_how_many_cases_it_has_looked_at(a_project):
+    root, project = a_project
+    cases = (*project.cases[:4], replace(project.cases[4], role=CaseRole.IGNORED))
+    told = []
+
+    check_cases(root, replace(project, cases=cases), progress=lambda *words: told.append(words))
+
+    names = ("t", "u0", "u1", "u2")
+    assert told == [(f"Looking at '{name}'", n, 4) for n, name in enumerate(names)]
+
+
 def test_ignored_case_is_not_looked_at(a_project, tmp_path):
     root, project = a_project
     (tmp_path / "u1.nrrd").unlink()

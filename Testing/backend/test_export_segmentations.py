@@ -176,6 +176,20 @@ def test_second_export_keeps_the_files_and_their_record(a_project, tmp_path):
     assert sorted(line["case_id"] for line in record["segmentations"]) == ["a", "b", "t", "v"]
 
 
+def test_export_tells_which_case_it_is_at_and_counts_those_that_are_there(a_project, tmp_path):
+    export_segmentations(*a_project, tmp_path / "out", case_ids=["a", "t"])
+    told = []
+
+    export_segmentations(*a_project, tmp_path / "out", progress=lambda *words: told.append(words))
+
+    assert told == [
+        ("Comparing 'a' with what is there", 0, 4),
+        ("Comparing 't' with what is there", 1, 4),
+        ("Writing 'b'", 2, 4),
+        ("Writing 'v'", 3, 4),
+    ]
+
+
 @pytest.mark.parametrize("other", ["segmentation", "text"])
 def test_other_file_is_never_overwritten(a_project, tmp_path, other):
     root, project = a_project

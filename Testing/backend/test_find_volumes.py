@@ -332,3 +332,20 @@ def test_chosen_object_is_no_volume_and_chosen_slice_brings_its_object(two_serie
     alone = find_volumes(made, ())
     assert alone.volumes == ()
     assert "is a segmentation, not a volume" in messages(alone)
+
+
+def test_a_long_search_tells_how_many_of_the_files_seen_were_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(find_volumes_module, "FILES_PER_WORD", 3)
+    write_series(tmp_path / "a dicom", grid(size=(4, 4, 8)))
+    put(tmp_path, *(f"volumes/{n}.nii.gz" for n in range(5)), "volumes/0.seg.nrrd")
+    (tmp_path / "volumes" / "notes.txt").write_text("no volume")
+    told = []
+
+    find_volumes(tmp_path, (), progress=lambda *words: told.append(words))
+
+    assert [one for one in told if "DICOM" in one[0]] == [
+        ("Looking at DICOM files", done, 8) for done in (0, 3, 6)
+    ]  # fmt: skip
+    assert [one for one in told if "headers" in one[0]] == [
+        ("Reading the headers of volumes", 12, 15)
+    ]

@@ -162,3 +162,10 @@ def test_more_cases_do_not_change_the_first_ones(sample_cases, tmp_path):
     for first, second in zip(sample_cases, again, strict=False):
         a, b = read_volume(first.image), read_volume(second.image)
         assert np.array_equal(a.array, b.array)
+
+
+def test_making_of_samples_tells_how_many_are_done(tmp_path):
+    told = []
+    numbers = {"num_annotated": 1, "num_unlabelled": 1, "num_test": 0}
+    write_sample_cases(tmp_path, 3, **numbers, progress=lambda *words: told.append(words))
+    assert told == [("Making sample volumes", 0, 2), ("Making sample volumes", 1, 2)]
