@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
-from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
+from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom_series import read_series_geometry
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
@@ -145,8 +145,9 @@ def _grid_of(folder: Path, members: list[tuple[Path, Any]]) -> Geometry:
             f"A series in '{folder}' holds colour images; expected one intensity per pixel.",
             "Choose a series of grey-scale slices.",
         )
-    if any(_text(header, _KIND) in ENHANCED_CLASSES for _, header in members):
-        # one object holds the whole volume; of several, the reader says what to do
+    kinds = {_text(header, _KIND) for _, header in members}
+    if not kinds.isdisjoint((*ENHANCED_CLASSES, *NO_VOLUME_CLASSES)):
+        # one enhanced object holds the whole volume; of others, the reader says what to do
         return read_series_geometry(folder, _text(first, _SERIES_UID))
     if len(members) == 1 and first.GetSize()[2] > 1:
         return grid_of(file, first)

@@ -8,6 +8,14 @@ ENHANCED_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4", "1.2.840.10008.5.1.4.1.1.130",
     "1.2.840.10008.5.1.4.1.1.128.1",
 )  # fmt: skip
+# Several frames that are no stack of slices, though a reader of images takes them for one.
+NO_VOLUME_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.3.1": "a film of ultrasound",
+    "1.2.840.10008.5.1.4.1.1.12.1": "a film of X-ray projections",
+    "1.2.840.10008.5.1.4.1.1.12.2": "a film of X-ray projections",
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
+}
 _MAGIC = b"DICM"
 _MAGIC_AT = 128
 

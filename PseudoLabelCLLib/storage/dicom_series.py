@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
+from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
@@ -148,6 +148,11 @@ def _any_header(file: str) -> Any:
 
 def _read_header(file: str) -> Any:
     reader = _any_header(file)
+    if kind := NO_VOLUME_CLASSES.get(_text(reader, _SOP_CLASS)):
+        raise VolumeError(
+            f"'{file}' is {kind}; expected slices of a volume.",
+            "Choose a series of CT, MR or PET slices.",
+        )
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
             f"'{file}' is a colour image; expected one intensity per pixel.",

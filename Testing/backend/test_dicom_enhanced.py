@@ -211,3 +211,16 @@ def test_several_objects_in_one_series_are_refused(tmp_path):
     with pytest.raises(VolumeError, match="2 enhanced"):
         read_volume(tmp_path)
     assert "2 enhanced" in find_volumes(tmp_path, ()).problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("1.2.840.10008.5.1.4.1.1.3.1", "film of ultrasound"),
+     ("1.2.840.10008.5.1.4.1.1.66.4", "a segmentation")],
+)  # fmt: skip
+def test_frames_that_are_no_stack_of_slices_are_refused(tmp_path, kind, words):
+    made = phantoms.write_enhanced(tmp_path)
+    phantoms.changed(made.files[0], SOPClassUID=kind)
+    with pytest.raises(VolumeError, match=words):
+        read_volume(tmp_path)
+    assert find_volumes(tmp_path, ()).volumes == ()
