@@ -7,6 +7,7 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
+from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -139,6 +140,38 @@ def test_a_volume_of_the_scene_is_added_with_its_segmentation(an_open_project):
     after = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_1", volume)
     assert (after == before).all()
     assert ((saved.array == 1) == (before == 1)).all()
+
+
+def test_without_a_segmentation_a_volume_is_unlabelled(an_open_project):
+    assert an_open_project.ui.addRoleCombo.currentText == "unlabelled"
+    node = a_segmentation(a_volume(), "left ventricle")
+    an_open_project.ui.segmentationSelector.setCurrentNode(node)
+    assert an_open_project.ui.addRoleCombo.currentText == "annotated"
+
+
+def test_a_volume_that_is_a_case_already_is_given_its_segmentation(an_open_project):
+    volume = a_volume("heart 3")
+    remember_case(volume, CaseMark("/projects/Hearts", "heart 3"))
+    an_open_project.ui.volumeSelector.setCurrentNode(volume)
+    assert not an_open_project.ui.addButton.enabled
+    assert "is the case 'heart 3' already" in an_open_project.ui.addButton.toolTip
+    node = a_segmentation(volume, "left ventricle", "myocardium")
+    an_open_project.ui.segmentationSelector.setCurrentNode(node)
+    an_open_project.click("addButton")
+    _name, case_id, file = wait_for_call(an_open_project, "annotate")
+    assert case_id == "heart 3"
+    saved, _labels, _words = read_segmentation(Path(file), LabelSchema(states.LABELS))
+    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_2", volume)
+    assert ((saved.array == 2) == (drawn == 1)).all()
+
+
+def test_a_case_of_another_project_is_a_new_volume_here(an_open_project):
+    volume = a_volume("heart 3")
+    remember_case(volume, CaseMark("/projects/Other", "heart 3"))
+    an_open_project.ui.volumeSelector.setCurrentNode(volume)
+    an_open_project.click("addButton")
+    _name, (new,) = wait_for_call(an_open_project, "add_volumes")
+    assert (new.case_id, new.role) == ("heart 3 2", CaseRole.UNLABELLED)
 
 
 def test_an_annotated_volume_needs_its_segmentation(an_open_project):

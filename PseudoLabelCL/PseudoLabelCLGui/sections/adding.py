@@ -15,6 +15,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     SavedVolume,
     SegmentationSnapshot,
     VolumeSnapshot,
+    case_of,
     remember_case,
     segmentation_problems,
     snapshot_segmentation,
@@ -100,6 +101,7 @@ class AddingSection(Section):
         self.connect(self.ui.addFolderButton, "clicked()", self._onAddFolder)
         self.connect(self.ui.addFoundButton, "clicked()", self._onAddFound)
         self.connect(self.ui.dismissFoundButton, "clicked()", self._onDismiss)
+        self._onSegmentation()
 
     def show(self, state: PanelState) -> None:
         """Show what can be added now."""
@@ -144,12 +146,24 @@ class AddingSection(Section):
             self.ui.addButton.toolTip = missing
 
     def _missing(self) -> str:
-        if self.ui.volumeSelector.currentNode() is None:
+        volume = self.ui.volumeSelector.currentNode()
+        if volume is None:
             return _("Choose a volume of the scene first")
+        hasSegmentation = self.ui.segmentationSelector.currentNode() is not None
+        if (caseId := self._caseOf(volume)) and not hasSegmentation:
+            words = _("This volume is the case '{case}' already; choose its segmentation to add it")
+            return words.format(case=caseId)
         role = ROLES[self.ui.addRoleCombo.currentIndex]
-        if role.needs_annotation and self.ui.segmentationSelector.currentNode() is None:
+        if role.needs_annotation and not hasSegmentation:
             return _("Choose the segmentation of this volume, or another role")
         return ""
+
+    def _caseOf(self, volume: Any) -> str:
+        """Return which case of the open project a volume of the scene is, or nothing."""
+        mark = case_of(volume)
+        known = {row.case_id for row in self._shown.rows}
+        isKnown = mark is not None and mark.project == self._root and mark.case_id in known
+        return mark.case_id if isKnown else ""
 
     def _onSegmentation(self) -> None:
         hasOne = self.ui.segmentationSelector.currentNode() is not None
@@ -159,9 +173,20 @@ class AddingSection(Section):
 
     def _onAdd(self) -> None:
         volume = self.ui.volumeSelector.currentNode()
-        snapshots = self._snapshots(volume, self.ui.segmentationSelector.currentNode())
+        segmentation = self.ui.segmentationSelector.currentNode()
+        if caseId := self._caseOf(volume):
+            self._annotate(caseId, self._segmentationSnapshot(segmentation, volume))
+            return
+        snapshots = self._snapshots(volume, segmentation)
         remember_case(volume, CaseMark(self._root, snapshots.case_id))
         self._work.do(snapshots.write, lambda new: self.presenter.add_volumes((new,)))
+
+    def _annotate(self, caseId: str, segmentation: SegmentationSnapshot) -> None:
+        """Give a case of the project, such as one that is shown, a person's segmentation."""
+        files = _Snapshots(
+            caseId, CaseRole.ANNOTATED, None, None, segmentation, folder=self._folder
+        )
+        self._work.do(files.write, lambda new: self.presenter.annotate(new.case_id, new.annotation))
 
     def _snapshots(self, volume: Any, segmentation: Any) -> _Snapshots:
         source = source_of(volume)
