@@ -149,13 +149,12 @@ def read_segmentation_object(path: Path, *, label_maps: bool = False) -> Segment
         StorageError: The disk refuses.
     """
     header = _read(path)
-    if label_maps and uid_of(header, "SOPClassUID") == LABEL_MAP_CLASS:
-        _check_label_map(path, header)
-    else:
-        _check_kind(path, header)
     try:
-        with quiet_pydicom():
-            return _object_of(path, header)
+        if label_maps and uid_of(header, "SOPClassUID") == LABEL_MAP_CLASS:
+            _check_label_map(path, header)
+        else:
+            _check_kind(path, header)
+        return _object_of(path, header)
     except DAMAGED as error:
         raise _damaged(path, "its attributes cannot be read") from error
 
@@ -329,12 +328,15 @@ def _instances_of(item: pydicom.Dataset) -> tuple[str, ...]:
 
 
 def _first(dataset: pydicom.Dataset, keyword: str) -> pydicom.Dataset:
-    return next(iter(items_of(dataset, keyword)), pydicom.Dataset())
+    items = items_of(dataset, keyword)
+    return items[0] if items else pydicom.Dataset()
 
 
 def _first_of(datasets: Sequence[pydicom.Dataset], keyword: str) -> pydicom.Dataset:
-    found = (items_of(dataset, keyword) for dataset in datasets)
-    return next((items[0] for items in found if items), pydicom.Dataset())
+    for dataset in datasets:
+        if items := items_of(dataset, keyword):
+            return items[0]
+    return pydicom.Dataset()
 
 
 def _damaged(path: Path, found: str) -> AnnotationError:
