@@ -9,6 +9,7 @@ import vtk
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "backend"))  # DICOM series made in code
 
 from a_panel import APanel, RecordingPresenter
 from PySide6 import QtCore

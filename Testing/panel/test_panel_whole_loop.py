@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+import dicom_phantoms as phantoms
 import pytest
 import slicer
 from a_panel import APanel, NoPackages
@@ -11,11 +12,17 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
 from PySide6 import QtCore
-from test_review_section import draw
 
+from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.domain.desk_answers import ExportFix
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.storage.dicom_source import read_source_series
 
 LIMIT_S = 120.0
+NIFTI, DICOM = 1, 2
+# A series like the sample volumes, but from a scanner: oblique, its files in no order.
+SCAN = "scan"
+SCAN_GRID = phantoms.grid("oblique", size=(48, 48, 7), spacing=(2.0, 2.0, 8.0))
 READY = {"python": sys.executable, "torch_works": True, "device": "CPU"}
 # The smallest training that is one; the panel's fields cover what a person changes.
 TINY = {
@@ -92,17 +99,21 @@ def a_real_panel(app, answers):
 def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, tmp_path):
     panel = a_real_panel
     make_sample_project(panel, tmp_path)
+    add_dicom_series(panel, tmp_path / SCAN)
     train_round_0(panel)
     queue = [row.case_id for row in panel.presenter.state.review.queue]
     assert [row[0] for row in panel.texts("queueTable")] == queue
-    correct_first(panel, queue)
-    judge_others(panel, queue)
+    correct(panel, queue.index(SCAN))
+    others = [case_id for case_id in queue if case_id != SCAN]
+    judge_others(panel, queue, others)
     panel.ui.roundsSection.collapsed = False
     until(panel, lambda state: bool(state.rounds.rows[0].agreement))
     assert panel.texts("roundTable")[0][0] == "0"
     close_and_load_the_scene(panel)
-    assert verdict_of(panel.presenter.state, queue[1]) == "rejected"
-    use_and_export(panel, tmp_path)
+    assert verdict_of(panel.presenter.state, others[0]) == "rejected"
+    use_model(panel, tmp_path)
+    export_files(panel, tmp_path / "exported")
+    export_dicom(panel, tmp_path)
 
 
 def make_sample_project(panel, folder):
@@ -128,26 +139,52 @@ def train_round_0(panel):
     assert panel.widget("trainingPlot").isVisible()
 
 
-def correct_first(panel, queue):
-    panel.choose("queueTable", 0)
+def add_dicom_series(panel, folder):
+    phantoms.write_series(folder, SCAN_GRID, order=[4, 1, 6, 0, 3, 5, 2], SeriesDescription=SCAN)
+    panel.answers.paths = [str(folder)]
+    panel.click("addFolderButton")
+    until(panel, lambda _state: panel.widget("foundList").count() == 1)
+    panel.click("addFoundButton")
+    until(panel, lambda state: is_idle(state) and state.cases.rows[-1].case_id == SCAN)
+
+
+def correct(panel, number):
+    """Draw into a proposal; the next case of the queue comes by itself."""
+    panel.choose("queueTable", number)
     panel.click("showCaseButton")
-    wait_for_shown(panel, queue[0])
+    wait_for_shown(panel, SCAN)
     edited = panel.panel._review.proposal.case.proposal
-    draw(panel)
+    draw_box(panel)
     until(panel, lambda state: state.review.correct.enabled)
     panel.click("correctButton")
-    until(panel, lambda state: verdict_of(state, queue[0]) == "corrected")
-    wait_for_shown(panel, queue[1])
+    until(panel, lambda state: verdict_of(state, SCAN) == "corrected")
+    until(panel, lambda state: state.review.case_id != SCAN)
     assert not slicer.mrmlScene.IsNodePresent(edited)
 
 
-def judge_others(panel, queue):
-    panel.click("rejectButton")
-    until(panel, lambda state: verdict_of(state, queue[1]) == "rejected")
-    for case_id in queue[2:]:
+def draw_box(panel):
+    """Turn a box of the first structure over, whatever was proposed there."""
+    case = panel.panel._review.proposal.case
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(case.proposal, "Segment_1", case.volume)
+    voxels = voxels.copy()
+    voxels[2:5, 10:20, 12:30] = 1 - voxels[2:5, 10:20, 12:30]
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        voxels, case.proposal, "Segment_1", case.volume
+    )
+    panel.tick()
+
+
+def judge_others(panel, queue, others):
+    for case_id in others:
+        until(panel, lambda state: not state.review.is_loading)
+        panel.choose("queueTable", queue.index(case_id))
+        panel.click("showCaseButton")
+        until(panel, lambda state: not state.review.is_loading)
         wait_for_shown(panel, case_id)
-        panel.click("acceptButton")
-        until(panel, lambda state, case_id=case_id: verdict_of(state, case_id) == "accepted")
+        is_first = case_id == others[0]
+        panel.click("rejectButton" if is_first else "acceptButton")
+        verdict = "rejected" if is_first else "accepted"
+        until(panel, lambda state, c=case_id, v=verdict: verdict_of(state, c) == v)
 
 
 def close_and_load_the_scene(panel):
@@ -171,7 +208,7 @@ def verdict_of(state, case_id):
     return next((row.verdict for row in state.review.queue if row.case_id == case_id), "")
 
 
-def use_and_export(panel, tmp_path):
+def use_model(panel, tmp_path):
     panel.ui.useSection.collapsed = False
     panel.click("newestModelButton")
     until(panel, lambda state: bool(state.use.model))
@@ -186,7 +223,33 @@ def use_and_export(panel, tmp_path):
     until(panel, lambda state: not state.use.is_running)
     assert len(list((tmp_path / "segmented").iterdir())) == 1
 
-    panel.ui.exportFolderEdit.setCurrentPath(str(tmp_path / "exported"))
-    panel.ui.exportFormatCombo.setCurrentIndex(1)
+
+def export_files(panel, folder):
+    panel.ui.exportSection.collapsed = False
+    panel.ui.exportFolderEdit.setCurrentPath(str(folder))
+    panel.ui.exportFormatCombo.setCurrentIndex(NIFTI)
     panel.click("exportButton")
-    until(panel, lambda _state: any((tmp_path / "exported").glob("*.nii.gz")))
+    until(panel, lambda state: bool(state.export.results) and is_idle(state))
+    assert len(list(folder.glob("*.nii.gz"))) == len(panel.presenter.state.export.results)
+
+
+def export_dicom(panel, tmp_path):
+    """Of two cases the scan came from DICOM: the other is named, it goes out on its slices."""
+    panel.ui.exportFormatCombo.setCurrentIndex(DICOM)
+    panel.ui.exportFolderEdit.setCurrentPath(str(tmp_path / "dicom"))
+    panel.ui.exportChosenCheck.setChecked(True)
+    cases = panel.presenter.state.cases.rows
+    panel.choose("caseTable", 0, len(cases) - 1)
+    panel.click("checkExportButton")
+    until(panel, lambda state: bool(state.export.summary.text))
+    findings = panel.presenter.state.export.findings
+    stops = [(row.case_id, row.fix) for row in findings if row.light is Light.RED]
+    assert stops == [(cases[0].case_id, ExportFix.NOT_FROM_DICOM)]
+    panel.click("exportButton")
+    until(panel, lambda state: len(state.export.results) == 2 and not state.export.is_running)
+    (file,) = (tmp_path / "dicom").glob("*.dcm")
+    source = read_source_series(tmp_path / SCAN)
+    found = verify_segmentation_object(file, source)
+    assert found.problems == ()
+    assert found.segments[0].algorithm_type == "SEMIAUTOMATIC"
+    assert found.segments[0].num_voxels > 0
