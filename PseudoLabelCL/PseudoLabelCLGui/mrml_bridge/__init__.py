@@ -1,6 +1,11 @@
 """MRML nodes to files and arrays and back; the only place that knows Slicer's RAS; no Qt."""
 
 from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
+from PseudoLabelCLGui.mrml_bridge.dicom_preparation import (
+    Origin,
+    export_problems,
+    prepare_for_dicom_export,
+)
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, ijk_to_ras
 from PseudoLabelCLGui.mrml_bridge.label_files import read_labels, unpack_labels
 from PseudoLabelCLGui.mrml_bridge.label_nodes import add_segmentation, show_segmentation
@@ -54,6 +59,7 @@ __all__ = [
     "CaseMark",
     "CaseMemory",
     "Made",
+    "Origin",
     "Overlap",
     "SavedVolume",
     "SegmentationSnapshot",
@@ -63,6 +69,7 @@ __all__ = [
     "VoxelMemory",
     "add_segmentation",
     "case_of",
+    "export_problems",
     "fits_case",
     "forget_case",
     "forget_case_of",
@@ -75,6 +82,7 @@ __all__ = [
     "made_as",
     "mark_made",
     "nodes_of_case",
+    "prepare_for_dicom_export",
     "project_of",
     "read_labels",
     "remember_case",
