@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from presenter_fakes import LABELS, ROOT, Disk
 from PseudoLabelCLGui.panel_state import Action, Light
+from PseudoLabelCLGui.presenter import ExportChoices
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.desk_answers import DicomFinding, ExportFix
 from PseudoLabelCLLib.domain.desk_requests import (
     Accept,
+    CheckDicomExport,
     Correct,
+    ExportDicom,
     NewVolume,
     OpenProject,
     Refresh,
@@ -25,6 +29,7 @@ from PseudoLabelCLLib.domain.readiness import ReadinessReport
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
 
+LOST = DicomFinding("u0", True, "The series is gone.", "Find it.", ExportFix.FIND_SERIES)
 CASES = st.sampled_from(["a", "u0", "u1", "u2", "nobody"])
 ERRORS = st.sampled_from(
     ["StorageError", "ProjectError", "ProjectInUseError", "InternalError", "ReviewError"]
@@ -33,7 +38,7 @@ ERRORS = st.sampled_from(
 PLAIN = [
     "probe", "close_project", "check_cases", "train", "pretrain", "pause", "stop", "next_case",
     "previous_case", "accept", "reject", "take_back", "read_history", "use_newest_model",
-    "cancel_apply", "message_step",
+    "cancel_apply", "cancel_export", "message_step",
 ]  # fmt: skip
 
 
@@ -123,6 +128,16 @@ class AnyOrder(RuleBasedStateMachine):
         missing = () if works else ("torch>=2.4",)
         self.presenter.readiness_found(ReadinessReport("p", torch_works=works, missing=missing))
 
+    @rule(case_ids=st.lists(CASES, max_size=2), is_lost=st.booleans())
+    def export(self, case_ids, is_lost):
+        self.stage.disk.findings = {"u0": (LOST,)} if is_lost else {}
+        choices = ExportChoices("/out", case_ids=tuple(case_ids), include_unreviewed=True)
+        self.presenter.export_dicom(choices)
+
+    @rule()
+    def look_in(self):
+        self.presenter.look_in("/moved")
+
     # --- what happens
 
     @rule(number=st.integers(1, 4))
@@ -159,7 +174,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.presenter.tick()
 
     @rule(
-        kind=st.sampled_from([Accept, Correct, Reject, Refresh, ShowCase, OpenProject]),
+        kind=st.sampled_from(
+            [Accept, Correct, Reject, Refresh, ShowCase, OpenProject, ExportDicom, CheckDicomExport]
+        ),
         error=ERRORS,
     )
     def desk_will_refuse(self, kind, error):
@@ -242,6 +259,9 @@ class AnyOrder(RuleBasedStateMachine):
         state = self.presenter.state
         assert state.project.root == ROOT
         assert state.cases.add.enabled
+        assert not state.export.is_running
+        if stage.disk.roles:
+            assert state.export.export.enabled
         newest = len(stage.disk.rounds) - 1
         told = {row.case_id: row.verdict for row in state.review.queue}
         if stage.disk.in_review:
