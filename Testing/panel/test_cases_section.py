@@ -317,6 +317,74 @@ def test_showing_structures_asks_for_no_change(an_open_project):
     assert an_open_project.calls == []
 
 
+def rename(panel, segment_id, name):
+    node = panel.ui.structuresTable.segmentationNode()
+    node.GetSegmentation().GetSegment(segment_id).SetName(name)
+    panel.tick()
+
+
+def structure_names(panel):
+    segmentation = panel.ui.structuresTable.segmentationNode().GetSegmentation()
+    return [segmentation.GetNthSegment(n).GetName() for n in range(2)]
+
+
+def test_a_name_that_cannot_change_now_is_put_back_with_the_reason(an_open_project):
+    reason = "Pause the training first."
+    cases = replace(states.OPEN.cases, add=states.cannot(reason))
+    an_open_project.show(replace(states.OPEN, cases=cases))
+    rename(an_open_project, "Segment_2", "muscle")
+    assert structure_names(an_open_project) == ["left ventricle", "myocardium"]
+    assert an_open_project.ui.messageLabel.text == reason
+    assert an_open_project.ui.addStructureButton.toolTip == reason
+    assert an_open_project.calls == []
+
+
+def test_a_name_that_another_structure_has_is_put_back(an_open_project):
+    rename(an_open_project, "Segment_2", "left ventricle")
+    assert structure_names(an_open_project) == ["left ventricle", "myocardium"]
+    assert "left ventricle" in an_open_project.ui.messageLabel.text
+    assert an_open_project.calls == []
+
+
+@pytest.mark.parametrize(
+    ("button", "words"),
+    [
+        ("removeStructureButton", "Choose the structure to remove"),
+        ("takeStructuresButton", "Choose the segmentation under 'Add volumes' first"),
+    ],
+)
+def test_a_structure_button_that_lacks_a_choice_says_so(an_open_project, button, words):
+    an_open_project.click(button)
+    assert an_open_project.ui.messageLabel.text.startswith(words)
+    assert an_open_project.calls == []
+
+
+def test_the_last_structure_stays_and_this_is_said(an_open_project):
+    one = replace(states.OPEN.cases, labels=states.LABELS[:1])
+    an_open_project.show(replace(states.OPEN, cases=one))
+    an_open_project.widget("structuresTable")._table.selectAll()
+    an_open_project.click("removeStructureButton")
+    assert "one structure at least" in an_open_project.ui.messageLabel.text
+    assert an_open_project.calls == []
+
+
+def test_an_empty_project_says_how_to_begin(a_panel):
+    a_panel.show(states.NEW)
+    assert not a_panel.widget("findingsList").isVisible()
+    a_panel.show(replace(states.OPEN, cases=replace(states.OPEN.cases, rows=())))
+    hints = a_panel.widget("findingsList")
+    assert hints.isVisible()
+    assert "drop files and folders here" in hints.item(0).text()
+
+
+def test_the_roles_are_explained(a_panel):
+    for combo in ("roleCombo", "addRoleCombo", "foundRoleCombo"):
+        said = a_panel.widget(combo).toolTip().splitlines()
+        assert [line.split(":")[0] for line in said] == [
+            "annotated", "unlabelled", "validation", "ignored",
+        ]  # fmt: skip
+
+
 def test_structures_neither_come_nor_go_once_a_round_was_trained(an_open_project):
     assert an_open_project.ui.addStructureButton.enabled
     an_open_project.show(states.TRAINING)

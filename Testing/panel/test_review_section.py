@@ -182,6 +182,18 @@ def test_the_buttons_name_their_keys(a_shown_case):
     assert a_shown_case.ui.acceptButton.toolTip == f"{said} Key: K"
 
 
+def test_a_review_without_proposals_says_why(a_panel):
+    reason = "Train a round first; its proposals are reviewed here."
+    no = states.cannot(reason)
+    review = replace(states.OPEN.review, next_case=no, reject=no)
+    a_panel.show(replace(states.OPEN, review=review))
+    assert a_panel.ui.reviewProgressLabel.text == reason
+    assert a_panel.ui.acceptStructureButton.toolTip == reason
+    assert a_panel.ui.showCaseButton.toolTip == "Choose a case in the table first"
+    a_panel.show(states.REVIEW)
+    assert a_panel.ui.acceptStructureButton.toolTip == "Mark the chosen structure as reviewed"
+
+
 def test_the_key_for_editing_does_nothing_without_a_case(a_panel):
     a_panel.show(states.REVIEW)
     a_panel.press(KEY.Key_E)

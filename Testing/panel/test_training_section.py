@@ -32,6 +32,22 @@ def test_a_disabled_button_says_why(an_open_project):
     assert an_open_project.ui.trainButton.toolTip == "A round is being trained."
 
 
+def test_what_cannot_be_chosen_now_says_why(a_panel):
+    a_panel.show(states.OPEN)
+    spin, seed = a_panel.ui.roundsSpin, a_panel.ui.seedEdit
+    for_rounds, settled = spin.toolTip, "Settled since the first round was begun with it."
+    assert seed.toolTip == settled
+    assert a_panel.ui.pretrainButton.toolTip == "Choose a kind of pre-training first."
+    a_panel.show(states.TRAINING)
+    for name in ("roundsSpin", "profileCombo", "pretrainingCombo", "jointStepsEdit"):
+        assert a_panel.widget(name).toolTip() == "Pause the training first."
+        assert not a_panel.widget(name).isEnabled()
+    a_panel.show(states.OPEN)
+    assert spin.toolTip == for_rounds
+    a_panel.show(states.NEW)
+    assert seed.toolTip == "Open a project first."
+
+
 def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.show(states.TRAINING)
     an_open_project.click("pauseButton")

@@ -24,6 +24,8 @@ class CasesSection(Section):
         self._shown: CasesState | None = None
         stretchColumns(self.ui.caseTable, 0)
         makeMenu(self, self.ui.caseTable, self._menuEntries())
+        for combo in (self.ui.roleCombo, self.ui.addRoleCombo, self.ui.foundRoleCombo):
+            combo.toolTip = roleWords()
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
@@ -49,7 +51,7 @@ class CasesSection(Section):
             ids, toolTips = [r.case_id for r in cases.rows], [r.tool_tip for r in cases.rows]
             fillTable(self.ui.caseTable, ids, rows, toolTips)
         self._shown = cases
-        showLines(self.ui.findingsList, cases.findings)
+        showLines(self.ui.findingsList, cases.findings or _hint(cases))
         showAction(self.ui.checkButton, cases.check)
         self._showButtons()
 
@@ -94,6 +96,25 @@ class CasesSection(Section):
 
     def _onCheck(self) -> None:
         self.presenter.check_cases()
+
+
+def _hint(cases: CasesState) -> tuple[str, ...]:
+    """Say how to begin while a project that can be changed has no volumes."""
+    if cases.rows or not cases.add.enabled:
+        return ()
+    return (_("Add volumes below, or drop files and folders here: they are listed first."),)
+
+
+def roleWords() -> str:
+    """Say what each role means."""
+    return "\n".join(
+        (
+            _("annotated: the network learns from your segmentation"),
+            _("unlabelled: the network proposes a segmentation, which you review"),
+            _("validation: your segmentation only measures how good the network is"),
+            _("ignored: takes no part"),
+        )
+    )
 
 
 def _mark(segmentation: str) -> str:

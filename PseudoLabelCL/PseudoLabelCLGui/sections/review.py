@@ -11,7 +11,13 @@ from PseudoLabelCLGui.sections.menus import makeMenu
 from PseudoLabelCLGui.sections.review_keys import ReviewKeys
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.segment_editor import EmbeddedSegmentEditor
-from PseudoLabelCLGui.sections.showing import showAction, showChecked, showText, showVisible
+from PseudoLabelCLGui.sections.showing import (
+    showAction,
+    showChecked,
+    showText,
+    showUsable,
+    showVisible,
+)
 from PseudoLabelCLGui.sections.shown_proposal import ShownProposal, correctionFile
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
@@ -55,6 +61,8 @@ class ReviewSection(Section):
                 (_("Reject the chosen ones"), self._onRejectMany),
             ),
         )
+        buttons = (self.ui.acceptStructureButton, self.ui.rejectStructureButton)
+        self._structureButtons = tuple((button, button.toolTip) for button in buttons)
         showVisible(self.ui.editorFrame, visible=False)
         self._connectButtons()
 
@@ -71,7 +79,7 @@ class ReviewSection(Section):
             fillTable(self.ui.queueTable, [r.case_id for r in review.queue], rows)
         self._shown = review
         loading = _("Loading {case}...").format(case=self._wanted or review.case_id)
-        showText(self.ui.reviewProgressLabel, review.progress)
+        showText(self.ui.reviewProgressLabel, review.progress or review.next_case.tool_tip)
         showText(self.ui.reasonLabel, loading if review.is_loading else self._reasonWords(review))
         self._showButtons(review)
 
@@ -207,12 +215,14 @@ class ReviewSection(Section):
             (self.ui.compareCheck, review.compare, ""),
         ):
             showAction(button, _withKey(action, key))
-        for button in (self.ui.acceptStructureButton, self.ui.rejectStructureButton):
-            button.enabled = review.reject.enabled
+        whyNot = "" if review.reject.enabled else review.reject.tool_tip or _("Show a case first")
+        for button, tip in self._structureButtons:
+            showUsable(button, whyNot, tip)
         self._showShowButton()
 
     def _showShowButton(self) -> None:
-        self.ui.showCaseButton.enabled = bool(chosenIds(self.ui.queueTable))
+        whyNot = "" if chosenIds(self.ui.queueTable) else _("Choose a case in the table first")
+        showUsable(self.ui.showCaseButton, whyNot, _("Shows the chosen case."))
 
     def _reasonWords(self, review: ReviewState) -> str:
         if not review.case_id:

@@ -51,7 +51,7 @@ class RoundsSection(Section):
             ]
             fillTable(self.ui.roundTable, [str(row.index) for row in rounds.rows], rows)
         self._shown = rounds
-        showText(self.ui.planLabel, rounds.sentence)
+        showText(self.ui.planLabel, rounds.sentence or rounds.train.tool_tip)
         showAction(self.ui.nextRoundButton, rounds.train)
         self._plot.show((rounds.quality,))
         self._showButtons()

@@ -18,6 +18,15 @@ def showAction(button: Any, action: Action) -> None:
         button.toolTip = action.tool_tip
 
 
+def showUsable(widget: Any, reason: str, tip: str) -> None:
+    """Show what a widget is for, or, if there is a reason, that it cannot be used now and why."""
+    if widget.enabled == bool(reason):
+        widget.enabled = not reason
+    words = reason or tip
+    if widget.toolTip != words:
+        widget.toolTip = words
+
+
 def showText(label: Any, text: str) -> None:
     """Show a text; a label without text takes no room."""
     if label.text != text:

@@ -5,9 +5,11 @@ from typing import Any
 import slicer
 
 from PseudoLabelCLGui.mrml_bridge import labels_of, terminology_text
-from PseudoLabelCLGui.panel_state import PanelState
+from PseudoLabelCLGui.panel_state import CasesState, Light, PanelState
 from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import showUsable
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
 
 _NODE_NAME = "PseudoLabelCL structures"
@@ -23,10 +25,13 @@ class StructuresSection(Section):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._labels: tuple[LabelClass, ...] = ()
-        self._settled = False
         self._node: Any = None
         self._observer: int | None = None
         self._hasChanged = False
+        self._whyNoEdit = ""
+        ui = self.ui
+        buttons = (ui.addStructureButton, ui.removeStructureButton, ui.takeStructuresButton)
+        self._buttons = tuple((button, button.toolTip) for button in buttons)
         self.connect(self.ui.addStructureButton, "clicked()", self._onAdd)
         self.connect(self.ui.removeStructureButton, "clicked()", self._onRemove)
         self.connect(self.ui.takeStructuresButton, "clicked()", self._onTake)
@@ -34,13 +39,13 @@ class StructuresSection(Section):
     def show(self, state: PanelState) -> None:
         """Show the structures if they differ from what is shown."""
         cases = state.cases
-        self._settled = cases.labels_are_settled
         if cases.labels != self._labels or (cases.labels and self._node is None):
             self._labels = cases.labels
             self._rebuild()
-        for button in (self.ui.addStructureButton, self.ui.removeStructureButton):
-            self._showButton(button)
-        self._showButton(self.ui.takeStructuresButton)
+        self._whyNoEdit = "" if cases.add.enabled else cases.add.tool_tip
+        reason = self._whyNoEdit or _whySettled(cases)
+        for button, tip in self._buttons:
+            showUsable(button, reason, tip)
 
     def tick(self) -> None:
         """Tell the presenter what was changed in the table since the last look."""
@@ -59,13 +64,6 @@ class StructuresSection(Section):
         self._forgetNode()
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
             slicer.mrmlScene.RemoveNode(node)
-
-    def _showButton(self, button: Any) -> None:
-        enabled = bool(self._labels) and not self._settled
-        if button.enabled != enabled:
-            button.enabled = enabled
-            settled = _("A round was trained: structures can be renamed, but not come or go")
-            button.toolTip = settled if self._settled else _("Change the project's structures")
 
     def _rebuild(self) -> None:
         if self._node is None or not slicer.mrmlScene.IsNodePresent(self._node):
@@ -115,7 +113,16 @@ class StructuresSection(Section):
         self._hasChanged = True
 
     def _tellChanges(self) -> None:
-        self._change(labels_of(self._node))
+        """Ask for what was changed in the table; what cannot be is put back as it was."""
+        if self._whyNoEdit:
+            self._rebuild()
+            self.tell(Light.AMBER, self._whyNoEdit, _("The structures are as they were."))
+            return
+        try:
+            self._change(labels_of(self._node))
+        except PseudoLabelCLError:
+            self._rebuild()
+            raise
 
     def _onAdd(self) -> None:
         number = len(self._labels) + 1
@@ -127,13 +134,18 @@ class StructuresSection(Section):
         chosen = set(self.ui.structuresTable.selectedSegmentIDs())
         kept = tuple(label for label in self._labels if label.segment_id not in chosen)
         if not chosen:
-            self.ui.structuresTable.setFocus()
-        elif kept:
+            self.tell(Light.AMBER, _("Choose the structure to remove in the table of structures."))
+        elif not kept:
+            self.tell(Light.AMBER, _("A project needs one structure at least: add another first."))
+        else:
             self._change(kept)
 
     def _onTake(self) -> None:
         node = self.ui.segmentationSelector.currentNode()
-        if node is not None:
+        if node is None:
+            text = _("Choose the segmentation under 'Add volumes' first; its segments are taken.")
+            self.tell(Light.AMBER, text)
+        else:
             self._change(labels_of(node))
 
     def _change(self, labels: tuple[LabelClass, ...]) -> None:
@@ -156,3 +168,8 @@ class StructuresSection(Section):
 
     def _freeValue(self) -> int:
         return max((label.value for label in self._labels), default=0) + 1
+
+
+def _whySettled(cases: CasesState) -> str:
+    settled = _("A round was trained: structures can be renamed, but not come or go")
+    return settled if cases.labels_are_settled else ""

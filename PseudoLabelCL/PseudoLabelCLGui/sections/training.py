@@ -12,6 +12,7 @@ from PseudoLabelCLGui.sections.showing import (
     showChoice,
     showField,
     showText,
+    showUsable,
     showVisible,
 )
 from PseudoLabelCLGui.translation import _
@@ -33,6 +34,17 @@ class TrainingSection(Section):
         self._log: tuple[str, ...] = ()
         self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss, Dice"))
         self._fields = self._settingFields()
+        self._tips = {
+            name: (widget, widget.toolTip)
+            for name, widget in {
+                **self._fields,
+                PROFILE_SETTING: self.ui.profileCombo,
+                PRETRAINING_SETTING: self.ui.pretrainingCombo,
+                "rounds": self.ui.roundsSpin,
+                "stop rule": self.ui.stopWhenNoBetterCheck,
+                "pretrain": self.ui.pretrainButton,
+            }.items()
+        }
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
@@ -105,18 +117,16 @@ class TrainingSection(Section):
             showChoice(self.ui.profileCombo, PROFILES.index(train.profile))
         if train.pretraining in PRETRAININGS:
             showChoice(self.ui.pretrainingCombo, PRETRAININGS.index(train.pretraining))
-        for widget, name in (
-            (self.ui.profileCombo, PROFILE_SETTING),
-            (self.ui.pretrainingCombo, PRETRAINING_SETTING),
-        ):
-            _showEnabled(widget, enabled=_canChange(train, name))
         for name, field in self._fields.items():
             showField(field, train.settings.get(name, ""))
-            _showEnabled(field, enabled=_canChange(train, name))
-        isIdle = not train.is_running
-        _showEnabled(self.ui.roundsSpin, enabled=isIdle)
-        _showEnabled(self.ui.stopWhenNoBetterCheck, enabled=isIdle)
-        _showEnabled(self.ui.pretrainButton, enabled=isIdle and train.pretraining != "none")
+        whyNoRounds = _("Pause the training first.") if train.is_running else ""
+        reasons = {name: _whySettled(train, name) for name in self._tips}
+        reasons |= {"rounds": whyNoRounds, "stop rule": whyNoRounds}
+        reasons["pretrain"] = reasons[PRETRAINING_SETTING]
+        if not reasons["pretrain"] and train.pretraining == "none":
+            reasons["pretrain"] = _("Choose a kind of pre-training first.")
+        for name, (widget, tip) in self._tips.items():
+            showUsable(widget, reasons[name], tip)
 
     def _showLog(self, lines: tuple[str, ...]) -> None:
         if lines == self._log:
@@ -165,6 +175,12 @@ def _canChange(train: TrainState, name: str) -> bool:
     return name in train.can_change or name.partition(".")[0] in train.can_change
 
 
-def _showEnabled(widget: Any, *, enabled: bool) -> None:
-    if widget.enabled != enabled:
-        widget.enabled = enabled
+def _whySettled(train: TrainState, name: str) -> str:
+    """Say why a setting cannot be changed now, or nothing."""
+    if _canChange(train, name):
+        return ""
+    if train.is_running:
+        return _("Pause the training first.")
+    if train.can_change:
+        return _("Settled since the first round was begun with it.")
+    return train.train.tool_tip or _("Make or open a project first.")
