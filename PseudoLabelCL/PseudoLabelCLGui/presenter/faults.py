@@ -84,7 +84,13 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
     step = _STEP_OF_JOB_ERROR.get(failed.error_type, Step.NONE)
     if step is Step.ON_CPU and is_on_cpu:
         step = Step.GO_ON
-    return Fault(failed.message, failed.remedy, step)
+    remedy = failed.remedy
+    if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
+        remedy = _(
+            "Section 1 says what is missing or broken, and installs it. Then train again: nothing "
+            "is lost."
+        )
+    return Fault(failed.message, remedy, step)
 
 
 def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
