@@ -1,4 +1,4 @@
-"""The self-test in Slicer: the whole loop on phantoms, through presenter, children and scene.
+"""The self-test in Slicer: the panel shows a case; then the whole loop on phantoms, without panel.
 
 It needs no network and no main window, and PyTorch only in the interpreter that it is told.
 """
@@ -22,6 +22,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLGui.python_packages import PythonPackages, support_text
+from PseudoLabelCLGui.self_test_panel import QUICK_S, PanelTest, Say, Wait, check
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.jobs import Job
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
@@ -36,11 +37,7 @@ SMALL_ROUND = {
     "training.supervised.batch_size": "4",
 }
 LOOK_EVERY_MS = 20
-QUICK_S, SLOW_S = 120.0, 1800.0
-
-Say = Callable[[str], None]
-# Lets the application live until a condition holds or so many seconds have passed.
-Wait = Callable[[Callable[[], bool], float], None]
+SLOW_S = 1800.0
 
 
 def run(say: Say, *, python: str = "") -> None:
@@ -56,12 +53,13 @@ def run(say: Say, *, python: str = "") -> None:
     say("The panel is opened.")
     slicer.modules.pseudolabelcl.widgetRepresentation()
     widget = getattr(slicer.modules, "PseudoLabelCLWidget", None)
-    _check(getattr(widget, "panel", None) is not None, "The panel was not built.")
+    check(getattr(widget, "panel", None) is not None, "The panel was not built.")
     packages = PythonPackages()
     chosen = Path(python) if python else packages.default_python()
     folder = Path(tempfile.mkdtemp(prefix="PseudoLabelCL-self-test-"))
     loop = SelfTest(folder, packages, chosen, say, wait_in_slicer)
     try:
+        PanelTest(widget, folder / "panel", say, wait_in_slicer).run()
         loop.run()
     finally:
         loop.close()
@@ -87,8 +85,7 @@ def wait_in_slicer(condition: Callable[[], bool], limit_s: float) -> None:
     timer.setInterval(LOOK_EVERY_MS)
     timer.connect("timeout()", look)
     timer.start()
-    # PythonQt calls it exec_ in one version and exec in another
-    (getattr(loop, "exec_", None) or loop.exec)()
+    loop.exec_()  # PythonQt finds Qt's `exec` under this name too
     timer.stop()
     if errors:
         raise errors[0]
@@ -159,10 +156,10 @@ class SelfTest:
         reports: list[ReadinessReport] = []
         self._packages.probe(reports.append, python=self._python, folder=self._folder)
         self._wait(lambda: bool(reports), QUICK_S * 3)
-        _check(bool(reports), "The probe of the interpreter never answered.")
+        check(bool(reports), "The probe of the interpreter never answered.")
         report = reports[-1]
         self._packages.stop()
-        _check(report.can_train, f"This computer cannot train. {support_text(report)}")
+        check(report.can_train, f"This computer cannot train. {support_text(report)}")
         self._say(f"It trains on: {report.device}. {report.device_reason}")
 
     def _make_project(self) -> None:
@@ -196,7 +193,7 @@ class SelfTest:
         self._say("Correcting a proposal.")
         shown = self._show(corrected)
         self._draw(shown)
-        _check(is_edited(shown), "Drawing in a proposal was not noticed.")
+        check(is_edited(shown), "Drawing in a proposal was not noticed.")
         self.presenter.case_is_edited(is_edited=True)
         self._judge(corrected, self.presenter.accept)
         self._corrected = corrected
@@ -213,11 +210,11 @@ class SelfTest:
         labels = LabelSchema(self._state.cases.labels)
         shown = show_case(self._files, labels, None, project=self._state.project.root)
         self._shown = shown
-        _check(shown.proposal is not None, f"The case '{case_id}' was shown without its proposal.")
+        check(shown.proposal is not None, f"The case '{case_id}' was shown without its proposal.")
         geometry = geometry_of(shown.volume)
         same_spacing = sorted(geometry.spacing_mm) == sorted(self._files.geometry.spacing_mm)
-        _check(same_spacing, f"The volume of '{case_id}' has another voxel size than its file.")
-        _check(not is_edited(shown), f"The proposal of '{case_id}' counts as edited at once.")
+        check(same_spacing, f"The volume of '{case_id}' has another voxel size than its file.")
+        check(not is_edited(shown), f"The proposal of '{case_id}' counts as edited at once.")
         return shown
 
     def _draw(self, shown: ShownCase) -> None:
@@ -244,7 +241,7 @@ class SelfTest:
             f"the verdict on '{case_id}' was saved", lambda _: case_id in self._saved, QUICK_S
         )
         rows = {row.case_id: row.verdict for row in self._state.review.queue}
-        _check(bool(rows.get(case_id)), f"The queue does not show the verdict on '{case_id}'.")
+        check(bool(rows.get(case_id)), f"The queue does not show the verdict on '{case_id}'.")
 
     def _export(self) -> None:
         self._say("Exporting what a person vouches for.")
@@ -253,7 +250,7 @@ class SelfTest:
         self._until("segmentations were exported", lambda s: bool(s.export.results), QUICK_S)
         names = sorted(file.name for file in folder.iterdir())
         is_there = any(name.startswith(self._corrected) for name in names)
-        _check(is_there, f"The corrected case is not among the exported files: {names}.")
+        check(is_there, f"The corrected case is not among the exported files: {names}.")
 
     def _apply(self) -> None:
         self._say("Segmenting a volume with the newest model.")
@@ -262,7 +259,7 @@ class SelfTest:
         self._until("the model was read", lambda s: s.use.apply.enabled, QUICK_S)
         self.presenter.apply_model((str(image),), str(self._folder / "segmented"))
         self._until("the volume was segmented", lambda _: bool(self._segmented), SLOW_S)
-        _check(Path(self._segmented[0][1]).is_file(), "The segmentation is not on the disk.")
+        check(Path(self._segmented[0][1]).is_file(), "The segmentation is not on the disk.")
         self._until("the worker ended", lambda s: not s.use.is_running, QUICK_S)
 
     def _come_back(self) -> None:
@@ -273,7 +270,7 @@ class SelfTest:
         self.presenter.open_project(root)
         self._until("the project was opened again", lambda s: bool(s.rounds.rows), QUICK_S)
         num_rounds = len(self._state.rounds.rows)
-        _check(
+        check(
             num_rounds == 2, f"After opening it again the project has {num_rounds} rounds, not 2."
         )
 
@@ -293,7 +290,7 @@ class SelfTest:
         self._wait(is_over, limit_s)
         message = self._state.message
         told = f"{message.text} {message.remedy} {' / '.join(self._state.train.log[-5:])}"
-        _check(condition(self._state), f"It was expected that {what}; the panel says: {told}")
+        check(condition(self._state), f"It was expected that {what}; the panel says: {told}")
 
     def _until_setting(self, name: str, value: str) -> None:
         what = f"the setting {name} was changed"
@@ -321,8 +318,3 @@ class SelfTest:
         worker = WorkerProcess.start(job, folder, python=self._python, environment=environment)
         self._workers.append(worker)
         return worker
-
-
-def _check(is_right: bool, otherwise: str) -> None:
-    if not is_right:
-        raise AssertionError(otherwise)

@@ -19,7 +19,7 @@ from used_names import (
 WIDGETS = ui_widgets()
 # What code says about widgets of the .ui file through a variable; checked while the tests run.
 REAL_MODULES = {"slicer.util", "slicer.mrmlScene", "slicer.app", "slicer.modules"}
-# Base/Python/slicer/ScriptedLoadableModule.py:43 of Slicer 5.12.3 makes it.
+# Base/Python/slicer/ScriptedLoadableModule.py:50 of Slicer 5.12.3 makes it.
 REAL_MODULES |= {"slicer.selfTests"}
 
 

@@ -96,7 +96,8 @@ class EmbeddedSegmentEditor:
         isReady = self._isEntered and self._widget.segmentationNode() is not None
         if isReady and not self._isObserving:
             self._widget.setupViewObservations()
-            self._widget.installKeyboardShortcuts()
+            # keys count in the main window; Slicer can run without one
+            self._widget.installKeyboardShortcuts(slicer.util.mainWindow() or self._widget)
             self._isObserving = True
 
     def _ignore(self) -> None:

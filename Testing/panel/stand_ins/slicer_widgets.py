@@ -262,9 +262,14 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
     def activeEffect(self) -> Any:
         return self._effect or None
 
+    def installKeyboardShortcuts(self, parent: QtWidgets.QWidget | None = None) -> None:
+        if parent is None and slicer.util.mainWindow() is None:
+            raise AssertionError("QShortcut: No widget parent defined")
+        self.calls.append(("installKeyboardShortcuts", parent))
+
     def __getattr__(self, name: str) -> Any:
         if name not in {
-            "installKeyboardShortcuts", "uninstallKeyboardShortcuts", "setupViewObservations",
+            "uninstallKeyboardShortcuts", "setupViewObservations",
             "removeViewObservations", "saveStateForUndo", "undo", "redo", "jumpSlices",
             "rotateSliceViewsToSegmentation", "setEffectNameOrder",
         }:  # fmt: skip
