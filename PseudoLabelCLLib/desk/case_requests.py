@@ -51,9 +51,8 @@ _log = logging.getLogger(__name__)
 def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) -> VolumesFound:
     from PseudoLabelCLLib.curation.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    working("Looking for volumes", 0, 1)
     taken = [case.id for case in holder.project().cases] if holder.has_project else []
-    return find_volumes(Path(request.path), taken)
+    return find_volumes(Path(request.path), taken, progress=working)
 
 
 def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) -> VolumesAdded:
@@ -97,9 +96,7 @@ def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> Proje
 
 
 def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking) -> CasesChecked:
-    project = holder.project()
-    working("Looking at the volumes", 0, len(project.cases))
-    findings = check_cases(holder.root, project)
+    findings = check_cases(holder.root, holder.project(), progress=working)
     return CasesChecked(
         tuple(Problem(f.case_id, f.severity == "error", f.message, f.remedy) for f in findings)
     )
@@ -115,11 +112,9 @@ def _make_samples(
     )
 
     folder = Path(request.folder).absolute()
-    working("Making sample volumes", 0, sum(NUM_SAMPLES.values()))
     with _folder_made_aside(folder) as aside:
-        samples = write_sample_cases(
-            aside, 0, **{f"num_{kind}": number for kind, number in NUM_SAMPLES.items()}
-        )
+        numbers = {f"num_{kind}": number for kind, number in NUM_SAMPLES.items()}
+        samples = write_sample_cases(aside, 0, **numbers, progress=working)
     volumes = []
     for sample in samples:
         role = _SAMPLE_ROLES[sample.kind]

@@ -21,15 +21,14 @@ _FORMATS: dict[SegmentationFormat, ExportFormat] = {
 
 
 def _export(holder: OpenProjectHolder, request: Export, working: SayWorking) -> Exported:
-    project = holder.project()
-    working("Writing segmentations", 0, len(request.case_ids or project.cases))
     exported = export_segmentations(
         holder.root,
-        project,
+        holder.project(),
         Path(request.output_folder).absolute(),
         _FORMATS[request.format],
         case_ids=request.case_ids or None,
         include_unreviewed=request.include_unreviewed,
+        progress=working,
     )
     return Exported(
         tuple(ExportedFile(item.case_id, str(item.path), _source(item)) for item in exported)
