@@ -1,5 +1,6 @@
 """The grid and the voxels of a DICOM series from the headers of its slices, with pydicom alone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,23 +35,58 @@ class Grid:
         return indices @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
 
+@dataclass(frozen=True)
+class _Plane:
+    """One slice: a file, or a frame of an enhanced object."""
+
+    file: Path
+    position: np.ndarray
+    rows_and_columns: np.ndarray
+    spacing_mm: tuple[float, float]
+    pixels: np.ndarray
+
+
 def grid_of_series(folder: Path) -> Grid:
     """Read all slices of a folder and put them in the order of their positions."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    headers = {path: pydicom.dcmread(path) for path in files}
-    first = next(iter(headers.values()))
-    rows, columns = np.reshape([float(x) for x in first.ImageOrientationPatient], (2, 3))
+    planes = [plane for path in files for plane in _planes_of(path)]
+    rows, columns = planes[0].rows_and_columns
     normal = np.cross(rows, columns)
-    ordered = sorted(headers, key=lambda path: normal @ _position(headers[path]))
-    places = np.array([_position(headers[path]) for path in ordered])
+    planes.sort(key=lambda plane: normal @ plane.position)
+    first, last = planes[0].position, planes[-1].position
     matrix = np.eye(4)
-    matrix[:3, 0] = (places[-1] - places[0]) / max(1, len(places) - 1)
-    matrix[:3, 1] = columns * float(first.PixelSpacing[0])
-    matrix[:3, 2] = rows * float(first.PixelSpacing[1])
-    matrix[:3, 3] = places[0]
-    voxels = np.stack([headers[path].pixel_array for path in ordered])
-    return Grid(matrix, voxels.shape, voxels, tuple(ordered))
+    matrix[:3, 0] = (last - first) / max(1, len(planes) - 1)
+    matrix[:3, 1] = columns * planes[0].spacing_mm[0]
+    matrix[:3, 2] = rows * planes[0].spacing_mm[1]
+    matrix[:3, 3] = first
+    voxels = np.stack([plane.pixels for plane in planes])
+    in_order = tuple(dict.fromkeys(plane.file for plane in planes))
+    return Grid(matrix, voxels.shape, voxels, in_order)
 
 
-def _position(header: pydicom.Dataset) -> np.ndarray:
-    return np.array([float(x) for x in header.ImagePositionPatient])
+def _planes_of(path: Path) -> Iterator[_Plane]:
+    header = pydicom.dcmread(path)
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        yield _plane(path, header, header, header, header.pixel_array)
+        return
+    shared = header.SharedFunctionalGroupsSequence[0]
+    for item, pixels in zip(
+        header.PerFrameFunctionalGroupsSequence, header.pixel_array, strict=True
+    ):
+        place, turned, measured = (
+            (item if name in item else shared)[name].value[0]
+            for name in ("PlanePositionSequence", "PlaneOrientationSequence",
+                         "PixelMeasuresSequence")
+        )  # fmt: skip
+        yield _plane(path, place, turned, measured, pixels)
+
+
+def _plane(path: Path, place, turned, measured, pixels: np.ndarray) -> _Plane:
+    down_mm, across_mm = (float(mm) for mm in measured.PixelSpacing)
+    return _Plane(
+        path,
+        np.array([float(x) for x in place.ImagePositionPatient]),
+        np.reshape([float(x) for x in turned.ImageOrientationPatient], (2, 3)),
+        (down_mm, across_mm),
+        pixels,
+    )

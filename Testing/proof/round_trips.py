@@ -11,7 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from readers import (
 from trial_objects import Masks, blobs, write_object
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.storage.dicom_series_writer import VolumeKind, plan_series, write_series
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
 import dicom_phantoms as phantoms
@@ -51,11 +53,13 @@ class Trial:
         name: For the table.
         series: Makes the series in a new folder, or returns a folder that is there.
         draw: Makes one mask for each segment from the shape of the series, (segments, k, j, i).
+        in_slicer: Whether Slicer's reader of single slices makes a volume of the series.
     """
 
     name: str
     series: Callable[[Path], Path]
     draw: Callable[[tuple[int, int, int]], Masks]
+    in_slicer: bool = True
 
 
 def overlapping(shape: tuple[int, int, int]) -> Masks:
@@ -91,6 +95,32 @@ def generated(name: str, draw: Callable = blobs, grid: object = None, **changes)
     return Trial(name, lambda folder: phantoms.write_series(folder, grid, **changes).folder, draw)
 
 
+def enhanced(name: str, plane: str, order: list[int]) -> Trial:
+    """Return a trial on one multi-frame object, its frames in any order."""
+    grid = phantoms.grid(plane)
+    return Trial(
+        name,
+        lambda folder: phantoms.write_enhanced(folder, grid, order=order).folder,
+        blobs,
+        in_slicer=False,
+    )
+
+
+def of_volume(name: str, kind: VolumeKind) -> Trial:
+    """Return a trial on the series that a left-handed volume of a file makes."""
+    axes = phantoms.PLANES["oblique"] * (1, 1, -1)
+    grid = replace(phantoms.grid(), direction=tuple(axes.ravel().tolist()))
+    voxels = np.random.default_rng(3).normal(size=grid.array_shape).astype(np.float32)
+
+    def write(folder: Path) -> Path:
+        folder.mkdir()
+        planned = plan_series(Volume(voxels, grid), kind=kind, patient_id="", description="")
+        write_series(folder, planned)
+        return folder
+
+    return Trial(name, write, blobs)
+
+
 def trials(data: Path | None, *, large: bool) -> Iterator[Trial]:
     """Return all trials, the real ones if there is data."""
     if data is not None:
@@ -112,6 +142,10 @@ def trials(data: Path | None, *, large: bool) -> Iterator[Trial]:
     yield generated(f"one of three segments empty, first ({NOT_EXPORTED})",
                     partial(one_is_empty, at=0))  # fmt: skip
     yield generated("20 segments", draw=twenty, grid=phantoms.grid(size=(24, 23, 6)))
+    yield enhanced("enhanced MR, axial, frames in reverse", "axial", REVERSED)
+    yield enhanced("enhanced MR, oblique, frames in any order", "oblique", [3, 0, 5, 1, 4, 2])
+    yield of_volume("left-handed volume written as MR series", VolumeKind.MR)
+    yield of_volume("left-handed volume written as captures", VolumeKind.OTHER)
     if large:
         grid = phantoms.grid(size=(512, 512, 300), spacing=(0.7, 0.7, 1.25))
         yield generated("512 x 512 x 300, 5 segments", partial(blobs, num_segments=5), grid,
@@ -143,10 +177,10 @@ def row_of(trial: Trial, programs: str | None) -> list[str]:
             partial(by_hand, path, n),
             partial(by_highdicom, path, n),
             partial(by_dcmqi, path, n, programs),
-            partial(by_slicer, path, n, grid.files, programs),
+            partial(by_slicer, path, n, grid.files, programs) if trial.in_slicer else None,
         )
         errors = errors_of_dciodvfy(path)
-        found = [compare(grid, masks, reader) for reader in readers]
+        found = [compare(grid, masks, reader) if reader else "-" for reader in readers]
         return [trial.name, str(int(masks.sum())), *found, "-" if errors is None else str(errors)]
 
 
