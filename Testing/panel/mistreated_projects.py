@@ -18,17 +18,20 @@ _TINY = {
     "network.widths": "[4, 4, 4, 4, 4, 4]",
     "network.embedding_size": "4",
     "preprocess.window_size": "[32, 32]",
-    "training.supervised.batch_size": "2",
     "training.checkpoints_per_round": "400",
     "pseudo_label.num_augmented_copies": "2",
 }
 PATIENCE_S = 60.0
 
 
-def untrained(folder: Path, num_steps: int = 100_000) -> Path:
+def untrained(folder: Path, num_steps: int = 4000, batch_size: int = 2) -> Path:
     """Make a project before round 0; as a rule it trains longer than any test looks at it."""
     root = small_projects.make_project(folder / "hearts")
-    settings = {**_TINY, "training.supervised.num_steps": str(num_steps)}
+    settings = {
+        **_TINY,
+        "training.supervised.num_steps": str(num_steps),
+        "training.supervised.batch_size": str(batch_size),
+    }
     change_settings(root, load_project(root), settings)
     return root
 

@@ -14,7 +14,7 @@ from stand_ins.application import Answers
 
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 _READY = ReadinessReport(python=sys.executable, torch_works=True, device="CPU", device_kind="cpu")
 
 
