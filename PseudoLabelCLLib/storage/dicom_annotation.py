@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.storage.dicom_header import uid_of
 from PseudoLabelCLLib.storage.dicom_seg_reader import (
     SegmentationObject,
     StoredFrame,
@@ -88,7 +89,7 @@ def read_object_as_labels(
 
 def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
     """Return the segments but the background, which label maps may describe as number 0."""
-    uid = str(found.header.get("SOPInstanceUID", ""))
+    uid = uid_of(found.header, "SOPInstanceUID")
     described = [segment for segment in found.segments if segment.number != BACKGROUND_VALUE]
     numbers = [segment.number for segment in described]
     if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -19,9 +19,9 @@ from PseudoLabelCLLib.storage.atomic_files import storage_error
 
 # What pydicom raises on files that are not what they say: it has no error of its own for them.
 DAMAGED = (
-    ArithmeticError, AttributeError, EOFError, IndexError, InvalidDicomError, KeyError,
-    LookupError, MemoryError, NotImplementedError, RecursionError, struct.error, TypeError,
-    ValueError,
+    ArithmeticError, AttributeError, BytesLengthException, EOFError, IndexError, InvalidDicomError,
+    KeyError, LookupError, MemoryError, NotImplementedError, RecursionError, struct.error,
+    TypeError, ValueError,
 )  # fmt: skip
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _LONGEST_UID = 64
@@ -71,6 +71,8 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
     except InvalidDicomError:
         return None
     except OSError as error:
+        if error.errno is None:  # not of the system: pydicom's, of what it found
+            raise _refused(path, "is damaged: its attributes cannot be read") from error
         raise storage_error(path, error, action="read") from error
     except DAMAGED as error:
         raise _refused(path, "is damaged: its attributes cannot be read") from error
@@ -142,7 +144,7 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     try:
         with quiet_pydicom():
             return dataset.get(keyword)
-    except DAMAGED:
+    except (OSError, *DAMAGED):  # of values that are understood when they are asked for
         return None
 
 

@@ -155,7 +155,7 @@ def read_segmentation_object(path: Path, *, label_maps: bool = False) -> Segment
         else:
             _check_kind(path, header)
         return _object_of(path, header)
-    except DAMAGED as error:
+    except (OSError, *DAMAGED) as error:  # the file is read; these come from what it holds
         raise _damaged(path, "its attributes cannot be read") from error
 
 
@@ -168,6 +168,8 @@ def _read(path: Path) -> pydicom.Dataset:
             f"'{path}' is no DICOM file; expected a DICOM segmentation.", "Choose another file."
         ) from error
     except OSError as error:
+        if error.errno is None:  # not of the system: pydicom's, of what it found
+            raise _damaged(path, "its attributes cannot be read") from error
         raise storage_error(path, error, action="read") from error
     except DAMAGED as error:
         raise _damaged(path, "its attributes cannot be read") from error

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
 from PseudoLabelCLLib.curation.label_schema_file import schema_from_annotation
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
-from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
@@ -252,3 +252,33 @@ def test_malformed_object_is_refused(an_object, kind):
     with pytest.raises(AnnotationError, match=words) as refusal:
         read_segmentation(an_object, SCHEMA)
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_random_damage_is_refused_or_harmless_and_never_a_crash(a_series, tmp_path, kind):
+    kidney, liver = structures(GEOMETRY.array_shape)
+    segments = [described(1, "kidney", KIDNEY), described(2, "liver", LIVER)]
+    path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments, kind)
+    data, rng, refusals = path.read_bytes(), np.random.default_rng(7), 0
+    for _ in range(60):
+        spoilt = bytearray(data)
+        for place in rng.integers(132, len(data), 5):
+            spoilt[place] = int(rng.integers(256))
+        path.write_bytes(spoilt)
+        try:
+            read_segmentation(path, None)
+        except PseudoLabelCLError:
+            refusals += 1
+    assert refusals
+
+
+def test_value_that_is_cut_inside_is_no_crash(an_object):
+    """A sequence whose length ends within an item, which pydicom reports as a failure to read."""
+    data = bytearray(an_object.read_bytes())
+    tag = data.index(b"\x62\x00\x02\x00SQ")  # the segments, by name and kind
+    length = int.from_bytes(data[tag + 8 : tag + 12], "little")
+    assert length < len(data)
+    data[tag + 8 : tag + 12] = (length - 4).to_bytes(4, "little")
+    an_object.write_bytes(data)
+    with pytest.raises(AnnotationError, match=r"damaged|numbered"):
+        read_segmentation(an_object, SCHEMA)
