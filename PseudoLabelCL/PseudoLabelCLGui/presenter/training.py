@@ -1,12 +1,15 @@
 """Training: rounds one after the other, pause, stop, and what is done when a worker ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.facts import Ending, TrainingRun, Work, WorkKind
 from PseudoLabelCLGui.presenter.faults import (
+    Fault,
+    Step,
     fault_of_crash,
     fault_of_failure,
     fault_of_start,
@@ -217,7 +220,13 @@ class TrainingActions:
             return
         core.tell_fault(fault, topic="train", go_on=self.go_on)
         # a second message about the same disk would hide the first
-        core.ask(Refresh(), is_quiet=True)
+        core.ask(Refresh(), failed=lambda: self._project_is_gone(fault), is_quiet=True)
+
+    def _project_is_gone(self, fault: Fault) -> None:
+        """The project cannot be read either: going on with the training would not help."""
+        if self._core.facts.topic == "train":
+            again = replace(fault, step=Step.OPEN_AGAIN)
+            self._core.tell_fault(again, topic="train")
 
     def _has_only_cpu(self) -> bool:
         report = self._core.facts.readiness
