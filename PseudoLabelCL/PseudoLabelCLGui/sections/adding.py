@@ -25,7 +25,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 from PseudoLabelCLGui.panel_state import CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import askFiles, askFolder
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
-from PseudoLabelCLGui.sections.cases import ROLES
+from PseudoLabelCLGui.sections.cases import ROLES, roleWords
 from PseudoLabelCLGui.sections.dropping import FileDrop
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showChoice, showVisible
@@ -90,7 +90,9 @@ class AddingSection(Section):
         self._root = ""
         self._found: VolumesFound | None = None
         self._drop = FileDrop(self.ui.casesSection, self._onDropped, self.guard)
-        self.ui.foundRoleCombo.addItem(_("annotated where segmented"))
+        self.ui.foundRoleCombo.addItem(_("as proposed"))
+        proposed = _("as proposed: annotated where a segmentation lies beside, else unlabelled")
+        self.ui.foundRoleCombo.toolTip = f"{roleWords()}\n{proposed}"
         showVisible(self.ui.foundBox, visible=False)
         selector = "currentNodeChanged(vtkMRMLNode*)"
         self.connect(self.ui.volumeSelector, selector, self._showAdd)

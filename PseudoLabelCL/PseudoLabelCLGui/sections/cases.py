@@ -24,7 +24,7 @@ class CasesSection(Section):
         self._shown: CasesState | None = None
         stretchColumns(self.ui.caseTable, 0)
         makeMenu(self, self.ui.caseTable, self._menuEntries())
-        for combo in (self.ui.roleCombo, self.ui.addRoleCombo, self.ui.foundRoleCombo):
+        for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
             combo.toolTip = roleWords()
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
@@ -102,7 +102,7 @@ def _hint(cases: CasesState) -> tuple[str, ...]:
     """Say how to begin while a project that can be changed has no volumes."""
     if cases.rows or not cases.add.enabled:
         return ()
-    return (_("Add volumes below, or drop files and folders here: they are listed first."),)
+    return (_("Add volumes below, or drop files and folders here."),)
 
 
 def roleWords() -> str:
