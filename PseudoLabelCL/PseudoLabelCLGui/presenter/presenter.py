@@ -15,6 +15,7 @@ It is a state machine over two independent lines, and never waits for either.
     training            pause, stop, showing cases       the worker's last event
     pausing, stopping   showing cases                    the worker's last event
     segmenting          cancel, cases, review            the worker's last event
+    exporting           stop, cases, review, train       the desk's answer to the last case
     in review           accept, correct, reject, train   train: the worker closes the review
 
 Verdicts count as given once the desk has answered. A disabled button says why (`reasons`), a fault
