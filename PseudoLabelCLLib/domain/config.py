@@ -14,6 +14,13 @@ from PseudoLabelCLLib.domain.method_config import (
 )
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining, PretrainingConfig
 from PseudoLabelCLLib.domain.require import require, require_fraction
+from PseudoLabelCLLib.domain.slice_turn import (
+    AS_STORED,
+    SliceDirections,
+    SliceTurn,
+    slice_directions,
+    turn_onto,
+)
 
 # Five halvings in the network's encoder: sides of a slice must be multiples of 2**5.
 SIZE_MULTIPLE = 32
@@ -76,6 +83,10 @@ class PreprocessConfig:
         bias_correction: Whether N4 evens out the coil shading first (Tustison et al. 2010).
         low_percentile: Intensity that becomes 0, as a fraction of the volume's voxels.
         high_percentile: Intensity that becomes 1, as a fraction of the volume's voxels.
+        turn_slices: Whether slices that are stored turned or mirrored against those of most cases
+            are turned for the network, as their headers tell.
+        slice_directions: Onto which rows and columns are turned; None takes those of most cases,
+            and where it is None although all is settled, nothing is turned.
     """
 
     slicing_axis: int | None = None
@@ -86,6 +97,8 @@ class PreprocessConfig:
     bias_correction: bool = False
     low_percentile: float = 0.01
     high_percentile: float = 0.99
+    turn_slices: bool = True
+    slice_directions: SliceDirections | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -112,6 +125,13 @@ class PreprocessConfig:
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""
         return geometry.least_resolved_axis if self.slicing_axis is None else self.slicing_axis
+
+    def slice_turn_of(self, geometry: Geometry) -> SliceTurn:
+        """Return how a volume's slices are turned for the network, once all is settled."""
+        if self.slice_directions is None or not self.turn_slices:
+            return AS_STORED
+        own = slice_directions(geometry, self.slicing_axis_of(geometry))
+        return turn_onto(self.slice_directions, own)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from PseudoLabelCLLib.pipeline.preprocess import (
     SliceGrid,
     network_slices,
     resolve_preprocess,
+    settle_directions,
     slice_grid,
     window_center,
 )
@@ -77,11 +78,13 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     if path.exists() and project.rounds:
         return from_json(_Plan, read_json(path), path.name).resolved
     settings = project.config.preprocess
-    resolved = resolve_preprocess(
-        settings,
-        [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED],
-        [_annotated(root, case, project) for case in project.cases_with_role(CaseRole.ANNOTATED)],
-    )
+    grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
+    directed = settle_directions(settings, grids)
+    annotated = [
+        _annotated(root, case, project.schema, directed)
+        for case in project.cases_with_role(CaseRole.ANNOTATED)
+    ]
+    resolved = resolve_preprocess(directed, grids, annotated)
     write_json(path, to_json(_Plan(settings, resolved)))
     return resolved
 
@@ -236,10 +239,11 @@ def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[
     return mask
 
 
-def _annotated(root: Path, case: Case, project: Project) -> Annotated:
+def _annotated(
+    root: Path, case: Case, schema: LabelSchema, settings: PreprocessConfig
+) -> Annotated:
     """Read where a case has structures; its image only where the window follows the body."""
-    foreground = annotation_of(root, case, project.schema).array > 0
-    settings = project.config.preprocess
+    foreground = annotation_of(root, case, schema).array > 0
     if settings.crop is Crop.CENTER:
         return Annotated(case.geometry, foreground)
     return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))

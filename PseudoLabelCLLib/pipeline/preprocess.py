@@ -14,6 +14,12 @@ from torch.nn import functional
 from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.slice_turn import (
+    AS_STORED,
+    SliceTurn,
+    most_common_directions,
+    slice_directions,
+)
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
 
 FloatArray = npt.NDArray[np.float32]
@@ -34,11 +40,12 @@ class SliceGrid:
     Args:
         slicing_axis: 0, 1 or 2 for i, j, k.
         num_slices: Along that axis.
-        native_shape: Rows and columns of a slice of the volume.
+        native_shape: Rows and columns of a slice of the volume, after turning.
         resampled_shape: The same slice at the network's pixel size.
         window_shape: What the network sees.
         corner: Row and column of the window's corner in the resampled slice; negative where the
             window is larger.
+        turn: How a stored slice is turned first.
     """
 
     slicing_axis: int
@@ -47,14 +54,16 @@ class SliceGrid:
     resampled_shape: tuple[int, int]
     window_shape: tuple[int, int]
     corner: tuple[int, int]
+    turn: SliceTurn = AS_STORED
 
     def slices_of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return a (k, j, i) array as (slices, rows, columns), without a copy."""
-        return np.moveaxis(array, array_axis(self.slicing_axis), 0)
+        """Return a (k, j, i) array as turned (slices, rows, columns), without a copy."""
+        return self.turn.turn(np.moveaxis(array, array_axis(self.slicing_axis), 0))
 
     def volume_of(self, slices: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return (slices, rows, columns) as a contiguous (k, j, i) array."""
-        return np.ascontiguousarray(np.moveaxis(slices, 0, array_axis(self.slicing_axis)))
+        """Return turned (slices, rows, columns) as a contiguous (k, j, i) array."""
+        stored = self.turn.turn_back(slices)
+        return np.ascontiguousarray(np.moveaxis(stored, 0, array_axis(self.slicing_axis)))
 
     def images_to_network(self, slices: FloatArray) -> FloatArray:
         """Resample images linearly (smoothed where they shrink), then crop or pad with 0."""
@@ -116,7 +125,7 @@ class Annotated:
     Args:
         geometry: The case's grid.
         foreground: Where any structure is, shape (k, j, i).
-        window_center: Row and column from `window_center`; None for the middle of the slice.
+        window_center: Row and column from `window_center`, in turned slices; None for the middle.
     """
 
     geometry: Geometry
@@ -127,12 +136,13 @@ class Annotated:
 def resolve_preprocess(
     config: PreprocessConfig, geometries: Sequence[Geometry], annotated: Sequence[Annotated]
 ) -> PreprocessConfig:
-    """Fill in what the settings leave open: pixel size and window.
+    """Fill in what the settings leave open: the way slices lie, pixel size and window.
 
-    The pixel size is the median over the cases; the window is the smallest that holds the median
-    slice, at most `max_window_size`, but never so small that it cuts an annotated structure: for
-    that it grows, and beyond 512 pixels the pixels grow.
+    Slices lie as those of most cases. The pixel size is the median over the cases; the window is
+    the smallest that holds the median slice, at most `max_window_size`, but never so small that it
+    cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow.
     """
+    config = settle_directions(config, geometries)
     spacing = config.in_plane_spacing_mm or float(
         np.median([math.prod(in_plane_spacing(g, config)) ** 0.5 for g in geometries])
     )
@@ -164,7 +174,8 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
     axis = config.slicing_axis_of(geometry)
     if config.in_plane_spacing_mm is None or config.window_size is None:
         raise ValueError("the settings must be resolved first, got no pixel size or no window")
-    native = _in_plane(geometry.array_shape, axis)
+    turn = config.slice_turn_of(geometry)
+    native = _in_plane(geometry.array_shape, axis, turn)
     rows, columns = (
         max(1, round(extent / config.in_plane_spacing_mm))
         for extent in in_plane_extent_mm(geometry, config)
@@ -179,15 +190,16 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         resampled_shape=(rows, columns),
         window_shape=config.window_size,
         corner=(corner[0], corner[1]),
+        turn=turn,
     )
 
 
 def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, float]:
-    """Return the row and column on which the window lies, in the volume's pixels from its edge."""
-    axis = config.slicing_axis_of(volume.geometry)
+    """Return the row and column of the window's middle, in pixels from the turned slice's edge."""
+    axis, turn = config.slicing_axis_of(volume.geometry), config.slice_turn_of(volume.geometry)
     if config.crop is Crop.FOREGROUND:
-        return _body_center(np.moveaxis(volume.array, array_axis(axis), 0))
-    rows, columns = _in_plane(volume.geometry.array_shape, axis)
+        return _body_center(turn.turn(np.moveaxis(volume.array, array_axis(axis), 0)))
+    rows, columns = _in_plane(volume.geometry.array_shape, axis, turn)
     return rows / 2, columns / 2
 
 
@@ -223,18 +235,28 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
 
 
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
-    """Return the distance of rows and of columns in mm."""
-    return _in_plane(geometry.spacing_mm[::-1], config.slicing_axis_of(geometry))
+    """Return the distance of rows and of columns in mm, after turning."""
+    axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)
+    return _in_plane(geometry.spacing_mm[::-1], axis, turn)
 
 
 def in_plane_extent_mm(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
-    """Return the height and width of a slice in mm."""
-    return _in_plane(geometry.extent_mm[::-1], config.slicing_axis_of(geometry))
+    """Return the height and width of a slice in mm, after turning."""
+    axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)
+    return _in_plane(geometry.extent_mm[::-1], axis, turn)
 
 
-def _in_plane(kji: Sequence[float], axis: int) -> tuple[float, float]:
-    rest = [value for n, value in enumerate(kji) if n != array_axis(axis)]
-    return rest[0], rest[1]
+def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
+    """Fill in the way in which slices lie, as those of most cases, unless they stay as stored."""
+    if config.slice_directions is not None or not config.turn_slices or not geometries:
+        return config
+    directions = [slice_directions(g, config.slicing_axis_of(g)) for g in geometries]
+    return replace(config, slice_directions=most_common_directions(directions))
+
+
+def _in_plane(kji: Sequence[float], axis: int, turn: SliceTurn) -> tuple[float, float]:
+    rows, columns = [value for n, value in enumerate(kji) if n != array_axis(axis)]
+    return (columns, rows) if turn.exchanged else (rows, columns)
 
 
 def _round_up(pixels: float) -> int:
@@ -250,7 +272,8 @@ def _needed_extent_mm(
     for case in annotated:
         axis = config.slicing_axis_of(case.geometry)
         spacing = in_plane_spacing(case.geometry, config)
-        flat = case.foreground.any(axis=array_axis(axis))
+        turn = config.slice_turn_of(case.geometry)
+        flat = turn.turn(np.any(case.foreground, axis=array_axis(axis), keepdims=False))
         for n in range(2):
             places = np.flatnonzero(np.any(flat, axis=1 - n))
             if len(places):

@@ -94,7 +94,7 @@ def load_pretraining_data(
         case_ids=ids,
         left_out=left_out,
         turned=turned,
-        warp=positional_warp(settle_training(project).augmentation),
+        warp=positional_warp(settle_training(project, preprocess).augmentation),
     )
 
 

@@ -49,17 +49,21 @@ class RoundInputs:
     training: TrainingConfig
 
 
-def settle_training(project: Project) -> TrainingConfig:
+def settle_training(project: Project, preprocess: PreprocessConfig) -> TrainingConfig:
     """Decide what the settings leave open: whether slices are mirrored.
 
     They are, along both axes, where some cases have slices that are higher than wide and others
-    slices that are wider than high: then patients lie in more than one way.
+    slices that are wider than high, after turning: then patients lie in more than one way.
+
+    Args:
+        project: The project.
+        preprocess: The settled plan.
     """
     training = project.config.training
     if training.augmentation.mirror is not Mirror.AUTO:
         return training
     shapes = [
-        in_plane_extent_mm(case.geometry, project.config.preprocess)
+        in_plane_extent_mm(case.geometry, preprocess)
         for case in project.cases
         if case.role is not CaseRole.IGNORED
     ]

@@ -55,9 +55,8 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     plan = leave_out_doubtful(root, project, plan_next_round(project))
     project = _begin(root, project, plan, report)
     report.notice(plan.sentence)
-    inputs = RoundInputs(
-        root, project, plan, preprocess_plan(root, project), settle_training(project)
-    )
+    preprocess = preprocess_plan(root, project)
+    inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
         if plan.index == 0:

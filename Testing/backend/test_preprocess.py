@@ -52,7 +52,13 @@ def configs(draw):
         in_plane_spacing_mm=draw(st.floats(0.5, 3.0)),
         window_size=(draw(st.sampled_from((32, 64, 96))), draw(st.sampled_from((32, 64, 96)))),
         crop=draw(st.sampled_from(Crop)),
+        slice_directions=draw(st.none() | st.builds(in_plane_directions, directions())),
     )
+
+
+def in_plane_directions(direction):
+    rows, columns = np.reshape(direction, (3, 3)).T[[1, 0]].tolist()
+    return tuple(rows), tuple(columns)
 
 
 def body(geometry):
@@ -280,7 +286,8 @@ def test_plan_takes_the_median_pixel_and_the_smallest_window_that_holds_the_medi
 
 def test_window_of_the_settings_is_kept():
     config = PreprocessConfig(window_size=(32, 96), in_plane_spacing_mm=2.0)
-    assert resolve_preprocess(config, [grid((300, 300, 5))], []) == config
+    resolved = resolve_preprocess(config, [grid((300, 300, 5))], [])
+    assert (resolved.window_size, resolved.in_plane_spacing_mm) == ((32, 96), 2.0)
 
 
 def test_structure_too_large_for_any_window_makes_the_pixels_larger():
