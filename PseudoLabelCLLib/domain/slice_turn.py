@@ -120,7 +120,7 @@ def _is_near(cosines: FloatArray) -> npt.NDArray[np.bool_]:
 
 def _needs_turn(cosines: FloatArray) -> npt.NDArray[np.bool_]:
     turned, stored = np.abs(cosines).mean(-1).max(-1), cosines[..., 0, :].mean(-1)
-    return _is_near(cosines) & (turned - stored >= _GAIN)
+    return np.asarray(_is_near(cosines) & (turned - stored >= _GAIN))
 
 
 def _direction(vector: FloatArray) -> Direction:
