@@ -82,6 +82,20 @@ def test_a_volume_that_cannot_be_read_does_not_stop_the_others():
     assert "Error: bad: 'bad' is no volume." in stage.state.use.results
 
 
+def test_series_of_one_folder_are_volumes_of_their_own_and_stay_with_their_folder():
+    stage = with_model()
+    stage.presenter.apply_model(("/d", "/d", "/d"), "/out", series_uids=("1.1", "1.2", "1.1"))
+    stage.settle()
+    assert stage.worker.job.volumes == (("/d", "1.1"), ("/d", "1.2"))
+    stage.worker.segment("d-1")
+    stage.worker.end_with(WorkerCrashed(-11, "The worker crashed.", ""))
+    stage.settle()
+    assert stage.heard[-1] == ("on_segmented", "/d", "/out/d-1.seg.nrrd")
+    stage.presenter.message_step()
+    stage.settle()
+    assert stage.worker.job.volumes == (("/d", "1.2"),)
+
+
 def test_after_a_crash_the_volumes_that_are_left_go_on():
     stage = applied(with_model(), "x", "y", "z")
     stage.worker.segment("x")

@@ -6,6 +6,7 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
+from PseudoLabelCLGui.mrml_bridge import SavedVolume
 from PySide6 import QtCore
 from test_review_section import wait_until
 
@@ -32,9 +33,28 @@ def test_marked_volumes_of_the_scene_are_segmented(a_model, tmp_path):
     a_model.ui.applyFormatCombo.setCurrentIndex(1)
     a_model.click("applyButton")
     wait_until(a_model, lambda: bool(a_model.calls))
-    name, (image,), folder, form = a_model.calls[0]
+    name, (image,), folder, form, series = a_model.calls[0]
     assert (name, folder, form) == ("apply_model", str(tmp_path), SegmentationFormat.NIFTI)
+    assert series == (None,)
     assert Path(image).is_file()
+
+
+def test_the_series_of_a_volume_from_dicom_is_named(a_model, tmp_path, monkeypatch):
+    for name in ("CT 1", "CT 2"):
+        slicer.util.addVolumeFromArray(np.ones((5, 6, 7), dtype=np.int16), name=name)
+    folder = tmp_path / "dicom"
+    monkeypatch.setattr(
+        "PseudoLabelCLGui.sections.use.source_of",
+        lambda node: SavedVolume(folder, f"1.2.{node.GetName()[-1]}"),
+    )
+    a_model.tick()
+    a_model.click("markAllButton")
+    a_model.ui.applyFolderEdit.setCurrentPath(str(tmp_path))
+    a_model.click("applyButton")
+    wait_until(a_model, lambda: bool(a_model.calls))
+    form = SegmentationFormat.SEG_NRRD
+    images = (str(folder), str(folder))
+    assert a_model.calls == [("apply_model", images, str(tmp_path), form, ("1.2.1", "1.2.2"))]
 
 
 def test_marks_stay_when_volumes_come_and_go(a_model):

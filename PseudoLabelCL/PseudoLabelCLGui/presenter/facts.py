@@ -101,7 +101,7 @@ class UseFacts:
 
     Args:
         model: The chosen model.
-        queue: Volumes not yet segmented.
+        queue: Volumes not yet segmented, each with its DICOM series or None.
         batch: Those that the running worker was given and has not finished.
         one_by_one: Whether every volume gets a worker of its own, as one was unreadable.
         output_folder: Where the segmentations go.
@@ -110,8 +110,8 @@ class UseFacts:
     """
 
     model: ModelCard | None = None
-    queue: list[str] = field(default_factory=list)
-    batch: list[str] = field(default_factory=list)
+    queue: list[tuple[str, str | None]] = field(default_factory=list)
+    batch: list[tuple[str, str | None]] = field(default_factory=list)
     one_by_one: bool = False
     output_folder: str = ""
     format: SegmentationFormat = SegmentationFormat.SEG_NRRD

@@ -300,9 +300,10 @@ class Presenter:
         images: tuple[str, ...],
         output_folder: str,
         format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the job
+        series_uids: tuple[str | None, ...] = (),
     ) -> None:
         """Segment volumes: files or folders of DICOM slices; `on_segmented` tells of each."""
-        self._use.apply_model(images, str(output_folder), format)
+        self._use.apply_model(images, str(output_folder), format, series_uids)
 
     def cancel_apply(self) -> None:
         """Stop segmenting after the volume at hand."""

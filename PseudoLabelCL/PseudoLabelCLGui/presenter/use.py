@@ -88,7 +88,11 @@ class UseActions:
     # --- segmenting
 
     def apply_model(
-        self, images: tuple[str, ...], output_folder: str, format_: SegmentationFormat
+        self,
+        images: tuple[str, ...],
+        output_folder: str,
+        format_: SegmentationFormat,
+        series_uids: tuple[str | None, ...],
     ) -> None:
         """Segment volumes with the chosen model."""
         core = self._core
@@ -99,7 +103,8 @@ class UseActions:
             core.refuse(_("Choose at least one volume."), topic="use")
         else:
             use = core.facts.use
-            use.queue, use.batch = list(dict.fromkeys(images)), []
+            volumes = zip(images, series_uids or (None,) * len(images), strict=True)
+            use.queue, use.batch = list(dict.fromkeys(volumes)), []
             use.one_by_one = False
             use.output_folder, use.format = output_folder, format_
             self._next()
@@ -128,8 +133,14 @@ class UseActions:
             return
         use.batch = use.queue[:1] if use.one_by_one else list(use.queue)
         use.queue = use.queue[len(use.batch) :]
+        images, series_uids = zip(*use.batch, strict=True)
         job = PredictJob(
-            use.model.file, tuple(use.batch), use.output_folder, facts.device, use.format
+            use.model.file,
+            images,
+            use.output_folder,
+            facts.device,
+            use.format,
+            series_uids=series_uids if any(series_uids) else (),
         )
         try:
             self._core.worker.start(job, self._job_folder(job))
@@ -164,7 +175,7 @@ class UseActions:
     def _segmented(self, path: str) -> None:
         use = self._core.facts.use
         if use.batch:
-            image = use.batch.pop(0)  # they come in the order of the job
+            image, _series_uid = use.batch.pop(0)  # they come in the order of the job
             line = _("{volume}: {file}")
             self._add_result(line.format(volume=Path(image).name, file=Path(path).name))
             self._core.listeners.on_segmented(image, path)
@@ -194,7 +205,7 @@ class UseActions:
             self._next()
             return
         if is_unfit and use.batch:
-            name = Path(use.batch.pop()).name
+            name = Path(use.batch.pop()[0]).name
             self._add_result(_("Error: {volume}: {why}").format(volume=name, why=event.message))
             if use.queue:
                 self._next()

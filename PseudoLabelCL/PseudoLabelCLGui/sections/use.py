@@ -7,7 +7,13 @@ from typing import Any
 import qt
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge import made_as, snapshot_volume, source_of
+from PseudoLabelCLGui.mrml_bridge import (
+    SavedVolume,
+    VolumeSnapshot,
+    made_as,
+    snapshot_volume,
+    source_of,
+)
 from PseudoLabelCLGui.panel_state import PanelState, UseState
 from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
@@ -36,7 +42,6 @@ class UseSection(Section):
         self._shown: UseState | None = None
         self._listed: list[tuple[str, str]] = []
         self._files: list[str] = []
-        self._nodesOfFiles: dict[str, str] = {}
         for text in (_("Slicer segmentation (.seg.nrrd)"), _("NIfTI label map (.nii.gz)")):
             self.ui.applyFormatCombo.addItem(text)
         for button, slot in self._slots():
@@ -71,15 +76,6 @@ class UseSection(Section):
         wanted += [(file, Path(file).name) for file in self._files]
         if wanted != self._listed:
             self._list(wanted)
-
-    def showSegmented(self, image: str, segmentation: str) -> None:
-        """Load a finished segmentation if its volume is in the scene."""
-        nodeId = self._nodesOfFiles.get(image)
-        if nodeId and segmentation.endswith(SegmentationFormat.SEG_NRRD.value):
-            volume = slicer.mrmlScene.GetNodeByID(nodeId)
-            node = slicer.util.loadSegmentation(segmentation)
-            if volume is not None:
-                node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
 
     def _slots(self) -> tuple[tuple[Any, Callable[[], None]], ...]:
         ui = self.ui
@@ -157,26 +153,28 @@ class UseSection(Section):
             item.setCheckState(qt.Qt.Unchecked if allMarked else qt.Qt.Checked)
 
     def _onApply(self) -> None:
-        files, pending = [], []
-        for identity, _item in self._marked():
-            if identity in self._files:
-                files.append(identity)
-                continue
-            node = slicer.mrmlScene.GetNodeByID(identity)
-            source = source_of(node)
-            path = source.path if source else self._folder / f"{identity}.nrrd"
-            if source is None:
-                pending.append((snapshot_volume(node), path))
-            files.append(str(path))
-            self._nodesOfFiles[str(path)] = identity
+        volumes = [self._volume(identity) for identity, _item in self._marked()]
+        files = tuple(str(source.path) for source, _snapshot in volumes)
+        series_uids = tuple(source.series_uid for source, _snapshot in volumes)
+        pending = [(snapshot, source.path) for source, snapshot in volumes if snapshot]
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = self.ui.applyFolderEdit.currentPath
         form = FORMATS[self.ui.applyFormatCombo.currentIndex]
         self.ui.applyFolderEdit.addCurrentPathToHistory()
         self._work.do(
             lambda: [snapshot.write(path) for snapshot, path in pending],
-            lambda _none: self.presenter.apply_model(tuple(files), folder, form),
+            lambda _none: self.presenter.apply_model(files, folder, form, series_uids),
         )
+
+    def _volume(self, identity: str) -> tuple[SavedVolume, VolumeSnapshot | None]:
+        """Return where a volume lies on disk, or will, and what is to be written there first."""
+        if identity in self._files:
+            return SavedVolume(Path(identity)), None
+        node = slicer.mrmlScene.GetNodeByID(identity)
+        source = source_of(node)
+        if source is not None:
+            return source, None
+        return SavedVolume(self._folder / f"{identity}.nrrd"), snapshot_volume(node)
 
     def _onCancel(self) -> None:
         self.presenter.cancel_apply()
