@@ -61,7 +61,7 @@ def test_a_worker_that_was_killed_is_told_and_continue_goes_on(in_training):
 @pytest.mark.skipif(torch.version.cuda is not None, reason="CUDA's libraries alone fill the limit")
 def test_memory_that_runs_out_is_told_and_continue_is_offered(a_real_panel, tmp_path):
     a_real_panel.packages.python = python_with_little_memory(tmp_path / "python")
-    root = projects.untrained(tmp_path, batch_size=20_000)
+    root = projects.untrained(tmp_path, batch_size=200_000)
     a_real_panel.open(root)
     a_real_panel.until(lambda state: state.train.train.enabled)
     a_real_panel.click("trainButton")
