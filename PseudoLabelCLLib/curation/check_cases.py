@@ -10,16 +10,19 @@ import numpy as np
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _FEW_LABELLED_SLICES = 3
+_MAX_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def check_cases(
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "warning", message, "Check that it belongs here."))
+    findings += _check_turned(project, cases)
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
 
@@ -141,6 +145,23 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
             f"{project.num_slices_of(case.id)} slices; the others count as background.",
             "Segment every slice that shows a structure.",
         )
+
+
+def _check_turned(project: Project, cases: list[Case]) -> Iterator[Finding]:
+    settings = settle_directions(project.config.preprocess, [case.geometry for case in cases])
+    turned = [c.id for c in cases if settings.slice_turn_of(c.geometry) != AS_STORED]
+    if not turned:
+        return
+    one = len(turned) == 1
+    more = ", ..." if turned[_MAX_NAMED:] else ""
+    named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
+    yield Finding(
+        turned[0] if one else "", "warning",
+        f"The slices of {'case' if one else f'{len(turned)} cases'} {named} are stored turned or "
+        "mirrored against those of most cases; the network sees them turned, as the header tells.",
+        "If the header is wrong, correct it, or let all slices be seen as they are stored "
+        "(setting preprocess.turn_slices=false).",
+    )  # fmt: skip
 
 
 def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """The settings of a project, with the one home of every default; `profiles` has ready sets."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -18,6 +19,7 @@ from PseudoLabelCLLib.domain.slice_turn import (
     AS_STORED,
     SliceDirections,
     SliceTurn,
+    most_common_directions,
     slice_directions,
     turn_onto,
 )
@@ -132,6 +134,14 @@ class PreprocessConfig:
             return AS_STORED
         own = slice_directions(geometry, self.slicing_axis_of(geometry))
         return turn_onto(self.slice_directions, own)
+
+
+def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
+    """Fill in the way in which slices lie, that of most cases, unless all stay as stored."""
+    if config.slice_directions is not None or not config.turn_slices or not geometries:
+        return config
+    directions = [slice_directions(g, config.slicing_axis_of(g)) for g in geometries]
+    return replace(config, slice_directions=most_common_directions(directions))
 
 
 @dataclass(frozen=True)

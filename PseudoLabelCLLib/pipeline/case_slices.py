@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
+from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -25,7 +25,6 @@ from PseudoLabelCLLib.pipeline.preprocess import (
     SliceGrid,
     network_slices,
     resolve_preprocess,
-    settle_directions,
     slice_grid,
     window_center,
 )

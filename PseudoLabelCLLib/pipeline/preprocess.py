@@ -11,14 +11,12 @@ import SimpleITK as sitk
 import torch
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, Crop, PreprocessConfig
+from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.slice_turn import (
     AS_STORED,
     SliceTurn,
-    most_common_directions,
-    slice_directions,
 )
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
 
@@ -244,14 +242,6 @@ def in_plane_extent_mm(geometry: Geometry, config: PreprocessConfig) -> tuple[fl
     """Return the height and width of a slice in mm, after turning."""
     axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)
     return _in_plane(geometry.extent_mm[::-1], axis, turn)
-
-
-def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
-    """Fill in the way in which slices lie, as those of most cases, unless they stay as stored."""
-    if config.slice_directions is not None or not config.turn_slices or not geometries:
-        return config
-    directions = [slice_directions(g, config.slicing_axis_of(g)) for g in geometries]
-    return replace(config, slice_directions=most_common_directions(directions))
 
 
 def _in_plane(kji: Sequence[float], axis: int, turn: SliceTurn) -> tuple[float, float]:

@@ -181,6 +181,20 @@ def test_unlike_case_is_named_with_both_numbers(a_project, tmp_path, size, spaci
     assert any(re.search(words, finding.message) for finding in findings)
 
 
+def test_slices_that_the_network_sees_turned_are_told_in_one_sentence(a_project, tmp_path):
+    root, project = a_project
+    names = []
+    for way in ("RAS", "PLS", "RPS"):
+        image = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "u0.nrrd")), way)
+        sitk.WriteImage(image, str(tmp_path / f"{way}.nrrd"))
+        names.append(way)
+        project, _ = add_case(root, project, way, CaseRole.UNLABELLED, tmp_path / f"{way}.nrrd")
+    turned = [f for f in check_cases(root, project) if "turned" in f.message]
+    assert [(f.case_id, f.severity) for f in turned] == [("", "warning")]
+    assert "3 cases RAS, PLS, RPS" in turned[0].message
+    assert "turn_slices=false" in turned[0].remedy
+
+
 def figures(case_id, **changes):
     usual = CaseFigures(case_id, 1.5, 8.0, 300.0, 10, 1000.0)
     return replace(usual, **changes)

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from grid_by_hand import grid_of_series
 from overlay_picture import draw_overlay
 from readers import by_dcmqi, by_hand, voxels_on
@@ -30,27 +29,18 @@ LABELS = "1=Anterior hippocampus,2=Posterior hippocampus"
 SERIES = "mr_hippocampus_axial"
 
 
-def turn_volumes(data: Path, folder: Path) -> tuple[Path, Path, list[Path]]:
-    """Store the volumes in the order of axes that DICOM series have; no voxel is resampled.
+def volumes_of(data: Path) -> tuple[Path, Path, list[Path]]:
+    """Return the annotated volume, its segmentation, and the volumes that nobody has segmented.
 
-    The files of the data set count rows and columns from the other end than the series, and the
-    program trains on slices as they are stored.
+    They count rows and columns from the other end than the series; the program turns its slices.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def turned(file: Path, name: str) -> Path:
-        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(file)), "LPS"), str(folder / name))
-        return folder / name
-
     images = sorted((data / "hippocampus" / "images").glob("*.nii.gz"))
     if not images:
         sys.exit(f"No volumes in '{data / 'hippocampus' / 'images'}'.")
     by_id = {file.name.removesuffix(".nii.gz").rpartition("_")[2]: file for file in images}
-    unlabelled = [turned(file, file.name) for id_, file in by_id.items()
-                  if id_ not in NOT_UNLABELLED]  # fmt: skip
-    annotated, labels = by_id[ANNOTATED], data / "hippocampus" / "labels" / by_id[ANNOTATED].name
-    truth = turned(labels, f"segmentation_{ANNOTATED}.nii.gz")
-    return turned(annotated, annotated.name), truth, unlabelled
+    annotated = by_id[ANNOTATED]
+    truth = data / "hippocampus" / "labels" / annotated.name
+    return annotated, truth, [f for id_, f in by_id.items() if id_ not in NOT_UNLABELLED]
 
 
 def run(*words: object) -> None:
@@ -68,7 +58,7 @@ def run(*words: object) -> None:
 
 def train(arguments: argparse.Namespace, project: Path, series: Path) -> None:
     """Make the project and train it."""
-    annotated, truth, unlabelled = turn_volumes(arguments.data, arguments.output / "volumes")
+    annotated, truth, unlabelled = volumes_of(arguments.data)
     run("create", project, "--profile", "quick", "--labels", LABELS, "--annotated", annotated,
         truth, "--unlabelled", *unlabelled, series)  # fmt: skip
     run("terms", project, "--accept-proposed")
