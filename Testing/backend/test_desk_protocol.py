@@ -115,10 +115,14 @@ ANSWERS = (
     CaseFiles("a", 1, OBLIQUE, "/i", "/p", None, None, "/q", "/u", 2, (5, 1)),
     History((RoundFigures(0, 1 / 3, None, 0, 0.5),)),
     Exported((ExportedFile("a", "/f", "accepted"),)),
-    DicomExportChecked((
-        DicomFinding("", True, ODD, "r", ExportFix.CHOOSE_CODES, 3, (ProposedCodes(ODD, HEART),)),
-        DicomFinding("a", False, ODD),
-    )),
+    DicomExportChecked(
+        (
+            DicomFinding(
+                "", True, ODD, "r", ExportFix.CHOOSE_CODES, 3, (ProposedCodes(ODD, HEART),)
+            ),
+            DicomFinding("a", False, ODD),
+        )
+    ),
     DicomExported((DicomExportResult("a", "accepted", "/f", "", "", (ODD,), ("/s",)),)),
     ModelCard("/f", "abc", LABELS, ODD),
     SampleVolumes((SampleVolume("a", CaseRole.UNLABELLED, "/i", None),), LABELS),
