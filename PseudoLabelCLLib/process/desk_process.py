@@ -243,6 +243,8 @@ _WORDS = {
     "ReadHistory": "measuring the rounds",
     "GoBack": "going back to an earlier round",
     "Export": "exporting",
+    "CheckDicomExport": "checking a DICOM export",
+    "ExportDicom": "exporting to DICOM",
     "SaveModel": "saving the model",
     "ReadModel": "reading a model",
     "MakeSampleData": "making sample volumes",

@@ -194,20 +194,24 @@ def decode_message(data: bytes) -> DeskMessage:
     """Return the message of the desk in a line.
 
     Raises:
-        ProtocolVersionError: A `DeskReady` of another version.
+        ProtocolVersionError: A `DeskReady` of another version, or an answer that this version does
+            not understand: whoever waits for it would wait for ever.
         ProtocolError: It is no message, or its fields are not those of its type.
     """
+    name = ""
     try:
         content = _content(data)
-        name = from_json(str, content.pop("type", None), "type")
-        if name not in _MESSAGE_TYPES:
-            raise ProtocolError(f"The desk sent a message of unknown type '{name}'.")
+        name = _known_type(content.pop("type", None))
         if name == DeskReady.__name__:
             _check_version(content.get("protocol_version"))
         if name == Answered.__name__:
             return _decode_answered(content)
         return from_json(_MESSAGE_TYPES[name], content, name)
-    except ProjectDamagedError as error:
+    except ProtocolVersionError:
+        raise
+    except (ProjectDamagedError, ProtocolError) as error:
+        if name in (Answered.__name__, Refused.__name__):
+            raise _not_understood(error) from error
         raise ProtocolError(
             f"A line of the desk is no message: {error.message} The line: {_shown(data)}"
         ) from error
@@ -244,6 +248,21 @@ def _check_version(version: JsonValue) -> None:
             f"version {DESK_PROTOCOL_VERSION}.",
             "Restart the program; if that does not help, install the extension again.",
         )
+
+
+def _known_type(told: JsonValue) -> str:
+    name = from_json(str, told, "type")
+    if name not in _MESSAGE_TYPES:
+        raise ProtocolError(f"The desk sent a message of unknown type '{name}'.")
+    return name
+
+
+def _not_understood(error: ProjectDamagedError | ProtocolError) -> ProtocolVersionError:
+    return ProtocolVersionError(
+        "The helper process gave an answer that this program does not understand, as after an "
+        f"update of the extension while Slicer was open ({error.message})",
+        "Restart Slicer; if that does not help, install the extension again.",
+    )
 
 
 def _content(data: bytes) -> dict[str, JsonValue]:

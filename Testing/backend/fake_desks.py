@@ -76,6 +76,12 @@ def babble():
     sys.stdin.read()
 
 
+def answer_as_a_newer_one():
+    print('{"type": "DeskReady", "protocol_version": 1, "pid": 1}')
+    print('{"type": "Answered", "to": 0, "answer": {"type": "Done", "more": 1}}')
+    time.sleep(600)
+
+
 def deaf():
     print('{"type": "DeskReady", "protocol_version": 1, "pid": 1}')
     time.sleep(600)
@@ -83,7 +89,7 @@ def deaf():
 
 def main():
     fake = globals()[os.environ["FAKE_DESK"]]
-    if fake in (speak_another_version, babble, deaf):
+    if fake in (speak_another_version, babble, answer_as_a_newer_one, deaf):
         return fake()
     project_requests.MEETINGS["CloseProject"] = fake
     return serve.main()

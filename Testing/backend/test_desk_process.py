@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import fake_desks
@@ -15,10 +16,12 @@ from PseudoLabelCLLib.domain.desk_answers import Done
 from PseudoLabelCLLib.domain.desk_requests import (
     Accept,
     CloseProject,
+    DeskRequest,
     FindVolumes,
     Refresh,
 )
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.process import desk_process
 from PseudoLabelCLLib.process.desk_process import DeskProcess
 from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused, Working
 from PseudoLabelCLLib.process.process_tree import start_tree
@@ -60,6 +63,21 @@ def is_gone(pid):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.parametrize("type_", typing.get_args(DeskRequest))
+def test_every_request_has_words_for_a_person(type_):
+    assert desk_process._WORDS[type_.__name__]
+
+
+def test_answer_of_a_newer_desk_ends_it_instead_of_letting_the_panel_wait(start):
+    desk = start("answer_as_a_newer_one")
+    desk.ask(CloseProject())
+    (ended,) = all_events(desk)
+    assert isinstance(ended, DeskEnded)
+    assert "does not understand" in ended.message
+    assert "Not answered: closing the project" in ended.message
+    assert ended.remedy.startswith("Restart Slicer")
 
 
 def test_requests_are_met_in_the_order_in_which_they_come(start, tmp_path):

@@ -209,15 +209,27 @@ def test_labels_that_contradict_each_other_are_no_request():
     [
         (b"Slicer says hello.", "no valid JSON"),
         (b'{"type": "Refresh", "to": 1}', "unknown type 'Refresh'"),
-        (b'{"type": "Answered", "to": 1, "answer": null}', "no object"),
-        (b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}', "unknown type 'Cake'"),
-        (b'{"type": "Answered", "answer": {"type": "Done"}}', "a whole number"),
         (b'{"type": "Working", "to": 1}', "lacks text, done, total"),
     ],
 )
 def test_line_that_is_no_message_says_why(line, words):
     with pytest.raises(ProtocolError, match=words):
         decode_message(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"type": "Answered", "to": 1, "answer": null}', "no object"),
+        (b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}', "unknown type 'Cake'"),
+        (b'{"type": "Answered", "answer": {"type": "Done"}}', "a whole number"),
+        (b'{"type": "Refused", "to": 1, "new": 2}', "unknown fields: new"),
+    ],
+)
+def test_answer_that_is_not_understood_is_one_of_another_version(line, words):
+    with pytest.raises(ProtocolVersionError, match=words) as caught:
+        decode_message(line)
+    assert caught.value.remedy.startswith("Restart Slicer")
 
 
 def test_desk_of_another_version_is_known_even_if_its_fields_are_not():
