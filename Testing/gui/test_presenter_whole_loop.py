@@ -13,7 +13,7 @@ from PseudoLabelCLLib.process.desk_process import DeskProcess
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 PYTHON = Path(sys.executable)
-LIMIT_S = 120.0
+LIMIT_S = 600.0  # two trainings, on a machine that is busy with other tests
 # The smallest training that is one.
 TINY = {
     "network.widths": "[4, 4, 4, 4, 4, 4]",
