@@ -171,6 +171,9 @@ class Panel:
             self._use,
             self._export,
         )
+        self._ticking = (
+            self._structures, self._training, self._review, self._rounds, self._use,
+        )  # fmt: skip
 
     def _showStructures(self) -> None:
         """Unfold the table in which the terminology of structures is edited."""
@@ -218,7 +221,7 @@ class Panel:
         # not by what `tick` says: an action between two ticks changes the state as well
         if self.presenter.state is not self._shownState:
             self._show()
-        for section in (self._structures, self._review, self._use):
+        for section in self._ticking:
             section.guard(section.tick)
 
     def _show(self) -> None:

@@ -1,5 +1,7 @@
 """Curves as a native plot: tables and a chart in the scene, shown by Slicer's plot widget."""
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from vtk.util.numpy_support import numpy_to_vtk
 from PseudoLabelCLGui.panel_state import Curve
 from PseudoLabelCLGui.sections.showing import showVisible
 
+# A chart is drawn anew for every point; the eye needs no more than this.
+_REDRAW_EVERY_S = 0.5
 # Hues that differ in brightness too, readable on the plot's light ground (Okabe and Ito, 2008).
 _COLORS = ((0.0, 0.447, 0.698), (0.835, 0.369, 0.0))
 
@@ -29,7 +33,9 @@ class CurvePlot:
         self._widget = widget
         self._tag = tag
         self._titles = (xTitle, yTitle)
-        self._shown: tuple[Curve, ...] = ()
+        self._wanted: tuple[Curve, ...] = ()
+        self._drawn: tuple[Curve, ...] = ()
+        self._drawnAtS = -math.inf
         self._viewNode: Any = None
         self._chartNode: Any = None
         self._tables: dict[str, Any] = {}
@@ -37,19 +43,23 @@ class CurvePlot:
 
     def show(self, curves: Sequence[Curve]) -> None:
         """Show the curves that have points; without any the plot takes no room."""
-        drawn = tuple(curve for curve in curves if curve.x)
-        if drawn == self._shown:
+        self._wanted = tuple(curve for curve in curves if curve.x)
+        self.tick()
+        showVisible(self._widget, visible=bool(self._wanted))
+
+    def tick(self) -> None:
+        """Draw what is not drawn yet, unless something was drawn a moment ago."""
+        if self._wanted == self._drawn or time.monotonic() - self._drawnAtS < _REDRAW_EVERY_S:
             return
-        self._shown = drawn
-        if drawn:
-            self._draw(drawn)
-        showVisible(self._widget, visible=bool(drawn))
+        if self._wanted:
+            self._draw(self._wanted)
+        self._drawn, self._drawnAtS = self._wanted, time.monotonic()
 
     def sceneClosed(self) -> None:
         """Let go of nodes that are gone with the scene; the next `show` makes them anew."""
         self._chartNode = None
         self._tables = {}
-        self._shown = ()
+        self._drawn, self._drawnAtS = (), -math.inf
 
     def cleanUp(self) -> None:
         """Remove the nodes."""
@@ -63,11 +73,13 @@ class CurvePlot:
     def _draw(self, curves: tuple[Curve, ...]) -> None:
         if self._chartNode is None or not slicer.mrmlScene.IsNodePresent(self._chartNode):
             self._makeChart()
+            self._drawn = ()
         for number, curve in enumerate(curves):
             table = self._tables.get(curve.name)
             if table is None:
                 table = self._addSeries(curve.name, _COLORS[number % len(_COLORS)])
-            _putPoints(table, curve)
+            if curve not in self._drawn:
+                _putPoints(table, curve)
         gone = set(self._tables) - {curve.name for curve in curves}
         for name in gone:
             _putPoints(self._tables[name], Curve(name))

@@ -56,6 +56,10 @@ class RoundsSection(Section):
         self._plot.show((rounds.quality,))
         self._showButtons()
 
+    def tick(self) -> None:
+        """Draw the newest points of the curve."""
+        self._plot.tick()
+
     def sceneClosed(self) -> None:
         """Let go of the plot's nodes."""
         self._plot.sceneClosed()

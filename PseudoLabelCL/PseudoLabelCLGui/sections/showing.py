@@ -6,6 +6,7 @@ from typing import Any
 from PseudoLabelCLGui.panel_state import Action
 
 _BUSY_PER_MILLE = 1000
+_ASKED_FOR = "PseudoLabelCL.isVisible"
 
 
 def showAction(button: Any, action: Action) -> None:
@@ -37,10 +38,13 @@ def showText(label: Any, text: str) -> None:
 def showVisible(widget: Any, visible: bool) -> None:
     """Show or hide a widget.
 
-    Asked every time: what lies in a folded section counts as hidden, and CTK shows it again on
-    unfolding unless it heard that it shall be hidden.
+    What counts is what was asked for before, not what is seen: CTK hides what lies in a folded
+    section and shows it again on unfolding unless it heard that it shall be hidden. Asked on every
+    tick, it would lay out the section anew each time.
     """
-    widget.setVisible(visible)
+    if widget.property(_ASKED_FOR) != visible:
+        widget.setProperty(_ASKED_FOR, visible)
+        widget.setVisible(visible)
 
 
 def showChoice(combo: Any, index: int) -> None:

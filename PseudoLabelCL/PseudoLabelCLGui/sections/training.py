@@ -72,6 +72,10 @@ class TrainingSection(Section):
         self._plot.show((train.loss, train.validation))
         self._showLog(train.log)
 
+    def tick(self) -> None:
+        """Draw the newest points of the curves."""
+        self._plot.tick()
+
     def sceneClosed(self) -> None:
         """Let go of the plot's nodes."""
         self._plot.sceneClosed()
