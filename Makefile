@@ -11,8 +11,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
 
+# a test process for every core, so a thread for every process; files stay whole
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # what must hold before a test is worth running: style, formatting, types
 check: $(INSTALLED)
