@@ -1,15 +1,18 @@
 """A model applied to new volumes: which series, which names, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from dicom_phantoms import SERIES, grid, write_series
 from learning_doubles import CPU, Listener, make_network, model_card
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, VolumeError
 from PseudoLabelCLLib.domain.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline import apply_model as apply_module
 from PseudoLabelCLLib.pipeline.apply_model import apply_model
@@ -119,3 +122,30 @@ def test_volume_that_is_not_there_is_told_before_anything_is_written(a_model, tm
     with pytest.raises(PseudoLabelCLError, match="There is no volume"):
         apply_model(job, Listener())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", ["RAS", "PLS", "ARI"])
+def test_volume_that_is_stored_another_way_is_segmented_as_if_it_were_stored_as_in_training(
+    tmp_path, way
+):
+    training = grid(size=(40, 36, 4))
+    voxels = np.random.default_rng(0).normal(size=(4, 36, 40)).astype(np.float32)
+    write_volume(tmp_path / "as-trained.nrrd", Volume(voxels, training))
+    stored = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "as-trained.nrrd")), way)
+    sitk.WriteImage(stored, str(tmp_path / "other.nrrd"))
+    card = model_card()
+    preprocess = replace(card.preprocess, slice_directions=slice_directions(training, 2))
+    write_model(tmp_path / "m.plcl", make_network(4), replace(card, preprocess=preprocess))
+
+    images = (str(tmp_path / "as-trained.nrrd"), str(tmp_path / "other.nrrd"))
+    apply_model(PredictJob(str(tmp_path / "m.plcl"), images, str(tmp_path / "out")), Listener())
+
+    schema = model_card().schema
+    as_trained = read_segmentation(tmp_path / "out" / "as-trained.seg.nrrd", schema)[0]
+    other = read_segmentation(tmp_path / "out" / "other.seg.nrrd", schema)[0]
+    assert other.geometry.array_shape == stored.GetSize()[::-1]
+    at_places = sitk.GetImageFromArray(other.array.astype(np.int16))
+    at_places.CopyInformation(stored)
+    back = sitk.DICOMOrient(at_places, "LPS")
+    assert len(np.unique(as_trained.array)) > 1
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), as_trained.array)
