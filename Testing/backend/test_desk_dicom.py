@@ -33,13 +33,6 @@ def drawn():
     return array
 
 
-@pytest.fixture
-def start():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
-        yield start_one
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """A project with "scan", a DICOM series, and "copy", the same volume as a file."""
@@ -67,8 +60,8 @@ def a_base(template, tmp_path):
 
 
 @pytest.fixture
-def a_desk(start, a_base):
-    desk = start()
+def a_desk(start_desk, a_base):
+    desk = start_desk()
     opened(desk, a_base / "project")
     return desk
 
@@ -91,8 +84,10 @@ def exported(desk, folder, *case_ids, **choices):
     return {line.case_id: line for line in answer(desk, request).lines}
 
 
-def test_the_view_tells_which_volumes_came_from_dicom_and_which_have_a_segmentation(start, a_base):
-    cases = opened(start(), a_base / "project").cases
+def test_the_view_tells_which_volumes_came_from_dicom_and_which_have_a_segmentation(
+    start_desk, a_base
+):
+    cases = opened(start_desk(), a_base / "project").cases
     assert [(case.id, case.is_from_dicom) for case in cases] == [("scan", True), ("copy", False)]
     assert all(case.is_vouched_for for case in cases)
 
@@ -163,11 +158,13 @@ def test_a_series_that_was_moved_is_found_where_the_person_says(a_desk, a_base, 
     assert exported(a_desk, tmp_path / "out", "scan", look_in=where)["scan"].file
 
 
-def test_without_the_packages_the_desk_says_so_and_everything_else_works(start, a_base, tmp_path):
+def test_without_the_packages_the_desk_says_so_and_everything_else_works(
+    start_desk, a_base, tmp_path
+):
     broken = tmp_path / "broken" / "highdicom"
     broken.mkdir(parents=True)
     broken.joinpath("__init__.py").write_text("raise ImportError('No module named highdicom')")
-    desk = start(sys.executable, {"PYTHONPATH": str(broken.parent)})
+    desk = start_desk(sys.executable, {"PYTHONPATH": str(broken.parent)})
     opened(desk, a_base / "project")
     refused = refusal(desk, ask.CheckDicomExport())
     assert refused.error_type == "PackageError"

@@ -1,16 +1,14 @@
 """Requests about a project as a whole, to real desks: who has it open, settings, rounds."""
 
-import shutil
 import socket
 import sys
 from dataclasses import replace
 
 import pytest
-from asking_desks import PATIENCE_S, answer, opened, refusal, running_desks
+from asking_desks import PATIENCE_S, answer, opened, refusal
 from small_projects import (
     SCHEMA,
     make_project,
-    put_in_review,
 )
 
 from PseudoLabelCLLib.domain import desk_requests as ask
@@ -27,37 +25,6 @@ from PseudoLabelCLLib.storage.project_lock import project_lock
 from PseudoLabelCLLib.storage.project_store import load_project, save_round
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
-        yield start_one
-
-
-@pytest.fixture
-def a_desk(start):
-    return start()
-
-
-@pytest.fixture(scope="module")
-def a_template(tmp_path_factory):
-    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
-
-
-@pytest.fixture
-def a_project(a_template, tmp_path):
-    """A copy of the template, with its images beside it."""
-    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / a_template.name
-
-
-@pytest.fixture
-def a_project_in_review(a_project):
-    put_in_review(a_project, 0)
-    return a_project
 
 
 def creation(root):
@@ -89,8 +56,8 @@ def test_project_is_opened_and_closed(a_desk, a_project):
     assert refusal(a_desk, ask.Refresh()).message == "No project is open."
 
 
-def test_project_open_in_one_window_is_refused_in_another_until_it_is_closed(start, a_project):
-    first, second = start(), start()
+def test_project_open_in_one_window_is_refused_in_another_until_it_is_closed(start_desk, a_project):
+    first, second = start_desk(), start_desk()
     opened(first, a_project)
     refused = refusal(second, ask.OpenProject(str(a_project)))
     assert refused.error_type == "ProjectInUseError"
@@ -115,8 +82,8 @@ def test_project_stays_open_when_another_cannot_be_opened(a_desk, a_project, tmp
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_opening_another_project_lets_go_of_the_first(start, a_project, tmp_path):
-    first, second = start(), start()
+def test_opening_another_project_lets_go_of_the_first(start_desk, a_project, tmp_path):
+    first, second = start_desk(), start_desk()
     other = make_project(tmp_path / "more" / "other", num_unlabelled=0)
     opened(first, a_project)
     assert opened(first, other).root == str(other)

@@ -10,7 +10,6 @@ from asking_desks import (
     answer,
     opened,
     refusal,
-    running_desks,
 )
 from small_projects import (
     SCHEMA,
@@ -33,37 +32,6 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
-        yield start_one
-
-
-@pytest.fixture
-def a_desk(start):
-    return start()
-
-
-@pytest.fixture(scope="module")
-def a_template(tmp_path_factory):
-    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
-
-
-@pytest.fixture
-def a_project(a_template, tmp_path):
-    """A copy of the template, with its images beside it."""
-    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / a_template.name
-
-
-@pytest.fixture
-def a_project_in_review(a_project):
-    put_in_review(a_project, 0)
-    return a_project
 
 
 def creation(root):
@@ -114,8 +82,8 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     assert answer(a_desk, ask.Accept(("other-1",))).case("other-1").verdict is Verdict.ACCEPTED
 
 
-def test_project_in_the_place_of_the_open_one_is_not_written_to(start, a_project):
-    first, second = start(), start()
+def test_project_in_the_place_of_the_open_one_is_not_written_to(start_desk, a_project):
+    first, second = start_desk(), start_desk()
     opened(first, a_project)
     copy = a_project.with_name("copy")
     shutil.copytree(a_project, copy)

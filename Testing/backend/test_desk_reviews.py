@@ -1,18 +1,16 @@
 """Requests about proposals and results, to a real desk: judged, shown, measured, exported."""
 
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking_desks import answer, answers_to, opened, refusal, running_desks
+from asking_desks import answer, answers_to, opened, refusal
 from small_projects import (
     GRID,
     SCHEMA,
     drawn,
-    make_project,
     put_in_review,
     write_drawing,
 )
@@ -28,37 +26,6 @@ from PseudoLabelCLLib.storage.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
-        yield start_one
-
-
-@pytest.fixture
-def a_desk(start):
-    return start()
-
-
-@pytest.fixture(scope="module")
-def a_template(tmp_path_factory):
-    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
-
-
-@pytest.fixture
-def a_project(a_template, tmp_path):
-    """A copy of the template, with its images beside it."""
-    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / a_template.name
-
-
-@pytest.fixture
-def a_project_in_review(a_project):
-    put_in_review(a_project, 0)
-    return a_project
 
 
 def test_verdicts_are_on_disk_with_the_answer_and_can_be_taken_back(a_desk, a_project_in_review):

@@ -1,14 +1,13 @@
 """A project as it is shown: how far cases have come, what comes next, and what is read for it."""
 
 import json
-import shutil
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_projects import drawn, make_project, put_in_review, write_drawing
+from small_projects import drawn, put_in_review, write_drawing
 
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
@@ -28,26 +27,6 @@ from PseudoLabelCLLib.storage.pretraining_record import (
 )
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project, save_cases, save_round
-
-
-@pytest.fixture(scope="module")
-def a_template(tmp_path_factory):
-    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
-
-
-@pytest.fixture
-def a_project(a_template, tmp_path):
-    """A copy of the template, with its images beside it."""
-    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / a_template.name
-
-
-@pytest.fixture
-def a_project_in_review(a_project):
-    """The same in the review of round 0; other-2 is the more doubtful one."""
-    put_in_review(a_project, 0)
-    return a_project
 
 
 def view_now(root):

@@ -1,14 +1,12 @@
 """Requests about volumes, to real desks: found, added one by one, checked, given roles."""
 
-import shutil
 from dataclasses import replace
 
 import psutil
 import pytest
-from asking_desks import PATIENCE_S, answer, answers_to, events_until, opened, running_desks
+from asking_desks import PATIENCE_S, answer, answers_to, events_until, opened
 from small_projects import (
     SCHEMA,
-    make_project,
     write_drawing,
     write_image,
 )
@@ -22,31 +20,6 @@ from PseudoLabelCLLib.process.desk_protocol import Working
 from PseudoLabelCLLib.storage.project_store import load_project
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def start():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
-        yield start_one
-
-
-@pytest.fixture
-def a_desk(start):
-    return start()
-
-
-@pytest.fixture(scope="module")
-def a_template(tmp_path_factory):
-    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
-    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
-
-
-@pytest.fixture
-def a_project(a_template, tmp_path):
-    """A copy of the template, with its images beside it."""
-    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / a_template.name
 
 
 def creation(root):
@@ -91,8 +64,8 @@ def view_image(root):
     return str(root.parent / "data" / "other-1.nrrd")
 
 
-def test_kill_between_two_volumes_keeps_the_first_and_the_rest_can_be_added(start, a_project):
-    first, second = start(), start()
+def test_kill_between_two_volumes_keeps_the_first_and_the_rest_can_be_added(start_desk, a_project):
+    first, second = start_desk(), start_desk()
     data = a_project.parent / "more"
     volumes = tuple(
         ask.NewVolume(

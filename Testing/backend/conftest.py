@@ -1,0 +1,39 @@
+"""What the tests of the desk share: desks that end with their test, and a small project."""
+
+import shutil
+
+import pytest
+from asking_desks import running_desks
+from small_projects import make_project, put_in_review
+
+
+@pytest.fixture
+def start_desk():
+    """Starts desks and leaves none behind."""
+    with running_desks() as start_one:
+        yield start_one
+
+
+@pytest.fixture
+def a_desk(start_desk):
+    return start_desk()
+
+
+@pytest.fixture(scope="module")
+def a_template(tmp_path_factory):
+    """One annotated case, "heart", and "other-1", "other-2", before round 0."""
+    return make_project(tmp_path_factory.mktemp("template") / "Herz 心")
+
+
+@pytest.fixture
+def a_project(a_template, tmp_path):
+    """A copy of the template, with its images beside it."""
+    shutil.copytree(a_template.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / a_template.name
+
+
+@pytest.fixture
+def a_project_in_review(a_project):
+    """The same in the review of round 0; other-2 is the more doubtful one."""
+    put_in_review(a_project, 0)
+    return a_project
