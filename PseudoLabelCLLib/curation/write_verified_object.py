@@ -17,6 +17,7 @@ from PseudoLabelCLLib.curation.verify_segmentation_object import (
 )
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_json, written_aside
+from PseudoLabelCLLib.storage.collection_pause import paused_collection
 from PseudoLabelCLLib.storage.dicom_seg_reader import read_segmentation_object
 from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
 from PseudoLabelCLLib.storage.dicom_segment import ObjectDescription, ObjectSegment
@@ -80,6 +81,7 @@ class ObjectToWrite:
     notices: tuple[str, ...] = ()
 
 
+@paused_collection()
 def write_verified_object(
     folder: Path, stem: str, content: ObjectToWrite, tell: Callable[[str], None] | None = None
 ) -> tuple[Path, Path]:

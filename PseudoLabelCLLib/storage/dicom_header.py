@@ -142,6 +142,8 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     if keyword not in dataset:  # spares the price of silence
         return None
     try:
+        if _is_quiet.get():  # spares it again: this is asked ten thousand times for an object
+            return dataset.get(keyword)
         with quiet_pydicom():
             return dataset.get(keyword)
     except (OSError, *DAMAGED):  # of values that are understood when they are asked for

@@ -11,6 +11,7 @@ import pydicom
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.collection_pause import paused_collection
 from PseudoLabelCLLib.storage.dicom_frames import read_frames
 from PseudoLabelCLLib.storage.dicom_header import (
     items_of,
@@ -106,6 +107,7 @@ class SourceSeries:
     frame_numbers: tuple[int, ...] = ()
 
 
+@paused_collection()
 def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSeries:
     """Read the headers of a series to which a segmentation object shall refer.
 
