@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
+from PseudoLabelCLLib.storage.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
@@ -78,7 +79,7 @@ def check_cases(
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "warning", message, "Check that it belongs here."))
-    findings += _check_turned(project, cases)
+    findings += _check_turned(root, project, cases)
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
 
@@ -147,8 +148,10 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
         )
 
 
-def _check_turned(project: Project, cases: list[Case]) -> Iterator[Finding]:
-    settings = settle_directions(project.config.preprocess, [case.geometry for case in cases])
+def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
+    settled = settled_preprocess(root, project)
+    grids = [case.geometry for case in cases]
+    settings = settled or settle_directions(project.config.preprocess, grids)
     turned = [c.id for c in cases if settings.slice_turn_of(c.geometry) != AS_STORED]
     if not turned:
         return
@@ -159,8 +162,11 @@ def _check_turned(project: Project, cases: list[Case]) -> Iterator[Finding]:
         turned[0] if one else "", "warning",
         f"The slices of {'case' if one else f'{len(turned)} cases'} {named} are stored turned or "
         "mirrored against those of most cases; the network sees them turned, as the header tells.",
-        "If the header is wrong, correct it, or let all slices be seen as they are stored "
-        "(setting preprocess.turn_slices=false).",
+        "If the header is wrong, correct it and add the volume again"
+        + (
+            "." if settled else ", or let all slices be seen as they are stored "
+            "(setting preprocess.turn_slices=false)."
+        ),
     )  # fmt: skip
 
 

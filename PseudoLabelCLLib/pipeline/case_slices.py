@@ -31,6 +31,7 @@ from PseudoLabelCLLib.pipeline.preprocess import (
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.preprocess_plan import save_preprocess_plan, settled_preprocess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
@@ -59,23 +60,15 @@ class _CacheEntry:
     grid: SliceGrid
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What `plan.json` says: the settings it came from, and what was settled."""
-
-    settings: PreprocessConfig
-    resolved: PreprocessConfig
-
-
 def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     """Return pixel size and window of this project, settled once before round 0.
 
     Later rounds keep them, since the network has learned on that grid; before the first round is
     trained, changed settings or cases settle them anew.
     """
-    path = ProjectLayout(root).preprocess_plan
-    if path.exists() and project.rounds:
-        return from_json(_Plan, read_json(path), path.name).resolved
+    settled = settled_preprocess(root, project)
+    if settled is not None:
+        return settled
     settings = project.config.preprocess
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
@@ -84,7 +77,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
         for case in project.cases_with_role(CaseRole.ANNOTATED)
     ]
     resolved = resolve_preprocess(directed, grids, annotated)
-    write_json(path, to_json(_Plan(settings, resolved)))
+    save_preprocess_plan(root, settings, resolved)
     return resolved
 
 

@@ -15,8 +15,11 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.preprocess_plan import save_preprocess_plan
 from PseudoLabelCLLib.storage.project_store import create_project
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 
@@ -193,6 +196,28 @@ def test_slices_that_the_network_sees_turned_are_told_in_one_sentence(a_project,
     assert [(f.case_id, f.severity) for f in turned] == [("", "warning")]
     assert "3 cases RAS, PLS, RPS" in turned[0].message
     assert "turn_slices=false" in turned[0].remedy
+
+
+def test_after_round_0_turned_is_what_the_rounds_settled_and_not_what_most_cases_would(
+    a_project, tmp_path
+):
+    root, project = a_project
+    image = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "u0.nrrd")), "RAS")
+    sitk.WriteImage(image, str(tmp_path / "RAS.nrrd"))
+    project, _ = add_case(root, project, "RAS", CaseRole.UNLABELLED, tmp_path / "RAS.nrrd")
+    (told,) = check_cases(root, project)
+    assert (told.case_id, "turn_slices=false" in told.remedy) == ("RAS", True)
+
+    settings = project.config.preprocess
+    begun = replace(project, rounds=(Round(0, RoundState.TRAINING),))
+    own = slice_directions(begun.case("RAS").geometry, 2)
+    save_preprocess_plan(root, settings, replace(settings, slice_directions=own))
+    (told,) = check_cases(root, begun)
+    assert "5 cases" in told.message
+    assert "turn_slices" not in told.remedy  # settled since round 0 has begun
+
+    save_preprocess_plan(root, settings, settings)  # as versions wrote it that turned nothing
+    assert check_cases(root, begun) == ()
 
 
 def figures(case_id, **changes):
