@@ -210,6 +210,14 @@ def test_settings_that_are_typed_reach_round_0_and_the_joint_rounds():
     assert config == config_from_arguments("quick", settings)
 
 
+def test_settings_of_the_joint_rounds_alone_leave_round_0_as_it_is():
+    typed = ("training.joint.batch_size=4", "preprocess.in_plane_spacing_mm=2.5")
+    assert start_settings(a_cell(), typed) == start_settings(a_cell(), typed[1:])
+    config, settings = run_config(a_cell(), typed)
+    assert config.training.joint.batch_size == 4
+    assert config == config_from_arguments("quick", settings)
+
+
 def test_dice_of_labels_skips_what_neither_side_holds():
     ours, theirs = np.array([1, 1, 0, 3]), np.array([1, 0, 0, 0])
     assert dice_of_labels(ours, theirs, (1, 2, 3)) == {1: pytest.approx(2 / 3), 3: 0.0}

@@ -61,6 +61,8 @@ COMBINATIONS: dict[int, dict[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {
     },
 }
 
+_JOINT_STAGE = "training.joint."
+
 # Forward passes are about a third of a training step, which goes forward and back.
 TEACHER_SHARE = 1 / 3
 
@@ -224,12 +226,16 @@ def roles_of(cell: Cell, with_truth: Sequence[int]) -> Roles:
 
 
 def start_settings(cell: Cell, chosen: Sequence[str]) -> tuple[str, ...]:
-    """Return the settings of round 0, as `create --set` takes them; the later counts."""
+    """Return the settings of round 0, as `create --set` takes them; the later counts.
+
+    Those chosen for the joint rounds alone are left out, so that methods with different joint
+    rounds go on from the same round 0.
+    """
     return (
         *(_paper_recipe() if cell.recipe is Recipe.PAPER and _is_ours(cell.profile) else ()),
         f"pretraining.method={cell.method.pretraining.value}",
         f"training.seed={cell.seed}",
-        *chosen,
+        *(setting for setting in chosen if not setting.startswith(_JOINT_STAGE)),
     )
 
 
@@ -244,7 +250,7 @@ def run_config(
         equal_time: Steps of the baseline for one joint step; None counts slices
             (`equal_time_factor`).
     """
-    settings = (*start_settings(cell, chosen), *_joint_settings(cell.method.joint, chosen))
+    settings = _settings(cell, cell.method.joint, chosen)
     if cell.method.joint in (Joint.BASELINE, Joint.UPPER_BOUND):
         own = config_from_arguments(cell.profile.value, settings).training
         factor = equal_time or equal_time_factor(_dearest(cell, chosen), own)
@@ -313,6 +319,12 @@ def _stage_value(config: ProjectConfig, stage: str, name: str) -> object:
     return value.value if isinstance(value, Enum) else value
 
 
+def _settings(cell: Cell, joint: Joint, chosen: Sequence[str]) -> tuple[str, ...]:
+    """All settings of a run whose joint rounds do this."""
+    of_joint_stage = (setting for setting in chosen if setting.startswith(_JOINT_STAGE))
+    return (*start_settings(cell, chosen), *of_joint_stage, *_joint_settings(joint, chosen))
+
+
 def _joint_settings(joint: Joint, chosen: Sequence[str]) -> tuple[str, ...]:
     if joint is Joint.DEFAULT:
         return ()
@@ -330,8 +342,7 @@ def _joint_settings(joint: Joint, chosen: Sequence[str]) -> tuple[str, ...]:
 def _dearest(cell: Cell, chosen: Sequence[str]) -> TrainingConfig:
     """The settings of the method whose steps take longest under this recipe."""
     joint = Joint.INTER if cell.recipe is Recipe.PAPER else Joint.INTER_CONSISTENCY
-    settings = (*start_settings(cell, chosen), *_joint_settings(joint, chosen))
-    return config_from_arguments(cell.profile.value, settings).training
+    return config_from_arguments(cell.profile.value, _settings(cell, joint, chosen)).training
 
 
 def _slices_per_step(training: TrainingConfig) -> float:

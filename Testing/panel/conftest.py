@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parents[1] / "backend"))  # DICOM series made
 
 from a_panel import APanel, RecordingPresenter
 from PySide6 import QtCore
+from real_panel import RealPanel
 from stand_ins import application
 
 
@@ -46,5 +47,13 @@ def app(answers):
 def a_panel(app, answers):
     """The panel with a presenter that only remembers what it was asked for."""
     panel = APanel(RecordingPresenter, answers)
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def a_real_panel(app, answers):
+    """The panel with its real presenter, desk and worker."""
+    panel = RealPanel(answers)
     yield panel
     panel.close()

@@ -8,7 +8,6 @@ import pytest
 import slicer
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.parameter_node import ParameterNode
-from real_panel import RealPanel
 
 from PseudoLabelCLLib.domain.desk_requests import OpenProject
 from PseudoLabelCLLib.process.desk_process import DeskProcess
@@ -18,13 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="these kills are POSIX signals"),
 ]
-
-
-@pytest.fixture
-def a_real_panel(app, answers):
-    panel = RealPanel(answers)
-    yield panel
-    panel.close()
 
 
 @pytest.fixture

@@ -6,20 +6,12 @@ from pathlib import Path
 
 import mistreated_projects as projects
 import pytest
-from real_panel import RealPanel
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="these kills are POSIX signals"),
 ]
 SLICER = Path(__file__).with_name("a_slicer_to_kill.py")
-
-
-@pytest.fixture
-def a_real_panel(app, answers):
-    panel = RealPanel(answers)
-    yield panel
-    panel.close()
 
 
 def kill_while(what, root):

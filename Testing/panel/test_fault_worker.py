@@ -7,18 +7,10 @@ import mistreated_projects as projects
 import pytest
 import torch
 from PseudoLabelCLGui.panel_state import Light
-from real_panel import RealPanel
 
 resource = pytest.importorskip("resource")  # Windows has none
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def a_real_panel(app, answers):
-    panel = RealPanel(answers)
-    yield panel
-    panel.close()
 
 
 @pytest.fixture

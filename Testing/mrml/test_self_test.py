@@ -3,11 +3,8 @@
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import slicer
-import vtk
 from PseudoLabelCLGui.python_packages import PythonPackages
 from PseudoLabelCLGui.self_test import SelfTest
 
@@ -39,30 +36,7 @@ class AnApplication:
 
 
 @pytest.fixture
-def a_scene(monkeypatch):
-    vtk.vtkObject.GlobalWarningDisplayOff()
-    scene = slicer.vtkMRMLScene()
-    application = slicer.vtkSlicerApplicationLogic()
-    application.SetMRMLScene(scene)
-    logics = {
-        "terminologies": slicer.vtkSlicerTerminologiesModuleLogic(),
-        "volumes": slicer.vtkSlicerVolumesLogic(),
-        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
-    }
-    for logic in logics.values():
-        logic.SetMRMLApplicationLogic(application)
-        logic.SetMRMLScene(scene)
-    modules = {name: SimpleNamespace(logic=lambda it=logic: it) for name, logic in logics.items()}
-    monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
-    monkeypatch.setattr(slicer, "modules", SimpleNamespace(**modules), raising=False)
-    yield scene
-    scene.Clear(1)
-    for logic in logics.values():
-        logic.SetMRMLScene(None)
-
-
-@pytest.fixture
-def self_test(a_scene, tmp_path):
+def self_test(scene, tmp_path):
     """Makes the self-test, and ends its children."""
     made = []
 
@@ -79,13 +53,13 @@ def self_test(a_scene, tmp_path):
         test.close()
 
 
-def test_whole_loop_goes_well_and_leaves_the_scene_as_it_was(self_test, a_scene):
-    nodes_before = a_scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode")
+def test_whole_loop_goes_well_and_leaves_the_scene_as_it_was(self_test, scene):
+    nodes_before = scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode")
     test, said = self_test()
     test.run()
     test.close()
     assert said[-1] == "The whole loop went well."
-    assert a_scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode") == nodes_before
+    assert scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode") == nodes_before
 
 
 def test_python_that_cannot_train_is_told_in_a_sentence(self_test):
