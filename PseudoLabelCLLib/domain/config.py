@@ -245,6 +245,9 @@ class TrainingConfig:
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
         reset_head: Whether the segmentation head starts anew in the first joint round.
+        keep_moments: Whether a joint round goes on with the moments that the optimiser had at the
+            weights selected in the joint round before, as published; else they start anew, as a
+            new cycle of the learning rate does.
         selection: Which weights of a round are kept.
         validations_per_round: How often a round measures Dice on the validation cases.
         checkpoints_per_round: How often a round saves what a resume needs.
@@ -260,6 +263,7 @@ class TrainingConfig:
     copy_paste: CopyPasteConfig = field(default_factory=CopyPasteConfig)
     pseudo_label_weight: float = 0.0
     reset_head: bool = False
+    keep_moments: bool = False
     selection: Selection = Selection.BEST
     validations_per_round: int = 6
     checkpoints_per_round: int = 10

@@ -105,6 +105,7 @@ def _paper_config() -> ProjectConfig:
             ),
             contrastive=ContrastiveConfig(denominator=Denominator.TARGET_ONLY),
             consistency=ConsistencyConfig(weight=0.0),
+            keep_moments=True,
             validations_per_round=100,
             checkpoints_per_round=50,
         ),

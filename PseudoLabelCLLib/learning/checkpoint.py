@@ -72,6 +72,54 @@ def restore(content: dict[str, Any], state: TrainingState, path: Path) -> None:
         raise _unusable(path, error) from error
 
 
+def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return a copy of an optimiser's moments, on the CPU, that later steps do not change."""
+    content = optimizer.state_dict()
+    return {
+        "groups": [group["params"] for group in content["param_groups"]],
+        "state": {
+            number: {name: value.detach().cpu().clone() for name, value in moments.items()}
+            for number, moments in content["state"].items()
+        },
+    }
+
+
+def save_moments(path: Path, moments: dict[str, Any]) -> None:
+    """Write what `moments_of` returned.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    buffer = io.BytesIO()
+    torch.save(moments, buffer)
+    write_bytes(path, buffer.getbuffer())
+
+
+def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Give an optimiser the moments of a file; its rate and weight decay stay its own.
+
+    Raises:
+        ProjectDamagedError: The file is damaged, or holds the moments of another network.
+    """
+    own = optimizer.state_dict()
+    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    unusable = ProjectDamagedError(
+        f"The optimiser's moments in {path.name} are damaged, or those of another network.",
+        "Delete the file; the next round then starts with new moments.",
+    )
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = content["state"]
+        fits = content["groups"] == [group["params"] for group in own["param_groups"]] and all(
+            moments["exp_avg"].shape == shapes[number] for number, moments in state.items()
+        )
+    except Exception as error:
+        raise unusable from error
+    if not fits:
+        raise unusable
+    optimizer.load_state_dict({**own, "state": state})
+
+
 def weights_to_bytes(network: SegmentationNetwork) -> bytes:
     """Return the weights in torch's own format, on the CPU."""
     buffer = io.BytesIO()

@@ -18,6 +18,7 @@ from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.pipeline.case_slices import annotation_of, load_case_slices, preprocess_plan
 from PseudoLabelCLLib.pipeline.evaluate import MeasuredCase, MeasuredModel
@@ -63,6 +64,8 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
             pretrain_if_needed(root, project, inputs.preprocess, device, report)
         trained = train_round(inputs, device, report)
         device = trained.device
+        if trained.moments is not None:
+            save_moments(ProjectLayout(root).moments(plan.index), trained.moments)
         path = ProjectLayout(root).model(plan.index)
         write_model(path, trained.network, _card(inputs, trained))
         report.artifact("model", path)

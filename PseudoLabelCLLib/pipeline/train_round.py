@@ -11,7 +11,13 @@ import torch
 from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
-from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
+from PseudoLabelCLLib.learning.checkpoint import (
+    load_moments,
+    moments_of,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
@@ -42,6 +48,7 @@ class TrainedRound:
         validation_dice: Their mean Dice on the validation cases, or None without any.
         device: What it ran on at the end.
         num_steps: Steps of the whole round.
+        moments: Of the optimiser at the selected weights, if the next round goes on with them.
     """
 
     network: SegmentationNetwork
@@ -50,6 +57,7 @@ class TrainedRound:
     validation_dice: float | None
     device: ComputeDevice
     num_steps: int
+    moments: dict[str, Any] | None = None
 
 
 @dataclass
@@ -60,6 +68,7 @@ class _Progress:
     best_dice: float = -1.0
     best_step: int = 0
     best_weights: dict[str, torch.Tensor] | None = None
+    best_moments: dict[str, Any] | None = None
     num_incomplete: int = 0
 
     def to_notes(self, identity: str) -> dict[str, Any]:
@@ -69,6 +78,7 @@ class _Progress:
             "best_dice": self.best_dice,
             "best_step": self.best_step,
             "best_weights": self.best_weights,
+            "best_moments": self.best_moments,
             "num_incomplete": self.num_incomplete,
         }
 
@@ -79,6 +89,7 @@ class _Progress:
             notes["best_dice"],
             notes["best_step"],
             notes["best_weights"],
+            notes["best_moments"],
             notes["num_incomplete"],
         )
 
@@ -134,6 +145,7 @@ class _RoundTraining:
         validate_every = max(1, num_steps // self.config.validations_per_round)
         save_every = max(1, num_steps // self.config.checkpoints_per_round)
         if state.step == 0 and self.index > 0:
+            self._take_up_moments()
             self._take_up_selection()
             self._renew_head()
         num_parts = self.trainer.num_parts
@@ -200,6 +212,20 @@ class _RoundTraining:
             measured = [dice for point in before if (dice := point.validation_dice) is not None]
             self._keep(measured[-1] if measured else -1.0)
 
+    @property
+    def _keeps_moments(self) -> bool:
+        return self.config.keep_moments and self.trainer.data.is_joint
+
+    def _take_up_moments(self) -> None:
+        """Go on with the moments of the joint round before, if the settings say so."""
+        path = self.layout.moments(self.index - 1)
+        if not self._keeps_moments or self.index == 1:
+            return
+        if path.exists():
+            load_moments(path, self.trainer.state.optimizer)
+        else:
+            self.report.notice(f"Round {self.index - 1} has kept no moments: they start anew.")
+
     def _renew_head(self) -> None:
         """Begin the joint rounds with a new segmentation head, if the settings say so."""
         if not (self.config.reset_head and self.index == 1 and self.trainer.data.is_joint):
@@ -246,6 +272,8 @@ class _RoundTraining:
             name: tensor.detach().cpu().clone()
             for name, tensor in state.average.state_dict().items()
         }
+        if self._keeps_moments:
+            progress.best_moments = moments_of(state.optimizer)
 
     def _dice_of(self, case: CaseSlices, reference: LabelArray) -> float:
         prediction = predict_slices(
@@ -276,8 +304,13 @@ class _RoundTraining:
             network.load_state_dict(progress.best_weights)
         selected = progress.best_step if progress.best_weights else self.trainer.state.step
         dice = progress.best_dice if progress.best_weights else None
-        num_steps = self.trainer.stage.num_steps
-        return TrainedRound(network, progress.curve, selected, dice, self.device, num_steps)
+        moments = None
+        if self._keeps_moments:
+            moments = progress.best_moments or moments_of(self.trainer.state.optimizer)
+        return TrainedRound(
+            network, progress.curve, selected, dice, self.device,
+            self.trainer.stage.num_steps, moments,
+        )  # fmt: skip
 
 
 def mean_dice(prediction: LabelArray, reference: LabelArray, values: Sequence[int]) -> float:

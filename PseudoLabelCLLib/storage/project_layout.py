@@ -116,6 +116,10 @@ class ProjectLayout:
         """Return where a round's training can be resumed from."""
         return self.round_folder(index) / "checkpoint.pt"
 
+    def moments(self, index: int) -> Path:
+        """Return where the optimiser's moments at a round's selected weights lie, if kept."""
+        return self.round_folder(index) / "moments.pt"
+
     def learning_curve(self, index: int) -> Path:
         """Return where the losses and scores of a round lie, one JSON object per line."""
         return self.round_folder(index) / "learning_curve.jsonl"

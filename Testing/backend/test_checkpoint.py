@@ -11,10 +11,13 @@ from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
 from PseudoLabelCLLib.learning import checkpoint
 from PseudoLabelCLLib.learning.checkpoint import (
+    load_moments,
+    moments_of,
     network_from_bytes,
     read_checkpoint,
     restore,
     save_checkpoint,
+    save_moments,
     weights_to_bytes,
 )
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
@@ -45,6 +48,64 @@ def test_notes_come_back_as_they_were(a_state, tmp_path):
     assert content["curve"] == notes["curve"]
     assert torch.equal(content["best"]["w"], torch.ones(2))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def step_of(state, seed):
+    """Let the optimiser take one step down the same gradients for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in state.network.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    state.optimizer.step()
+
+
+def test_an_optimiser_goes_on_with_the_moments_of_a_file_as_if_it_had_never_ended(
+    a_state, tmp_path
+):
+    step_of(a_state, 1)
+    save_moments(tmp_path / "moments.pt", moments_of(a_state.optimizer))
+    stage = training_config().supervised
+    other = start_training(make_network(), stage, CPU, seed=2)
+    other.network.load_state_dict(a_state.network.state_dict())
+    load_moments(tmp_path / "moments.pt", other.optimizer)
+    for state in (a_state, other):
+        step_of(state, 2)
+    pairs = zip(a_state.network.parameters(), other.network.parameters(), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_taken_moments_do_not_change_with_later_steps(a_state):
+    step_of(a_state, 1)
+    taken = moments_of(a_state.optimizer)
+    before = taken["state"][0]["exp_avg"].clone()
+    step_of(a_state, 2)
+    assert torch.equal(taken["state"][0]["exp_avg"], before)
+
+
+def test_moments_leave_the_rate_and_the_weight_decay_of_the_settings(a_state, tmp_path):
+    step_of(a_state, 1)
+    save_moments(tmp_path / "moments.pt", moments_of(a_state.optimizer))
+    stage = replace(training_config().supervised, learning_rate=0.25, weight_decay=0.125)
+    other = start_training(make_network(), stage, CPU, seed=2)
+    load_moments(tmp_path / "moments.pt", other.optimizer)
+    (group,) = other.optimizer.param_groups
+    assert (group["lr"], group["weight_decay"]) == (0.25, 0.125)
+
+
+def test_damaged_moments_and_those_of_another_network_are_told_with_what_to_do(a_state, tmp_path):
+    path = tmp_path / "moments.pt"
+    path.write_bytes(b"no moments")
+    with pytest.raises(ProjectDamagedError, match="starts with new moments"):
+        load_moments(path, a_state.optimizer)
+    widths = (8, *TINY.widths[1:])
+    wider = SegmentationNetwork(
+        replace(TINY, widths=widths), NUM_CLASSES, torch.Generator().manual_seed(0)
+    )
+    other = start_training(wider, training_config().supervised, CPU, seed=1)
+    step_of(other, 1)
+    save_moments(path, moments_of(other.optimizer))
+    with pytest.raises(ProjectDamagedError, match="starts with new moments"):
+        load_moments(path, a_state.optimizer)
+    assert not a_state.optimizer.state
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut short"])

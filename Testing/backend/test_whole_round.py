@@ -355,3 +355,20 @@ def test_round_that_begins_with_a_new_head_can_still_keep_the_weights_before_it(
     assert after.card.training.selected_at_step == 0
     weights = [model.network.classifier.weight for model in (before, after)]
     assert torch.equal(*weights)
+
+
+def test_a_joint_round_goes_on_with_the_kept_moments_of_the_one_before(tmp_path):
+    training = replace(training_config(num_steps=2), keep_moments=True)
+    root, project = make_project(tmp_path, replace(CONFIG, training=training), has_validation=False)
+    counts = []
+    for index in range(3):
+        project = run_round(root, project, CPU, Listener())
+        path = ProjectLayout(root).moments(index)
+        if path.exists():
+            moments = torch.load(path, weights_only=True)["state"]
+            counts.append({int(parameter["step"]) for parameter in moments.values()})
+    assert counts == [{2}, {4}]  # steps that Adam has seen after rounds 1 and 2
+
+
+def test_without_being_asked_no_round_keeps_moments(the_loop):
+    assert not list(ProjectLayout(the_loop.root).rounds.rglob("moments.pt"))
