@@ -48,8 +48,8 @@ def config_for(profile: Profile) -> ProjectConfig:
         network=NetworkConfig(),
         training=TrainingConfig(
             supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),
-            # slow on purpose: a teacher that drifts takes the network with it. Few slices with truth,
-            # since they are seen often enough: that buys steps (Docs/benchmarks.md)
+            # slow on purpose: a teacher that drifts takes the network with it; few slices with
+            # truth, which are seen often enough, leave time for more steps (Docs/benchmarks.md)
             joint=StageConfig(num_steps=400, batch_size=4, learning_rate=5e-4),
             # beside the consistency loss it gained nothing in so few steps (Docs/benchmarks.md)
             contrastive=ContrastiveConfig(weight=0.0, num_pairs=4),

@@ -135,13 +135,14 @@ def test_a_plan_finishes_a_combination_before_the_next():
     ]
 
 
-def test_papers_recipe_keeps_only_steps_and_batches_of_the_profile():
+def test_papers_recipe_is_theirs_but_for_steps_and_batches():
     quick, paper = config_for(Profile.QUICK), config_for(Profile.PAPER)
     config, _ = run_config(a_cell(), ())
-    for stage in ("supervised", "joint"):
-        own, ours = getattr(quick.training, stage), getattr(config.training, stage)
-        theirs = getattr(paper.training, stage)
-        assert ours == replace(theirs, num_steps=own.num_steps, batch_size=own.batch_size)
+    own = quick.training.supervised
+    assert config.training.supervised == replace(
+        paper.training.supervised, num_steps=own.num_steps, batch_size=own.batch_size
+    )
+    assert config.training.joint == replace(paper.training.joint, num_steps=300, batch_size=8)
     assert config.training.augmentation == paper.training.augmentation
     assert config.network == paper.network
     assert config.training.consistency.weight == 0
@@ -169,11 +170,18 @@ def test_a_method_uses_its_own_losses_alone(recipe, method, contrastive, pseudo)
 
 
 def test_baseline_has_as_many_more_steps_as_the_others_have_slices():
-    quick = config_for(Profile.QUICK).training
+    inter = run_config(a_cell("inter", "paper"), ())[0].training
     baseline = run_config(a_cell("baseline", "paper"), ())[0].training
-    views = 2 * quick.contrastive.num_pairs
-    expected = quick.joint.num_steps * (quick.joint.batch_size + views) / quick.joint.batch_size
-    assert baseline.joint.num_steps == round(expected)
+    views = 2 * inter.contrastive.num_pairs
+    expected = inter.joint.num_steps * (inter.joint.batch_size + views) / inter.joint.batch_size
+    assert baseline.joint.num_steps == round(expected) == 600
+    assert baseline.joint.batch_size == inter.joint.batch_size == 8
+
+
+def test_other_batches_can_be_chosen_for_the_published_methods():
+    typed = ("training.joint.batch_size=6", "training.joint.num_steps=50")
+    assert run_config(a_cell("inter"), typed)[0].training.joint.batch_size == 6
+    assert run_config(a_cell("inter"), typed)[0].training.joint.num_steps == 50
 
 
 def test_teacher_counts_for_a_third():

@@ -60,7 +60,7 @@ def test_without_values_what_differs_from_the_profile_is_shown(a_desk, capfd):
     assert replace(config, training=quick.training) != quick
     lines = told_by(a_desk, capfd).splitlines()
     assert lines[0].split() == ["setting", "value", "in", "'quick'"]
-    assert ["training.joint.num_steps", "2", "300"] in [line.split() for line in lines]
+    assert ["training.joint.num_steps", "2", "400"] in [line.split() for line in lines]
 
 
 def test_all_settings_are_shown_if_asked(a_desk, capfd):
