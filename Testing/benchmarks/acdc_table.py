@@ -1,13 +1,13 @@
 """The tables and the picture of the ACDC benchmark, from whatever runs there are.
 
-    python Testing/benchmarks/acdc_table.py FOLDER [--picture PNG]
+    python Testing/benchmarks/acdc_table.py FOLDER [--combination c1 c2 c3] [--picture PNG]
 
 `FOLDER` is the output of `acdc.py`. The tables go to the standard output as Markdown.
 """
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -49,8 +49,10 @@ def main() -> None:
     """Print every table and draw the picture."""
     arguments = _arguments()
     runs = read_runs(arguments.folder, once=arguments.once)
+    if arguments.combination:
+        runs = [run for run in runs if run.combination in arguments.combination]
     if not runs:
-        raise SystemExit(f"There is no result in '{arguments.folder / 'results'}' yet.")
+        raise SystemExit(f"There is no such result in '{arguments.folder / 'results'}' yet.")
     labelled = sorted({run.labelled for run in runs})
     _print_setting(runs)
     _print_means(runs, labelled)
@@ -101,6 +103,21 @@ def _print_setting(runs: Sequence[Run]) -> None:
                 f"\n**The runs differ in their {name.replace('chosen', 'settings')}**: the rows "
                 "mix them. Give each its own folder."
             )
+
+    if len({*_combinations_of_rows(runs)}) > 1:
+        print(
+            "\n**The means of some rows are over fewer combinations than others**: compare the "
+            "gains, which are paired, or choose with --combination."
+        )
+
+
+def _combinations_of_rows(runs: Sequence[Run]) -> Iterator[frozenset[str]]:
+    """The combinations of every row and number of volumes; the upper bound stands alone."""
+    for row in _rows(runs):
+        if not row.method.endswith("upper-bound"):
+            own = [run for run in runs if run.row == row]
+            for labelled in {run.labelled for run in own}:
+                yield frozenset(run.combination for run in own if run.labelled == labelled)
 
 
 def _print_means(runs: Sequence[Run], labelled: Sequence[int]) -> None:
@@ -329,6 +346,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="figures of single predictions, as the papers predict"
     )
+    parser.add_argument("--combination", nargs="+", help="only these (default: all)")
     parser.add_argument("--picture", type=Path, help="default: acdc.png in the folder")
     return parser.parse_args()
 
