@@ -296,8 +296,23 @@ class _RoundTraining:
             warning=skip,
         )
 
+    def _tell_unchanged(self) -> None:
+        """Say so where the weights of the round before were the best."""
+        progress = self.progress
+        measured = [(p.step, p.validation_dice) for p in progress.curve]
+        later = [dice for step, dice in measured if step and dice is not None]
+        if progress.best_weights is None or progress.best_step or not later:
+            return
+        self.report.notice(
+            f"Round {self.index} was never better on the validation cases than round "
+            f"{self.index - 1} (mean Dice {max(later):.3f} at best, {progress.best_dice:.3f} "
+            "before), so the network stays as it was. Few validation cases can err; "
+            "training.selection=last keeps what a round has learned in any case."
+        )
+
     def _result(self) -> TrainedRound:
         self._tell_incomplete()
+        self._tell_unchanged()
         network = self.trainer.state.average
         progress = self.progress
         if progress.best_weights is not None:

@@ -357,6 +357,20 @@ def test_round_that_begins_with_a_new_head_can_still_keep_the_weights_before_it(
     assert torch.equal(*weights)
 
 
+def test_a_round_that_changes_nothing_says_so(tmp_path):
+    training = replace(training_config(num_steps=24, batch_size=4), reset_head=True)
+    training = replace(training, joint=replace(training.joint, num_steps=2, learning_rate=1e-9))
+    root, project = make_project(tmp_path, replace(CONFIG, training=training))
+    told = []
+    for _ in range(2):
+        listener = Listener()
+        project = run_round(root, project, CPU, listener)
+        told.append([text for text, _ in listener.notices if "stays as it was" in text])
+    assert told[0] == []
+    (text,) = told[1]
+    assert text.startswith("Round 1 was never better on the validation cases than round 0")
+
+
 def test_a_joint_round_goes_on_with_the_kept_moments_of_the_one_before(tmp_path):
     training = replace(training_config(num_steps=2), keep_moments=True)
     root, project = make_project(tmp_path, replace(CONFIG, training=training), has_validation=False)
