@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,15 +87,35 @@ def trace_contours(mask: npt.NDArray[np.bool_]) -> list[FloatArray]:
     ]
 
 
-def path_data(outline: FloatArray) -> str:
-    """Return SVG path data in half pixels, which are whole numbers; straight runs are one step."""
-    points = np.rint(outline * 2).astype(int)
+def path_data(outlines: Sequence[FloatArray]) -> str:
+    """Return SVG path data in half pixels, which are whole numbers; straight runs are one step.
+
+    Args:
+        outlines: Closed polygons as `trace_contours` returns them; a speckled mask has thousands.
+    """
+    if not outlines:
+        return ""
+    points = np.rint(np.concatenate(outlines) * 2).astype(int)
+    owner = np.repeat(np.arange(len(outlines)), [len(outline) for outline in outlines])
     steps = np.diff(points, axis=0)
-    steps = steps[np.any(steps != 0, axis=1)]
-    turns = np.any(np.diff(np.sign(steps), axis=0) != 0, axis=1)
-    runs = np.add.reduceat(steps, np.flatnonzero(np.concatenate([[True], turns])), axis=0)
-    lines = "".join(f"l{x} {y}" for x, y in runs[:-1])  # the last one closes the outline
-    return f"M{points[0, 0]} {points[0, 1]}{lines}z"
+    counts = np.any(steps != 0, axis=1) & (owner[:-1] == owner[1:])
+    steps, owner_of_step = steps[counts], owner[:-1][counts]
+    turns = np.any(np.diff(np.sign(steps), axis=0) != 0, axis=1) | (np.diff(owner_of_step) != 0)
+    begins = np.flatnonzero(np.concatenate([[True], turns]))
+    runs = np.add.reduceat(steps, begins, axis=0)
+    owner_of_run = owner_of_step[begins]
+    is_last = np.append(np.diff(owner_of_run) != 0, True)
+    origins = points[np.searchsorted(owner, np.arange(len(outlines)))].tolist()
+    texts = []
+    is_first = True
+    for (x, y), place, ends in zip(
+        runs.tolist(), owner_of_run.tolist(), is_last.tolist(), strict=True
+    ):
+        if is_first:
+            texts.append(f"M{origins[place][0]} {origins[place][1]}")
+        texts.append("z" if ends else f"l{x} {y}")  # the last step closes the outline
+        is_first = ends
+    return "".join(texts)
 
 
 def grey_data_uri(grey: npt.NDArray[np.uint8]) -> str:

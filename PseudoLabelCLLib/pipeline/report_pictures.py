@@ -194,8 +194,8 @@ def _contour_paths(segmentations: list[AnyArray], schema: LabelSchema) -> str:
         for label in schema:
             outlines = trace_contours(segmentation == label.value)
             if outlines:
-                path = "".join(path_data(outline) for outline in outlines)
-                paths.append(f'<path class="{kind} label-{label.value}" d="{path}"/>')
+                data = path_data(outlines)
+                paths.append(f'<path class="{kind} label-{label.value}" d="{data}"/>')
     return "".join(paths)
 
 

@@ -44,11 +44,18 @@ def test_path_data_encloses_the_area_of_its_outline(mask):
         return 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
 
     for outline in trace_contours(mask):
-        path = path_data(outline)
+        path = path_data([outline])
         start, *steps = re.findall(r"[Ml](-?\d+) (-?\d+)", path)
         points = np.cumsum(np.array([start, *steps], dtype=int), axis=0) / 2
         assert path.endswith("z")
         assert area(points) == area(outline[:-1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(mask=masks)
+def test_paths_of_many_outlines_stand_one_after_another(mask):
+    outlines = trace_contours(mask)
+    assert path_data(outlines) == "".join(path_data([outline]) for outline in outlines)
 
 
 def test_an_empty_mask_has_no_contour():
