@@ -1,7 +1,7 @@
 """The report of a round: one web page that needs nothing else and works offline."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from html import escape
@@ -22,7 +22,7 @@ from PseudoLabelCLLib.pipeline.report_curves import (
 )
 from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure
 from PseudoLabelCLLib.pipeline.report_tables import cases_table, rounds_table
-from PseudoLabelCLLib.storage.atomic_files import write_text
+from PseudoLabelCLLib.storage.atomic_files import write_texts
 from PseudoLabelCLLib.storage.pretraining_record import PretrainingRecord
 
 # Nothing may be loaded from elsewhere, and nothing on the page may run.
@@ -74,31 +74,36 @@ def write_report(path: Path, report: RoundReport) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    write_text(path, render_report(report))
+    write_texts(path, _page(report, _cards(report)))
 
 
 def render_report(report: RoundReport) -> str:
     """Return the page as HTML; every name in it is escaped."""
+    return "".join(_page(report, _cards(report)))
+
+
+def _cards(report: RoundReport) -> tuple[CaseCard, ...]:
     newest = report.qualities[-1].cases if report.qualities else ()
     mean_dice = {case_id: quality.mean_dice for case_id, quality in newest}
-    cards = draw_cards(report.cases, report.schema, mean_dice)
+    return draw_cards(report.cases, report.schema, mean_dice)
+
+
+def _page(report: RoundReport, cards: Sequence[CaseCard]) -> Iterator[str]:
+    """Yield the page in parts, so that the many pictures are not copied again and again."""
     title = f"{report.project_name}, round {report.round.index}"
-    sections = (
-        _header(report, cards),
-        _notices(report.notices),
-        _quality_section(report, cards),
-        _pretraining_section(report.pretraining),
-        _learning_section(report.curves),
-        cases_section(report.schema, cards),
-        _model_section(report),
-    )
-    return (
+    yield (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_style(report.schema)}</style></head>\n"
-        f"<body>{''.join(sections)}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{_style(report.schema)}</style></head>\n<body>"
     )
+    yield _header(report, cards)
+    yield _notices(report.notices)
+    yield _quality_section(report, cards)
+    yield _pretraining_section(report.pretraining)
+    yield _learning_section(report.curves)
+    yield from cases_section(report.schema, cards)
+    yield f"{_model_section(report)}</body></html>\n"
 
 
 def format_duration(duration_s: float) -> str:

@@ -1,6 +1,6 @@
 """The cards of the report: one for each case, with its pictures, doubt and verdict, as HTML."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -50,10 +50,10 @@ def draw_cards(
     )
 
 
-def cases_section(schema: LabelSchema, cards: Sequence[CaseCard]) -> str:
-    """Return the section with all cards and the switches for their contours."""
+def cases_section(schema: LabelSchema, cards: Sequence[CaseCard]) -> Iterator[str]:
+    """Yield the section with the switches for the contours, and one card after the other."""
     if not cards:
-        return ""
+        return
     legend = "".join(
         f'<span><i class="swatch label-{label.value}"></i>{escape(label.name)}</span>'
         for label in schema
@@ -62,12 +62,14 @@ def cases_section(schema: LabelSchema, cards: Sequence[CaseCard]) -> str:
     if any(card.has_reference for card in cards):
         boxes += _switch("show-reference", "Reference (white, dashed)", is_on=True)
     boxes += _switch("large", "Large pictures", is_on=False)
-    return (
+    yield (
         f'<section class="cases"><h2>Cases, most doubtful first</h2>'
         f'<p class="switches">{boxes}</p>'
         f'<p class="legend">{legend}</p>'
-        f'<div class="cards">{"".join(card.html for card in cards)}</div></section>'
+        '<div class="cards">'
     )
+    yield from (card.html for card in cards)
+    yield "</div></section>"
 
 
 def _switch(name: str, words: str, *, is_on: bool) -> str:

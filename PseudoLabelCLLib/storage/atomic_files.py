@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,15 +75,29 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: The disk refuses, or the text holds characters that UTF-8 cannot.
     """
+    write_texts(path, (text,))
+
+
+def write_texts(path: Path, parts: Iterable[str]) -> None:
+    """Do the same with a long text that comes in parts and is never whole in memory.
+
+    Raises:
+        StorageError: The disk refuses, or the text holds characters that UTF-8 cannot.
+    """
+    with written_aside(path) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(_utf8(part, path))
+
+
+def _utf8(text: str, path: Path) -> bytes:
     try:
-        data = text.encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         wrong = text[max(0, error.start - 20) : error.end + 20]
         raise StorageError(
             f"'{path.name}' cannot hold the text {wrong!r}: it is not valid Unicode.",
             "Rename the file or the folder that this text names.",
         ) from error
-    write_bytes(path, data)
 
 
 def write_json(path: Path, value: JsonValue) -> None:

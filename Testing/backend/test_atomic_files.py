@@ -20,6 +20,7 @@ from PseudoLabelCLLib.storage.atomic_files import (
     write_bytes,
     write_json,
     write_text,
+    write_texts,
     written_aside,
 )
 
@@ -208,6 +209,24 @@ for n in range(10**9):
     if n == 0:
         print("started", flush=True)
 """
+
+
+def test_text_in_parts_is_written_as_one(tmp_path):
+    write_texts(tmp_path / "a.html", (f"{n} é\n" for n in range(3)))
+    assert (tmp_path / "a.html").read_bytes() == "0 é\n1 é\n2 é\n".encode()
+
+
+def test_text_whose_parts_end_early_leaves_the_old_file(tmp_path):
+    def parts():
+        yield "new"
+        raise ZeroDivisionError
+
+    (tmp_path / "a.html").write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        write_texts(tmp_path / "a.html", parts())
+    with pytest.raises(StorageError, match="not valid Unicode"):
+        write_texts(tmp_path / "a.html", ("new", "\udc80"))
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.html", "old")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
