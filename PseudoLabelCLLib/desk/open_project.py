@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectGoneError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.storage.atomic_files import storage_error
@@ -145,7 +145,7 @@ class OpenProjectHolder:
         is_ours = is_there and _identity(layout.desk_lock) == self._lock_stamp
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
-            raise ProjectError(
+            raise ProjectGoneError(
                 f"The project '{layout.root}' is gone: its folder was deleted or renamed, or its "
                 "drive is away.",
                 "Bring the folder back and open the project again, or open another one.",

@@ -22,6 +22,10 @@ class ProjectError(PseudoLabelCLError):
     """A project folder cannot be used as asked."""
 
 
+class ProjectGoneError(ProjectError):
+    """The folder of the open project is no longer there, or another one is in its place."""
+
+
 class ProjectDamagedError(ProjectError):
     """A file of the project is not what was written there."""
 

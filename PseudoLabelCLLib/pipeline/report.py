@@ -74,22 +74,20 @@ def write_report(path: Path, report: RoundReport) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    write_texts(path, _page(report, _cards(report)))
+    write_texts(path, render_report(report))
 
 
-def render_report(report: RoundReport) -> str:
-    """Return the page as HTML; every name in it is escaped."""
-    return "".join(_page(report, _cards(report)))
+def render_report(report: RoundReport) -> Iterator[str]:
+    """Return the page as HTML in parts, so that its many pictures need not be copied together.
 
-
-def _cards(report: RoundReport) -> tuple[CaseCard, ...]:
+    Every name in it is escaped. The cases are read and drawn before the first part.
+    """
     newest = report.qualities[-1].cases if report.qualities else ()
     mean_dice = {case_id: quality.mean_dice for case_id, quality in newest}
-    return draw_cards(report.cases, report.schema, mean_dice)
+    return _page(report, draw_cards(report.cases, report.schema, mean_dice))
 
 
 def _page(report: RoundReport, cards: Sequence[CaseCard]) -> Iterator[str]:
-    """Yield the page in parts, so that the many pictures are not copied again and again."""
     title = f"{report.project_name}, round {report.round.index}"
     yield (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -73,6 +73,7 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     for request in EVERY_REQUEST_FOR_AN_OPEN_PROJECT:
         told = refusal(a_desk, request)
         assert told.message.startswith(f"The project '{root}' is gone:"), request
+        assert told.error_type == "ProjectGoneError", request
     refusal(a_desk, ask.OpenProject(str(root)))
     assert not root.exists()
     assert contents(tmp_path) == before

@@ -27,6 +27,10 @@ from PseudoLabelCLLib.pipeline.report_curves import (
 VOID_TAGS = {"meta", "input", "br"}
 
 
+def page_of(report):
+    return "".join(render_report(report))
+
+
 class PageReader(HTMLParser):
     """Checks that every tag is closed in order and collects tags, attributes and text."""
 
@@ -94,7 +98,7 @@ def a_full_report():
 
 
 def test_the_page_is_well_formed_and_asks_for_nothing_from_elsewhere(a_full_report):
-    page = render_report(a_full_report)
+    page = page_of(a_full_report)
     reader = PageReader(page)
     assert not {"script", "link", "iframe", "object"} & set(reader.tags)
     links = [value for name, value in reader.attributes if name in ("href", "src")]
@@ -107,7 +111,7 @@ def test_the_page_is_well_formed_and_asks_for_nothing_from_elsewhere(a_full_repo
 
 
 def test_the_page_tells_what_the_round_did(a_full_report):
-    text = " ".join(PageReader(render_report(a_full_report)).text)
+    text = " ".join(PageReader(page_of(a_full_report)).text)
     for words in (
         "Hearts", "report of round 1", "Joint training.", "Mind the gap.", "CPU, 2 threads",
         "2 min 05 s", "2026-03-02 10:11", "2 cases with human truth, 5 pseudo-labels, 1 left out",
@@ -120,19 +124,19 @@ def test_the_page_tells_what_the_round_did(a_full_report):
 
 
 def test_cases_stand_most_doubtful_first_and_those_of_unknown_doubt_last(a_full_report):
-    page = render_report(a_full_report)
+    page = page_of(a_full_report)
     assert re.findall(r"<h3>(\w+)</h3>", page) == ["doubtful", "plain", "unknown"]
 
 
 def test_links_from_the_table_lead_to_the_case(a_full_report):
-    page = render_report(a_full_report)
+    page = page_of(a_full_report)
     anchor = re.search(r'<a href="#([\w-]+)">doubtful</a>', page).group(1)
     assert f'<article id="{anchor}"><header><h3>doubtful</h3>' in page
 
 
 def test_reference_contours_have_a_switch_only_where_there_is_a_reference(a_full_report):
-    assert 'id="show-reference"' in render_report(a_full_report)
-    without = render_report(make_report([make_figure()]))
+    assert 'id="show-reference"' in page_of(a_full_report)
+    without = page_of(make_report([make_figure()]))
     assert 'id="show-reference"' not in without
 
 
@@ -151,20 +155,20 @@ def test_names_are_shown_as_text_and_never_as_code(name):
         curves=(RoundCurve(0, (CurvePoint(1, {name: 0.5}), CurvePoint(2, {name: 0.4}))),),
         qualities=(RoundQuality(0, ((name, quality),)),),
     )
-    reader = PageReader(render_report(report))
+    reader = PageReader(page_of(report))
     assert not {"script", "b"} & set(reader.tags)
     assert "onload" not in [attribute for attribute, _ in reader.attributes]
     assert "".join(reader.text).count(name) >= 8
 
 
 def test_a_report_without_anything_to_show_is_a_page():
-    text = " ".join(PageReader(render_report(make_report())).text)
+    text = " ".join(PageReader(page_of(make_report())).text)
     assert "No case has a reference, so the quality was not measured." in text
 
 
 def test_references_that_hold_nothing_are_told():
     quality = quality_of_dice(None, None)
-    page = render_report(make_report(qualities=(RoundQuality(0, (("a", quality),)),)))
+    page = page_of(make_report(qualities=(RoundQuality(0, (("a", quality),)),)))
     assert "The references hold no structure, so the quality was not measured." in page
 
 
@@ -176,14 +180,14 @@ def test_cases_are_read_one_after_the_other():
             alive.append(n)
             yield make_figure(f"case{n}")
 
-    page = render_report(make_report(figures()))
+    page = page_of(make_report(figures()))
     assert alive == [0, 1, 2]
     assert page.count("<article") == 3
 
 
 def test_fifty_two_cases_of_ten_slices_stay_below_six_megabytes():
     # Noise compresses worst: real images stay well below.
-    size = len(render_report(make_report([make_figure(shape=(10, 220, 220), has_reference=True)])))
+    size = len(page_of(make_report([make_figure(shape=(10, 220, 220), has_reference=True)])))
     assert 52 * size < 6e6
 
 

@@ -64,7 +64,7 @@ COMBINATIONS: dict[int, dict[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {
 _JOINT_STAGE = "training.joint."
 
 # The few slices with truth in a joint step of `quick` were chosen for the consistency loss. The
-# other methods keep the batch with which they were measured first; slices in all are alike.
+# other methods keep the batch with which they were measured first.
 _BATCH_OF_OTHERS = {
     Profile.QUICK: (f"{_JOINT_STAGE}batch_size=8", f"{_JOINT_STAGE}num_steps=300"),
 }

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesAd
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
     ChangeSettings,
+    CheckCases,
     CloseProject,
     FindVolumes,
     NewVolume,
@@ -76,6 +77,20 @@ def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
     stage.settle()
     assert stage.state.message.light is Light.RED
     assert "in use" in stage.state.message.text
+    assert stage.state.message.next_step.text == "Open again"
+    stage.desk.by_hand = False
+    stage.presenter.message_step()
+    stage.settle()
+    assert stage.state.project.root == ROOT
+    assert stage.state.message.light is not Light.RED
+
+
+def test_a_project_that_is_gone_can_be_opened_again_once_it_is_back(stage):
+    stage.desk.by_hand = True
+    stage.presenter.check_cases()
+    stage.desk.refuse(CheckCases, "ProjectGoneError", "The project is gone.")
+    stage.settle()
+    assert stage.state.message.light is Light.RED
     assert stage.state.message.next_step.text == "Open again"
     stage.desk.by_hand = False
     stage.presenter.message_step()

@@ -57,6 +57,7 @@ _STEP_OF_JOB_ERROR = {
     "ProtocolVersionError": Step.PROBE,
 }
 _STEP_OF_REFUSAL = {
+    "ProjectGoneError": Step.OPEN_AGAIN,
     "StorageError": Step.OPEN_AGAIN,
     "ProjectInUseError": Step.OPEN_AGAIN,
     "ProjectDamagedError": Step.FOLDER,
