@@ -6,6 +6,7 @@ from enum import Enum
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures
+from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
 
@@ -90,6 +91,7 @@ class CaseFiles:
         uncertainty: How unsure each voxel is, float32, 0..1, or None.
         slicing_axis: 0, 1 or 2 for i, j, k.
         doubtful_slices: Indices along the slicing axis, most doubtful first; none if sure.
+        identity: Of the proposal, which every verdict on it must name; None without one.
     """
 
     case_id: str
@@ -103,6 +105,26 @@ class CaseFiles:
     uncertainty: str | None
     slicing_axis: int
     doubtful_slices: tuple[int, ...]
+    identity: ProposalIdentity | None = None
+
+
+@dataclass(frozen=True)
+class CorrectionPreview:
+    """What of a correction would count as human truth, for each extent.
+
+    Args:
+        proposal: The proposal that was changed.
+        changed_slices: Indices along the slicing axis of the slices that differ, ascending.
+        num_changed_voxels: Voxels that differ.
+        num_near_voxels: Voxels that differ or lie within 3 mm of one that does.
+        near: Array (uint8 .npy, (k, j, i)) with 1 at those, or None if nothing differs.
+    """
+
+    proposal: ProposalIdentity
+    changed_slices: tuple[int, ...]
+    num_changed_voxels: int
+    num_near_voxels: int
+    near: str | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 
@@ -131,19 +132,24 @@ class Accept:
     """Take proposals as they are; answered with a `ProjectView`.
 
     Args:
-        case_ids: The cases.
-        left_out: Label values of structures that are rejected; only with one case.
+        proposals: What the person looked at, or what was listed to them; refused as a whole if
+            one is not the newest proposal of its case.
+        left_out: Label values of structures that are rejected; only with one proposal.
     """
 
-    case_ids: tuple[str, ...]
+    proposals: tuple[ProposalIdentity, ...]
     left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reject:
-    """Leave proposals out of the next round; answered with a `ProjectView`."""
+    """Leave proposals out of the next round; answered with a `ProjectView`.
 
-    case_ids: tuple[str, ...]
+    Args:
+        proposals: As for `Accept`.
+    """
+
+    proposals: tuple[ProposalIdentity, ...]
 
 
 @dataclass(frozen=True)
@@ -151,23 +157,42 @@ class Correct:
     """Take a person's segmentation in place of the proposal; answered with a `ProjectView`.
 
     Args:
-        case_id: The case.
+        proposal: What the person changed.
         file: The corrected segmentation.
-        whole: Whether every slice counts; otherwise those that differ from the proposal.
+        extent: Which voxels count as human truth.
         left_out: Label values of structures that are rejected.
     """
 
-    case_id: str
+    proposal: ProposalIdentity
     file: str
-    whole: bool = False
+    extent: TruthExtent = TruthExtent.CHANGED_SLICES
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PreviewCorrection:
+    """Tell what of a correction would count as human truth; answered with `CorrectionPreview`.
+
+    Args:
+        proposal: What the person changed.
+        file: The segmentation as it is now.
+        left_out: Label values of structures that are rejected.
+    """
+
+    proposal: ProposalIdentity
+    file: str
     left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class TakeBackVerdict:
-    """Undo the newest verdict on a proposal; the one before it counts again: a `ProjectView`."""
+    """Undo the newest verdict on a proposal; the one before it counts again: a `ProjectView`.
 
-    case_id: str
+    Args:
+        proposal: The proposal that the person looks at.
+    """
+
+    proposal: ProposalIdentity
 
 
 @dataclass(frozen=True)
@@ -284,6 +309,7 @@ DeskRequest = (
     | Accept
     | Reject
     | Correct
+    | PreviewCorrection
     | TakeBackVerdict
     | ReadHistory
     | GoBack

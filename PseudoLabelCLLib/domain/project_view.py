@@ -5,7 +5,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import ProjectConfig
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -45,6 +45,10 @@ class CaseView:
         truth_fraction: Share of the slices that a person vouches for, 0..1.
         is_vouched_for: Whether a person vouches for any part of a segmentation of it.
         is_from_dicom: Whether the project remembers a DICOM series that it came from.
+        proposal: Identity of the newest proposal, which a verdict must name; None without one.
+        last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
+            an earlier round counts in every later one.
+        last_verdict_round: The round that it was given on, or None.
     """
 
     id: str
@@ -63,6 +67,9 @@ class CaseView:
     truth_fraction: float = 0.0
     is_vouched_for: bool = False
     is_from_dicom: bool = False
+    proposal: ProposalIdentity | None = None
+    last_verdict: Verdict | None = None
+    last_verdict_round: int | None = None
 
 
 @dataclass(frozen=True)

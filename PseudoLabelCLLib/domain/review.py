@@ -24,6 +24,29 @@ class Use(Enum):
     NOTHING = "left out"
 
 
+class TruthExtent(Enum):
+    """Which voxels of a correction count as human truth; all others count for nothing."""
+
+    CHANGED_SLICES = "changed slices"
+    CHANGED_VOXELS = "changed voxels"
+    WHOLE = "all slices"
+
+
+@dataclass(frozen=True)
+class ProposalIdentity:
+    """Which proposal a person looked at: a verdict is on exactly this one, or it is refused.
+
+    Args:
+        case_id: The case.
+        round_index: The round that proposed it.
+        fingerprint: Of the proposal's file (SHA-256, hexadecimal).
+    """
+
+    case_id: str
+    round_index: int
+    fingerprint: str
+
+
 @dataclass(frozen=True)
 class Review:
     """One decision.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.desk_answers import (
     CaseFiles,
     CasesChecked,
+    CorrectionPreview,
     DicomExportChecked,
     DicomExported,
     Done,
@@ -37,6 +38,7 @@ DeskAnswer = (
     | VolumesAdded
     | CasesChecked
     | CaseFiles
+    | CorrectionPreview
     | History
     | Exported
     | DicomExportChecked
