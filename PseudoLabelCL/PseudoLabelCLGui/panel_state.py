@@ -8,6 +8,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
+from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelClass
 
 
@@ -45,12 +46,15 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
+        answers: The buttons of a question, the one that loses nothing last; while there are any,
+            the text asks something and nothing goes on before one is pressed.
     """
 
     light: Light = Light.NONE
     text: str = ""
     remedy: str = ""
     next_step: Action = field(default_factory=Action)
+    answers: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,19 @@ class QueueRow:
 
 
 @dataclass(frozen=True)
+class ExtentChoice:
+    """Which voxels of the correction at hand would count as human truth.
+
+    Args:
+        extent: The choice.
+        text: How much that is: "the 15 slices that I changed (k = 4 to 18)".
+    """
+
+    extent: TruthExtent
+    text: str
+
+
+@dataclass(frozen=True)
 class ReviewState:
     """Section 4: the proposals.
 
@@ -207,8 +224,11 @@ class ReviewState:
         is_loading: Whether its files are being made.
         progress: "3 of 7 reviewed".
         reason: Why to look at the shown case.
-        accept: Takes the proposal as it is.
-        correct: Takes what the person made of it.
+        identity: The proposal that is shown, or None; verdicts are on exactly this one.
+        accept: Takes the proposal as it is, or what the person made of it; its text says which.
+        extents: What of the person's changes can count; empty while nothing is changed.
+        extent: What of them counts.
+        near: Array (uint8 .npy, (k, j, i)) of the voxels that "changed voxels" means, or None.
         reject: Leaves it out of the next round.
         take_back: Undoes the newest verdict on the shown case.
         previous_case: Shows the case before in the queue.
@@ -222,8 +242,11 @@ class ReviewState:
     is_loading: bool = False
     progress: str = ""
     reason: str = ""
+    identity: ProposalIdentity | None = None
     accept: Action = field(default_factory=Action)
-    correct: Action = field(default_factory=Action)
+    extents: tuple[ExtentChoice, ...] = ()
+    extent: TruthExtent = TruthExtent.CHANGED_SLICES
+    near: str | None = None
     reject: Action = field(default_factory=Action)
     take_back: Action = field(default_factory=Action)
     previous_case: Action = field(default_factory=Action)
