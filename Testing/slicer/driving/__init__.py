@@ -1,0 +1,1 @@
+"""Drives a real Slicer with a real mouse, from outside, and asks it what it shows."""
