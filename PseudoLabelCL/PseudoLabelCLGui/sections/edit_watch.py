@@ -1,0 +1,149 @@
+"""Whether the shown proposal differs from what counts already, by its voxels, not by its times."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from PseudoLabelCLGui.mrml_bridge import SegmentationSnapshot, ShownCase
+from PseudoLabelCLGui.mrml_bridge.case_memory import editable_file
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.shown_proposal import ShownProposal, Times
+
+# Who pauses for so long has finished a stroke.
+_PAUSE_S = 0.4
+
+
+class EditWatch:
+    """Tells whether the shown proposal was changed, and writes what was made of it.
+
+    A touched segment counts as changed at once. When the person pauses, the voxels are compared in
+    a thread: a stroke that was undone is no change. If it is one, it is written to a file, from
+    which it can be said what of it would count.
+
+    Args:
+        proposal: What is shown.
+        work: Does things in threads.
+        folder: Where what was changed is written.
+        onEdited: Told whether the proposal is changed.
+        onPaused: Told the file with what was made of the proposal so far.
+    """
+
+    def __init__(
+        self,
+        proposal: ShownProposal,
+        work: BackgroundWork,
+        folder: Path,
+        onEdited: Callable[[bool], None],
+        onPaused: Callable[[str], None],
+    ) -> None:
+        self._proposal, self._work, self._folder = proposal, work, folder
+        self._onEdited, self._onPaused = onEdited, onPaused
+        self._numFiles = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """No case is shown any more, or another."""
+        self._isEdited = self._isLooking = False
+        self._known: Times | None = None  # at these the voxels were looked at, or judged
+        self._seen: Times | None = None
+        self._seenAtS = 0.0
+        self._base: SegmentationSnapshot | None = None  # what counts already; None: as loaded
+        self._sent: tuple[Times, SegmentationSnapshot] | None = None
+        self._confirmed: Times | None = None
+
+    def begin(self) -> None:
+        """A case is shown."""
+        self.forget()
+        if self._proposal.isAsLoaded:
+            self._known = self._seen = self._proposal.times
+
+    @property
+    def isEdited(self) -> bool:
+        """Whether the proposal differs from what counts already, as far as is known."""
+        return self._isEdited
+
+    @property
+    def isSaved(self) -> bool:
+        """Whether what is in the views is known to be in the project as a correction."""
+        return self._confirmed is not None and self._proposal.times == self._confirmed
+
+    def sent(self, snapshot: SegmentationSnapshot) -> None:
+        """Hear that the proposal as it is now is on its way to the project."""
+        self._sent = (self._proposal.times, snapshot)
+
+    def judged(self) -> None:
+        """Hear that a verdict is on disk: only what is drawn after it is a change."""
+        if self._sent is not None:
+            self._known, self._base = self._sent
+            self._confirmed, self._sent = self._known, None
+        else:
+            self._known = self._proposal.times
+            if not self._proposal.isAsLoaded:
+                self._base = self._proposal.snapshot()
+        self._seen = self._known
+        self._isEdited = False  # what was drawn since it was sent is told anew
+
+    def tick(self) -> None:
+        """Look whether anything was touched, and compare once the person pauses."""
+        if self._proposal.case is None or self._proposal.case.proposal is None:
+            return
+        times, now = self._proposal.times, time.monotonic()
+        if times == self._known:
+            self._seen = times
+            return
+        if times != self._seen:
+            self._seen, self._seenAtS = times, now
+            self._tell(isEdited=True)
+        elif now - self._seenAtS >= _PAUSE_S and not self._isLooking:
+            self._look(self._proposal.case, times)
+
+    def _look(self, case: ShownCase, times: Times) -> None:
+        self._known = times  # what cannot be compared is not tried again before the next stroke
+        snapshot = self._proposal.snapshot()
+        if snapshot is None:
+            return
+        self._isLooking = True
+        self._numFiles += 1
+        file, base = self._folder / f"changed-{self._numFiles}.seg.nrrd", self._base
+
+        def look() -> bool:
+            is_changed = _differs(snapshot, case, base)
+            if is_changed:
+                snapshot.write(file)
+            return is_changed
+
+        def looked(is_changed: bool) -> None:
+            self._isLooking = False
+            if self._proposal.case is not case:
+                file.unlink(missing_ok=True)
+                return
+            if not case.copy_place:
+                case.copy_place.extend(snapshot.layers[:1])
+            if self._proposal.times == times:
+                self._tell(isEdited=is_changed)
+            if is_changed:
+                self._onPaused(str(file))
+                # the desk may still read the file before this one
+                old = self._folder / f"changed-{self._numFiles - 2}.seg.nrrd"
+                old.unlink(missing_ok=True)
+
+        self._work.do(look, looked)
+
+    def _tell(self, *, isEdited: bool) -> None:
+        if isEdited != self._isEdited:
+            self._isEdited = isEdited
+            self._onEdited(isEdited)
+
+
+def _differs(
+    snapshot: SegmentationSnapshot, case: ShownCase, base: SegmentationSnapshot | None
+) -> bool:
+    """Compare with what counts already; may run in a thread."""
+    if base is not None:
+        return not snapshot.is_same_as(base)
+    if snapshot.has_unknown_segments(case.labels):
+        return True
+    values = np.load(editable_file(case.files) or "", mmap_mode="r", allow_pickle=False)
+    return snapshot.differs_from(values, case.labels)
