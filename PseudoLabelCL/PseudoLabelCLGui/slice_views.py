@@ -37,11 +37,17 @@ class Stage:
         self._before: dict[str, _ViewBefore] = {}
         self._own: set[str] = set()
         self._shown: list[Any] = []
+        self._isOfCase = False
 
     @property
-    def isSet(self) -> bool:
-        """Whether a case is shown in the views."""
-        return bool(self._before or self._hidden or self._shown)
+    def isOfCase(self) -> bool:
+        """Whether the views show a case that is reviewed."""
+        return self._isOfCase
+
+    def showCase(self, volumeNode: Any, doubtNode: Any, segmentations: tuple[Any, ...]) -> None:
+        """Show a case that is reviewed, as `show` does; whatever else comes must wait for it."""
+        self._isOfCase = True
+        self.show(volumeNode, doubtNode, segmentations)
 
     def show(self, volumeNode: Any, doubtNode: Any, segmentations: tuple[Any, ...]) -> None:
         """Show a volume in all slice views, with its segmentations alone, and fit the views.
@@ -99,6 +105,7 @@ class Stage:
         """Let go of all that is remembered, as when the scene was closed."""
         self._hidden, self._shown = [], []
         self._before, self._own = {}, set()
+        self._isOfCase = False
 
     def _remember(self, composite: Any, sliceNode: Any | None) -> None:
         if composite.GetID() in self._before:

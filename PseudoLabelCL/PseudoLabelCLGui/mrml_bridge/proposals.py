@@ -159,9 +159,7 @@ def show_read_case(
     return add_doubt(shown, memory.doubt, spare) if memory.doubt is not None else shown
 
 
-def add_doubt(
-    shown: ShownCase, voxels: VoxelMemory, spare: SpareNodes | None = None
-) -> ShownCase:
+def add_doubt(shown: ShownCase, voxels: VoxelMemory, spare: SpareNodes | None = None) -> ShownCase:
     """Put the map of doubt of a shown case into the scene.
 
     Args:

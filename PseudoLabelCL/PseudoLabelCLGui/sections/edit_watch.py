@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,8 @@ class EditWatch:
         proposal: What is shown.
         work: Does things in threads.
         folder: Where what was changed is written.
-        onEdited: Told whether the proposal is changed.
-        onPaused: Told the file with what was made of the proposal so far.
+        presenter: Told of every change, and of the file with what was made of the proposal so far.
+        onEdited: Told whether the proposal differs from what it was.
     """
 
     def __init__(
@@ -35,11 +37,11 @@ class EditWatch:
         proposal: ShownProposal,
         work: BackgroundWork,
         folder: Path,
-        onEdited: Callable[[bool], None],
-        onPaused: Callable[[str], None],
+        presenter: Any,
+        onEdited: Callable[..., None],
     ) -> None:
         self._proposal, self._work, self._folder = proposal, work, folder
-        self._onEdited, self._onPaused = onEdited, onPaused
+        self._presenter, self._onEdited = presenter, onEdited
         self._numFiles = 0
         self.forget()
 
@@ -91,7 +93,6 @@ class EditWatch:
             return
         times, now = self._proposal.times, time.monotonic()
         if times == self._known:
-            self._seen = times
             return
         if times != self._seen:
             self._seen, self._seenAtS = times, now
@@ -106,35 +107,56 @@ class EditWatch:
             return
         self._isLooking = True
         self._numFiles += 1
-        file, base = self._folder / f"changed-{self._numFiles}.seg.nrrd", self._base
+        look = _Look(
+            case, times, snapshot, self._proposal.leftOut(), self._presenter.edit,
+            self._folder / f"changed-{self._numFiles}.seg.nrrd", self._base,
+        )  # fmt: skip
+        self._work.do(look.run, lambda isChanged: self._looked(look, isChanged), self._failed)
 
-        def look() -> bool:
-            is_changed = _differs(snapshot, case, base)
-            if is_changed:
-                snapshot.write(file)
-            return is_changed
+    def _looked(self, look: "_Look", isChanged: bool) -> None:
+        if self._proposal.case is not look.case:
+            look.file.unlink(missing_ok=True)
+            return
+        self._isLooking = False
+        if not look.case.copy_place:
+            look.case.copy_place.extend(look.snapshot.layers[:1])
+        if isChanged:
+            self._presenter.preview_correction(str(look.file), look.leftOut, look.edit)
+            # the desk may still read the file before this one
+            old = self._folder / f"changed-{self._numFiles - 2}.seg.nrrd"
+            old.unlink(missing_ok=True)
+        elif self._proposal.times == look.times:
+            self._tell(isEdited=False)
 
-        def looked(is_changed: bool) -> None:
-            self._isLooking = False
-            if self._proposal.case is not case:
-                file.unlink(missing_ok=True)
-                return
-            if not case.copy_place:
-                case.copy_place.extend(snapshot.layers[:1])
-            if self._proposal.times == times:
-                self._tell(isEdited=is_changed)
-            if is_changed:
-                self._onPaused(str(file))
-                # the desk may still read the file before this one
-                old = self._folder / f"changed-{self._numFiles - 2}.seg.nrrd"
-                old.unlink(missing_ok=True)
-
-        self._work.do(look, looked)
+    def _failed(self, error: Exception) -> None:
+        self._isLooking = False
+        raise error
 
     def _tell(self, *, isEdited: bool) -> None:
-        if isEdited != self._isEdited:
+        """Tell of a change, also of a further one: what would count may be another."""
+        if isEdited or self._isEdited:
             self._isEdited = isEdited
-            self._onEdited(isEdited)
+            self._onEdited(edited=isEdited)
+            self._presenter.case_is_edited(isEdited)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One comparison, done in a thread; the file is written if anything is changed."""
+
+    case: ShownCase
+    times: Times
+    snapshot: SegmentationSnapshot
+    leftOut: tuple[int, ...]
+    edit: int
+    file: Path
+    base: SegmentationSnapshot | None
+
+    def run(self) -> bool:
+        isChanged = _differs(self.snapshot, self.case, self.base)
+        if isChanged:
+            self.snapshot.write(self.file)
+        return isChanged
 
 
 def _differs(

@@ -4,19 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLGui.mrml_bridge import CaseMemory, ShownCase
-from PseudoLabelCLGui.panel_state import Action, Light, PanelState, ReviewState
+from PseudoLabelCLGui.panel_state import Light, PanelState, ReviewState
 from PseudoLabelCLGui.sections import review_keys
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.edit_watch import EditWatch
+from PseudoLabelCLGui.sections.extents import CorrectionExtent
 from PseudoLabelCLGui.sections.menus import makeMenu
 from PseudoLabelCLGui.sections.node_watch import NodeWatch
-from PseudoLabelCLGui.sections.review_keys import ReviewKeys
+from PseudoLabelCLGui.sections.review_keys import ReviewKeys, withKey
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.segment_editor import EmbeddedSegmentEditor
 from PseudoLabelCLGui.sections.showing import (
     showAction,
     showChecked,
-    showChoice,
     showText,
     showUsable,
     showVisible,
@@ -25,7 +25,8 @@ from PseudoLabelCLGui.sections.shown_proposal import ShownProposal, correctionFi
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
-from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 
@@ -47,12 +48,12 @@ class ReviewSection(Section):
         self._root = ""
         self._wanted = ""
         self._numCorrections = 0
-        self._nearShown: str | None = None
-        self.proposal = ShownProposal()
+        self.proposal = ShownProposal(work)
         self.editor = EmbeddedSegmentEditor(self.ui.segmentEditor)
         self._edits = EditWatch(
-            self.proposal, work, folder, self._onEdited, self.presenter.preview_correction
+            self.proposal, work, folder, self.presenter, self.proposal.keepWithScene
         )
+        self._extent = CorrectionExtent(self.ui, self.presenter, self.proposal, work)
         self._watch = NodeWatch(self.proposal.holds, self._onGoing, self._onGone)
         self._keys = ReviewKeys(self.top, self._keySlots())
         stretchColumns(self.ui.queueTable, 2)
@@ -88,8 +89,7 @@ class ReviewSection(Section):
         showText(self.ui.reviewProgressLabel, review.progress or review.next_case.tool_tip)
         showText(self.ui.reasonLabel, loading if review.is_loading else self._reasonWords(review))
         self._showButtons(review)
-        self._showExtents(review)
-        self._showNear(review)
+        self._extent.show(review)
 
     def tick(self) -> None:
         """Look whether the proposal was edited, and tidy up after a case that was left."""
@@ -107,15 +107,18 @@ class ReviewSection(Section):
         if self._labels is None:
             return
         self._wanted = files.case_id
-        memory = self.proposal.read(
-            files, self._labels, self._root, withDoubt=self.ui.doubtCheck.checked
+        try:
+            memory = self.proposal.read(
+                files, self._labels, self._root, withDoubt=self.ui.doubtCheck.checked
+            )
+        except PseudoLabelCLError as error:
+            self._notShown(files, error)
+            return
+        self._work.do(
+            memory.read,
+            lambda _none: self._put(memory),
+            lambda error: self._notShown(files, error),
         )
-
-        def failed(error: Exception) -> None:
-            self._wanted = ""
-            raise error
-
-        self._work.do(memory.read, lambda _none: self._put(memory), failed)
 
     def leaveCase(self, case_id: str, discard: bool = False) -> None:
         """Take a case out of the scene and let the views be as they were before.
@@ -147,32 +150,39 @@ class ReviewSection(Section):
     def saveCorrection(self, leftOut: tuple[int, ...] = ()) -> None:
         """Write the proposal as it is now in a thread, then hand it over as a correction."""
         case = self.proposal.case
-        snapshot = self.proposal.snapshot()
+        try:
+            snapshot = self.proposal.snapshot()
+        except PseudoLabelCLError as error:
+            self._notWritten(error)
+            return
         if case is None or snapshot is None:
             return
+        leftOut = tuple(sorted({*leftOut, *self.proposal.leftOut()}))
         self._numCorrections += 1
         file = correctionFile(self._folder, self._numCorrections)
         self._edits.sent(snapshot)
         self._work.do(
-            lambda: snapshot.write(file), lambda _none: self._handOver(case, file, leftOut)
+            lambda: snapshot.write(file),
+            lambda _none: self._handOver(case, file, leftOut),
+            self._notWritten,
         )
 
     def _handOver(self, case: ShownCase, file: Path, leftOut: tuple[int, ...]) -> None:
         """Give a correction to the presenter, if what it was made of is still on the screen."""
-        if self.proposal.case is not case or self._whyNoVerdict():
+        if self.proposal.case is not case:
             file.unlink(missing_ok=True)
-            self.tell(
-                Light.AMBER,
-                _("Another proposal came while '{case}' was being saved; nothing was saved.").format(
-                    case=case.case_id
-                ),
-                _("Look at the case again, and correct it there."),
-            )
-            return
+            return  # the presenter asked about the changes before the case was left
         self.presenter.correct(str(file), leftOut)
+
+    def _notWritten(self, error: Exception) -> None:
+        """Tell why a correction is not saved: another grid, a full disk."""
+        if not isinstance(error, PseudoLabelCLError):
+            raise error
+        self.presenter.correction_failed(error.message, error.remedy)
 
     def enter(self) -> None:
         """Let keys and mouse count."""
+        self.presenter.enter_module()
         self._keys.enter()
         self._watch.start()
         self.editor.enter()
@@ -181,6 +191,7 @@ class ReviewSection(Section):
         """Let neither keys nor mouse count."""
         self._keys.exit()
         self.editor.exit()
+        self.presenter.leave_module()
 
     def sceneClosing(self) -> None:
         """Let go of the nodes that will go with the scene."""
@@ -188,9 +199,10 @@ class ReviewSection(Section):
         self.editor.sceneClosed()
         self.proposal.sceneClosed()
         self._edits.forget()
-        self._nearShown = None
+        self._extent.forget()
         showChecked(self.ui.editButton, checked=False)
         showVisible(self.ui.editorFrame, visible=False)
+        self.presenter.scene_is_closed()
         self._refreshButtons()
 
     def cleanUp(self) -> None:
@@ -217,7 +229,7 @@ class ReviewSection(Section):
             self.connect(button, "clicked()", slot)
         for box in (self.ui.outlineCheck, self.ui.doubtCheck, self.ui.compareCheck):
             self.connect(box, "toggled(bool)", self._applyLook)
-        self.connect(self.ui.extentCombo, "activated(int)", self._onExtent)
+        self.connect(self.ui.extentCombo, "activated(int)", self._extent.chosen)
         self.connect(self.ui.nextByItselfCheck, "toggled(bool)", self._onNextByItself)
         self.connect(self.ui.queueTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.queueTable, "itemSelectionChanged()", self._showShowButton)
@@ -261,43 +273,11 @@ class ReviewSection(Section):
             (self.ui.nextDoubtButton, review.next_doubt, review_keys.NEXT_DOUBT),
             (self.ui.compareCheck, review.compare, ""),
         ):
-            showAction(button, _withKey(action, key))
+            showAction(button, withKey(action, key))
         whyNot = "" if reject.enabled else reject.tool_tip or _("Show a case first")
         for button, tip in self._structureButtons:
             showUsable(button, whyNot, tip)
         self._showShowButton()
-
-    def _showExtents(self, review: ReviewState) -> None:
-        combo, texts = self.ui.extentCombo, [choice.text for choice in review.extents]
-        if [combo.itemText(n) for n in range(combo.count)] != texts:
-            combo.blockSignals(True)
-            combo.clear()
-            combo.addItems(texts)
-            combo.blockSignals(False)
-        extents = [choice.extent for choice in review.extents]
-        if review.extent in extents:
-            showChoice(combo, extents.index(review.extent))
-        showVisible(combo, bool(texts))
-        showVisible(self.ui.extentLabel, bool(texts))
-
-    def _showNear(self, review: ReviewState) -> None:
-        """Show which voxels count, before the verdict, if not whole slices do."""
-        case = self.proposal.case
-        isWanted = bool(review.extents) and review.extent is TruthExtent.CHANGED_VOXELS
-        file = review.near if isWanted and case is not None else None
-        if file == self._nearShown:
-            return
-        self._nearShown = file
-        if file is None or case is None:
-            self.proposal.near.hide()
-            return
-        voxels = self.proposal.near.read(file, case.files.geometry)
-
-        def shown(_none: None) -> None:
-            if self._nearShown == file and self.proposal.case is case:
-                self.proposal.stage.owns(self.proposal.near.show(voxels))
-
-        self._work.do(voxels.read, shown)
 
     def _showShowButton(self) -> None:
         whyNot = "" if chosenIds(self.ui.queueTable) else _("Choose a case in the table first")
@@ -313,13 +293,26 @@ class ReviewSection(Section):
         if memory.files.case_id != self._wanted:
             return  # the person went on before it was read
         self._letGo(editsAreSaved=False)
-        case = self.proposal.put(memory, self._root)
+        try:
+            case = self.proposal.put(memory, self._root)
+        except PseudoLabelCLError as error:
+            self._notShown(memory.files, error)
+            return
         self._edits.begin()
         if case.proposal is not None:
             self.editor.edit(case.proposal, case.volume)
             showVisible(self.ui.editorFrame, visible=True)
         self._applyLook()
+        self.presenter.case_is_on_screen(memory.files)
         self._refreshButtons()
+
+    def _notShown(self, files: CaseFiles, error: Exception) -> None:
+        """Tell why a case is not in the views."""
+        if self._wanted == files.case_id:
+            self._wanted = ""
+        if not isinstance(error, PseudoLabelCLError):
+            raise error
+        self.presenter.case_cannot_be_shown(files, error.message, error.remedy)
 
     def _letGo(self, *, editsAreSaved: bool) -> tuple[str, ...]:
         """Show no case any more; return the names of nodes that stay as the person's."""
@@ -328,38 +321,14 @@ class ReviewSection(Section):
         showVisible(self.ui.editorFrame, visible=False)
         kept = self.proposal.forget(editsAreSaved=editsAreSaved)
         self._edits.forget()
-        self._nearShown = None
+        self._extent.forget()
         self._refreshButtons()
         return kept
 
     def _applyLook(self) -> None:
         self.proposal.showOutline(outline=self.ui.outlineCheck.checked)
-        self._showDoubt()
+        self.proposal.showDoubt(visible=self.ui.doubtCheck.checked)
         self.proposal.showPrevious(visible=self.ui.compareCheck.checked)
-
-    def _showDoubt(self) -> None:
-        """Show or hide the map of doubt; one that nobody wanted to see so far is read first."""
-        isWanted, case = self.ui.doubtCheck.checked, self.proposal.case
-        voxels = self.proposal.unreadDoubt if isWanted else None
-        if voxels is None:
-            self.proposal.showDoubt(visible=isWanted)
-            return
-
-        def read(_none: None) -> None:
-            if self.proposal.case is case:
-                self.proposal.putDoubt(voxels)
-                self.proposal.showDoubt(visible=self.ui.doubtCheck.checked)
-
-        self._work.do(voxels.read, read)
-
-    def _onEdited(self, isEdited: bool) -> None:
-        self.proposal.keepWithScene(edited=isEdited)
-        self.presenter.case_is_edited(isEdited)
-
-    def _onExtent(self) -> None:
-        index = self.ui.extentCombo.currentIndex
-        if self._shown is not None and 0 <= index < len(self._shown.extents):
-            self.presenter.choose_extent(self._shown.extents[index].extent)
 
     def _onAccept(self) -> None:
         if not self._whyNoVerdict():
@@ -418,24 +387,8 @@ class ReviewSection(Section):
             return
         self._wanted = ""
         kept = self._letGo(editsAreSaved=False)
-        remedy = _("Verdicts are on disk; only changes since the last one are gone.")
+        self.presenter.case_is_lost()
         if kept:
+            text = _("The volume of '{case}' was deleted from the scene.")
             remedy = _("Your changes stay in the scene as '{node}'.").format(node=kept[0])
-        self.presenter.case_is_edited(False)
-        self.tell(
-            Light.AMBER,
-            _("The volume or proposal of '{case}' was deleted from the scene.").format(
-                case=case.case_id
-            ),
-            remedy,
-            _("Show it again"),
-            lambda: self.presenter.show_case(case.case_id),
-        )
-
-
-def _withKey(action: Action, key: str) -> Action:
-    """Name the key in what is said over a button that can be used."""
-    if not (key and action.enabled and action.tool_tip):
-        return action
-    words = _("{what} Key: {key}").format(what=action.tool_tip, key=key)
-    return replace(action, tool_tip=words)
+            self.tell(Light.AMBER, text.format(case=case.case_id), remedy)

@@ -25,6 +25,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     volume_of_case,
 )
 from PseudoLabelCLGui.mrml_bridge.edits import segment_times
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.near_overlay import NearOverlay
 from PseudoLabelCLGui.sections.window_level import WindowLevel
 from PseudoLabelCLGui.slice_views import Stage, jumpToSlice, showDoubt, showForeground
@@ -37,9 +38,15 @@ Times = tuple[tuple[str, tuple[int, int]], ...]
 
 
 class ShownProposal:
-    """The nodes of the one case that is reviewed, if any, and the views that show it."""
+    """The nodes of the one case that is reviewed, if any, and the views that show it.
 
-    def __init__(self) -> None:
+    Args:
+        work: Reads voxels in threads.
+    """
+
+    def __init__(self, work: BackgroundWork) -> None:
+        self._work = work
+        self._showsDoubt = False
         self._case: ShownCase | None = None
         self._slices: tuple[int, ...] = ()
         self._doubtPosition = 0
@@ -94,7 +101,7 @@ class ShownProposal:
         self._case, self._slices = case, memory.slices
         self._doubtPosition = -1
         self._window.shown(case.volume, isOwn=made_as(case.volume) is not None)
-        self.stage.show(case.volume, case.doubt, (case.proposal, case.previous))
+        self.stage.showCase(case.volume, case.doubt, (case.proposal, case.previous))
         self.nextDoubt()
         return case
 
@@ -122,7 +129,7 @@ class ShownProposal:
             self._spare.clear()
             self._spareNodes.clear()
             self.near.remove()
-            if self.stage.isSet:
+            if self.stage.isOfCase:
                 self.stage.restore()
 
     def sceneClosed(self) -> None:
@@ -150,26 +157,26 @@ class ShownProposal:
         if self._case is not None:
             show_as_outline(self._case, outline_only=outline)
 
-    @property
-    def unreadDoubt(self) -> VoxelMemory | None:
-        """The map of doubt of the case, to be read in a thread, if it is not in the scene."""
-        if self._case is None or self._case.doubt is not None or not self._case.files.uncertainty:
-            return None
-        return VoxelMemory.for_doubt(
-            Path(self._case.files.uncertainty), self._case.files.geometry, self._spare
+    def showDoubt(self, *, visible: bool) -> None:
+        """Show or hide the colours of doubt; a map that nobody wanted to see is read first."""
+        case = self._case
+        if case is None:
+            return
+        self._showsDoubt = visible
+        if case.doubt is not None or not visible or not case.files.uncertainty:
+            showDoubt(case.doubt, visible)
+            return
+        voxels = VoxelMemory.for_doubt(
+            Path(case.files.uncertainty), case.files.geometry, self._spare
         )
+        self._work.do(voxels.read, lambda _none: self._putDoubt(case, voxels))
 
-    def putDoubt(self, voxels: VoxelMemory) -> None:
-        """Put a map of doubt that was read over the image."""
-        if self._case is not None and self._case.doubt is None:
-            self._case = add_doubt(self._case, voxels, self._spareNodes)
+    def _putDoubt(self, case: ShownCase, voxels: VoxelMemory) -> None:
+        if self._case is case:
+            self._case = add_doubt(case, voxels, self._spareNodes)
             self.stage.owns(self._case.doubt)
             showForeground(self._case.doubt)
-
-    def showDoubt(self, *, visible: bool) -> None:
-        """Show or hide the colours of doubt."""
-        if self._case is not None:
-            showDoubt(self._case.doubt, visible)
+            showDoubt(self._case.doubt, self._showsDoubt)
 
     def showPrevious(self, *, visible: bool) -> None:
         """Show or hide the round before."""
