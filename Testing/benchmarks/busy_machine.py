@@ -3,13 +3,13 @@
     python Testing/benchmarks/busy_machine.py [--repeats 5] [--seconds 8] [--openmp LIBRARY]
 
 Every measurement is a training process of its own with the worker's priority and number of
-threads: alone, beside one endless loop of Python, and beside a second training, whose steps count as
-well (the mean of the two). "Long waits" is the worker's environment without `short_waits`, "short
-waits" is the environment as it is. The two take turns, so that a neighbour's load meets both; the
-figures are medians over the turns, and so are the ratios, each of neighbours in one turn.
+threads: alone, beside one endless loop of Python, and beside a second training, whose steps count
+as well (the mean of the two). "Long waits" is the worker's environment without `short_waits`,
+"short waits" is the environment as it is. The two take turns, so that a neighbour's load meets
+both; the figures are medians over the turns, and so are the ratios, each of neighbours in one turn.
 
-PyTorch for Linux comes with GNU's OpenMP library. `--openmp` loads another one before it, which then
-stands in for it, such as the libiomp5.so of the package intel-openmp: that is what PyTorch for
+PyTorch for Linux comes with GNU's OpenMP library. `--openmp` loads another one before it, which
+then stands in for it, such as the libiomp5.so of the package intel-openmp: that is what PyTorch for
 Windows comes with, and a relative of the one on macOS.
 """
 

@@ -10,7 +10,7 @@ from PseudoLabelCLLib.domain.readiness import ReadinessReport
 LEAST_DISK_BYTES = 5_000_000_000
 SLOW_ROUND_MINUTES = 30.0
 # Megabytes to load, rounded up; PyTorch brings the libraries for graphics cards.
-_DOWNLOAD_MB = {"torch": 2700, "monai": 2, "scipy": 40, "SimpleITK": 55, "matplotlib": 10}
+_DOWNLOAD_MB = {"torch": 2700, "monai": 2, "scipy": 40, "SimpleITK": 55}
 _OTHER_MB = 20
 
 
