@@ -32,8 +32,8 @@ _SLICERS_OWN = (
 )  # fmt: skip
 # Downloads in MB, rounded up; PyTorch brings CUDA's libraries where there is an NVIDIA GPU.
 _SIZES_MB = {
-    "numpy": 20, "SimpleITK": 55, "scipy": 40, "matplotlib": 10, "contourpy": 1, "pillow": 7,
-    "jaxtyping": 1, "monai": 3, "pydicom": 6, "highdicom": 7,
+    "numpy": 20, "SimpleITK": 55, "scipy": 40, "pillow": 7, "pydicom": 6, "highdicom": 7,
+    "monai": 3, "safetensors": 1,
 }  # fmt: skip
 
 

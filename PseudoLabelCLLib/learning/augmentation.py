@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
+from PseudoLabelCLLib.learning.shapes import Float
 
 Images = Float[Tensor, "batch 1 rows columns"]
 Targets = Float[Tensor, "batch classes rows columns"]

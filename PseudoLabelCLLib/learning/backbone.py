@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from PseudoLabelCLLib.learning.layers import (
     convolution_unit,
     two_convolutions,
 )
+from PseudoLabelCLLib.learning.shapes import Float
 
 Images = Float[Tensor, "batch 1 rows columns"]
 Features = Float[Tensor, "batch channels rows columns"]

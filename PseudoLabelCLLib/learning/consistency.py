@@ -1,9 +1,10 @@
 """Weak-to-strong consistency: the averaged network teaches unlabelled slices where it is sure."""
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
+
+from PseudoLabelCLLib.learning.shapes import Bool, Float
 
 # Keeps the Dice of a class that no confident pixel shows from being 0 / 0.
 DICE_EPSILON = 1e-6

@@ -1,11 +1,11 @@
 """The local contrastive loss on human truth and pseudo-labels, in its published forms."""
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm, Denominator, PairWeighting
 from PseudoLabelCLLib.learning.cosine import cosines, full_precision
+from PseudoLabelCLLib.learning.shapes import Bool, Float, Int
 
 ABSENT_SCORE = -1e9
 

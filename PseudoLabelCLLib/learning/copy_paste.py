@@ -1,10 +1,10 @@
 """Copy-paste: rectangles of one slice on another, images and targets alike."""
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.augmentation import AugmentedBatch
+from PseudoLabelCLLib.learning.shapes import Bool
 
 Boxes = Bool[Tensor, "batch 1 rows columns"]
 

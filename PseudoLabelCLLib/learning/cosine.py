@@ -1,8 +1,9 @@
 """The cosine between embeddings, which all contrastive losses share."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from PseudoLabelCLLib.learning.shapes import Float
 
 COSINE_EPSILON = 1e-8
 

@@ -69,7 +69,7 @@ def choose_device(request: DeviceRequest = "auto") -> ComputeDevice:
     Raises:
         DeviceError: The requested device cannot run the network; with "auto", none can.
     """
-    use_all_but_one_core()
+    choose_number_of_threads()
     refusals: list[str] = []
     for name in ("cuda", "mps", "cpu") if request == "auto" else (request,):
         problem = _why_absent(name)
@@ -85,8 +85,13 @@ def choose_device(request: DeviceRequest = "auto") -> ComputeDevice:
     )
 
 
-def use_all_but_one_core() -> None:
-    """Let torch use the cores this process may have; on more than two, one stays free."""
+def choose_number_of_threads() -> None:
+    """Let torch use the cores this process may have; on more than two, one stays free.
+
+    Where OMP_NUM_THREADS is set, torch has taken its number from there, and keeps it.
+    """
+    if os.environ.get("OMP_NUM_THREADS"):
+        return
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

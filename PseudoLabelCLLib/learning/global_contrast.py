@@ -1,12 +1,12 @@
 """The global contrastive loss of whole slices, which trains the encoder without labels."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.pretraining_config import GlobalStrategy
 from PseudoLabelCLLib.learning.cosine import cosines
+from PseudoLabelCLLib.learning.shapes import Float, Int
 
 Views = Int[Tensor, " views"]
 Pairs = tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]

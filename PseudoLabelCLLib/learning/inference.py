@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.shapes import Float, UInt8
 
 Grid = Float[Tensor, "1 rows columns 2"]
 

@@ -1,9 +1,10 @@
 """Segmentation losses: soft Dice over all classes, and cross-entropy, with soft targets."""
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
+
+from PseudoLabelCLLib.learning.shapes import Bool, Float
 
 # Tiny on purpose: a larger one would reward predicting nothing where a class is absent
 # (methods A, section A.2.1).

@@ -1,8 +1,9 @@
 """Smoothing of class probabilities by their neighbourhood, slice by slice."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from PseudoLabelCLLib.learning.shapes import Float
 
 # A class that the network rules out can still come back through its neighbours.
 SMALLEST_PROBABILITY = 1e-5

@@ -1,12 +1,12 @@
 """A backbone with a segmentation head and a projection head (method A, section A.1)."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.learning.backbone import Features, Images, build_backbone
 from PseudoLabelCLLib.learning.layers import batch_norm, convolution_unit, initialise
+from PseudoLabelCLLib.learning.shapes import Float
 
 
 class SegmentationNetwork(nn.Module):

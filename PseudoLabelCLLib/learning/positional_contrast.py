@@ -1,10 +1,10 @@
 """The positional contrastive loss: slices from nearby places of any volume are alike."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.cosine import cosines, full_precision
+from PseudoLabelCLLib.learning.shapes import Float
 
 # Positions are fractions such as 1/20, and 8/20 - 1/20 rounds to either side of 0.35. A distance
 # within rounding of the threshold is the threshold itself, which is not near.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from PseudoLabelCLLib.domain.errors import TrainingError
@@ -30,6 +29,7 @@ from PseudoLabelCLLib.learning.pretraining_batches import (
 )
 from PseudoLabelCLLib.learning.pretraining_heads import GlobalHead, PositionalHead, RegionHead
 from PseudoLabelCLLib.learning.region_contrast import CORNERS, region_contrastive_loss
+from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.volume_batches import VolumePool
 
 WARM_UP_FRACTION = 1 / 20

@@ -1,7 +1,6 @@
 """The batches of pre-training: which views stand in them, in the order that the losses expect."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
@@ -14,6 +13,7 @@ from PseudoLabelCLLib.learning.pretraining_views import (
     crop_and_enlarge,
     warp_views,
 )
+from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.volume_batches import PlacedSlices, VolumePool
 

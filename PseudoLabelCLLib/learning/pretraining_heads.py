@@ -3,11 +3,11 @@
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from PseudoLabelCLLib.learning.layers import batch_norm, initialise
 from PseudoLabelCLLib.learning.region_contrast import gather_regions
+from PseudoLabelCLLib.learning.shapes import Float
 
 HIDDEN_SIZE, EMBEDDING_SIZE = 1024, 128
 _REGION_PIXELS = 9

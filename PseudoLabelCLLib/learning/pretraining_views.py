@@ -1,12 +1,12 @@
 """Random views of slices for pre-training: crops, changed intensities, warps."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.augmentation import augment
+from PseudoLabelCLLib.learning.shapes import Float
 
 Images = Float[Tensor, "views 1 rows columns"]
 

@@ -1,13 +1,13 @@
 """The local contrastive loss of regions of a slice, which trains the decoder without labels."""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
 from PseudoLabelCLLib.learning.cosine import cosines, full_precision
+from PseudoLabelCLLib.learning.shapes import Float, Int
 
 REGION_SIDE = 3
 SMALLEST_SIDE = 8

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm
+from PseudoLabelCLLib.learning.shapes import Bool, Float, Int
 
 # Slices without any structure are most of a long scan; this share of the draws shows some.
 FOREGROUND_SHARE = 0.67

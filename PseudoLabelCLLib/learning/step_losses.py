@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.config import StageConfig, TrainingConfig
@@ -22,6 +21,7 @@ from PseudoLabelCLLib.learning.sampling import (
     one_hot,
     one_hot_with_ignored,
 )
+from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.step_batch import (
     CONSISTENCY,
     CONTRASTIVE,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.config import LearningRate, StageConfig, TrainingConfig
@@ -20,6 +19,7 @@ from PseudoLabelCLLib.learning.sampling import (
     SlicePool,
     draw_pairs,
 )
+from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.step_batch import StepBatch
 from PseudoLabelCLLib.learning.step_losses import StepLosses
 

@@ -1,8 +1,9 @@
 """Changed intensities of the views that contrastive losses compare; pixels stay in place."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from PseudoLabelCLLib.learning.shapes import Float
 
 Images = Float[Tensor, "views 1 rows columns"]
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from PseudoLabelCLLib.learning.shapes import Float
 
 Slices = Float[Tensor, "batch 1 rows columns"]
 

@@ -19,7 +19,7 @@ from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
 from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 
-_PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai", "matplotlib")
+_PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai", "safetensors")
 _TRIAL_SIZE = 192
 _TRIAL_CLASSES = 4
 _TRIAL_STEPS = 3

@@ -19,6 +19,14 @@ _WEBP_QUALITY = 80
 _MARGIN_FRACTION = 0.2
 # A small structure still needs some anatomy around it: a fraction of the slice's longer side.
 _MIN_SIDE_FRACTION = 0.25
+# Where an outline may leave a square of 2 x 2 pixels that it has entered from a side, and which way
+# comes first: round the nearer pixel, so that pixels that only touch have outlines of their own.
+_WAYS_OUT = {
+    "north": ("west", "south", "east"),
+    "south": ("east", "north", "west"),
+    "west": ("south", "east", "north"),
+    "east": ("north", "west", "south"),
+}
 _LOW_PERCENTILE, _HIGH_PERCENTILE = 1, 99.5
 _MAX_VOXELS_FOR_PERCENTILE = 1_000_000
 
@@ -75,16 +83,71 @@ def trace_contours(mask: npt.NDArray[np.bool_]) -> list[FloatArray]:
         (row, column) covers column..column + 1 and row..row + 1. Every point lies in the middle of
         an edge between a pixel inside and one outside.
     """
-    if not mask.any():
-        return []
-    import contourpy  # noqa: PLC0415 - comes with matplotlib; only pictures need it
-
-    padded = np.pad(mask, 1).astype(np.float64)
+    padded = np.pad(mask, 1)
+    follower = _following_crossings(padded)
+    width = padded.shape[1]
+    numbers = np.flatnonzero(follower >= 0)
+    row, column = np.divmod(numbers % padded.size, width)
     # A padded pixel's centre (p) is at p - 1 + 0.5 in pixels of the mask.
-    return [
-        np.asarray(line, dtype=np.float64) - 0.5
-        for line in contourpy.contour_generator(z=padded).lines(0.5)
-    ]
+    is_below = numbers >= padded.size
+    points = np.stack([column - 0.5 * is_below, row - 0.5 * ~is_below], axis=1)
+    place = {number: position for position, number in enumerate(numbers.tolist())}
+    after = [place[number] for number in follower[numbers].tolist()]
+    outlines = []
+    is_taken = [False] * len(after)
+    for first in range(len(after)):
+        if is_taken[first]:
+            continue
+        ring, here = [first], after[first]
+        while here != first:
+            is_taken[here] = True
+            ring.append(here)
+            here = after[here]
+        outlines.append(points[[*ring, first]])
+    return outlines
+
+
+def _following_crossings(filled: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return which crossing of an outline comes after which, in marching squares of 2 x 2 pixels.
+
+    An outline crosses the way from a pixel's centre to its neighbour's where one is inside and the
+    other outside. Inside is to the west of an outline that goes down. Pixels that only touch at a
+    corner have outlines of their own.
+
+    Args:
+        filled: Shape (rows, columns); nothing is filled at the border.
+
+    Returns:
+        For every crossing the number of the next, else -1; shape (2 * rows * columns,). A crossing
+        to the right of pixel (row, column) has the number row * columns + column; one below it the
+        same plus rows * columns.
+    """
+    number = np.arange(filled.size).reshape(filled.shape)
+    crossing = {
+        "north": number[:-1, :-1],
+        "south": number[1:, :-1],
+        "west": number[:-1, :-1] + filled.size,
+        "east": number[:-1, 1:] + filled.size,
+    }
+    north_west, north_east = filled[:-1, :-1], filled[:-1, 1:]
+    south_west, south_east = filled[1:, :-1], filled[1:, 1:]
+    is_entered = {
+        "north": north_west & ~north_east,
+        "south": ~south_west & south_east,
+        "west": ~north_west & south_west,
+        "east": north_east & ~south_east,
+    }
+    is_left = {
+        "north": ~north_west & north_east,
+        "south": south_west & ~south_east,
+        "west": north_west & ~south_west,
+        "east": ~north_east & south_east,
+    }
+    follower = np.full(2 * filled.size, -1)
+    for side, ways_out in _WAYS_OUT.items():
+        goal = np.select([is_left[way] for way in ways_out], [crossing[way] for way in ways_out])
+        follower[crossing[side][is_entered[side]]] = goal[is_entered[side]]
+    return follower
 
 
 def path_data(outlines: Sequence[FloatArray]) -> str:
@@ -120,7 +183,7 @@ def path_data(outlines: Sequence[FloatArray]) -> str:
 
 def grey_data_uri(grey: npt.NDArray[np.uint8]) -> str:
     """Return a grey picture as a data URI, made smaller if a side is above `MAX_SIDE_PIXELS`."""
-    from PIL import Image, features  # noqa: PLC0415 - comes with matplotlib; only pictures need it
+    from PIL import Image, features  # noqa: PLC0415 - only pictures need it
 
     picture = Image.fromarray(grey)
     largest = max(picture.size)

@@ -19,6 +19,11 @@ _KEPT_MEMORY = {
     "glibc.malloc.mmap_threshold": str(1 << 30),
     "glibc.malloc.trim_threshold": str(4 << 30),
 }
+# The waits of the OpenMP libraries that PyTorch comes with: GNU's (Linux), and LLVM's and Intel's
+# (macOS, Windows), which read the other name. Each ignores what is not its own.
+_SHORT_WAITS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}  # turns of a loop; milliseconds
+# Whoever sets one of these has chosen how threads wait.
+_NAMES_OF_WAITS = ("OMP_WAIT_POLICY", "KMP_LIBRARY", *_SHORT_WAITS)
 # The same settings by their older names.
 _OLDER_NAMES = {
     "glibc.malloc.mmap_threshold": "MALLOC_MMAP_THRESHOLD_",
@@ -121,12 +126,31 @@ def kept_memory(environment: Mapping[str, str]) -> dict[str, str]:
     return {"GLIBC_TUNABLES": ":".join((*said, *added))}
 
 
+def short_waits(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep a process's idle threads from taking the cores of others.
+
+    A thread of an OpenMP library that waits for the next piece of work loops, by default 300,000
+    turns (GNU) or 200 ms (LLVM, Intel), before it lets go of its core. Beside another busy program
+    the thread that has the work then waits for the one that has none: training slows down to a
+    third, and two trainings at once to less than a tenth each (Docs/benchmarks.md). A library
+    reads these variables when it is loaded, so they must be there before the process starts.
+
+    Args:
+        environment: The variables of the process; if they say how threads wait, that stays.
+
+    Source: The GNU libgomp manual, GOMP_SPINCOUNT; the LLVM/OpenMP runtime's environment
+        variables, KMP_BLOCKTIME.
+    """
+    return {} if any(name in environment for name in _NAMES_OF_WAITS) else dict(_SHORT_WAITS)
+
+
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     base = merged_environment(os.environ, extra, ignores_case=sys.platform == "win32")
     search_path = (str(_LIBRARY_FOLDER), base.get("PYTHONPATH", ""))
     return {
         **base,
         **kept_memory(base),
+        **short_waits(base),
         "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
         # The folder that the user happens to stand in is no place to import from.
         "PYTHONSAFEPATH": "1",

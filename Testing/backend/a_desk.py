@@ -203,7 +203,7 @@ def worker_in_this_process(monkeypatch):
     """Let commands do their jobs here instead of in a process of their own."""
     with monkeypatch.context() as patched:
         patched.setattr(job_commands, "run_job_shown", run_job_here)
-        patched.setattr(device, "use_all_but_one_core", lambda: torch.set_num_threads(1))
+        patched.setattr(device, "choose_number_of_threads", lambda: torch.set_num_threads(1))
         # no trial of speed: equal times choose plain numbers
         patched.setattr(device, "_time_trial_step", lambda *_, **__: 1.0)
         yield

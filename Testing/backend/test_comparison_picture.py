@@ -1,11 +1,16 @@
 """Tests of the picture that sets segmentations side by side."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from report_phantoms import SCHEMA, ball
 
-from PseudoLabelCLLib.pipeline.comparison_picture import ComparisonRow, write_comparison_picture
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from comparison_picture import ComparisonRow, write_comparison_picture
 
 
 def test_a_comparison_is_one_png_with_a_row_for_each_slice(tmp_path):

@@ -1,5 +1,9 @@
 """The device is chosen by running a step on it, and says why."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from learning_doubles import CPU, HALF_CPU, make_network
@@ -107,6 +111,7 @@ def test_half_precision_goes_with_channels_last_weights():
 
 def test_one_core_stays_free_where_there_are_more_than_two(monkeypatch):
     used = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(torch, "set_num_threads", used.append)
     for cores in (1, 2, 3, 8):
         monkeypatch.setattr(
@@ -115,5 +120,17 @@ def test_one_core_stays_free_where_there_are_more_than_two(monkeypatch):
             lambda _pid, n=cores: set(range(n)),
             raising=False,
         )
-        device_module.use_all_but_one_core()
+        device_module.choose_number_of_threads()
     assert used == [1, 2, 2, 7]
+
+
+def test_number_of_threads_that_the_environment_asks_for_counts():
+    code = (
+        "import torch\n"
+        "from PseudoLabelCLLib.learning.device import choose_number_of_threads\n"
+        "choose_number_of_threads()\n"
+        "print(torch.get_num_threads())"
+    )
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    assert int(subprocess.check_output(command, env=one_thread)) == 1

@@ -2,10 +2,12 @@
 
 import re
 
+import contourpy
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from PseudoLabelCLLib.pipeline.picture_elements import (
     intensity_window,
@@ -56,6 +58,25 @@ def test_path_data_encloses_the_area_of_its_outline(mask):
 def test_paths_of_many_outlines_stand_one_after_another(mask):
     outlines = trace_contours(mask)
     assert path_data(outlines) == "".join(path_data([outline]) for outline in outlines)
+
+
+@settings(max_examples=50, deadline=None)
+@given(mask=masks)
+def test_every_connected_part_and_every_hole_has_one_outline(mask):
+    num_parts = ndimage.label(mask)[1]
+    holes = ndimage.label(~np.pad(mask, 1), structure=np.ones((3, 3)))[1] - 1
+    assert len(trace_contours(mask)) == num_parts + holes
+
+
+def test_outlines_of_a_smooth_mask_are_those_of_another_library():
+    noise = np.random.default_rng(0).random((60, 70))
+    mask = np.pad(ndimage.gaussian_filter(noise, 3.0) > 0.5, 1)
+    theirs = contourpy.contour_generator(z=mask.astype(float)).lines(0.5)
+    ours = trace_contours(mask)
+    assert len(ours) > 5
+    assert {frozenset(map(tuple, outline)) for outline in ours} == {
+        frozenset(map(tuple, outline + 0.5)) for outline in theirs
+    }
 
 
 def test_an_empty_mask_has_no_contour():

@@ -171,7 +171,7 @@ def test_broken_pytorch_is_told_from_a_missing_one(bare_python, an_interpreter, 
     assert words in report.problem
     assert report.problem.endswith(".")
     assert report.broken == ("torch",)
-    assert report.missing == ("torch>=2.4",)
+    assert report.missing == ("torch>=2.10",)
     assert not report.torch_works
     assert not report.can_train
     assert report.remedy
@@ -235,13 +235,11 @@ def test_gpu_without_a_kernel_falls_back_to_the_cpu_and_says_why(bare_python, an
 
 def test_a_package_that_crashes_does_not_hide_the_others(bare_python, an_interpreter):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    environment = an_interpreter(
-        torch=small_torch(), numpy=numpy_stand_in(), scipy=crash, contourpy=None
-    )
+    environment = an_interpreter(torch=small_torch(), numpy=numpy_stand_in(), scipy=crash, PIL=None)
     report = the_report(bare_python, environment)
-    assert set(report.missing) == {"scipy>=1.11", "contourpy>=1.2"}
+    assert set(report.missing) == {"scipy>=1.11", "pillow>=10"}
     assert report.broken == ("scipy",)
-    assert report.packages["pillow"] == "10"
+    assert report.packages["pydicom"] == "3"
     assert report.torch_works
 
 

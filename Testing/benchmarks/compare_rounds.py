@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from comparison_picture import ComparisonRow, write_comparison_picture
 
-from PseudoLabelCLLib.pipeline.comparison_picture import ComparisonRow, write_comparison_picture
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation

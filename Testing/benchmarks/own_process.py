@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.process.process_tree import kept_memory
+from PseudoLabelCLLib.process.process_tree import kept_memory, short_waits
 
 
 def common_arguments(doc: str) -> argparse.ArgumentParser:
@@ -48,7 +48,8 @@ def measure_rows(
     Args:
         names: The rows.
         repeats: How many turns.
-        with_kept_memory: Whether a row runs with the worker's environment.
+        with_kept_memory: Whether a row keeps freed memory, as the worker does; waits are short in
+            every row, so that other programs on the machine slow all rows down alike.
         words: More arguments for the script.
     """
     best: dict[str, dict] = {}
@@ -56,6 +57,7 @@ def measure_rows(
         for name in names:
             print(f"turn {turn + 1} of {repeats}: {name}", file=sys.stderr, flush=True)
             environment = kept_memory(os.environ) if with_kept_memory(name) else {}
+            environment |= short_waits(os.environ)
             result = _measure_row([*words, "--row", name], environment)
             if name not in best or result["seconds"] < best[name]["seconds"]:
                 best[name] = result

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are P
 PATIENCE_S = 60.0
 ALL_MISSING = ReadinessReport(
     python="", packages={"numpy": "2.2.6", "SimpleITK": "2.5.7", "torch": None},
-    missing=("jaxtyping>=0.2.30", "torch>=2.4"),
+    missing=("safetensors>=0.5", "torch>=2.10"),
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ class AnApplication:
             self.asked.append(f"Slicer's pip: {' '.join(requirements)}")
             self.constraints = constraints
             self.kept = constraints.read_text("utf-8").splitlines()
-            on_line("Collecting jaxtyping")
+            on_line("Collecting safetensors")
             on_end(self.pip_exit_code)
 
         return install
@@ -105,13 +105,15 @@ def slicers_own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def a_wheel_folder(tmp_path):
-    """A folder with a wheel of a made-up jaxtyping."""
+    """A folder with a wheel of a made-up safetensors."""
     folder = tmp_path / "wheels ä"
     folder.mkdir()
-    info = "jaxtyping-9.0.dist-info"
-    with zipfile.ZipFile(folder / "jaxtyping-9.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("jaxtyping/__init__.py", "")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: jaxtyping\nVersion: 9.0\n")
+    info = "safetensors-9.0.dist-info"
+    with zipfile.ZipFile(folder / "safetensors-9.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("safetensors/__init__.py", "")
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: safetensors\nVersion: 9.0\n"
+        )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return folder
@@ -184,7 +186,7 @@ def test_question_says_what_how_much_and_that_slicer_waits(packages, slicers_own
     missing = packages.what_is_missing(replace(ALL_MISSING, python=str(slicers_own)))
     assert missing.names == ALL_MISSING.missing
     assert "3 GB" in missing.size
-    assert "torch>=2.4" in missing.question
+    assert "torch>=2.10" in missing.question
     assert "Slicer does not answer" in missing.question
     assert missing.obstacle == ""
 
@@ -208,13 +210,13 @@ def test_pytorch_comes_first_through_the_extension_then_the_others_beside_what_i
 ):
     report = replace(ALL_MISSING, python=str(slicers_own))
     steps = install(packages, an_application, report)
-    assert an_application.asked == ["extension: torch>=2.4", "Slicer's pip: jaxtyping>=0.2.30"]
+    assert an_application.asked == ["extension: torch>=2.10", "Slicer's pip: safetensors>=0.5"]
     # what Slicer and other extensions work with must not be replaced
     assert an_application.kept == ["numpy==2.2.6", "SimpleITK==2.5.7"]
     assert not an_application.constraints.exists()
     assert steps[-1].problem == ""
-    assert "Collecting jaxtyping" in steps[-1].log
-    assert "Collecting jaxtyping" in an_application.statuses
+    assert "Collecting safetensors" in steps[-1].log
+    assert "Collecting safetensors" in an_application.statuses
 
 
 def test_that_slicer_will_not_answer_is_shown_before_it_stops_answering(
@@ -231,7 +233,7 @@ def test_extension_that_fails_is_told_and_nothing_else_is_installed(
     report = replace(ALL_MISSING, python=str(slicers_own))
     steps = install(packages, an_application, report)
     assert (steps[-1].problem, steps[-1].remedy) == ("It failed.", "Do that.")
-    assert an_application.asked == ["extension: torch>=2.4"]
+    assert an_application.asked == ["extension: torch>=2.10"]
 
 
 def test_wheel_folder_is_installed_from_without_a_network(
@@ -239,10 +241,10 @@ def test_wheel_folder_is_installed_from_without_a_network(
 ):
     an_application.settings[WHEELS_SETTING] = str(a_wheel_folder)
     an_application.environment = {"PIP_TARGET": str(tmp_path / "site"), "PATH": os.environ["PATH"]}
-    report = replace(ALL_MISSING, python=sys.executable, missing=("jaxtyping>=0.2.30",))
+    report = replace(ALL_MISSING, python=sys.executable, missing=("safetensors>=0.5",))
     steps = install(packages, an_application, report)
     assert steps[-1].problem == ""
-    assert (tmp_path / "site" / "jaxtyping-9.0.dist-info").is_dir()
+    assert (tmp_path / "site" / "safetensors-9.0.dist-info").is_dir()
     assert an_application.asked == []
 
 
@@ -259,7 +261,7 @@ def test_wheel_folder_without_the_wheel_is_told_with_the_remedy(
 
 
 def test_interpreter_that_vanished_is_told(packages, an_application):
-    report = replace(ALL_MISSING, python="/no/such/python", missing=("jaxtyping>=0.2.30",))
+    report = replace(ALL_MISSING, python="/no/such/python", missing=("safetensors>=0.5",))
     steps = install(packages, an_application, report)
     assert "cannot be started" in steps[-1].problem
 
@@ -271,7 +273,7 @@ def test_second_click_while_something_is_installed_does_nothing(
     packages.install(report, lambda progress: None)
     packages.install(report, lambda progress: None)
     an_application.run_until_idle()
-    assert an_application.asked.count("extension: torch>=2.4") == 1
+    assert an_application.asked.count("extension: torch>=2.10") == 1
 
 
 FAILURES = {

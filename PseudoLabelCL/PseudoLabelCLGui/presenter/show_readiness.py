@@ -9,7 +9,7 @@ from PseudoLabelCLLib.domain.readiness import ReadinessReport
 # Below this a project and its models may not fit.
 LEAST_DISK_BYTES = 5_000_000_000
 # Megabytes to load, rounded up; PyTorch brings the libraries for graphics cards.
-_DOWNLOAD_MB = {"torch": 2700, "monai": 2, "scipy": 40, "SimpleITK": 55, "matplotlib": 10}
+_DOWNLOAD_MB = {"torch": 2700, "monai": 2, "scipy": 40, "SimpleITK": 55}
 _OTHER_MB = 20
 
 
