@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import qt
+
 from PseudoLabelCLGui.panel_state import PanelState
+from PseudoLabelCLGui.sections.editor_layout import EditorLayout
 from PseudoLabelCLGui.sections.elided import ElidedText
 from PseudoLabelCLGui.sections.overview import doneSteps, summaryOfOthers
 from PseudoLabelCLGui.sections.section import Section, Surroundings
@@ -11,7 +14,8 @@ from PseudoLabelCLGui.translation import _
 
 STEPS = ("cases", "train", "review", "use")
 NEW_PROJECT, COMPUTER = "newProject", "computer"
-_PAGES = (*STEPS, NEW_PROJECT, COMPUTER)
+# A short list of cases; the editor gets what is left.
+_SPLIT_PX = (150, 1000)
 
 
 class StepsSection(Section):
@@ -29,11 +33,14 @@ class StepsSection(Section):
             "use": (ui.useStepButton, _("Use")),
         }
         self.page = ""
+        self._isSplit = False
+        self._editor = EditorLayout(ui)
         for name, (button, _words) in self._buttons.items():
             self.connect(button, "clicked()", lambda name=name: self.open(name))
         self.connect(ui.casesNextButton, "clicked()", lambda: self.open("train"))
         self.connect(ui.segmentChoiceButton, "clicked()", lambda: self._chooseUse(isExport=False))
         self.connect(ui.exportChoiceButton, "clicked()", lambda: self._chooseUse(isExport=True))
+        self.connect(ui.editButton, "toggled(bool)", self._showEditor)
         self._chooseUse(isExport=False)
         self.open("cases")
 
@@ -43,6 +50,9 @@ class StepsSection(Section):
         self.page = name
         self.ui.pages.setCurrentWidget(page)
         page.verticalScrollBar().setValue(0)
+        if name == "review" and not self._isSplit:
+            self._isSplit = True
+            self.ui.reviewSplitter.setSizes(_SPLIT_PX)
         self._showBar()
         self._showFeet()
 
@@ -60,6 +70,7 @@ class StepsSection(Section):
     def tick(self) -> None:
         """Fit what is cut to the width, and give the shown case the height that its texts need."""
         self._done.fit()
+        self._editor.fit()
         _fitHeight(self.ui.shownBox)
         _fitHeight(self.ui.queueBox)
 
@@ -86,6 +97,12 @@ class StepsSection(Section):
             (ui.exportFoot, self.page == "use" and isExport),
         ):
             showVisible(foot, isShown)
+
+    def _showEditor(self) -> None:
+        """Bring tools and options of the editor into sight when a person begins to edit."""
+        if self.ui.editButton.checked:
+            top = self.ui.editorFrame.mapTo(self.ui.reviewContent, qt.QPoint(0, 0)).y()
+            self.ui.reviewPage.verticalScrollBar().setValue(top)
 
     def _chooseUse(self, *, isExport: bool) -> None:
         showChecked(self.ui.segmentChoiceButton, checked=not isExport)

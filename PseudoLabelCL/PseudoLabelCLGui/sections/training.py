@@ -57,6 +57,8 @@ class TrainingSection(Section):
             self._onUnfold,
         )
         self._folding.unfold(ui.curveToggle)
+        showVisible(ui.curveToggle, visible=False)
+        showVisible(ui.logToggle, visible=False)
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
