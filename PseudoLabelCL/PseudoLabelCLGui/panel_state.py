@@ -6,6 +6,7 @@ Texts are ready to read (translated, nothing to be parsed as HTML).
 from dataclasses import dataclass, field
 from enum import Enum
 
+from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
@@ -39,7 +40,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Message:
-    """The one line above all sections: what happened and what to do next.
+    """The line in the head: what happened and what to do next, or a question.
 
     Args:
         light: How bad it is; NONE hides the line.
@@ -59,7 +60,7 @@ class Message:
 
 @dataclass(frozen=True)
 class ReadinessState:
-    """Section 1: whether this computer can train.
+    """Whether this computer can train.
 
     Args:
         light: The mark.
@@ -91,10 +92,12 @@ class ProjectState:
         open: Opens one.
         close: Lets go of it.
         sample: Makes a project from phantoms.
+        recent: Folders of projects, the one that was opened last first.
     """
 
     root: str = ""
     name: str = ""
+    recent: tuple[str, ...] = ()
     new: Action = field(default_factory=Action)
     open: Action = field(default_factory=Action)
     close: Action = field(default_factory=Action)
@@ -116,7 +119,7 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class CasesState:
-    """Section 2: volumes, roles, labels.
+    """Step "cases": volumes, roles, labels.
 
     Args:
         rows: The table.
@@ -154,7 +157,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class TrainState:
-    """Section 3: training.
+    """Step "train".
 
     Args:
         profile: The chosen profile ("quick", ...).
@@ -164,7 +167,7 @@ class TrainState:
         train: Trains the next round; its text says which ("Train round 1").
         pause: Saves and stops; the round goes on later.
         stop: Gives the running round up.
-        sentence: What will be used how.
+        sentence: What will be used how, and how long it takes here if that is known.
         stage: What is done now, or empty.
         fraction: Of the stage, 0..1; None shows a busy bar.
         is_running: Whether a bar is shown at all.
@@ -216,7 +219,7 @@ class ExtentChoice:
 
 @dataclass(frozen=True)
 class ReviewState:
-    """Section 4: the proposals.
+    """Step "review": the proposals.
 
     Args:
         queue: Most doubtful first.
@@ -269,7 +272,7 @@ class RoundRow:
 
 @dataclass(frozen=True)
 class RoundsState:
-    """Section 5: the next round and the rounds so far.
+    """The next round and the rounds so far.
 
     Args:
         sentence: What the next round will use how.
@@ -292,7 +295,7 @@ class RoundsState:
 
 @dataclass(frozen=True)
 class UseState:
-    """Section 6: the model and what it is used for.
+    """The model and what it is used for.
 
     Args:
         model: What the chosen model is, in one sentence, or empty.
@@ -352,7 +355,7 @@ class FindingRow:
 
 @dataclass(frozen=True)
 class ExportState:
-    """Section 7: what leaves the project.
+    """What leaves the project.
 
     Args:
         note: Which volumes cannot become DICOM segmentations, or empty.
@@ -392,3 +395,6 @@ class PanelState:
     rounds: RoundsState = field(default_factory=RoundsState)
     use: UseState = field(default_factory=UseState)
     export: ExportState = field(default_factory=ExportState)
+    status: StatusState = field(default_factory=StatusState)
+    next_thing: NextThing = field(default_factory=NextThing)
+    steps: tuple[StepState, ...] = ()

@@ -4,6 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
@@ -19,8 +20,9 @@ the way through:
   pseudolabelcl create heart --annotated 002.nii.gz 002-label.nii.gz --unlabelled images/
   pseudolabelcl train heart                      round 0, then proposals for all other volumes
   pseudolabelcl review heart                     the proposals, most doubtful first
-  pseudolabelcl review heart 017 023 --accept
-  pseudolabelcl review heart 041 --correct my-041.seg.nrrd
+  pseudolabelcl review heart 017 --accept        asks whether the newest is the one you saw
+  pseudolabelcl review heart 023 --reject --proposal 0:3fa4bc12d07e
+  pseudolabelcl review heart 041 --correct my-041.seg.nrrd --proposal 0:9c01d6e2a5f8
   pseudolabelcl review heart 052 --accept --leave-out myocardium
   pseudolabelcl train heart                      the next round
   pseudolabelcl export heart results             what you vouch for, as .seg.nrrd
@@ -42,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_set, _add_pretrain, _add_train,
-        _add_review, _add_predict, _add_evaluate, _add_export, _add_terms, _add_verify_seg,
+        add_review, _add_predict, _add_evaluate, _add_export, _add_terms, _add_verify_seg,
         _add_doctor,
     ):  # fmt: skip
         add(commands)
@@ -191,39 +193,6 @@ def _add_train(commands: Commands) -> None:
         "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
     )
     _add_device(train)
-
-
-def _add_review(commands: Commands) -> None:
-    review = commands.add_parser("review", help="list the proposals, or judge some of them")
-    review.add_argument("project", help="the project folder")
-    review.add_argument("cases", nargs="*", metavar="CASE", help="the cases to judge")
-    verdict = review.add_mutually_exclusive_group()
-    verdict.add_argument("--accept", action="store_true", help="the proposals are right")
-    verdict.add_argument(
-        "--reject", action="store_true", help="the proposals are wrong: leave them out next round"
-    )
-    verdict.add_argument(
-        "--correct",
-        metavar="FILE",
-        help="your corrected segmentation of the case; the slices you changed count as truth",
-    )
-    review.add_argument(
-        "--slices",
-        metavar="LIST",
-        help="with --correct: the slices you vouch for, counted from 1, such as 3-7,9",
-    )
-    review.add_argument(
-        "--whole", action="store_true", help="with --correct: you vouch for every slice"
-    )
-    review.add_argument(
-        "--leave-out",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="with --accept or --correct: structures that you reject; only voxels of the others "
-        "count as truth",
-    )
 
 
 def _add_predict(commands: Commands) -> None:

@@ -37,6 +37,18 @@ class Console:
             self._clear_bar()
             _write(sys.stderr, f"Note: {text}\n")
 
+    def ask(self, question: str) -> bool | None:
+        """Ask the person at the terminal something that is answered by yes or no.
+
+        Returns:
+            Whether they said yes, or None if nobody can be asked.
+        """
+        if self.as_json or not sys.stdin.isatty():
+            return None
+        self._clear_bar()
+        _write(sys.stderr, f"{question} [y/N] ")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def result(self, value: JsonValue) -> None:
         """Write the JSON document, where one is wanted."""
         if self.as_json:

@@ -14,6 +14,7 @@ from PseudoLabelCLLib.command_line.job_commands import show_quality
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.proposals import newest_proposal
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.curation.sample_data import SampleCase, phantom_schema, write_sample_cases
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -112,18 +113,20 @@ def _review(root: Path, samples: Sequence[SampleCase], console: Console) -> None
     for item in review_queue(root, project)[:REVIEWS_PER_ROUND]:
         proposal, right = _proposal_and_truth(root, project, item.case_id, truth[item.case_id])
         dice = _mean_dice(proposal, right, project)
+        shown = newest_proposal(root, project, item.case_id)
         if dice >= GOOD_DICE:
-            project = accept(root, project, item.case_id)
+            project = accept(root, project, shown)
         elif dice < USELESS_DICE:
-            project = reject(root, project, item.case_id)
+            project = reject(root, project, shown)
         else:
             file = root.parent / "corrections" / f"{item.case_id}.seg.nrrd"
             axis = array_axis(project.slicing_axis_of(item.case_id))
             corrected = _with_worst_slices_corrected(proposal, right, axis)
             write_segmentation(file, corrected, project.schema)
-            project = correct(root, project, item.case_id, file)
+            project = correct(root, project, shown, file)
         review = project.reviews_of(item.case_id)[-1]
-        slices = f" ({len(review.truth_slices)} slices)" if review.truth_slices else ""
+        number = len(review.truth_slices or ())
+        slices = f" ({number} slice{'' if number == 1 else 's'})" if number else ""
         console.say(
             f"  {item.case_id}: doubt {item.doubt:.2f}, Dice {dice:.2f}: "
             f"{review.verdict.value}{slices}"

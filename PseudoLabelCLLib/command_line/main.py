@@ -12,6 +12,7 @@ from PseudoLabelCLLib.command_line import (
     dicom_commands,
     job_commands,
     project_commands,
+    review_commands,
     status,
 )
 from PseudoLabelCLLib.command_line.arguments import build_parser
@@ -33,7 +34,7 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "add": project_commands.add,
     "status": status.status,
     "set": change_settings.set_settings,
-    "review": project_commands.review,
+    "review": review_commands.review,
     "export": dicom_commands.export,
     "terms": dicom_commands.terms,
     "verify-seg": dicom_commands.verify_seg,

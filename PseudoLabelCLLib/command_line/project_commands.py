@@ -16,20 +16,10 @@ from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.new_project import made_aside
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import (
-    accept,
-    correct,
-    reject,
-    require_proposal,
-    review_queue,
-)
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
+from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Verdict
-from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
@@ -59,7 +49,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
     for line in _next_steps(root, project):
         console.say(line)
-    return _status_of(root, project)
+    return status_of(root, project)
 
 
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -70,7 +60,7 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
         raise ProjectError(
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
         )
-    with _opened(root) as before:
+    with opened(root) as before:
         new_files = files_to_come(ProjectLayout(root), before, rows)
         try:
             project = _add_rows(root, before, rows, arguments, console)
@@ -80,7 +70,7 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     console.say(f"'{root}' now has {_counted_roles(project)}.")
     for line in _next_steps(root, project) if project.latest_round is None else ():
         console.say(line)
-    return _status_of(root, project)
+    return status_of(root, project)
 
 
 def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -98,7 +88,7 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     if waiting:
         console.say(waiting_proposals(len(waiting), root))
     console.say(plan_next_round(project).sentence)
-    told = _status_of(root, project)
+    told = status_of(root, project)
     if arguments.check:
         findings = check_cases(root, project)
         for finding in findings:
@@ -107,35 +97,6 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
             console.say("Every volume looks fit for training.")
         told["findings"] = [to_json(finding) for finding in findings]
     return told
-
-
-def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
-    """List the proposals, or judge some of them."""
-    root = Path(arguments.project)
-    judging = arguments.accept or arguments.reject or arguments.correct
-    if not judging:
-        if arguments.cases:
-            raise ReviewError(
-                f"What about {', '.join(arguments.cases)}?",
-                "Add --accept, --reject or --correct FILE.",
-            )
-        if arguments.leave_out:
-            raise ReviewError(
-                "No case is named to leave structures out of.",
-                "Name the case, and add --accept or --correct FILE.",
-            )
-        return _list_queue(root, load_project(root), console)
-    _check_verdict(arguments)
-    with _opened(root) as before:
-        project = before
-        for case_id in arguments.cases:
-            require_proposal(root, project, case_id)
-        for case_id in arguments.cases:
-            project = _judge(root, project, case_id, arguments)
-            judged = project.reviews_of(project.case(case_id).id)[-1]
-            console.say(f"{case_id}: {_told(judged.verdict, judged.left_out, project.schema)}")
-    console.say(_review_progress(root, project))
-    return _status_of(root, project)
 
 
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -159,7 +120,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[Project]:
+def opened(root: Path) -> Iterator[Project]:
     """The project, while no other user interface may change it."""
     load_project(root)
     with project_lock(ProjectLayout(root).desk_lock, "a command line"):
@@ -193,120 +154,13 @@ def _next_steps(root: Path, project: Project) -> list[str]:
     return [*steps, f"Before round 0, segment one of the volumes and add it: {annotate}"]
 
 
-def _check_verdict(arguments: argparse.Namespace) -> None:
-    if not arguments.cases:
-        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
-    if arguments.correct and len(arguments.cases) != 1:
-        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
-    if not arguments.correct and (arguments.slices or arguments.whole):
-        raise ReviewError(
-            "Single slices, or every slice, can be named for a correction only.",
-            "Add --correct FILE, or leave out --slices and --whole.",
-        )
-    if arguments.reject and arguments.leave_out:
-        raise ReviewError(
-            "A rejected proposal is left out as a whole.",
-            "Use --accept or --correct with --leave-out, or --reject without it.",
-        )
-
-
-def _judge(root: Path, project: Project, case_id: str, arguments: argparse.Namespace) -> Project:
-    if arguments.reject:
-        return reject(root, project, case_id)
-    left_out = _values_of(arguments.leave_out, project.schema)
-    if arguments.accept:
-        return accept(root, project, case_id, left_out=left_out)
-    slices = None
-    if arguments.slices is not None:
-        slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
-    return correct(
-        root,
-        project,
-        case_id,
-        Path(arguments.correct),
-        slices=slices,
-        whole=arguments.whole,
-        left_out=left_out,
-    )
-
-
-def _values_of(names: list[str], schema: LabelSchema) -> tuple[int, ...]:
-    """Label values of structures by name, upper and lower case alike."""
-    known = {label.name.casefold(): label.value for label in schema}
-    unknown = [name for name in names if name.casefold() not in known]
-    if unknown:
-        raise ReviewError(
-            f"The project has no structure '{unknown[0]}' to leave out.",
-            f"Its structures are {', '.join(schema.names)}.",
-        )
-    return tuple(known[name.casefold()] for name in names)
-
-
-def _told(verdict: Verdict, left_out: tuple[int, ...], schema: LabelSchema) -> str:
-    names = ", ".join(label.name for label in schema if label.value in left_out)
-    return f"{verdict.value} without {names}" if names else verdict.value
-
-
-def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
-    """Indices from 0 for a person's list from 1, such as "3-7,9"."""
-    indices: list[int] = []
-    for part in text.replace(" ", "").split(","):
-        match = _SLICE_LIST.fullmatch(part)
-        if not match:
-            raise ReviewError(f"'{text[:60]}' is no list of slices.", "Write it like 3-7,9.")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= last:
-            raise ReviewError(
-                f"'{part}' is no range of slices.", "Slices are counted from 1, as in 3-7."
-            )
-        if last > num_slices:
-            raise ReviewError(
-                f"Case '{case_id}' has no slice {last}; its slices are 1 to {num_slices}.",
-                "Name slices that the case has.",
-            )
-        indices += range(first - 1, last)
-    return tuple(sorted(set(indices)))
-
-
-def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
-    queue = review_queue(root, project)
-    if not queue:
-        latest = project.latest_round
-        waiting = latest is None or latest.state is not RoundState.IN_REVIEW
-        console.say(
-            f"There is nothing to review yet. Next: pseudolabelcl train {for_shell(root)}"
-            if waiting
-            else "Every case has a person's segmentation; nothing is left to review."
-        )
-        return []
-    console.table(
-        ("case", "doubt", "verdict", "why"),
-        [
-            (
-                item.case_id,
-                f"{item.doubt:.2f}",
-                _told(item.verdict, item.left_out, project.schema) if item.verdict else "-",
-                item.reason,
-            )
-            for item in queue
-        ],
-    )
-    console.say(_review_progress(root, project))
-    return [to_json(item) for item in queue]
-
-
-def _review_progress(root: Path, project: Project) -> str:
-    queue = review_queue(root, project)
-    judged = sum(item.verdict is not None for item in queue)
-    return f"{judged} of {len(queue)} reviewed. {plan_next_round(project).sentence}"
-
-
 def _counted_roles(project: Project) -> str:
     counts = [(role, len(project.cases_with_role(role))) for role in CaseRole]
     return ", ".join(f"{number} {role.value}" for role, number in counts if number) or "no cases"
 
 
-def _status_of(root: Path, project: Project) -> dict[str, JsonValue]:
+def status_of(root: Path, project: Project) -> dict[str, JsonValue]:
+    """Return what is told of a project to a machine."""
     latest = project.latest_round
     return {
         "project": str(root),

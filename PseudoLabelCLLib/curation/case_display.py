@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from PseudoLabelCLLib.curation.proposals import ProposalFingerprints
 from PseudoLabelCLLib.curation.stored_files import read_doubt, read_labels
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import ReviewError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Review, Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error, written_aside
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
@@ -44,6 +45,7 @@ def write_case_files(
     case_id: str,
     round_index: int | None,
     with_image: bool,  # noqa: FBT001 - as the request has it
+    fingerprints: ProposalFingerprints | None = None,
 ) -> CaseFiles:
     """Make the arrays of a case, or find those that were made from the same files before.
 
@@ -55,6 +57,7 @@ def write_case_files(
         case_id: The case.
         round_index: The round whose proposal is shown; None takes the newest that has one.
         with_image: Whether the image is wanted too.
+        fingerprints: What is known of unchanged proposals.
 
     Raises:
         ProjectError: There is no such case.
@@ -64,9 +67,11 @@ def write_case_files(
     """
     case = project.case(case_id)
     index = _round_to_show(root, project, case, round_index)
-    view = _View(root, project, case)
+    view = CaseArrays(root, project, case)
     review = _review_of(project, case, index)
     layout = ProjectLayout(root)
+    # The fingerprint before the voxels: of a file that changes in between, a verdict is refused.
+    identity = None if index is None else _identity(layout, case, index, fingerprints)
     proposal = None if index is None else view.labels(f"proposal_{index:02d}", index)
     files = CaseFiles(
         case_id=case.id,
@@ -80,6 +85,7 @@ def write_case_files(
         uncertainty=None if index is None else view.uncertainty(index),
         slicing_axis=project.slicing_axis_of(case.id),
         doubtful_slices=() if index is None else _doubtful(layout, project, case, index),
+        identity=identity,
     )
     view.mark_as_shown()
     _remove_old_views(layout.view)
@@ -106,7 +112,7 @@ def doubtful_slices(doubt_per_slice: Sequence[float], spacing_mm: float) -> tupl
     return tuple(chosen)
 
 
-class _View:
+class CaseArrays:
     """The arrays of one case under `view/`, each made only if its source has changed.
 
     An array's name holds a key of the source's path, time and size, and of what it was read as.
@@ -128,7 +134,7 @@ class _View:
             volume = read_volume(path, case.dicom_series_uid)
             return _on_grid(volume.array, volume.geometry, case, "image")
 
-        return self._kept("image", [_stamp(path), case.dicom_series_uid], read)
+        return self.kept("image", [stamp_of(path), case.dicom_series_uid], read)
 
     def labels(self, name: str, index: int) -> str | None:
         """Return the proposal of a round, or None if there is none."""
@@ -163,7 +169,7 @@ class _View:
             array = volume.array.astype(np.float32, copy=False)
             return _on_grid(array, volume.geometry, self._case, "uncertainty")
 
-        return self._kept(f"uncertainty_{index:02d}", [_stamp(path)], read)
+        return self.kept(f"uncertainty_{index:02d}", [stamp_of(path)], read)
 
     def mark_as_shown(self) -> None:
         """Note that this case was shown last."""
@@ -175,9 +181,16 @@ class _View:
             labels = read_labels(path, self._schema)
             return _on_grid(labels.array, labels.geometry, self._case, "segmentation")
 
-        return self._kept(name, [_stamp(path), to_json(self._schema)], read)
+        return self.kept(name, [stamp_of(path), to_json(self._schema)], read)
 
-    def _kept(self, name: str, made_of: list[JsonValue], read: Callable[[], Array]) -> str:
+    def kept(self, name: str, made_of: list[JsonValue], read: Callable[[], Array]) -> str:
+        """Return the path of an array, made now if what it is made of has changed.
+
+        Args:
+            name: What its file name begins with; earlier arrays of that name are deleted.
+            made_of: What the array depends on.
+            read: Makes it.
+        """
         text = json.dumps([made_of, to_json(self._case.geometry)])
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self._folder / f"{name}-{key}.npy"
@@ -210,6 +223,13 @@ def _round_to_show(root: Path, project: Project, case: Case, round_index: int | 
     return round_index
 
 
+def _identity(
+    layout: ProjectLayout, case: Case, index: int, fingerprints: ProposalFingerprints | None
+) -> ProposalIdentity:
+    known = fingerprints or ProposalFingerprints()
+    return ProposalIdentity(case.id, index, known.of(layout.proposal(index, case.id)))
+
+
 def _review_of(project: Project, case: Case, index: int | None) -> Review | None:
     return next((r for r in project.reviews_of(case.id) if r.round_index == index), None)
 
@@ -230,7 +250,7 @@ def _on_grid(array: Array, found: Geometry, case: Case, what: str) -> Array:
     return array
 
 
-def _stamp(path: Path) -> JsonValue:
+def stamp_of(path: Path) -> JsonValue:
     """Return what changes when a file, or a file in a folder, is written anew."""
     try:
         if not path.is_dir():

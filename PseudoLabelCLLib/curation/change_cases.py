@@ -84,6 +84,7 @@ def _put_rounds_aside(layout: ProjectLayout, case: Case, aside: SetAside) -> Non
     for index in sorted(_all_rounds(layout), reverse=True):
         aside.move(layout.review(index, case.id))
         aside.move(layout.reviewed_segmentation(index, case.id))
+        aside.move(layout.truth_mask(index, case.id))
         for file in _history_of(layout, index, case.id):
             aside.move(file)
         aside.move(layout.doubt(index, case.id))
@@ -98,7 +99,7 @@ def _all_rounds(layout: ProjectLayout) -> set[int]:
 
 def _history_of(layout: ProjectLayout, index: int, case_id: str) -> Iterator[Path]:
     """Yield verdicts on a case that were replaced or taken back, with their segmentations."""
-    own = re.compile(re.escape(case_id) + r"\.\d+\.(json|seg\.nrrd)", re.IGNORECASE)
+    own = re.compile(re.escape(case_id) + r"\.\d+\.(json|seg\.nrrd|truth\.nrrd)", re.IGNORECASE)
     history = layout.review_folder(index) / HISTORY_FOLDER
     for folder in (history, history / TAKEN_BACK_FOLDER):
         yield from (file for file in _in(folder) if own.fullmatch(file.name))

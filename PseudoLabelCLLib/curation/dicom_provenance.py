@@ -98,12 +98,12 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
 
 def description_of(origin: Origin, creator: str) -> ObjectDescription:
     """Return what the object says of itself: the round, and who vouches for it."""
-    round_index, share = origin.exported.round_index, origin.exported.human_fraction
+    round_index = origin.exported.round_index
     by_hand = round_index is None
     series = "Segmentation, by hand" if by_hand else f"Segmentation, round {round_index}"
     return ObjectDescription(
         series_description=f"{series} ({_STATES[origin.exported.source]})"[:LONGEST_LABEL],
-        content_description=f"A person vouches for {share:.0%} of the slices",
+        content_description=_what_counts(origin.exported),
         creator=creator,
         software_version=__version__,
         series_number=_FIRST_SERIES_NUMBER + (0 if round_index is None else round_index + 1),
@@ -144,6 +144,13 @@ _STATES = {
 }
 
 
+def _what_counts(exported: ExportedSegmentation) -> str:
+    """Return for how much of a segmentation a person vouches, in at most 64 characters."""
+    share = f"A person vouches for {exported.human_fraction:.0%} of the slices"
+    has_more = exported.has_single_voxels and exported.human_fraction < 1
+    return f"{share}, and single voxels" if has_more else share
+
+
 def _algorithm(origin: Origin) -> Algorithm:
     parameters = [("round", str(origin.exported.round_index))]
     if origin.model_hash:
@@ -160,8 +167,7 @@ def _told(label: LabelClass, origin: Origin) -> str:
         return f"{proposal}; a person rejected this structure and vouched for others."
     if exported.source == "proposal, unreviewed":
         return f"{proposal}; no person has reviewed it."
-    share = exported.human_fraction
-    part = "" if share == 1 else f" A person vouches for {share:.0%} of the slices."
+    part = "" if exported.human_fraction == 1 else f" {_what_counts(exported)}."
     if exported.source == "accepted":
         return f"{proposal}; a person accepted it as it is.{part}"
     if origin.is_untouched(label.value):

@@ -9,6 +9,7 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.left_out import without_structures
 from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
+from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
@@ -29,7 +30,7 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_se
 ExportFormat: TypeAlias = Literal[".seg.nrrd", ".nii.gz"]
 ExportSource: TypeAlias = Literal["annotated", "accepted", "corrected", "proposal, unreviewed"]
 RECORD_NAME = "export.json"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class ExportedSegmentation:
         left_out: Names of structures that a person rejected while vouching for the others. On
             those slices, nothing of them is in the file, or what a newer proposal says where
             unreviewed proposals were asked for.
+        has_single_voxels: Whether there are corrections of which single voxels count, in slices
+            that no person vouches for or over those of an earlier round.
     """
 
     case_id: str
@@ -53,6 +56,7 @@ class ExportedSegmentation:
     round_index: int | None
     human_fraction: float
     left_out: tuple[str, ...] = ()
+    has_single_voxels: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class _RecordLine:
     round: int | None
     human_fraction: float
     left_out: tuple[str, ...] = ()
+    has_single_voxels: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,11 @@ class _Recipe:
         mark = mark if self.layers or not mark else ".unreviewed"
         return f"{self.case.id}{mark}{format_}"
 
+    @property
+    def has_single_voxels(self) -> bool:
+        """Whether of some layer single voxels count."""
+        return any(layer.truth_mask is not None for layer in self.layers)
+
     def left_out(self, schema: LabelSchema) -> tuple[str, ...]:
         """Return the names of the structures that a verdict leaves out."""
         values = {value for layer in self.layers for value in layer.left_out}
@@ -120,10 +130,10 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
 ) -> list[ExportedSegmentation]:
     """Write segmentations and a record of where each comes from (`export.json`).
 
-    On a partly corrected case, the corrected slices lie over the newest proposal. Structures that a
-    person left out are not written as that person's: their voxels are background there, or those
-    of a newer proposal with `include_unreviewed`. A file that is there already stays if it holds
-    the same segmentation.
+    On a partly corrected case, the corrected slices or voxels lie over the newest proposal.
+    Structures that a person left out are not written as that person's: their voxels are background
+    there, or those of a newer proposal with `include_unreviewed`. A file that is there already
+    stays if it holds the same segmentation.
 
     Args:
         root: The project folder.
@@ -156,7 +166,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     exported = [
         ExportedSegmentation(
             recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,
-            recipe.human_fraction, recipe.left_out(schema),
+            recipe.human_fraction, recipe.left_out(schema), recipe.has_single_voxels,
         )
         for recipe in recipes
     ]  # fmt: skip
@@ -249,7 +259,7 @@ def _is_among(segmentation: str | None, layers: tuple[TruthSource, ...]) -> bool
 
 
 def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
-    named = [layer.truth_slices for layer in layers]
+    named = [layer.truth_slices for layer in layers if layer.truth_mask is None]
     return None in named or len({n for slices in named for n in slices or ()}) == num_slices
 
 
@@ -265,6 +275,10 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
         if recipe.fills_gaps and layer.left_out:
             is_gap = (own == 0) & np.isin(base.array, layer.left_out)
             own = np.where(is_gap, base.array, own)
+        if layer.truth_mask is not None:
+            mask = read_truth_mask(layout.resolve(layer.truth_mask), recipe.case.geometry)
+            array[mask] = own[mask]
+            continue
         chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)
         slices[chosen] = np.moveaxis(own, axis, 0)[chosen]
     return LabelVolume(array, recipe.case.geometry)
@@ -308,6 +322,6 @@ def _write_record(
     for item in exported:
         lines[item.path.name] = _RecordLine(
             item.path.name, item.case_id, item.source, item.round_index, item.human_fraction,
-            item.left_out,
+            item.left_out, item.has_single_voxels,
         )  # fmt: skip
     write_json(path, to_json(_Record(_SCHEMA_VERSION, project_name, tuple(lines.values()))))

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from PseudoLabelCLLib.storage.atomic_files import written_aside
+from PseudoLabelCLLib.storage.project_layout import SEGMENTATION_SUFFIX, TRUTH_MASK_SUFFIX
 
-_SUFFIXES = (".seg.nrrd", ".json")
+_SUFFIXES = (SEGMENTATION_SUFFIX, TRUTH_MASK_SUFFIX, ".json")
 HISTORY_FOLDER = "history"
 
 

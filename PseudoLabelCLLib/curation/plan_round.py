@@ -24,12 +24,15 @@ class TruthSource:
         truth_slices: Indices along the slicing axis that count; None means all.
         left_out: Label values of structures that the person rejected; where some are, only voxels
             of the others are truth.
+        truth_mask: Path of the mask of the only voxels that count, as the project stores it; None
+            if those slices count whole.
     """
 
     case_id: str
     segmentation: str
     truth_slices: tuple[int, ...] | None
     left_out: tuple[int, ...] = ()
+    truth_mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class RoundPlan:
 
     Args:
         index: The round.
-        human: Human truth, for each case oldest first: on a slice that two name, the later counts.
+        human: Human truth, for each case oldest first: on a slice that two name, the later counts;
+            single voxels lie over what the earlier ones say of their slice.
         pseudo: Cases whose newest proposal serves as pseudo-label, at least on the slices
             that `human` does not name.
         left_out: Cases whose newest proposal was rejected; slices corrected before still count.
@@ -118,7 +122,13 @@ def truth_sources_of(project: Project, case_id: str, round_index: int) -> tuple[
     for review in project.truth_reviews_of(case.id):
         if review.round_index < round_index and review.segmentation is not None:
             below = sources if review.truth_slices is not None else []
-            newest = TruthSource(case.id, review.segmentation, review.truth_slices, review.left_out)
+            newest = TruthSource(
+                case.id,
+                review.segmentation,
+                review.truth_slices,
+                review.left_out,
+                review.truth_mask,
+            )
             sources = [*below, newest]
     return tuple(sources)
 
@@ -145,7 +155,11 @@ def _rejected_last(project: Project, case_id: str, index: int) -> bool:
 
 
 def _is_wholly_covered(project: Project, case_id: str, human: tuple[TruthSource, ...]) -> bool:
-    own = [source.truth_slices for source in human if source.case_id == case_id]
+    own = [
+        source.truth_slices
+        for source in human
+        if source.case_id == case_id and source.truth_mask is None
+    ]
     covered = {number for slices in own if slices is not None for number in slices}
     return None in own or len(covered) == project.num_slices_of(case_id)
 
@@ -165,12 +179,13 @@ def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
             "has as unlabelled, and add it with its segmentation."
         )
     whole = {source.case_id for source in plan.human if source.truth_slices is None}
-    partial = {source.case_id for source in plan.human} - whole
-    text = (
-        f"Round {plan.index} will learn from {_counted(len(whole | partial), 'human segmentation')}"
-    )
+    partial = {s.case_id for s in plan.human if s.truth_mask is None} - whole
+    voxels = {source.case_id for source in plan.human} - whole - partial
+    number = len(whole | partial | voxels)
+    text = f"Round {plan.index} will learn from {_counted(number, 'human segmentation')}"
     without = {source.case_id for source in plan.human if source.left_out}
     limits = [f"{len(partial)} of them on single slices only"] if partial else []
+    limits += [f"{len(voxels)} of them on single voxels only"] if voxels else []
     limits += [f"{len(without)} of them without some structures"] if without else []
     text += f" ({', '.join(limits)})" if limits else ""
     if plan.index > 0:

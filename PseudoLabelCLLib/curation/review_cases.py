@@ -6,31 +6,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from PseudoLabelCLLib.curation.corrections import on_grid_of_case, read_proposal, what_counts
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.left_out import (
     require_something_to_vouch_for,
     structures_to_leave_out,
-    without_structures,
 )
-from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
+from PseudoLabelCLLib.curation.proposals import judged_proposal, require_proposal
+from PseudoLabelCLLib.curation.truth_mask import write_truth_mask
 from PseudoLabelCLLib.curation.verdict_history import (
+    files_of_verdict,
     forget_verdict,
     keep_taken_back,
     put_verdict_back,
     replaced_verdicts,
-    require_segmentation,
+    require_files,
+    with_files_at,
 )
-from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
-from PseudoLabelCLLib.domain.review import Review, Verdict
-from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
+from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json, written_aside
 from PseudoLabelCLLib.storage.json_codec import from_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -81,66 +79,63 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
     return tuple(sorted(items, key=lambda item: -item.doubt))
 
 
-def require_proposal(root: Path, project: Project, case_id: str) -> None:
-    """Refuse a case that there is nothing to judge about.
-
-    Raises:
-        ProjectError: There is no such case.
-        ReviewError: No round is in review, or it has no proposal for the case.
-    """
-    _find_proposal(root, project, case_id)
-
-
-def accept(root: Path, project: Project, case_id: str, *, left_out: Sequence[int] = ()) -> Project:
+def accept(
+    root: Path, project: Project, proposal: ProposalIdentity, *, left_out: Sequence[int] = ()
+) -> Project:
     """Take the pseudo-label of a case as it is, or all but some structures of it.
 
     Args:
         root: The project folder.
         project: The project as it is now.
-        case_id: The case.
+        proposal: What the person looked at.
         left_out: Label values of structures that the person rejects.
 
     Raises:
-        ReviewError: No round is in review, it has no proposal for the case, or nothing is left of
-            the proposal without those structures.
+        ReviewError: It is not the newest proposal of the case, no round is in review, or nothing is
+            left of the proposal without those structures.
         StorageError: The disk refuses.
     """
-    case, round_, proposal_file = _find_proposal(root, project, case_id)
-    rejected = structures_to_leave_out(project.schema, case.id, left_out)
-    proposal = _read_proposal(proposal_file, project.schema, case)
-    axis = project.slicing_axis_of(case.id)
-    require_something_to_vouch_for(proposal, case.id, rejected, slicing_axis=axis)
-    layout = ProjectLayout(root)
-    target = layout.reviewed_segmentation(round_.index, case.id)
-    _make_way(root, project, case.id, round_.index)
-    with written_aside(target) as temporary:
-        shutil.copyfile(proposal_file, temporary)
-    review = Review(
-        case.id, round_.index, Verdict.ACCEPTED, layout.relative(target), left_out=rejected
-    )
+    with judged_proposal(root, project, proposal) as judged:
+        case, index = judged.case, judged.round_index
+        rejected = structures_to_leave_out(project.schema, case.id, left_out)
+        labels = read_proposal(judged.file, project.schema, case)
+        axis = project.slicing_axis_of(case.id)
+        require_something_to_vouch_for(labels, case.id, rejected, slicing_axis=axis)
+        layout = ProjectLayout(root)
+        target = layout.reviewed_segmentation(index, case.id)
+        _make_way(root, project, case.id, index)
+        with written_aside(target) as temporary:
+            shutil.copyfile(judged.file, temporary)
+    review = Review(case.id, index, Verdict.ACCEPTED, layout.relative(target), left_out=rejected)
     return _save(root, project, review)
 
 
-def reject(root: Path, project: Project, case_id: str) -> Project:
+def reject(root: Path, project: Project, proposal: ProposalIdentity) -> Project:
     """Leave the pseudo-label of a case out of the next round.
 
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        proposal: What the person looked at.
+
     Raises:
-        ReviewError: No round is in review, or it has no proposal for the case.
+        ReviewError: It is not the newest proposal of the case, or no round is in review.
         StorageError: The disk refuses.
     """
-    case, round_, _ = _find_proposal(root, project, case_id)
-    _make_way(root, project, case.id, round_.index)
-    return _save(root, project, Review(case.id, round_.index, Verdict.REJECTED, None))
+    require_proposal(root, project, proposal)
+    case, index = project.case(proposal.case_id), proposal.round_index
+    _make_way(root, project, case.id, index)
+    return _save(root, project, Review(case.id, index, Verdict.REJECTED, None))
 
 
 def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to say how much of it
     root: Path,
     project: Project,
-    case_id: str,
+    proposal: ProposalIdentity,
     file: Path,
     *,
     slices: Sequence[int] | None = None,
-    whole: bool = False,
+    extent: TruthExtent = TruthExtent.CHANGED_SLICES,
     left_out: Sequence[int] = (),
 ) -> Project:
     """Take a person's segmentation in place of the pseudo-label.
@@ -148,120 +143,85 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
     Args:
         root: The project folder.
         project: The project as it is now.
-        case_id: The case.
+        proposal: What the person changed.
         file: The corrected segmentation, on the case's grid or cropped from it.
-        slices: Indices along the slicing axis that the person vouches for; by default those that
-            differ from the proposal.
-        whole: Whether the person vouches for every slice.
+        slices: Indices along the slicing axis that the person vouches for, in place of an extent.
+        extent: Which voxels count as human truth.
         left_out: Label values of structures that the person rejects, whatever the file has of
             them.
 
     Raises:
-        ReviewError: No round is in review, there is no proposal, or the file does not correct it.
+        ReviewError: It is not the newest proposal of the case, no round is in review, or the file
+            does not correct it.
         AnnotationError: The file has labels outside the schema or lies elsewhere.
         VolumeError: The file cannot be read.
         StorageError: The disk refuses.
     """
-    case, round_, proposal_file = _find_proposal(root, project, case_id)
-    rejected = structures_to_leave_out(project.schema, case.id, left_out)
-    proposal = _read_proposal(proposal_file, project.schema, case)
-    corrected = _read_correction(file, project.schema, case)
-    axis = project.slicing_axis_of(case.id)
-    changed = changed_slices(
-        without_structures(proposal, rejected), without_structures(corrected, rejected), axis
-    )
-    truth_slices = _truth_slices(
-        changed,
-        case_id=case.id,
-        num_slices=project.num_slices_of(case.id),
-        slices=slices,
-        whole=whole,
-        leaves_out=bool(rejected),
-    )
-    if slices is None and not np.any(corrected.array):
-        raise ReviewError(
-            f"The correction of case '{case.id}' holds no label at all.",
-            "Reject the proposal, or name the slices that are rightly empty.",
-        )
-    require_something_to_vouch_for(
-        corrected, case.id, rejected, slicing_axis=axis, slices=truth_slices
+    with judged_proposal(root, project, proposal) as judged:
+        case, index = judged.case, judged.round_index
+        rejected = structures_to_leave_out(project.schema, case.id, left_out)
+        proposed = read_proposal(judged.file, project.schema, case)
+    read = read_segmentation(file, project.schema)[0]
+    corrected = on_grid_of_case(read, case, file.name)
+    correction = what_counts(
+        project, case, proposed, corrected, slices=slices, extent=extent, left_out=rejected
     )
     layout = ProjectLayout(root)
-    target = layout.reviewed_segmentation(round_.index, case.id)
-    _make_way(root, project, case.id, round_.index)
+    target, mask_file = layout.reviewed_segmentation(index, case.id), None
+    _make_way(root, project, case.id, index)
     write_segmentation(target, corrected, project.schema)
-    segmentation = layout.relative(target)
+    if correction.mask is not None:
+        mask_file = layout.truth_mask(index, case.id)
+        write_truth_mask(mask_file, correction.mask, case.geometry)
     review = Review(
-        case.id, round_.index, Verdict.CORRECTED, segmentation, truth_slices, left_out=rejected
+        case.id,
+        index,
+        Verdict.CORRECTED,
+        layout.relative(target),
+        correction.truth_slices,
+        left_out=rejected,
+        truth_mask=None if mask_file is None else layout.relative(mask_file),
     )
     return _save(root, project, review)
 
 
-def changed_slices(first: LabelVolume, second: LabelVolume, slicing_axis: int) -> tuple[int, ...]:
-    """Return the slices in which two segmentations of one grid differ.
-
-    Args:
-        first: One segmentation.
-        second: The other.
-        slicing_axis: 0, 1 or 2 for i, j, k.
-    """
-    axis = array_axis(slicing_axis)
-    others = tuple(n for n in range(first.array.ndim) if n != axis)
-    differs = np.any(first.array != second.array, axis=others)
-    return tuple(int(number) for number in np.flatnonzero(differs))
-
-
-def agreement_with_proposal(
-    root: Path, project: Project, review: Review
-) -> dict[str, float | None] | None:
-    """Return how right the network was, as the person's verdict shows it.
-
-    Returns:
-        Dice (0..1) of each structure by name between proposal and reviewed segmentation, on the
-        slices that the person vouches for; None for a structure that neither has, or that the
-        person left out. None in place of the table if the proposal was rejected.
-
-    Raises:
-        AnnotationError: A file does not fit the labels.
-        VolumeError: A file cannot be read.
-    """
-    if review.segmentation is None:
-        return None
-    layout, schema = ProjectLayout(root), project.schema
-    proposal = read_segmentation(layout.proposal(review.round_index, review.case_id), schema)[0]
-    reviewed = read_segmentation(layout.resolve(review.segmentation), schema)[0]
-    axis = array_axis(project.slicing_axis_of(review.case_id))
-    slices = review.truth_slices or range(reviewed.array.shape[axis])
-    first, second = (np.take(v.array, list(slices), axis) for v in (proposal, reviewed))
-    return {
-        label.name: None
-        if label.value in review.left_out
-        else _dice(first == label.value, second == label.value)
-        for label in schema
-    }
-
-
-def take_back(root: Path, project: Project, case_id: str) -> Project:
+def take_back(root: Path, project: Project, proposal: ProposalIdentity) -> Project:
     """Undo the newest verdict on the newest proposal; the one before it counts again.
 
     Without one before it, the proposal is unreviewed again. What is taken back stays in
     `history/taken_back/`.
 
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        proposal: What the person looks at.
+
     Raises:
-        ReviewError: No round is in review, there is no verdict, or the earlier one is damaged.
+        ReviewError: It is not the newest proposal of the case, no round is in review, there is no
+            verdict, or the earlier one is damaged.
         StorageError: The disk refuses.
     """
-    case, round_, _ = _find_proposal(root, project, case_id)
+    require_proposal(root, project, proposal)
+    return undo_verdict(root, project, project.case(proposal.case_id).id, proposal.round_index)
+
+
+def undo_verdict(root: Path, project: Project, case_id: str, round_index: int) -> Project:
+    """Undo the newest verdict on a proposal, whatever has become of its file since.
+
+    Raises:
+        ReviewError: There is no verdict, or the earlier one is damaged.
+        StorageError: The disk refuses.
+    """
     layout = ProjectLayout(root)
-    standing = next((r for r in project.reviews_of(case.id) if r.round_index == round_.index), None)
+    standing = next((r for r in project.reviews_of(case_id) if r.round_index == round_index), None)
     if standing is None:
         raise ReviewError(
-            f"There is no verdict on the proposal of case '{case.id}' in round {round_.index}.",
-            "Nothing is to be taken back.",
+            f"There is no verdict on the proposal of case '{case_id}' in round {round_index}.",
+            "There is nothing to take back.",
         )
     earlier = replaced_verdicts(layout, standing)
     if earlier:
-        require_segmentation(layout, earlier[-1].review)
+        require_files(layout, earlier[-1].review)
     keep_taken_back(layout, standing)
     if earlier:
         return project.with_review(put_verdict_back(layout, earlier[-1]))
@@ -269,103 +229,25 @@ def take_back(root: Path, project: Project, case_id: str) -> Project:
     return replace(project, reviews=tuple(r for r in project.reviews if r != standing))
 
 
-def _find_proposal(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path]:
-    """Return a case, the round in review, and where its proposal for the case lies."""
-    latest = project.latest_round
-    if latest is None:
-        raise ReviewError("There is no round to review yet.", "Train round 0 first.")
-    if latest.state is not RoundState.IN_REVIEW:
-        raise ReviewError(
-            f"Round {latest.index} is '{latest.state.value}', not in review.",
-            "Wait until its pseudo-labels are ready.",
-        )
-    case = project.case(case_id)
-    proposal = ProjectLayout(root).proposal(latest.index, case.id)
-    if case.role is not CaseRole.UNLABELLED or not proposal.exists():
-        raise ReviewError(
-            f"Round {latest.index} has no pseudo-label for case '{case.id}' ({case.role.value}).",
-            "Choose a case from the review list.",
-        )
-    return case, latest, proposal
-
-
-def _read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
-    proposal = read_segmentation(path, schema)[0]
-    if not proposal.geometry.is_close_to(case.geometry):
-        raise ReviewError(
-            f"The pseudo-label of case '{case.id}' has {proposal.geometry.describe()}, "
-            f"its image has {case.geometry.describe()}.",
-            "Train the round again.",
-        )
-    return proposal
-
-
-def _read_correction(file: Path, schema: LabelSchema, case: Case) -> LabelVolume:
-    corrected = read_segmentation(file, schema)[0]
-    if not np.any(corrected.array):
-        # Slicer crops to what is segmented; of nothing, no position is left to compare.
-        return LabelVolume(np.zeros(case.geometry.array_shape, np.int16), case.geometry)
-    matched, notices = matched_to_grid(corrected, case.geometry, file_name=file.name)
-    kept = np.count_nonzero(matched.array) == np.count_nonzero(corrected.array)
-    if notices and not (kept and matches_by_cropping(corrected.geometry, case.geometry)):
-        raise ReviewError(
-            f"The correction '{file.name}' has another grid ({corrected.geometry.describe()}) "
-            f"than case '{case.id}' ({case.geometry.describe()}), or lies elsewhere.",
-            "Save it with the case's image as its reference.",
-        )
-    return matched
-
-
-def _truth_slices(
-    changed: tuple[int, ...],
-    *,
-    case_id: str,
-    num_slices: int,
-    slices: Sequence[int] | None,
-    whole: bool,
-    leaves_out: bool,
-) -> tuple[int, ...] | None:
-    """Return the slices that a correction vouches for; None for all."""
-    if slices is not None and whole:
-        raise ReviewError(
-            "A correction covers either every slice or the named ones, not both.",
-            "Choose one of the two.",
-        )
-    if slices is not None:
-        wrong = [number for number in slices if not 0 <= number < num_slices]
-        if wrong:
-            raise ReviewError(
-                f"Case '{case_id}' has no slice {', '.join(map(str, wrong))}; "
-                f"its slices are 0 to {num_slices - 1}.",
-                "Name slices that the case has.",
-            )
-        chosen = tuple(sorted(set(slices)))
-        return None if len(chosen) == num_slices else chosen
-    if not changed:
-        raise ReviewError(
-            f"The correction of case '{case_id}' is equal to the proposal"
-            f"{' in what is not left out' if leaves_out else ''}.",
-            f"Accept the proposal instead{', and leave out the same' if leaves_out else ''}.",
-        )
-    return None if whole or len(changed) == num_slices else changed
-
-
 def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> None:
     """Keep an earlier verdict on the same proposal in the history before it is replaced.
 
-    The earlier verdict points to the history's copy before its own segmentation is written over,
-    so that at every moment the verdict on disk goes with the segmentation that it names. The folder
-    for the new verdict is there afterwards.
+    The earlier verdict points to the history's copies before its own files are written over, so
+    that at every moment the verdict on disk goes with the files that it names. The folder for the
+    new verdict is there afterwards.
     """
     make_review_folder(root, round_index)
     layout = ProjectLayout(root)
-    segmentation = layout.reviewed_segmentation(round_index, case_id)
-    kept = keep_in_history(segmentation) if segmentation.exists() else None
+    kept = {
+        layout.relative(file): layout.relative(keep_in_history(file))
+        for file in files_of_verdict(layout, round_index, case_id)
+        if file.exists()
+    }
     earlier = next((r for r in project.reviews_of(case_id) if r.round_index == round_index), None)
     if earlier is None:
         return
-    if kept is not None and layout.relative(segmentation) == earlier.segmentation:
-        save_review(root, replace(earlier, segmentation=layout.relative(kept)))
+    if kept.keys() & set(earlier.files):
+        save_review(root, with_files_at(earlier, kept))
     keep_in_history(layout.review(round_index, case_id))
 
 
@@ -382,8 +264,3 @@ def _read_doubt(path: Path) -> Doubt:
     if isinstance(value, dict):
         value = {name: item for name, item in value.items() if name != "schema_version"}
     return from_json(Doubt, value, path.name)
-
-
-def _dice(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float | None:
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from PseudoLabelCLLib.curation.review_cases import agreement_with_proposal
+from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
 from PseudoLabelCLLib.curation.stored_files import read_doubt
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
@@ -98,7 +98,7 @@ def _can_be_compared(root: Path, project: Project, review: Review) -> bool:
     return (
         review.segmentation is not None
         and any(case.id == review.case_id for case in project.cases)
-        and layout.resolve(review.segmentation).is_file()
+        and all(layout.resolve(file).is_file() for file in review.files)
         and layout.proposal(review.round_index, review.case_id).is_file()
     )
 
@@ -111,6 +111,7 @@ def _key(root: Path, project: Project, review: Review) -> str:
         file_fingerprint(layout.resolve(review.segmentation or "")),
         to_json(review.truth_slices),
         to_json(review.left_out),
+        review.truth_mask and file_fingerprint(layout.resolve(review.truth_mask)),
         project.slicing_axis_of(review.case_id),
         to_json(project.schema),
     ]

@@ -3,6 +3,7 @@
 import filecmp
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class KeptVerdict:
 
     Args:
         file: Where it lies.
-        review: What it says; its segmentation lies in the history too.
+        review: What it says; its files lie in the history too.
     """
 
     file: Path
@@ -53,11 +54,34 @@ def replaced_verdicts(layout: ProjectLayout, standing: Review) -> tuple[KeptVerd
     return tuple(kept)
 
 
-def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
-    """Copy the standing verdict with its segmentation to `history/taken_back/`.
+def files_of_verdict(layout: ProjectLayout, round_index: int, case_id: str) -> tuple[Path, ...]:
+    """Return where the segmentation of a verdict lies, and the mask of what counts of it."""
+    return (
+        layout.reviewed_segmentation(round_index, case_id),
+        layout.truth_mask(round_index, case_id),
+    )
 
-    The standing verdict points to the copy afterwards, so that its segmentation can be written
-    over. A segmentation that is gone keeps nothing from being taken back.
+
+def with_files_at(review: Review, places: Mapping[str, str]) -> Review:
+    """Return a verdict whose files lie elsewhere.
+
+    Args:
+        review: The verdict.
+        places: Where they lie now by where they lay, as the project stores paths.
+    """
+    segmentation, mask = review.segmentation, review.truth_mask
+    return replace(
+        review,
+        segmentation=segmentation and places.get(segmentation, segmentation),
+        truth_mask=mask and places.get(mask, mask),
+    )
+
+
+def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
+    """Copy the standing verdict with its files to `history/taken_back/`.
+
+    The standing verdict points to the copies afterwards, so that its files can be written over. A
+    file that is gone keeps nothing from being taken back.
 
     Raises:
         StorageError: The disk refuses.
@@ -67,13 +91,19 @@ def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
     number = 1
     while any(folder.glob(f"{_escaped(review.case_id)}.{number}.*")):
         number += 1
-    place = layout.reviewed_segmentation(review.round_index, review.case_id)
-    if place.exists() and review.segmentation != layout.relative(place):
-        keep_in_history(place)  # a kill between two files left it without its verdict
-    if review.segmentation is not None and layout.resolve(review.segmentation).is_file():
-        copy = folder / f"{review.case_id}.{number}.seg.nrrd"
-        _copy(layout.resolve(review.segmentation), copy)
-        save_review(layout.root, replace(review, segmentation=layout.relative(copy)))
+    places = files_of_verdict(layout, review.round_index, review.case_id)
+    for place in places:
+        if place.exists() and layout.relative(place) not in review.files:
+            keep_in_history(place)  # a kill between two files left it without its verdict
+    copies = {}
+    for file, place in zip((review.segmentation, review.truth_mask), places, strict=True):
+        if file is not None and layout.resolve(file).is_file():
+            suffix = place.name[len(review.case_id) :]
+            copy = folder / f"{review.case_id}.{number}{suffix}"
+            _copy(layout.resolve(file), copy)
+            copies[file] = layout.relative(copy)
+    if copies:
+        save_review(layout.root, with_files_at(review, copies))
     _copy(
         layout.review(review.round_index, review.case_id),
         folder / f"{review.case_id}.{number}.json",
@@ -81,39 +111,43 @@ def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
 
 
 def put_verdict_back(layout: ProjectLayout, kept: KeptVerdict) -> Review:
-    """Let an earlier verdict count again, in its own words and with its own segmentation.
+    """Let an earlier verdict count again, in its own words and with its own files.
 
     The one that stands must have been copied to the history, see `keep_taken_back`; then at every
-    moment the verdict on disk goes with the segmentation that it names.
+    moment the verdict on disk goes with the files that it names.
 
     Raises:
-        ReviewError: The earlier segmentation is gone.
+        ReviewError: An earlier file is gone.
         StorageError: The disk refuses.
     """
-    review = kept.review
-    place = layout.reviewed_segmentation(review.round_index, review.case_id)
-    if review.segmentation is not None:
-        _copy(layout.resolve(review.segmentation), place)
-        review = replace(review, segmentation=layout.relative(place))
+    review, places = kept.review, {}
+    own = files_of_verdict(layout, review.round_index, review.case_id)
+    for file, place in zip((review.segmentation, review.truth_mask), own, strict=True):
+        if file is not None:
+            _copy(layout.resolve(file), place)
+            places[file] = layout.relative(place)
+    review = with_files_at(review, places)
     save_review(layout.root, review)
     _remove(kept.file)
-    if review.segmentation is None:
-        _remove(place)
+    for place in own:
+        if layout.relative(place) not in review.files:
+            _remove(place)
     return review
 
 
-def require_segmentation(layout: ProjectLayout, review: Review) -> None:
-    """Refuse a verdict whose segmentation is gone.
+def require_files(layout: ProjectLayout, review: Review) -> None:
+    """Refuse a verdict whose segmentation, or the mask of what counts of it, is gone.
 
     Raises:
         ReviewError: It is.
     """
-    if review.segmentation is not None and not layout.resolve(review.segmentation).is_file():
-        raise ReviewError(
-            f"The segmentation of the verdict on case '{review.case_id}' is gone "
-            f"('{review.segmentation}').",
-            "Restore it from a backup, or judge the proposal again.",
-        )
+    for file in review.files:
+        if not layout.resolve(file).is_file():
+            what = "segmentation" if file == review.segmentation else "mask"
+            raise ReviewError(
+                f"The {what} of the verdict on case '{review.case_id}' is gone ('{file}').",
+                "Restore it from a backup, or judge the proposal again.",
+            )
 
 
 def forget_verdict(layout: ProjectLayout, review: Review) -> None:
@@ -123,7 +157,8 @@ def forget_verdict(layout: ProjectLayout, review: Review) -> None:
         StorageError: The disk refuses.
     """
     _remove(layout.review(review.round_index, review.case_id))
-    _remove(layout.reviewed_segmentation(review.round_index, review.case_id))
+    for place in files_of_verdict(layout, review.round_index, review.case_id):
+        _remove(place)
 
 
 def _read_review(file: Path) -> Review:
@@ -134,13 +169,20 @@ def _read_review(file: Path) -> Review:
 
 
 def _is_same(layout: ProjectLayout, one: Review, other: Review) -> bool:
-    if one.verdict is not other.verdict:
+    if _without_files(one) != _without_files(other) or len(one.files) != len(other.files):
         return False
-    if replace(one, segmentation=other.segmentation) != other:
-        return False
-    if one.segmentation is None or other.segmentation is None:
-        return True
-    first, second = layout.resolve(one.segmentation), layout.resolve(other.segmentation)
+    pairs = zip(one.files, other.files, strict=True)
+    return all(_is_same_file(layout.resolve(a), layout.resolve(b)) for a, b in pairs)
+
+
+def _without_files(review: Review) -> tuple[object, ...]:
+    return (
+        review.case_id, review.round_index, review.verdict, review.truth_slices, review.time,
+        review.left_out,
+    )  # fmt: skip
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
     if not (first.is_file() and second.is_file()):
         return first == second
     return filecmp.cmp(first, second, shallow=False)

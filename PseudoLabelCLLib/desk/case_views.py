@@ -26,12 +26,14 @@ class CaseProgress:
         review: The verdict on the newest proposal, or None.
         truth_fraction: Share of the slices that a person vouches for, 0..1.
         is_vouched_for: Whether a person vouches for any part of it, if only for one structure.
+        last: The newest verdict of all rounds, or None.
     """
 
     state: CaseState
     review: Review | None
     truth_fraction: float
     is_vouched_for: bool
+    last: Review | None = None
 
 
 def newest_proposing_round(project: Project) -> int | None:
@@ -76,11 +78,11 @@ def _progress(
     num_slices = case.geometry.size[axis]
     fraction = len(fully_vouched_slices(truth, num_slices)) / num_slices
     # Without a proposal in the newest round, the newest is the one that was judged last.
-    last = reviews[-1] if reviews else None
+    last = current = reviews[-1] if reviews else None
     if last is not None and proposed_by is not None and last.round_index != proposed_by:
-        last = None
-    state = _state(last, fraction, is_proposed=proposed_by is not None)
-    return CaseProgress(state, last, fraction, bool(truth))
+        current = None
+    state = _state(current, fraction, is_proposed=proposed_by is not None)
+    return CaseProgress(state, current, fraction, bool(truth), last)
 
 
 def _state(review: Review | None, truth_fraction: float, *, is_proposed: bool) -> CaseState:

@@ -22,7 +22,8 @@ _MODULES = {
         "FindVolumes", "AddVolumes", "SetRole", "RemoveCases", "CheckCases", "MakeSampleData",
     ),
     "review_requests": (
-        "ShowCase", "Accept", "Reject", "Correct", "TakeBackVerdict", "ReadHistory",
+        "ShowCase", "Accept", "Reject", "Correct", "PreviewCorrection", "TakeBackVerdict",
+        "ReadHistory",
     ),
     "result_requests": ("Export", "SaveModel", "ReadModel"),
     "dicom_requests": ("CheckDicomExport", "ExportDicom"),

@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import TypeAlias
 
+from PseudoLabelCLLib.curation.proposals import ProposalFingerprints
 from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectGoneError
 from PseudoLabelCLLib.domain.project import Project
@@ -48,6 +49,11 @@ class OpenProjectHolder:
     def has_project(self) -> bool:
         """Whether a project is open."""
         return self._root is not None
+
+    @property
+    def fingerprints(self) -> ProposalFingerprints:
+        """What is known of unchanged proposals."""
+        return self._memory.fingerprints
 
     def open(self, root: Path) -> None:
         """Open a project in place of the one that is open; that one stays if this fails.

@@ -2,11 +2,13 @@
 
 import logging
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.proposals import ProposalFingerprints
 from PseudoLabelCLLib.desk.case_views import (
     CaseProgress,
     newest_proposing_round,
@@ -14,10 +16,11 @@ from PseudoLabelCLLib.desk.case_views import (
 )
 from PseudoLabelCLLib.desk.images_there import ImagesThere
 from PseudoLabelCLLib.domain.case import Case
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseView, PlanView, ProjectView, RoundView
+from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.storage.pretraining_record import (
     PretrainingRecord,
@@ -43,6 +46,7 @@ class ViewMemory:
         record_stamp: The file that `record` was read from.
         record: The pre-training that was done, or None.
         absolute: Absolute paths by what the project stores.
+        fingerprints: Of proposals.
     """
 
     images: ImagesThere = field(default_factory=ImagesThere)
@@ -51,6 +55,7 @@ class ViewMemory:
     record_stamp: tuple[object, ...] = ()
     record: PretrainingRecord | None = None
     absolute: dict[str, Path] = field(default_factory=dict)
+    fingerprints: ProposalFingerprints = field(default_factory=ProposalFingerprints)
 
     def emptied(self) -> "ViewMemory":
         """Return one that knows nothing but which drives hang."""
@@ -124,6 +129,7 @@ def _case_views(
     images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
     missing = memory.images.missing(images.values())
     series = _cases_with_series(layout)
+    identities = _identities(layout, project, proposals, memory)
     views = []
     for case in project.cases:
         view = _case_view(project, case, progress[case.id], proposals.get(case.id))
@@ -136,9 +142,29 @@ def _case_views(
                 image_is_missing=image in missing,
                 annotation=annotation or None,
                 is_from_dicom=case.dicom_series_uid is not None or case.id in series,
+                proposal=identities.get(case.id),
             )
         )
     return tuple(views)
+
+
+def _identities(
+    layout: ProjectLayout, project: Project, case_ids: Iterable[str], memory: ViewMemory
+) -> dict[str, ProposalIdentity]:
+    """Return which proposals are the newest ones, by case; without those that cannot be read."""
+    index = newest_proposing_round(project)
+    if index is None:
+        return {}
+    found = {}
+    for case_id in case_ids:
+        try:
+            fingerprint = memory.fingerprints.of(layout.proposal(index, case_id))
+        except StorageError as error:
+            # The view shows the others; a verdict on this one is impossible anyway.
+            _log.warning("A proposal cannot be read: %s", error)
+            continue
+        found[case_id] = ProposalIdentity(case_id, index, fingerprint)
+    return found
 
 
 def _cases_with_series(layout: ProjectLayout) -> frozenset[str]:
@@ -171,6 +197,8 @@ def _case_view(
         left_out=() if review is None else review.left_out,
         truth_fraction=progress.truth_fraction,
         is_vouched_for=progress.is_vouched_for,
+        last_verdict=None if progress.last is None else progress.last.verdict,
+        last_verdict_round=None if progress.last is None else progress.last.round_index,
     )
 
 

@@ -37,9 +37,12 @@ def _export(holder: OpenProjectHolder, request: Export, working: SayWorking) -> 
 
 def _source(item: ExportedSegmentation) -> str:
     """Who vouches for a file, in words."""
-    if item.human_fraction in (0, 1):
-        return item.source
-    return f"{item.source} on {100 * item.human_fraction:.0f} % of the slices"
+    parts = []
+    if item.human_fraction not in (0, 1):
+        parts.append(f"{100 * item.human_fraction:.0f} % of the slices")
+    if item.has_single_voxels and item.human_fraction < 1:
+        parts.append("single voxels of others" if parts else "single voxels")
+    return f"{item.source} on {' and '.join(parts)}" if parts else item.source
 
 
 def _save_model(holder: OpenProjectHolder, request: SaveModel, _: object) -> ModelCard:

@@ -4,19 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.case_display import write_case_files
+from PseudoLabelCLLib.curation.correction_preview import preview_correction
+from PseudoLabelCLLib.curation.proposals import require_proposal
 from PseudoLabelCLLib.curation.review_cases import (
     accept,
     correct,
     reject,
-    require_proposal,
     take_back,
+    undo_verdict,
 )
 from PseudoLabelCLLib.desk.meet_request import SayWorking
 from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles, History
+from PseudoLabelCLLib.domain.desk_answers import CaseFiles, CorrectionPreview, History
 from PseudoLabelCLLib.domain.desk_requests import (
     Accept,
     Correct,
+    PreviewCorrection,
     ReadHistory,
     Reject,
     ShowCase,
@@ -25,55 +28,62 @@ from PseudoLabelCLLib.domain.desk_requests import (
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.domain.review import ProposalIdentity
 
 
 def _show(holder: OpenProjectHolder, request: ShowCase, _: object) -> CaseFiles:
     return write_case_files(
-        holder.root, holder.project(), request.case_id, request.round_index, request.with_image
+        holder.root,
+        holder.project(),
+        request.case_id,
+        request.round_index,
+        request.with_image,
+        holder.fingerprints,
     )
 
 
 def _accept(holder: OpenProjectHolder, request: Accept, working: SayWorking) -> ProjectView:
-    if request.left_out and len(request.case_ids) != 1:
+    if request.left_out and len(request.proposals) != 1:
         raise ReviewError(
             "Structures can be left out of one case at a time.", "Accept the cases one by one."
         )
     root = holder.root
 
-    def judge(project: Project, case_id: str) -> Project:
-        return accept(root, project, case_id, left_out=request.left_out)
+    def judge(project: Project, proposal: ProposalIdentity) -> Project:
+        return accept(root, project, proposal, left_out=request.left_out)
 
-    return _judge_all(holder, request.case_ids, judge, working)
+    return _judge_all(holder, request.proposals, judge, working)
 
 
 def _reject(holder: OpenProjectHolder, request: Reject, working: SayWorking) -> ProjectView:
     root = holder.root
     return _judge_all(
-        holder, request.case_ids, lambda project, case_id: reject(root, project, case_id), working
+        holder, request.proposals, lambda project, one: reject(root, project, one), working
     )
 
 
 def _judge_all(
     holder: OpenProjectHolder,
-    case_ids: tuple[str, ...],
-    judge: Callable[[Project, str], Project],
+    proposals: tuple[ProposalIdentity, ...],
+    judge: Callable[[Project, ProposalIdentity], Project],
     working: SayWorking,
 ) -> ProjectView:
-    """Judge all cases; if one cannot be judged, the verdicts on those before it are undone."""
+    """Judge all proposals; if one cannot be judged, the verdicts on those before it are undone."""
     project = holder.project()
-    case_ids = tuple(dict.fromkeys(case_ids))
-    for case_id in case_ids:
-        require_proposal(holder.root, project, case_id)
-    judged: list[str] = []
+    proposals = tuple(dict.fromkeys(proposals))
+    for proposal in proposals:
+        require_proposal(holder.root, project, proposal)
+    judged: list[ProposalIdentity] = []
     try:
-        for number, case_id in enumerate(case_ids):
-            if len(case_ids) > 1:
-                working("Saving verdicts", number, len(case_ids))
-            project = judge(project, case_id)
-            judged.append(case_id)
+        for number, proposal in enumerate(proposals):
+            if len(proposals) > 1:
+                working("Saving verdicts", number, len(proposals))
+            project = judge(project, proposal)
+            judged.append(proposal)
     except BaseException:
-        for case_id in reversed(judged):
-            project = take_back(holder.root, project, case_id)
+        for one in reversed(judged):
+            case_id = project.case(one.case_id).id
+            project = undo_verdict(holder.root, project, case_id, one.round_index)
         holder.take_over(project)
         raise
     return holder.shown(project)
@@ -84,16 +94,22 @@ def _correct(holder: OpenProjectHolder, request: Correct, _: object) -> ProjectV
         correct(
             holder.root,
             holder.project(),
-            request.case_id,
+            request.proposal,
             Path(request.file),
-            whole=request.whole,
+            extent=request.extent,
             left_out=request.left_out,
         )
     )
 
 
+def _preview(holder: OpenProjectHolder, request: PreviewCorrection, _: object) -> CorrectionPreview:
+    return preview_correction(
+        holder.root, holder.project(), request.proposal, Path(request.file), request.left_out
+    )
+
+
 def _take_back(holder: OpenProjectHolder, request: TakeBackVerdict, _: object) -> ProjectView:
-    return holder.shown(take_back(holder.root, holder.project(), request.case_id))
+    return holder.shown(take_back(holder.root, holder.project(), request.proposal))
 
 
 def _history(holder: OpenProjectHolder, _request: ReadHistory, working: SayWorking) -> History:
@@ -107,6 +123,7 @@ MEETINGS = {
     "Accept": _accept,
     "Reject": _reject,
     "Correct": _correct,
+    "PreviewCorrection": _preview,
     "TakeBackVerdict": _take_back,
     "ReadHistory": _history,
 }

@@ -71,6 +71,11 @@ class CaseView:
     last_verdict: Verdict | None = None
     last_verdict_round: int | None = None
 
+    @property
+    def has_new_proposal_after_verdict(self) -> bool:
+        """Whether an earlier proposal was judged, and the newest is still to be reviewed."""
+        return self.state is CaseState.PROPOSED and self.last_verdict is not None
+
 
 @dataclass(frozen=True)
 class RoundView:

@@ -62,6 +62,9 @@ class Review:
         left_out: Label values of structures that the person rejected while vouching for the
             others. Then only voxels of the others are truth; all else, background too, is truth
             for nothing, since the rejected structures may lie there.
+        truth_mask: Path in the project of a volume on the case's grid that is 1 at the only voxels
+            that count as truth, all of them on `truth_slices`; None if the slices count whole. No
+            machine writes to it again.
 
     Raises:
         ReviewError: The parts contradict each other.
@@ -74,6 +77,7 @@ class Review:
     truth_slices: tuple[int, ...] | None = None
     time: str = ""
     left_out: tuple[int, ...] = ()
+    truth_mask: str | None = None
 
     def __post_init__(self) -> None:
         has_segmentation = self.segmentation is not None
@@ -92,6 +96,10 @@ class Review:
                 f"The correction of case '{self.case_id}' covers no slice.",
                 "Correct at least one slice, accept the proposal, or reject it.",
             )
+        if self.truth_mask is not None and self.truth_slices is None:
+            raise ReviewError(
+                f"The review of case '{self.case_id}' names single voxels, but not their slices."
+            )
         if self.left_out and self.verdict is Verdict.REJECTED:
             raise ReviewError(
                 f"The review of case '{self.case_id}' leaves single structures out, "
@@ -104,9 +112,14 @@ class Review:
         """What the judged case does in the rounds that follow."""
         return Use.NOTHING if self.verdict is Verdict.REJECTED else Use.TRUTH
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths in the project of what goes with the verdict: segmentation, mask."""
+        return tuple(path for path in (self.segmentation, self.truth_mask) if path is not None)
+
 
 class Vouching(Protocol):
-    """What says on which slices, and of which structures, a person vouches for a segmentation."""
+    """What says on which slices and voxels, and of which structures, a segmentation is truth."""
 
     @property
     def truth_slices(self) -> tuple[int, ...] | None:
@@ -116,15 +129,21 @@ class Vouching(Protocol):
     def left_out(self) -> tuple[int, ...]:
         """Label values of structures that the person rejected."""
 
+    @property
+    def truth_mask(self) -> str | None:
+        """Path of the mask of the only voxels that count; None means all on those slices."""
+
 
 def fully_vouched_slices(oldest_first: Iterable[Vouching], num_slices: int) -> frozenset[int]:
     """Return the slices on which a person vouches for every structure.
 
     Where two name the same slice, the later counts. Slices on which structures are left out are no
-    human share of a case.
+    human share of a case. Single voxels change nothing: they lie over what counts on their slice.
     """
     vouched: frozenset[int] = frozenset()
     for one in oldest_first:
+        if one.truth_mask is not None:
+            continue
         own = range(num_slices) if one.truth_slices is None else one.truth_slices
         vouched = vouched.difference(own) if one.left_out else vouched.union(own)
     return vouched

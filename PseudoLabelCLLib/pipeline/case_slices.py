@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
@@ -30,7 +31,7 @@ from PseudoLabelCLLib.pipeline.preprocess import (
 )
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.preprocess_plan import save_preprocess_plan, settled_preprocess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -108,6 +109,23 @@ def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSl
     return CaseSlices(case, entry.grid, _mapped(folder / "images.npy"))
 
 
+@dataclass(frozen=True)
+class TruthPart:
+    """A segmentation of which some slices, or single voxels, count.
+
+    Args:
+        segmentation: A file on the case's grid.
+        slices: Indices along the slicing axis that count; None means all.
+        left_out: Label values of structures that a person rejected in it.
+        mask: The file of the only voxels that count; None if the slices count whole.
+    """
+
+    segmentation: Path
+    slices: tuple[int, ...] | None
+    left_out: tuple[int, ...] = ()
+    mask: Path | None = None
+
+
 class ClassCache:
     """Segmentations as class indices on the network's grid, kept on disk and mapped from there.
 
@@ -128,7 +146,11 @@ class ClassCache:
         self._used: set[Path] = set()
 
     def load(
-        self, slices: CaseSlices, segmentation: Path, left_out: tuple[int, ...] = ()
+        self,
+        slices: CaseSlices,
+        segmentation: Path,
+        left_out: tuple[int, ...] = (),
+        unknown: Sequence[Path] = (),
     ) -> npt.NDArray[np.uint8]:
         """Return a segmentation of a case, made now if it is not on disk.
 
@@ -136,19 +158,65 @@ class ClassCache:
             slices: The case.
             segmentation: A file on the case's grid.
             left_out: Label values of structures that a person rejected in it.
+            unknown: Masks of voxels on which nothing of it counts.
 
         Raises:
             PseudoLabelCLError: The segmentation cannot be read, or the disk refuses.
         """
-        made_of = [file_fingerprint(segmentation), to_json(self._schema), to_json(slices.grid)]
+        made_of: list[JsonValue] = [
+            file_fingerprint(segmentation), to_json(self._schema), to_json(slices.grid),
+        ]  # fmt: skip
         made_of += [list(left_out)] if left_out else []
-        key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-        path = self._layout.preprocessed(slices.case.id) / f"classes-{key[:16]}.npy"
+        made_of += [{"unknown": [file_fingerprint(mask) for mask in unknown]}] if unknown else []
+        path = self._path(slices, made_of)
         if not path.exists():
             labels = read_segmentation(segmentation, self._schema)[0]
-            _write_array(path, network_classes(labels, slices.grid, self._schema, left_out))
+            classes = network_classes(labels, slices.grid, self._schema, left_out)
+            for mask in unknown:
+                classes[network_mask(mask, slices)] = IGNORED_CLASS
+            _write_array(path, classes)
         self._used.add(path)
         return _mapped(path)
+
+    def merge(self, slices: CaseSlices, parts: Sequence[TruthPart]) -> npt.NDArray[np.uint8]:
+        """Return several segmentations of a case as one, made now if it is not on disk.
+
+        Args:
+            slices: The case.
+            parts: The segmentations, oldest first; each counts on its slices or voxels only, where
+                it lies over the earlier ones. What none of them says is `IGNORED_CLASS`.
+
+        Raises:
+            PseudoLabelCLError: A file cannot be read, or the disk refuses.
+        """
+        made_of: list[JsonValue] = [to_json(self._schema), to_json(slices.grid)]
+        for part in parts:
+            mask = None if part.mask is None else file_fingerprint(part.mask)
+            of_part = [file_fingerprint(part.segmentation), to_json(part.slices), mask]
+            made_of += [[*of_part, list(part.left_out)]]
+        path = self._path(slices, made_of)
+        if not path.exists():
+            _write_array(path, self._merged(slices, parts))
+        self._used.add(path)
+        return _mapped(path)
+
+    def _merged(self, slices: CaseSlices, parts: Sequence[TruthPart]) -> npt.NDArray[np.uint8]:
+        merged = np.full(slices.images.shape, IGNORED_CLASS, np.uint8)
+        for part in parts:
+            labels = read_segmentation(part.segmentation, self._schema)[0]
+            classes = network_classes(labels, slices.grid, self._schema, part.left_out)
+            counts = np.zeros(classes.shape, np.bool_)
+            counts[chosen_slices(len(classes), part.slices)] = True
+            if part.mask is not None:
+                counts &= network_mask(part.mask, slices)
+            if part.left_out:  # nothing is known of the slices that show none of the others
+                classes[~shows_structure(classes)] = IGNORED_CLASS
+            merged[counts] = classes[counts]
+        return merged
+
+    def _path(self, slices: CaseSlices, made_of: list[JsonValue]) -> Path:
+        key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+        return self._layout.preprocessed(slices.case.id) / f"classes-{key[:16]}.npy"
 
     def remove_others(self) -> None:
         """Delete the files that were not asked for, such as those of earlier rounds."""
@@ -215,6 +283,18 @@ def network_classes(
     if left_out:
         indices[(indices == 0) | np.isin(segmentation.array, left_out)] = IGNORED_CLASS
     return grid.labels_to_network(grid.slices_of(indices))
+
+
+def network_mask(path: Path, slices: CaseSlices) -> npt.NDArray[np.bool_]:
+    """Return a mask of what counts in a case on the network's grid.
+
+    Raises:
+        VolumeError: It is missing, damaged or on another grid.
+    """
+    mask = read_truth_mask(path, slices.case.geometry)
+    placed = slices.grid.labels_to_network(slices.grid.slices_of(mask.astype(np.uint8)))
+    counts: npt.NDArray[np.bool_] = placed == 1
+    return counts
 
 
 def shows_structure(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

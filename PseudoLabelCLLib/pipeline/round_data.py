@@ -13,11 +13,12 @@ from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
-from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS, LabelledSlices, SlicePool
 from PseudoLabelCLLib.learning.training import RoundData
 from PseudoLabelCLLib.pipeline.case_slices import (
     CaseSlices,
     ClassCache,
+    TruthPart,
     annotation_of,
     chosen_slices,
     load_case_slices,
@@ -101,7 +102,8 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
 
     Proposals that the settings call too doubtful are left out; without any other, the round learns
     from human truth alone. Where a person left structures out of a proposal, only voxels of the
-    others count.
+    others count. Where a person vouches for single voxels, those alone are truth on their slices;
+    the others stay pseudo-label there as on slices that no person vouches for.
 
     Raises:
         TrainingError: No slice of the human segmentations teaches anything.
@@ -134,9 +136,13 @@ def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
 def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
     layout = ProjectLayout(inputs.root)
     newest_first = list(reversed(inputs.plan.human))
+    by_voxels = {source.case_id for source in newest_first if source.truth_mask is not None}
     taken: dict[str, npt.NDArray[np.bool_]] = {}
-    loaded = []
+    loaded = [_merged_truth(inputs, cache, case_id) for case_id in sorted(by_voxels)]
     for number, source in enumerate(newest_first, start=1):
+        _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
+        if source.case_id in by_voxels:
+            continue
         case = inputs.project.case(source.case_id)
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
         classes = cache.load(slices, layout.resolve(source.segmentation), source.left_out)
@@ -148,13 +154,32 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
             mine &= shows_structure(classes)  # nothing is known of the other slices
         if mine.any():
             loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(mine)))
-        _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
+    loaded = [one for one in loaded if len(one)]
     if not loaded:
         raise TrainingError(
             "No slice of the human segmentations shows a structure that a person vouches for.",
             "Annotate a volume, or accept a proposal without leaving structures out.",
         )
     return loaded
+
+
+def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> LabelledSlices:
+    """Return all that a person said of a case of which single voxels count."""
+    layout = ProjectLayout(inputs.root)
+    slices = load_case_slices(inputs.root, inputs.project.case(case_id), inputs.preprocess)
+    parts = [
+        TruthPart(
+            layout.resolve(source.segmentation),
+            source.truth_slices,
+            source.left_out,
+            None if source.truth_mask is None else layout.resolve(source.truth_mask),
+        )
+        for source in inputs.plan.human
+        if source.case_id == case_id
+    ]
+    classes = cache.merge(slices, parts)
+    is_known = np.array([(one != IGNORED_CLASS).any() for one in classes], dtype=np.bool_)
+    return LabelledSlices(slices.images, classes, np.flatnonzero(is_known))
 
 
 def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
@@ -171,10 +196,13 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
                 warning=True,
             )
             continue
-        classes = cache.load(slices, path, _rejected_in_proposal(inputs, case_id))
+        reviews = inputs.project.truth_reviews_of(case_id)
+        masks = [layout.resolve(one.truth_mask) for one in reviews if one.truth_mask is not None]
+        classes = cache.load(slices, path, _rejected_in_proposal(inputs, case_id), masks)
         rest = np.ones(len(classes), dtype=np.bool_)
-        for review in inputs.project.truth_reviews_of(case_id):
-            rest &= ~chosen_slices(len(classes), review.truth_slices)
+        for review in reviews:
+            if review.truth_mask is None:
+                rest &= ~chosen_slices(len(classes), review.truth_slices)
         if rest.any():
             loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(rest)))
         _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))

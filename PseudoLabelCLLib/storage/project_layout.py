@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+SEGMENTATION_SUFFIX = ".seg.nrrd"
+TRUTH_MASK_SUFFIX = ".truth.nrrd"
 _ROUND_NAME = re.compile(r"round_(\d{2,})")
 
 
@@ -158,7 +160,11 @@ class ProjectLayout:
 
     def reviewed_segmentation(self, index: int, case_id: str) -> Path:
         """Return where the accepted or corrected segmentation lies."""
-        return self.review_folder(index) / f"{case_id}.seg.nrrd"
+        return self.review_folder(index) / f"{case_id}{SEGMENTATION_SUFFIX}"
+
+    def truth_mask(self, index: int, case_id: str) -> Path:
+        """Return where the voxels lie that alone count of a corrected segmentation."""
+        return self.review_folder(index) / f"{case_id}{TRUTH_MASK_SUFFIX}"
 
     def job_folder(self, job_id: str) -> Path:
         """Return the folder of a job."""

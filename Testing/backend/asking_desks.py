@@ -50,6 +50,12 @@ def answer(desk, request):
     return ending.answer
 
 
+def shown(desk, *case_ids):
+    """The identities of the newest proposals of cases, as a view names them."""
+    view = answer(desk, ask.Refresh())
+    return tuple(view.case(case_id).proposal for case_id in case_ids)
+
+
 def refusal(desk, request):
     """The refusal of a request that must be refused in words for a person."""
     ending = answers_to(desk, desk.ask(request))[-1]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation import case_display
 from PseudoLabelCLLib.curation.case_display import (
@@ -19,7 +20,6 @@ from PseudoLabelCLLib.curation.case_display import (
     doubtful_slices,
     write_case_files,
 )
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.curation.stored_files import read_labels
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging import accept, correct, reject, take_back
 
 from PseudoLabelCLLib.curation import change_cases, set_aside
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.plan_round import plan_next_round, truth_sources_of
-from PseudoLabelCLLib.curation.review_cases import (
-    accept,
-    correct,
-    reject,
-    review_queue,
-    take_back,
-)
+from PseudoLabelCLLib.curation.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging import correct, reject, take_back
 
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.change_labels import change_labels
 from PseudoLabelCLLib.curation.go_back import go_back
-from PseudoLabelCLLib.curation.review_cases import correct, reject, take_back
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking_desks import answer, answers_to, opened, refusal
+from asking_desks import answer, answers_to, opened, refusal, shown
 from small_projects import (
     GRID,
     SCHEMA,
@@ -18,7 +18,7 @@ from small_projects import (
 from PseudoLabelCLLib.domain import desk_requests as ask
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.project_view import CaseState
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.process.desk_protocol import Working
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -31,13 +31,19 @@ pytestmark = pytest.mark.slow
 def test_verdicts_are_on_disk_with_the_answer_and_can_be_taken_back(a_desk, a_project_in_review):
     root = a_project_in_review
     opened(a_desk, root)
-    view = answer(a_desk, ask.Accept(("other-1",), (2,)))
+    view = answer(a_desk, ask.Accept(shown(a_desk, "other-1"), (2,)))
     assert view.case("other-1").left_out == (2,)
     assert load_project(root).reviews_of("other-1")[-1].verdict is Verdict.ACCEPTED
-    assert answer(a_desk, ask.Reject(("other-1",))).case("other-1").verdict is Verdict.REJECTED
-    view = answer(a_desk, ask.TakeBackVerdict("other-1"))
+    assert (
+        answer(a_desk, ask.Reject(shown(a_desk, "other-1"))).case("other-1").verdict
+        is Verdict.REJECTED
+    )
+    view = answer(a_desk, ask.TakeBackVerdict(*shown(a_desk, "other-1")))
     assert (view.case("other-1").verdict, view.case("other-1").left_out) == (Verdict.ACCEPTED, (2,))
-    assert answer(a_desk, ask.TakeBackVerdict("other-1")).case("other-1").verdict is None
+    assert (
+        answer(a_desk, ask.TakeBackVerdict(*shown(a_desk, "other-1"))).case("other-1").verdict
+        is None
+    )
 
 
 def test_correction_counts_on_the_slices_that_differ(a_desk, a_project_in_review):
@@ -46,16 +52,20 @@ def test_correction_counts_on_the_slices_that_differ(a_desk, a_project_in_review
     array[2] = 0
     file = write_drawing(root.parent / "corrected 心.seg.nrrd", array)
     opened(a_desk, root)
-    case = answer(a_desk, ask.Correct("other-1", str(file))).case("other-1")
+    case = answer(a_desk, ask.Correct(*shown(a_desk, "other-1"), str(file))).case("other-1")
     assert (case.state, case.truth_fraction) == (CaseState.PARTLY_REVIEWED, 1 / 5)
-    case = answer(a_desk, ask.Correct("other-1", str(file), whole=True)).case("other-1")
+    case = answer(
+        a_desk, ask.Correct(*shown(a_desk, "other-1"), str(file), extent=TruthExtent.WHOLE)
+    ).case("other-1")
     assert (case.state, case.truth_fraction) == (CaseState.CORRECTED, 1.0)
 
 
 def test_many_are_judged_together(a_desk, a_project_in_review):
     opened(a_desk, a_project_in_review)
-    events = answers_to(a_desk, a_desk.ask(ask.Reject(("other-2", "other-1", "other-2"))))
-    assert events[:-1] == [Working(1, "Saving verdicts", n, 2) for n in range(2)]
+    events = answers_to(
+        a_desk, a_desk.ask(ask.Reject(shown(a_desk, "other-2", "other-1", "other-2")))
+    )
+    assert events[:-1] == [Working(2, "Saving verdicts", n, 2) for n in range(2)]
     assert [case.verdict for case in events[-1].answer.cases] == [None, *[Verdict.REJECTED] * 2]
 
 
@@ -63,7 +73,7 @@ def test_of_many_none_is_judged_if_one_proposal_is_damaged(a_desk, a_project_in_
     root = a_project_in_review
     before = opened(a_desk, root)
     ProjectLayout(root).proposal(0, "other-2").write_bytes(b"damaged")
-    assert "other-2" in refusal(a_desk, ask.Accept(("other-1", "other-2"))).message
+    assert "other-2" in refusal(a_desk, ask.Accept(shown(a_desk, "other-1", "other-2"))).message
     after = answer(a_desk, ask.Refresh())
     assert replace(after, free_disk_bytes=0) == replace(before, free_disk_bytes=0)
     assert load_project(root).reviews == ()
@@ -82,7 +92,7 @@ def test_case_is_shown_from_arrays_that_hold_what_the_files_hold(a_desk, a_proje
 
 def test_history_has_a_line_for_every_round(a_desk, a_project_in_review):
     opened(a_desk, a_project_in_review)
-    answer(a_desk, ask.Accept(("other-1",)))
+    answer(a_desk, ask.Accept(shown(a_desk, "other-1")))
     (figures,) = answer(a_desk, ask.ReadHistory()).rounds
     assert (figures.index, figures.agreement, figures.num_compared) == (0, 1.0, 1)
 
@@ -90,7 +100,7 @@ def test_history_has_a_line_for_every_round(a_desk, a_project_in_review):
 def test_going_back_puts_later_rounds_aside(a_desk, a_project_in_review):
     root = a_project_in_review
     opened(a_desk, root)
-    answer(a_desk, ask.Accept(("other-1",)))
+    answer(a_desk, ask.Accept(shown(a_desk, "other-1")))
     put_in_review(root, 1)
     assert len(answer(a_desk, ask.Refresh()).rounds) == 2
     view = answer(a_desk, ask.GoBack(0))
@@ -104,7 +114,7 @@ def test_segmentations_go_out_with_who_vouches_for_them(a_desk, a_project_in_rev
     root = a_project_in_review
     out = root.parent / "außen"
     opened(a_desk, root)
-    answer(a_desk, ask.Accept(("other-1",)))
+    answer(a_desk, ask.Accept(shown(a_desk, "other-1")))
     exported = answer(a_desk, ask.Export(str(out), SegmentationFormat.SEG_NRRD, (), True)).files
     assert [(file.case_id, file.source) for file in exported] == [
         ("heart", "annotated"), ("other-1", "accepted"), ("other-2", "proposal, unreviewed"),
@@ -120,7 +130,7 @@ def test_partly_corrected_case_goes_out_with_the_share_that_counts(a_desk, a_pro
     array[2] = 0
     file = write_drawing(root.parent / "corrected.seg.nrrd", array)
     opened(a_desk, root)
-    answer(a_desk, ask.Correct("other-1", str(file)))
+    answer(a_desk, ask.Correct(*shown(a_desk, "other-1"), str(file)))
     (exported,) = answer(
         a_desk, ask.Export(str(root.parent / "out"), SegmentationFormat.NIFTI, ("other-1",))
     ).files

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judging import accept, correct, reject
 from small_projects import drawn, put_in_review, write_drawing
 
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.desk.images_there import ImagesThere
 from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
 from PseudoLabelCLLib.domain.case import CaseRole

@@ -8,6 +8,7 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
+from judging import accept, correct
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.add_cases import add_case
@@ -18,13 +19,13 @@ from PseudoLabelCLLib.curation.dicom_export import (
 )
 from PseudoLabelCLLib.curation.dicom_provenance import person_name
 from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
-from PseudoLabelCLLib.curation.review_cases import accept, correct
 from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -84,7 +85,7 @@ def made(tmp_path_factory):
         put(layout.proposal(0, name), labels())
     project = accept(root, load_project(root), "accepted")
     corrected = put(base / "corrected.seg.nrrd", labels(shift=1))
-    correct(root, project, "corrected", corrected, whole=True)
+    correct(root, project, "corrected", corrected, extent=TruthExtent.WHOLE)
     return base
 
 

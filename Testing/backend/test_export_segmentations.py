@@ -6,9 +6,9 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
+from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError

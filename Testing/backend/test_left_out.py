@@ -9,23 +9,19 @@ import pytest
 from a_desk import copied_desk, worker_in_this_process, write_desk
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import accept, correct, take_back
 
 from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.plan_round import TruthSource, plan_next_round
-from PseudoLabelCLLib.curation.review_cases import (
-    accept,
-    agreement_with_proposal,
-    correct,
-    take_back,
-)
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Review, Use, Verdict, fully_vouched_slices
+from PseudoLabelCLLib.domain.review import Review, TruthExtent, Use, Verdict, fully_vouched_slices
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -176,7 +172,7 @@ def test_agreement_says_nothing_of_a_rejected_structure(a_project, tmp_path):
     drawn = np.where(proposed() == 4, 0, proposed())
     drawn[1, 2:7, 2:4] = 0
     file = put(tmp_path / "drawn.seg.nrrd", drawn)
-    project = correct(root, project, "a", file, whole=True, left_out=(4,))
+    project = correct(root, project, "a", file, extent=TruthExtent.WHOLE, left_out=(4,))
 
     agreement = agreement_with_proposal(root, project, project.reviews[0])
 

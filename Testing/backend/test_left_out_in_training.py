@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import accept, correct
 from learning_doubles import Listener, grid
 
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import accept, correct
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import TrainingError

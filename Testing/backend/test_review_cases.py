@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation import review_cases
-from PseudoLabelCLLib.curation.review_cases import (
-    accept,
-    agreement_with_proposal,
-    changed_slices,
-    correct,
-    reject,
-    review_queue,
-)
+from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
+from PseudoLabelCLLib.curation.corrections import changed_slices
+from PseudoLabelCLLib.curation.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
@@ -30,7 +26,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -182,7 +178,9 @@ def test_named_slices_win_over_the_changed_ones(a_project, tmp_path):
 def test_whole_correction_vouches_for_every_slice(a_project, tmp_path):
     root, project = a_project
 
-    project = correct(root, project, "a", drawn(tmp_path, corrected_in(1)), whole=True)
+    project = correct(
+        root, project, "a", drawn(tmp_path, corrected_in(1)), extent=TruthExtent.WHOLE
+    )
 
     assert project.reviews[0].truth_slices is None
     assert project.cases_awaiting_review() == (project.case("b"), project.case("c"))
@@ -264,7 +262,14 @@ def test_whole_and_named_slices_exclude_each_other(a_project, tmp_path):
     root, project = a_project
 
     with pytest.raises(ReviewError, match="not both"):
-        correct(root, project, "a", drawn(tmp_path, corrected_in(1)), slices=[1], whole=True)
+        correct(
+            root,
+            project,
+            "a",
+            drawn(tmp_path, corrected_in(1)),
+            slices=[1],
+            extent=TruthExtent.WHOLE,
+        )
 
 
 def test_verdict_needs_a_round_in_review(a_project):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation import round_history
 from PseudoLabelCLLib.curation.change_cases import set_role
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.curation.round_history import round_figures
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -150,7 +151,7 @@ def test_every_round_has_its_own_figures(a_project, tmp_path):
     drawn(layout.proposal(1, "b").parent, labels_in(), "b")
     write_json(layout.doubt(1, "b"), to_json(Doubt(0.05, 0.95, (0.05,) * 5, "Look.")))
     expected = write_evaluation(root, 1, [1])
-    project = correct(root, project, "b", drawn(tmp_path, labels_in(2)), whole=True)
+    project = correct(root, project, "b", drawn(tmp_path, labels_in(2)), extent=TruthExtent.WHOLE)
 
     first, second = round_figures(root, project, quiet)
 

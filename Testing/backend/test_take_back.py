@@ -5,16 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
+from judging import accept, correct, reject, take_back
 
 from PseudoLabelCLLib.curation import review_cases, verdict_history
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, take_back
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -96,7 +96,7 @@ def test_verdict_before_counts_again_byte_for_byte(a_project, tmp_path, case_id)
         lambda p: correct(root, p, case_id, saved(tmp_path, 1)),
         lambda p: reject(root, p, case_id),
         lambda p: accept(root, p, case_id),
-        lambda p: correct(root, p, case_id, saved(tmp_path, 2, 3), whole=True),
+        lambda p: correct(root, p, case_id, saved(tmp_path, 2, 3), extent=TruthExtent.WHOLE),
     ):
         seen.append((project, files_of(root, case_id)))
         project = judge(project)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from judging import accept, correct, reject
 from learning_doubles import CPU, SCHEMA, Listener, grid, phantom_slices, training_config
 
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig, Selection
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError

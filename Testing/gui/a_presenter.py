@@ -23,11 +23,17 @@ class Stage:
         self.presenter = Presenter(
             self._start_desk, self._start_worker, scene=self.scene, clock=self.clock
         )
+        self.reads_files = True
         for name in vars(self.presenter.listeners):
             setattr(self.presenter.listeners, name, self._listener(name))
 
     def _listener(self, name: str):
-        return lambda *args: self.heard.append((name, *args))
+        def hear(*args) -> None:
+            self.heard.append((name, *args))
+            if name == "on_case_files" and self.reads_files:
+                self.presenter.case_is_on_screen(*args)
+
+        return hear
 
     def _start_desk(self) -> FakeDesk:
         if self.desk_error is not None:
@@ -63,6 +69,12 @@ class Stage:
 
     def names_heard(self) -> list[str]:
         return [heard[0] for heard in self.heard]
+
+    def answer(self, text: str) -> None:
+        """Press the answer with this text."""
+        texts = [one.text for one in self.state.message.answers]
+        self.presenter.answer(texts.index(text))
+        self.settle()
 
     def train_round(self, dice: float | None = None) -> None:
         """Let the worker that was started do its round."""

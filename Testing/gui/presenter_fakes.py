@@ -9,6 +9,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.desk_answers import (
     CaseFiles,
     CasesChecked,
+    CorrectionPreview,
     DicomExportChecked,
     DicomExported,
     DicomExportResult,
@@ -40,6 +41,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     GoBack,
     MakeSampleData,
     OpenProject,
+    PreviewCorrection,
     ReadHistory,
     ReadModel,
     Reject,
@@ -61,7 +63,7 @@ from PseudoLabelCLLib.domain.project_view import (
     RoundFigures,
     RoundView,
 )
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused
@@ -93,6 +95,8 @@ class Disk:
     labels: LabelSchema = LABELS
     from_dicom: set[str] = field(default_factory=set)
     findings: dict[str, tuple[DicomFinding, ...]] = field(default_factory=dict)
+    generation: int = 0
+    times: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @staticmethod
     def with_cases(num_unlabelled: int = 3, rounds: tuple[RoundState, ...] = ()) -> "Disk":
@@ -111,6 +115,18 @@ class Disk:
     def proposals(self) -> list[str]:
         return [c for c, role in self.roles.items() if role is CaseRole.UNLABELLED]
 
+    @property
+    def proposed_by(self) -> int | None:
+        """The newest round that has proposals."""
+        done = (RoundState.IN_REVIEW, RoundState.CLOSED)
+        found = [index for index, state in enumerate(self.rounds) if state in done]
+        return found[-1] if found else None
+
+    def identity(self, case_id: str, index: int | None) -> ProposalIdentity | None:
+        if index is None or case_id not in self.proposals():
+            return None
+        return ProposalIdentity(case_id, index, f"{case_id}-{index}-{self.generation}")
+
     def view(self) -> ProjectView:
         num_human = sum(role is CaseRole.ANNOTATED for role in self.roles.values())
         index = len(self.rounds) - self.is_interrupted
@@ -124,7 +140,9 @@ class Disk:
             config=config,
             cases=tuple(self._case(n, c, role) for n, (c, role) in enumerate(self.roles.items())),
             rounds=tuple(
-                RoundView(n, s, 1, 2, 0, "", "", f"/r{n}.html", f"/m{n}.plcl")
+                RoundView(
+                    n, s, 1, 2, 0, *self.times.get(n, ("", "")), f"/r{n}.html", f"/m{n}.plcl"
+                )
                 for n, s in enumerate(self.rounds)
             ),
             plan=PlanView(
@@ -140,6 +158,8 @@ class Disk:
     def _case(self, number: int, case_id: str, role: CaseRole) -> CaseView:
         is_proposed = role is CaseRole.UNLABELLED and self.in_review
         verdict = self.verdicts.get((len(self.rounds) - 1, case_id)) if is_proposed else None
+        judged = [(i, v) for (i, c), v in sorted(self.verdicts.items()) if c == case_id]
+        last_round, last = judged[-1] if judged else (None, None)
         state = CaseState.ANNOTATED if role is CaseRole.ANNOTATED else CaseState.WAITING
         return CaseView(
             case_id, role, CaseState.PROPOSED if is_proposed else state, f"/v/{case_id}.nrrd",
@@ -149,6 +169,8 @@ class Disk:
             is_vouched_for=role is CaseRole.ANNOTATED
             or verdict in (Verdict.ACCEPTED, Verdict.CORRECTED),
             is_from_dicom=case_id in self.from_dicom,
+            proposal=self.identity(case_id, self.proposed_by),
+            last_verdict=last, last_verdict_round=last_round,
         )  # fmt: skip
 
 
@@ -244,6 +266,7 @@ class FakeDesk:
             CheckCases: lambda _request: CasesChecked(()),
             ReadHistory: self._history,
             ShowCase: self._files,
+            PreviewCorrection: self._preview,
             Export: lambda _: Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),)),
             SaveModel: lambda request: ModelCard(request.file, "f", LABELS, "Trained."),
             CheckDicomExport: lambda request: DicomExportChecked(self._found(request.choices)),
@@ -288,10 +311,22 @@ class FakeDesk:
         return History(tuple(RoundFigures(n, dice, None, 0, 0.2) for n, dice in figures))
 
     def _files(self, request: ShowCase) -> CaseFiles:
-        index = len(self.disk.rounds) - 1 if request.round_index is None else request.round_index
+        disk = self.disk
+        index = disk.proposed_by if request.round_index is None else request.round_index
+        verdict = disk.verdicts.get((index, request.case_id))
+        reviewed = "/corrected.npy" if verdict is Verdict.CORRECTED else None
         return CaseFiles(
-            request.case_id, index, GRID, "/i.npy", "/p.npy", None, None, None, None, 2, (1, 2)
-        )
+            request.case_id, index, GRID, "/i.npy", "/p.npy", reviewed, None, None, None, 2, (1, 2),
+            identity=disk.identity(request.case_id, index),
+        )  # fmt: skip
+
+    def _preview(self, request: PreviewCorrection) -> CorrectionPreview:
+        self._require_newest(request.proposal)
+        return CorrectionPreview(request.proposal, (1, 2), 5, 1240, "/near.npy")
+
+    def _require_newest(self, proposal: ProposalIdentity) -> None:
+        if proposal != self.disk.identity(proposal.case_id, self.disk.proposed_by):
+            raise DeskError("ReviewError", f"'{proposal.case_id}' has a newer proposal.")
 
     def _change(self, request) -> None:
         changes = {
@@ -300,9 +335,9 @@ class FakeDesk:
             ChangeSettings: self._set,
             ChangeLabels: lambda r: setattr(self.disk, "labels", r.labels),
             GoBack: self._go_back,
-            Accept: lambda r: self._judge(r.case_ids, Verdict.ACCEPTED),
-            Reject: lambda r: self._judge(r.case_ids, Verdict.REJECTED),
-            Correct: lambda r: self._judge((r.case_id,), Verdict.CORRECTED),
+            Accept: lambda r: self._judge(r.proposals, Verdict.ACCEPTED),
+            Reject: lambda r: self._judge(r.proposals, Verdict.REJECTED),
+            Correct: lambda r: self._judge((r.proposal,), Verdict.CORRECTED),
             TakeBackVerdict: self._take_back,
         }
         if type(request) in changes:
@@ -317,22 +352,24 @@ class FakeDesk:
 
     def _go_back(self, request) -> None:
         disk = self.disk
+        disk.generation += 1
         del disk.rounds[request.round_index + 1 :]
         del disk.dice[request.round_index + 1 :]
         if disk.rounds:
             disk.rounds[-1] = RoundState.IN_REVIEW
 
     def _take_back(self, request) -> None:
-        self.disk.verdicts.pop((len(self.disk.rounds) - 1, request.case_id), None)
+        self._require_newest(request.proposal)
+        key = (len(self.disk.rounds) - 1, request.proposal.case_id)
+        self.disk.verdicts.pop(key, None)
 
-    def _judge(self, case_ids, verdict: Verdict) -> None:
+    def _judge(self, proposals, verdict: Verdict) -> None:
         if not self.disk.in_review:
             raise DeskError("ReviewError", "No round is in review.")
-        for case_id in case_ids:
-            if case_id not in self.disk.proposals():
-                raise DeskError("ReviewError", f"'{case_id}' has no proposal.")
+        for one in proposals:
+            self._require_newest(one)
         index = len(self.disk.rounds) - 1
-        self.disk.verdicts |= {(index, case_id): verdict for case_id in case_ids}
+        self.disk.verdicts |= {(index, one.case_id): verdict for one in proposals}
 
 
 class FakeWorker:

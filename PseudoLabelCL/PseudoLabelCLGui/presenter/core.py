@@ -5,7 +5,8 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
 from PseudoLabelCLGui.presenter.desk_line import READING, Asked, DeskLine, nothing
-from PseudoLabelCLGui.presenter.facts import ExportFacts, Facts, ReviewFacts
+from PseudoLabelCLGui.presenter.export_facts import ExportFacts
+from PseudoLabelCLGui.presenter.facts import Facts, ReviewFacts
 from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
 from PseudoLabelCLGui.presenter.ports import (
     Listeners,
@@ -61,6 +62,8 @@ class Core:
         self.folder = ""
         self.clock = clock
         self.welcome: Callable[[ProjectView], None] = nobody
+        self.view_came: Callable[[], None] = nothing
+        self.remember: Callable[[str], None] = nobody
         self.steps: dict[Step, Callable[[], None]] = {}
         self.message_step: Callable[[], None] | None = None
         self.is_dirty = True
@@ -104,7 +107,7 @@ class Core:
             self.desk.ask(asked)
         except (PseudoLabelCLError, OSError) as error:
             asked.failed()
-            remedy = _("Look at section 1: is there a Python interpreter that works?")
+            remedy = _("Look at this computer again: is there a Python interpreter that works?")
             own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
             text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
             self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="desk")
@@ -144,10 +147,10 @@ class Core:
     def _hear(self, event: DeskEvent, asked: Asked | None) -> None:
         match event:
             case Answered() if asked is not None:
-                self.facts.desk_working = ""
+                self._rest_desk()
                 self._take_answer(event.answer, asked)
             case Refused():
-                self.facts.desk_working = ""
+                self._rest_desk()
                 self._take_refusal(event, asked)
             case Working() if asked is not None and asked.working is not None:
                 asked.working(event)
@@ -155,10 +158,14 @@ class Core:
                 self.facts.desk_working = _("{text}: {done} of {total}").format(
                     text=event.text, done=event.done, total=event.total
                 )
+                self.facts.desk_fraction = event.done / event.total if event.total else None
             case DeskEnded():
                 self._desk_ended(event)
             case _:  # the answer to something that nobody waits for any more
                 pass
+
+    def _rest_desk(self) -> None:
+        self.facts.desk_working, self.facts.desk_fraction = "", None
 
     def _take_answer(self, answer: DeskAnswer, asked: Asked) -> None:
         if asked.is_forgotten:
@@ -182,23 +189,31 @@ class Core:
     def take_view(self, view: ProjectView) -> None:
         """Take the project as it is now."""
         self.facts.view = view
-        shown = self.facts.review.shown
-        if shown and view.case(shown) is None:
-            self.leave_case()
+        self.view_came()
 
-    def leave_case(self) -> None:
-        """Show no case any more."""
-        review = self.facts.review
-        left = review.shown
-        review.shown, review.files, review.is_edited, review.may_leave = "", None, False, False
-        if left:
-            self.listeners.on_case_left(left)
+    def leave_case(self, *, discard: bool = False) -> None:
+        """Show no case any more.
+
+        Args:
+            discard: Whether the person wants to lose the changes that are not saved.
+        """
+        review, question = self.facts.review, self.facts.question
+        review.pace.rest(self.clock())
+        left = review.let_go()
+        if not left:
+            return
+        if question is not None and question.is_about_changes:
+            self.facts.question = None
+        if self.facts.about_case == left:
+            self.drop_message()
+        self.is_dirty = True
+        self.listeners.on_case_left(left, discard)
 
     # --- the end of the desk
 
     def _desk_ended(self, ended: DeskEnded) -> None:
         lost = self.desk.take_lost()
-        self.facts.desk_working = ""
+        self._rest_desk()
         self._is_falling = True
         for asked in lost:
             asked.failed()
@@ -235,6 +250,7 @@ class Core:
         self.facts.opening = self.last_root = root
         review.asked = review.wanted = ""
         review.saving.clear()
+        review.after_saving, review.is_previewing, review.preview_wanted = None, False, None
 
         def opened(_answer: DeskAnswer) -> None:
             self.facts.opening = ""
@@ -248,6 +264,7 @@ class Core:
         view = self.facts.view
         if view is None:
             return
+        self.remember(view.root)
         if view.rounds:
             self.ask(ReadHistory(), self.take_history, is_quiet=True)
         if self.facts.message.light is Light.NONE:
@@ -263,10 +280,15 @@ class Core:
         facts = self.facts
         self.leave_case()
         self.desk.forget_answers()
-        facts.view, facts.opening, facts.changing, facts.desk_working = None, "", "", ""
-        facts.is_away = False
+        facts.view, facts.opening, facts.changing, facts.is_away = None, "", "", False
+        self._rest_desk()
+        self.drop_message()
+        facts.question = None
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
-        facts.review = ReviewFacts(goes_on=facts.review.goes_on)
+        facts.checked = None
+        if not facts.use.is_chosen:
+            facts.use.model, facts.use.followed = None, ""
+        facts.review = ReviewFacts(goes_on=facts.review.goes_on, pace=facts.review.pace)
         facts.export = ExportFacts(results=facts.export.results)
 
     # --- the message line
@@ -279,8 +301,12 @@ class Core:
         *,
         topic: str,
         step: tuple[str, Callable[[], None]] | None = None,
+        about: str = "",
     ) -> None:
-        """Show a message until an action of its topic begins or another comes.
+        """Show a message until it has served, or another comes.
+
+        Good news has served with the next action, anything else with the next of its topic, once
+        the case that it is about is left, or once the project is closed.
 
         Args:
             light: How bad it is.
@@ -288,10 +314,12 @@ class Core:
             remedy: What to do next.
             topic: "project", "cases", "train", "review", "rounds", "use", "export" or "desk".
             step: The words on the button and what it does.
+            about: The case that it is about, or empty.
         """
         action = Action(enabled=True, text=step[0], tool_tip=remedy) if step else Action()
         self.facts.message = Message(light, text, remedy, action)
-        self.facts.topic = topic
+        self.facts.topic, self.facts.about_case = topic, about
+        self.facts.is_passing = light is Light.GREEN
         self.message_step = step[1] if step else None
         self.is_dirty = True
 
@@ -320,12 +348,19 @@ class Core:
     def begin(self, topic: str) -> None:
         """Begin an action: an older message of its topic, or of the desk, has served."""
         self.is_dirty = True
-        if self.facts.topic in (topic, "desk"):
-            self.facts.message, self.facts.topic, self.message_step = Message(), "", None
+        if self.facts.is_passing or self.facts.topic in (topic, "desk"):
+            self.drop_message()
+
+    def drop_message(self) -> None:
+        """The message has served."""
+        self.facts.message, self.facts.topic, self.message_step = Message(), "", None
+        self.facts.is_passing, self.facts.about_case = False, ""
+        self.is_dirty = True
 
     def refuse(self, reason: str, *, topic: str) -> None:
-        """Say why an action is not possible now."""
+        """Say why an action is not possible now; the next action shows whether it still is not."""
         self.tell(Light.AMBER, reason, topic=topic)
+        self.facts.is_passing = True
 
     def is_heard(self, listener: str) -> bool:
         """Tell whether the panel has set this listener."""

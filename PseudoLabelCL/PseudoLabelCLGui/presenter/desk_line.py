@@ -10,6 +10,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     CheckDicomExport,
     DeskRequest,
     FindVolumes,
+    PreviewCorrection,
     ReadHistory,
     ReadModel,
     Refresh,
@@ -25,7 +26,10 @@ from PseudoLabelCLLib.process.desk_protocol import (
 )
 
 # Requests that only read: whether they were met before a crash does not matter.
-READING = (CheckCases, CheckDicomExport, FindVolumes, ReadHistory, ReadModel, Refresh, ShowCase)
+READING = (
+    CheckCases, CheckDicomExport, FindVolumes, PreviewCorrection, ReadHistory, ReadModel, Refresh,
+    ShowCase,
+)  # fmt: skip
 
 
 def nothing(*_args: object) -> None:

@@ -43,7 +43,7 @@ _OF_ONE_CASE = ("ProjectError", "VolumeError", "AnnotationError")
 
 
 class ExportActions:
-    """The actions of section "export".
+    """The actions of step "use".
 
     Every case is a request of its own, so that other requests come in between, the export can be
     left after any case, and each case is told as soon as it is done.
@@ -78,6 +78,7 @@ class ExportActions:
                 )
                 for one in answer.files
             ]
+            core.facts.export.num_written = len(answer.files)
             self._tell_written(len(answer.files), len(answer.files), folder)
 
         if self._may_begin():

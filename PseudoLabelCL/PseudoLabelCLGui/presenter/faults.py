@@ -88,8 +88,8 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
     remedy = failed.remedy
     if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
         remedy = _(
-            "Section 1 says what is missing or broken, and installs it. Then train again: nothing "
-            "is lost."
+            "Look at this computer again: that says what is missing or broken, and installs it. "
+            "Then train again: nothing is lost."
         )
     return Fault(failed.message, remedy, step)
 
@@ -100,7 +100,7 @@ def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
         last = crash.stderr_tail.strip().splitlines()[-1][:300]
         return Fault(
             _("The Python packages for training are missing or broken: {line}").format(line=last),
-            _("Install them in section 1, then train again: nothing is lost."),
+            _("Install them, then train again: nothing is lost."),
             Step.INSTALL,
         )
     is_short = crash.exit_code in _MEMORY or crash.exit_code & 0xFFFFFFFF in _MEMORY

@@ -65,6 +65,29 @@ class SceneFiles(Protocol):
         ...
 
 
+class RecentProjects(Protocol):
+    """Where the folders of projects are remembered from one session to the next."""
+
+    def read(self) -> tuple[str, ...]:
+        """Return the folders, the one that was opened last first."""
+        ...
+
+    def write(self, roots: tuple[str, ...]) -> None:
+        """Remember these."""
+        ...
+
+
+class ForgetfulProjects:
+    """Remembers the folders of projects in this session only."""
+
+    def read(self) -> tuple[str, ...]:
+        """Return nothing."""
+        return ()
+
+    def write(self, roots: tuple[str, ...]) -> None:
+        """Remember nothing."""
+
+
 def nobody(*_args: object) -> None:
     """Stand for a listener that was not set."""
 
@@ -73,27 +96,31 @@ class Listeners:
     """Callables that the panel sets; the presenter calls them from `tick` or from an action.
 
     Attributes:
-        on_case_files: Show this case; its files are ready.
-        on_case_left: This case is no longer shown; its nodes can go. A proposal that a person
-            changed and did not save must stay in the scene.
+        on_case_files: Show this case; its files are ready. The panel calls `case_is_on_screen` once
+            they are in the views, or `case_cannot_be_shown`; no verdict is possible before.
+        on_case_left: This case is no longer shown; its nodes can go. The second argument tells what
+            becomes of changes that are in no verdict: True, they go too, as the person said; False,
+            they stay in the scene as the person's own.
         on_verdict_saved: The verdicts on these cases are on disk; called before the next case is
             shown.
         on_project_opened: A project was opened, or opened again after the desk had crashed.
         on_project_closed: No project is open any more.
         on_segmented: A volume was segmented with a model: volume, then segmentation.
         on_found: Volumes were found: let the person choose, then call `add_found`.
-        on_correction_wanted: Save the changed proposal to a file and call `correct` with it; the
-            argument are the label values of the structures that are left out.
+        on_correction_wanted: Save the changed proposal to a file and call `correct` with it, or
+            `correction_failed`; the argument are the label values of the structures that are left
+            out, as far as they were given: what is marked in the scene counts as well.
         on_dicom_written: Take these DICOM files into Slicer's DICOM database, then call
             `told_by_database`.
         on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness_found`.
         on_install_wanted: Ask for and install what is missing.
         on_folder_wanted: Show this folder to the person.
+        on_step_wanted: Unfold this step of the panel: "cases", "train", "review" or "use".
     """
 
     def __init__(self) -> None:
         self.on_case_files: Callable[[CaseFiles], None] = nobody
-        self.on_case_left: Callable[[str], None] = nobody
+        self.on_case_left: Callable[[str, bool], None] = nobody
         self.on_verdict_saved: Callable[[tuple[str, ...]], None] = nobody
         self.on_project_opened: Callable[[ProjectView], None] = nobody
         self.on_project_closed: Callable[[], None] = nobody
@@ -104,3 +131,4 @@ class Listeners:
         self.on_probe_wanted: Callable[[str], None] = nobody
         self.on_install_wanted: Callable[[], None] = nobody
         self.on_folder_wanted: Callable[[str], None] = nobody
+        self.on_step_wanted: Callable[[str], None] = nobody

@@ -17,9 +17,12 @@ It is a state machine over two independent lines, and never waits for either.
     segmenting          cancel, cases, review            the worker's last event
     exporting           stop, cases, review, train       the desk's answer to the last case
     in review           accept, correct, reject, train   train: the worker closes the review
+    asked               answers, no verdict              one of the answers
 
-Verdicts count as given once the desk has answered. A disabled button says why (`reasons`), a fault
-becomes a message with the step that goes on from there (`faults`).
+A verdict names the proposal that is in the views, and is only possible while that is the newest of
+its case; it counts as given once the desk has answered. What would leave a changed proposal asks
+first (`leaving`). A disabled button says why (`reasons`), a fault becomes a message with the step
+that goes on from there (`faults`).
 """
 
 import time
@@ -27,31 +30,45 @@ from collections.abc import Callable
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.export_facts import ExportChoices
+from PseudoLabelCLGui.presenter.desk_line import nothing
 from PseudoLabelCLGui.presenter.exporting import ExportActions
 from PseudoLabelCLGui.presenter.facts import WorkKind
 from PseudoLabelCLGui.presenter.faults import Step
-from PseudoLabelCLGui.presenter.ports import Listeners, SceneFiles, StartDesk, StartWorker
+from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.ports import (
+    ForgetfulProjects,
+    Listeners,
+    RecentProjects,
+    SceneFiles,
+    StartDesk,
+    StartWorker,
+)
 from PseudoLabelCLGui.presenter.projects import ProjectActions
+from PseudoLabelCLGui.presenter.result_calls import ResultCalls
 from PseudoLabelCLGui.presenter.review import ReviewActions
+from PseudoLabelCLGui.presenter.review_calls import ReviewCalls
 from PseudoLabelCLGui.presenter.show import Shower
-from PseudoLabelCLGui.presenter.training import TrainingActions, num_waiting
+from PseudoLabelCLGui.presenter.training import TrainingActions
 from PseudoLabelCLGui.presenter.use import UseActions
+from PseudoLabelCLGui.presenter.verdicts import VerdictActions
+from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume
 from PseudoLabelCLLib.domain.desk_requests import NewVolume
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
-from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.process.protocol import is_terminal
 
+NUM_RECENT = 8
+# Where a message's button leads.
+_STEP_OF_TOPIC = {"cases": "cases", "use": "use", "export": "use"}
 # So many events of each line are dealt with in one tick; the others wait for the next.
 EVENTS_PER_TICK = 100
 
 
-class Presenter:
+class Presenter(ReviewCalls, ResultCalls):
     """Owns desk, worker and state; the panel calls its actions and shows `state`.
 
     Every action returns at once; what it cannot do becomes `state.message`. What the panel wants
@@ -62,6 +79,7 @@ class Presenter:
         start_worker: Starts a worker for a job in a job folder.
         scene: What must be known of the scene.
         clock: Seconds, ever growing.
+        recent: Where the folders of projects are remembered; by default, in this session only.
     """
 
     def __init__(
@@ -71,13 +89,19 @@ class Presenter:
         *,
         scene: SceneFiles,
         clock: Callable[[], float] = time.monotonic,
+        recent: RecentProjects | None = None,
     ) -> None:
         self.listeners = Listeners()
         self._core = Core(start_desk, start_worker, scene, self.listeners, clock)
-        self._review = ReviewActions(self._core)
-        self._training = TrainingActions(self._core, self._review.show_first)
-        self._projects = ProjectActions(self._core, self._training.rest)
+        self._recent = recent or ForgetfulProjects()
+        self._core.facts.recent = self._recent.read()[:NUM_RECENT]
+        leaving = Leaving(self._core, self._save_changes)
+        self._review = ReviewActions(self._core, leaving)
+        self._verdicts = VerdictActions(self._core, self._review, leaving)
+        self._training = TrainingActions(self._core, leaving, self._begin_review)
+        self._projects = ProjectActions(self._core, leaving, self._training.rest)
         self._use = UseActions(self._core)
+        self._leaving = leaving
         self._export = ExportActions(self._core)
         self._core.steps = {
             Step.CHECK: self._projects.check_cases,
@@ -87,6 +111,8 @@ class Presenter:
             Step.PROBE: self.probe,
         }
         self._core.welcome = self._welcome
+        self._core.view_came = self._view_came
+        self._core.remember = self._remember
         self._shower = Shower()
         self._state = self._shower.show(self._core.facts)
 
@@ -121,7 +147,7 @@ class Presenter:
             if is_terminal(event):
                 break
 
-    # --- 1 readiness
+    # --- this computer
 
     def probe(self) -> None:
         """Look at this computer again."""
@@ -140,7 +166,7 @@ class Presenter:
         self._core.facts.is_probing = not report.is_complete and not report.can_train
         self._core.is_dirty = True
 
-    # --- 2 project and cases
+    # --- project and cases
 
     def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
         """Make a project and open it."""
@@ -195,7 +221,7 @@ class Presenter:
         """Look at every case before training; `state.cases.findings` tells."""
         self._projects.check_cases()
 
-    # --- 3 train
+    # --- training
 
     def change_setting(self, name: str, value: str) -> None:
         """Change a setting by its name, such as "training.joint.num_steps"."""
@@ -225,146 +251,53 @@ class Presenter:
         """Give the running or paused round up; the panel has asked before."""
         self._training.stop()
 
-    # --- 4 review
-
-    def show_case(self, case_id: str) -> None:
-        """Show a case; `on_case_files` follows."""
-        self._review.show_case(case_id)
-
-    def next_case(self) -> None:
-        """Show the next case of the queue, or the first that waits."""
-        self._review.next_case()
-
-    def previous_case(self) -> None:
-        """Show the case before in the queue."""
-        self._review.previous_case()
-
-    def case_is_edited(self, is_edited: bool) -> None:
-        """Tell whether the shown proposal was changed since it was loaded."""
-        self._review.case_is_edited(is_edited)
-
-    def accept(self, left_out: tuple[int, ...] = ()) -> None:
-        """Take the shown proposal; if it was changed, `on_correction_wanted` comes instead."""
-        self._review.accept(left_out)
-
-    def correct(self, file: str, whole: bool = False, left_out: tuple[int, ...] = ()) -> None:
-        """Take the changed proposal, which the panel has written to a file."""
-        self._review.correct(str(file), whole=whole, left_out=left_out)
-
-    def reject(self) -> None:
-        """Leave the shown proposal out of the next round."""
-        self._review.reject()
-
-    def accept_many(self, case_ids: tuple[str, ...]) -> None:
-        """Take several proposals as they are."""
-        self._review.accept_many(case_ids)
-
-    def reject_many(self, case_ids: tuple[str, ...]) -> None:
-        """Leave several proposals out."""
-        self._review.reject_many(case_ids)
-
-    def take_back(self) -> None:
-        """Undo the newest verdict on the shown case."""
-        self._review.take_back()
-
-    def go_on_after_verdict(self, goes_on: bool) -> None:
-        """Choose whether the next case comes by itself after a verdict."""
-        self._core.facts.review.goes_on = goes_on
-
-    # --- 5 rounds
+    # --- rounds
 
     def read_history(self) -> None:
         """Measure the rounds anew; `state.rounds` tells."""
         self._projects.read_history()
 
-    def show_round(self, index: int) -> None:
-        """Show what a round proposed for the shown case."""
-        self._review.show_round(index)
-
     def go_back(self, index: int) -> None:
         """Make an earlier round the newest; the panel has asked before."""
         self._training.go_back(index)
-
-    # --- 6 use
-
-    def use_model(self, file: str) -> None:
-        """Take a model file for segmenting volumes."""
-        self._use.use_model(str(file))
-
-    def use_newest_model(self) -> None:
-        """Take the model of the newest round."""
-        self._use.use_newest_model()
-
-    def apply_model(
-        self,
-        images: tuple[str, ...],
-        output_folder: str,
-        format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the job
-        series_uids: tuple[str | None, ...] = (),
-    ) -> None:
-        """Segment volumes: files or folders of DICOM slices; `on_segmented` tells of each."""
-        self._use.apply_model(images, str(output_folder), format, series_uids)
-
-    def cancel_apply(self) -> None:
-        """Stop segmenting after the volume at hand."""
-        self._use.cancel()
-
-    def save_model(self, file: str) -> None:
-        """Save the newest model as one file."""
-        self._use.save_model(str(file))
-
-    # --- 7 export
-
-    def export(
-        self,
-        folder: str,
-        format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the request
-        case_ids: tuple[str, ...] = (),
-        include_unreviewed: bool = False,
-    ) -> None:
-        """Write segmentations into a folder; no case means all."""
-        self._export.export(str(folder), format, case_ids, include_unreviewed=include_unreviewed)
-
-    def check_export(self, choices: ExportChoices) -> None:
-        """Look for what would stop or surprise a DICOM export; `state.export` tells."""
-        self._export.check(choices)
-
-    def export_dicom(self, choices: ExportChoices) -> None:
-        """Check if need be, then write verified DICOM segmentations, one after the other."""
-        self._export.export_dicom(choices)
-
-    def cancel_export(self) -> None:
-        """Stop the DICOM export, or its check, after the volume at hand."""
-        self._export.cancel()
-
-    def look_in(self, folder: str) -> None:
-        """Look for the DICOM series that were not found in or below a folder."""
-        self._export.look_in(str(folder))
-
-    def write_volumes(self, kind: str) -> None:
-        """Write volumes that are not from DICOM as series first; they are "MR", "CT" or "OT"."""
-        self._export.write_volumes(kind)
-
-    def accept_losses(self, case_id: str) -> None:
-        """Export a volume although voxels change; the person has said so."""
-        self._export.accept_losses(case_id)
-
-    def choose_codes(self, label_value: int, terminology: Terminology) -> None:
-        """Say what a structure is."""
-        self._export.choose_codes(label_value, terminology)
-
-    def told_by_database(self, light: Light, text: str) -> None:
-        """Take what became of the import into Slicer's DICOM database."""
-        self._export.told_by_database(light, text)
 
     # --- the message line, and the end
 
     def message_step(self) -> None:
         """Do what the button of the message line says."""
-        step = self._core.message_step
-        if step is not None:
-            self._core.begin(self._core.facts.topic)
+        step, topic = self._core.message_step, self._core.facts.topic
+        if step is not None and self._core.facts.question is None:
+            self._core.begin(topic)
             step()
+            if topic in _STEP_OF_TOPIC:
+                self.listeners.on_step_wanted(_STEP_OF_TOPIC[topic])
+
+    def answer(self, index: int) -> None:
+        """Give one of the answers of `state.message`; the last one loses nothing."""
+        question = self._core.facts.question
+        if question is not None and 0 <= index < len(question.answers):
+            self._core.facts.question = None
+            self._core.is_dirty = True
+            question.answers[index].do()
+
+    def go_to_next(self) -> None:
+        """Go to the step of `state.next_thing`; a review begins with its first case."""
+        wanted = self.state.next_thing
+        self.listeners.on_step_wanted(wanted.step)
+        if wanted.step == "review":
+            self._review.show_first()
+        elif wanted.step == "cases" and self.state.cases.check.enabled:
+            self._projects.check_cases()
+
+    def leave_module(self) -> None:
+        """Tell that another module is shown: unsaved changes are asked about, and nothing ends."""
+        self._core.facts.review.pace.leave_module(self._core.clock())
+        self._leaving.before(nothing)
+
+    def enter_module(self) -> None:
+        """Tell that the panel is shown again."""
+        review = self._core.facts.review
+        review.pace.enter_module(self._core.clock(), is_looking=review.is_on_screen)
 
     def shut_down(self, patience_s: float = 2.0) -> None:
         """Let the worker save and end by itself, and the desk finish what it was asked.
@@ -383,8 +316,12 @@ class Presenter:
             words = _("Continue round {index}").format(index=view.plan.index)
             tell(Light.AMBER, text, topic="train", step=(words, self._training.go_on))
         elif waiting:
-            text = _("Proposals that wait for review: {count}.").format(count=waiting)
-            tell(Light.GREEN, text, topic="review", step=(_("Review"), self._review.show_first))
+            tell(
+                Light.GREEN,
+                waiting_words(waiting),
+                topic="review",
+                step=(_("Review"), self._begin_review),
+            )
 
     def _open_again(self) -> None:
         if self._core.last_root:
@@ -395,3 +332,19 @@ class Presenter:
 
     def _install(self) -> None:
         self.listeners.on_install_wanted()
+
+    def _begin_review(self) -> None:
+        self.listeners.on_step_wanted("review")
+        self._review.show_first()
+
+    def _save_changes(self) -> None:
+        self._verdicts.save_changes()
+
+    def _view_came(self) -> None:
+        self._leaving.look()
+        self._use.follow_project()
+
+    def _remember(self, root: str) -> None:
+        facts = self._core.facts
+        facts.recent = (root, *(one for one in facts.recent if one != root))[:NUM_RECENT]
+        self._recent.write(facts.recent)

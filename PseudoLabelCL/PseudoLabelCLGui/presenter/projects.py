@@ -7,7 +7,10 @@ from pathlib import Path
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
+from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.waiting import cases_to_check
+from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
@@ -39,23 +42,24 @@ from PseudoLabelCLLib.process.desk_protocol import DeskAnswer
 
 
 class ProjectActions:
-    """The actions of sections "project" and "cases".
+    """The actions around the project and in step "cases".
 
     Args:
         core: What all parts share.
+        leaving: Asks about unsaved changes before a project is left.
         rest: Called before a project is left: it pauses the worker.
     """
 
-    def __init__(self, core: Core, rest: Callable[[], None]) -> None:
+    def __init__(self, core: Core, leaving: Leaving, rest: Callable[[], None]) -> None:
         self._core = core
+        self._leaving = leaving
         self._rest = rest
 
     # --- the project
 
     def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
         """Make a project and open it."""
-        if self._may_open():
-            self._create(root, name, labels, self._opened)
+        self._leave_then(partial(self._create, root, name, labels, self._opened))
 
     def open_project(self, root: str) -> None:
         """Open a project, in place of the one that is open."""
@@ -66,17 +70,22 @@ class ProjectActions:
             if not core.facts.is_away:
                 core.ask(CloseProject(), is_quiet=True)
             core.reopen(root)
-        elif self._may_open():
-            core.reopen(root)
+        else:
+            self._leave_then(partial(core.reopen, root))
 
     def close_project(self) -> None:
         """Let go of the project; a training is saved and goes on when it is opened again."""
+        self._core.begin("project")
+        self._leaving.before(self._close)
+
+    def _close(self) -> None:
         core = self._core
-        core.begin("project")
-        view = core.facts.view
+        view, trains = core.facts.view, core.facts.trains
         if view is None and not core.facts.opening:
             return
-        if core.facts.trains and view is not None:
+        self._rest()
+        core.forget_project()
+        if trains and view is not None:
             core.tell(
                 Light.AMBER,
                 _("The training of '{name}' is being saved and paused.").format(name=view.name),
@@ -84,17 +93,16 @@ class ProjectActions:
                 topic="project",
                 step=(_("Open again"), partial(self.open_project, view.root)),
             )
-        self._rest()
-        core.forget_project()
         if core.desk.is_started:
             core.ask(CloseProject(), is_quiet=True)
         core.listeners.on_project_closed()
 
     def make_sample_project(self, folder: str) -> None:
         """Make phantom volumes in a folder, and a project of them."""
-        if not self._may_open():
-            return
-        core, parent = self._core, Path(folder)
+        self._leave_then(partial(self._make_samples, Path(folder)))
+
+    def _make_samples(self, parent: Path) -> None:
+        core = self._core
 
         def made(answer: DeskAnswer) -> None:
             assert isinstance(answer, SampleVolumes)
@@ -113,18 +121,26 @@ class ProjectActions:
         words = _("The sample volumes are being made.")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
-    def _may_open(self) -> bool:
+    def _leave_then(self, then: Callable[[], None]) -> None:
+        """Open another project, once unsaved changes in the one that is open were asked about."""
         core = self._core
         core.begin("project")
         if reason := no_opening(core.facts):
             core.refuse(reason, topic="project")
-            return False
+        else:
+            self._leaving.before(partial(self._leave, then))
+
+    def _leave(self, then: Callable[[], None]) -> None:
+        core = self._core
+        if reason := no_opening(core.facts):
+            core.refuse(reason, topic="project")
+            return
         if core.facts.view is not None:
             self._rest()
             core.forget_project()
             core.ask(CloseProject(), is_quiet=True)
             core.listeners.on_project_closed()
-        return True
+        then()
 
     def _create(
         self, root: str, name: str, labels: LabelSchema, then: Callable[[DeskAnswer], None]
@@ -203,8 +219,11 @@ class ProjectActions:
         num_lacking = sum(one.role is not role for one in new) if role is not None else 0
         words = ""
         if num_lacking:
-            words = _("{count} of the volumes have no segmentation and became unlabelled.")
-            words = words.format(count=num_lacking)
+            words = counted(
+                num_lacking,
+                _("1 of the volumes has no segmentation and became unlabelled."),
+                _("{count} of the volumes have no segmentation and became unlabelled."),
+            )
         self._add(new, words)
 
     def annotate(self, case_id: str, file: str) -> None:
@@ -222,7 +241,7 @@ class ProjectActions:
             assert isinstance(answer, VolumesAdded)
             self._tell_problems(answer.problems)
             if remark and not answer.problems:
-                remedy = _("A segmentation is added in the fields under 'Add volumes'.")
+                remedy = _("A segmentation can be given to a volume when it is added.")
                 self._core.tell(Light.AMBER, remark, remedy, topic="cases")
 
         self._core.change(AddVolumes(volumes), _("The volumes are being read."), added)
@@ -236,7 +255,11 @@ class ProjectActions:
         more = len(problems) - 1
         remedy = first.remedy
         if more:
-            remedy += " " + _("{count} more below the table of cases.").format(count=more)
+            remedy += " " + counted(
+                more,
+                _("1 more is listed below the table of cases."),
+                _("{count} more are listed below the table of cases."),
+            )
         self._core.tell(worst, first.message, remedy, topic="cases")
 
     def set_role(self, case_ids: tuple[str, ...], role: CaseRole) -> None:
@@ -262,6 +285,7 @@ class ProjectActions:
             assert isinstance(answer, CasesChecked)
             lines = problem_lines(answer.problems)
             core.facts.findings = lines or (_("All cases fit together."),)
+            core.facts.checked = cases_to_check(core.facts.view)
 
         if self._may_change("cases"):
             core.change(CheckCases(), _("The cases are being checked."), checked)

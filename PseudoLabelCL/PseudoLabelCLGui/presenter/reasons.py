@@ -40,10 +40,15 @@ def no_training(facts: Facts) -> str:
         no_project(facts)
         or busy_worker(facts)
         or facts.changing
-        or (_("A verdict is being saved.") if facts.review.saving else "")
+        or (_("A verdict is being saved.") if is_saving(facts) else "")
         or no_packages(facts)
         or _no_plan(facts.view)
     )
+
+
+def is_saving(facts: Facts) -> bool:
+    """Tell whether a verdict is on its way to the disk."""
+    return bool(facts.review.saving) or facts.review.writing is not None
 
 
 def no_pretraining(facts: Facts) -> str:
@@ -67,7 +72,7 @@ def busy_worker(facts: Facts) -> str:
     return {
         WorkKind.TRAIN: _("A round is being trained."),
         WorkKind.PRETRAIN: _("The network is being pre-trained."),
-        WorkKind.PREDICT: _("Volumes are being segmented; wait, or cancel that in section 6."),
+        WorkKind.PREDICT: _("Volumes are being segmented; wait, or cancel that first."),
     }[facts.work.kind]
 
 
@@ -84,8 +89,8 @@ def no_packages(facts: Facts) -> str:
     if report is None or report.can_train:
         return ""
     if report.missing:
-        return _("Install the missing packages first (section 1).")
-    return report.problem or _("This computer cannot train yet: see section 1.")
+        return _("Install the missing packages first.")
+    return report.problem or _("This computer cannot train yet.")
 
 
 def no_ending(facts: Facts) -> str:
@@ -124,8 +129,20 @@ def no_review(facts: Facts) -> str:
     return "" if facts.view.review_order else _("This round has no proposals to review.")
 
 
+def no_listed_verdict(facts: Facts) -> str:
+    """Why no verdict can be given on several proposals of the queue at once."""
+    asking = _("Answer the question first.") if facts.question else ""
+    return asking or no_review(facts)
+
+
 def no_verdict(facts: Facts) -> str:
     """Why no verdict can be given on the shown case."""
+    asking = _("Answer the question first.") if facts.question else ""
+    return asking or no_judging(facts)
+
+
+def no_judging(facts: Facts) -> str:
+    """The same, whether or not something is asked."""
     reason, review, view = no_review(facts), facts.review, facts.view
     if reason or view is None:
         return reason
@@ -134,13 +151,37 @@ def no_verdict(facts: Facts) -> str:
         return _("This is what round {index} proposed; only the newest round is reviewed.").format(
             index=review.round_index
         )
-    if review.wanted:
-        return _("The case is being loaded.")
-    if not review.shown:
-        return _("Choose a case of the queue first.")
-    if review.shown not in view.review_order:
-        return _("This case has no proposal to review.")
-    return _("The verdict is being saved.") if review.shown in review.saving else ""
+    loading = _("The case is being loaded.")
+    what_holds = (
+        (bool(review.wanted), loading),
+        (not review.shown, _("Choose a case of the queue first.")),
+        (review.shown not in view.review_order, _("This case has no proposal to review.")),
+        (not review.is_on_screen, loading),
+        (
+            not shows_newest(facts),
+            _("There is a newer proposal for this case: show the case again."),
+        ),
+        (
+            review.writing is not None or review.shown in review.saving,
+            _("The verdict is being saved."),
+        ),
+    )
+    return next((reason for is_so, reason in what_holds if is_so), "")
+
+
+def no_accept(facts: Facts) -> str:
+    """Why what is shown can neither be accepted nor saved as a correction."""
+    reason = no_verdict(facts)
+    if not reason and facts.review.has_correction and not facts.review.is_edited:
+        return _("Your correction is saved; take it back to accept the proposal as it was.")
+    return reason
+
+
+def shows_newest(facts: Facts) -> bool:
+    """Tell whether the newest proposal of the shown case is the one that is shown."""
+    identity = facts.review.identity
+    case = facts.view.case(facts.review.shown) if facts.view else None
+    return identity is not None and case is not None and case.proposal == identity
 
 
 def no_history(facts: Facts) -> str:
@@ -188,7 +229,7 @@ def _no_plan(view: ProjectView | None) -> str:
     if view is None or view.plan.can_train:
         return ""
     if not view.cases:
-        return _("Add volumes and segment at least one first (section 2).")
+        return _("Add volumes and segment at least one first.")
     if view.plan.num_human == 0:
-        return _("Segment at least one volume first (section 2).")
+        return _("Segment at least one volume first.")
     return view.plan.sentence

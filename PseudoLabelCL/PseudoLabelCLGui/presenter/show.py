@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 
-from PseudoLabelCLGui.panel_state import Light, Message, PanelState
+from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.show_cases import cases_state, project_state
 from PseudoLabelCLGui.presenter.show_export import export_state
 from PseudoLabelCLGui.presenter.show_readiness import readiness_state
 from PseudoLabelCLGui.presenter.show_review import review_state, use_state
+from PseudoLabelCLGui.presenter.show_steps import next_thing, status_state, steps_state
 from PseudoLabelCLGui.presenter.show_training import SettingsCache, rounds_state, train_state
 
 
 class Shower:
-    """Makes the state; a section that stays the same stays the same object."""
+    """Makes the state; a part that stays the same stays the same object."""
 
     def __init__(self) -> None:
         self._settings = SettingsCache()
@@ -30,6 +31,9 @@ class Shower:
             rounds=rounds_state(facts),
             use=use_state(facts),
             export=export_state(facts),
+            status=status_state(facts),
+            next_thing=next_thing(facts),
+            steps=steps_state(facts),
         )
         changed = {
             name: value for name, value in vars(new).items() if value != getattr(self._last, name)
@@ -40,8 +44,9 @@ class Shower:
 
 
 def _message(facts: Facts) -> Message:
-    """The message, or what the desk is busy with while there is none."""
-    if facts.message.light is Light.NONE:
-        text = facts.desk_working or facts.changing
-        return Message(Light.WORKING, text) if text else facts.message
-    return facts.message
+    """The question that must be answered, or what happened last."""
+    question = facts.question
+    if question is None:
+        return facts.message
+    answers = tuple(Action(True, one.text, one.tool_tip) for one in question.answers)
+    return Message(Light.AMBER, question.text, question.remedy, answers=answers)

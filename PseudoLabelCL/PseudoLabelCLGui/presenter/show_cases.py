@@ -5,7 +5,7 @@ from pathlib import Path
 from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
 from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
-from PseudoLabelCLGui.presenter.words import percent, state_words, verdict_words
+from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.project_view import CaseView
 
@@ -21,12 +21,13 @@ def project_state(facts: Facts) -> ProjectState:
         new=action(reason, _("Makes a project in a new folder.")),
         open=action(reason, _("Opens the folder of a project.")),
         close=action("" if can_close else _("No project is open."), close_tip),
+        recent=facts.recent,
         sample=action(reason, _("Makes a project of small artificial volumes to try with.")),
     )
 
 
 def cases_state(facts: Facts) -> CasesState:
-    """Return section 2."""
+    """Return step "cases"."""
     view, reason = facts.view, no_change(facts)
     chosen = reason or ("" if view and view.cases else _("Add volumes first."))
     return CasesState(
@@ -46,12 +47,13 @@ def cases_state(facts: Facts) -> CasesState:
 def case_row(case: CaseView) -> CaseRow:
     """Return the line of a case."""
     size = " x ".join(f"{mm:.3g}" for mm in case.spacing_mm)
-    lines = [case.image, _("{count} slices, voxels of {size} mm")]
-    lines[1] = lines[1].format(count=case.num_slices, size=size)
+    slices = counted(case.num_slices, _("1 slice"), _("{count} slices"))
+    voxels = _("voxels of {size} mm").format(size=size)
+    lines = [case.image, f"{slices}, {voxels}"]
     if case.image_is_missing:
         lines.append(_("The volume is not there now: is its drive connected?"))
     if not case.is_from_dicom:
-        lines.append(_("Not from DICOM: section 7 says how it can be exported."))
+        lines.append(_("Not from DICOM: export it as NRRD, NIfTI or a new DICOM series."))
     if case.reason:
         lines.append(case.reason)
     state = _("volume is missing") if case.image_is_missing else state_words(case.state)
@@ -61,7 +63,7 @@ def case_row(case: CaseView) -> CaseRow:
         segmentation=Path(case.annotation).name if case.annotation else "",
         state=state,
         doubt=percent(case.doubt),
-        verdict=verdict_words(case.verdict),
+        verdict=verdict_of_case(case),
         tool_tip="\n".join(lines),
     )
 

@@ -10,6 +10,7 @@ from PseudoLabelCLGui.presenter.export_facts import (
 from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.show_cases import action
+from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import DicomFinding, ExportFix
@@ -29,7 +30,7 @@ def no_export(facts: Facts) -> str:
 
 
 def export_state(facts: Facts) -> ExportState:
-    """Return section 7."""
+    """Return what leaves the project."""
     export, reason = facts.export, no_export(facts)
     is_running = export.phase is not ExportPhase.IDLE
     no_cancel = "" if is_running and not export.is_cancelled else _("No export is running.")
@@ -41,8 +42,8 @@ def export_state(facts: Facts) -> ExportState:
         summary=_summary(facts),
         findings=_rows(facts.view, export, reason),
         is_running=is_running,
-        stage=_stage(export),
-        fraction=_fraction(export),
+        stage=export_stage(export),
+        fraction=export_fraction(export),
         results=tuple(export.results),
     )
 
@@ -74,7 +75,10 @@ def _summary(facts: Facts) -> MarkedLine:
     free = sum(not export.stops(case_id) for case_id in export.cases)
     total = len(export.cases)
     if free == total:
-        return MarkedLine(Light.GREEN, _("Ready for DICOM: {count} volumes.").format(count=total))
+        text = counted(
+            total, _("Ready for DICOM: 1 volume."), _("Ready for DICOM: {count} volumes.")
+        )
+        return MarkedLine(Light.GREEN, text)
     if any(one.stops and not one.case_id for one in export.findings):
         text = _("Nothing can be exported to DICOM before the lines marked red are mended.")
         return MarkedLine(Light.RED, text)
@@ -94,11 +98,15 @@ def _rows(view: ProjectView | None, export: ExportFacts, reason: str) -> tuple[F
         with_button.add(same)
     waiting = [case for case in view.cases if is_unreviewed(case)]
     if waiting and not export.choices.include_unreviewed and not export.choices.case_ids:
-        text = _("Proposals that nobody has reviewed are left out: {count}.")
+        text = counted(
+            len(waiting),
+            _("1 proposal that nobody has reviewed is left out."),
+            _("{count} proposals that nobody has reviewed are left out."),
+        )
         rows.append(
             FindingRow(
                 Light.AMBER,
-                text.format(count=len(waiting)),
+                text,
                 ExportFix.INCLUDE_UNREVIEWED,
                 _button(ExportFix.INCLUDE_UNREVIEWED, reason),
             )
@@ -144,7 +152,8 @@ def _button(fix: ExportFix, reason: str) -> Action:
     return action(reason, tip, text)
 
 
-def _stage(export: ExportFacts) -> str:
+def export_stage(export: ExportFacts) -> str:
+    """Return what is done now, or nothing."""
     if export.phase is ExportPhase.IDLE:
         return ""
     text = (
@@ -158,7 +167,8 @@ def _stage(export: ExportFacts) -> str:
     return text.format(case=export.current, number=number, total=export.total)
 
 
-def _fraction(export: ExportFacts) -> float | None:
+def export_fraction(export: ExportFacts) -> float | None:
+    """Return how much of it is done, 0..1, or None."""
     if export.phase is ExportPhase.IDLE or not export.total:
         return None
     done = export.total - len(export.queue) - len(export.left) - 1

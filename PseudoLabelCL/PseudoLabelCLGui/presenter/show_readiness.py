@@ -1,4 +1,4 @@
-"""Section 1 as it is shown: whether this computer can train."""
+"""Whether this computer can train, as it is shown."""
 
 from PseudoLabelCLGui.panel_state import Action, Light, ReadinessState
 from PseudoLabelCLGui.presenter.facts import Facts
@@ -8,14 +8,13 @@ from PseudoLabelCLLib.domain.readiness import ReadinessReport
 
 # Below this a project and its models may not fit.
 LEAST_DISK_BYTES = 5_000_000_000
-SLOW_ROUND_MINUTES = 30.0
 # Megabytes to load, rounded up; PyTorch brings the libraries for graphics cards.
 _DOWNLOAD_MB = {"torch": 2700, "monai": 2, "scipy": 40, "SimpleITK": 55, "matplotlib": 10}
 _OTHER_MB = 20
 
 
 def readiness_state(facts: Facts) -> ReadinessState:
-    """Return the section."""
+    """Return the line and its details."""
     report = facts.readiness
     looking = _("This computer is being looked at.")
     probe_tip = _("Looks again at packages, device, memory and disk.")
@@ -46,8 +45,7 @@ def readiness_state(facts: Facts) -> ReadinessState:
 def _light(report: ReadinessReport) -> Light:
     if not report.can_train:
         return Light.RED
-    is_tight = report.free_disk_bytes < LEAST_DISK_BYTES
-    return Light.AMBER if is_tight or report.device_kind == "cpu" else Light.GREEN
+    return Light.AMBER if report.free_disk_bytes < LEAST_DISK_BYTES else Light.GREEN
 
 
 def _sentence(report: ReadinessReport) -> str:
@@ -85,8 +83,6 @@ def _details(report: ReadinessReport) -> tuple[str, ...]:
     lines.append(_("Free disk: {size}").format(size=gigabytes(report.free_disk_bytes)))
     if report.free_disk_bytes < LEAST_DISK_BYTES:
         lines.append(_("The disk is nearly full; a project needs a few GB."))
-    if report.minutes_per_round is not None and report.minutes_per_round > SLOW_ROUND_MINUTES:
-        lines.append(_("Rounds are slow here; the profile 'quick' suits this computer."))
     return tuple(lines)
 
 

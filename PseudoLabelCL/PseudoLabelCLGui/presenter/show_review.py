@@ -10,31 +10,34 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_verdict,
 )
 from PseudoLabelCLGui.presenter.show_cases import action
-from PseudoLabelCLGui.presenter.words import percent, time_left, verdict_words
+from PseudoLabelCLGui.presenter.show_correction import accept_action, extent_choices
+from PseudoLabelCLGui.presenter.words import percent, time_left, verdict_of_case
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.project_view import CaseView, ProjectView
 
 
 def review_state(facts: Facts) -> ReviewState:
-    """Return section 4."""
+    """Return step "review"."""
     review, view = facts.review, facts.view
     cases = queue(view)
     judge = no_verdict(facts)
     shown = view.case(review.shown) if view and review.shown else None
-    unsaved = judge or ("" if review.is_edited else _("Change the proposal first, then save it."))
-    accept_text = _("Accept with my changes") if review.is_edited else _("Accept")
     no_back = judge or ("" if shown and shown.verdict else _("There is no verdict to take back."))
+    preview = review.fresh_preview
     return ReviewState(
         queue=tuple(
-            QueueRow(case.id, percent(case.doubt), case.reason, verdict_words(case.verdict))
+            QueueRow(case.id, percent(case.doubt), case.reason, verdict_of_case(case))
             for case in cases
         ),
         case_id=review.shown,
-        is_loading=bool(review.wanted),
+        is_loading=bool(review.wanted) or (bool(review.shown) and not review.is_on_screen),
         progress=_progress(facts, cases),
         reason=shown.reason if shown else "",
-        accept=action(judge, _("Takes the proposal; it counts as yours."), accept_text),
-        correct=action(unsaved, _("Saves what you changed; the changed slices count as yours.")),
+        identity=review.identity,
+        accept=accept_action(facts),
+        extents=extent_choices(facts),
+        extent=review.extent,
+        near=preview.near if preview else None,
         reject=action(judge, _("Leaves this proposal out of the next round.")),
         take_back=action(no_back, _("Undoes the verdict on this case.")),
         previous_case=action(_no_neighbour(facts, -1), _("Shows the case before.")),
@@ -51,7 +54,7 @@ def queue(view: ProjectView | None) -> list[CaseView]:
 
 
 def use_state(facts: Facts) -> UseState:
-    """Return section 6."""
+    """Return the model and what is done with it."""
     use, view = facts.use, facts.view
     no_model = no_project(facts) or (
         "" if newest_model(view) else _("No round of this project was trained yet.")
@@ -79,11 +82,10 @@ def _progress(facts: Facts, cases: list[CaseView]) -> str:
         return ""
     num_done = sum(case.verdict is not None for case in cases)
     text = _("{done} of {total} reviewed").format(done=num_done, total=len(cases))
-    paces = facts.review.paces_s
-    if not paces or num_done == len(cases):
+    pace_s = facts.review.pace.mean_s
+    if pace_s is None or num_done == len(cases):
         return text
-    seconds = sum(paces) / len(paces) * (len(cases) - num_done)
-    return f"{text}, {time_left(seconds)}"
+    return f"{text}, {time_left(pace_s * (len(cases) - num_done))}"
 
 
 def _no_neighbour(facts: Facts, by: int) -> str:

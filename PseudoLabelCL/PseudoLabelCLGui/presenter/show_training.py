@@ -1,5 +1,7 @@
 """Training and rounds as they are shown."""
 
+from datetime import datetime
+
 from PseudoLabelCLGui.panel_state import Action, Curve, RoundRow, RoundsState, TrainState
 from PseudoLabelCLGui.presenter.facts import Ending, Facts, WorkKind
 from PseudoLabelCLGui.presenter.reasons import (
@@ -13,10 +15,18 @@ from PseudoLabelCLGui.presenter.reasons import (
 )
 from PseudoLabelCLGui.presenter.show_cases import action
 from PseudoLabelCLGui.presenter.training_monitor import Points
-from PseudoLabelCLGui.presenter.words import dice, named_settings, percent, round_words, time_left
+from PseudoLabelCLGui.presenter.words import (
+    about_time,
+    counted,
+    dice,
+    named_settings,
+    percent,
+    round_words,
+    time_left,
+)
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.config import ProjectConfig
-from PseudoLabelCLLib.domain.project_view import RoundFigures, RoundView
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
+from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures, RoundView
 
 NUM_LINES_SHOWN = 200
 
@@ -36,7 +46,7 @@ class SettingsCache:
 
 
 def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
-    """Return section 3."""
+    """Return step "train"."""
     view, monitor = facts.view, facts.monitor
     texts = settings.texts(view.config) if view else {}
     return TrainState(
@@ -47,8 +57,8 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         train=train_action(facts),
         pause=action(no_ending(facts), _("Saves and stops; it goes on later where it stopped.")),
         stop=action(no_stopping(facts), _stop_tip(facts)),
-        sentence=view.plan.sentence if view else "",
-        stage=_stage(facts),
+        sentence=_sentence(facts),
+        stage=training_stage(facts),
         fraction=monitor.fraction if facts.trains else None,
         is_running=facts.trains,
         time_left=time_left(monitor.seconds_left) if facts.trains else "",
@@ -59,7 +69,7 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
 
 
 def rounds_state(facts: Facts) -> RoundsState:
-    """Return section 5."""
+    """Return the rounds so far."""
     view = facts.view
     rounds = view.rounds if view else ()
     figures = {one.index: one for one in facts.history}
@@ -80,11 +90,68 @@ def train_action(facts: Facts) -> Action:
     """Return the button that trains; its text says which round."""
     view = facts.view
     text = _("Train")
-    if view is not None:
+    if facts.trains and view is not None:
+        text = _training_words(facts).format(index=_round_at_work(facts))
+    elif view is not None:
         words = _("Continue round {index}") if view.plan.goes_on else _("Train round {index}")
         text = words.format(index=view.plan.index)
     tip = view.plan.sentence if view else ""
     return action(no_training(facts), tip, text)
+
+
+def _training_words(facts: Facts) -> str:
+    if facts.work is not None and facts.work.kind is WorkKind.PRETRAIN:
+        return _("Pre-training...")
+    return _("Training round {index}...")
+
+
+def _round_at_work(facts: Facts) -> int:
+    if facts.work is not None:
+        return facts.work.round_index
+    return facts.view.plan.index if facts.view else 0
+
+
+def _sentence(facts: Facts) -> str:
+    """What will be used how, and how long that takes here, as far as is known."""
+    if facts.view is None:
+        return ""
+    minutes = _estimate(facts)
+    return f"{facts.view.plan.sentence} {minutes}".strip()
+
+
+def _estimate(facts: Facts) -> str:
+    view, report = facts.view, facts.readiness
+    if view is None or not view.plan.can_train or facts.trains:
+        return ""
+    seconds = seconds_of_round(view)
+    if seconds is not None:
+        return _("It takes {time} here, as the rounds before show.").format(
+            time=about_time(seconds)
+        )
+    is_quick = view.config.profile is Profile.QUICK
+    if is_quick and report is not None and report.minutes_per_round is not None:
+        time = about_time(60 * report.minutes_per_round)
+        return _("It takes {time} on this computer.").format(time=time)
+    return ""
+
+
+def seconds_of_round(view: ProjectView) -> float | None:
+    """Return how long the rounds before took, the shortest of the newest three; None if unknown.
+
+    One that was interrupted took longer than it works. Round 0 learns from less than the others.
+    """
+    later = [one for one in view.rounds if (one.index > 0) == (view.plan.index > 0)]
+    times = [seconds for one in later[-3:] if (seconds := _seconds_between(one)) is not None]
+    return min(times) if times else None
+
+
+def _seconds_between(one: RoundView) -> float | None:
+    try:
+        began, ended = datetime.fromisoformat(one.started), datetime.fromisoformat(one.finished)
+        seconds = (ended - began).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
 
 
 def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
@@ -94,7 +161,8 @@ def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
     return frozenset(name for name in texts if name.split(".")[0] in parts)
 
 
-def _stage(facts: Facts) -> str:
+def training_stage(facts: Facts) -> str:
+    """Return what the training does now, or nothing."""
     if facts.is_starting:
         return _("Preparing")
     if facts.work is None or facts.work.kind is WorkKind.PREDICT:
@@ -124,7 +192,8 @@ def _round_row(one: RoundView, figures: RoundFigures | None) -> RoundRow:
     )
     agreement = dice(figures.agreement) if figures else ""
     if figures is not None and agreement:
-        agreement = _("{dice} ({count} cases)").format(dice=agreement, count=figures.num_compared)
+        number = counted(figures.num_compared, _("1 case"), _("{count} cases"))
+        agreement = f"{agreement} ({number})"
     return RoundRow(
         index=one.index,
         state=round_words(one.state),

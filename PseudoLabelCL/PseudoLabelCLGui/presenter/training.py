@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
@@ -14,6 +15,7 @@ from PseudoLabelCLGui.presenter.faults import (
     fault_of_failure,
     fault_of_start,
 )
+from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import (
     is_round_0_trained,
     no_change,
@@ -23,6 +25,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_training,
     wants_pretraining,
 )
+from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words, work_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_requests import GoBack, ReadHistory, Refresh
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
@@ -48,15 +51,17 @@ LEAST_GAIN = 0.005
 
 
 class TrainingActions:
-    """The actions of section "train", and going back to an earlier round.
+    """The actions of step "train", and going back to an earlier round.
 
     Args:
         core: What all parts share.
+        leaving: Asks about unsaved changes before a round is left.
         review: Begins the review after a round.
     """
 
-    def __init__(self, core: Core, review: Callable[[], None]) -> None:
+    def __init__(self, core: Core, leaving: Leaving, review: Callable[[], None]) -> None:
         self._core = core
+        self._leaving = leaving
         self._review = review
         self._last_run = TrainingRun(1)
         self._is_begun = False
@@ -108,6 +113,13 @@ class TrainingActions:
         if reason := no_change(core.facts):
             core.refuse(reason, topic="rounds")
             return
+        self._leaving.before(partial(self._go_back, round_index))
+
+    def _go_back(self, round_index: int) -> None:
+        core = self._core
+        if reason := no_change(core.facts):
+            core.refuse(reason, topic="rounds")
+            return
         core.facts.review.round_index = None
         words = _("The project goes back to an earlier round.")
         core.change(GoBack(round_index), words, lambda _view: self._read_history())
@@ -117,6 +129,16 @@ class TrainingActions:
     def _start(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
         core = self._core
         core.begin("train")
+        if reason := why_not(core.facts):
+            core.refuse(reason, topic="train")
+            return
+        if run.only_pretrain:
+            self._begin(run, why_not)
+        else:
+            self._leaving.before(partial(self._begin, run, why_not))
+
+    def _begin(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
+        core = self._core
         if reason := why_not(core.facts):
             core.refuse(reason, topic="train")
             return
@@ -155,6 +177,8 @@ class TrainingActions:
         self._is_begun = False
         facts.monitor.begin()
         facts.work = Work(kind, root, facts.view.plan.index)
+        if kind is WorkKind.TRAIN:
+            self._leaving.leave()  # its first step closes the review
 
     def _pretrains_first(self, view: ProjectView, run: TrainingRun) -> bool:
         if run.only_pretrain:
@@ -238,7 +262,7 @@ class TrainingActions:
         if work.ending is Ending.STOP:
             self._give_up_work(work)
             return
-        what = _round_words(work)
+        what = work_words(work)
         text = _("{what} is paused.").format(what=what)
         if work.ending is Ending.NONE:
             text = _("{what} was stopped from outside this program.").format(what=what)
@@ -304,9 +328,9 @@ class TrainingActions:
         waiting = num_waiting(view) if view else 0
         text = f"{_('Round {index} is done.').format(index=work.round_index)} {why}".strip()
         if work.ending is Ending.STOP:
-            text += " " + _("It ended before it could be stopped; section 5 goes back.")
+            text += " " + _("It ended before it could be stopped; you can still go back.")
         if waiting:
-            remedy = _("Proposals that wait for review: {count}.").format(count=waiting)
+            remedy = waiting_words(waiting)
             step = (_("Review"), self._review)
             core.tell(Light.GREEN, text, remedy, topic="train", step=step)
         else:
@@ -325,7 +349,7 @@ class TrainingActions:
         core = self._core
         text = _("The pre-training was given up.")
         aside = _("What it had learned is put aside in the project folder.")
-        words = _("Train begins it anew; choose 'none' as pre-training to train without it.")
+        words = _("Train begins it anew; choose no pre-training to train without it.")
 
         def tell(*remedies: str) -> None:
             core.end_change()
@@ -362,17 +386,6 @@ class TrainingActions:
         self._core.ask(ReadHistory(), self._core.take_history)
 
 
-def is_waiting(view: ProjectView, case_id: str) -> bool:
-    """Tell whether nobody has judged the newest proposal of a case."""
-    case = view.case(case_id)
-    return case is not None and case.verdict is None
-
-
-def num_waiting(view: ProjectView) -> int:
-    """Return how many proposals wait for a verdict."""
-    return sum(is_waiting(view, case_id) for case_id in view.review_order)
-
-
 def stalled(history: tuple[RoundFigures, ...]) -> str:
     """Return why no further round is worth its time, or nothing."""
     if len(history) < 2:
@@ -382,9 +395,3 @@ def stalled(history: tuple[RoundFigures, ...]) -> str:
         return ""
     text = _("Training stopped, as validation Dice went from {before:.3f} to {now:.3f} only.")
     return text.format(before=before, now=now)
-
-
-def _round_words(work: Work) -> str:
-    if work.kind is WorkKind.PRETRAIN:
-        return _("The pre-training")
-    return _("Round {index}").format(index=work.round_index)

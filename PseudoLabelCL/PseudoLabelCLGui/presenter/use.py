@@ -39,7 +39,7 @@ NUM_RESULTS = 500
 
 
 class UseActions:
-    """The actions of section "use".
+    """The actions of step "use".
 
     Args:
         core: What all parts share.
@@ -56,18 +56,48 @@ class UseActions:
 
         def read(answer: DeskAnswer) -> None:
             assert isinstance(answer, ModelCard)
-            core.facts.use.model = answer
+            core.facts.use.model, core.facts.use.is_chosen = answer, True
 
         core.begin("use")
         core.ask(ReadModel(file), read)
 
     def use_newest_model(self) -> None:
-        """Take the model of the newest round."""
-        newest = newest_model(self._core.facts.view)
-        if newest is None or newest.model is None:
-            self._core.refuse(_("No round of this project was trained yet."), topic="use")
-        else:
-            self.use_model(newest.model)
+        """Take the model of the newest round, and from then on that of every newer one."""
+        core = self._core
+        core.begin("use")
+        if newest_model(core.facts.view) is None:
+            core.refuse(_("No round of this project was trained yet."), topic="use")
+            return
+        core.facts.use.is_chosen, core.facts.use.followed = False, ""
+        self._read_newest(is_quiet=False)
+
+    def follow_project(self) -> None:
+        """Read the newest model of the project by itself, unless a person chose a file."""
+        if not self._core.facts.use.is_chosen and not self._core.facts.predicts:
+            self._read_newest(is_quiet=True)
+
+    def _read_newest(self, *, is_quiet: bool) -> None:
+        core, use = self._core, self._core.facts.use
+        newest = newest_model(core.facts.view)
+        file = (newest.model if newest else None) or ""
+        if not file:
+            use.model, use.followed = None, ""
+            return
+        stamp = f"{file} {newest.finished if newest else ''}"
+        if stamp == use.followed:
+            return
+        use.followed = stamp
+
+        def read(answer: DeskAnswer) -> None:
+            assert isinstance(answer, ModelCard)
+            if use.followed == stamp and not use.is_chosen:
+                use.model = answer
+
+        def failed() -> None:
+            if use.followed == stamp and is_quiet:
+                use.model = None  # pressing the button says why
+
+        core.ask(ReadModel(file), read, failed=failed, is_quiet=is_quiet)
 
     def save_model(self, file: str) -> None:
         """Save the newest model as one file."""
@@ -106,7 +136,8 @@ class UseActions:
             volumes = zip(images, series_uids or (None,) * len(images), strict=True)
             use.queue, use.batch = list(dict.fromkeys(volumes)), []
             use.one_by_one = False
-            use.output_folder, use.format = output_folder, format_
+            use.output_folder = output_folder or str(core.scene.temporary_folder() / "segmented")
+            use.format = format_
             self._next()
 
     def cancel(self) -> None:
@@ -176,6 +207,7 @@ class UseActions:
         use = self._core.facts.use
         if use.batch:
             image, _series_uid = use.batch.pop(0)  # they come in the order of the job
+            use.num_segmented += 1
             line = _("{volume}: {file}")
             self._add_result(line.format(volume=Path(image).name, file=Path(path).name))
             self._core.listeners.on_segmented(image, path)

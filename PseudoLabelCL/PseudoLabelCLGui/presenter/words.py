@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.project_view import CaseState
+from PseudoLabelCLLib.domain.project_view import CaseState, CaseView
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 
@@ -25,6 +25,11 @@ def about_time(seconds: float) -> str:
 def time_left(seconds: float | None) -> str:
     """Return "about 3 min left", or nothing while there is no estimate."""
     return "" if seconds is None else _("{time} left").format(time=about_time(seconds))
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return the text for one thing, or that for several with their number as {count}."""
+    return one if number == 1 else many.format(count=f"{number:,}")
 
 
 def gigabytes(num_bytes: int) -> str:
@@ -66,6 +71,21 @@ def verdict_words(verdict: Verdict | None) -> str:
         Verdict.REJECTED: _("rejected"),
     }
     return words[verdict] if verdict is not None else ""
+
+
+def verdict_of_case(case: CaseView) -> str:
+    """Return the verdict on the newest proposal, or else that of an earlier round with its number.
+
+    What was drawn or accepted in an earlier round still counts.
+    """
+    if case.verdict is not None or case.last_verdict is None or case.last_verdict_round is None:
+        return verdict_words(case.verdict)
+    words = {
+        Verdict.ACCEPTED: _("accepted in round {index}"),
+        Verdict.CORRECTED: _("corrected in round {index}"),
+        Verdict.REJECTED: _("rejected in round {index}"),
+    }
+    return words[case.last_verdict].format(index=case.last_verdict_round)
 
 
 def round_words(state: RoundState) -> str:

@@ -241,6 +241,7 @@ class ReviewSection(Section):
             self.editor.edit(case.proposal, case.volume)
             showVisible(self.ui.editorFrame, visible=True)
         self._applyLook()
+        self.presenter.case_is_on_screen(memory.files)
 
     def _hideEditor(self) -> None:
         self.editor.leave()

@@ -1,0 +1,60 @@
+"""What of a correction would count as human truth, as it is shown before the verdict."""
+
+from PseudoLabelCLGui.panel_state import Action, ExtentChoice
+from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging
+from PseudoLabelCLGui.presenter.show_cases import action
+from PseudoLabelCLGui.presenter.words import counted
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.desk_answers import CaseFiles, CorrectionPreview
+from PseudoLabelCLLib.domain.review import TruthExtent
+
+_AXES = "ijk"
+
+
+def accept_action(facts: Facts) -> Action:
+    """Return the button that takes what is in the views."""
+    review = facts.review
+    if not review.is_edited or review.files is None:
+        tip = _("Accepts the proposal as you see it; all of it counts as yours.")
+        return action(no_accept(facts), tip, _("Accept"))
+    text = _extent_words(review.extent, review.files, review.fresh_preview)
+    tip = _("Saves the outline as you see it. As yours count: {extent}.").format(extent=text)
+    return action(no_accept(facts), tip, _("Save correction"))
+
+
+def extent_choices(facts: Facts) -> tuple[ExtentChoice, ...]:
+    """Return what of the person's changes can count; nothing where there are none to save."""
+    review = facts.review
+    if not review.is_edited or review.files is None or no_judging(facts):
+        return ()
+    files, preview = review.files, review.fresh_preview
+    return tuple(ExtentChoice(one, _extent_words(one, files, preview)) for one in TruthExtent)
+
+
+def _extent_words(extent: TruthExtent, files: CaseFiles, preview: CorrectionPreview | None) -> str:
+    if extent is TruthExtent.CHANGED_SLICES:
+        return _slice_words(preview, _AXES[files.slicing_axis])
+    if extent is TruthExtent.CHANGED_VOXELS:
+        if preview is None:
+            return _("only the voxels that I changed and 3 mm around them")
+        return counted(
+            preview.num_near_voxels,
+            _("only the voxels that I changed and 3 mm around them (1 voxel)"),
+            _("only the voxels that I changed and 3 mm around them ({count} voxels)"),
+        )
+    num_slices = files.geometry.size[files.slicing_axis]
+    return counted(num_slices, _("the whole slice"), _("all {count} slices"))
+
+
+def _slice_words(preview: CorrectionPreview | None, axis: str) -> str:
+    if preview is None:
+        return _("the slices that I changed")
+    slices = preview.changed_slices
+    if not slices:
+        return _("the slices that I changed (none differs from the proposal)")
+    if len(slices) == 1:
+        text = _("the slice that I changed ({axis} = {number})")
+        return text.format(axis=axis, number=slices[0])
+    text = _("the {count} slices that I changed ({axis} = {first} to {last})")
+    return text.format(count=len(slices), axis=axis, first=slices[0], last=slices[-1])

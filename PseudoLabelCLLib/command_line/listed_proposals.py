@@ -1,0 +1,110 @@
+"""Proposals as the command line lists and names them: round and fingerprint."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposal
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, ReviewError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
+from PseudoLabelCLLib.storage.atomic_files import read_json
+from PseudoLabelCLLib.storage.json_codec import from_json
+
+# Digits of a fingerprint in a table; the chance that two of a project share them is nil.
+SHORT_FINGERPRINT = 12
+_NAMED = re.compile(r"([0-9]{1,6}):([0-9a-f]{8,64})")
+
+
+@dataclass(frozen=True)
+class ListedProposal:
+    """One line of a listing.
+
+    Args:
+        case_id: The case.
+        round_index: The round that proposed it.
+        fingerprint: Of the proposal (SHA-256, hexadecimal).
+        doubt: 0 (sure) to 1.
+        reason: Why to look, in one sentence.
+        verdict: The verdict that stands, or None.
+        left_out: Label values of structures that this verdict rejects.
+    """
+
+    case_id: str
+    round_index: int
+    fingerprint: str
+    doubt: float
+    reason: str
+    verdict: Verdict | None
+    left_out: tuple[int, ...] = ()
+
+
+def named_proposals(
+    root: Path, project: Project, case_ids: Sequence[str], names: Sequence[str]
+) -> tuple[ProposalIdentity, ...]:
+    """Return the proposals that a person names as ROUND:FINGERPRINT, one for each case.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        case_ids: The cases.
+        names: Round and the first digits of the fingerprint, in the order of the cases.
+
+    Raises:
+        ReviewError: A name is unreadable, missing, or another one than the newest proposal's.
+    """
+    if len(names) != len(case_ids):
+        raise ReviewError(
+            f"The number of cases ({len(case_ids)}) is not that of --proposal ({len(names)}).",
+            "Give one ROUND:FINGERPRINT for each case, in the same order.",
+        )
+    return tuple(
+        _named(root, project, case_id, name) for case_id, name in zip(case_ids, names, strict=True)
+    )
+
+
+def listed_proposals(file: Path, case_ids: Sequence[str]) -> tuple[ProposalIdentity, ...]:
+    """Return the proposals of some cases as a listing has them.
+
+    Args:
+        file: What `review --json` printed.
+        case_ids: The cases.
+
+    Raises:
+        ReviewError: It is no such listing, or a case is not on it.
+        StorageError: It cannot be read.
+    """
+    value = read_json(file)
+    try:
+        lines = from_json(tuple[ListedProposal, ...], value, file.name)
+    except PseudoLabelCLError as error:
+        raise ReviewError(
+            f"'{file}' is not a listing of proposals: {error.message}",
+            "Make one with: pseudolabelcl review PROJECT --json > FILE",
+        ) from error
+    by_case = {line.case_id: line for line in lines}
+    missing = [case_id for case_id in case_ids if case_id not in by_case]
+    if missing:
+        raise ReviewError(
+            f"The listing '{file.name}' has no proposal of '{missing[0]}'.",
+            "List the proposals again, or leave that case out.",
+        )
+    found = [by_case[case_id] for case_id in case_ids]
+    return tuple(ProposalIdentity(one.case_id, one.round_index, one.fingerprint) for one in found)
+
+
+def _named(root: Path, project: Project, case_id: str, name: str) -> ProposalIdentity:
+    match = _NAMED.fullmatch(name.strip().lower())
+    if match is None:
+        raise ReviewError(
+            f"'{name[:60]}' does not name a proposal.",
+            "Write round and at least 8 digits of the fingerprint, such as 0:3fa4bc12.",
+        )
+    newest = newest_proposal(root, project, case_id)
+    round_index, digits = int(match[1]), match[2]
+    if newest.round_index == round_index and newest.fingerprint.startswith(digits):
+        return newest
+    named = ProposalIdentity(case_id, round_index, digits)
+    require_proposal(root, project, named)  # says what is wrong
+    return named

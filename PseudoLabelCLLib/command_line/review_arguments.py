@@ -1,0 +1,73 @@
+"""The arguments of "review": which proposals are meant, and what of a correction counts."""
+
+import argparse
+
+
+def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command that lists and judges proposals."""
+    review = commands.add_parser(
+        "review",
+        help="list the proposals, or judge some of them",
+        description="List the proposals of the round in review, or judge some of them. A verdict "
+        "is on the proposal that you looked at: name it by --proposal as the list shows it, or by "
+        "--listing; with neither, a single case is asked about at the terminal. If the newest "
+        "proposal is another one by now, nothing is stored.",
+    )
+    review.add_argument("project", help="the project folder")
+    review.add_argument("cases", nargs="*", metavar="CASE", help="the cases to judge")
+    verdict = review.add_mutually_exclusive_group()
+    verdict.add_argument("--accept", action="store_true", help="the proposals are right")
+    verdict.add_argument(
+        "--reject", action="store_true", help="the proposals are wrong: leave them out next round"
+    )
+    verdict.add_argument(
+        "--correct",
+        metavar="FILE",
+        help="your corrected segmentation of the case; the slices you changed count as truth",
+    )
+    _add_named_proposals(review)
+    _add_what_counts(review)
+
+
+def _add_named_proposals(review: argparse.ArgumentParser) -> None:
+    review.add_argument(
+        "--proposal",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROUND:FINGERPRINT",
+        help="the proposal that you looked at, such as 0:3fa4bc12, as the list shows it; one for "
+        "each case, in the same order",
+    )
+    review.add_argument(
+        "--listing",
+        metavar="FILE",
+        help="judge the cases as a list has them that you kept by: pseudolabelcl review PROJECT "
+        "--json > FILE; how many were not looked at one by one is said",
+    )
+
+
+def _add_what_counts(review: argparse.ArgumentParser) -> None:
+    review.add_argument(
+        "--extent",
+        choices=("slices", "voxels", "all"),
+        help="with --correct: what counts as truth; the slices that you changed (default), only "
+        "the voxels that you changed and those within 3 mm of one, or all slices",
+    )
+    review.add_argument(
+        "--slices",
+        metavar="LIST",
+        help="with --correct: the slices that count as truth, counted from 1, such as 3-7,9",
+    )
+    review.add_argument(
+        "--whole", action="store_true", help="with --correct: the same as --extent all"
+    )
+    review.add_argument(
+        "--leave-out",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="with --accept or --correct: structures that you reject; only voxels of the others "
+        "count as truth",
+    )

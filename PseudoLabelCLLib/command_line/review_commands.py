@@ -1,0 +1,282 @@
+"""The command "review": the proposals with their fingerprints, and verdicts on what was listed."""
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PseudoLabelCLLib.command_line.console import Console, for_shell
+from PseudoLabelCLLib.command_line.listed_proposals import (
+    SHORT_FINGERPRINT,
+    ListedProposal,
+    listed_proposals,
+    named_proposals,
+)
+from PseudoLabelCLLib.command_line.project_commands import opened, status_of
+from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposal
+from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
+from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project_store import load_project
+
+_SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
+EXTENTS = {
+    "slices": TruthExtent.CHANGED_SLICES,
+    "voxels": TruthExtent.CHANGED_VOXELS,
+    "all": TruthExtent.WHOLE,
+}
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """What is to be judged.
+
+    Args:
+        proposals: Which proposals.
+        num_unseen: How many of them were taken from a listing.
+    """
+
+    proposals: tuple[ProposalIdentity, ...]
+    num_unseen: int
+
+
+def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """List the proposals, or judge some of them."""
+    root = Path(arguments.project)
+    if not (arguments.accept or arguments.reject or arguments.correct):
+        _check_listing(arguments)
+        return _list_queue(root, load_project(root), console)
+    _check_verdict(arguments)
+    with opened(root) as before:
+        project = before
+        verdicts = _to_judge(root, project, arguments, console)
+        for proposal in verdicts.proposals:
+            require_proposal(root, project, proposal)
+        for proposal in verdicts.proposals:
+            project = _judge(root, project, proposal, arguments)
+            judged = project.reviews_of(proposal.case_id)[-1]
+            console.say(f"{proposal.case_id}: {_told(judged, project.schema)}")
+    _say_unseen(verdicts, console)
+    console.say(_review_progress(root, project))
+    told = status_of(root, project)
+    return {
+        **told,
+        "judged": len(verdicts.proposals),
+        "not_looked_at": verdicts.num_unseen,
+    }
+
+
+def _to_judge(
+    root: Path, project: Project, arguments: argparse.Namespace, console: Console
+) -> _Verdicts:
+    """Return the proposals that a person names: each by its fingerprint, by a listing, or asked."""
+    case_ids = tuple(dict.fromkeys(project.case(name).id for name in arguments.cases))
+    if arguments.listing:
+        return _Verdicts(listed_proposals(Path(arguments.listing), case_ids), len(case_ids))
+    if arguments.proposal:
+        return _Verdicts(named_proposals(root, project, case_ids, arguments.proposal), 0)
+    if len(case_ids) == 1:
+        return _Verdicts((_asked(root, project, case_ids[0], console),), 0)
+    raise ReviewError(
+        "Several cases are named, but not which proposals of theirs you mean.",
+        "Add --proposal ROUND:FINGERPRINT for each, as 'review' lists them, or --listing FILE with "
+        "what 'review PROJECT --json' printed.",
+    )
+
+
+def _asked(root: Path, project: Project, case_id: str, console: Console) -> ProposalIdentity:
+    """Return the newest proposal of a case if the person at the terminal says that it is meant."""
+    newest = newest_proposal(root, project, case_id)
+    item = next(item for item in review_queue(root, project) if item.case_id == case_id)
+    answer = console.ask(
+        f"{case_id}: round {newest.round_index}, fingerprint "
+        f"{newest.fingerprint[:SHORT_FINGERPRINT]}, "
+        f"doubt {item.doubt:.2f}. {item.reason}\nIs this the proposal that you looked at?"
+    )
+    if answer is None:
+        raise ReviewError(
+            f"It is not said which proposal of '{case_id}' you looked at, and there is no terminal "
+            "to ask.",
+            "Add --proposal ROUND:FINGERPRINT as 'review' lists it.",
+        )
+    if not answer:
+        raise ReviewError("Nothing was judged.", "Look at the newest proposal, then judge it.")
+    return newest
+
+
+def _say_unseen(verdicts: _Verdicts, console: Console) -> None:
+    number, total = verdicts.num_unseen, len(verdicts.proposals)
+    if number:
+        was = "was" if number == 1 else "were"
+        console.warn(
+            f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged by the listing, "
+            "without being looked at one by one."
+        )
+
+
+def _check_listing(arguments: argparse.Namespace) -> None:
+    if arguments.cases:
+        raise ReviewError(
+            f"What about {', '.join(arguments.cases)}?",
+            "Add --accept, --reject or --correct FILE.",
+        )
+    if arguments.leave_out:
+        raise ReviewError(
+            "No case is named to leave structures out of.",
+            "Name the case, and add --accept or --correct FILE.",
+        )
+
+
+def _check_verdict(arguments: argparse.Namespace) -> None:
+    if not arguments.cases:
+        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
+    if arguments.correct and len(arguments.cases) != 1:
+        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
+    if not arguments.correct and (arguments.slices or arguments.whole or arguments.extent):
+        raise ReviewError(
+            "What counts of a correction can be said of a correction only.",
+            "Add --correct FILE, or leave out --slices, --extent and --whole.",
+        )
+    if arguments.reject and arguments.leave_out:
+        raise ReviewError(
+            "A rejected proposal is left out as a whole.",
+            "Use --accept or --correct with --leave-out, or --reject without it.",
+        )
+    if arguments.proposal and arguments.listing:
+        raise ReviewError(
+            "The proposals are named by fingerprint and by a listing.", "Use one of the two."
+        )
+
+
+def _judge(
+    root: Path, project: Project, proposal: ProposalIdentity, arguments: argparse.Namespace
+) -> Project:
+    if arguments.reject:
+        return reject(root, project, proposal)
+    left_out = _values_of(arguments.leave_out, project.schema)
+    if arguments.accept:
+        return accept(root, project, proposal, left_out=left_out)
+    slices, case_id = None, proposal.case_id
+    if arguments.slices is not None:
+        slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
+    return correct(
+        root,
+        project,
+        proposal,
+        Path(arguments.correct),
+        slices=slices,
+        extent=_extent_of(arguments),
+        left_out=left_out,
+    )
+
+
+def _extent_of(arguments: argparse.Namespace) -> TruthExtent:
+    if arguments.whole and arguments.extent not in (None, "all"):
+        raise ReviewError(
+            f"--whole says that all slices count, --extent {arguments.extent} that they do not.",
+            "Use one of the two.",
+        )
+    return EXTENTS["all" if arguments.whole else arguments.extent or "slices"]
+
+
+def _values_of(names: list[str], schema: LabelSchema) -> tuple[int, ...]:
+    """Label values of structures by name, upper and lower case alike."""
+    known = {label.name.casefold(): label.value for label in schema}
+    unknown = [name for name in names if name.casefold() not in known]
+    if unknown:
+        raise ReviewError(
+            f"The project has no structure '{unknown[0]}' to leave out.",
+            f"Its structures are {', '.join(schema.names)}.",
+        )
+    return tuple(known[name.casefold()] for name in names)
+
+
+def _told(review: Review, schema: LabelSchema) -> str:
+    names = ", ".join(label.name for label in schema if label.value in review.left_out)
+    words = review.verdict.value
+    if review.truth_mask is not None:
+        words += f", {TruthExtent.CHANGED_VOXELS.value} only"
+    elif review.truth_slices is not None:
+        number = len(review.truth_slices)
+        words += f", {number} slice{'' if number == 1 else 's'}"
+    return f"{words} without {names}" if names else words
+
+
+def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
+    """Indices from 0 for a person's list from 1, such as "3-7,9"."""
+    indices: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        match = _SLICE_LIST.fullmatch(part)
+        if not match:
+            raise ReviewError(f"'{text[:60]}' is not a list of slices.", "Write it like 3-7,9.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last:
+            raise ReviewError(
+                f"'{part}' is not a range of slices.", "Slices are counted from 1, as in 3-7."
+            )
+        if last > num_slices:
+            raise ReviewError(
+                f"Case '{case_id}' has no slice {last}; its slices are 1 to {num_slices}.",
+                "Name slices that the case has.",
+            )
+        indices += range(first - 1, last)
+    return tuple(sorted(set(indices)))
+
+
+def _listed(root: Path, project: Project) -> list[ListedProposal]:
+    """Return the proposals of the round in review, most doubtful first."""
+    listed = []
+    for item in review_queue(root, project):
+        identity = newest_proposal(root, project, item.case_id)
+        listed.append(
+            ListedProposal(
+                item.case_id,
+                identity.round_index,
+                identity.fingerprint,
+                item.doubt,
+                item.reason,
+                item.verdict,
+                item.left_out,
+            )
+        )
+    return listed
+
+
+def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
+    listed = _listed(root, project)
+    if not listed:
+        latest = project.latest_round
+        waiting = latest is None or latest.state is not RoundState.IN_REVIEW
+        console.say(
+            f"There is nothing to review yet. Next: pseudolabelcl train {for_shell(root)}"
+            if waiting
+            else "Every case has a person's segmentation; nothing is left to review."
+        )
+        return []
+    verdicts = {r.case_id: r for r in project.reviews if r.round_index == listed[0].round_index}
+    console.table(
+        ("case", "proposal", "doubt", "verdict", "why"),
+        [
+            (
+                item.case_id,
+                f"{item.round_index}:{item.fingerprint[:SHORT_FINGERPRINT]}",
+                f"{item.doubt:.2f}",
+                _told(verdicts[item.case_id], project.schema) if item.case_id in verdicts else "-",
+                item.reason,
+            )
+            for item in listed
+        ],
+    )
+    console.say(_review_progress(root, project))
+    return [to_json(item) for item in listed]
+
+
+def _review_progress(root: Path, project: Project) -> str:
+    queue = review_queue(root, project)
+    judged = sum(item.verdict is not None for item in queue)
+    return f"{judged} of {len(queue)} reviewed. {plan_next_round(project).sentence}"

@@ -1,0 +1,120 @@
+"""Which voxels of a correction count: those that were changed and those near them, in mm."""
+
+import math
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.volume import Volume, array_axis
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+
+NEAR_MM = 3.0
+# A voxel exactly that far away counts, whatever its spacing became in a text header.
+_ROUNDING_MM = 1e-6
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+def near_changed(changed: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
+    """Return the voxels that lie within `NEAR_MM` of a changed one, the changed ones among them.
+
+    The distance is that between the centres of voxels.
+
+    Args:
+        changed: Shape (k, j, i).
+        spacing_mm: Voxel size along i, j, k.
+    """
+    near = np.zeros(changed.shape, np.bool_)
+    box = _bounding_box(changed, [int(NEAR_MM / mm + _ROUNDING_MM) for mm in spacing_mm[::-1]])
+    if box is not None:
+        near[box] = _dilated(changed[box], spacing_mm)
+    return near
+
+
+def slices_of_mask(mask: Mask, slicing_axis: int) -> tuple[int, ...]:
+    """Return the slices on which a mask has a voxel, ascending.
+
+    Args:
+        mask: Shape (k, j, i).
+        slicing_axis: 0, 1 or 2 for i, j, k.
+    """
+    others = tuple(n for n in range(mask.ndim) if n != array_axis(slicing_axis))
+    return tuple(int(number) for number in np.flatnonzero(np.any(mask, axis=others)))
+
+
+def write_truth_mask(path: Path, mask: Mask, geometry: Geometry) -> None:
+    """Write a mask as a small volume of zeros and ones.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    write_volume(path, Volume(mask.astype(np.uint8), geometry))
+
+
+def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
+    """Return the voxels that count, shape (k, j, i).
+
+    Args:
+        path: Of the mask.
+        geometry: The grid of its case.
+
+    Raises:
+        VolumeError: It is missing, damaged or on another grid.
+        StorageError: The disk refuses.
+    """
+    volume = read_volume(path)
+    if not volume.geometry.is_close_to(geometry):
+        raise VolumeError(
+            f"'{path.name}' has a grid of {volume.geometry.describe()}; its case has "
+            f"{geometry.describe()}.",
+            "Restore it from a backup, or judge the proposal again.",
+        )
+    mask: Mask = volume.array != 0
+    return mask
+
+
+def _bounding_box(mask: Mask, margin: list[int]) -> tuple[slice, ...] | None:
+    """Return the box around all voxels of a mask with a margin, or None without any."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(n for n in range(mask.ndim) if n != axis)))
+        if not len(hit):
+            return None
+        box.append(slice(max(0, int(hit[0]) - margin[axis]), int(hit[-1]) + 1 + margin[axis]))
+    return tuple(box)
+
+
+def _dilated(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
+    """Return the voxels whose offset to a voxel of the mask lies in the ball of `NEAR_MM`.
+
+    Rows are widened first; packed to bits, they are then laid over their neighbours, each row as
+    wide as the ball is at that distance.
+    """
+    along_i, along_j, along_k = spacing_mm
+    widened = [mask]
+    while len(widened) * along_i <= NEAR_MM + _ROUNDING_MM:
+        row = widened[-1].copy()
+        row[..., 1:] |= widened[-1][..., :-1]
+        row[..., :-1] |= widened[-1][..., 1:]
+        widened.append(row)
+    rows = [np.packbits(row, axis=-1) for row in widened]
+    near = np.zeros_like(rows[0])
+    num_k, num_j = (min(int(NEAR_MM / mm + _ROUNDING_MM), size - 1) for mm, size in zip(
+        (along_k, along_j), mask.shape, strict=False
+    ))  # fmt: skip
+    for k in range(-num_k, num_k + 1):
+        for j in range(-num_j, num_j + 1):
+            left = (NEAR_MM + _ROUNDING_MM) ** 2 - (k * along_k) ** 2 - (j * along_j) ** 2
+            if left >= 0:
+                width = min(int(math.sqrt(left) / along_i), len(rows) - 1)
+                near[_to(k), _to(j)] |= rows[width][_to(-k), _to(-j)]
+    return np.unpackbits(near, axis=-1, count=mask.shape[-1]).astype(np.bool_)
+
+
+def _to(offset: int) -> slice:
+    """Return where voxels come to lie that move by an offset."""
+    return slice(offset, None) if offset >= 0 else slice(None, offset)
