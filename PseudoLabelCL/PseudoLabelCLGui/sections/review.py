@@ -169,7 +169,7 @@ class ReviewSection(Section):
 
     def _handOver(self, case: ShownCase, file: Path, leftOut: tuple[int, ...]) -> None:
         """Give a correction to the presenter, if what it was made of is still on the screen."""
-        if self.proposal.case is not case:
+        if not self.proposal.isStill(case):
             file.unlink(missing_ok=True)
             return  # the presenter asked about the changes before the case was left
         self.presenter.correct(str(file), leftOut)
