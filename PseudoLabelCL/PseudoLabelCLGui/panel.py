@@ -159,8 +159,9 @@ class Panel:
         toSegment = self._folder / "to-segment"
         self._use = UseSection(surroundings, self._work, toSegment, self._folder / "segmented")
         self._segmented = SegmentedVolumes(
-            self._work, toSegment, self._folder, lambda: self.presenter.state.use.labels
-        )
+            self._work, toSegment, self._folder, lambda: self.presenter.state.use.labels,
+            self._review.proposal.stage,
+        )  # fmt: skip
         self._export = ExportSection(surroundings, self._showStructures)
         self._readiness = ReadinessSection(surroundings, self.packages)
         self._training = TrainingSection(surroundings)
@@ -197,7 +198,9 @@ class Panel:
         guard = self._message.guard
         listeners = self.presenter.listeners
         listeners.on_case_files = lambda files: guard(lambda: self._review.showFiles(files))
-        listeners.on_case_left = lambda case_id: guard(lambda: self._review.leaveCase(case_id))
+        listeners.on_case_left = lambda case_id, discard: guard(
+            lambda: self._review.leaveCase(case_id, discard)
+        )
         listeners.on_verdict_saved = self._review.verdictSaved
         listeners.on_correction_wanted = lambda left: guard(
             lambda: self._review.saveCorrection(left)

@@ -11,9 +11,11 @@ from PseudoLabelCLGui.mrml_bridge.label_files import read_labels, unpack_labels
 from PseudoLabelCLGui.mrml_bridge.label_nodes import add_segmentation, show_segmentation
 from PseudoLabelCLGui.mrml_bridge.proposals import (
     ShownCase,
+    add_doubt,
     fits_case,
     forget_case,
     is_edited,
+    save_edits_with_scene,
     show_as_outline,
     show_case,
     show_previous,
@@ -26,6 +28,7 @@ from PseudoLabelCLGui.mrml_bridge.scene_link import (
     case_of,
     forget_case_of,
     hand_over,
+    keep_out_of_lists,
     made_as,
     mark_made,
     nodes_of_case,
@@ -42,6 +45,7 @@ from PseudoLabelCLGui.mrml_bridge.segmentations import (
     set_terminology,
     snapshot_segmentation,
 )
+from PseudoLabelCLGui.mrml_bridge.spare_nodes import SpareNodes
 from PseudoLabelCLGui.mrml_bridge.statuses import left_out, set_verdict, verdict_of
 from PseudoLabelCLGui.mrml_bridge.terminology import terminology_of, terminology_text
 from PseudoLabelCLGui.mrml_bridge.volumes import (
@@ -64,9 +68,11 @@ __all__ = [
     "SavedVolume",
     "SegmentationSnapshot",
     "ShownCase",
+    "SpareNodes",
     "SpareVoxels",
     "VolumeSnapshot",
     "VoxelMemory",
+    "add_doubt",
     "add_segmentation",
     "case_of",
     "export_problems",
@@ -77,6 +83,7 @@ __all__ = [
     "hand_over",
     "ijk_to_ras",
     "is_edited",
+    "keep_out_of_lists",
     "labels_of",
     "left_out",
     "made_as",
@@ -87,6 +94,7 @@ __all__ = [
     "read_labels",
     "remember_case",
     "remember_project",
+    "save_edits_with_scene",
     "save_segmentation",
     "save_volume",
     "segmentation_problems",

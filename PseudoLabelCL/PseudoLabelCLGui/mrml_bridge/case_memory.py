@@ -20,6 +20,7 @@ class CaseMemory:
         files: What the desk answered.
         labels: The structures.
         with_image: Whether the image is wanted too; it is not if the scene has it.
+        with_doubt: Whether the map of doubt is wanted.
         spare: Memory of a case that was left, or None.
 
     Raises:
@@ -32,6 +33,7 @@ class CaseMemory:
         labels: LabelSchema,
         *,
         with_image: bool,
+        with_doubt: bool = True,
         spare: SpareVoxels | None = None,
     ) -> None:
         grid = files.geometry
@@ -44,12 +46,13 @@ class CaseMemory:
         self.image = self.doubt = None
         if with_image and files.image:
             self.image = VoxelMemory.for_volume(Path(files.image), grid, spare)
-        if files.uncertainty:
+        if with_doubt and files.uncertainty:
             self.doubt = VoxelMemory.for_doubt(Path(files.uncertainty), grid, spare)
         self.proposal = of_labels(editable_file(files))
         self.previous = of_labels(files.previous)
         # where a correction is copied to: memory that was touched before is filled quickly
         self.copy_place: CopyPlace = []
+        self.slices: tuple[int, ...] = files.doubtful_slices
 
     def read(self) -> None:
         """Read all voxels; may run in a thread.
@@ -65,6 +68,16 @@ class CaseMemory:
             place = np.empty(self.proposal.geometry.array_shape, dtype=np.uint8)
             place.fill(0)
             self.copy_place = [place]
+            self.slices = self._slices_to_judge()
+
+    def _slices_to_judge(self) -> tuple[int, ...]:
+        """Return the doubtful slices, those with a structure first; or the one with most of it."""
+        assert self.proposal is not None
+        counts = self.proposal.count_per_slice(self.files.slicing_axis)
+        doubtful = self.files.doubtful_slices
+        if not doubtful:
+            return (int(counts.argmax()),) if counts.any() else ()
+        return (*(n for n in doubtful if counts[n]), *(n for n in doubtful if not counts[n]))
 
 
 def editable_file(files: CaseFiles) -> str | None:

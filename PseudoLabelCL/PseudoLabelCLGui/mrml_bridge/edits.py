@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+import slicer
 
 from PseudoLabelCLGui.mrml_bridge.case_memory import editable_file
 from PseudoLabelCLGui.mrml_bridge.scene_link import Made, case_of, hand_over, nodes_of_case
 from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP, snapshot_segmentation
-from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
+from PseudoLabelCLGui.mrml_bridge.spare_nodes import remove_node
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
@@ -38,11 +39,8 @@ def differs_from_file(node: Any, volume: Any, files: CaseFiles, labels: LabelSch
             return True
     except (OSError, ValueError, EOFError, AnnotationError, VolumeError):
         return True
-    known = {label.segment_id for label in labels}
-    if any(s.segment_id not in known for s in now.segments):
-        empty = now.empty_segments()
-        if any(s.segment_id not in known and s.name not in empty for s in now.segments):
-            return True
+    if now.has_unknown_segments(labels):
+        return True
     return now.differs_from(start, labels)
 
 
@@ -72,30 +70,18 @@ def take_up_edits(files: CaseFiles, labels: LabelSchema, volume: Any, project: s
     return taken
 
 
-def remove_node(node: Any, spare: SpareVoxels | None = None) -> None:
-    """Take a node and what serves it out of the scene.
+def remove_stale_images(case_id: str, project: str, volume: Any) -> None:
+    """Remove images of a case that came back with a saved scene, now that it has another.
 
-    Args:
-        node: The node.
-        spare: Keeps its voxels' memory, or None.
+    One that a segmentation in the scene still refers to becomes the person's own.
     """
-    if spare is not None:
-        spare.keep(node)
-    scene = node.GetScene()
-    serving = [node.GetDisplayNode(), node.GetStorageNode()]
-    scene.RemoveNode(node)
-    for other in serving:
-        if other is not None:
-            scene.RemoveNode(other)
-    if node.IsA("vtkMRMLSegmentationNode"):
-        _let_go_of_voxels(node.GetSegmentation())
-
-
-def _let_go_of_voxels(segmentation: Any) -> None:
-    """Take the voxels from the segments of a node that is gone.
-
-    A segmentation that ends with its voxels first erases one segment after the other from the
-    volume they share: half a second for 512 x 512 x 200 voxels.
-    """
-    for number in range(segmentation.GetNumberOfSegments()):
-        segmentation.GetNthSegment(number).RemoveAllRepresentations()
+    found = nodes_of_case(project, case_id, "vtkMRMLScalarVolumeNode", Made.IMAGE)
+    for node in found if project else ():
+        if node is volume:
+            continue
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        segmentations = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        if any(one.GetNodeReference(role) is node for one in segmentations):
+            hand_over(node)
+        else:
+            remove_node(node)

@@ -44,9 +44,11 @@ def project_of(parameter_node: Any) -> str:
 
 def remember_case(node: Any, mark: CaseMark) -> None:
     """Mark a node as the volume or segmentation of a case."""
+    was_modifying = node.StartModify()
     node.SetAttribute(_PROJECT, mark.project)
     node.SetAttribute(_CASE_ID, mark.case_id)
     node.SetAttribute(_ROUND, None if mark.round_index is None else str(mark.round_index))
+    node.EndModify(was_modifying)
 
 
 def forget_case_of(node: Any) -> None:
@@ -66,8 +68,10 @@ def case_of(node: Any) -> CaseMark | None:
 
 def mark_made(node: Any, made: Made, mark: CaseMark) -> None:
     """Mark a node as made by the program, for a case."""
+    was_modifying = node.StartModify()
     node.SetAttribute(_MADE, made.value)
     remember_case(node, mark)
+    node.EndModify(was_modifying)
 
 
 def made_as(node: Any) -> Made | None:
@@ -79,7 +83,18 @@ def made_as(node: Any) -> Made | None:
 def hand_over(node: Any) -> None:
     """Let a node that the program made be a person's own from now on."""
     node.RemoveAttribute(_MADE)
-    node.SetSaveWithScene(True)
+    save_with_scene(node, saved=True)
+
+
+def save_with_scene(node: Any, *, saved: bool) -> None:
+    """Let a node and how it is displayed be part of a saved scene, or neither.
+
+    Slicer neither saves nor asks about a node that is no part of the scene's file.
+    """
+    displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+    for one in (node, *displays, node.GetStorageNode()):
+        if one is not None and bool(one.GetSaveWithScene()) != saved:
+            one.SetSaveWithScene(saved)
 
 
 def volume_of_case(project: Path | str, case_id: str) -> Any | None:
@@ -108,4 +123,17 @@ def put_beside(node: Any, volume_node: Any) -> None:
         return
     item, volume_item = (hierarchy.GetItemByDataNode(n) for n in (node, volume_node))
     if item and volume_item:
-        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volume_item))
+        parent = hierarchy.GetItemParent(volume_item)
+        if hierarchy.GetItemParent(item) != parent:
+            hierarchy.SetItemParent(item, parent)
+
+
+def keep_out_of_lists(node: Any) -> None:
+    """Hide a node of the panel's own, which is in the scene, from all lists and the data tree.
+
+    Slicer logs an error for each change of a segmentation that was hidden before it was added,
+    and the data tree shows what is only hidden from editors once it is built anew.
+    """
+    exclude = slicer.vtkMRMLSubjectHierarchyConstants
+    node.SetAttribute(exclude.GetSubjectHierarchyExcludeFromTreeAttributeName(), "1")
+    node.SetHideFromEditors(True)

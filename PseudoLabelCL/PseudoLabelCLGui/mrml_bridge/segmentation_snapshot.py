@@ -97,6 +97,22 @@ class SegmentationSnapshot:
                 return True
         return False
 
+    def is_same_as(self, other: "SegmentationSnapshot") -> bool:
+        """Tell whether another snapshot has the same segments with the same voxels."""
+        mine, others = (
+            [(entry.segment_id, entry.layer, entry.label_value) for entry in one.segments]
+            for one in (self, other)
+        )
+        if mine != others or len(self.layers) != len(other.layers):
+            return False
+        return all(np.array_equal(*pair) for pair in zip(self.layers, other.layers, strict=True))
+
+    def has_unknown_segments(self, labels: LabelSchema) -> bool:
+        """Tell whether a segment that is none of the labels has voxels."""
+        known = {label.segment_id for label in labels}
+        unknown = [entry for entry in self.segments if entry.segment_id not in known]
+        return any(self._has_voxels(entry) for entry in unknown)
+
     def empty_segments(self) -> tuple[str, ...]:
         """Return the names of the segments without a voxel."""
         return tuple(entry.name for entry in self.segments if not self._has_voxels(entry))

@@ -141,16 +141,28 @@ def show_volume(image: Path, geometry: Geometry, name: str) -> Any:
     return add_volume(memory, name)
 
 
-def add_volume(memory: VoxelMemory, name: str) -> Any:
-    """Add a volume whose voxels have been read; its brightness fits what is in it."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    node.SetIJKToRASMatrix(ijk_to_ras(memory.geometry))
+def add_volume(memory: VoxelMemory, name: str, *, into: Any | None = None) -> Any:
+    """Show a volume whose voxels have been read; its brightness fits what is in it.
+
+    Args:
+        memory: The voxels.
+        name: What the node is called.
+        into: A node without voxels that takes them, or None for a new one.
+
+    Returns:
+        The vtkMRMLScalarVolumeNode.
+    """
+    node = into or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     node.CreateDefaultDisplayNodes()
+    was_modifying = node.StartModify()
+    node.SetName(name)
+    node.SetIJKToRASMatrix(ijk_to_ras(memory.geometry))
     display = node.GetDisplayNode()
     if memory.brightness is not None:  # known already: Slicer need not look at every voxel
         display.SetAutoWindowLevel(False)
         display.SetWindowLevelMinMax(*memory.brightness)
     node.SetAndObserveImageData(memory.image)
+    node.EndModify(was_modifying)
     return node
 
 

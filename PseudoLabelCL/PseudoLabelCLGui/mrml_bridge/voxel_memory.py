@@ -162,6 +162,16 @@ class VoxelMemory:
         low, high = (float(n) for n in np.percentile(sample, (_DARKEST, _BRIGHTEST)))
         self.brightness = (low, high) if high > low else (low, low + 1.0)
 
+    def count_per_slice(self, axis: int) -> npt.NDArray[np.int64]:
+        """Count the voxels other than 0 in each slice along axis 0, 1 or 2 (i, j, k) of the file.
+
+        May run in a thread, after `read`.
+        """
+        array_axis = self._voxels.ndim - 1 - axis
+        voxels = self._voxels[::-1] if self._is_reversed else self._voxels
+        others = tuple(n for n in range(voxels.ndim) if n != array_axis)
+        return np.asarray(np.count_nonzero(voxels, axis=others))
+
     def _fill(self, plane: Array, stream: BinaryIO, stored: np.dtype[Any]) -> None:
         """Read one slice: straight into its place, or through a small buffer if types differ."""
         same = stored == plane.dtype

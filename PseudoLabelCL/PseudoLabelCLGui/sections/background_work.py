@@ -43,9 +43,15 @@ class BackgroundWork:
         """Whether something is still being done."""
         return bool(self._pieces)
 
-    def do(self, work: Callable[[], Any], then: Then) -> None:
-        """Do something that touches neither scene nor Qt, then call `then` with its result."""
-        piece = _Piece(work, then, _raise)
+    def do(self, work: Callable[[], Any], then: Then, failed: Failed | None = None) -> None:
+        """Do something that touches neither scene nor Qt, then call `then` with its result.
+
+        Args:
+            work: What is done in a thread.
+            then: Told the result on the GUI thread.
+            failed: Told an error there; by default it is raised.
+        """
+        piece = _Piece(work, then, failed or _raise)
         self._pieces.append(piece)
         threading.Thread(target=piece.run, daemon=True).start()
 

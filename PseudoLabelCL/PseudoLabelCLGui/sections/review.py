@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from PseudoLabelCLGui.mrml_bridge import CaseMemory
-from PseudoLabelCLGui.panel_state import Action, Light, PanelState, ReviewState
+from PseudoLabelCLGui.mrml_bridge import CaseMemory, ShownCase
+from PseudoLabelCLGui.panel_state import Light, PanelState, ReviewState
 from PseudoLabelCLGui.sections import review_keys
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.edit_watch import EditWatch
+from PseudoLabelCLGui.sections.extents import CorrectionExtent
 from PseudoLabelCLGui.sections.menus import makeMenu
-from PseudoLabelCLGui.sections.review_keys import ReviewKeys
+from PseudoLabelCLGui.sections.node_watch import NodeWatch
+from PseudoLabelCLGui.sections.review_keys import ReviewKeys, withKey
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.segment_editor import EmbeddedSegmentEditor
 from PseudoLabelCLGui.sections.showing import (
@@ -22,6 +25,7 @@ from PseudoLabelCLGui.sections.shown_proposal import ShownProposal, correctionFi
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -44,14 +48,15 @@ class ReviewSection(Section):
         self._root = ""
         self._wanted = ""
         self._numCorrections = 0
-        self._wasEdited = False
-        self._timesSent: tuple[tuple[str, int], ...] = ()
-        self._timesConfirmed: tuple[tuple[str, int], ...] = ()
-        self._timesJudged: tuple[tuple[str, int], ...] = ()
-        self.proposal = ShownProposal()
+        self.proposal = ShownProposal(work)
         self.editor = EmbeddedSegmentEditor(self.ui.segmentEditor)
+        self._edits = EditWatch(
+            self.proposal, work, folder, self.presenter, self.proposal.keepWithScene
+        )
+        self._extent = CorrectionExtent(self.ui, self.presenter, self.proposal, work)
+        self._watch = NodeWatch(self.proposal.holds, self._onGoing, self._onGone)
         self._keys = ReviewKeys(self.top, self._keySlots())
-        stretchColumns(self.ui.queueTable, 2)
+        stretchColumns(self.ui.queueTable, 0, 2)
         makeMenu(
             self,
             self.ui.queueTable,
@@ -68,7 +73,9 @@ class ReviewSection(Section):
 
     def show(self, state: PanelState) -> None:
         """Show queue, reason, and which verdicts can be given."""
-        self._root = state.project.root
+        if state.project.root != self._root:
+            self._root = state.project.root
+            self.proposal.forgetProject()
         if state.cases.labels and (not self._labels or self._labels.classes != state.cases.labels):
             self._labels = LabelSchema(state.cases.labels)
         review = state.review
@@ -82,16 +89,16 @@ class ReviewSection(Section):
         showText(self.ui.reviewProgressLabel, review.progress or review.next_case.tool_tip)
         showText(self.ui.reasonLabel, loading if review.is_loading else self._reasonWords(review))
         self._showButtons(review)
+        self._extent.show(review)
 
     def tick(self) -> None:
-        """Look whether the proposal was edited, or its nodes deleted by somebody."""
-        self.proposal.tick()
-        if self.proposal.isLost:
-            self._onLost()
-        edited = self.proposal.isEdited and self.proposal.times != self._timesJudged
-        if edited != self._wasEdited:
-            self._wasEdited = edited
-            self.presenter.case_is_edited(edited)
+        """Look whether the proposal was edited, and tidy up after a case that was left."""
+        if self.proposal.case is None:
+            if not self._wanted:
+                self.editor.leave()
+                self.proposal.settle()
+            return
+        self._edits.tick()
         if self.ui.editorFrame.visible:
             showChecked(self.ui.editButton, self.editor.hasEffect)
 
@@ -100,20 +107,33 @@ class ReviewSection(Section):
         if self._labels is None:
             return
         self._wanted = files.case_id
-        memory = self.proposal.read(files, self._labels, self._root)
-        self._work.do(memory.read, lambda _none: self._put(memory))
+        try:
+            memory = self.proposal.read(
+                files, self._labels, self._root, withDoubt=self.ui.doubtCheck.checked
+            )
+        except PseudoLabelCLError as error:
+            self._notShown(files, error)
+            return
+        self._work.do(
+            memory.read,
+            lambda _none: self._put(memory),
+            lambda error: self._notShown(files, error),
+        )
 
-    def leaveCase(self, case_id: str) -> None:
-        """Take a case out of the scene; edits that are not in the project stay as a node."""
+    def leaveCase(self, case_id: str, discard: bool = False) -> None:
+        """Take a case out of the scene and let the views be as they were before.
+
+        Args:
+            case_id: The case.
+            discard: Whether edits that are not in the project go too; otherwise they stay as a
+                node of the person.
+        """
         if self._wanted == case_id:
             self._wanted = ""
         case = self.proposal.case
         if case is None or case.case_id != case_id:
             return
-        self._hideEditor()
-        isSaved = self.proposal.times == self._timesConfirmed
-        kept = self.proposal.forget(editsAreSaved=isSaved)
-        self._forgetEdits()
+        kept = self._letGo(editsAreSaved=discard or self._edits.isSaved)
         if kept:
             self.tell(
                 Light.AMBER,
@@ -124,57 +144,78 @@ class ReviewSection(Section):
     def verdictSaved(self, case_ids: tuple[str, ...]) -> None:
         """Hear that verdicts are on disk: from now on only what is drawn later is an edit."""
         case = self.proposal.case
-        if case is None or case.case_id not in case_ids:
-            return
-        if self._timesSent:
-            self._timesConfirmed, self._timesSent = self._timesSent, ()
-            self._timesJudged = self._timesConfirmed
-        else:
-            self._timesJudged = self.proposal.times
-        self._wasEdited = False  # what was drawn since it was sent is told anew
+        if case is not None and case.case_id in case_ids:
+            self._edits.judged()
 
     def saveCorrection(self, leftOut: tuple[int, ...] = ()) -> None:
         """Write the proposal as it is now in a thread, then hand it over as a correction."""
         case = self.proposal.case
-        snapshot = self.proposal.snapshot()
+        try:
+            snapshot = self.proposal.snapshot()
+        except PseudoLabelCLError as error:
+            self._notWritten(error)
+            return
         if case is None or snapshot is None:
             return
+        leftOut = tuple(sorted({*leftOut, *self.proposal.leftOut()}))
         self._numCorrections += 1
-        file = correctionFile(self._folder, case, self._numCorrections)
-        whole = self.ui.wholeCheck.checked
-        self._timesSent = self.proposal.times
+        file = correctionFile(self._folder, self._numCorrections)
+        self._edits.sent(snapshot)
         self._work.do(
             lambda: snapshot.write(file),
-            lambda _none: self.presenter.correct(str(file), whole, leftOut),
+            lambda _none: self._handOver(case, file, leftOut),
+            self._notWritten,
         )
+
+    def _handOver(self, case: ShownCase, file: Path, leftOut: tuple[int, ...]) -> None:
+        """Give a correction to the presenter, if what it was made of is still on the screen."""
+        if not self.proposal.isStill(case):
+            file.unlink(missing_ok=True)
+            return  # the presenter asked about the changes before the case was left
+        self.presenter.correct(str(file), leftOut)
+
+    def _notWritten(self, error: Exception) -> None:
+        """Tell why a correction is not saved: another grid, a full disk."""
+        if not isinstance(error, PseudoLabelCLError):
+            raise error
+        self.presenter.correction_failed(error.message, error.remedy)
 
     def enter(self) -> None:
         """Let keys and mouse count."""
+        self.presenter.enter_module()
         self._keys.enter()
+        self._watch.start()
         self.editor.enter()
 
     def exit(self) -> None:
         """Let neither keys nor mouse count."""
         self._keys.exit()
         self.editor.exit()
+        self.presenter.leave_module()
 
     def sceneClosing(self) -> None:
         """Let go of the nodes that will go with the scene."""
         self._wanted = ""
-        self.proposal.sceneClosed()
         self.editor.sceneClosed()
+        self.proposal.sceneClosed()
+        self._edits.forget()
+        self._extent.forget()
+        showChecked(self.ui.editButton, checked=False)
         showVisible(self.ui.editorFrame, visible=False)
+        self.presenter.scene_is_closed()
+        self._refreshButtons()
 
     def cleanUp(self) -> None:
         """Let go of everything."""
         self._keys.exit()
+        self._watch.stop()
         self.editor.cleanUp()
+        self.proposal.settle()
         super().cleanUp()
 
     def _connectButtons(self) -> None:
         for button, slot in (
             (self.ui.acceptButton, self._onAccept),
-            (self.ui.correctButton, self._onCorrect),
             (self.ui.rejectButton, self._onReject),
             (self.ui.takeBackButton, self._onTakeBack),
             (self.ui.previousCaseButton, self._onPrevious),
@@ -188,6 +229,7 @@ class ReviewSection(Section):
             self.connect(button, "clicked()", slot)
         for box in (self.ui.outlineCheck, self.ui.doubtCheck, self.ui.compareCheck):
             self.connect(box, "toggled(bool)", self._applyLook)
+        self.connect(self.ui.extentCombo, "activated(int)", self._extent.chosen)
         self.connect(self.ui.nextByItselfCheck, "toggled(bool)", self._onNextByItself)
         self.connect(self.ui.queueTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.queueTable, "itemSelectionChanged()", self._showShowButton)
@@ -203,19 +245,36 @@ class ReviewSection(Section):
             review_keys.OUTLINE: ui.outlineCheck.toggle,
         }
 
+    def _whyNoVerdict(self) -> str:
+        """Say why no verdict may be given: the views must hold the proposal that it is on."""
+        review, case = self._shown, self.proposal.case
+        if review is None or case is None or case.case_id != review.case_id:
+            return _("The views do not show this case yet.")
+        if self.proposal.identity != review.identity:
+            return _("The views show another proposal of this case: show the case again.")
+        return ""
+
+    def _refreshButtons(self) -> None:
+        if self._shown is not None:
+            self._showButtons(self._shown)
+
     def _showButtons(self, review: ReviewState) -> None:
+        why = self._whyNoVerdict()
+        accept, reject, takeBack = (
+            replace(action, enabled=False, tool_tip=why) if why and action.enabled else action
+            for action in (review.accept, review.reject, review.take_back)
+        )
         for button, action, key in (
-            (self.ui.acceptButton, review.accept, review_keys.ACCEPT),
-            (self.ui.correctButton, review.correct, ""),
-            (self.ui.rejectButton, review.reject, review_keys.REJECT),
-            (self.ui.takeBackButton, review.take_back, ""),
+            (self.ui.acceptButton, accept, review_keys.ACCEPT),
+            (self.ui.rejectButton, reject, review_keys.REJECT),
+            (self.ui.takeBackButton, takeBack, ""),
             (self.ui.previousCaseButton, review.previous_case, review_keys.PREVIOUS_CASE),
             (self.ui.nextCaseButton, review.next_case, ""),
             (self.ui.nextDoubtButton, review.next_doubt, review_keys.NEXT_DOUBT),
             (self.ui.compareCheck, review.compare, ""),
         ):
-            showAction(button, _withKey(action, key))
-        whyNot = "" if review.reject.enabled else review.reject.tool_tip or _("Show a case first")
+            showAction(button, withKey(action, key))
+        whyNot = "" if reject.enabled else reject.tool_tip or _("Show a case first")
         for button, tip in self._structureButtons:
             showUsable(button, whyNot, tip)
         self._showShowButton()
@@ -233,24 +292,38 @@ class ReviewSection(Section):
     def _put(self, memory: CaseMemory) -> None:
         if memory.files.case_id != self._wanted:
             return  # the person went on before it was read
-        self._hideEditor()
-        self.proposal.forget(editsAreSaved=False)
-        self._forgetEdits()
-        case = self.proposal.put(memory, self._root)
+        self._letGo(editsAreSaved=False)
+        try:
+            case = self.proposal.put(memory, self._root)
+        except PseudoLabelCLError as error:
+            self._notShown(memory.files, error)
+            return
+        self._edits.begin()
         if case.proposal is not None:
             self.editor.edit(case.proposal, case.volume)
             showVisible(self.ui.editorFrame, visible=True)
         self._applyLook()
         self.presenter.case_is_on_screen(memory.files)
+        self._refreshButtons()
 
-    def _hideEditor(self) -> None:
-        self.editor.leave()
+    def _notShown(self, files: CaseFiles, error: Exception) -> None:
+        """Tell why a case is not in the views."""
+        if self._wanted == files.case_id:
+            self._wanted = ""
+        if not isinstance(error, PseudoLabelCLError):
+            raise error
+        self.presenter.case_cannot_be_shown(files, error.message, error.remedy)
+
+    def _letGo(self, *, editsAreSaved: bool) -> tuple[str, ...]:
+        """Show no case any more; return the names of nodes that stay as the person's."""
+        self.editor.rest()
         showChecked(self.ui.editButton, checked=False)
         showVisible(self.ui.editorFrame, visible=False)
-
-    def _forgetEdits(self) -> None:
-        self._wasEdited = False
-        self._timesSent = self._timesConfirmed = self._timesJudged = ()
+        kept = self.proposal.forget(editsAreSaved=editsAreSaved)
+        self._edits.forget()
+        self._extent.forget()
+        self._refreshButtons()
+        return kept
 
     def _applyLook(self) -> None:
         self.proposal.showOutline(outline=self.ui.outlineCheck.checked)
@@ -258,10 +331,8 @@ class ReviewSection(Section):
         self.proposal.showPrevious(visible=self.ui.compareCheck.checked)
 
     def _onAccept(self) -> None:
-        self.presenter.accept(self.proposal.leftOut())
-
-    def _onCorrect(self) -> None:
-        self.saveCorrection(self.proposal.leftOut())
+        if not self._whyNoVerdict():
+            self.presenter.accept(self.proposal.leftOut())
 
     def _onReject(self) -> None:
         self.presenter.reject()
@@ -305,25 +376,19 @@ class ReviewSection(Section):
     def _onRejectStructure(self) -> None:
         self.proposal.setVerdict(self.editor.segmentId, Verdict.REJECTED)
 
-    def _onLost(self) -> None:
+    def _onGoing(self) -> None:
+        """Put the tools down before a node goes without which they would paint on nothing."""
+        self.editor.rest()
+
+    def _onGone(self) -> None:
+        """Leave a case whose volume or proposal somebody deleted, and say so."""
         case = self.proposal.case
-        self._hideEditor()
-        self.proposal.forget(editsAreSaved=False)
-        self._forgetEdits()
-        self.tell(
-            Light.AMBER,
-            _("The volume or proposal of '{case}' was deleted from the scene.").format(
-                case=case.case_id
-            ),
-            _("Verdicts are on disk; only changes since the last one are gone."),
-            _("Show it again"),
-            lambda: self.presenter.show_case(case.case_id),
-        )
-
-
-def _withKey(action: Action, key: str) -> Action:
-    """Name the key in what is said over a button that can be used."""
-    if not (key and action.enabled and action.tool_tip):
-        return action
-    words = _("{what} Key: {key}").format(what=action.tool_tip, key=key)
-    return replace(action, tool_tip=words)
+        if case is None:
+            return
+        self._wanted = ""
+        kept = self._letGo(editsAreSaved=False)
+        self.presenter.case_is_lost()
+        if kept:
+            text = _("The volume of '{case}' was deleted from the scene.")
+            remedy = _("Your changes stay in the scene as '{node}'.").format(node=kept[0])
+            self.tell(Light.AMBER, text.format(case=case.case_id), remedy)

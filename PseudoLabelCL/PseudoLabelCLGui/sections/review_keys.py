@@ -1,11 +1,15 @@
 """The keys of the review; they live only while the panel is entered."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import qt
 import slicer
+
+from PseudoLabelCLGui.panel_state import Action
+from PseudoLabelCLGui.translation import _
 
 # Free in Slicer 5.12: the Segment Editor takes digits, space, escape, Z, Y, Q, W, I and
 # / * , . < >, its effects A, X, + and -, slice views R, F, B, G, T, V and brackets. A key that two
@@ -52,3 +56,11 @@ class ReviewKeys:
 
 def _press(slot: Callable[[], None]) -> None:
     slot()
+
+
+def withKey(action: Action, key: str) -> Action:
+    """Name the key in what is said over a button that can be used."""
+    if not (key and action.enabled and action.tool_tip):
+        return action
+    words = _("{what} Key: {key}").format(what=action.tool_tip, key=key)
+    return replace(action, tool_tip=words)

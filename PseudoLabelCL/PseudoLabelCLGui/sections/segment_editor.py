@@ -12,7 +12,8 @@ class EmbeddedSegmentEditor:
     """Lets a person change one segmentation with Slicer's own tools.
 
     Its settings are kept apart from those of the Segment Editor module by an editor node of its
-    own.
+    own. The volume is given to it with the first brush: Slicer then looks at every voxel, twice,
+    which takes a second or two for a large volume and is not needed to look at a case.
 
     Args:
         widget: A qMRMLSegmentEditorWidget.
@@ -21,30 +22,51 @@ class EmbeddedSegmentEditor:
     def __init__(self, widget: Any) -> None:
         self._widget = widget
         self._node: Any = None
+        self._volume: Any = None
         self._isObserving = False
         self._isEntered = False
 
     def edit(self, segmentationNode: Any, volumeNode: Any) -> None:
         """Offer a segmentation for editing; its volume must be in the scene."""
         self._makeNode()
-        self._widget.setSegmentationNode(segmentationNode)
-        self._widget.setSourceVolumeNode(volumeNode)
+        self._volume = volumeNode
+        if self._widget.segmentationNode() is not segmentationNode:
+            # with a reference volume the widget would take that as its source at once
+            role = segmentationNode.GetReferenceImageGeometryReferenceRole()
+            segmentationNode.RemoveNodeReferenceIDs(role)
+            self._widget.setSegmentationNode(segmentationNode)
+            segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        self._chooseFirstSegment(segmentationNode)
         self._observe()
+
+    def rest(self) -> None:
+        """Put the tools down and let go of the volume; the segmentation may get other contents."""
+        self._volume = None
+        if self._node is None:
+            return
+        self.stopEffect()
+        self._ignore()
+        if self._widget.sourceVolumeNode() is not None:
+            self._widget.setSourceVolumeNode(None)  # before the segmentation, or Slicer complains
 
     def leave(self) -> None:
         """Offer nothing for editing."""
-        self.stopEffect()
-        self._ignore()
-        self._widget.setSegmentationNode(None)
-        self._widget.setSourceVolumeNode(None)
+        self.rest()
+        if self._widget.segmentationNode() is not None:
+            self._widget.setSegmentationNode(None)
 
     def startEffect(self) -> None:
         """Take the brush."""
+        if self._volume is None:
+            return
+        if self._widget.sourceVolumeNode() is not self._volume:
+            self._widget.setSourceVolumeNode(self._volume)
         self._widget.setActiveEffectByName(_FIRST_EFFECT)
 
     def stopEffect(self) -> None:
         """Put the tools down."""
-        self._widget.setActiveEffect(None)
+        if self.hasEffect:
+            self._widget.setActiveEffect(None)
 
     @property
     def hasEffect(self) -> bool:
@@ -92,8 +114,14 @@ class EmbeddedSegmentEditor:
         self._node = slicer.mrmlScene.AddNode(node)
         self._widget.setMRMLSegmentEditorNode(self._node)
 
+    def _chooseFirstSegment(self, segmentationNode: Any) -> None:
+        segmentation = segmentationNode.GetSegmentation()
+        isChosen = self.segmentId and segmentation.GetSegment(self.segmentId) is not None
+        if not isChosen and segmentation.GetNumberOfSegments():
+            self._widget.setCurrentSegmentID(segmentation.GetNthSegmentID(0))
+
     def _observe(self) -> None:
-        isReady = self._isEntered and self._widget.segmentationNode() is not None
+        isReady = self._isEntered and self._volume is not None
         if isReady and not self._isObserving:
             self._widget.setupViewObservations()
             # keys count in the main window; Slicer can run without one

@@ -15,6 +15,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     unpack_labels,
 )
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.slice_views import Stage
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
@@ -30,6 +31,7 @@ class SegmentedVolumes:
         written: Where volumes that lay nowhere on disk were written, each named by its node.
         folder: For files that nobody needs afterwards.
         labels: Returns the structures that the model segments.
+        stage: The views, which show a result with its volume alone.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class SegmentedVolumes:
         written: Path,
         folder: Path,
         labels: Callable[[], tuple[LabelClass, ...]],
+        stage: Stage,
     ) -> None:
         self._work = work
         self._written = written
         self._folder = folder
         self._labels = labels
+        self._stage = stage
         self._numShown = 0
 
     def show(self, image: str, segmentation: str) -> None:
@@ -86,4 +90,8 @@ class SegmentedVolumes:
         memory.file.unlink(missing_ok=True)
         if slicer.mrmlScene.IsNodePresent(volume):
             name = _("{volume} segmentation").format(volume=volume.GetName())
-            add_segmentation(memory, labels, name, volume)
+            node = add_segmentation(memory, labels, name, volume)
+            if self._stage.isOfCase:
+                self._stage.hideOthers()  # it comes to light when the case is left
+            else:
+                self._stage.show(volume, None, (node,))

@@ -9,10 +9,14 @@ from PseudoLabelCLGui.mrml_bridge import (
     CaseMemory,
     SegmentationSnapshot,
     ShownCase,
+    SpareNodes,
     SpareVoxels,
+    VoxelMemory,
+    add_doubt,
     forget_case,
-    is_edited,
     left_out,
+    made_as,
+    save_edits_with_scene,
     set_verdict,
     show_as_outline,
     show_previous,
@@ -20,20 +24,44 @@ from PseudoLabelCLGui.mrml_bridge import (
     snapshot_correction,
     volume_of_case,
 )
-from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP
-from PseudoLabelCLGui.slice_views import jumpToSlice, showDoubt, showInViews
+from PseudoLabelCLGui.mrml_bridge.edits import segment_times
+from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.near_overlay import NearOverlay
+from PseudoLabelCLGui.sections.window_level import WindowLevel
+from PseudoLabelCLGui.slice_views import (
+    Point,
+    Stage,
+    jumpTo,
+    middleOfSlice,
+    showDoubt,
+    showForeground,
+)
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+
+# What tells a touched segment: its id, its label value, its voxels' last change.
+Times = tuple[tuple[str, tuple[int, int]], ...]
 
 
 class ShownProposal:
-    """The nodes of the one case that is reviewed, if any."""
+    """The nodes of the one case that is reviewed, if any, and the views that show it.
 
-    def __init__(self) -> None:
+    Args:
+        work: Reads voxels in threads.
+    """
+
+    def __init__(self, work: BackgroundWork) -> None:
+        self._work = work
+        self._showsDoubt = False
         self._case: ShownCase | None = None
+        self._slices: tuple[int, ...] = ()
         self._doubtPosition = 0
         self._spare = SpareVoxels()
+        self._spareNodes = SpareNodes()
+        self._window = WindowLevel()
+        self.near = NearOverlay()
+        self.stage = Stage()
 
     @property
     def case(self) -> ShownCase | None:
@@ -41,46 +69,57 @@ class ShownProposal:
         return self._case
 
     @property
-    def isEdited(self) -> bool:
-        """Whether the proposal was changed since it was loaded."""
-        return self._case is not None and is_edited(self._case)
+    def identity(self) -> ProposalIdentity | None:
+        """The proposal that the views hold, or None."""
+        return self._case.files.identity if self._case is not None else None
 
     @property
-    def isLost(self) -> bool:
-        """Whether somebody deleted the volume or the proposal from the scene."""
-        if self._case is None:
-            return False
-        nodes = (self._case.volume, self._case.proposal)
-        return any(node is not None and not nodeExists(node) for node in nodes)
-
-    @property
-    def times(self) -> tuple[tuple[str, int], ...]:
-        """When each segment's voxels were last changed, by VTK's count."""
+    def times(self) -> Times:
+        """What tells a touched segment of the proposal at once."""
         if self._case is None or not nodeExists(self._case.proposal):
             return ()
-        segmentation = self._case.proposal.GetSegmentation()
-        ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-        voxels = [segmentation.GetSegment(i).GetRepresentation(BINARY_LABELMAP) for i in ids]
-        return tuple(zip(ids, (v.GetMTime() if v else 0 for v in voxels), strict=True))
+        return tuple(segment_times(self._case.proposal).items())
 
-    def read(self, files: CaseFiles, labels: LabelSchema, root: str) -> CaseMemory:
+    @property
+    def isAsLoaded(self) -> bool:
+        """Whether nobody has touched the proposal since it was put into the scene."""
+        return self._case is not None and self.times == tuple(self._case.unchanged.items())
+
+    def isStill(self, case: ShownCase) -> bool:
+        """Tell whether a case is shown since it was, its map of doubt or not."""
+        return self._case is not None and self._case.files is case.files
+
+    def holds(self, node: Any) -> bool:
+        """Tell whether the case cannot be shown without a node."""
+        case = self._case
+        return case is not None and (node is case.volume or node is case.proposal)
+
+    def read(
+        self, files: CaseFiles, labels: LabelSchema, root: str, *, withDoubt: bool
+    ) -> CaseMemory:
         """Prepare what a thread reads; quick."""
         image = volume_of_case(root, files.case_id)
-        memory = CaseMemory(files, labels, with_image=image is None, spare=self._spare)
+        memory = CaseMemory(
+            files, labels, with_image=image is None, with_doubt=withDoubt, spare=self._spare
+        )
         self._spare.clear()
         return memory
 
     def put(self, memory: CaseMemory, root: str) -> ShownCase:
-        """Put what was read into the scene and into the views, at its most doubtful slice."""
+        """Put what was read into the scene and into the views, at a slice worth judging."""
         image = volume_of_case(root, memory.files.case_id)
-        self._case = show_read_case(memory, image, project=root)
+        case = show_read_case(memory, image, project=root, spare=self._spareNodes)
+        self._case, self._slices = case, memory.slices
         self._doubtPosition = -1
-        showInViews(self._case.volume, self._case.doubt)
-        self.nextDoubt()
-        return self._case
+        self._window.shown(case.volume, isOwn=made_as(case.volume) is not None)
+        segmentations = (case.proposal, case.previous)
+        self.stage.showCase(case.volume, case.doubt, segmentations, self._nextPlace())
+        return case
 
     def forget(self, *, editsAreSaved: bool) -> tuple[str, ...]:
-        """Take the machine's nodes out of the scene; `read` may take their memory until `tick`.
+        """Empty the nodes of the case; `settle` takes them out of the scene.
+
+        A case that is shown before that fills them again, and takes their voxels' memory.
 
         Returns:
             The names of proposals that stay because they hold edits that nobody saved.
@@ -88,25 +127,47 @@ class ShownProposal:
         case, self._case = self._case, None
         if case is None:
             return ()
-        kept = forget_case(case, edits_are_saved=editsAreSaved, spare=self._spare)
+        self._window.left(case.volume)
+        self.near.hide()
+        kept = forget_case(
+            case, edits_are_saved=editsAreSaved, spare=self._spare, spare_nodes=self._spareNodes
+        )
         return tuple(node.GetName() for node in kept)
 
-    def tick(self) -> None:
-        """Give memory back that no next case has taken."""
-        self._spare.clear()
+    def settle(self) -> None:
+        """Take what no next case has filled out of the scene; the views are as they were."""
+        if self._case is None:
+            self._spare.clear()
+            self._spareNodes.clear()
+            self.near.remove()
+            if self.stage.isOfCase:
+                self.stage.restore()
 
     def sceneClosed(self) -> None:
         """Let go of nodes that went with the scene."""
         self._case = None
+        self._spare.clear()
+        self._spareNodes.forget()
+        self.near.forget()
+        self.stage.forget()
+
+    def forgetProject(self) -> None:
+        """Begin anew with another project."""
+        self._window.forget()
 
     def nextDoubt(self) -> None:
         """Let all views jump to the next doubtful slice, and begin anew after the last."""
-        if self._case is None or not self._case.files.doubtful_slices:
-            return
-        slices = self._case.files.doubtful_slices
-        self._doubtPosition = (self._doubtPosition + 1) % len(slices)
+        place = self._nextPlace()
+        if place is not None:
+            jumpTo(place)
+
+    def _nextPlace(self) -> Point | None:
+        if self._case is None or not self._slices:
+            return None
+        self._doubtPosition = (self._doubtPosition + 1) % len(self._slices)
         files = self._case.files
-        jumpToSlice(files.geometry, files.slicing_axis, slices[self._doubtPosition])
+        index = self._slices[self._doubtPosition]
+        return middleOfSlice(files.geometry, files.slicing_axis, index)
 
     def showOutline(self, *, outline: bool) -> None:
         """Show outlines alone, or filled areas."""
@@ -114,14 +175,35 @@ class ShownProposal:
             show_as_outline(self._case, outline_only=outline)
 
     def showDoubt(self, *, visible: bool) -> None:
-        """Show or hide the colours of doubt."""
-        if self._case is not None:
-            showDoubt(self._case.doubt, visible)
+        """Show or hide the colours of doubt; a map that nobody wanted to see is read first."""
+        case = self._case
+        if case is None:
+            return
+        self._showsDoubt = visible
+        if case.doubt is not None or not visible or not case.files.uncertainty:
+            showDoubt(case.doubt, visible)
+            return
+        voxels = VoxelMemory.for_doubt(
+            Path(case.files.uncertainty), case.files.geometry, self._spare
+        )
+        self._work.do(voxels.read, lambda _none: self._putDoubt(case, voxels))
+
+    def _putDoubt(self, case: ShownCase, voxels: VoxelMemory) -> None:
+        if self.isStill(case):
+            self._case = add_doubt(case, voxels, self._spareNodes)
+            self.stage.owns(self._case.doubt)
+            showForeground(self._case.doubt)
+            showDoubt(self._case.doubt, self._showsDoubt)
 
     def showPrevious(self, *, visible: bool) -> None:
         """Show or hide the round before."""
         if self._case is not None:
             show_previous(self._case, visible=visible)
+
+    def keepWithScene(self, *, edited: bool) -> None:
+        """Let an edited proposal be saved with the scene together with its image, or neither."""
+        if self._case is not None:
+            save_edits_with_scene(self._case, edited=edited)
 
     def leftOut(self) -> tuple[int, ...]:
         """Return the values of the structures that were marked as wrong."""
@@ -141,9 +223,9 @@ class ShownProposal:
         return snapshot_correction(self._case)
 
 
-def correctionFile(folder: Path, case: ShownCase, number: int) -> Path:
+def correctionFile(folder: Path, number: int) -> Path:
     """Return where a corrected proposal is written for the desk to take."""
-    return folder / f"correction-{case.round_index}-{number}.seg.nrrd"
+    return folder / f"correction-{number}.seg.nrrd"
 
 
 def nodeExists(node: Any) -> bool:

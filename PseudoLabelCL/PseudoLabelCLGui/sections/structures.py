@@ -4,7 +4,7 @@ from typing import Any
 
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge import labels_of, terminology_text
+from PseudoLabelCLGui.mrml_bridge import keep_out_of_lists, labels_of, terminology_text
 from PseudoLabelCLGui.panel_state import CasesState, Light, PanelState
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showUsable
@@ -86,9 +86,9 @@ class StructuresSection(Section):
         self._forgetNode()
         node = slicer.vtkMRMLSegmentationNode()
         node.SetName(_NODE_NAME)
-        node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         self._node = slicer.mrmlScene.AddNode(node)
+        keep_out_of_lists(self._node)  # in the scene only: Slicer complains of others
         self._node.CreateDefaultDisplayNodes()
         self._node.GetDisplayNode().SetSaveWithScene(False)
 
