@@ -9,6 +9,7 @@ import vtk
 from PseudoLabelCLGui.mrml_bridge import ijk_to_ras
 from PseudoLabelCLLib.domain.geometry import Geometry
 
+Point = tuple[float, float, float]
 # Faint: the image and the outline above it must stay readable.
 _DOUBT_OPACITY = 0.22
 _NEAR_OPACITY = 0.4
@@ -44,18 +45,31 @@ class Stage:
         """Whether the views show a case that is reviewed."""
         return self._isOfCase
 
-    def showCase(self, volumeNode: Any, doubtNode: Any, segmentations: tuple[Any, ...]) -> None:
+    def showCase(
+        self,
+        volumeNode: Any,
+        doubtNode: Any,
+        segmentations: tuple[Any, ...],
+        place: Point | None = None,
+    ) -> None:
         """Show a case that is reviewed, as `show` does; whatever else comes must wait for it."""
         self._isOfCase = True
-        self.show(volumeNode, doubtNode, segmentations)
+        self.show(volumeNode, doubtNode, segmentations, place)
 
-    def show(self, volumeNode: Any, doubtNode: Any, segmentations: tuple[Any, ...]) -> None:
+    def show(
+        self,
+        volumeNode: Any,
+        doubtNode: Any,
+        segmentations: tuple[Any, ...],
+        place: Point | None = None,
+    ) -> None:
         """Show a volume in all slice views, with its segmentations alone, and fit the views.
 
         Args:
             volumeNode: The volume.
             doubtNode: The map of doubt above it, or None.
             segmentations: What may be seen over it.
+            place: A point (RAS, in mm) that all views show, or None.
         """
         self._shown = [node for node in segmentations if node is not None]
         self._own |= {node.GetID() for node in (volumeNode, doubtNode) if node is not None}
@@ -71,8 +85,13 @@ class Stage:
             composite.SetLabelVolumeID(None)
             composite.EndModify(was_modifying)
         for sliceWidget in _sliceWidgets():
-            sliceWidget.mrmlSliceNode().RotateToVolumePlane(volumeNode)
+            node = sliceWidget.mrmlSliceNode()
+            was_modifying = node.StartModify()  # one update of the view, not one for each step
+            node.RotateToVolumePlane(volumeNode)
             sliceWidget.sliceLogic().FitSliceToAll()
+            if place is not None:
+                node.JumpSliceByOffsetting(*place)
+            node.EndModify(was_modifying)
 
     def hideOthers(self) -> None:
         """Hide all segmentations that are not of the case, such as one that came just now."""
@@ -173,8 +192,14 @@ def showLabelLayer(node: Any, visible: bool) -> None:
             composite.SetLabelVolumeID(None)
 
 
-def jumpToSlice(geometry: Geometry, slicingAxis: int, index: int) -> None:
-    """Let all slice views show the middle of one slice of a grid.
+def jumpTo(place: Point) -> None:
+    """Let all slice views show a point (RAS, in mm)."""
+    nodeClass = slicer.vtkMRMLSliceNode
+    nodeClass.JumpAllSlices(slicer.mrmlScene, *place, nodeClass.OffsetJumpSlice)
+
+
+def middleOfSlice(geometry: Geometry, slicingAxis: int, index: int) -> Point:
+    """Return the middle of one slice of a grid, in RAS and mm.
 
     Args:
         geometry: The grid.
@@ -183,9 +208,8 @@ def jumpToSlice(geometry: Geometry, slicingAxis: int, index: int) -> None:
     """
     ijk = [(length - 1) / 2 for length in geometry.size]
     ijk[slicingAxis] = index
-    ras = ijk_to_ras(geometry).MultiplyPoint((*ijk, 1.0))[:3]
-    nodeClass = slicer.vtkMRMLSliceNode
-    nodeClass.JumpAllSlices(slicer.mrmlScene, *ras, nodeClass.OffsetJumpSlice)
+    r, a, s, _one = ijk_to_ras(geometry).MultiplyPoint((*ijk, 1.0))
+    return r, a, s
 
 
 def _layersOf(composite: Any) -> tuple[str | None, str | None, str | None]:

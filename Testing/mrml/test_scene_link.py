@@ -18,6 +18,7 @@ from PseudoLabelCLGui.mrml_bridge import (
     project_of,
     remember_case,
     remember_project,
+    save_edits_with_scene,
     show_case,
     volume_of_case,
 )
@@ -150,6 +151,7 @@ def test_edit_survives_saving_and_loading_the_scene(scene, tmp_path, files):
     slicer.util.updateSegmentBinaryLabelmapFromArray(
         box(6).astype(np.uint8), shown.proposal, "heart", shown.volume
     )
+    save_edits_with_scene(shown, edited=True)
     saved_and_loaded(scene, tmp_path / "scene")
     again = show_case(files, LABELS, None, project=str(ROOT))
     assert is_edited(again, look_at_voxels=True)
@@ -158,12 +160,50 @@ def test_edit_survives_saving_and_loading_the_scene(scene, tmp_path, files):
     assert again.proposal.GetNodeReference(role) is again.volume
 
 
+KINDS_OF_A_CASE = ("ScalarVolumeNode", "SegmentationNode", "ScalarVolumeDisplayNode",
+                   "SegmentationDisplayNode")  # fmt: skip
+
+
 def test_what_the_project_holds_is_not_saved_with_the_scene(scene, tmp_path, files):
     show_case(files, LABELS, None, project=str(ROOT))
     saved_and_loaded(scene, tmp_path / "scene")
-    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    for kind in KINDS_OF_A_CASE:
+        assert slicer.util.getNodesByClass(f"vtkMRML{kind}") == []
+
+
+def test_an_edited_proposal_is_saved_together_with_its_image(scene, tmp_path, files):
+    shown = show_case(files, LABELS, None, project=str(ROOT))
+    save_edits_with_scene(shown, edited=True)
+    saved_and_loaded(scene, tmp_path / "scene")
+    (volume,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     (proposal,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     assert made_as(proposal) is Made.PROPOSAL
+    role = proposal.GetReferenceImageGeometryReferenceRole()
+    assert proposal.GetNodeReference(role) is volume
+    again = show_case(files, LABELS, None, project=str(ROOT))
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [again.volume, again.doubt]
+
+
+def test_slicer_asks_about_edited_proposals_alone(scene, files):
+    shown = show_case(files, LABELS, None, project=str(ROOT))
+    assert asked_about(scene) == set()
+    save_edits_with_scene(shown, edited=True)
+    assert asked_about(scene) == {shown.proposal.GetID(), shown.volume.GetID()}
+    save_edits_with_scene(shown, edited=False)  # a stroke that was undone
+    assert asked_about(scene) == set()
+
+
+def asked_about(scene):
+    """What Slicer offers to save at its end: changed since read, and part of the scene's file."""
+    nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
+    return {
+        node.GetID()
+        for node in nodes
+        if node.IsA("vtkMRMLStorableNode")
+        and node.GetSaveWithScene()
+        and not node.IsA("vtkMRMLColorNode")
+        and node.GetModifiedSinceRead()
+    }
 
 
 def test_untouched_proposal_of_a_saved_scene_is_replaced_not_doubled(scene, tmp_path, files):

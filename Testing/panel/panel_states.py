@@ -10,6 +10,7 @@ from PseudoLabelCLGui.panel_state import (
     CasesState,
     Curve,
     ExportState,
+    ExtentChoice,
     FindingRow,
     Light,
     MarkedLine,
@@ -28,6 +29,7 @@ from PseudoLabelCLGui.panel_state import (
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, Terminology
 
 SHAPE = (12, 40, 40)  # k, j, i
@@ -185,7 +187,6 @@ REVIEW = replace(
         progress="1 of 3 reviewed, about 2 min left",
         reason="Slices 3 to 5 are unsure",
         accept=Action(enabled=True, text="Accept"),
-        correct=cannot("Change the proposal first, then save it."),
         reject=CAN,
         take_back=cannot("There is no verdict to take back."),
         previous_case=cannot("This is the first case of the queue."),
@@ -217,8 +218,12 @@ EDITED = replace(
     REVIEW,
     review=replace(
         REVIEW.review,
-        accept=Action(enabled=True, text="Accept with my changes"),
-        correct=CAN,
+        accept=Action(enabled=True, text="Save correction"),
+        extents=(
+            ExtentChoice(TruthExtent.CHANGED_SLICES, "the 15 slices that I changed (k = 4 to 18)"),
+            ExtentChoice(TruthExtent.CHANGED_VOXELS, "what I changed and 3 mm around it"),
+            ExtentChoice(TruthExtent.WHOLE, "all 40 slices"),
+        ),
     ),
 )
 FAULT = replace(

@@ -78,10 +78,15 @@ def _on_edit(segmentation: Any, _event: str) -> None:
             _tell_origin(segment, Origin.BOTH)
 
 
+def origin_tags(origin: Origin) -> dict[str, str]:
+    """Return the tags by which a segment tells how it came to be."""
+    made_by = {} if origin is Origin.PERSON else {_NAME: PROGRAM}
+    return {_TYPE: origin.value, **made_by}
+
+
 def _tell_origin(segment: Any, origin: Origin) -> None:
-    segment.SetTag(_TYPE, origin.value)
-    if origin is not Origin.PERSON:
-        segment.SetTag(_NAME, PROGRAM)
+    for name, text in origin_tags(origin).items():
+        segment.SetTag(name, text)
 
 
 def _name_instances(segmentation_node: Any, volume_node: Any) -> None:

@@ -1,6 +1,7 @@
 """Label values as a segmentation node with the names, colours and codes of the project."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,25 @@ from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 
 _FILL_OPACITY = 0.35
 _OUTLINE_WIDTH = 2
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a segmentation is drawn, and what its segments carry from the beginning.
+
+    Args:
+        color: Of all segments, each part in 0..1; None for those of the labels.
+        is_filled: Whether areas are filled.
+        is_visible: Whether it is seen at all.
+        width: Of the outlines, in pixels.
+        tags: Names and texts of tags of every segment.
+    """
+
+    color: tuple[float, float, float] | None = None
+    is_filled: bool = True
+    is_visible: bool = True
+    width: int = _OUTLINE_WIDTH
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def show_segmentation(
@@ -39,7 +59,7 @@ def add_segmentation(
     volume_node: Any,
     *,
     into: Any | None = None,
-    colors: Mapping[int, tuple[float, float, float]] | None = None,
+    look: Look | None = None,
 ) -> Any:
     """Show a segmentation whose voxels have been read; its segments share one label volume.
 
@@ -49,7 +69,7 @@ def add_segmentation(
         name: What the node is called.
         volume_node: Its volume.
         into: A node without segments that takes it, or None for a new one.
-        colors: Colours by label value, each part in 0..1, where they are not those of the labels.
+        look: How it is drawn; filled, in the colours of the labels, by default.
 
     Returns:
         The vtkMRMLSegmentationNode.
@@ -57,35 +77,36 @@ def add_segmentation(
     Raises:
         AnnotationError: Slicer refuses a segment.
     """
-    segmentation = _segmentation(memory, labels, colors or {})
+    look = look or Look()
+    segmentation = _segmentation(memory, labels, look)
     node = into or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     was_modifying = node.StartModify()
     node.SetName(name)
     node.SetAndObserveSegmentation(segmentation)
+    # only then does it tell of changes of the voxels that its segments share
+    segmentation.GetNthSegment(0).Modified()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     node.EndModify(was_modifying)
     display = node.GetDisplayNode()
     was_modifying = display.StartModify()
-    display.SetVisibility(True)
-    display.SetVisibility2DFill(True)
+    display.SetVisibility(look.is_visible)
+    display.SetVisibility2DFill(look.is_filled)
     display.SetVisibility2DOutline(True)
     display.SetOpacity2DFill(_FILL_OPACITY)
-    display.SetSliceIntersectionThickness(_OUTLINE_WIDTH)
+    display.SetSliceIntersectionThickness(look.width)
     display.EndModify(was_modifying)
     return node
 
 
-def _segmentation(
-    memory: VoxelMemory,
-    labels: LabelSchema,
-    colors: Mapping[int, tuple[float, float, float]],
-) -> Any:
+def _segmentation(memory: VoxelMemory, labels: LabelSchema, look: Look) -> Any:
     segmentation = slicer.vtkSegmentation()
     segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
     for label in labels:
         segment = _segment(label, memory)
-        segment.SetColor(*colors.get(label.value, label.rgb))
+        segment.SetColor(*(look.color or label.rgb))
+        for name, text in look.tags.items():
+            segment.SetTag(name, text)
         if not segmentation.AddSegment(segment, label.segment_id):
             raise AnnotationError(
                 _("Slicer does not take the segment '{name}'.").format(name=label.name),

@@ -7,6 +7,7 @@ from typing import Any
 from PseudoLabelCLGui.mrml_bridge.case_memory import CaseMemory
 from PseudoLabelCLGui.mrml_bridge.dicom_preparation import (
     Origin,
+    origin_tags,
     prepare_for_dicom_export,
     tell_edited,
 )
@@ -19,7 +20,7 @@ from PseudoLabelCLGui.mrml_bridge.edits import (
     take_up_edits,
 )
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, match_rasters
-from PseudoLabelCLGui.mrml_bridge.label_nodes import add_segmentation
+from PseudoLabelCLGui.mrml_bridge.label_nodes import Look, add_segmentation
 from PseudoLabelCLGui.mrml_bridge.scene_link import (
     CaseMark,
     Made,
@@ -41,7 +42,8 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 # The round before is compared, not edited: grey, so that nobody takes one outline for the other.
-_PREVIOUS_COLOR = (0.72, 0.72, 0.72)
+# It is seen only when a person asks to compare.
+_LOOK_OF_PREVIOUS = Look((0.72, 0.72, 0.72), is_filled=False, is_visible=False, width=1)
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def show_read_case(
         proposal.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     elif memory.proposal is not None:
         name, into = _editable_name(files), spare.take(Made.PROPOSAL)
-        proposal = add_segmentation(memory.proposal, labels, name, volume, into=into)
+        look = Look(tags=origin_tags(_origin_of(files)))
+        proposal = add_segmentation(memory.proposal, labels, name, volume, into=into, look=look)
         unchanged = segment_times(proposal)
     shown = ShownCase(
         files, labels, volume, proposal, None, _add_previous(memory, volume, spare), unchanged,
@@ -331,13 +334,9 @@ def _add_previous(memory: CaseMemory, volume: Any, spare: SpareNodes) -> Any | N
         _previous_name(memory.files),
         volume,
         into=spare.take(Made.PREVIOUS),
-        colors=dict.fromkeys(memory.labels.values, _PREVIOUS_COLOR),
+        look=_LOOK_OF_PREVIOUS,
     )
     save_with_scene(node, saved=False)
-    display = node.GetDisplayNode()
-    display.SetVisibility2DFill(False)
-    display.SetSliceIntersectionThickness(1)
-    display.SetVisibility(False)  # until a person asks to compare
     return node
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import slicer
+import vtk
 
 from PseudoLabelCLGui.mrml_bridge.scene_link import Made, forget_case_of
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels
@@ -90,7 +91,16 @@ def empty_node(node: Any, voxels: SpareVoxels | None = None) -> None:
         node.SetAndObserveSegmentation(slicer.vtkSegmentation())
         let_go_of_voxels(old)
     else:
-        node.SetAndObserveImageData(None)
+        # a volume without voxels in a slice view fills the log with errors
+        node.SetAndObserveImageData(_one_voxel())
+
+
+def _one_voxel() -> Any:
+    image = vtk.vtkImageData()
+    image.SetDimensions(1, 1, 1)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    image.GetPointData().GetScalars().Fill(0)
+    return image
 
 
 def let_go_of_voxels(segmentation: Any) -> None:

@@ -114,7 +114,7 @@ class EditWatch:
         self._work.do(look.run, lambda isChanged: self._looked(look, isChanged), self._failed)
 
     def _looked(self, look: "_Look", isChanged: bool) -> None:
-        if self._proposal.case is not look.case:
+        if not self._proposal.isStill(look.case):
             look.file.unlink(missing_ok=True)
             return
         self._isLooking = False

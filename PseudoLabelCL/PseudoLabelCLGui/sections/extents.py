@@ -69,7 +69,7 @@ class CorrectionExtent:
         voxels = self._proposal.near.read(file, case.files.geometry)
 
         def shown(_none: None) -> None:
-            if self._nearShown == file and self._proposal.case is case:
+            if self._nearShown == file and self._proposal.isStill(case):
                 self._proposal.stage.owns(self._proposal.near.show(voxels))
 
         self._work.do(voxels.read, shown)

@@ -6,6 +6,7 @@ from typing import Any
 import slicer
 
 from PseudoLabelCLGui.mrml_bridge import VoxelMemory, ijk_to_ras, keep_out_of_lists
+from PseudoLabelCLGui.mrml_bridge.spare_nodes import empty_node
 from PseudoLabelCLGui.slice_views import showLabelLayer
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -40,7 +41,7 @@ class NearOverlay:
         """Take the layer out of the views."""
         if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
             showLabelLayer(self._node, visible=False)
-            self._node.SetAndObserveImageData(None)
+            empty_node(self._node)
 
     def remove(self) -> None:
         """Take the node out of the scene."""

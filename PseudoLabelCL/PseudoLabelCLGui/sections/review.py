@@ -56,7 +56,7 @@ class ReviewSection(Section):
         self._extent = CorrectionExtent(self.ui, self.presenter, self.proposal, work)
         self._watch = NodeWatch(self.proposal.holds, self._onGoing, self._onGone)
         self._keys = ReviewKeys(self.top, self._keySlots())
-        stretchColumns(self.ui.queueTable, 2)
+        stretchColumns(self.ui.queueTable, 0, 2)
         makeMenu(
             self,
             self.ui.queueTable,
@@ -169,7 +169,7 @@ class ReviewSection(Section):
 
     def _handOver(self, case: ShownCase, file: Path, leftOut: tuple[int, ...]) -> None:
         """Give a correction to the presenter, if what it was made of is still on the screen."""
-        if self.proposal.case is not case:
+        if not self.proposal.isStill(case):
             file.unlink(missing_ok=True)
             return  # the presenter asked about the changes before the case was left
         self.presenter.correct(str(file), leftOut)

@@ -28,7 +28,14 @@ from PseudoLabelCLGui.mrml_bridge.edits import segment_times
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.near_overlay import NearOverlay
 from PseudoLabelCLGui.sections.window_level import WindowLevel
-from PseudoLabelCLGui.slice_views import Stage, jumpToSlice, showDoubt, showForeground
+from PseudoLabelCLGui.slice_views import (
+    Point,
+    Stage,
+    jumpTo,
+    middleOfSlice,
+    showDoubt,
+    showForeground,
+)
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -78,6 +85,10 @@ class ShownProposal:
         """Whether nobody has touched the proposal since it was put into the scene."""
         return self._case is not None and self.times == tuple(self._case.unchanged.items())
 
+    def isStill(self, case: ShownCase) -> bool:
+        """Tell whether a case is shown since it was, its map of doubt or not."""
+        return self._case is not None and self._case.files is case.files
+
     def holds(self, node: Any) -> bool:
         """Tell whether the case cannot be shown without a node."""
         case = self._case
@@ -101,8 +112,8 @@ class ShownProposal:
         self._case, self._slices = case, memory.slices
         self._doubtPosition = -1
         self._window.shown(case.volume, isOwn=made_as(case.volume) is not None)
-        self.stage.showCase(case.volume, case.doubt, (case.proposal, case.previous))
-        self.nextDoubt()
+        segmentations = (case.proposal, case.previous)
+        self.stage.showCase(case.volume, case.doubt, segmentations, self._nextPlace())
         return case
 
     def forget(self, *, editsAreSaved: bool) -> tuple[str, ...]:
@@ -146,11 +157,17 @@ class ShownProposal:
 
     def nextDoubt(self) -> None:
         """Let all views jump to the next doubtful slice, and begin anew after the last."""
+        place = self._nextPlace()
+        if place is not None:
+            jumpTo(place)
+
+    def _nextPlace(self) -> Point | None:
         if self._case is None or not self._slices:
-            return
+            return None
         self._doubtPosition = (self._doubtPosition + 1) % len(self._slices)
         files = self._case.files
-        jumpToSlice(files.geometry, files.slicing_axis, self._slices[self._doubtPosition])
+        index = self._slices[self._doubtPosition]
+        return middleOfSlice(files.geometry, files.slicing_axis, index)
 
     def showOutline(self, *, outline: bool) -> None:
         """Show outlines alone, or filled areas."""
@@ -172,7 +189,7 @@ class ShownProposal:
         self._work.do(voxels.read, lambda _none: self._putDoubt(case, voxels))
 
     def _putDoubt(self, case: ShownCase, voxels: VoxelMemory) -> None:
-        if self._case is case:
+        if self.isStill(case):
             self._case = add_doubt(case, voxels, self._spareNodes)
             self.stage.owns(self._case.doubt)
             showForeground(self._case.doubt)
