@@ -10,6 +10,7 @@ from PseudoLabelCLGui.panel_state import (
     CasesState,
     Curve,
     ExportState,
+    ExtentChoice,
     FindingRow,
     Light,
     MarkedLine,
@@ -28,6 +29,7 @@ from PseudoLabelCLGui.panel_state import (
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, Terminology
 
 SHAPE = (12, 40, 40)  # k, j, i
@@ -43,6 +45,11 @@ LABELS = (
 )
 CAN = Action(enabled=True)
 PLAN = "2 human segmentations and 5 pseudo-labels will be used, 1 is left out."
+
+
+def identity_of(case_id: str, round_index: int = 1) -> ProposalIdentity:
+    """What a verdict on a case is on."""
+    return ProposalIdentity(case_id, round_index, f"fingerprint of {case_id}")
 
 
 def cannot(reason: str) -> Action:
@@ -185,7 +192,7 @@ REVIEW = replace(
         progress="1 of 3 reviewed, about 2 min left",
         reason="Slices 3 to 5 are unsure",
         accept=Action(enabled=True, text="Accept"),
-        correct=cannot("Change the proposal first, then save it."),
+        identity=identity_of("heart 4"),
         reject=CAN,
         take_back=cannot("There is no verdict to take back."),
         previous_case=cannot("This is the first case of the queue."),
@@ -217,8 +224,12 @@ EDITED = replace(
     REVIEW,
     review=replace(
         REVIEW.review,
-        accept=Action(enabled=True, text="Accept with my changes"),
-        correct=CAN,
+        accept=Action(enabled=True, text="Save correction"),
+        extents=(
+            ExtentChoice(TruthExtent.CHANGED_SLICES, "the slice that I changed (k = 0)"),
+            ExtentChoice(TruthExtent.CHANGED_VOXELS, "the 1 voxel that I changed, and 3 mm around"),
+            ExtentChoice(TruthExtent.WHOLE, "all 12 slices"),
+        ),
     ),
 )
 FAULT = replace(
@@ -360,4 +371,5 @@ def phantom_files(folder: Path, case_id: str, round_index: int = 1) -> CaseFiles
         uncertainty=paths["uncertainty"],
         slicing_axis=2,
         doubtful_slices=(3, 8, 5),
+        identity=identity_of(case_id, round_index),
     )
