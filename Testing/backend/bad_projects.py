@@ -316,7 +316,7 @@ WORK = {
     ),
     "prediction of a volume of NaN": (
         lambda d: ["predict", d.model, d.write("nan.nrrd", NAN), "--output", d.out],
-        "'nan'", "no finite number",
+        "'nan'", "without a finite number",
     ),
     "prediction of a folder of text": (
         lambda d: ["predict", d.model, bad.folder(d), "--output", d.out], "folder", "no DICOM",
