@@ -1,4 +1,4 @@
-"""Tensors come back from disk as they were; what earlier versions pickled is read, never written."""
+"""Tensors come back from disk as they were; what earlier versions pickled is read, not written."""
 
 import io
 import json
