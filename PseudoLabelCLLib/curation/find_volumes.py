@@ -22,7 +22,13 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.itk_files import READABLE_SUFFIXES, file_suffix, grid_of, quiet_itk
+from PseudoLabelCLLib.storage.itk_files import (
+    READABLE_SUFFIXES,
+    check_header,
+    file_suffix,
+    grid_of,
+    quiet_itk,
+)
 
 MAX_FILES = 50_000
 # Of so many files one is told.
@@ -77,6 +83,7 @@ def grid_in_header(path: Path) -> Geometry:
     Raises:
         VolumeError: Its header is damaged, or it is no single 3-D volume of real numbers.
     """
+    check_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
     with quiet_itk(path):

@@ -1,6 +1,5 @@
 """Checkpoints of a running round, and the weights that a finished round leaves."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,13 @@ import torch
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.tensor_files import (
+    read_tensor_file,
+    tensor_bytes,
+    tensors_of,
+    write_tensor_file,
+)
 from PseudoLabelCLLib.learning.training import TrainingState
-from PseudoLabelCLLib.storage.atomic_files import write_bytes
 
 _PARTS = {"step", "network", "average", "optimizer", "generator", "notes"}
 _PARTS_OF_BACKBONE = ("encoder.", "decoder.")
@@ -35,9 +39,7 @@ def save_checkpoint(path: Path, state: TrainingState, notes: dict[str, Any]) -> 
         "generator": state.generator.get_state(),
         "notes": notes,
     }
-    buffer = io.BytesIO()  # torch does not say why it could not write to a disk
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getbuffer())
+    write_tensor_file(path, content)
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -47,9 +49,9 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         ProjectDamagedError: The file is not a checkpoint.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        content: dict[str, Any] = read_tensor_file(path, device)
         missing = _PARTS - content.keys()
-    except Exception as error:
+    except (ValueError, AttributeError) as error:
         raise _unusable(path, error) from error
     if missing:
         raise _unusable(path, KeyError(*missing))
@@ -90,9 +92,7 @@ def save_moments(path: Path, moments: dict[str, Any]) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    buffer = io.BytesIO()
-    torch.save(moments, buffer)
-    write_bytes(path, buffer.getbuffer())
+    write_tensor_file(path, moments)
 
 
 def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
@@ -108,12 +108,12 @@ def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
         "Delete the file; the next round then starts with new moments.",
     )
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = read_tensor_file(path, torch.device("cpu"))
         state = content["state"]
         fits = content["groups"] == [group["params"] for group in own["param_groups"]] and all(
             moments["exp_avg"].shape == shapes[number] for number, moments in state.items()
         )
-    except Exception as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unusable from error
     if not fits:
         raise unusable
@@ -121,30 +121,27 @@ def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
 
 
 def weights_to_bytes(network: SegmentationNetwork) -> bytes:
-    """Return the weights in torch's own format, on the CPU."""
-    buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in network.state_dict().items()}, buffer)
-    return buffer.getvalue()
+    """Return the weights as the bytes of a safetensors file."""
+    return tensor_bytes(network.state_dict())
 
 
 def network_from_bytes(
     weights: bytes, config: NetworkConfig, num_classes: int
 ) -> SegmentationNetwork:
-    """Return a network with the given weights; those of the first model format fit too.
+    """Return a network with the given weights; those of earlier model formats fit too.
 
     Raises:
         ModelFileError: The bytes are no weights, hold code, or do not fit the network.
+        PackageError: They are of an earlier version and PyTorch is too old to open those.
     """
     try:
-        state = _present_names(
-            torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
-        )
+        state = _present_names(tensors_of(weights, torch.device("cpu")))
         found = {name: tensor.shape for name, tensor in state.items()}
         # first without memory: a description may claim any size
         with torch.device("meta"):
             outline = SegmentationNetwork(config, num_classes, torch.Generator())
         expected = {name: tensor.shape for name, tensor in outline.state_dict().items()}
-    except Exception as error:
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelFileError(
             "Its weights are damaged, or hold something other than numbers, which could run any "
             "program and was not opened.",

@@ -1,6 +1,5 @@
 """What pre-training leaves: the weights that round 0 takes over, and the checkpoint of a resume."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining import PretrainingStage
-from PseudoLabelCLLib.storage.atomic_files import write_bytes
+from PseudoLabelCLLib.learning.tensor_files import read_tensor_file, write_tensor_file
 
 _PARTS = {"stage", "step", "network", "head", "optimizer", "generator", "notes"}
 
@@ -52,7 +51,7 @@ def save_pretrained(path: Path, network: SegmentationNetwork, names: tuple[str, 
         StorageError: The disk refuses.
     """
     state = network.state_dict()
-    _write(path, {name: state[name].cpu().contiguous() for name in names})
+    write_tensor_file(path, {name: state[name] for name in names})
 
 
 def load_pretrained(path: Path, network: SegmentationNetwork, names: tuple[str, ...]) -> None:
@@ -67,10 +66,10 @@ def load_pretrained(path: Path, network: SegmentationNetwork, names: tuple[str, 
         ProjectDamagedError: The file is damaged, or fits another network.
     """
     try:
-        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        weights: dict[str, Tensor] = read_tensor_file(path, torch.device("cpu"))
         found = {name: weight.shape for name, weight in weights.items()}
-    except Exception as error:
-        raise _unusable(path, type(error).__name__) from error
+    except (ValueError, AttributeError) as error:
+        raise _unusable(path, "it is damaged") from error
     state = network.state_dict()
     if found != {name: state[name].shape for name in names}:
         raise _unusable(path, "its weights belong to another network")
@@ -100,7 +99,7 @@ def save_pretraining_checkpoint(
         "generator": stage.generator.get_state(),
         "notes": notes,
     }
-    _write(path, content)
+    write_tensor_file(path, content)
 
 
 def read_pretraining_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -110,10 +109,10 @@ def read_pretraining_checkpoint(path: Path, device: torch.device) -> dict[str, A
         ProjectDamagedError: The file is no such checkpoint.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        content: dict[str, Any] = read_tensor_file(path, device)
         missing = _PARTS - content.keys()
-    except Exception as error:
-        raise _unusable(path, type(error).__name__) from error
+    except (ValueError, AttributeError) as error:
+        raise _unusable(path, "it is damaged") from error
     if missing:
         raise _unusable(path, f"it lacks {', '.join(sorted(missing))}")
     return content
@@ -133,12 +132,6 @@ def restore_pretraining(content: dict[str, Any], stage: PretrainingStage, path: 
         stage.step = int(content["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unusable(path, type(error).__name__) from error
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    buffer = io.BytesIO()  # torch does not say why it could not write to a disk
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getbuffer())
 
 
 def _unusable(path: Path, reason: str) -> ProjectDamagedError:

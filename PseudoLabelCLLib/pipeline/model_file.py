@@ -14,8 +14,11 @@ from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.model_archive import read_model_archive, write_model_archive
 
-# Format 2 has a choice of backbones; format 1, the papers' U-Net alone, is read as well.
-MODEL_SCHEMA_VERSION = 2
+# Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
+# tensors; all three are read.
+MODEL_SCHEMA_VERSION = 3
+# Rows and columns; no slice of a scanner has more, and a card may claim any number.
+MAX_WINDOW_SIDE = 4096
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
 UNLIKE_SPACING_FACTOR = 2.0
 
@@ -68,7 +71,7 @@ class ModelCard:
         schema_version: Of this card.
 
     Raises:
-        ModelFileError: Pixel size or window are not settled.
+        ModelFileError: Pixel size or window are not settled, or the window is too large.
     """
 
     schema: LabelSchema
@@ -86,6 +89,11 @@ class ModelCard:
             raise ModelFileError(
                 "The model does not say what its network was trained on "
                 "(window_size, in_plane_spacing_mm)."
+            )
+        if max(settled.window_size) > MAX_WINDOW_SIDE:
+            raise ModelFileError(
+                f"The model's slices are {settled.window_size[0]} x {settled.window_size[1]} "
+                f"pixels; at most {MAX_WINDOW_SIDE} x {MAX_WINDOW_SIDE} are possible."
             )
 
 

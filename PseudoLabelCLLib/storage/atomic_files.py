@@ -15,7 +15,10 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.storage.json_codec import JsonValue, parse_json
+from PseudoLabelCLLib.storage.regular_files import read_regular
 
+# A project of 10,000 cases has 10 MB of JSON.
+MAX_JSON_BYTES = 2**28
 TEMPORARY_PREFIX = ".writing-"
 _DOUBLE_SUFFIXES = (".seg.nrrd", ".seg.nhdr", ".nii.gz", ".tar.gz")
 _STALE_AFTER_S = 24 * 3600
@@ -117,11 +120,11 @@ def read_json(path: Path, where: str = "") -> JsonValue:
         where: What messages call it; the file's name if empty.
 
     Raises:
-        StorageError: It is missing or cannot be read.
+        StorageError: It is missing, cannot be read, is no regular file, or too large.
         ProjectDamagedError: It is no JSON.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_JSON_BYTES)
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     return parse_json(data, where or path.name)

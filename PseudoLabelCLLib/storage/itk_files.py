@@ -18,11 +18,17 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.storage.atomic_files import storage_error, written_aside
+from PseudoLabelCLLib.storage.free_memory import free_memory_bytes
+from PseudoLabelCLLib.storage.image_header import OTHER_KIND, HeaderError
+from PseudoLabelCLLib.storage.metaimage_header import read_metaimage_header
 from PseudoLabelCLLib.storage.nifti_header import (
     check_nifti_file,
     check_nifti_grid,
+    num_nifti_bytes,
     restore_not_finite,
 )
+from PseudoLabelCLLib.storage.nrrd_header import read_nrrd_header
+from PseudoLabelCLLib.storage.regular_files import opened_regular
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 READABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -38,7 +44,8 @@ WRITABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 # The entries of the axes' scalar products that a perpendicular grid may show after rounding in a
 # text header; a skew of that size moves a voxel by a thousandth of the volume's length.
 _PERPENDICULAR_TOLERANCE = 1e-3
-_OTHER_KIND = "is not the kind of file that its name says, or it is damaged"
+# The library's image and our array of its voxels exist side by side for a moment.
+_COPIES_IN_MEMORY = 2
 _DAMAGED_REMEDY = "Copy or download the file again, or export it again from where it was made."
 
 _standard_error_lock = threading.RLock()
@@ -57,7 +64,9 @@ def read_header(path: Path) -> Any:
         VolumeError: The file is missing, of an unknown format, or damaged.
         StorageError: The disk refuses.
     """
-    _check_readable(path)
+    check_header(path)
+    if file_suffix(path) in NIFTI_SUFFIXES:
+        check_nifti_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
     with quiet_itk(path):
@@ -65,16 +74,18 @@ def read_header(path: Path) -> Any:
         if found == _READERS[path.suffix.lower()]:
             reader.ReadImageInformation()
             return reader
-    raise VolumeError(f"'{path}' {_OTHER_KIND}.", _DAMAGED_REMEDY)
+    raise VolumeError(f"'{path}' {OTHER_KIND}.", _DAMAGED_REMEDY)
 
 
 def read_image(path: Path) -> Any:
     """Return the ITK image of a file, as stored: any dimension, any number of components.
 
     Raises:
-        VolumeError: The file is missing, of an unknown format, damaged or cut off.
+        VolumeError: The file is missing, of an unknown format, damaged or cut off, or its voxels
+            need more memory than is free.
         StorageError: The disk refuses.
     """
+    _check_memory(path, check_header(path))
     reader = read_header(path)
     with contextlib.ExitStack() as stack:
         if file_suffix(path) == ".nii.gz" and path.with_suffix("").exists():
@@ -220,17 +231,49 @@ def _reason(text: str) -> tuple[str, str]:
             "Close other programs, or crop the volume.",
         )
     if "Unable to determine ImageIO" in text:
-        return (_OTHER_KIND, _DAMAGED_REMEDY)
+        return (OTHER_KIND, _DAMAGED_REMEDY)
     return ("cannot be read: the file is damaged or cut off", _DAMAGED_REMEDY)
+
+
+def check_header(path: Path) -> int:
+    """Check whatever a library would believe of a file's header, before one sees the file.
+
+    Returns:
+        How many bytes the voxels take in memory.
+
+    Raises:
+        VolumeError: The file is missing, of an unknown format, or its header is damaged.
+        StorageError: The disk refuses.
+    """
+    _check_readable(path)
+    suffix = file_suffix(path)
+    if suffix in NIFTI_SUFFIXES:
+        return num_nifti_bytes(path)
+    read = read_nrrd_header if suffix in (".nrrd", ".nhdr") else read_metaimage_header
+    try:
+        header = read(path)
+        header.check_data(path)
+    except HeaderError as error:
+        raise VolumeError(f"'{path}' {error}.", _DAMAGED_REMEDY) from error
+    return header.num_bytes
+
+
+def _check_memory(path: Path, num_bytes: int) -> None:
+    needed, free = _COPIES_IN_MEMORY * num_bytes, free_memory_bytes()
+    if free is not None and needed > free:
+        raise VolumeError(
+            f"'{path}' needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; its "
+            "header may be damaged.",
+            "Close other programs, or crop the volume.",
+        )
 
 
 def _check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             raise VolumeError(f"'{path}' is a folder; expected a file.", "Give the file itself.")
-        num_bytes = path.stat().st_size
-        with path.open("rb"):
-            pass
+        with opened_regular(path) as file:
+            is_empty = not file.read(1)
     except (FileNotFoundError, ValueError) as error:  # no file has a zero byte in its name
         raise VolumeError(f"There is no file '{path}'.", "Check the path.") from error
     except OSError as error:
@@ -241,10 +284,8 @@ def _check_readable(path: Path) -> None:
             "or a folder of DICOM slices.",
             "Export the volume in one of these formats.",
         )
-    if not num_bytes:
+    if is_empty:
         raise VolumeError(f"The file '{path}' is empty.", _DAMAGED_REMEDY)
-    if file_suffix(path) in NIFTI_SUFFIXES:
-        check_nifti_file(path)
 
 
 def _check_perpendicular(path: Path, geometry: Geometry) -> None:

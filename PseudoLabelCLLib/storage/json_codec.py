@@ -6,6 +6,7 @@ import math
 import sys
 import types
 import typing
+from collections import Counter
 from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -15,6 +16,8 @@ from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLErr
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 T = TypeVar("T")
 
+# No file of the program nests half as deep; the limit of Python's own reader varies.
+MAX_DEPTH = 60
 _REMEDY = "Restore the file from a backup; its other contents were left as they are."
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -60,7 +63,8 @@ def parse_json(data: bytes, where: str) -> JsonValue:
     """Return the JSON value in the bytes of a file, UTF-8 with or without a byte order mark.
 
     Raises:
-        ProjectDamagedError: It is no JSON, another encoding, or holds a field twice.
+        ProjectDamagedError: It is no JSON, another encoding, nested too deep, or holds a field
+            twice.
     """
     if data.startswith(_UTF16_MARKS):
         raise ProjectDamagedError(f"{where} is saved as UTF-16; expected UTF-8.", _REMEDY)
@@ -81,14 +85,32 @@ def parse_json(data: bytes, where: str) -> JsonValue:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ProjectDamagedError(f"{where} is damaged: {error}.", _REMEDY) from error
+    if _is_deeper_than(MAX_DEPTH, parsed):
+        raise ProjectDamagedError(
+            f"{where} is damaged: it is nested more than {MAX_DEPTH} levels deep.", _REMEDY
+        )
     return parsed
+
+
+def _is_deeper_than(limit: int, value: JsonValue) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            part
+            for one in level
+            if isinstance(one, dict | list)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique_fields(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        counts = Counter(name for name, _ in pairs)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         raise ValueError(f"it holds {', '.join(twice)} twice")
     return fields
 

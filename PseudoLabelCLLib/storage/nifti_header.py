@@ -22,6 +22,11 @@ _MAX_EXCESS_BYTES = 1 << 26
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # NIfTI's numbers of the types that can hold an infinity.
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
+# NIfTI's numbers of types, and how large each is.
+_BITS_PER_VOXEL = {
+    2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64,
+    1280: 64, 1536: 128, 1792: 128, 2048: 256, 2304: 32,
+}  # fmt: skip
 _REMEDY = "Copy or download the file again, or export it again from where it was made."
 
 
@@ -61,6 +66,17 @@ def check_nifti_file(path: Path) -> None:
         raise VolumeError(
             f"'{path}' is cut off: it holds {found} of {header.num_bytes} bytes.", _REMEDY
         )
+
+
+def num_nifti_bytes(path: Path) -> int:
+    """Return how many bytes the voxels take, as the header tells.
+
+    Raises:
+        VolumeError: It is not NIfTI-1, or the header is damaged.
+        StorageError: The disk refuses.
+    """
+    header = _read_header(path)
+    return header.num_voxels * header.bytes_per_voxel
 
 
 def check_nifti_grid(path: Path, geometry: Geometry) -> None:
@@ -136,6 +152,8 @@ def _read_header(path: Path) -> _NiftiHeader:
     quaternion = struct.unpack_from(f"{order}6f", data, 256)
     rows = struct.unpack_from(f"{order}12f", data, 280)
     if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not 0 <= offset < 1e9:
+        raise _no_nifti(path)
+    if _BITS_PER_VOXEL.get(datatype) != bits_per_voxel:
         raise _no_nifti(path)
     matrices = []
     if sform_code > 0:

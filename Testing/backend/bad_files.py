@@ -143,12 +143,18 @@ def saved_by_torch(desk, trace):
 
 
 def model_with(desk, **parts):
-    """Rewrite the model file with other members: card=, weights=, extra=, packing=."""
+    """Rewrite the model file with other members: card=, weights=, earlier_weights=, extra=.
+
+    Weights of an earlier version are what `torch.save` makes.
+    """
     with zipfile.ZipFile(desk.model) as archive:
-        card, weights = archive.read("model.json"), archive.read("weights.pt")
+        card, weights = archive.read("model.json"), archive.read("weights.safetensors")
+    earlier = parts.get("earlier_weights")
     members = {
-        "model.json": parts.get("card", card), "weights.pt": parts.get("weights", weights),
-    }  # fmt: skip
+        "model.json": parts.get("card", card),
+        "weights.safetensors": parts.get("weights", None if earlier else weights),
+        "weights.pt": earlier,
+    }
     members |= parts.get("extra", {})
     path = desk.path("bad.plcl")
     with zipfile.ZipFile(path, "w", parts.get("packing", zipfile.ZIP_STORED)) as archive:
@@ -169,7 +175,7 @@ def model_with_code(desk, trace):
     """Write a model file, right from the outside, whose weights would execute code."""
     buffer = io.BytesIO()
     torch.save({"encoder": Evil(str(trace))}, buffer)
-    return model_with(desk, weights=buffer.getvalue())
+    return model_with(desk, earlier_weights=buffer.getvalue())
 
 
 def bomb_in_weights(desk):
@@ -177,7 +183,7 @@ def bomb_in_weights(desk):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(64 * 2**20))
-    return model_with(desk, weights=buffer.getvalue())
+    return model_with(desk, earlier_weights=buffer.getvalue())
 
 
 def declared_bomb(desk):
@@ -193,7 +199,7 @@ def path_tricks_in_weights(desk):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../evil.pkl", b"x")
-    return model_with(desk, weights=buffer.getvalue())
+    return model_with(desk, earlier_weights=buffer.getvalue())
 
 
 def model_of(desk, schema=None, **options):
@@ -218,7 +224,7 @@ def copy_of_image(desk, name):
 
 def weights_of(model):
     with zipfile.ZipFile(model) as archive:
-        return archive.read("weights.pt")
+        return archive.read("weights.safetensors")
 
 
 def flipped_byte(desk):

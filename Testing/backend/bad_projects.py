@@ -250,7 +250,7 @@ MODELS = {
     ),
     "weights with path tricks": (predict(bad.path_tricks_in_weights), "bad.plcl", "evil.pkl"),
     "zip without weights": (
-        predict(lambda d: bad.model_with(d, weights=None)), "bad.plcl", "weights.pt",
+        predict(lambda d: bad.model_with(d, weights=None)), "bad.plcl", "weights.safetensors",
     ),
     "model of a newer version": (
         predict(lambda d: bad.model_with_card(d, lambda c: c.update(schema_version=9))),

@@ -1,5 +1,6 @@
 """What the tests of the desk share: desks that end with their test, and a small project."""
 
+import os
 import shutil
 
 import pytest
@@ -37,3 +38,16 @@ def a_project_in_review(a_project):
     """The same in the review of round 0; other-2 is the more doubtful one."""
     put_in_review(a_project, 0)
     return a_project
+
+
+@pytest.fixture
+def make_pipe():
+    """Makes a pipe in a folder, whose other end nobody ever opens."""
+
+    def make(path):
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("Windows has no pipes in folders")
+        os.mkfifo(path)
+        return path
+
+    return make

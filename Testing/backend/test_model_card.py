@@ -56,7 +56,7 @@ def rewritten(a_model, path, change):
         card = json.loads(before.read("model.json"))
         change(card)
         after.writestr("model.json", json.dumps(card))
-        after.writestr("weights.pt", before.read("weights.pt"))
+        after.writestr("weights.safetensors", before.read("weights.safetensors"))
     return path
 
 

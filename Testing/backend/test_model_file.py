@@ -11,7 +11,7 @@ import torch
 from learning_doubles import SCHEMA, TINY, grid, make_network, model_card
 
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
-from PseudoLabelCLLib.domain.errors import ModelFileError
+from PseudoLabelCLLib.domain.errors import ModelFileError, PackageError
 from PseudoLabelCLLib.learning.checkpoint import weights_to_bytes
 from PseudoLabelCLLib.pipeline.model_file import (
     MODEL_SCHEMA_VERSION,
@@ -44,18 +44,69 @@ def test_model_comes_back_as_it_was_written(a_model_file):
     assert all(torch.equal(v, written[n]) for n, v in model.network.state_dict().items())
 
 
+def earlier_format(path, card, state):
+    """Write a model as it was before its weights were raw tensors."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.json", json.dumps(card))
+        archive.writestr("weights.pt", buffer.getvalue())
+    return path
+
+
+def second_format(path, network):
+    card = to_json(replace(model_card(), schema_version=2))
+    return earlier_format(path, card, dict(network.state_dict()))
+
+
 def first_format(path, network):
     """Write a model as before there was a choice of backbones, with the names of then."""
     card = to_json(model_card())
     card["schema_version"] = 1
     del card["network"]["backbone"]
-    names = {n: n.removeprefix("backbone.") for n in network.state_dict()}
-    buffer = io.BytesIO()
-    torch.save({names[n]: value for n, value in network.state_dict().items()}, buffer)
-    write_model_archive(path, card, buffer.getvalue())
+    state = network.state_dict()
+    return earlier_format(path, card, {n.removeprefix("backbone."): state[n] for n in state})
 
 
-def test_model_of_the_first_format_is_read(tmp_path):
+def test_model_of_the_version_before_is_read(tmp_path):
+    network = make_network(4)
+    model = read_model(second_format(tmp_path / "old.plcl", network))
+    assert model.card == replace(model_card(), schema_version=2)
+    state = model.network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_model_of_the_version_before_needs_a_safe_pytorch_and_a_new_one_does_not(
+    a_model_file, tmp_path, monkeypatch
+):
+    old = second_format(tmp_path / "old.plcl", make_network(4))
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    monkeypatch.setattr(torch, "load", None)  # nothing unpickles any more
+    with pytest.raises(PackageError, match=r"PyTorch 2\.9\.1\+cpu is too old: 2\.10 or later"):
+        read_model(old)
+    read_model(a_model_file)
+
+
+def test_tensors_of_the_version_before_that_claim_more_than_the_file_holds_are_refused(tmp_path):
+    wide = NetworkConfig(widths=(64,) * 6)
+    with torch.device("meta"):
+        outline = make_network(config=wide).state_dict()
+    # one number each, which a stride of 0 repeats as often as is claimed
+    state = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in outline.items()}
+    card = to_json(replace(model_card(), network=wide, schema_version=2))
+    path = earlier_format(tmp_path / "old.plcl", card, state)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ModelFileError, match="cannot be used"):
+        read_model(path)
+
+
+def test_window_of_any_size_is_refused_before_it_takes_memory(tmp_path):
+    preprocess = to_json(replace(model_card().preprocess, window_size=(8192, 64)))
+    with pytest.raises(ModelFileError, match="at most 4096 x 4096"):
+        read_model(changed_card(tmp_path / "bad.plcl", preprocess=preprocess))
+
+
+def test_model_of_the_first_of_the_first_format_is_read(tmp_path):
     network = make_network(4).eval()
     first_format(tmp_path / "old.plcl", network)
     model = read_model(tmp_path / "old.plcl")

@@ -43,6 +43,7 @@ from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining import GlobalStage
+from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.pipeline import pretrain as pretrain_module
 from PseudoLabelCLLib.pipeline.case_slices import preprocess_plan
 from PseudoLabelCLLib.pipeline.initial_network import initial_network
@@ -143,7 +144,7 @@ def need(root):
 
 
 def weights_of(root):
-    return torch.load(ProjectLayout(root).pretrained_weights, weights_only=True)
+    return read_tensor_file(ProjectLayout(root).pretrained_weights, torch.device("cpu"))
 
 
 def assert_same_weights(one, other):

@@ -1,6 +1,8 @@
 """The loop on tiny phantoms: round 0, review, round 1, a model for new volumes, a table."""
 
+import io
 import shutil
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.sampling import SlicePool
+from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.pipeline import apply_model as apply_module
 from PseudoLabelCLLib.pipeline import evaluate as evaluate_module
 from PseudoLabelCLLib.pipeline import round_data
@@ -140,6 +143,25 @@ def the_loop(tmp_path_factory):
         loop.listeners.append(Listener())
         loop.project = run_round(root, load_project(root), CPU, loop.listeners[1])
     return loop
+
+
+def pickles_in(path, data):
+    """Names of what is a pickle in a file, also within zips within it."""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [(f"{path}/{name}", archive.read(name)) for name in archive.namelist()]
+        return [found for name, part in members for found in pickles_in(name, part)]
+    is_named_so = str(path).endswith((".pkl", ".pickle"))
+    begins_so = data[:1] == b"\x80" and data[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return [str(path)] if is_named_so or begins_so else []
+
+
+def test_nothing_that_a_round_leaves_is_pickled(the_loop, tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "as before.pt")
+    assert pickles_in("as before", (tmp_path / "as before.pt").read_bytes())  # would be found
+    files = [path for path in the_loop.root.rglob("*") if path.is_file()]
+    assert "model.plcl" in {path.name for path in files}
+    assert [found for path in files for found in pickles_in(path, path.read_bytes())] == []
 
 
 def network_images(loop, case_id):
@@ -379,7 +401,7 @@ def test_a_joint_round_goes_on_with_the_kept_moments_of_the_one_before(tmp_path)
         project = run_round(root, project, CPU, Listener())
         path = ProjectLayout(root).moments(index)
         if path.exists():
-            moments = torch.load(path, weights_only=True)["state"]
+            moments = read_tensor_file(path, torch.device("cpu"))["state"]
             counts.append({int(parameter["step"]) for parameter in moments.values()})
     assert counts == [{2}, {4}]  # steps that Adam has seen after rounds 1 and 2
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.domain.jobs import TrainJob
+from PseudoLabelCLLib.domain.jobs import DoctorJob, TrainJob
 from PseudoLabelCLLib.process import protocol, worker_process
 from PseudoLabelCLLib.process.jobs import write_job
 from PseudoLabelCLLib.process.process_tree import kept_memory, start_tree
@@ -360,7 +360,7 @@ def test_job_that_hangs_after_the_parent_left_is_ended_at_the_deadline(start, jo
 PARENT = """
 import sys, time
 from pathlib import Path
-from PseudoLabelCLLib.domain.jobs import TrainJob
+from PseudoLabelCLLib.domain.jobs import DoctorJob, TrainJob
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 name, folder, path = sys.argv[1:]
 worker = WorkerProcess.start(
@@ -560,6 +560,20 @@ def test_importing_the_parents_side_loads_no_torch_and_no_numpy(tmp_path):
         "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+def test_worker_refuses_an_older_pytorch_in_a_sentence(job_folder):
+    code = (
+        "import sys, torch; torch.__version__ = '2.9.1+cu128';"
+        "from PseudoLabelCLLib.worker import main; sys.exit(main())"
+    )
+    path = write_job(job_folder, DoctorJob())
+    process = start_tree([sys.executable, "-c", code, str(path)], {})
+    with WorkerProcess(process, path.parent.name) as worker:
+        ending = all_events(worker)[-1]
+    assert isinstance(ending, JobFailed)
+    assert ending.message.startswith("PyTorch 2.9.1+cu128 is too old: 2.10 or later is needed")
+    assert "Install" in ending.remedy
 
 
 def test_job_is_written_where_the_worker_finds_it(job_folder):

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.curation.sample_data import write_sample_cases
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.pipeline import settle_device
 from PseudoLabelCLLib.pipeline.learning_curve import read_learning_curve
 from PseudoLabelCLLib.pipeline.model_file import read_model
@@ -119,7 +120,7 @@ def saved_step(root: Path, index: int) -> int:
     path = ProjectLayout(root).checkpoint(index)
     if not path.exists():
         return 0
-    return int(torch.load(path, map_location="cpu", weights_only=True)["step"])
+    return int(read_tensor_file(path, torch.device("cpu"))["step"])
 
 
 @dataclass
@@ -166,7 +167,7 @@ def _read_whole(path: Path, project: Project) -> None:
 
 
 def _read_checkpoint(path: Path) -> None:
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_tensor_file(path, torch.device("cpu"))
     assert {"network", "average", "optimizer", "generator", "notes"} <= content.keys()
 
 

@@ -1,0 +1,26 @@
+"""The oldest PyTorch that is allowed to open a file."""
+
+import torch
+
+from PseudoLabelCLLib.domain.errors import PackageError
+from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
+
+
+def refuse_old_torch() -> None:
+    """Refuse to work with a PyTorch that is older than `REQUIREMENTS` say.
+
+    In older ones a file of an earlier version of this program could run a program although
+    PyTorch was told to read numbers alone.
+
+    Raises:
+        PackageError: It is too old.
+    """
+    (needed,) = (one for one in REQUIREMENTS if one.name == "torch")
+    found = str(torch.__version__)
+    if not needed.is_met_by(found):
+        raise PackageError(
+            f"PyTorch {found} is too old: {needed.at_least} or later is needed, as older ones are "
+            "unsafe with files from others.",
+            f"Install PyTorch {needed.at_least} or later: in the panel with Install, elsewhere "
+            f'with pip install "{needed}".',
+        )
