@@ -34,6 +34,8 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 pytestmark = pytest.mark.slow
 CASES = ("other-1", "other-2")
+# What may happen between the moment a proposal is on the screen and the verdict.
+MEANWHILE = st.sampled_from(("nothing", "nothing", "file", "round"))
 
 
 def random_labels(seed):
@@ -99,6 +101,13 @@ class Reviews(RuleBasedStateMachine):
         file = ProjectLayout(self.root).proposal(index, case_id)
         write_drawing(file, random_labels(self.num_written))
 
+    def let_happen(self, meanwhile, one):
+        """Let the named proposal be written anew, or the next round be ready, before a verdict."""
+        if meanwhile == "file" and self.is_newest(one.identity):
+            self.rewrite(one.identity.round_index, one.identity.case_id)
+        if meanwhile == "round" and self.latest.index < 3:
+            self.propose(self.latest.index + 1)
+
     @property
     def latest(self):
         return load_project(self.root).latest_round
@@ -136,15 +145,18 @@ class Reviews(RuleBasedStateMachine):
             return multiple()
         return Shown(files.identity, np.load(files.proposal).astype(np.int16).tobytes())
 
-    @rule(one=shown)
-    def accept(self, one):
+    @rule(one=shown, meanwhile=MEANWHILE)
+    def accept(self, one, meanwhile):
+        self.let_happen(meanwhile, one)
+
         def stored(one):
             return Stored(Verdict.ACCEPTED, one.voxels)
 
         self.judge(ask.Accept((one.identity,)), [one], stored)
 
-    @rule(some=st.lists(shown, min_size=2, max_size=4), reject=st.booleans())
-    def judge_many(self, some, reject):
+    @rule(some=st.lists(shown, min_size=1, max_size=3), reject=st.booleans(), meanwhile=MEANWHILE)
+    def judge_many(self, some, reject, meanwhile):
+        self.let_happen(meanwhile, some[-1])
         some = list(dict.fromkeys(some))
         identities = tuple(one.identity for one in some)
         if len({identity.case_id for identity in identities}) < len(identities):
@@ -155,8 +167,11 @@ class Reviews(RuleBasedStateMachine):
             request = ask.Accept(identities)
             self.judge(request, some, lambda one: Stored(Verdict.ACCEPTED, one.voxels))
 
-    @rule(one=shown, extent=st.sampled_from(TruthExtent), at=st.integers(0, GRID.size[0] - 1))
-    def correct(self, one, extent, at):
+    @rule(
+        one=shown, extent=st.sampled_from(TruthExtent), at=st.integers(0, 23), meanwhile=MEANWHILE
+    )
+    def correct(self, one, extent, at, meanwhile):
+        self.let_happen(meanwhile, one)
         array = one.array.copy()
         array[2, 0, at] = 1 if array[2, 0, at] != 1 else 2
         file = write_drawing(self.folder / "drawn.seg.nrrd", array)
@@ -170,8 +185,9 @@ class Reviews(RuleBasedStateMachine):
         stored = Stored(Verdict.CORRECTED, array.tobytes(), mask)
         self.judge(request, [one], lambda _: stored)
 
-    @rule(one=shown)
-    def take_back(self, one):
+    @rule(one=shown, meanwhile=MEANWHILE)
+    def take_back(self, one, meanwhile):
+        self.let_happen(meanwhile, one)
         key = (one.identity.case_id, one.identity.round_index)
         if self.is_newest(one.identity) and self.verdicts.get(key):
             self.ask(ask.TakeBackVerdict(one.identity))
@@ -179,11 +195,6 @@ class Reviews(RuleBasedStateMachine):
         else:
             with pytest.raises(ReviewError):
                 self.ask(ask.TakeBackVerdict(one.identity))
-
-    @precondition(lambda self: self.latest.index < 3)
-    @rule()
-    def next_round_is_ready(self):
-        self.propose(self.latest.index + 1)
 
     @precondition(lambda self: self.latest.index < 3)
     @rule()
@@ -204,13 +215,6 @@ class Reviews(RuleBasedStateMachine):
         index = self.latest.index - 1
         self.ask(ask.GoBack(index))
         self.verdicts = {key: made for key, made in self.verdicts.items() if key[1] <= index}
-
-    @precondition(lambda self: self.latest.state is RoundState.IN_REVIEW)
-    @rule(case_id=st.sampled_from(CASES))
-    def proposal_changes_behind_the_desk(self, case_id):
-        index = self.latest.index
-        if ProjectLayout(self.root).proposal(index, case_id).exists():
-            self.rewrite(index, case_id)
 
     @invariant()
     def every_verdict_is_what_was_named(self):
