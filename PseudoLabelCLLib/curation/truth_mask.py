@@ -114,7 +114,9 @@ def _dilated(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
 
 def _widened(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return packed rows in which the neighbours of every voxel are set too."""
-    wider = bits | np.right_shift(bits, _ONE_BIT) | np.left_shift(bits, _ONE_BIT)
+    wider: npt.NDArray[np.uint8] = (
+        bits | np.right_shift(bits, _ONE_BIT) | np.left_shift(bits, _ONE_BIT)
+    )
     wider[..., 1:] |= np.left_shift(bits[..., :-1], _TO_NEXT_BYTE)
     wider[..., :-1] |= np.right_shift(bits[..., 1:], _TO_NEXT_BYTE)
     return wider
