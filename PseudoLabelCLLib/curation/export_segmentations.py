@@ -303,12 +303,21 @@ def _read_record(path: Path) -> tuple[_RecordLine, ...]:
     if not path.exists():
         return ()
     try:
-        return from_json(_Record, read_json(path), path.name).segmentations
+        value = read_json(path)
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        is_newer = isinstance(version, int) and version > _SCHEMA_VERSION
+        found = () if is_newer else from_json(_Record, value, path.name).segmentations
     except PseudoLabelCLError as error:
         raise StorageError(
-            f"'{path}' is there already and is no record of an earlier export.",
+            f"'{path}' is there already and is not a record of an earlier export.",
             "Choose another folder, or move that file away.",
         ) from error
+    if is_newer:
+        raise StorageError(
+            f"A newer version of PseudoLabelCL wrote '{path}'.",
+            "Choose another folder, or update PseudoLabelCL.",
+        )
+    return found
 
 
 def _write_record(

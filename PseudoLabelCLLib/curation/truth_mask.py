@@ -15,6 +15,7 @@ from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 NEAR_MM = 3.0
 # A voxel exactly that far away counts, whatever its spacing became in a text header.
 _ROUNDING_MM = 1e-6
+_ONE_BIT, _TO_NEXT_BYTE = np.uint8(1), np.uint8(7)
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -91,17 +92,13 @@ def _bounding_box(mask: Mask, margin: list[int]) -> tuple[slice, ...] | None:
 def _dilated(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Return the voxels whose offset to a voxel of the mask lies in the ball of `NEAR_MM`.
 
-    Rows are widened first; packed to bits, they are then laid over their neighbours, each row as
-    wide as the ball is at that distance.
+    Rows are packed to bits and laid over their neighbours, each as wide as the ball is at that
+    distance.
     """
     along_i, along_j, along_k = spacing_mm
-    widened = [mask]
-    while len(widened) * along_i <= NEAR_MM + _ROUNDING_MM:
-        row = widened[-1].copy()
-        row[..., 1:] |= widened[-1][..., :-1]
-        row[..., :-1] |= widened[-1][..., 1:]
-        widened.append(row)
-    rows = [np.packbits(row, axis=-1) for row in widened]
+    rows = [np.packbits(mask, axis=-1)]
+    while len(rows) * along_i <= NEAR_MM + _ROUNDING_MM:
+        rows.append(_widened(rows[-1]))
     near = np.zeros_like(rows[0])
     num_k, num_j = (min(int(NEAR_MM / mm + _ROUNDING_MM), size - 1) for mm, size in zip(
         (along_k, along_j), mask.shape, strict=False
@@ -112,7 +109,17 @@ def _dilated(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
             if left >= 0:
                 width = min(int(math.sqrt(left) / along_i), len(rows) - 1)
                 near[_to(k), _to(j)] |= rows[width][_to(-k), _to(-j)]
-    return np.unpackbits(near, axis=-1, count=mask.shape[-1]).astype(np.bool_)
+    return np.unpackbits(near, axis=-1, count=mask.shape[-1]).view(np.bool_)
+
+
+def _widened(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return packed rows in which the neighbours of every voxel are set too."""
+    wider: npt.NDArray[np.uint8] = (
+        bits | np.right_shift(bits, _ONE_BIT) | np.left_shift(bits, _ONE_BIT)
+    )
+    wider[..., 1:] |= np.left_shift(bits[..., :-1], _TO_NEXT_BYTE)
+    wider[..., :-1] |= np.right_shift(bits[..., 1:], _TO_NEXT_BYTE)
+    return wider
 
 
 def _to(offset: int) -> slice:

@@ -259,6 +259,8 @@ def _raise_version(layout: ProjectLayout) -> None:
     An older program reads that file first, and says then that a newer one is needed.
     """
     where = layout.project_file.name
+    if not layout.project_file.exists():  # the project is being made
+        return
     value = read_json(layout.project_file, where)
     if _version_of(value, where) < SCHEMA_VERSION:
         body = _without_version(value, where)

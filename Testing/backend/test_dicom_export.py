@@ -395,7 +395,7 @@ def test_command_line_fails_if_any_case_is_refused_and_tells_all_lines(a_project
     assert main(command) == 1
     shown = capsys.readouterr()
     assert "Case 'accepted' was not exported." in shown.err
-    assert "1 of 3 cases were not exported" in shown.err
+    assert "1 of 3 cases was not exported" in shown.err
     assert "2 of 3 segmentations written" in shown.out
     assert main([*command, "--json"]) == 1
     lines = {line["case"]: line for line in json.loads(capsys.readouterr().out)}

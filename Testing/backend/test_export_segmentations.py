@@ -164,6 +164,15 @@ def test_record_tells_where_each_file_comes_from(a_project, tmp_path):
     assert (lines["t"]["round"], lines["t"]["human_fraction"]) == (None, 1.0)
 
 
+def test_record_of_a_newer_version_is_told_and_left_alone(a_project, tmp_path):
+    record = tmp_path / "out" / "export.json"
+    record.parent.mkdir()
+    record.write_text('{"schema_version": 9, "segmentations": []}')
+    with pytest.raises(StorageError, match="A newer version of PseudoLabelCL wrote"):
+        export_segmentations(*a_project, tmp_path / "out")
+    assert [path.name for path in record.parent.iterdir()] == ["export.json"]
+
+
 def test_second_export_keeps_the_files_and_their_record(a_project, tmp_path):
     root, project = a_project
     out = tmp_path / "out"
@@ -215,7 +224,7 @@ def test_foreign_record_is_never_overwritten(a_project, tmp_path):
     record = tmp_path / "out" / "export.json"
     record.write_text('{"mine": 1}')
 
-    with pytest.raises(StorageError, match="no record of an earlier export"):
+    with pytest.raises(StorageError, match="not a record of an earlier export"):
         export_segmentations(*a_project, tmp_path / "out")
 
     assert record.read_text() == '{"mine": 1}'

@@ -196,7 +196,9 @@ def test_project_file_that_cannot_be_used_is_told_and_left_alone(
 def test_newer_round_or_review_is_told(a_saved_project):
     save_round(a_saved_project, Round(0, RoundState.IN_REVIEW))
     file = ProjectLayout(a_saved_project).round_file(0)
-    file.write_text(file.read_text().replace('"schema_version": 1', '"schema_version": 9'))
+    file.write_text(
+        file.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 9')
+    )
     with pytest.raises(ProjectNewerError, match=r"rounds/round_00/round\.json.*schema 9"):
         load_project(a_saved_project)
 

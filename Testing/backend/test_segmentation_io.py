@@ -391,7 +391,7 @@ def test_unknown_values_are_named_with_their_counts(tmp_path, a_schema):
     array = np.zeros((3, 4, 5), np.uint8)
     array[0, 0, :3] = 255
     array[0, 0, 3] = 4
-    with pytest.raises(AnnotationError, match=r"4 \(1 voxels\), 255 \(3 voxels\)"):
+    with pytest.raises(AnnotationError, match=r"4 \(1 voxel\), 255 \(3 voxels\)"):
         read_segmentation(save(tmp_path / "a.nii.gz", array), a_schema)
 
 

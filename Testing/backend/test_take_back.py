@@ -8,6 +8,7 @@ import pytest
 from judging import accept, correct, reject, take_back
 
 from PseudoLabelCLLib.curation import review_cases, verdict_history
+from PseudoLabelCLLib.curation.truth_mask import read_truth_mask, slices_of_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
@@ -178,13 +179,19 @@ class Killed(BaseException):
     """Stands for a process that ends at once."""
 
 
-@pytest.mark.parametrize("last_step", range(1, 7))
-def test_kill_between_two_files_leaves_a_verdict_with_its_own_segmentation(
-    a_project, tmp_path, monkeypatch, last_step
+@pytest.mark.parametrize(
+    ("extent", "last_step"),
+    [
+        *[(TruthExtent.CHANGED_SLICES, step) for step in range(1, 8)],
+        *[(TruthExtent.CHANGED_VOXELS, step) for step in range(1, 9)],
+    ],
+)
+def test_kill_between_two_files_leaves_a_verdict_with_its_own_files(
+    a_project, tmp_path, monkeypatch, extent, last_step
 ):
     root, project = a_project
-    first = correct(root, project, "a", saved(tmp_path, 1))
-    project = correct(root, first, "a", saved(tmp_path, 2, 3))
+    first = correct(root, project, "a", saved(tmp_path, 1), extent=extent)
+    project = correct(root, first, "a", saved(tmp_path, 2, 3), extent=extent)
     steps = []
 
     def dying_before_step(function):
@@ -197,7 +204,7 @@ def test_kill_between_two_files_leaves_a_verdict_with_its_own_segmentation(
         return step
 
     with monkeypatch.context() as patch:
-        for name in ("_copy", "save_review", "_remove"):
+        for name in ("_copy", "save_review", "remove_file"):
             patch.setattr(verdict_history, name, dying_before_step(getattr(verdict_history, name)))
         with pytest.raises(Killed):
             take_back(root, project, "a")
@@ -205,6 +212,9 @@ def test_kill_between_two_files_leaves_a_verdict_with_its_own_segmentation(
     (review,) = load_project(root).reviews
     array = read_segmentation(ProjectLayout(root).resolve(review.segmentation), SCHEMA)[0].array
     assert np.array_equal(array, drawn_in(*review.truth_slices))
+    if extent is TruthExtent.CHANGED_VOXELS:
+        mask = read_truth_mask(ProjectLayout(root).resolve(review.truth_mask), GRID)
+        assert slices_of_mask(mask, 2) == review.truth_slices
     assert {drawn_in(1).tobytes(), drawn_in(2, 3).tobytes()} <= all_drawn(root)
     # whoever goes on taking back arrives at the same end
     project = load_project(root)

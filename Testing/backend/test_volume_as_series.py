@@ -294,6 +294,17 @@ def test_series_goes_where_its_object_cannot_be_written(a_project, tmp_path, mon
     assert list(out.iterdir()) == []
 
 
+def test_volumes_without_a_patient_go_out_as_patients_of_their_cases(a_project, tmp_path):
+    out = tmp_path / "out"
+    exported(a_project, out, volume_series_too=True)
+    for case_id in ("one", "two"):
+        (folder,) = out.glob(f"{case_id}.volume.*")
+        (file,) = out.glob(f"{case_id}.*.dcm")
+        for path in (*folder.iterdir(), file):
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+            assert (header.PatientID, str(header.PatientName)) == (case_id, f"{case_id}^")
+
+
 def test_command_line_writes_volume_and_object(a_project, tmp_path, capsys):
     root, out = a_project[0], tmp_path / "out"
     assert main(
