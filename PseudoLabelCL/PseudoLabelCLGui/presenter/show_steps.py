@@ -2,7 +2,7 @@
 
 from PseudoLabelCLGui.presenter.export_facts import ExportPhase
 from PseudoLabelCLGui.presenter.facts import Facts, WorkKind
-from PseudoLabelCLGui.presenter.reasons import no_packages
+from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
 from PseudoLabelCLGui.presenter.show_export import export_fraction, export_stage
 from PseudoLabelCLGui.presenter.show_training import training_stage
 from PseudoLabelCLGui.presenter.waiting import cases_to_check, num_waiting
@@ -34,6 +34,8 @@ def status_state(facts: Facts) -> StatusState:
     opening = _("The project is being opened.") if facts.opening else ""
     if text := facts.desk_working or facts.changing or opening:
         return StatusState(text, facts.desk_fraction, is_running=True)
+    if is_saving(facts):
+        return StatusState(_("Saving the verdict"), is_running=True)
     if facts.review.wanted:
         text = _("Loading '{case}'").format(case=facts.review.wanted)
         return StatusState(text, is_running=True)
