@@ -31,6 +31,11 @@ def status_state(facts: Facts) -> StatusState:
         return StatusState(
             export_stage(facts.export), export_fraction(facts.export), is_running=True
         )
+    return _desk_status(facts)
+
+
+def _desk_status(facts: Facts) -> StatusState:
+    """What the project's own process does."""
     opening = _("The project is being opened.") if facts.opening else ""
     if text := facts.desk_working or facts.changing or opening:
         return StatusState(text, facts.desk_fraction, is_running=True)
