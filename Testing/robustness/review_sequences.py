@@ -74,7 +74,7 @@ class Sequence:
         return self.desks[-1]
 
     def _start_worker(self, job, folder: Path) -> WorkerProcess:
-        environment = {"OMP_NUM_THREADS": "1"}
+        environment = {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
         worker = WorkerProcess.start(
             job, folder, python=Path(sys.executable), environment=environment
         )
