@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import tempfile
@@ -19,7 +20,6 @@ from round_maker import SCHEMA, SIZE, UNLABELLED, RoundMaker, StandInWorker, mak
 from screen_panel import ScreenPanel
 
 from PseudoLabelCLLib.domain.desk_requests import Accept, Correct, Reject, TakeBackVerdict
-from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -28,9 +28,11 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 CASES = st.sampled_from(UNLABELLED)
 PLACES = st.tuples(*(st.integers(0, size - 1) for size in SIZE[::-1]))
+EXTENTS = st.sampled_from(list(TruthExtent))
+VERDICTS = st.sampled_from(["accept", "accept", "accept", "reject", "take_back"])
 REJECTED = None
 NUM_SEQUENCES = 500
-NUM_STEPS = 20
+NUM_STEPS = 15
 
 
 @functools.cache
@@ -87,6 +89,7 @@ class Identity(RuleBasedStateMachine):
         self.panel = ScreenPanel(self.presenter, SCHEMA, self.folder)
 
     def _start_desk(self) -> LineDesk:
+        self.expected.clear()  # what a desk that is gone was asked for will not be met
         self.desk = LineDesk(self._asked, self._met)
         return self.desk
 
@@ -121,29 +124,36 @@ class Identity(RuleBasedStateMachine):
         if answered is None:
             return
         if isinstance(request, TakeBackVerdict):
-            self.stored[self._key(request.proposal)].pop()
+            self._taken_back(self._key(request.proposal))
         for proposal, labels in self.expected.pop(number, {}).items():
             self.stored.setdefault(self._key(proposal), []).append(labels)
-            self._check(self._key(proposal), load_project(self.root))
+            self._check(self._key(proposal))
 
     def _key(self, proposal) -> tuple[int, str]:
         return proposal.round_index, proposal.case_id
 
-    def _check(self, key: tuple[int, str], project: Project) -> None:
-        index, case_id = key
-        expected = self.stored[key][-1] if self.stored.get(key) else "nothing"
-        reviews = project.reviews_of(case_id)
-        review = next((one for one in reviews if one.round_index == index), None)
-        if isinstance(expected, str):
-            assert review is None
-        elif expected is REJECTED:
-            assert review is not None
-            assert review.verdict is Verdict.REJECTED
-        else:
-            assert review is not None
-            file = ProjectLayout(self.root).resolve(review.segmentation)
-            found = read_segmentation(file, SCHEMA)[0].array
-            assert np.array_equal(found, expected), f"{case_id} of round {index}"
+    def _check(self, key: tuple[int, str]) -> None:
+        assert self._holds(key), f"round and case {key}"
+
+    def _taken_back(self, key: tuple[int, str]) -> None:
+        """One of the verdicts before counts again; the same one given twice at once counts once."""
+        verdicts = self.stored[key]
+        verdicts.pop()
+        while verdicts and not self._holds(key):
+            verdicts.pop()
+        self._check(key)
+
+    def _holds(self, key: tuple[int, str]) -> bool:
+        """Tell whether the newest verdict that was noted is what lies on disk."""
+        layout, expected = ProjectLayout(self.root), self.stored[key][-1:]
+        file = layout.review(*key)
+        if not expected or not file.exists():
+            return not expected and not file.exists()
+        review = json.loads(file.read_text("utf-8"))
+        if expected[0] is REJECTED or review["segmentation"] is None:
+            return expected[0] is REJECTED and review["verdict"] == Verdict.REJECTED.value
+        found = read_segmentation(layout.resolve(review["segmentation"]), SCHEMA)[0].array
+        return np.array_equal(found, expected[0])
 
     # --- how it begins
 
@@ -159,40 +169,56 @@ class Identity(RuleBasedStateMachine):
 
     # --- what a person does
 
-    @rule(case_id=CASES)
-    def show(self, case_id):
-        self.presenter.show_case(case_id)
+    @rule(where=CASES | st.sampled_from(["next_case", "previous_case", "round 0", "round 1"]))
+    def look_at(self, where):
+        if where in UNLABELLED:
+            self.presenter.show_case(where)
+        elif where.startswith("round"):
+            self.presenter.show_round(int(where[-1]))
+        else:
+            getattr(self.presenter, where)()
 
-    @rule(name=st.sampled_from(["next_case", "previous_case"]))
-    def step(self, name):
-        getattr(self.presenter, name)()
-
-    @rule(place=PLACES, label=st.integers(0, 2))
-    def draw(self, place, label):
-        self.panel.draw(place, label)
-
-    @rule()
-    def undo(self):
-        self.panel.undo()
-
-    @rule(extent=st.sampled_from(list(TruthExtent)))
-    def choose_extent(self, extent):
+    @rule(place=st.none() | PLACES, further=st.integers(1, 2), extent=EXTENTS)
+    def draw_or_undo(self, place, further, extent):
         self.presenter.choose_extent(extent)
+        if place is None:
+            self.panel.undo()
+        else:
+            self.panel.draw(place, further)
 
-    @rule()
-    def accept(self):
-        self._press(self.presenter.accept)
+    @rule(name=VERDICTS)
+    def press(self, name):
+        """Press a button, whether or not it is enabled."""
+        self._remember_screen()
+        self.is_single = True
+        getattr(self.presenter, name)()
+        self.is_single = False
 
-    @rule()
-    def reject(self):
-        self._press(self.presenter.reject)
+    @rule(case_id=CASES, place=st.none() | PLACES, further=st.integers(1, 2), name=VERDICTS)
+    def judge_as_usual(self, case_id, place, further, name):
+        """Look at a case, draw perhaps, and judge what is in the views."""
+        self._come_to_work()
+        self.presenter.show_case(case_id)
+        self.time_passes()
+        if place is not None:
+            self.panel.draw(place, further)
+        self.press(name)
+        self.time_passes()
 
-    @rule()
-    def take_back(self):
-        self._press(self.presenter.take_back)
+    def _come_to_work(self):
+        """Bring what stands in the way of a review to its end."""
+        self.worker_moves("finish")
+        self.time_passes()
+        if not self.presenter.state.project.root or not self.presenter.state.cases.add.enabled:
+            self.presenter.open_project(str(self.root))
+            self.time_passes()
+        if answers := self.presenter.state.message.answers:
+            self.presenter.answer(len(answers) - 1)
+            self.time_passes()
 
     @rule(ids=st.lists(CASES, min_size=1, max_size=3, unique=True), is_accepted=st.booleans())
     def judge_many(self, ids, is_accepted):
+        self._come_to_work()
         view = self.presenter._core.facts.view
         cases = view.cases if view is not None else ()
         if not self.presenter.state.message.answers:
@@ -203,6 +229,7 @@ class Identity(RuleBasedStateMachine):
             }
         many = self.presenter.accept_many if is_accepted else self.presenter.reject_many
         many(tuple(ids))
+        self.time_passes()
 
     @precondition(lambda self: self.presenter.state.message.answers)
     @rule(index=st.integers(0, 2))
@@ -214,28 +241,20 @@ class Identity(RuleBasedStateMachine):
         self.time_passes()
         self.panel.may_discard = False
 
-    @rule()
-    def train(self):
+    @rule(is_whole=st.booleans())
+    def train(self, is_whole):
         self.presenter.train()
+        if is_whole:
+            self.time_passes()
+            self.worker_moves("finish")
+            self.time_passes()
 
-    @rule()
-    def train_a_whole_round(self):
-        self.presenter.train()
-        self.time_passes()
-        self.worker_moves("finish")
-        self.time_passes()
-
-    @rule(name=st.sampled_from(["close_project", "leave_module", "enter_module"]))
-    def leave(self, name):
-        getattr(self.presenter, name)()
-
-    @rule()
-    def open_project(self):
-        self.presenter.open_project(str(self.root))
-
-    @rule(index=st.integers(0, 1))
-    def look_at_an_earlier_round(self, index):
-        self.presenter.show_round(index)
+    @rule(name=st.sampled_from(["close_project", "open_project", "leave_module", "enter_module"]))
+    def leave_or_come(self, name):
+        if name == "open_project":
+            self.presenter.open_project(str(self.root))
+        else:
+            getattr(self.presenter, name)()
 
     @rule(goes_on=st.booleans())
     def go_on_after_verdict(self, goes_on):
@@ -251,35 +270,28 @@ class Identity(RuleBasedStateMachine):
             self.presenter.tick()
             self.panel.tick()
 
-    @rule(number=st.integers(1, 2))
-    def desk_works(self, number):
-        if self.desk is not None:
+    @rule(who=st.sampled_from(["presenter", "panel", "desk"]), number=st.integers(1, 2))
+    def one_moves(self, who, number):
+        if who == "presenter":
+            self.presenter.tick()
+        elif who == "panel":
+            self.panel.tick()
+        elif self.desk is not None:
             self.desk.meet(number)
-
-    @rule()
-    def presenter_hears(self):
-        self.presenter.tick()
-
-    @rule()
-    def panel_works(self):
-        self.panel.tick()
 
     @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
     def worker_moves(self, what):
         if self.worker is not None and self.worker.is_alive:
             getattr(self.worker, what)()
 
-    @rule()
-    def somebody_proposes_anew(self):
-        """Another program has trained the round again: the same round, other proposals."""
+    @rule(is_killed=st.booleans())
+    def something_else_happens(self, is_killed):
+        """The desk is killed, or another program has proposed anew in the same round."""
         is_idle = self.worker is None or not self.worker.is_alive
-        if is_idle and self.maker.state is RoundState.IN_REVIEW:
-            self.maker.propose()
-
-    @rule()
-    def desk_is_killed(self):
-        if self.desk is not None:
+        if is_killed and self.desk is not None:
             self.desk.kill()
+        elif is_idle and self.maker.state is RoundState.IN_REVIEW:
+            self.maker.propose()
 
     # --- what must hold
 
@@ -301,20 +313,14 @@ class Identity(RuleBasedStateMachine):
                 proposed = self.maker.made[screen.files.identity.fingerprint]
                 assert np.array_equal(screen.now, proposed)
 
-    def _press(self, action) -> None:
-        self._remember_screen()
-        self.is_single = True
-        action()
-        self.is_single = False
-
     is_single = False
 
     def teardown(self):
         """In the end every verdict on disk is still the one that was given."""
         try:
-            project = load_project(self.root)
             for key in self.stored:
-                self._check(key, project)
+                self._check(key)
+            project = load_project(self.root)
             given = {key for key, verdicts in self.stored.items() if verdicts}
             assert {(r.round_index, r.case_id) for r in project.reviews} == given
         finally:
