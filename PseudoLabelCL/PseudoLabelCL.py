@@ -72,12 +72,6 @@ class PseudoLabelCLWidget(ScriptedLoadableModuleWidget):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
-    @staticmethod
-    def resourcePath(filename: str) -> str:
-        """Return where a file of Resources lies: beside this file once installed, else above it."""
-        places = [folder / "Resources" / filename for folder in (_FOLDER, _FOLDER.parent)]
-        return str(next((place for place in places if place.exists()), places[0]))
-
 
 class PseudoLabelCLLogic(ScriptedLoadableModuleLogic):
     """Slicer looks for it; the work is done by the presenter and its children."""
@@ -109,7 +103,7 @@ def registerSampleData() -> None:
         sampleName="PseudoLabelCLPhantoms",
         uris="",  # nothing is downloaded, but Slicer counts the fields
         fileNames="",
-        thumbnailFileName=PseudoLabelCLWidget.resourcePath("Icons/PseudoLabelCLPhantoms.png"),
+        thumbnailFileName=str(_FOLDER / "Resources" / "Icons" / "PseudoLabelCLPhantoms.png"),
         customDownloader=makeSampleProject,
     )
 

@@ -18,13 +18,16 @@ from PseudoLabelCLGui.sections.adding import AddingSection
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.cases import CasesSection
 from PseudoLabelCLGui.sections.exporting import ExportSection
+from PseudoLabelCLGui.sections.head import HeadSection
 from PseudoLabelCLGui.sections.message import MessageSection
 from PseudoLabelCLGui.sections.project import ProjectSection
 from PseudoLabelCLGui.sections.readiness import ReadinessSection
+from PseudoLabelCLGui.sections.remembering import rememberProject
 from PseudoLabelCLGui.sections.review import ReviewSection
 from PseudoLabelCLGui.sections.rounds import RoundsSection
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.segmented import SegmentedVolumes
+from PseudoLabelCLGui.sections.steps import StepsSection
 from PseudoLabelCLGui.sections.structures import StructuresSection
 from PseudoLabelCLGui.sections.training import TrainingSection
 from PseudoLabelCLGui.sections.use import UseSection
@@ -117,7 +120,7 @@ class Panel:
 
     def makeSampleProject(self) -> None:
         """Ask where, and make a project from phantoms."""
-        self.ui.sampleProjectButton.click()
+        self._project.makeSample()
 
     # What the presenter asks of the scene; its names are the presenter's.
 
@@ -143,14 +146,18 @@ class Panel:
             presenter=self.presenter,
             tell=self._tell,
             icon=lambda name: self._resourcePath(f"Icons/{name}"),
+            openPage=lambda name: self._steps.open(name),
         )
         self._message = MessageSection(surroundings)
         self._work = BackgroundWork(self._message.guard)
+        self._steps = StepsSection(surroundings)
+        self._head = HeadSection(surroundings)
+        self._cases = CasesSection(surroundings)
         self._review = ReviewSection(surroundings, self._work, self._folder)
         self._adding = AddingSection(surroundings, self._work, self._folder / "volumes")
         self._structures = StructuresSection(surroundings)
         toSegment = self._folder / "to-segment"
-        self._use = UseSection(surroundings, self._work, toSegment)
+        self._use = UseSection(surroundings, self._work, toSegment, self._folder / "segmented")
         self._segmented = SegmentedVolumes(
             self._work, toSegment, self._folder, lambda: self.presenter.state.use.labels,
             self._review.proposal.stage,
@@ -159,11 +166,14 @@ class Panel:
         self._readiness = ReadinessSection(surroundings, self.packages)
         self._training = TrainingSection(surroundings)
         self._rounds = RoundsSection(surroundings)
+        self._project = ProjectSection(surroundings, self._adding.propose)
         self.sections = (
             self._message,
+            self._head,
+            self._steps,
             self._readiness,
-            ProjectSection(surroundings),
-            CasesSection(surroundings),
+            self._project,
+            self._cases,
             self._adding,
             self._structures,
             self._training,
@@ -173,14 +183,13 @@ class Panel:
             self._export,
         )
         self._ticking = (
-            self._structures, self._training, self._review, self._rounds, self._use,
+            self._head, self._steps, self._structures, self._training, self._review, self._rounds, self._use,
         )  # fmt: skip
 
     def _showStructures(self) -> None:
-        """Unfold the table in which the terminology of structures is edited."""
-        self.ui.casesSection.collapsed = False
-        self.ui.structuresBox.collapsed = False
-        self.ui.structuresTable.setFocus()
+        """Show the table in which the terminology of structures is edited."""
+        self._steps.open("cases")
+        self._cases.showStructures()
 
     def _tell(self, light: Light, text: str, *rest: Any) -> None:
         self._message.tellOwn(light, text, *rest)
@@ -234,6 +243,7 @@ class Panel:
 
     def _onProjectOpened(self, view: ProjectView) -> None:
         self._parameterNode.rememberProject(view.root)
+        rememberProject(view.root)
 
     def _onProjectClosed(self) -> None:
         self._parameterNode.rememberProject("")

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
 )
 from PseudoLabelCLLib.domain.jobs import TrainJob
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
 
@@ -38,7 +39,8 @@ ERRORS = st.sampled_from(
 PLAIN = [
     "probe", "close_project", "check_cases", "train", "pretrain", "pause", "stop", "next_case",
     "previous_case", "accept", "reject", "take_back", "read_history", "use_newest_model",
-    "cancel_apply", "cancel_export", "message_step",
+    "cancel_apply", "cancel_export", "message_step", "leave_module", "enter_module", "go_to_next",
+    "case_is_lost", "scene_is_closed",
 ]  # fmt: skip
 
 
@@ -78,6 +80,21 @@ class AnyOrder(RuleBasedStateMachine):
     def accept_many(self, ids):
         self.num_verdicts_given += 1
         self.presenter.accept_many(tuple(ids))
+
+    @rule(ids=st.lists(CASES, max_size=3))
+    def reject_many(self, ids):
+        self.num_verdicts_given += 1
+        self.presenter.reject_many(tuple(ids))
+
+    @rule(index=st.integers(0, 2))
+    def answer(self, index):
+        self.num_verdicts_given += 1
+        self.presenter.answer(index)
+
+    @rule(extent=st.sampled_from(list(TruthExtent)))
+    def correction(self, extent):
+        self.presenter.choose_extent(extent)
+        self.presenter.preview_correction("/now.seg.nrrd")
 
     @rule(is_edited=st.booleans())
     def edit(self, is_edited):
@@ -229,15 +246,28 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "stage"):
             return
         for section in vars(self.presenter.state).values():
-            for one in fields(section):
+            for one in () if isinstance(section, tuple) else fields(section):
                 value = getattr(section, one.name)
                 if isinstance(value, Action) and one.name != "next_step" and not value.enabled:
                     assert value.tool_tip, f"{type(section).__name__}.{one.name}"
 
     @invariant()
+    def a_verdict_is_only_possible_on_the_newest_proposal_in_the_views(self):
+        if not hasattr(self, "stage"):
+            return
+        state, view = self.presenter.state, self.presenter._core.facts.view
+        if state.review.accept.enabled or state.review.reject.enabled:
+            assert state.review.identity is not None
+            assert view.case(state.review.case_id).proposal == state.review.identity
+            assert view.round_in_review is not None
+            assert not state.message.answers
+
+    @invariant()
     def a_shown_message_says_something(self):
         if hasattr(self, "stage"):
             message = self.presenter.state.message
+            assert not (message.answers and message.next_step.text)
+            assert all(answer.enabled and answer.text for answer in message.answers)
             assert bool(message.text) == (message.light is not Light.NONE)
             assert message.next_step.enabled == bool(message.next_step.text)
 
@@ -268,7 +298,15 @@ class AnyOrder(RuleBasedStateMachine):
             for (index, case_id), verdict in stage.disk.verdicts.items():
                 if index == newest and case_id in told:
                     assert told[case_id] == verdict.value
+        self._every_question_ends()
         self._no_verdict_was_asked_twice()
+
+    def _every_question_ends(self):
+        for _ in range(5):
+            if self.presenter.state.message.answers:
+                self.presenter.answer(0)
+                self.stage.settle()
+        assert not self.presenter.state.message.answers
 
     def _no_verdict_was_asked_twice(self):
         """What was lost with a desk is never sent to the next one by itself."""

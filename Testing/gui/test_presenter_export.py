@@ -70,7 +70,7 @@ def test_the_export_of_files_lists_them_and_shows_their_folder():
     assert stage.desk.requests(Export) == [Export("/out", SegmentationFormat.NIFTI, ("u0",), True)]
     assert results(stage) == [(Light.GREEN, "a: a.seg.nrrd (a person)")]
     stage.presenter.message_step()
-    assert stage.heard[-1] == ("on_folder_wanted", "/out")
+    assert ("on_folder_wanted", "/out") in stage.heard
 
 
 def test_a_refused_export_does_not_speak_of_opening_the_project_again():
@@ -124,7 +124,7 @@ def test_unreviewed_proposals_are_told_and_can_be_included():
     check(stage)
     (row,) = stage.state.export.findings
     assert (row.light, row.fix) == (Light.AMBER, ExportFix.INCLUDE_UNREVIEWED)
-    assert row.text == "Proposals that nobody has reviewed are left out: 1."
+    assert row.text == "1 proposal that nobody has reviewed is left out."
     check(stage, replace(OUT, include_unreviewed=True))
     assert asked(stage, CheckDicomExport)[3:] == ["a", "u0", "u1", "u2"]
     assert stage.state.export.findings == ()
@@ -198,7 +198,7 @@ def test_losses_are_accepted_for_one_case_until_its_segmentation_changes():
                 for r in stage.desk.requests(ExportDicom)}  # fmt: skip
     assert accepted == {"a": False, "u0": True, "u1": False}
     stage.presenter.accept_many(("u2",))
-    stage.settle()
+    stage.answer("Accept it")
     assert stage.state.export.summary.text == (
         "The project has changed since this check; check again."
     )

@@ -64,9 +64,10 @@ def test_many_events_are_dealt_with_in_portions(stage):
     number = len(stage.desk.asked) - 1
     stage.desk.events = [Working(number, "Reading", n, 1000) for n in range(1000)]
     stage.presenter.tick()
-    assert stage.state.message.text == "Reading: 99 of 1000"
+    assert stage.state.status.text == "Reading: 99 of 1000"
+    assert stage.state.status.fraction == 0.099
     stage.presenter.tick()
-    assert stage.state.message.text == "Reading: 199 of 1000"
+    assert stage.state.status.text == "Reading: 199 of 1000"
 
 
 def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
@@ -86,7 +87,6 @@ def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
 
 
 def test_a_project_that_is_gone_can_be_opened_again_once_it_is_back(stage):
-    stage.desk.by_hand = True
     stage.presenter.check_cases()
     stage.desk.refuse(CheckCases, "ProjectGoneError", "The project is gone.")
     stage.settle()
@@ -249,7 +249,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
         (
             CaseRole.VALIDATION,
             (CaseRole.VALIDATION, CaseRole.UNLABELLED),
-            "1 of the volumes have no segmentation and became unlabelled.",
+            "1 of the volumes has no segmentation and became unlabelled.",
         ),
         (CaseRole.IGNORED, (CaseRole.IGNORED, CaseRole.IGNORED), ""),
     ],

@@ -34,9 +34,11 @@ def test_a_graphics_card_is_green_with_its_name_and_the_free_disk():
     assert readiness.install.tool_tip == "Nothing is missing."
 
 
-def test_a_cpu_is_amber_with_its_minutes_per_round():
+def test_a_cpu_is_no_warning_and_comes_with_its_minutes_per_round():
+    readiness = found(device_kind="cpu", device="Ryzen", minutes_per_round=45.2).state.readiness
+    assert readiness.light is Light.GREEN
+    assert not any("slow" in line for line in readiness.details)
     readiness = found(device_kind="cpu", device="Ryzen", minutes_per_round=6.2).state.readiness
-    assert readiness.light is Light.AMBER
     assert readiness.sentence.startswith("CPU: about 6 min per round")
 
 

@@ -53,8 +53,10 @@ def test_training_starts_one_round_in_a_job_folder_of_the_project(stage):
 
 def test_training_waits_for_every_verdict_on_its_way():
     stage = opened(Disk.with_cases(2, (RoundState.IN_REVIEW,)))
+    stage.presenter.show_case("u0")
+    stage.settle()
     stage.desk.by_hand = True
-    stage.presenter.accept_many(("u0",))
+    stage.presenter.accept()
     assert stage.state.train.train.tool_tip == "A verdict is being saved."
     stage.presenter.train()
     stage.settle()
@@ -226,7 +228,7 @@ def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
     said = stage.state.message
     assert said.text == "The pre-training was given up."
     assert ("put aside" in said.remedy) is has_checkpoint
-    assert said.remedy.endswith("choose 'none' as pre-training to train without it.")
+    assert said.remedy.endswith("choose no pre-training to train without it.")
     assert len(stage.workers) == 1
     assert stage.state.train.train.enabled
 
@@ -407,7 +409,7 @@ def test_a_worker_that_cannot_be_started_is_told(stage):
 
 def test_packages_that_are_missing_disable_train_with_the_reason(stage):
     stage.presenter.readiness_found(ReadinessReport("python", missing=("torch>=2.4",)))
-    assert stage.state.train.train.tool_tip == "Install the missing packages first (section 1)."
+    assert stage.state.train.train.tool_tip == "Install the missing packages first."
     stage.presenter.readiness_found(
         ReadinessReport("python", torch_works=True, device="CPU", device_kind="cpu")
     )

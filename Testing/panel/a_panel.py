@@ -11,10 +11,10 @@ from PySide6 import QtCore, QtTest, QtWidgets
 from stand_ins.application import Answers
 from stand_ins.pythonqt import unwrap, wrap
 
-RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+RESOURCES = Path(__file__).resolve().parents[2] / "PseudoLabelCL" / "Resources"
 PANEL_WIDTH = 400
 # What the panel tells whatever a person does.
-_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen")
+_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed")
 
 
 class NoPackages:

@@ -50,6 +50,14 @@ FOUND_IN_SOURCES = {
         "Docs/developer_guide/script_repository/plots.md:99"
         " com_trolltech_qt_gui_builtin0.h:915-976",
     ),
+    "qt.QFontMetrics": (
+        ["elidedText", "height"],
+        "Modules/Scripted/DICOMLib/DICOMBrowser.py:728-735",
+    ),
+    "qt.QScrollBar": (
+        ["setValue", "value", "maximum"],
+        "Base/Python/slicer/packaging.py:1258-1259",
+    ),
     "qt.QShortcut": (
         ["connect", "setContext", "setAutoRepeat", "setParent", "deleteLater", "disconnect"],
         "Base/Python/slicer/packaging.py:1207-1208 com_trolltech_qt_gui8.h:132-152",
@@ -93,7 +101,7 @@ FOUND_IN_SOURCES = {
     ),
     "qt.Qt": (
         ["AlignLeft", "CustomContextMenu", "Horizontal", "ItemIsEditable", "PlainText", "UserRole",
-         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ItemIsUserCheckable",
+         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ElideMiddle", "DownArrow", "RightArrow", "ItemIsUserCheckable",
          "ItemIsEnabled", "ItemIsSelectable"],
         "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py:110-111"
         " com_trolltech_qt_core_builtin0.h:1187-1413",
@@ -150,7 +158,7 @@ def make_extract(dump: dict) -> dict:
         )  # fmt: skip
     used = {f"{module}.{name}" for module in ("qt", "ctk", "slicer") for name in names}
     used |= set(ui_classes) | {"qt.QWidget", "slicer.app.layoutManager", "qt.QClipboard"}
-    used |= {"qt.QDropEvent", "qt.QMimeData"}
+    used |= {"qt.QDropEvent", "qt.QMimeData", "qt.QScrollBar", "slicer.qMRMLPlotView"}
     functions = sorted(set(dump["python"]["slicer.util"]) & names)
     python = dump["python"]
     return {

@@ -226,9 +226,9 @@ EDITED = replace(
         REVIEW.review,
         accept=Action(enabled=True, text="Save correction"),
         extents=(
-            ExtentChoice(TruthExtent.CHANGED_SLICES, "the slice that I changed (k = 0)"),
-            ExtentChoice(TruthExtent.CHANGED_VOXELS, "the 1 voxel that I changed, and 3 mm around"),
-            ExtentChoice(TruthExtent.WHOLE, "all 12 slices"),
+            ExtentChoice(TruthExtent.CHANGED_SLICES, "the 15 slices that I changed (k = 4 to 18)"),
+            ExtentChoice(TruthExtent.CHANGED_VOXELS, "what I changed and 3 mm around it"),
+            ExtentChoice(TruthExtent.WHOLE, "all 40 slices"),
         ),
     ),
 )

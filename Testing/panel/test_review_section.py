@@ -303,7 +303,7 @@ def test_a_case_whose_nodes_are_deleted_is_left_at_once(a_shown_case, which):
 
 def test_closing_the_scene_lets_go_of_everything(a_shown_case):
     slicer.mrmlScene.Clear()
-    assert ("scene_is_closed",) in a_shown_case.calls
+    assert ("scene_is_closed",) in a_shown_case.presenter.calls
     a_shown_case.tick()
     assert a_shown_case.widget("segmentEditor").segmentationNode() is None
     assert not a_shown_case.widget("editorFrame").isVisible()

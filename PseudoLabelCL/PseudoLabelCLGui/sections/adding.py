@@ -89,7 +89,7 @@ class AddingSection(Section):
         self._shown: CasesState | None = None
         self._root = ""
         self._found: VolumesFound | None = None
-        self._drop = FileDrop(self.ui.casesSection, self._onDropped, self.guard)
+        self._drop = FileDrop(self.ui.casesPage, self._onDropped, self.guard)
         self.ui.foundRoleCombo.addItem(_("as proposed"))
         proposed = _("as proposed: annotated where a segmentation lies beside, else unlabelled")
         self.ui.foundRoleCombo.toolTip = f"{roleWords()}\n{proposed}"
@@ -136,7 +136,16 @@ class AddingSection(Section):
         proposed = None if hasSegmentations else CaseRole.UNLABELLED
         showChoice(self.ui.foundRoleCombo, FOUND_ROLES.index(proposed))
         showVisible(self.ui.foundBox, visible=True)
-        self.ui.casesSection.collapsed = False
+        self.ui.addToggle.setChecked(False)
+        self.openPage("cases")
+
+    def propose(self, segmentation: Any) -> None:
+        """Choose a segmentation and the volume that it was drawn on."""
+        self.ui.segmentationSelector.setCurrentNode(segmentation)
+        reference = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        volume = segmentation.GetNodeReference(reference)
+        if volume is not None:
+            self.ui.volumeSelector.setCurrentNode(volume)
 
     def _showAdd(self) -> None:
         if self._shown is None:
@@ -219,7 +228,7 @@ class AddingSection(Section):
 
     def _onAddFolder(self) -> None:
         title = _("Add a folder of volumes or DICOM series")
-        folder = askFolder(self.top, title, slicer.app.defaultScenePath)
+        folder = askFolder(self.top, title)
         if folder:
             self.presenter.add_paths((folder,))
 

@@ -1,10 +1,11 @@
-"""Section 2: the table of volumes, their roles, the check before training."""
+"""The table of volumes, their roles, the check before training."""
 
 from collections.abc import Callable
 from functools import partial
 
-from PseudoLabelCLGui.panel_state import CasesState, PanelState
+from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import confirm
+from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showLines
@@ -22,8 +23,16 @@ class CasesSection(Section):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._shown: CasesState | None = None
+        self._root = ""
         stretchColumns(self.ui.caseTable, 0)
-        makeMenu(self, self.ui.caseTable, self._menuEntries())
+        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._tickedRoles)
+        self._folding = Folding(
+            self,
+            (
+                (self.ui.addToggle, self.ui.addFrame),
+                (self.ui.structuresToggle, self.ui.structuresFrame),
+            ),
+        )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
             combo.toolTip = roleWords()
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
@@ -37,23 +46,27 @@ class CasesSection(Section):
         cases = state.cases
         if cases == self._shown:
             return
-        roles = {
-            CaseRole.ANNOTATED: _("annotated"),
-            CaseRole.UNLABELLED: _("unlabelled"),
-            CaseRole.VALIDATION: _("validation"),
-            CaseRole.IGNORED: _("ignored"),
-        }
         if self._shown is None or cases.rows != self._shown.rows:
-            rows = [
-                (r.case_id, roles[r.role], _mark(r.segmentation), r.state, r.doubt, r.verdict)
-                for r in cases.rows
-            ]
-            ids, toolTips = [r.case_id for r in cases.rows], [r.tool_tip for r in cases.rows]
+            rows = [_words(row) for row in cases.rows]
+            ids, toolTips = [r.case_id for r in cases.rows], [_tip(r) for r in cases.rows]
             fillTable(self.ui.caseTable, ids, rows, toolTips)
+        if state.project.root != self._root:
+            self._root = state.project.root
+            if self._root and not cases.rows:
+                self.showAdding()
         self._shown = cases
         showLines(self.ui.findingsList, cases.findings or _hint(cases))
         showAction(self.ui.checkButton, cases.check)
         self._showButtons()
+
+    def showAdding(self) -> None:
+        """Show the fields for adding volumes."""
+        self._folding.unfold(self.ui.addToggle)
+
+    def showStructures(self) -> None:
+        """Show the table in which the terminology of structures is edited."""
+        self._folding.unfold(self.ui.structuresToggle)
+        self.ui.structuresTable.setFocus()
 
     def _showButtons(self) -> None:
         if self._shown is None:
@@ -69,11 +82,18 @@ class CasesSection(Section):
                 button.toolTip = _("Choose volumes in the table first")
 
     def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
-        words = (_("Annotated"), _("Unlabelled"), _("Validation"), _("Ignored"))
+        words = _("Set role: {role}")
         roles = tuple(
-            (text, partial(self._setRole, role)) for text, role in zip(words, ROLES, strict=True)
+            (words.format(role=_roleName(role)), partial(self._setRole, role)) for role in ROLES
         )
         return (*roles, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
+
+    def _tickedRoles(self) -> tuple[bool, ...]:
+        """Tell for each role whether all of the chosen volumes have it."""
+        chosen = set(chosenIds(self.ui.caseTable))
+        rows = self._shown.rows if self._shown else ()
+        present = {row.role for row in rows if row.case_id in chosen}
+        return tuple(present == {role} for role in ROLES)
 
     def _onSetRole(self) -> None:
         self._setRole(ROLES[self.ui.roleCombo.currentIndex])
@@ -105,6 +125,30 @@ def _hint(cases: CasesState) -> tuple[str, ...]:
     return (_("Add volumes below, or drop files and folders here."),)
 
 
+def _roleName(role: CaseRole) -> str:
+    return {
+        CaseRole.ANNOTATED: _("annotated"),
+        CaseRole.UNLABELLED: _("unlabelled"),
+        CaseRole.VALIDATION: _("validation"),
+        CaseRole.IGNORED: _("ignored"),
+    }[role]
+
+
+def _words(row: CaseRow) -> tuple[str, ...]:
+    """Return the texts of a row; what only repeats another column is left out."""
+    role = _roleName(row.role)
+    state = row.verdict or row.state
+    return row.case_id, role, "" if state == role else state, row.doubt
+
+
+def _tip(row: CaseRow) -> str:
+    """Return what is said over a row, with its segmentation."""
+    if not row.segmentation:
+        return row.tool_tip
+    words = _("Segmentation: {file}").format(file=row.segmentation)
+    return "\n".join(line for line in (row.tool_tip, words) if line)
+
+
 def roleWords() -> str:
     """Say what each role means."""
     return "\n".join(
@@ -115,8 +159,3 @@ def roleWords() -> str:
             _("ignored: takes no part"),
         )
     )
-
-
-def _mark(segmentation: str) -> str:
-    """Say in one letter's room whether a person's segmentation is there; the file is in the tip."""
-    return "\N{CHECK MARK}" if segmentation else ""

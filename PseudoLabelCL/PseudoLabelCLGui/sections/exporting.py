@@ -1,4 +1,4 @@
-"""Section 7: exporting segmentations, as files or as DICOM objects, and what stands in the way."""
+"""Exporting segmentations, as files or as DICOM objects, and what stands in the way."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from PseudoLabelCLGui.sections.dicom_database import DicomDatabase
 from PseudoLabelCLGui.sections.finding_lines import FindingLines
 from PseudoLabelCLGui.sections.lights import LightMark, picture
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showBar, showText, showVisible
+from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import ExportFix
@@ -60,8 +60,6 @@ class ExportSection(Section):
         showText(self.ui.exportNoteLabel, export.note)
         showAction(self.ui.cancelExportButton, export.cancel)
         showVisible(self.ui.cancelExportButton, export.is_running)
-        showBar(self.ui.exportBar, isRunning=export.is_running, fraction=export.fraction)
-        showText(self.ui.exportStageLabel, export.stage)
         if before is None or before.findings != export.findings:
             self._findings.show(export.findings)
         if before is None or before.results != export.results:
@@ -145,7 +143,7 @@ class ExportSection(Section):
         summary = export.summary if isChecked and export else MarkedLine(Light.NONE, "")
         self._light.show(summary.light)
         showText(ui.exportSummaryLabel, summary.text)
-        showVisible(ui.exportFindings, isChecked and bool(export and export.findings))
+        showVisible(ui.exportFindingsArea, isChecked and bool(export and export.findings))
         self._showButtons()
 
     def _showButtons(self) -> None:

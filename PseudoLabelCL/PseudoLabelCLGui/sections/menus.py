@@ -11,7 +11,10 @@ from PseudoLabelCLGui.sections.tables import chosenIds
 
 
 def makeMenu(
-    section: Section, table: Any, entries: Sequence[tuple[str, Callable[[], None]]]
+    section: Section,
+    table: Any,
+    entries: Sequence[tuple[str, Callable[[], None]]],
+    ticked: Callable[[], Sequence[bool]] = tuple,
 ) -> None:
     """Offer entries on a right click, if rows are chosen.
 
@@ -19,17 +22,24 @@ def makeMenu(
         section: Guards the slots and lets go of them.
         table: A QTableWidget.
         entries: Words and slots.
+        ticked: Returns which of the first entries bear a tick when the menu opens.
     """
     menu = qt.QMenu(table)
+    actions = []
     for text, slot in entries:
         # an action belongs to the menu, so that it lives as long
         action = qt.QAction(text, menu)
         section.connect(action, "triggered()", slot)
         menu.addAction(action)
+        actions.append(action)
     table.setContextMenuPolicy(qt.Qt.CustomContextMenu)
-    section.connect(table, "customContextMenuRequested(QPoint)", partial(_popUp, menu, table))
+    popUp = partial(_popUp, menu, actions, table, ticked)
+    section.connect(table, "customContextMenuRequested(QPoint)", popUp)
 
 
-def _popUp(menu: Any, table: Any) -> None:
+def _popUp(menu: Any, actions: list[Any], table: Any, ticked: Callable[[], Sequence[bool]]) -> None:
+    for action, isTicked in zip(actions, ticked(), strict=False):
+        action.setCheckable(True)
+        action.setChecked(isTicked)
     if chosenIds(table):
         menu.popup(qt.QCursor.pos())

@@ -97,7 +97,8 @@ class _Pane:
             return
         if self._wanted.x:
             self._draw(self._wanted)
-        self._drawn, self._drawnAtS = self._wanted, time.monotonic()
+            self._drawnAtS = time.monotonic()
+        self._drawn = self._wanted
 
     def sceneClosed(self) -> None:
         self._chartNode = self._tableNode = self._seriesNode = None

@@ -1,4 +1,4 @@
-"""Section 1: whether this computer can train, what is missing, which Python trains."""
+"""The page "This computer": whether it can train, what is missing, which Python trains."""
 
 from pathlib import Path
 

@@ -56,7 +56,7 @@ class ReviewSection(Section):
         self._extent = CorrectionExtent(self.ui, self.presenter, self.proposal, work)
         self._watch = NodeWatch(self.proposal.holds, self._onGoing, self._onGone)
         self._keys = ReviewKeys(self.top, self._keySlots())
-        stretchColumns(self.ui.queueTable, 2)
+        stretchColumns(self.ui.queueTable, 0, 2)
         makeMenu(
             self,
             self.ui.queueTable,

@@ -1,4 +1,4 @@
-"""Section 5: what the next round will use how, and the rounds so far."""
+"""The rounds so far, folded under what the next one is trained with; the way back."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showText
+from PseudoLabelCLGui.sections.showing import showAction, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
 class RoundsSection(Section):
-    """The sentence about the next round, the history, the way back."""
+    """The history of rounds: report, results, the way back."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
@@ -23,16 +23,15 @@ class RoundsSection(Section):
         self._root = ""
         self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), "Dice")
         stretchColumns(self.ui.roundTable, 2)
-        self.connect(self.ui.nextRoundButton, "clicked()", self._onTrain)
+        showVisible(self.ui.historyToggle, visible=False)
         self.connect(self.ui.roundTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.roundTable, "cellDoubleClicked(int,int)", self._onShowResult)
         self.connect(self.ui.openReportButton, "clicked()", self._onOpenReport)
         self.connect(self.ui.showResultButton, "clicked()", self._onShowResult)
         self.connect(self.ui.goBackButton, "clicked()", self._onGoBack)
-        self.connect(self.ui.roundsSection, "contentsCollapsed(bool)", self._onFold)
 
     def show(self, state: PanelState) -> None:
-        """Show sentence, table and curve."""
+        """Show table and curve."""
         rounds = state.rounds
         self._root = state.project.root
         if rounds == self._shown:
@@ -51,8 +50,9 @@ class RoundsSection(Section):
             ]
             fillTable(self.ui.roundTable, [str(row.index) for row in rounds.rows], rows)
         self._shown = rounds
-        showText(self.ui.planLabel, rounds.sentence or rounds.train.tool_tip)
-        showAction(self.ui.nextRoundButton, rounds.train)
+        showVisible(self.ui.historyToggle, bool(rounds.rows))
+        if not rounds.rows:
+            self.ui.historyToggle.setChecked(False)
         self._plot.show((rounds.quality,))
         self._showButtons()
 
@@ -87,13 +87,6 @@ class RoundsSection(Section):
     def _chosen(self) -> int | None:
         chosen = chosenIds(self.ui.roundTable)
         return int(chosen[0]) if chosen else None
-
-    def _onTrain(self) -> None:
-        self.presenter.train(1, self.ui.stopWhenNoBetterCheck.checked)
-
-    def _onFold(self) -> None:
-        if not self.ui.roundsSection.collapsed:
-            self.presenter.read_history()
 
     def _onOpenReport(self) -> None:
         index = self._chosen()

@@ -21,8 +21,9 @@ class Surroundings:
         ui: All widgets of the panel by name.
         top: The widget that holds them.
         presenter: Does what the buttons say.
-        tell: Shows a sentence and a remedy in the line above all sections.
+        tell: Shows a sentence and a remedy as the message in the head.
         icon: Returns the path of a picture of the extension.
+        openPage: Shows the page of a step, see `steps`.
     """
 
     ui: Any
@@ -30,6 +31,7 @@ class Surroundings:
     presenter: Any
     tell: Tell
     icon: Callable[[str], str]
+    openPage: Callable[[str], None]
 
 
 class Section:
@@ -41,6 +43,7 @@ class Section:
         self.presenter = surroundings.presenter
         self.tell = surroundings.tell
         self.icon = surroundings.icon
+        self.openPage = surroundings.openPage
         self._connections: list[tuple[Any, str, Callable[..., None]]] = []
 
     def show(self, state: PanelState) -> None:
@@ -67,7 +70,7 @@ class Section:
         self._connections = kept
 
     def guard(self, slot: Callable[[], None]) -> None:
-        """Call a slot; an error becomes a sentence in the line above all sections."""
+        """Call a slot; an error becomes a sentence in the head."""
         try:
             slot()
         except PseudoLabelCLError as error:

@@ -11,11 +11,13 @@ def fillTable(
 ) -> None:
     """Show rows of texts; rows that were chosen stay chosen, wherever they are now.
 
+    A column without any text is hidden, so that the others have its room.
+
     Args:
         table: A QTableWidget.
         ids: The identity of each row.
         rows: The texts of each row.
-        toolTips: What is said over each row; none by default.
+        toolTips: What is said over each row, below the whole text of a cell; none by default.
     """
     chosen = chosenIds(table)
     table.blockSignals(True)
@@ -27,8 +29,9 @@ def fillTable(
             if item.text() != text:
                 item.setText(text)
             item.setData(qt.Qt.UserRole, identity)
-            item.setToolTip(toolTips[row] if toolTips else text)
+            item.setToolTip(_tip(texts[0], text, toolTips[row] if toolTips else ""))
             item.setSelected(identity in chosen)
+    _hideEmptyColumns(table, rows)
     if table.wordWrap:
         table.resizeRowsToContents()
     table.blockSignals(False)
@@ -40,12 +43,26 @@ def chosenIds(table: Any) -> tuple[str, ...]:
     return tuple(str(item.data(qt.Qt.UserRole)) for item in first if item and item.isSelected())
 
 
-def stretchColumns(table: Any, stretched: int) -> None:
-    """Let one column take the room that the others leave, so that nothing is cut off."""
+def stretchColumns(table: Any, *stretched: int) -> None:
+    """Let columns share the room that the others leave; the others are as wide as needed."""
     header = table.horizontalHeader()
     for column in range(table.columnCount):
-        mode = qt.QHeaderView.Stretch if column == stretched else qt.QHeaderView.ResizeToContents
+        isStretched = column in stretched
+        mode = qt.QHeaderView.Stretch if isStretched else qt.QHeaderView.ResizeToContents
         header.setSectionResizeMode(column, mode)
+
+
+def _hideEmptyColumns(table: Any, rows: Sequence[Sequence[str]]) -> None:
+    for column in range(1, table.columnCount):
+        isEmpty = bool(rows) and not any(texts[column] for texts in rows)
+        if table.isColumnHidden(column) != isEmpty:
+            table.setColumnHidden(column, isEmpty)
+
+
+def _tip(name: str, text: str, more: str) -> str:
+    """Say the whole text of a cell, which may be cut, and what is known of the row."""
+    lines = (name, text if text != name else "", more)
+    return "\n".join(line for line in lines if line)
 
 
 def _itemAt(table: Any, row: int, column: int) -> Any:

@@ -1,14 +1,14 @@
-"""Section 3: profile, rounds, Train, Pause and Stop, progress, curves, log."""
+"""The page "Train": profile, rounds, Train, Pause and Stop, curves, log."""
 
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import PanelState, TrainState
 from PseudoLabelCLGui.sections.asking import confirm
+from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import (
     showAction,
-    showBar,
     showChoice,
     showField,
     showText,
@@ -45,6 +45,20 @@ class TrainingSection(Section):
                 "pretrain": self.ui.pretrainButton,
             }.items()
         }
+        ui = self.ui
+        self._folding = Folding(
+            self,
+            (
+                (ui.curveToggle, ui.curveFrame),
+                (ui.historyToggle, ui.historyFrame),
+                (ui.advancedToggle, ui.advancedFrame),
+                (ui.logToggle, ui.logFrame),
+            ),
+            self._onUnfold,
+        )
+        self._folding.unfold(ui.curveToggle)
+        showVisible(ui.curveToggle, visible=False)
+        showVisible(ui.logToggle, visible=False)
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
@@ -62,13 +76,11 @@ class TrainingSection(Section):
             return
         self._shown = train
         self._showChoices(train)
-        showText(self.ui.trainingSentenceLabel, train.sentence)
+        showText(self.ui.trainingSentenceLabel, train.sentence or train.train.tool_tip)
         showAction(self.ui.trainButton, train.train)
         showAction(self.ui.pauseButton, train.pause)
         showAction(self.ui.stopButton, train.stop)
-        showBar(self.ui.trainingBar, isRunning=train.is_running, fraction=train.fraction)
-        showText(self.ui.stageLabel, train.stage)
-        showText(self.ui.timeLeftLabel, train.time_left)
+        showVisible(self.ui.curveToggle, bool(train.loss.x or train.validation.x))
         self._plot.show((train.loss, train.validation))
         self._showLog(train.log)
 
@@ -142,7 +154,13 @@ class TrainingSection(Section):
         else:
             self.ui.logText.setPlainText("\n".join(lines))
         self._log = lines
-        showVisible(self.ui.logBox, visible=bool(lines))
+        showVisible(self.ui.logToggle, visible=bool(lines))
+        if not lines:
+            self.ui.logToggle.setChecked(False)
+
+    def _onUnfold(self, button: Any) -> None:
+        if button is self.ui.historyToggle:
+            self.presenter.read_history()
 
     def _onProfile(self) -> None:
         self.presenter.set_profile(PROFILES[self.ui.profileCombo.currentIndex])

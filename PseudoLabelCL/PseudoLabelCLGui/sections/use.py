@@ -1,4 +1,4 @@
-"""Section 6: the model, and segmenting other volumes with it."""
+"""The model, and segmenting other volumes with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from PseudoLabelCLGui.panel_state import PanelState, UseState
 from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showBar, showLines, showText
+from PseudoLabelCLGui.sections.showing import showAction, showLines, showText, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 
@@ -33,12 +33,16 @@ class UseSection(Section):
         surroundings: What a section works with.
         work: Writes volumes that lie nowhere on disk, in threads.
         folder: Where such volumes are written.
+        results: Where results are written for which the person wants no folder.
     """
 
-    def __init__(self, surroundings: Surroundings, work: BackgroundWork, folder: Path) -> None:
+    def __init__(
+        self, surroundings: Surroundings, work: BackgroundWork, folder: Path, results: Path
+    ) -> None:
         super().__init__(surroundings)
         self._work = work
         self._folder = folder
+        self._results = results
         self._shown: UseState | None = None
         self._listed: list[tuple[str, str]] = []
         self._files: list[str] = []
@@ -60,8 +64,7 @@ class UseSection(Section):
         showAction(self.ui.loadModelButton, use.load_model)
         showAction(self.ui.saveModelButton, use.save_model)
         showAction(self.ui.cancelApplyButton, use.cancel)
-        showBar(self.ui.applyBar, isRunning=use.is_running, fraction=use.fraction)
-        showText(self.ui.applyStageLabel, use.stage)
+        showVisible(self.ui.cancelApplyButton, use.is_running)
         showLines(self.ui.resultsList, use.results)
         self._showButtons()
 
@@ -115,14 +118,32 @@ class UseSection(Section):
             return
         showAction(self.ui.applyButton, self._shown.apply)
         self.ui.newestModelButton.enabled = self._shown.save_model.enabled
-        if self._shown.apply.enabled and not self._marked():
-            self._disable(self.ui.applyButton, _("Mark the volumes to segment first"))
-        elif self._shown.apply.enabled and not self.ui.applyFolderEdit.currentPath.strip():
-            self._disable(self.ui.applyButton, _("Choose the folder for the results first"))
+        self._showNote()
+        missing = self._missing() if self._shown.apply.enabled else ""
+        if missing:
+            self.ui.applyButton.enabled = False
+            self.ui.applyButton.toolTip = missing
 
-    def _disable(self, button: Any, reason: str) -> None:
-        button.enabled = False
-        button.toolTip = reason
+    def _missing(self) -> str:
+        if not self._marked():
+            return _("Mark the volumes to segment first")
+        isForFile = any(identity in self._files for identity, _item in self._marked())
+        if isForFile and not self._resultFolder():
+            return _("Choose the folder first: some of the marked volumes are not in the scene")
+        return ""
+
+    def _resultFolder(self) -> str:
+        return str(self.ui.applyFolderEdit.currentPath.strip())
+
+    def _showNote(self) -> None:
+        if self._resultFolder():
+            note = _("The results are written there and shown over their volumes.")
+        else:
+            note = _(
+                "Without a folder the results are only put into the scene: save them with the "
+                "scene, or they are gone when Slicer is closed."
+            )
+        showText(self.ui.applyFolderNote, note)
 
     def _onNewest(self) -> None:
         self.presenter.use_newest_model()
@@ -158,9 +179,13 @@ class UseSection(Section):
         series_uids = tuple(source.series_uid for source, _snapshot in volumes)
         pending = [(snapshot, source.path) for source, snapshot in volumes if snapshot]
         self._folder.mkdir(parents=True, exist_ok=True)
-        folder = self.ui.applyFolderEdit.currentPath
+        folder = self._resultFolder()
+        if folder:
+            self.ui.applyFolderEdit.addCurrentPathToHistory()
+        else:
+            self._results.mkdir(parents=True, exist_ok=True)
+            folder = str(self._results)
         form = FORMATS[self.ui.applyFormatCombo.currentIndex]
-        self.ui.applyFolderEdit.addCurrentPathToHistory()
         self._work.do(
             lambda: [snapshot.write(path) for snapshot, path in pending],
             lambda _none: self.presenter.apply_model(files, folder, form, series_uids),

@@ -1,0 +1,63 @@
+"""The head: which project, what runs, and the one thing to do next."""
+
+from typing import Any
+
+import qt
+
+from PseudoLabelCLGui.panel_state import Light, PanelState
+from PseudoLabelCLGui.sections.elided import ElidedText
+from PseudoLabelCLGui.sections.lights import picture
+from PseudoLabelCLGui.sections.overview import nextThing, statusOf
+from PseudoLabelCLGui.sections.section import Section, Surroundings
+from PseudoLabelCLGui.sections.showing import showBar, showText, showVisible
+from PseudoLabelCLGui.sections.steps import COMPUTER
+from PseudoLabelCLGui.translation import _
+
+# Pixels that the arrow and the margins of a tool button take.
+_ARROW_PX = 30
+
+
+class HeadSection(Section):
+    """Shows what stays in sight whatever is done."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._light: Light | None = None
+        self._next = ("cases", "")
+        self._project = ElidedText(self.ui.projectLabel)
+        self._status = ElidedText(self.ui.statusLabel)
+        self._nextText = ElidedText(self.ui.nextThingButton, taken=_ARROW_PX)
+        self._texts = (self._project, self._status, self._nextText)
+        self.connect(self.ui.readinessButton, "clicked()", lambda: self.openPage(COMPUTER))
+        self.connect(self.ui.nextThingButton, "clicked()", lambda: self.openPage(self._next[0]))
+
+    def show(self, state: PanelState) -> None:
+        """Show project, readiness, what runs and what comes next."""
+        project = state.project
+        self._project.show(project.name or _("No project is open"), project.root)
+        self._showReadiness(state)
+        self._showStatus(state)
+        self._next = nextThing(state)
+        self._nextText.show(_("Next: {what}").format(what=self._next[1]))
+
+    def tick(self) -> None:
+        """Fit what is cut to the width."""
+        for text in self._texts:
+            text.fit()
+
+    def _showReadiness(self, state: PanelState) -> None:
+        button: Any = self.ui.readinessButton
+        light = state.readiness.light
+        if light is not self._light:
+            self._light = light
+            button.setIcon(qt.QIcon(picture(light, self.icon)))
+        tip = _("This computer: {sentence}").format(sentence=state.readiness.sentence)
+        if button.toolTip != tip:
+            button.toolTip = tip
+
+    def _showStatus(self, state: PanelState) -> None:
+        status = statusOf(state)
+        showVisible(self.ui.statusFrame, bool(status.text))
+        self._status.show(status.text)
+        showBar(self.ui.statusBar, isRunning=bool(status.text), fraction=status.fraction)
+        showText(self.ui.timeLeftLabel, status.time_left)

@@ -1,0 +1,143 @@
+"""A worker that trains nothing and leaves complete rounds, each proposal unlike any other."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.process.protocol import (
+    JobCancelled,
+    JobCompleted,
+    JobStarted,
+    Progress,
+    WorkerCrashed,
+)
+from PseudoLabelCLLib.storage.atomic_files import write_json
+from PseudoLabelCLLib.storage.json_codec import to_json
+from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
+
+SIZE = (8, 8, 4)  # along i, j, k
+GRID = Geometry(SIZE, (1.0, 1.0, 4.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+SCHEMA = LabelSchema.from_values((1, 2))
+UNLABELLED = ("u1", "u2", "u3")
+
+
+def make_project(root: Path) -> None:
+    """Make a project with one annotated and three unlabelled cases, before round 0."""
+    project = Project("Blocks", SCHEMA, config_for(Profile.QUICK))
+    create_project(root, project)
+    data = root.parent / "data"
+    data.mkdir()
+    drawn = np.zeros(SIZE[::-1], np.int16)
+    drawn[1:3, 1:4, 1:5] = 1
+    label = data / "a.seg.nrrd"
+    write_segmentation(label, LabelVolume(drawn, GRID), SCHEMA)
+    for number, case_id in enumerate(("a", *UNLABELLED)):
+        image = data / f"{case_id}.nrrd"
+        voxels = np.random.default_rng(number).normal(100, 9, SIZE[::-1]).astype(np.float32)
+        write_volume(image, Volume(voxels, GRID))
+        role = CaseRole.UNLABELLED if number else CaseRole.ANNOTATED
+        annotation = None if number else label
+        project, _notices = add_case(root, project, case_id, role, image, annotation)
+
+
+class RoundMaker:
+    """Writes rounds into a project and remembers what it proposed.
+
+    Args:
+        root: The project folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.made: dict[str, np.ndarray] = {}
+        self._serial = 0
+
+    @property
+    def state(self) -> tuple[int, RoundState | None]:
+        """The newest round (-1 for none) and how far it has come."""
+        rounds = load_project(self.root).rounds
+        return (rounds[-1].index, rounds[-1].state) if rounds else (-1, None)
+
+    def begin(self) -> None:
+        """Close the review and open the next round, unless one was begun already."""
+        index, state = self.state
+        if state is RoundState.TRAINING:
+            return
+        if state is RoundState.IN_REVIEW:
+            save_round(self.root, Round(index, RoundState.CLOSED, num_truth_cases=1))
+        save_round(self.root, Round(index + 1, RoundState.TRAINING, num_truth_cases=1))
+
+    def finish(self) -> None:
+        """Propose something for every case and put the round into review."""
+        self.propose()
+        save_round(self.root, Round(self.state[0], RoundState.IN_REVIEW, num_truth_cases=1))
+
+    def propose(self) -> None:
+        """Write proposals of the newest round that were never seen before."""
+        index, layout = self.state[0], ProjectLayout(self.root)
+        for case_id in UNLABELLED:
+            self._serial += 1
+            labels = self._labels()
+            file = layout.proposal(index, case_id)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_segmentation(file, LabelVolume(labels, GRID), SCHEMA)
+            self.made[hashlib.sha256(file.read_bytes()).hexdigest()] = labels
+            doubt = Doubt(0.1 + 0.01 * (self._serial % 7), 0.9, (0.1,) * SIZE[2], "Look at it.")
+            write_json(layout.doubt(index, case_id), to_json(doubt))
+
+    def _labels(self) -> np.ndarray:
+        """A block, and the serial number in binary digits above it."""
+        labels = np.zeros(SIZE[::-1], np.int16)
+        labels[1, 1:4, 1:5] = 1
+        digits = [int(digit) for digit in f"{self._serial:024b}"]
+        labels[2, :3, :] = np.array(digits, np.int16).reshape(3, 8) * 2
+        return labels
+
+
+class StandInWorker:
+    """A worker process of the presenter; it does its round when told."""
+
+    def __init__(self, maker: RoundMaker) -> None:
+        self._maker = maker
+        self._events: list = [JobStarted(1, "train")]
+        self.is_alive = True
+
+    def poll_events(self) -> list:
+        events, self._events = self._events, []
+        return events
+
+    def request_cancel(self) -> None:
+        if self.is_alive:
+            self.is_alive = False
+            self._events.append(JobCancelled(resumable=True))
+
+    def close(self, patience_s: float = 0.0) -> None:
+        assert not self.is_alive
+
+    def begin(self) -> None:
+        self._maker.begin()
+        self._events.append(Progress("Round: training", 1, 10, 9.0))
+
+    def finish(self) -> None:
+        self._maker.begin()
+        self._maker.finish()
+        self.is_alive = False
+        self._events.append(JobCompleted({}))
+
+    def crash(self) -> None:
+        self.is_alive = False
+        self._events.append(WorkerCrashed(-9, "The worker was killed.", ""))
