@@ -118,7 +118,15 @@ class _Pane:
             return
         self._isWarm = True
         self._makeNodes()
-        self._widget.plotView().grab()
+        view = self._widget.plotView()
+        renderers = view.renderWindow().GetRenderers()
+        found = [renderers.GetItemAsObject(n) for n in range(renderers.GetNumberOfItems())]
+        smoothed = [one for one in found if one.GetUseFXAA()]
+        for one in smoothed:  # it needs a window that is seen, or OpenGL complains
+            one.SetUseFXAA(False)
+        view.grab()
+        for one in smoothed:
+            one.SetUseFXAA(True)
 
     def _draw(self, curve: Curve) -> None:
         self._makeNodes()

@@ -3,6 +3,7 @@
 # ruff: noqa: N801, N802 - the names are Slicer's and Qt's
 
 from math import isfinite
+from types import SimpleNamespace
 from typing import Any
 
 import vtk
@@ -25,12 +26,21 @@ class qMRMLPlotView(QtWidgets.QWidget):
         self._chart = vtk.vtkChartXY()
         self._fitted: tuple[Any, Range, Range] | None = None
         self.isDrawn = False
+        self._renderer = vtk.vtkRenderer()
+        self._renderer.SetUseFXAA(True)
+        self._renderers = vtk.vtkRendererCollection()
+        self._renderers.AddItem(self._renderer)
+
+    def renderWindow(self) -> Any:
+        return SimpleNamespace(GetRenderers=lambda: self._renderers)
 
     def chart(self) -> Any:
         return self._chart
 
     def grab(self) -> None:
         """Draw, though nobody sees it."""
+        if self._renderer.GetUseFXAA() and not self._widget.isVisible():
+            raise AssertionError("Error glBlitFramebuffer1 OpenGL errors detected")
         self.isDrawn = True
 
     def fitToContent(self) -> None:
