@@ -98,9 +98,7 @@ class Identity(RuleBasedStateMachine):
         elif isinstance(request, Accept):
             for one in request.proposals:
                 assert one.fingerprint in self.listed, "accepted what was not listed"
-            self.expected[number] = {
-                one: self.listed[one.fingerprint] for one in request.proposals
-            }
+            self.expected[number] = {one: self.listed[one.fingerprint] for one in request.proposals}
         elif isinstance(request, Reject):
             self.expected[number] = dict.fromkeys(request.proposals, REJECTED)
 

@@ -101,7 +101,8 @@ FOUND_IN_SOURCES = {
     ),
     "qt.Qt": (
         ["AlignLeft", "CustomContextMenu", "Horizontal", "ItemIsEditable", "PlainText", "UserRole",
-         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ElideMiddle", "DownArrow", "RightArrow", "ItemIsUserCheckable",
+         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ElideMiddle", "DownArrow",
+         "RightArrow", "ItemIsUserCheckable",
          "ItemIsEnabled", "ItemIsSelectable"],
         "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py:110-111"
         " com_trolltech_qt_core_builtin0.h:1187-1413",

@@ -29,7 +29,7 @@ from PseudoLabelCLGui.panel_state import (
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.review import TruthExtent
+from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, Terminology
 
 SHAPE = (12, 40, 40)  # k, j, i
@@ -45,6 +45,11 @@ LABELS = (
 )
 CAN = Action(enabled=True)
 PLAN = "2 human segmentations and 5 pseudo-labels will be used, 1 is left out."
+
+
+def identity_of(case_id: str, round_index: int = 1) -> ProposalIdentity:
+    """What a verdict on a case is on."""
+    return ProposalIdentity(case_id, round_index, f"fingerprint of {case_id}")
 
 
 def cannot(reason: str) -> Action:
@@ -187,6 +192,7 @@ REVIEW = replace(
         progress="1 of 3 reviewed, about 2 min left",
         reason="Slices 3 to 5 are unsure",
         accept=Action(enabled=True, text="Accept"),
+        identity=identity_of("heart 4"),
         reject=CAN,
         take_back=cannot("There is no verdict to take back."),
         previous_case=cannot("This is the first case of the queue."),
@@ -220,9 +226,9 @@ EDITED = replace(
         REVIEW.review,
         accept=Action(enabled=True, text="Save correction"),
         extents=(
-            ExtentChoice(TruthExtent.CHANGED_SLICES, "the 15 slices that I changed (k = 4 to 18)"),
-            ExtentChoice(TruthExtent.CHANGED_VOXELS, "what I changed and 3 mm around it"),
-            ExtentChoice(TruthExtent.WHOLE, "all 40 slices"),
+            ExtentChoice(TruthExtent.CHANGED_SLICES, "the slice that I changed (k = 0)"),
+            ExtentChoice(TruthExtent.CHANGED_VOXELS, "the 1 voxel that I changed, and 3 mm around"),
+            ExtentChoice(TruthExtent.WHOLE, "all 12 slices"),
         ),
     ),
 )
@@ -365,4 +371,5 @@ def phantom_files(folder: Path, case_id: str, round_index: int = 1) -> CaseFiles
         uncertainty=paths["uncertainty"],
         slicing_axis=2,
         doubtful_slices=(3, 8, 5),
+        identity=identity_of(case_id, round_index),
     )
