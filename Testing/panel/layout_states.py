@@ -124,7 +124,8 @@ def check(*names: str) -> Callable[[Any], None]:
 
     def pressed(panel: Any) -> None:
         for name in names:
-            panel.widget(name).click()
+            if not panel.widget(name).isChecked():
+                panel.widget(name).click()
 
     return pressed
 

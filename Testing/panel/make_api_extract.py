@@ -54,6 +54,10 @@ FOUND_IN_SOURCES = {
         ["elidedText", "height"],
         "Modules/Scripted/DICOMLib/DICOMBrowser.py:728-735",
     ),
+    "qt.QPoint": (
+        ["x", "y"],
+        "Modules/Loadable/Segmentations/EditorEffects/Python/SegmentEditorEffects/AbstractScriptedSegmentEditorEffect.py:86-96",
+    ),
     "qt.QScrollBar": (
         ["setValue", "value", "maximum"],
         "Base/Python/slicer/packaging.py:1258-1259",
