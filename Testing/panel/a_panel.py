@@ -14,6 +14,8 @@ from stand_ins.pythonqt import unwrap, wrap
 RESOURCES = Path(__file__).resolve().parents[2] / "PseudoLabelCL" / "Resources"
 PANEL_WIDTH = 400
 PANEL_HEIGHT = 620
+# What the panel tells whatever a person does.
+_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed")
 
 
 class NoPackages:
@@ -54,6 +56,7 @@ class RecordingPresenter:
         self.state = PanelState()
         self.calls: list[tuple[Any, ...]] = []
         self.has_changed = False
+        self.edit = 0
 
     def tick(self) -> bool:
         changed, self.has_changed = self.has_changed, False
@@ -128,7 +131,7 @@ class APanel:
 
     @property
     def calls(self) -> list[tuple[Any, ...]]:
-        return [call for call in self.presenter.calls if call[0] != "probe"]
+        return [call for call in self.presenter.calls if call[0] not in _ALWAYS_TOLD]
 
     def show(self, state: Any) -> None:
         """Let the presenter have a state, and the panel show it."""

@@ -11,9 +11,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "backend"))  # DICOM series made in code
 
+import panel_states as states
 from a_panel import APanel, RecordingPresenter
 from PySide6 import QtCore
 from real_panel import RealPanel
+from review_things import show
 from stand_ins import application
 
 
@@ -57,3 +59,11 @@ def a_real_panel(app, answers):
     panel = RealPanel(answers)
     yield panel
     panel.close()
+
+
+@pytest.fixture
+def a_shown_case(a_panel, tmp_path):
+    """The panel with a case under review in the views."""
+    a_panel.show(states.REVIEW)
+    show(a_panel, tmp_path)
+    return a_panel

@@ -84,8 +84,6 @@ def add_segmentation(
     was_modifying = node.StartModify()
     node.SetName(name)
     node.SetAndObserveSegmentation(segmentation)
-    # only then does it tell of changes of the voxels that its segments share
-    segmentation.GetNthSegment(0).Modified()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     node.EndModify(was_modifying)
     display = node.GetDisplayNode()
@@ -112,6 +110,8 @@ def _segmentation(memory: VoxelMemory, labels: LabelSchema, look: Look) -> Any:
                 _("Slicer does not take the segment '{name}'.").format(name=label.name),
                 _("Rename the structure, then show the case again."),
             )
+    # only then does it tell of later changes of voxels, as those of the Segment Editor
+    segmentation.GetNthSegment(0).Modified()
     return segmentation
 
 

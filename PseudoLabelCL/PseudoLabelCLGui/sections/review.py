@@ -229,7 +229,7 @@ class ReviewSection(Section):
             self.connect(button, "clicked()", slot)
         for box in (self.ui.outlineCheck, self.ui.doubtCheck, self.ui.compareCheck):
             self.connect(box, "toggled(bool)", self._applyLook)
-        self.connect(self.ui.extentCombo, "activated(int)", self._extent.chosen)
+        self.connect(self.ui.extentCombo, "currentIndexChanged(int)", self._extent.chosen)
         self.connect(self.ui.nextByItselfCheck, "toggled(bool)", self._onNextByItself)
         self.connect(self.ui.queueTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.queueTable, "itemSelectionChanged()", self._showShowButton)

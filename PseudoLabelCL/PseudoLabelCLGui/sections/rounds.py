@@ -21,7 +21,7 @@ class RoundsSection(Section):
         super().__init__(surroundings)
         self._shown: RoundsState | None = None
         self._root = ""
-        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), _("Dice"))
+        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), "Dice")
         stretchColumns(self.ui.roundTable, 2)
         showVisible(self.ui.historyToggle, visible=False)
         self.connect(self.ui.roundTable, "itemSelectionChanged()", self._showButtons)

@@ -32,7 +32,7 @@ class TrainingSection(Section):
         super().__init__(surroundings)
         self._shown: TrainState | None = None
         self._log: tuple[str, ...] = ()
-        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss, Dice"))
+        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss"), "Dice")
         self._fields = self._settingFields()
         self._tips = {
             name: (widget, widget.toolTip)

@@ -2,48 +2,13 @@
 
 # ruff: noqa: N801, N802, N815 - the names are Slicer's and Qt's
 
-from math import isfinite
 from typing import Any
 
 import slicer
-import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-
-class _SceneWidget(QtWidgets.QWidget):
-    """A widget that is given a scene."""
-
-    mrmlSceneChanged = QtCore.Signal(object)
-
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._scene: Any = None
-        self._tags: list[int] = []
-
-    def mrmlScene(self) -> Any:
-        return self._scene
-
-    def setMRMLScene(self, scene: Any) -> None:
-        if scene is self._scene:
-            return
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene = scene
-        self._tags = []
-        if scene is not None:
-            self._tags = [
-                scene.AddObserver(event, self._onScene)
-                for event in (
-                    slicer.vtkMRMLScene.NodeAddedEvent,
-                    slicer.vtkMRMLScene.NodeRemovedEvent,
-                    slicer.vtkMRMLScene.EndCloseEvent,
-                )
-            ]
-        self._onScene(None, "")
-        self.mrmlSceneChanged.emit(scene)
-
-    def _onScene(self, _caller: Any, _event: str) -> None:
-        """Follow the scene."""
+from stand_ins.plot_widget import qMRMLPlotWidget
+from stand_ins.scene_widget import SceneWidget as _SceneWidget
 
 
 class qMRMLWidget(_SceneWidget):
@@ -314,68 +279,6 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
         return lambda *arguments: self.calls.append((name, *arguments))
 
 
-class qMRMLPlotWidget(_SceneWidget):
-    """Draws the chart of its plot view node, plainly."""
-
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._view: Any = None
-        self.setMinimumHeight(150)
-        self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(200)
-        self._timer.timeout.connect(self.update)
-
-    def setMRMLPlotViewNode(self, node: Any) -> None:
-        self._view = node
-
-    def mrmlPlotViewNode(self) -> Any:
-        return self._view
-
-    def series(self) -> list[tuple[Any, list[tuple[float, float]]]]:
-        """Return what is drawn: each series node with its points."""
-        chart = self._view.GetPlotChartNode() if self._view is not None else None
-        shown = []
-        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart else 0):
-            node = chart.GetNthPlotSeriesNode(n)
-            table = node.GetTableNode().GetTable()
-            columns = [
-                vtk.util.numpy_support.vtk_to_numpy(table.GetColumnByName(name))
-                for name in (node.GetXColumnName(), node.GetYColumnName())
-            ]
-            shown.append((node, list(zip(*columns, strict=True))))
-        return shown
-
-    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.fillRect(self.rect(), QtGui.QColor("#fffdf6"))
-        area = self.rect().adjusted(44, 12, -12, -30)
-        painter.setPen(QtGui.QColor("#444444"))
-        painter.drawRect(area)
-        shown = [(node, points) for node, points in self.series() if points]
-        if not shown:
-            return
-        xs = [x for _node, points in shown for x, _y in points]
-        ys = [y for _node, points in shown for _x, y in points if isfinite(y)]
-        x0, x1, y0, y1 = min(xs), max(xs) or 1, min([0.0, *ys]), max([1e-9, *ys])
-        for n, (node, points) in enumerate(shown):
-            painter.setPen(QtGui.QPen(QtGui.QColor.fromRgbF(*node.GetColor()), 2))
-            path = [
-                QtCore.QPointF(
-                    area.left() + area.width() * (x - x0) / max(x1 - x0, 1e-9),
-                    area.bottom() - area.height() * (y - y0) / max(y1 - y0, 1e-9),
-                )
-                for x, y in points
-                if isfinite(y)
-            ]
-            painter.drawPolyline(path)
-            painter.drawText(area.right() - 110, area.top() + 16 + 16 * n, node.GetName())
-        painter.setPen(QtGui.QColor("#444444"))
-        painter.drawText(4, area.top() + 10, f"{y1:.2f}")
-        painter.drawText(4, area.bottom(), f"{y0:.2f}")
-        painter.drawText(area.left(), area.bottom() + 16, f"{x0:.0f}")
-        painter.drawText(area.right() - 24, area.bottom() + 16, f"{x1:.0f}")
-
-
-CLASSES = {
+CLASSES = {"qMRMLPlotWidget": qMRMLPlotWidget} | {
     name: value for name, value in dict(globals()).items() if name.startswith("qMRML")
 }  # fmt: skip
