@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import layout_states as laid_out
+import numpy as np
 import panel_states as states
 import pytest
 import slicer
 from PseudoLabelCLGui.panel_state import Light, Message
-from PseudoLabelCLGui.sections.remembering import RememberedProjects
 from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
 
@@ -127,6 +127,10 @@ def test_projects_that_were_open_before_are_in_the_menu_and_on_the_first_page(a_
 
 
 def test_recent_projects_outlive_the_session(app):
+    from PseudoLabelCLGui.sections.remembering import (  # noqa: PLC0415 - the stand-ins come first
+        RememberedProjects,
+    )
+
     RememberedProjects().write(("/projects/Hearts", "/projects/Hips"))
     assert RememberedProjects().read() == ("/projects/Hearts", "/projects/Hips")
 
@@ -161,7 +165,7 @@ def test_a_dialog_begins_where_the_last_one_ended(an_open_project, tmp_path, mon
 
 def test_after_new_from_a_segmentation_it_and_its_volume_are_chosen(a_panel, tmp_path):
     a_panel.show(laid_out.NEW)
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "heart 1")
+    volume = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.int16), name="heart 1")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.GetSegmentation().AddEmptySegment("ventricle")

@@ -1,4 +1,4 @@
-"""Every step fits into 400 x 620 pixels, and nothing overlaps or is crushed, also with large type."""
+"""Every step fits into 400 x 620 pixels; nothing overlaps or is crushed, also with large type."""
 
 import pytest
 from a_panel import PANEL_HEIGHT, PANEL_WIDTH, APanel, RecordingPresenter
