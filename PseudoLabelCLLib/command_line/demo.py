@@ -19,6 +19,7 @@ from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, revi
 from PseudoLabelCLLib.curation.sample_data import SampleCase, phantom_schema, write_sample_cases
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
 from PseudoLabelCLLib.domain.profiles import config_for
@@ -63,7 +64,7 @@ def demo(arguments: argparse.Namespace, console: Console) -> JsonValue:
     shutil.copyfile(ProjectLayout(root).model(NUM_JOINT_ROUNDS), folder / "model.plcl")
     console.say(f"\nDice on {len(_of_kind(samples, 'test'))} hearts that no training has seen:")
     show_quality(result, console)
-    console.say(f"\n{len(exported)} segmentations: {folder / 'segmentations'}")
+    console.say(f"\n{counted(len(exported), 'segmentation')}: {folder / 'segmentations'}")
     console.say(f"Report: {ProjectLayout(root).report(NUM_JOINT_ROUNDS)}")
     console.say(f"Done in {format_seconds(time.monotonic() - start)}.")
     return result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PseudoLabelCLLib.command_line import project_commands
 from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.curation.change_labels import change_labels
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
@@ -32,8 +33,9 @@ class ExportIncompleteError(ProjectError):
 
     def __init__(self, num_refused: int, num_cases: int, result: JsonValue) -> None:
         super().__init__(
-            f"{num_refused} of {num_cases} cases were not exported; the notes say why.",
-            "Mend that and export them again.",
+            f"{num_refused} of {counted(num_cases, 'case')} "
+            f"{'was' if num_refused == 1 else 'were'} not exported; the notes say why.",
+            "Solve what they name, then export again.",
         )
         self.result = result
 
@@ -118,7 +120,7 @@ def verify_seg(arguments: argparse.Namespace, console: Console) -> JsonValue:
             f"'{file.name}' is not right for this series: {' '.join(problems)}",
             "Do not use it; write it again, or name the series that it belongs to.",
         )
-    console.say(f"'{file.name}' fits the series: {verification.num_frames} slices are stored.")
+    console.say(f"'{file.name}' fits the series; slices stored: {verification.num_frames}.")
     return to_json(verification)
 
 
@@ -153,7 +155,7 @@ def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Co
     if written:
         console.table(("case", "source", "file"), written)
         console.say(
-            f"{len(written)} of {len(lines)} segmentations written to '{output}', "
+            f"{len(written)} of {counted(len(lines), 'segmentation')} written to '{output}', "
             "each read back and compared voxel by voxel."
         )
     result: JsonValue = [_line_as_json(line) for line in lines]

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.new_project import made_aside
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
@@ -115,7 +116,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     rows = [(item.case_id, item.source, item.path.name) for item in exported]
     console.table(("case", "source", "file"), rows)
-    console.say(f"{len(exported)} segmentations written to '{arguments.output}'.")
+    console.say(f"{counted(len(exported), 'segmentation')} written to '{arguments.output}'.")
     return [{"case": case, "source": source, "file": file} for case, source, file in rows]
 
 

@@ -18,7 +18,7 @@ from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposa
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
@@ -30,6 +30,25 @@ EXTENTS = {
     "voxels": TruthExtent.CHANGED_VOXELS,
     "all": TruthExtent.WHOLE,
 }
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What is said of the proposals.
+
+    Args:
+        verdict: Of all of them.
+        file: What corrects the only one.
+        slices: Indices of the slices of it that count, if they are named.
+        extent: What of it counts otherwise.
+        left_out: Label values of structures that are rejected.
+    """
+
+    verdict: Verdict
+    file: Path | None = None
+    slices: tuple[int, ...] | None = None
+    extent: TruthExtent = TruthExtent.CHANGED_SLICES
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,11 +73,13 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
     _check_verdict(arguments)
     with opened(root) as before:
         project = before
-        verdicts = _to_judge(root, project, arguments, console)
+        case_ids = tuple(dict.fromkeys(project.case(name).id for name in arguments.cases))
+        judgement = _judgement_of(project, case_ids, arguments)
+        verdicts = _to_judge(root, project, case_ids, arguments, console)
         for proposal in verdicts.proposals:
             require_proposal(root, project, proposal)
         for proposal in verdicts.proposals:
-            project = _judge(root, project, proposal, arguments)
+            project = _judge(root, project, proposal, judgement)
             judged = project.reviews_of(proposal.case_id)[-1]
             console.say(f"{proposal.case_id}: {_told(judged, project.schema)}")
     _say_unseen(verdicts, console)
@@ -72,10 +93,13 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 
 def _to_judge(
-    root: Path, project: Project, arguments: argparse.Namespace, console: Console
+    root: Path,
+    project: Project,
+    case_ids: tuple[str, ...],
+    arguments: argparse.Namespace,
+    console: Console,
 ) -> _Verdicts:
     """Return the proposals that a person names: each by its fingerprint, by a listing, or asked."""
-    case_ids = tuple(dict.fromkeys(project.case(name).id for name in arguments.cases))
     if arguments.listing:
         return _Verdicts(listed_proposals(Path(arguments.listing), case_ids), len(case_ids))
     if arguments.proposal:
@@ -153,25 +177,38 @@ def _check_verdict(arguments: argparse.Namespace) -> None:
         )
 
 
-def _judge(
-    root: Path, project: Project, proposal: ProposalIdentity, arguments: argparse.Namespace
-) -> Project:
-    if arguments.reject:
-        return reject(root, project, proposal)
+def _judgement_of(
+    project: Project, case_ids: tuple[str, ...], arguments: argparse.Namespace
+) -> _Judgement:
     left_out = _values_of(arguments.leave_out, project.schema)
+    if arguments.reject:
+        return _Judgement(Verdict.REJECTED)
     if arguments.accept:
-        return accept(root, project, proposal, left_out=left_out)
-    slices, case_id = None, proposal.case_id
+        return _Judgement(Verdict.ACCEPTED, left_out=left_out)
+    slices = None
     if arguments.slices is not None:
+        case_id = case_ids[0]
         slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
+    return _Judgement(
+        Verdict.CORRECTED, Path(arguments.correct), slices, _extent_of(arguments), left_out
+    )
+
+
+def _judge(
+    root: Path, project: Project, proposal: ProposalIdentity, judgement: _Judgement
+) -> Project:
+    if judgement.verdict is Verdict.REJECTED:
+        return reject(root, project, proposal)
+    if judgement.file is None:
+        return accept(root, project, proposal, left_out=judgement.left_out)
     return correct(
         root,
         project,
         proposal,
-        Path(arguments.correct),
-        slices=slices,
-        extent=_extent_of(arguments),
-        left_out=left_out,
+        judgement.file,
+        slices=judgement.slices,
+        extent=judgement.extent,
+        left_out=judgement.left_out,
     )
 
 

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unl
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
@@ -143,7 +144,7 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
             case.id,
             "warning",
             f"Case '{case.id}' is segmented on {num_labelled} of its "
-            f"{project.num_slices_of(case.id)} slices; the others count as background.",
+            f"{counted(project.num_slices_of(case.id), 'slice')}; the others count as background.",
             "Segment every slice that shows a structure.",
         )
 

@@ -44,12 +44,12 @@ def preview_correction(
     require_proposal(root, project, proposal)
     case = project.case(proposal.case_id)
     rejected = structures_to_leave_out(project.schema, case.id, left_out)
+    corrected = on_grid_of_case(read_labels(file, project.schema), case, file.name)
     arrays = CaseArrays(root, project, case)
     shown = arrays.labels(f"proposal_{proposal.round_index:02d}", proposal.round_index)
     if shown is None:  # it was there a moment ago
         path = ProjectLayout(root).proposal(proposal.round_index, case.id)
         raise ReviewError(f"The proposal '{path}' is gone.", "Show the case again.")
-    corrected = on_grid_of_case(read_labels(file, project.schema), case, file.name)
     changed = changed_voxels(np.load(shown, mmap_mode="r"), corrected.array, rejected)
     num_changed = int(np.count_nonzero(changed))
     if not num_changed:

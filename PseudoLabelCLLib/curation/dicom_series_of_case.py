@@ -130,5 +130,5 @@ def _difference(kept: SourceInstances, found: SourceInstances) -> str:
     missing = set(kept.instance_uids) - set(found.instance_uids)
     added = set(found.instance_uids) - set(kept.instance_uids)
     if missing or added:
-        return f"{len(missing)} slices are missing, {len(added)} are new"
+        return f"slices missing: {len(missing)}, new: {len(added)}"
     return "its slices have other positions, or another study or frame of reference"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.dicom_preflight import Finding
+from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, person_name
 from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite
 from PseudoLabelCLLib.curation.write_verified_series import write_verified_series
 from PseudoLabelCLLib.domain.case import Case
@@ -24,7 +25,7 @@ class SeriesAttributes:
 
     Args:
         modality: "MR", "CT", or "OT" where nobody said what they are.
-        patient_id: A pseudonym, or empty.
+        patient_id: A pseudonym; where it is empty, the name of the case serves.
     """
 
     modality: str = VolumeKind.OTHER.value
@@ -38,12 +39,14 @@ def series_of_volume(root: Path, case: Case, attributes: SeriesAttributes) -> Pl
         VolumeError: The volume cannot be read, or does not fit into a series.
         StorageError: The disk refuses.
     """
+    patient_id = attributes.patient_id or case.id[:LONGEST_LABEL].strip()
     volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
     return plan_series(
         volume,
         kind=_kind_of(attributes.modality),
-        patient_id=attributes.patient_id,
+        patient_id=patient_id,
         description=f"{case.id}, volume",
+        patient_name=person_name(patient_id.replace("=", " ")),  # "=" would begin another spelling
     )
 
 
@@ -54,11 +57,12 @@ def series_finding(case_id: str, planned: PlannedSeries) -> Finding:
         if planned.max_error
         else "its intensities stay as they are"
     )
-    unnamed = "" if planned.headers[0].PatientID else ", without a patient ID"
+    number, patient_id = len(planned.headers), planned.headers[0].PatientID
     return Finding(
         case_id,
         f"Case '{case_id}' did not come from DICOM: its volume goes out first, as a new series of "
-        f"{len(planned.headers)} slices marked as derived{unnamed}; {changed}.",
+        f"{number} slice{'' if number == 1 else 's'} marked as derived, of a patient "
+        f"'{patient_id}'; {changed}.",
         stops=False,
     )
 

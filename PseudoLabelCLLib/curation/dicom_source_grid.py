@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -44,7 +45,7 @@ def onto_source_grid(
     placed, _ = matched_to_grid(labels, geometry, file_name=file_name)
     before, after = _counted(labels.array, schema), _counted(placed.array, schema)
     losses = tuple(
-        f"'{name}' has {there} voxels on the grid of the series, {here} on its own."
+        f"'{name}' has {counted(there, 'voxel')} on the grid of the series, {here} on its own."
         for name, here, there in zip(schema.names, before, after, strict=True)
         if here != there
     )

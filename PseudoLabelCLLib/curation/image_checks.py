@@ -3,6 +3,7 @@
 import numpy as np
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.volume import Volume
 
@@ -28,7 +29,8 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
     num_wrong = int(volume.array.size - np.count_nonzero(np.isfinite(volume.array)))
     if num_wrong:
         raise VolumeError(
-            f"The image of case '{case_id}' holds {num_wrong} voxels that are no finite number.",
+            f"The image of case '{case_id}' holds {counted(num_wrong, 'voxel')} without a finite "
+            "number as intensity.",
             "Replace them in another program and save the image again.",
         )
     low, high = volume.array.min(), volume.array.max()

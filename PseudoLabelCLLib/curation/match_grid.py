@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -38,9 +39,8 @@ def matched_to_grid(
     notices = [_how(labels, geometry, index, inside, file_name=file_name)]
     if num_inside < num_labelled:
         lost = num_labelled - num_inside
-        notices.append(
-            f"{lost} labelled voxels of '{file_name}' lie outside the image and are lost."
-        )
+        lie = "lies outside the image and is" if lost == 1 else "lie outside the image and are"
+        notices.append(f"{counted(lost, 'labelled voxel')} of '{file_name}' {lie} lost.")
     return matched, tuple(notices)
 
 

@@ -19,6 +19,7 @@ from PseudoLabelCLLib.curation.verdict_history import (
     forget_verdict,
     keep_taken_back,
     put_verdict_back,
+    remove_file,
     replaced_verdicts,
     require_files,
     with_files_at,
@@ -254,6 +255,9 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
 def _save(root: Path, project: Project, review: Review) -> Project:
     review = replace(review, time=datetime.now(timezone.utc).isoformat(timespec="seconds"))
     save_review(root, review)
+    if review.truth_mask is None:
+        # that of an earlier verdict, which the history has
+        remove_file(ProjectLayout(root).truth_mask(review.round_index, review.case_id))
     return project.with_review(review)
 
 

@@ -128,10 +128,10 @@ def put_verdict_back(layout: ProjectLayout, kept: KeptVerdict) -> Review:
             places[file] = layout.relative(place)
     review = with_files_at(review, places)
     save_review(layout.root, review)
-    _remove(kept.file)
+    remove_file(kept.file)
     for place in own:
         if layout.relative(place) not in review.files:
-            _remove(place)
+            remove_file(place)
     return review
 
 
@@ -156,9 +156,9 @@ def forget_verdict(layout: ProjectLayout, review: Review) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    _remove(layout.review(review.round_index, review.case_id))
+    remove_file(layout.review(review.round_index, review.case_id))
     for place in files_of_verdict(layout, review.round_index, review.case_id):
-        _remove(place)
+        remove_file(place)
 
 
 def _read_review(file: Path) -> Review:
@@ -205,7 +205,12 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _remove(file: Path) -> None:
+def remove_file(file: Path) -> None:
+    """Remove a file of a verdict, if it is there.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
     try:
         file.unlink(missing_ok=True)
     except OSError as error:

@@ -239,6 +239,7 @@ _WORDS = {
     "Accept": "accepting",
     "Reject": "rejecting",
     "Correct": "saving a correction",
+    "PreviewCorrection": "comparing a correction with the proposal",
     "TakeBackVerdict": "taking back a verdict",
     "ReadHistory": "measuring the rounds",
     "GoBack": "going back to an earlier round",

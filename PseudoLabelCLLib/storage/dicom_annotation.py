@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
@@ -158,7 +159,10 @@ def _remarks(path: Path, segments: tuple[Segment, ...], counts: Mapping[int, int
     numbers = {segment.label_value for segment in segments}
     unclaimed = sum(count for number, count in counts.items() if number not in numbers)
     if unclaimed:
-        yield f"In '{path.name}', {unclaimed} voxels belong to no segment; they were left out."
+        yield (
+            f"In '{path.name}', {counted(unclaimed, 'voxel')} {belongs(unclaimed)} to no segment "
+            f"and {'was' if unclaimed == 1 else 'were'} left out."
+        )
     empty = [segment.name for segment in segments if not counts.get(segment.label_value)]
     if empty:
         yield f"In '{path.name}', no voxel belongs to: {', '.join(empty)}."

@@ -79,7 +79,12 @@ class PlannedSeries(SourceSeries):
 
 
 def plan_series(
-    volume: Volume, *, kind: VolumeKind, patient_id: str, description: str
+    volume: Volume,
+    *,
+    kind: VolumeKind,
+    patient_id: str,
+    description: str,
+    patient_name: str = "",
 ) -> PlannedSeries:
     """Return the series that a volume makes; nothing is written.
 
@@ -92,6 +97,7 @@ def plan_series(
         kind: What it is; OTHER unless a person said so.
         patient_id: A pseudonym, or empty.
         description: What a list of series shows.
+        patient_name: A DICOM person name, or empty.
 
     Raises:
         VolumeError: An intensity is no number, or the patient ID does not fit.
@@ -112,7 +118,8 @@ def plan_series(
         sop_class_uid=_CLASSES[kind],
         instance_uids=tuple(_uid(digest, f"slice {k}") for k in range(len(stored))),
     )
-    about = _shared_header(turned.geometry, instances, kind, patient_id)
+    about = _shared_header(turned.geometry, instances, kind)
+    about.PatientID, about.PatientName = patient_id, patient_name
     about.SeriesDescription = "".join(c for c in description if c.isprintable() and c != "\\")[:64]
     about.DerivationDescription = (
         f"Written by {_MANUFACTURER} {__version__} as slices of a volume that did not come as "
@@ -224,13 +231,12 @@ def _uid(digest: bytes, name: str) -> str:
 
 
 def _shared_header(
-    geometry: Geometry, instances: SourceInstances, kind: VolumeKind, patient_id: str
+    geometry: Geometry, instances: SourceInstances, kind: VolumeKind
 ) -> pydicom.Dataset:
     header = pydicom.Dataset()
     header.SpecificCharacterSet = _UTF_8
     for keyword in REQUIRED_PATIENT_STUDY:
         setattr(header, keyword, "")
-    header.PatientID = patient_id
     header.StudyInstanceUID, header.SeriesInstanceUID = instances.study_uid, instances.series_uid
     header.SOPClassUID = instances.sop_class_uid
     header.FrameOfReferenceUID = instances.frame_of_reference_uid

@@ -1,7 +1,7 @@
 """Reading and writing a project folder; user interface and worker each write files of their own."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +27,8 @@ from PseudoLabelCLLib.storage.atomic_files import (
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
 
-SCHEMA_VERSION = 1
+# Raised with every field that is added to a file of the project, see Docs/project-folder.md.
+SCHEMA_VERSION = 2
 T = TypeVar("T")
 
 # What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
@@ -135,9 +136,11 @@ def save_review(root: Path, review: Review) -> None:
     """Write one verdict; it replaces one on the same proposal.
 
     Raises:
+        ProjectDamagedError: project.json is not what was written there.
         StorageError: The disk refuses.
     """
     make_review_folder(root, review.round_index)
+    _raise_version(ProjectLayout(root))
     _write(ProjectLayout(root).review(review.round_index, review.case_id), review)
 
 
@@ -250,13 +253,36 @@ def _write(path: Path, value: object) -> None:
     write_json(path, {"schema_version": SCHEMA_VERSION, **body})
 
 
+def _raise_version(layout: ProjectLayout) -> None:
+    """Give project.json of an older version the present one, its contents migrated.
+
+    An older program reads that file first, and says then that a newer one is needed.
+    """
+    where = layout.project_file.name
+    value = read_json(layout.project_file, where)
+    if _version_of(value, where) < SCHEMA_VERSION:
+        body = _without_version(value, where)
+        write_json(layout.project_file, {"schema_version": SCHEMA_VERSION, **body})
+
+
 def _read(type_: type[T], path: Path, root: Path) -> T:
     where = path.relative_to(root).as_posix()
     value = read_json(path, where)
     return from_json(type_, _without_version(value, where), where)
 
 
-def _without_version(value: JsonValue, where: str) -> JsonValue:
+def _without_version(value: JsonValue, where: str) -> dict[str, JsonValue]:
+    """Return the fields of a file as the present version has them."""
+    version = _version_of(value, where)
+    if not isinstance(value, dict):
+        raise TypeError(f"Expected an object, got {value!r}")
+    fields = {name: item for name, item in value.items() if name != "schema_version"}
+    for older in range(version, SCHEMA_VERSION):
+        fields = _MIGRATIONS[older](fields)
+    return fields
+
+
+def _version_of(value: JsonValue, where: str) -> int:
     if not isinstance(value, dict):
         raise ProjectDamagedError(
             f"{where} is damaged: expected a JSON object.", "Restore it from a backup."
@@ -272,4 +298,13 @@ def _without_version(value: JsonValue, where: str) -> JsonValue:
             f"(schema {version}; this version knows {SCHEMA_VERSION}).",
             "Update PseudoLabelCL, then open the project again.",
         )
-    return {name: item for name, item in value.items() if name != "schema_version"}
+    return version
+
+
+def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a file's fields of version 2, which adds `truth_mask` to verdicts: by default none."""
+    return fields
+
+
+# By the version that is left: the fields of any file of the project, one version further.
+_MIGRATIONS: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2}

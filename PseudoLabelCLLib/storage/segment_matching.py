@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.slicer_segments import Segment, type_code
@@ -89,6 +90,6 @@ def _same_name(one: str, other: str) -> bool:
 def overlap_notice(file_name: str, under: str, over: str, count: int) -> str:
     """Tell which of two labels the voxels of both count as."""
     return (
-        f"In '{file_name}', '{under}' and '{over}' overlap in {count} voxels; "
-        f"they count as '{over}'."
+        f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}, which "
+        f"{'counts' if count == 1 else 'count'} as '{over}'."
     )

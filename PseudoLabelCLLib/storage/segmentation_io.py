@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import (
@@ -170,7 +171,10 @@ def _unclaimed(
         known = {BACKGROUND_VALUE, *(s.label_value for s in segments if s.layer == index)}
         count = sum(number for value, number in found.items() if value not in known)
         if count:
-            yield f"In '{path.name}', {count} voxels belong to no segment; they were left out."
+            yield (
+                f"In '{path.name}', {counted(count, 'voxel')} {belongs(count)} to no segment and "
+                f"{'was' if count == 1 else 'were'} left out."
+            )
 
 
 def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int, int]]:
@@ -244,7 +248,9 @@ def _check_values(path: Path, counts: dict[int, int], schema: LabelSchema) -> No
             _SWAPPED,
         )
     if unknown:
-        found = ", ".join(f"{value} ({count} voxels)" for value, count in unknown.items())
+        found = ", ".join(
+            f"{value} ({counted(count, 'voxel')})" for value, count in unknown.items()
+        )
         expected = ", ".join(f"{label.value} {label.name}" for label in schema)
         raise AnnotationError(
             f"'{path.name}' holds values that are no label of the project: {found}. "

@@ -13,6 +13,7 @@ import torch
 
 from PseudoLabelCLLib.command_line import job_commands, show_job
 from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.curation.proposals import newest_proposal
 from PseudoLabelCLLib.domain.config import (
     NetworkConfig,
     PreprocessConfig,
@@ -156,6 +157,13 @@ def fake_round(root, index):
         )
         doubt = Doubt(0.1 * number, 0.9, (0.1,) * SIZE[2], f"Look at slice {number}.")
         write_json(layout.doubt(index, case.id), to_json(doubt))
+
+
+def named(root, *case_ids):
+    """Return how a command names the newest proposals of cases."""
+    project = load_project(Path(root))
+    found = [newest_proposal(Path(root), project, case_id) for case_id in case_ids]
+    return ["--proposal", *(f"{one.round_index}:{one.fingerprint[:12]}" for one in found)]
 
 
 def contents(folder):

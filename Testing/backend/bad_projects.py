@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import bad_files as bad
-from a_desk import TINY, labels, voxels
+from a_desk import TINY, labels, named, voxels
 from bad_volumes import NAN, create
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -17,6 +17,12 @@ def predict(make):
 
 def review(*arguments):
     return lambda desk: ["review", desk.project, *arguments]
+
+
+def verdict(*arguments):
+    """A verdict on the first proposal, which is named as the list shows it."""
+    return lambda desk: ["review", desk.project, "other-1", *arguments,
+                         *named(desk.project, "other-1")]  # fmt: skip
 
 
 def damaged(name, change):
@@ -138,7 +144,7 @@ REVIEWS = {
         "other-1", "1 to 5",
     ),
     "slices of very many digits": (
-        lambda d: review("other-1", "--correct", d.label, "--slices", "9" * 5000)(d), "no list",
+        lambda d: review("other-1", "--correct", d.label, "--slices", "9" * 5000)(d), "not a list",
     ),
     "slices from zero": (
         lambda d: review("other-1", "--correct", d.label, "--slices", "0-2")(d), "0-2", "from 1",
@@ -146,29 +152,62 @@ REVIEWS = {
     "slices without correction": (review("other-1", "--accept", "--slices", "1"), "--correct"),
     "whole without correction": (review("other-1", "--reject", "--whole"), "--correct"),
     "slices and whole": (
-        lambda d: review("other-1", "--correct", d.label, "--slices", "1", "--whole")(d), "both",
+        lambda d: verdict("--correct", d.label, "--slices", "1", "--whole")(d), "both",
     ),
     "correction equal to the proposal": (
-        lambda d: review("other-1", "--correct", bad.proposal(d))(d), "other-1", "equal",
+        lambda d: verdict("--correct", bad.proposal(d))(d), "other-1", "equal",
     ),
     "correction of another patient": (
-        lambda d: review("other-1", "--correct", bad.shifted_labels(d, "l.nrrd", 900.0))(d),
+        lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 900.0))(d),
         "l.nrrd", "does not lie",
     ),
     "correction on another grid": (
-        lambda d: review("other-1", "--correct", bad.shifted_labels(d, "l.nrrd", 0.7))(d),
+        lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 0.7))(d),
         "l.nrrd", "another grid",
     ),
     "empty correction": (
-        lambda d: review("other-1", "--correct", d.write("l.nrrd", labels() * 0))(d),
+        lambda d: verdict("--correct", d.write("l.nrrd", labels() * 0))(d),
         "other-1", "no label",
     ),
     "correction is an image": (
-        lambda d: review("other-1", "--correct", d.image)(d), "heart.nii.gz", "looks like an image",
+        lambda d: verdict("--correct", d.image)(d), "heart.nii.gz", "looks like an image",
     ),
+    "several cases without saying which proposals": (
+        review("other-1", "other-2", "--reject"), "not which proposals", "--listing",
+    ),
+    "a case without saying which proposal": (
+        review("other-1", "--reject"), "which proposal of 'other-1' you looked at", "--proposal",
+    ),
+    "a proposal of another round": (
+        review("other-1", "--accept", "--proposal", "3:0123456789ab"),
+        "shown here is round 3's", "back at round 0",
+    ),
+    "another proposal": (
+        review("other-1", "--accept", "--proposal", "0:0123456789ab"), "not the one shown here",
+    ),
+    "nonsense for a proposal": (
+        review("other-1", "--accept", "--proposal", "0:zz"), "0:zz", "8 digits",
+    ),
+    "fewer proposals than cases": (
+        lambda d: [*review("other-2")(d), *verdict("--accept")(d)[2:]], "(2)", "(1)",
+    ),
+    "a proposal and a listing": (verdict("--accept", "--listing", "x.json"), "one of the two"),
+    "no listing": (
+        lambda d: review("other-1", "--accept", "--listing", d.text("l.json", "{}"))(d),
+        "l.json", "not a listing",
+    ),
+    "a case that is not on the listing": (
+        lambda d: review("other-1", "--accept", "--listing", d.text("l.json", "[]"))(d),
+        "l.json", "no proposal of 'other-1'",
+    ),
+    "whole and single voxels": (
+        verdict("--correct", "x.nrrd", "--whole", "--extent", "voxels"), "--extent voxels",
+    ),
+    "extent without correction": (verdict("--accept", "--extent", "all"), "--correct"),
     "proposal damaged": (
         before(lambda d: Path(bad.proposal(d)).write_bytes(b"NRRD0004\n"),
-               "review", lambda d: d.project, "other-1", "--accept"),
+               "review", lambda d: d.project, "other-1", "--accept", lambda d: "--proposal",
+               lambda d: named(d.project, "other-1")[1]),
         "other-1.seg.nrrd",
     ),
 }  # fmt: skip
@@ -277,7 +316,7 @@ WORK = {
     ),
     "prediction of a volume of NaN": (
         lambda d: ["predict", d.model, d.write("nan.nrrd", NAN), "--output", d.out],
-        "'nan'", "no finite number",
+        "'nan'", "without a finite number",
     ),
     "prediction of a folder of text": (
         lambda d: ["predict", d.model, bad.folder(d), "--output", d.out], "folder", "no DICOM",

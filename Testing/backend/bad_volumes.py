@@ -59,8 +59,8 @@ IMAGES = {
     ),
     "wrong gzip checksum": (image(bad.wrong_checksum), "crc.nii.gz", "compression is broken"),
     "png as nrrd": (image(lambda d: bad.png_as(d, "bad.nrrd")), "bad.nrrd", "not the kind of file"),
-    "NaN": (image(lambda _: NAN), "'bad'", "no finite number"),
-    "infinite": (image(lambda _: INF), "'bad'", "no finite number"),
+    "NaN": (image(lambda _: NAN), "'bad'", "without a finite number"),
+    "infinite": (image(lambda _: INF), "'bad'", "without a finite number"),
     "constant": (image(lambda _: np.full(SIZE[::-1], 7, np.int16)), "'bad'", "constant"),
     "two frames": (image(lambda d: bad.nifti(d, "b.nii.gz", FOUR_D)), "b.nii.gz", "2 volumes"),
     "colours": (
@@ -98,7 +98,7 @@ IMAGES = {
     ),
     "unlabelled volume of NaN": (
         unlabelled(lambda d: d.write("b.nrrd", np.full_like(voxels(), np.nan))),
-        "'b'", "no finite number",
+        "'b'", "without a finite number",
     ),
     "slices of few pixels": (image(lambda _: voxels()[:, :4, :4]), "'bad'", "4 x 4 pixels"),
 }  # fmt: skip

@@ -214,8 +214,8 @@ def test_copy_of_the_image_cannot_be_its_annotation(a_project, an_image, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda a: a.__setitem__((0, 0, 0), np.nan), "1 voxels that are no finite number"),
-        (lambda a: a.__setitem__((0, 0, 0), np.inf), "1 voxels that are no finite number"),
+        (lambda a: a.__setitem__((0, 0, 0), np.nan), "1 voxel without a finite number"),
+        (lambda a: a.__setitem__((0, 0, 0), np.inf), "1 voxel without a finite number"),
         (lambda a: a.fill(7), "constant: every voxel is 7"),
     ],
 )

@@ -22,6 +22,7 @@ from a_desk import (
     contents,
     copied_desk,
     labels,
+    named,
     voxels,
     worker_in_this_process,
     write_desk,
@@ -178,13 +179,18 @@ def test_missing_cuda_is_told(a_desk, capfd, monkeypatch):
     assert "'cpu'" in message
 
 
+def accepting(desk):
+    """A command that accepts a proposal as the list shows it."""
+    return ["review", desk.project, "other-1", "--accept", *named(desk.project, "other-1")]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 @pytest.mark.parametrize("command", ["create", "accept", "export"])
 def test_read_only_folder_is_told(a_desk_of_a_plain_user, command, capfd):
     desk = a_desk_of_a_plain_user
     arguments = {
         "create": desk.create(),
-        "accept": ["review", desk.project, "other-1", "--accept"],
+        "accept": accepting(desk),
         "export": ["export", desk.project, desk.out],
     }[command]
     on_disk = contents(desk.folder)
@@ -203,7 +209,7 @@ def test_full_disk_is_told_and_leaves_all_as_it_was(a_desk, command, capfd, monk
         "create": a_desk.create(),
         "add": ["add", a_desk.project, "--annotated", a_desk.write("n.nrrd", voxels(9)),
                 a_desk.label],
-        "accept": ["review", a_desk.project, "other-1", "--accept"],
+        "accept": accepting(a_desk),
     }[command]  # fmt: skip
     on_disk = contents(a_desk.folder)
 
@@ -223,11 +229,11 @@ def test_project_that_another_process_has_open_is_left_alone(a_desk, capfd):
     lock = a_desk.path("project/desk.lock")
     with held_by_another_process(lock) as process:
         on_disk = contents(a_desk.folder)
-        message = refusal(["review", a_desk.project, "other-1", "--accept"], capfd)
+        message = refusal(accepting(a_desk), capfd)
         assert contents(a_desk.folder) == on_disk
         assert main(["status", a_desk.project]) == 0
         assert f"in use by Slicer (process {process.pid} on " in message
-    assert main(["review", a_desk.project, "other-1", "--accept"]) == 0
+    assert main(accepting(a_desk)) == 0
 
 
 def test_working_folder_is_not_replaced_by_a_project(a_desk, capfd, tmp_path, monkeypatch):

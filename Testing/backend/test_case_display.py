@@ -205,10 +205,10 @@ def test_changed_source_is_read_anew_and_the_stale_array_goes(a_project):
 def test_dicom_folder_is_read_anew_when_one_slice_has_changed(tmp_path):
     (tmp_path / "1.dcm").write_text("one")
     (tmp_path / "2.dcm").write_text("two")
-    before = case_display._stamp(tmp_path)
-    assert case_display._stamp(tmp_path) == before
+    before = case_display.stamp_of(tmp_path)
+    assert case_display.stamp_of(tmp_path) == before
     os.utime(tmp_path / "2.dcm", ns=(0, 0))
-    assert case_display._stamp(tmp_path) != before
+    assert case_display.stamp_of(tmp_path) != before
 
 
 def test_only_the_cases_that_were_shown_last_are_kept(a_project):

@@ -117,7 +117,8 @@ def test_image_with_another_grid_than_when_added_is_an_error(a_project, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(np.nan, "no finite number"), (None, "is constant: every voxel is 1")]
+    ("value", "words"),
+    [(np.nan, "without a finite number"), (None, "is constant: every voxel is 1")],
 )
 def test_image_that_went_bad_is_an_error(a_project, tmp_path, value, words):
     root, project = a_project

@@ -19,6 +19,7 @@ from a_desk import (
     copied_desk,
     fake_round,
     labels,
+    named,
     worker_in_this_process,
     write_desk,
 )
@@ -79,8 +80,12 @@ def test_project_goes_from_volumes_to_export(a_desk, told):
     queue = told("review", a_desk.new)
     assert [item["case_id"] for item in queue] == ["other-2", "other-1"]  # most doubtful first
 
-    assert told("review", a_desk.new, "other-2", "--reject")["awaiting_review"] == ["other-1"]
-    corrected = told("review", a_desk.new, "other-1", "--correct", a_desk.label)
+    shown = [f"{item['round_index']}:{item['fingerprint']}" for item in queue]
+    rejected = told("review", a_desk.new, "other-2", "--reject", "--proposal", shown[0])
+    assert rejected["awaiting_review"] == ["other-1"]
+    corrected = told(
+        "review", a_desk.new, "other-1", "--correct", a_desk.label, "--proposal", shown[1]
+    )
     assert corrected["awaiting_review"] == []
     assert "1 rejected case is left out" in corrected["next"]
 
@@ -92,7 +97,8 @@ def test_project_goes_from_volumes_to_export(a_desk, told):
 
 
 def test_train_brings_the_next_round(a_desk, told, monkeypatch, capfd):
-    assert main(["review", a_desk.project, "other-1", "other-2", "--accept"]) == 0
+    cases = ("other-1", "other-2")
+    assert main(["review", a_desk.project, *cases, "--accept", *named(a_desk.project, *cases)]) == 0
     with worker_in_this_process(monkeypatch):
         assert main(["train", a_desk.project, "--device", "cpu"]) == 0
     out = capfd.readouterr().out
@@ -132,7 +138,7 @@ def test_evaluation_shows_a_table_of_the_rounds(a_desk, monkeypatch, capfd):
 
 def test_accepted_proposal_is_kept_byte_by_byte(a_desk, told):
     layout = ProjectLayout(Path(a_desk.project))
-    told("review", a_desk.project, "other-1", "--accept")
+    told("review", a_desk.project, "other-1", "--accept", *named(a_desk.project, "other-1"))
     proposal, kept = layout.proposal(0, "other-1"), layout.reviewed_segmentation(0, "other-1")
     assert kept.read_bytes() == proposal.read_bytes()
 
@@ -141,19 +147,22 @@ def test_accepted_proposal_is_kept_byte_by_byte(a_desk, told):
     ("typed", "slices"), [("2-3", (1, 2)), ("1", (0,)), (" 5, 1-2 ,2", (0, 1, 4))]
 )
 def test_slices_are_counted_from_one(a_desk, typed, slices):
-    correct = ["review", a_desk.project, "other-1", "--correct", a_desk.label]
+    correct = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
+    correct += ["--correct", a_desk.label]
     assert main([*correct, "--slices", typed]) == 0
     assert load_project(Path(a_desk.project)).reviews[0].truth_slices == slices
 
 
 def test_whole_correction_vouches_for_every_slice(a_desk):
-    assert main(["review", a_desk.project, "other-1", "--correct", a_desk.label, "--whole"]) == 0
+    correct = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
+    assert main([*correct, "--correct", a_desk.label, "--whole"]) == 0
     assert load_project(Path(a_desk.project)).reviews[0].truth_slices is None
 
 
 def test_second_thoughts_replace_a_verdict(a_desk, told):
-    told("review", a_desk.project, "other-1", "--reject")
-    told("review", a_desk.project, "OTHER-1", "--accept")
+    shown = named(a_desk.project, "other-1")
+    told("review", a_desk.project, "other-1", "--reject", *shown)
+    told("review", a_desk.project, "OTHER-1", "--accept", *shown)
     verdicts = {item["case_id"]: item["verdict"] for item in told("review", a_desk.project)}
     assert verdicts == {"other-1": "accepted", "other-2": None}
 
@@ -161,8 +170,9 @@ def test_second_thoughts_replace_a_verdict(a_desk, told):
 def test_review_list_is_a_table_for_a_person(a_desk, capfd):
     assert main(["review", a_desk.project]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0].split() == ["case", "doubt", "verdict", "why"]
-    assert lines[2].split()[:3] == ["other-2", "0.20", "-"]
+    assert lines[0].split() == ["case", "proposal", "doubt", "verdict", "why"]
+    shown = named(a_desk.project, "other-2")[1]
+    assert lines[2].split()[:4] == ["other-2", shown, "0.20", "-"]
     assert "0 of 2 reviewed." in lines[-1]
 
 
@@ -237,7 +247,7 @@ def test_help_names_every_command_and_its_examples_can_be_read(capsys):
     told = capsys.readouterr().out
     assert all(name in told for name in COMMANDS)
     examples = re.findall(r"(?:^|:)  pseudolabelcl (.+?)(?:  |$)", told, re.MULTILINE)
-    assert len(examples) == 10
+    assert len(examples) == 11
     for example in examples:
         build_parser().parse_args(shlex.split(example))
 

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from a_desk import named
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.config import PreprocessConfig
@@ -267,13 +268,13 @@ def test_review_on_a_full_disk_keeps_all_verdicts(reviewed, a_small_disk, num_by
     case = reviews[1].case_id
     proposal = ProjectLayout(root).proposal(0, case)
     ballast = fill(a_small_disk, num_bytes_left)
-    assert main(["review", str(root), case, "--accept"]) == 1
+    assert main(["review", str(root), case, "--accept", *named(root, case)]) == 1
     assert "the disk is full" in capsys.readouterr().err
     found = check_project(root)
     assert found.num_left == 0
     assert [r.verdict for r in found.project.reviews] == [r.verdict for r in reviews]
     ballast.unlink()
-    assert main(["review", str(root), case, "--accept"]) == 0
+    assert main(["review", str(root), case, "--accept", *named(root, case)]) == 0
     accepted = ProjectLayout(root).reviewed_segmentation(0, case)
     assert accepted.read_bytes() == proposal.read_bytes()
 

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     Refresh,
 )
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.process import desk_process
 from PseudoLabelCLLib.process.desk_process import DeskProcess
 from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused, Working
@@ -94,7 +95,7 @@ def test_requests_are_met_in_the_order_in_which_they_come(start, tmp_path):
 def test_asking_takes_no_longer_when_the_desk_does_not_listen(start):
     desk = start("deaf")
     for _ in range(20):  # far more than a pipe holds
-        desk.ask(Accept(("a case",) * 20_000))
+        desk.ask(Accept((ProposalIdentity("a case", 0, "0" * 64),) * 20_000))
     assert desk.poll() == []
     desk.kill()
     assert len(all_events(desk)) == 1

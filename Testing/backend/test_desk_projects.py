@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.desk_answers import Done
 from PseudoLabelCLLib.domain.errors import ProjectInUseError
 from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.process.desk_protocol import encode_request
 from PseudoLabelCLLib.process.process_tree import start_tree
@@ -95,7 +96,7 @@ def test_round_that_a_worker_has_begun_is_seen_at_the_next_request(a_desk, a_pro
     opened(a_desk, root)
     save_round(root, Round(0, RoundState.CLOSED))
     save_round(root, Round(1, RoundState.TRAINING))
-    refused = refusal(a_desk, ask.Accept(("other-1",)))
+    refused = refusal(a_desk, ask.Accept((ProposalIdentity("other-1", 0, "0" * 64),)))
     assert refused.message == "Round 1 is 'training', not in review."
     assert answer(a_desk, ask.Refresh()).plan.goes_on
 

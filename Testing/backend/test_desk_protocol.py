@@ -11,6 +11,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.desk_answers import (
     CaseFiles,
     CasesChecked,
+    CorrectionPreview,
     DicomExportChecked,
     DicomExported,
     DicomExportResult,
@@ -40,7 +41,7 @@ from PseudoLabelCLLib.domain.project_view import (
     RoundFigures,
     RoundView,
 )
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.process.desk_protocol import (
@@ -64,6 +65,7 @@ HEART = Terminology(Code("SCT", "123037004", "Anatomical Structure"), Code("SCT"
 LABELS = LabelSchema((LabelClass(3, ODD, "#e69f00", HEART, "Segment_ä", True), LabelClass(
     1, "b", "#56b4e9")))  # fmt: skip
 OBLIQUE = Geometry((4, 5, 6), (0.1, 0.2, 1 / 3), (1e-9, -2.5, 3e5), (0, 1, 0, 1, 0, 0, 0, 0, -1))
+SHOWN = ProposalIdentity(ODD, 3, "0f" * 32)
 
 REQUESTS = (
     ask.CreateProject("/a", ODD, Profile.QUICK, LABELS),
@@ -82,10 +84,11 @@ REQUESTS = (
     ask.CheckCases(),
     ask.ShowCase("a", 3, False),
     ask.ShowCase("a"),
-    ask.Accept(("a", "b"), (1, 3)),
-    ask.Reject(("a",)),
-    ask.Correct("a", ODD, True, (3,)),
-    ask.TakeBackVerdict("a"),
+    ask.Accept((SHOWN, ProposalIdentity("b", 0, "f")), (1, 3)),
+    ask.Reject((SHOWN,)),
+    ask.Correct(SHOWN, ODD, TruthExtent.CHANGED_VOXELS, (3,)),
+    ask.PreviewCorrection(SHOWN, ODD, (3,)),
+    ask.TakeBackVerdict(SHOWN),
     ask.ReadHistory(),
     ask.GoBack(-1),
     ask.Export("/a", SegmentationFormat.NIFTI, ("a",), True),
@@ -99,7 +102,8 @@ VIEW = ProjectView(
     "/a", ODD, LABELS, config_for(Profile.PAPER),
     (
         CaseView("a", CaseRole.UNLABELLED, CaseState.PARTLY_REVIEWED, "/i", True, "1.2", None, 7,
-                 (1.0, 2.0, 0.1), 0.3, ODD, Verdict.CORRECTED, (3,), 2 / 7, True, True),
+                 (1.0, 2.0, 0.1), 0.3, ODD, Verdict.CORRECTED, (3,), 2 / 7, True, True, SHOWN,
+                 Verdict.CORRECTED, 3),
         CaseView("b", CaseRole.ANNOTATED, CaseState.ANNOTATED, "/i", False, None, "/s", 1,
                  (1.0, 2.0, 3.0)),
     ),
@@ -112,7 +116,9 @@ ANSWERS = (
     VolumesFound((FoundVolume("a", "/i", None, ODD, "/s"),), (Problem("", False, ODD, ""),)),
     VolumesAdded(VIEW, (Problem("a", True, "m", "r"),)),
     CasesChecked(()),
-    CaseFiles("a", 1, OBLIQUE, "/i", "/p", None, None, "/q", "/u", 2, (5, 1)),
+    CaseFiles("a", 1, OBLIQUE, "/i", "/p", None, None, "/q", "/u", 2, (5, 1), SHOWN),
+    CorrectionPreview(SHOWN, (3, 4), 7, 19, "/n"),
+    CorrectionPreview(SHOWN, (), 0, 0, None),
     History((RoundFigures(0, 1 / 3, None, 0, 0.5),)),
     Exported((ExportedFile("a", "/f", "accepted"),)),
     DicomExportChecked(

@@ -10,6 +10,7 @@ from asking_desks import (
     answer,
     opened,
     refusal,
+    shown,
 )
 from small_projects import (
     SCHEMA,
@@ -25,7 +26,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.desk_answers import Done
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
-from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.process.desk_process import DeskProcess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -38,6 +39,13 @@ def creation(root):
     return ask.CreateProject(str(root), "Hearts", Profile.BALANCED, SCHEMA)
 
 
+SHOWN = "as the view names it"
+
+
+def of(case_id, fingerprint=SHOWN, round_index=0):
+    return ProposalIdentity(case_id, round_index, fingerprint)
+
+
 EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
     ask.Refresh(),
     ask.AddVolumes((ask.NewVolume("new", CaseRole.UNLABELLED, "new.nrrd"),)),
@@ -47,10 +55,11 @@ EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
     ask.ChangeSettings({"training.seed": "1"}),
     ask.CheckCases(),
     ask.ShowCase("other-1"),
-    ask.Accept(("other-1",)),
-    ask.Reject(("other-1",)),
-    ask.Correct("other-1", "drawn.seg.nrrd"),
-    ask.TakeBackVerdict("other-1"),
+    ask.Accept((of("other-1"),)),
+    ask.Reject((of("other-1"),)),
+    ask.Correct(of("other-1"), "drawn.seg.nrrd"),
+    ask.PreviewCorrection(of("other-1"), "drawn.seg.nrrd"),
+    ask.TakeBackVerdict(of("other-1")),
     ask.ReadHistory(),
     ask.GoBack(-1),
     ask.Export("out", SegmentationFormat.NIFTI),
@@ -80,7 +89,10 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     kept.rename(root)
     assert refusal(a_desk, ask.Refresh()).remedy.startswith("Bring the folder back and open")
     assert opened(a_desk, root).review_order == ("other-2", "other-1")
-    assert answer(a_desk, ask.Accept(("other-1",))).case("other-1").verdict is Verdict.ACCEPTED
+    assert (
+        answer(a_desk, ask.Accept(shown(a_desk, "other-1"))).case("other-1").verdict
+        is Verdict.ACCEPTED
+    )
 
 
 def test_project_in_the_place_of_the_open_one_is_not_written_to(start_desk, a_project):
@@ -123,6 +135,21 @@ def in_folder(folder, request):
     return replace(request, **paths)
 
 
+def as_shown(view, request):
+    """The request on the proposals that a view names, where it leaves their fingerprints open."""
+    known = {case.id: case.proposal for case in view.cases if case.proposal is not None}
+
+    def found(proposal):
+        return known.get(proposal.case_id, proposal) if proposal.fingerprint == SHOWN else proposal
+
+    named = {}
+    if hasattr(request, "proposals"):
+        named = {"proposals": tuple(found(one) for one in request.proposals)}
+    elif hasattr(request, "proposal"):
+        named = {"proposal": found(request.proposal)}
+    return replace(request, **named)
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -140,16 +167,62 @@ def in_folder(folder, request):
         (ask.ChangeSettings({"profile": "magic"}), "no profile 'magic'"),
         (ask.ShowCase("x"), "no case 'x'"),
         (ask.ShowCase("other-1", 7), "7"),
-        (ask.Accept(("other-1", "heart")), "no pseudo-label for case 'heart'"),
-        (ask.Accept(("other-1", "x")), "no case 'x'"),
-        (ask.Accept(("other-1", "other-2"), (1,)), "one case at a time"),
-        (ask.Accept(("other-1",), (7,)), "no structure with the value 7"),
-        (ask.Accept(("other-1",), (1, 2)), "Every structure"),
-        (ask.Reject(("other-1", "heart")), "no pseudo-label for case 'heart'"),
-        (ask.Correct("other-1", "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
-        (ask.Correct("other-1", "same.seg.nrrd"), "equal to the proposal"),
-        (ask.Correct("other-1", "foreign.seg.nrrd"), "liver"),
-        (ask.TakeBackVerdict("other-1"), "other-1"),
+        (
+            ask.Accept(
+                (
+                    of("other-1"),
+                    of("heart"),
+                )
+            ),
+            "no pseudo-label for case 'heart'",
+        ),
+        (
+            ask.Accept(
+                (
+                    of("other-1"),
+                    of("x"),
+                )
+            ),
+            "no case 'x'",
+        ),
+        (
+            ask.Accept(
+                (
+                    of("other-1"),
+                    of("other-2"),
+                ),
+                (1,),
+            ),
+            "one case at a time",
+        ),
+        (ask.Accept((of("other-1"),), (7,)), "no structure with the value 7"),
+        (ask.Accept((of("other-1"),), (1, 2)), "Every structure"),
+        (
+            ask.Reject(
+                (
+                    of("other-1"),
+                    of("heart"),
+                )
+            ),
+            "no pseudo-label for case 'heart'",
+        ),
+        (ask.Correct(of("other-1"), "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
+        (ask.Correct(of("other-1"), "same.seg.nrrd"), "equal to the proposal"),
+        (ask.Correct(of("other-1"), "foreign.seg.nrrd"), "liver"),
+        (ask.TakeBackVerdict(of("other-1")), "other-1"),
+        (ask.PreviewCorrection(of("other-1"), "foreign.seg.nrrd"), "liver"),
+        (ask.PreviewCorrection(of("other-1"), "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
+        (ask.PreviewCorrection(of("other-1", "0" * 64, 1), "same.seg.nrrd"), "round 1's"),
+        *[
+            (request, "is not the one shown here: its file has changed since. Show the case again.")
+            for request in (
+                ask.Accept((of("other-2"), of("other-1", "0" * 64))),
+                ask.Reject((of("other-1", "0" * 64), of("other-2"))),
+                ask.Correct(of("other-1", "0" * 64), "same.seg.nrrd"),
+                ask.PreviewCorrection(of("other-1", "0" * 64), "same.seg.nrrd"),
+                ask.TakeBackVerdict(of("other-1", "0" * 64)),
+            )
+        ],
         (ask.GoBack(5), "no round 5"),
         (ask.GoBack(0), "in review already"),
         (ask.Export("out", SegmentationFormat.NIFTI, ("x",)), "no case 'x'"),
@@ -165,8 +238,9 @@ def in_folder(folder, request):
 )
 def test_refusal_names_what_was_found_and_leaves_every_byte_as_it_was(a_review, request_, words):
     desk, folder = a_review
+    view = answer(desk, ask.Refresh())
     before = contents(folder)
-    told = refusal(desk, in_folder(folder, request_))
+    told = refusal(desk, as_shown(view, in_folder(folder, request_)))
     assert words in f"{told.message} {told.remedy}"
     assert contents(folder) == before
 

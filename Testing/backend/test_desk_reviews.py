@@ -71,8 +71,9 @@ def test_many_are_judged_together(a_desk, a_project_in_review):
 
 def test_of_many_none_is_judged_if_one_proposal_is_damaged(a_desk, a_project_in_review):
     root = a_project_in_review
-    before = opened(a_desk, root)
+    opened(a_desk, root)
     ProjectLayout(root).proposal(0, "other-2").write_bytes(b"damaged")
+    before = answer(a_desk, ask.Refresh())
     assert "other-2" in refusal(a_desk, ask.Accept(shown(a_desk, "other-1", "other-2"))).message
     after = answer(a_desk, ask.Refresh())
     assert replace(after, free_disk_bytes=0) == replace(before, free_disk_bytes=0)

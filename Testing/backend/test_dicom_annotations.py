@@ -169,7 +169,7 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
     stored, notices = annotated(a_project, a_series.folder, path)
     np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
     told = " ".join(notices)
-    assert "'Leber' and 'kidney' overlap in 4 voxels; they count as 'kidney'" in told
+    assert "'Leber' and 'kidney' overlap in 4 voxels, which count as 'kidney'" in told
     assert "empty segment 'spare' is no label" in told
 
 

@@ -275,7 +275,7 @@ def test_series_that_was_moved_is_found_below_a_folder(a_project, tmp_path):
 def test_series_that_lost_its_last_slice_is_not_the_series(a_project):
     root, project = a_project
     (root.parent / "series-accepted" / "0002.dcm").unlink()  # holds the last slice
-    with pytest.raises(VolumeError, match="1 slices are missing, 0 are new"):
+    with pytest.raises(VolumeError, match="slices missing: 1, new: 0"):
         series_of_case(root, project.case("accepted"))
 
 

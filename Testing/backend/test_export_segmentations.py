@@ -150,7 +150,7 @@ def test_record_tells_where_each_file_comes_from(a_project, tmp_path):
 
     record = json.loads((tmp_path / "out" / "export.json").read_text())
 
-    assert record["schema_version"] == 1
+    assert record["schema_version"] == 2
     lines = {line["case_id"]: line for line in record["segmentations"]}
     assert lines["b"] == {
         "file": "b.partly-reviewed.seg.nrrd",
@@ -159,6 +159,7 @@ def test_record_tells_where_each_file_comes_from(a_project, tmp_path):
         "round": 0,
         "human_fraction": 0.25,
         "left_out": [],
+        "has_single_voxels": False,
     }
     assert (lines["t"]["round"], lines["t"]["human_fraction"]) == (None, 1.0)
 

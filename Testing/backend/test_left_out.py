@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from a_desk import copied_desk, worker_in_this_process, write_desk
+from a_desk import copied_desk, named, worker_in_this_process, write_desk
 from hypothesis import given
 from hypothesis import strategies as st
 from judging import accept, correct, take_back
@@ -351,7 +351,7 @@ def a_desk(a_filled_desk, tmp_path):
 
 
 def test_command_leaves_structures_out_by_name(a_desk, capfd):
-    review = ["review", a_desk.project, "other-1"]
+    review = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
     assert main([*review, "--accept", "--leave-out", "LABEL 2"]) == 0
     assert "other-1: accepted without label 2" in capfd.readouterr().out
     assert load_project(a_desk.path("project")).reviews[0].left_out == (2,)
@@ -374,15 +374,17 @@ def test_command_leaves_structures_out_by_name(a_desk, capfd):
     ],
 )
 def test_command_refuses_what_leaves_nothing_to_vouch_for(a_desk, capfd, words, told):
-    assert main(["review", a_desk.project, *words]) != 0
+    names = named(a_desk.project, "other-1") if words[0] == "other-1" else []
+    assert main(["review", a_desk.project, *words, *names]) != 0
     assert told in capfd.readouterr().err
     assert load_project(a_desk.path("project")).reviews == ()
 
 
 def test_partly_reviewed_case_waits_for_review_after_the_next_round(a_desk, monkeypatch, capfd):
     project = a_desk.project
-    assert main(["review", project, "other-1", "--accept", "--leave-out", "label 2"]) == 0
-    assert main(["review", project, "other-2", "--accept"]) == 0
+    accept_ = ["review", project, "other-1", "--accept", *named(project, "other-1")]
+    assert main([*accept_, "--leave-out", "label 2"]) == 0
+    assert main(["review", project, "other-2", "--accept", *named(project, "other-2")]) == 0
     with worker_in_this_process(monkeypatch):
         assert main(["train", project, "--device", "cpu"]) == 0
 

@@ -211,7 +211,7 @@ def test_overlapping_segments_become_one_volume_and_the_overlap_is_told(a_path, 
     np.testing.assert_array_equal(found.array, expected)
     overlap = np.count_nonzero(two_boxes[0] & two_boxes[1])
     assert len(notices) == 1
-    assert f"'B' and 'A' overlap in {overlap} voxels; they count as 'A'" in notices[0]
+    assert f"'B' and 'A' overlap in {overlap} voxels, which count as 'A'" in notices[0]
     np.testing.assert_allclose(found.geometry.corners_mm(), OBLIQUE.corners_mm(), atol=1e-9)
 
 

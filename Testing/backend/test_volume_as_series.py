@@ -266,7 +266,7 @@ def test_check_tells_what_would_be_written_and_writes_nothing(a_project, tmp_pat
     assert not any(finding.stops for finding in found)
     assert [finding.case_id for finding in found] == ["one", "two"]
     assert "intensities change by at most" in found[0].problem
-    assert "without a patient ID" in found[0].problem
+    assert f"of a patient '{found[0].case_id}'" in found[0].problem
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -18,7 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from simulated_clinician import (
 )
 from whole_loop import Dataset
 
+from PseudoLabelCLLib.curation.proposals import newest_proposal
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
@@ -225,7 +226,7 @@ def review_round(desk: Desk, run: Run, project: Project) -> None:
     if run.strategy is Strategy.ACCEPT_GOOD:
         accepted = good_enough(proposals, desk.benchmark.accept_threshold)
         if accepted:
-            _command("review", root, *accepted, "--accept")
+            _command("review", root, *accepted, "--accept", *_named(root, project, accepted))
         return
     if run.budget is None:
         return
@@ -254,7 +255,14 @@ def _correct(desk: Desk, run: Run, project: Project, choice: Choice) -> None:
         file = desk.output / "corrections" / run.name / f"round{index}-{case_id}.seg.nrrd"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_segmentation(file, corrected_file(proposal, truth, slices, axis), project.schema)
-        _command("review", root, case_id, "--correct", file, "--slices", slice_list(slices))
+        named = _named(root, project, [case_id])
+        _command("review", root, case_id, "--correct", file, "--slices", slice_list(slices), *named)
+
+
+def _named(root: Path, project: Project, case_ids: Iterable[str]) -> list[str]:
+    """How a command names the newest proposals of cases."""
+    found = [newest_proposal(root, project, case_id) for case_id in case_ids]
+    return ["--proposal", *(f"{one.round_index}:{one.fingerprint}" for one in found)]
 
 
 def _proposals(desk: Desk, run: Run, project: Project, index: int) -> Iterator[Proposal]:

@@ -1,6 +1,10 @@
 """A worker that trains nothing and leaves complete rounds, each proposal unlike any other."""
 
+import atexit
+import functools
 import hashlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -59,53 +63,72 @@ class RoundMaker:
 
     Args:
         root: The project folder.
+        made: What was proposed in it before, by fingerprint.
+
+    Attributes:
+        index: The newest round, or -1.
+        state: How far it has come.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, made: dict[str, np.ndarray] | None = None) -> None:
         self.root = root
-        self.made: dict[str, np.ndarray] = {}
-        self._serial = 0
-
-    @property
-    def state(self) -> tuple[int, RoundState | None]:
-        """The newest round (-1 for none) and how far it has come."""
-        rounds = load_project(self.root).rounds
-        return (rounds[-1].index, rounds[-1].state) if rounds else (-1, None)
+        self.made = dict(made or {})
+        self._serial = len(self.made)
+        rounds = load_project(root).rounds
+        self.index = rounds[-1].index if rounds else -1
+        self.state = rounds[-1].state if rounds else None
 
     def begin(self) -> None:
         """Close the review and open the next round, unless one was begun already."""
-        index, state = self.state
-        if state is RoundState.TRAINING:
+        if self.state is RoundState.TRAINING:
             return
-        if state is RoundState.IN_REVIEW:
-            save_round(self.root, Round(index, RoundState.CLOSED, num_truth_cases=1))
-        save_round(self.root, Round(index + 1, RoundState.TRAINING, num_truth_cases=1))
+        if self.state is RoundState.IN_REVIEW:
+            self._save(RoundState.CLOSED)
+        self.index += 1
+        self._save(RoundState.TRAINING)
 
     def finish(self) -> None:
         """Propose something for every case and put the round into review."""
         self.propose()
-        save_round(self.root, Round(self.state[0], RoundState.IN_REVIEW, num_truth_cases=1))
+        self._save(RoundState.IN_REVIEW)
+
+    def _save(self, state: RoundState) -> None:
+        self.state = state
+        save_round(self.root, Round(self.index, state, num_truth_cases=1))
 
     def propose(self) -> None:
         """Write proposals of the newest round that were never seen before."""
-        index, layout = self.state[0], ProjectLayout(self.root)
+        index, layout = self.index, ProjectLayout(self.root)
         for case_id in UNLABELLED:
-            self._serial += 1
-            labels = self._labels()
+            source, labels = a_proposal(self._serial)
             file = layout.proposal(index, case_id)
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_segmentation(file, LabelVolume(labels, GRID), SCHEMA)
+            shutil.copyfile(source, file.with_suffix(".new"))
+            file.with_suffix(".new").replace(file)
             self.made[hashlib.sha256(file.read_bytes()).hexdigest()] = labels
             doubt = Doubt(0.1 + 0.01 * (self._serial % 7), 0.9, (0.1,) * SIZE[2], "Look at it.")
             write_json(layout.doubt(index, case_id), to_json(doubt))
+            self._serial += 1
 
-    def _labels(self) -> np.ndarray:
-        """A block, and the serial number in binary digits above it."""
-        labels = np.zeros(SIZE[::-1], np.int16)
-        labels[1, 1:4, 1:5] = 1
-        digits = [int(digit) for digit in f"{self._serial:024b}"]
-        labels[2, :3, :] = np.array(digits, np.int16).reshape(3, 8) * 2
-        return labels
+
+@functools.cache
+def a_proposal(number: int) -> tuple[Path, np.ndarray]:
+    """A file with a block, and a number in binary digits beside it; no two are alike."""
+    labels = np.zeros(SIZE[::-1], np.int16)
+    labels[1, 1:4, 1:5] = 1
+    digits = [int(digit) for digit in f"{number:024b}"]
+    labels[2, :3, :] = np.array(digits, np.int16).reshape(3, 8) * 2
+    folder = proposals_folder()
+    write_segmentation(folder / f"{number}.seg.nrrd", LabelVolume(labels, GRID), SCHEMA)
+    return folder / f"{number}.seg.nrrd", labels
+
+
+@functools.cache
+def proposals_folder() -> Path:
+    """Where the files lie that rounds are made of, until this program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="proposals-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class StandInWorker:

@@ -114,11 +114,17 @@ class ScreenPanel:
 
     # --- what a person does in the views
 
-    def draw(self, place: tuple[int, int, int], label: int) -> None:
-        """Set one voxel."""
+    def draw(self, place: tuple[int, int, int], further: int) -> None:
+        """Give one voxel another label.
+
+        Args:
+            place: Index (k, j, i).
+            further: How much further in the list of labels.
+        """
         if self.screen is None:
             return
-        self.screen.now[place] = label
+        num_labels = len(self.schema.classes) + 1
+        self.screen.now[place] = (self.screen.now[place] + further) % num_labels
         start = self.screen.loaded if self.screen.saved is None else self.screen.saved
         self.presenter.case_is_edited(not np.array_equal(self.screen.now, start))
 

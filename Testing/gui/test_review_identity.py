@@ -1,6 +1,9 @@
 """Whatever a verdict stores is bit for bit what was in the views when it was given."""
 
+import atexit
 import functools
+import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,17 +28,29 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 CASES = st.sampled_from(UNLABELLED)
 PLACES = st.tuples(*(st.integers(0, size - 1) for size in SIZE[::-1]))
+EXTENTS = st.sampled_from(list(TruthExtent))
+VERDICTS = st.sampled_from(["accept", "accept", "accept", "reject", "take_back"])
 REJECTED = None
 NUM_SEQUENCES = 500
-NUM_STEPS = 24
+NUM_STEPS = 15
 
 
 @functools.cache
-def template() -> Path:
-    """A project in the review of round 0; every sequence has a copy."""
+def template() -> tuple[Path, dict[str, np.ndarray]]:
+    """A project in the review of round 0, and its proposals; every sequence has a copy."""
     folder = Path(tempfile.mkdtemp(prefix="identity-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     make_project(folder / "project")
-    return folder
+    maker = RoundMaker(folder / "project")
+    maker.begin()
+    maker.finish()
+    return folder, maker.made
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """Nothing here is about power failures; other tests are."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 class NoImages:
@@ -57,9 +72,10 @@ class Identity(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="identity-"))
-        shutil.copytree(template(), self.folder, dirs_exist_ok=True)
+        folder, made = template()
+        shutil.copytree(folder, self.folder, dirs_exist_ok=True)
         self.root = self.folder / "project"
-        self.maker = RoundMaker(self.root)
+        self.maker = RoundMaker(self.root, made)
         self.desk: LineDesk | None = None
         self.worker: StandInWorker | None = None
         # what each request will store, and what each verdict on disk has stored, by its proposal
@@ -73,6 +89,7 @@ class Identity(RuleBasedStateMachine):
         self.panel = ScreenPanel(self.presenter, SCHEMA, self.folder)
 
     def _start_desk(self) -> LineDesk:
+        self.expected.clear()  # what a desk that is gone was asked for will not be met
         self.desk = LineDesk(self._asked, self._met)
         return self.desk
 
@@ -116,26 +133,23 @@ class Identity(RuleBasedStateMachine):
         return proposal.round_index, proposal.case_id
 
     def _check(self, key: tuple[int, str]) -> None:
-        index, case_id = key
-        expected = self.stored[key][-1] if self.stored.get(key) else "nothing"
-        reviews = load_project(self.root).reviews_of(case_id)
-        review = next((one for one in reviews if one.round_index == index), None)
-        if isinstance(expected, str):
-            assert review is None
-        elif expected is REJECTED:
-            assert review is not None
-            assert review.verdict is Verdict.REJECTED
-        else:
-            assert review is not None
-            file = ProjectLayout(self.root).resolve(review.segmentation)
-            found = read_segmentation(file, SCHEMA)[0].array
-            assert np.array_equal(found, expected), f"{case_id} of round {index}"
+        layout, expected = ProjectLayout(self.root), self.stored[key][-1:]
+        file = layout.review(*key)
+        assert file.exists() == bool(expected)
+        if not expected:
+            return
+        review = json.loads(file.read_text("utf-8"))
+        if expected[0] is REJECTED:
+            assert review["verdict"] == Verdict.REJECTED.value
+            return
+        found = read_segmentation(layout.resolve(review["segmentation"]), SCHEMA)[0].array
+        assert np.array_equal(found, expected[0]), f"round and case {key}"
 
     # --- how it begins
 
-    @initialize(num_rounds=st.integers(1, 2))
-    def begin(self, num_rounds):
-        for _ in range(num_rounds):
+    @initialize(has_second_round=st.booleans())
+    def begin(self, has_second_round):
+        if has_second_round:
             self.maker.begin()
             self.maker.finish()
         self.presenter.open_project(str(self.root))
@@ -145,40 +159,56 @@ class Identity(RuleBasedStateMachine):
 
     # --- what a person does
 
-    @rule(case_id=CASES)
-    def show(self, case_id):
-        self.presenter.show_case(case_id)
+    @rule(where=CASES | st.sampled_from(["next_case", "previous_case", "round 0", "round 1"]))
+    def look_at(self, where):
+        if where in UNLABELLED:
+            self.presenter.show_case(where)
+        elif where.startswith("round"):
+            self.presenter.show_round(int(where[-1]))
+        else:
+            getattr(self.presenter, where)()
 
-    @rule(name=st.sampled_from(["next_case", "previous_case"]))
-    def step(self, name):
-        getattr(self.presenter, name)()
-
-    @rule(place=PLACES, label=st.integers(0, 2))
-    def draw(self, place, label):
-        self.panel.draw(place, label)
-
-    @rule()
-    def undo(self):
-        self.panel.undo()
-
-    @rule(extent=st.sampled_from(list(TruthExtent)))
-    def choose_extent(self, extent):
+    @rule(place=st.none() | PLACES, further=st.integers(1, 2), extent=EXTENTS)
+    def draw_or_undo(self, place, further, extent):
         self.presenter.choose_extent(extent)
+        if place is None:
+            self.panel.undo()
+        else:
+            self.panel.draw(place, further)
 
-    @rule()
-    def accept(self):
-        self._press(self.presenter.accept)
+    @rule(name=VERDICTS)
+    def press(self, name):
+        """Press a button, whether or not it is enabled."""
+        self._remember_screen()
+        self.is_single = True
+        getattr(self.presenter, name)()
+        self.is_single = False
 
-    @rule()
-    def reject(self):
-        self._press(self.presenter.reject)
+    @rule(case_id=CASES, place=st.none() | PLACES, further=st.integers(1, 2), name=VERDICTS)
+    def judge_as_usual(self, case_id, place, further, name):
+        """Look at a case, draw perhaps, and judge what is in the views."""
+        self._come_to_work()
+        self.presenter.show_case(case_id)
+        self.time_passes()
+        if place is not None:
+            self.panel.draw(place, further)
+        self.press(name)
+        self.time_passes()
 
-    @rule()
-    def take_back(self):
-        self._press(self.presenter.take_back)
+    def _come_to_work(self):
+        """Bring what stands in the way of a review to its end."""
+        self.worker_moves("finish")
+        self.time_passes()
+        if not self.presenter.state.project.root or not self.presenter.state.cases.add.enabled:
+            self.presenter.open_project(str(self.root))
+            self.time_passes()
+        if answers := self.presenter.state.message.answers:
+            self.presenter.answer(len(answers) - 1)
+            self.time_passes()
 
     @rule(ids=st.lists(CASES, min_size=1, max_size=3, unique=True), is_accepted=st.booleans())
     def judge_many(self, ids, is_accepted):
+        self._come_to_work()
         view = self.presenter._core.facts.view
         cases = view.cases if view is not None else ()
         if not self.presenter.state.message.answers:
@@ -189,6 +219,7 @@ class Identity(RuleBasedStateMachine):
             }
         many = self.presenter.accept_many if is_accepted else self.presenter.reject_many
         many(tuple(ids))
+        self.time_passes()
 
     @precondition(lambda self: self.presenter.state.message.answers)
     @rule(index=st.integers(0, 2))
@@ -200,28 +231,20 @@ class Identity(RuleBasedStateMachine):
         self.time_passes()
         self.panel.may_discard = False
 
-    @rule()
-    def train(self):
+    @rule(is_whole=st.booleans())
+    def train(self, is_whole):
         self.presenter.train()
+        if is_whole:
+            self.time_passes()
+            self.worker_moves("finish")
+            self.time_passes()
 
-    @rule()
-    def train_a_whole_round(self):
-        self.presenter.train()
-        self.time_passes()
-        self.worker_moves("finish")
-        self.time_passes()
-
-    @rule(name=st.sampled_from(["close_project", "leave_module", "enter_module"]))
-    def leave(self, name):
-        getattr(self.presenter, name)()
-
-    @rule()
-    def open_project(self):
-        self.presenter.open_project(str(self.root))
-
-    @rule(index=st.integers(0, 1))
-    def look_at_an_earlier_round(self, index):
-        self.presenter.show_round(index)
+    @rule(name=st.sampled_from(["close_project", "open_project", "leave_module", "enter_module"]))
+    def leave_or_come(self, name):
+        if name == "open_project":
+            self.presenter.open_project(str(self.root))
+        else:
+            getattr(self.presenter, name)()
 
     @rule(goes_on=st.booleans())
     def go_on_after_verdict(self, goes_on):
@@ -237,35 +260,28 @@ class Identity(RuleBasedStateMachine):
             self.presenter.tick()
             self.panel.tick()
 
-    @rule(number=st.integers(1, 2))
-    def desk_works(self, number):
-        if self.desk is not None:
+    @rule(who=st.sampled_from(["presenter", "panel", "desk"]), number=st.integers(1, 2))
+    def one_moves(self, who, number):
+        if who == "presenter":
+            self.presenter.tick()
+        elif who == "panel":
+            self.panel.tick()
+        elif self.desk is not None:
             self.desk.meet(number)
-
-    @rule()
-    def presenter_hears(self):
-        self.presenter.tick()
-
-    @rule()
-    def panel_works(self):
-        self.panel.tick()
 
     @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
     def worker_moves(self, what):
         if self.worker is not None and self.worker.is_alive:
             getattr(self.worker, what)()
 
-    @rule()
-    def somebody_proposes_anew(self):
-        """Another program has trained the round again: the same round, other proposals."""
+    @rule(is_killed=st.booleans())
+    def something_else_happens(self, is_killed):
+        """The desk is killed, or another program has proposed anew in the same round."""
         is_idle = self.worker is None or not self.worker.is_alive
-        if is_idle and self.maker.state[1] is RoundState.IN_REVIEW:
-            self.maker.propose()
-
-    @rule()
-    def desk_is_killed(self):
-        if self.desk is not None:
+        if is_killed and self.desk is not None:
             self.desk.kill()
+        elif is_idle and self.maker.state is RoundState.IN_REVIEW:
+            self.maker.propose()
 
     # --- what must hold
 
@@ -287,12 +303,6 @@ class Identity(RuleBasedStateMachine):
                 proposed = self.maker.made[screen.files.identity.fingerprint]
                 assert np.array_equal(screen.now, proposed)
 
-    def _press(self, action) -> None:
-        self._remember_screen()
-        self.is_single = True
-        action()
-        self.is_single = False
-
     is_single = False
 
     def teardown(self):
@@ -300,8 +310,8 @@ class Identity(RuleBasedStateMachine):
         try:
             for key in self.stored:
                 self._check(key)
-            given = {key for key, verdicts in self.stored.items() if verdicts}
             project = load_project(self.root)
+            given = {key for key, verdicts in self.stored.items() if verdicts}
             assert {(r.round_index, r.case_id) for r in project.reviews} == given
         finally:
             if self.desk is not None:

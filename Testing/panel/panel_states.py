@@ -98,7 +98,7 @@ def row(number: int, role: CaseRole, state: str, doubt: str = "", verdict: str =
 
 OPEN = replace(
     NEW,
-    project=ProjectState("/projects/Hearts", "Hearts", CAN, CAN, CAN, CAN),
+    project=ProjectState("/projects/Hearts", "Hearts", new=CAN, open=CAN, close=CAN, sample=CAN),
     cases=CasesState(
         rows=(
             row(1, CaseRole.ANNOTATED, "annotated"),
@@ -226,9 +226,9 @@ EDITED = replace(
         REVIEW.review,
         accept=Action(enabled=True, text="Save correction"),
         extents=(
-            ExtentChoice(TruthExtent.CHANGED_SLICES, "the 15 slices that I changed (k = 4 to 18)"),
-            ExtentChoice(TruthExtent.CHANGED_VOXELS, "what I changed and 3 mm around it"),
-            ExtentChoice(TruthExtent.WHOLE, "all 40 slices"),
+            ExtentChoice(TruthExtent.CHANGED_SLICES, "the slice that I changed (k = 0)"),
+            ExtentChoice(TruthExtent.CHANGED_VOXELS, "the 1 voxel that I changed, and 3 mm around"),
+            ExtentChoice(TruthExtent.WHOLE, "all 12 slices"),
         ),
     ),
 )

@@ -77,8 +77,7 @@ def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
 
 
 def test_a_letter_typed_into_a_field_is_no_verdict(a_shown_case):
-    a_shown_case.ui.casesSection.collapsed = False
-    a_shown_case.ui.newProjectBox.setVisible(True)
+    a_shown_case.panel._steps.open("newProject")
     a_shown_case.settle()
     edit = a_shown_case.widget("newNameEdit")
     edit.setFocus()

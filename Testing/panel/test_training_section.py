@@ -1,4 +1,4 @@
-"""Sections 1, 3 and 5 by clicks: readiness, training, rounds."""
+"""Readiness, training and rounds, by clicks."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import panel_states as states
 import pytest
 import slicer
+from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.installation import InstallProgress
 from PseudoLabelCLGui.python_packages import MissingPackages
 from PySide6 import QtWidgets
@@ -83,16 +84,18 @@ def test_settings_that_are_settled_cannot_be_changed(an_open_project):
 
 
 def test_progress_is_shown_while_training_only(an_open_project):
-    assert not an_open_project.widget("trainingBar").isVisible()
-    an_open_project.show(states.TRAINING)
-    bar = an_open_project.widget("trainingBar")
+    bar = an_open_project.widget("statusBar")
+    assert not bar.isVisible()
+    an_open_project.show(TRAINING)
     assert bar.isVisible()
     assert bar.value() / bar.maximum() == pytest.approx(0.45)
-    assert an_open_project.ui.stageLabel.text == "Training, step 300 of 600"
+    assert an_open_project.ui.statusLabel.toolTip == "Round 1: training, step 300 of 600"
     assert an_open_project.ui.timeLeftLabel.text == "about 3 min left"
-    unknown = replace(states.TRAINING.train, fraction=None)
-    an_open_project.show(replace(states.TRAINING, train=unknown))
+    unknown = replace(TRAINING.status, fraction=None)
+    an_open_project.show(replace(TRAINING, status=unknown))
     assert bar.maximum() == 0
+    an_open_project.show(OPEN)
+    assert not bar.isVisible()
 
 
 def test_curves_are_a_native_plot(an_open_project):
@@ -160,15 +163,16 @@ def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
     an_open_project.show(states.REVIEW)
-    an_open_project.ui.roundsSection.setChecked(True)
+    assert not an_open_project.widget("roundTable").isVisible()
+    an_open_project.click("trainStepButton")
+    an_open_project.click("historyToggle")
     assert [row[0] for row in an_open_project.texts("roundTable")] == ["0", "1"]
-    assert an_open_project.ui.planLabel.text == states.PLAN
     assert not an_open_project.ui.goBackButton.enabled
     an_open_project.choose("roundTable", 0)
     an_open_project.answers.confirms = [True]
     an_open_project.click("goBackButton")
     an_open_project.click("showResultButton")
-    an_open_project.click("nextRoundButton")
+    an_open_project.click("trainButton")
     assert an_open_project.calls == [
         ("read_history",),
         ("go_back", 0),
@@ -249,16 +253,6 @@ def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):
     a_panel.show(states.MISSING)
     assert unwrap(a_panel.ui.readinessLight).pixmap().toImage() != green
     assert not a_panel.widget("messageLight").isVisible()
-
-
-def test_a_bar_that_ended_in_a_folded_section_is_gone_when_it_is_unfolded(an_open_project):
-    an_open_project.show(states.TRAINING)
-    assert not an_open_project.widget("trainingBar").isHidden()
-    an_open_project.ui.trainingSection.collapsed = True
-    an_open_project.show(states.OPEN)
-    an_open_project.ui.trainingSection.collapsed = False
-    assert an_open_project.widget("trainingBar").isHidden()
-    assert not an_open_project.widget("trainButton").isHidden()
 
 
 @pytest.mark.parametrize("closes_scene", [False, True])

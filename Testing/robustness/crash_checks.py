@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.curation.proposals import newest_proposal
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject
 from PseudoLabelCLLib.curation.sample_data import write_sample_cases
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, TrainJob
@@ -62,9 +63,11 @@ def make_project(folder: Path, seed: int, *settings: str) -> Path:
 def review_all(root: Path) -> None:
     """Accept the first proposal, correct two slices of the second, reject the third."""
     project = load_project(root)
-    first, second, third = (case.id for case in project.cases_to_propose())
+    first, second, third = (
+        newest_proposal(root, project, case.id) for case in project.cases_to_propose()
+    )
     project = accept(root, project, first)
-    truth = root.parent / "volumes" / "truth" / f"{second}.seg.nrrd"
+    truth = root.parent / "volumes" / "truth" / f"{second.case_id}.seg.nrrd"
     project = correct(root, project, second, truth, slices=(2, 3))
     reject(root, project, third)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.command_line.main import main as command_line
+from PseudoLabelCLLib.curation.proposals import newest_proposal
 from PseudoLabelCLLib.curation.sample_data import write_sample_cases
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Verdict
@@ -179,11 +180,13 @@ def torture_all(folder: Path, kills: int, seed: int) -> dict[str, Counter[str]]:
     }  # fmt: skip
     in_fork(lambda: put_in_review(root))
     truth = str(folder / "volumes" / "truth" / f"{CASE}.seg.nrrd")
-    run(["review", str(root), CASE, "--accept"])
+    shown = in_fork(lambda: newest_proposal(root, load_project(root), CASE).fingerprint)
+    named = ["--proposal", f"0:{shown}"]
+    run(["review", str(root), CASE, "--accept", *named])
     accepted = folder / "accepted"
     shutil.copytree(root, accepted)
     found["review --correct"] = torture(
-        ["review", str(root), CASE, "--correct", truth, "--whole"], kills=kills, rng=rng,
+        ["review", str(root), CASE, "--correct", truth, "--whole", *named], kills=kills, rng=rng,
         prepare=lambda: fresh(accepted, root), state=lambda: state_of_review(root),
     )  # fmt: skip
     fresh(accepted, root)

@@ -125,9 +125,7 @@ def _estimate(facts: Facts) -> str:
         return ""
     seconds = seconds_of_round(view)
     if seconds is not None:
-        return _("It takes {time} here, as the rounds before show.").format(
-            time=about_time(seconds)
-        )
+        return _("It takes {time}, like the rounds before.").format(time=about_time(seconds))
     is_quick = view.config.profile is Profile.QUICK
     if is_quick and report is not None and report.minutes_per_round is not None:
         time = about_time(60 * report.minutes_per_round)

@@ -149,8 +149,23 @@ class qMRMLSegmentsTableView(_SceneWidget):
         return [self._node.GetSegmentation().GetNthSegmentID(row) for row in rows]
 
 
+EFFECTS = (
+    "None", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
+    "Threshold", "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators",
+    "Mask volume",
+)  # fmt: skip
+
+
+def _named(name: str, layout: QtWidgets.QLayout) -> QtWidgets.QFrame:
+    """Return a frame as the real editor names it."""
+    frame = QtWidgets.QFrame()
+    frame.setObjectName(name)
+    frame.setLayout(layout)
+    return frame
+
+
 class qMRMLSegmentEditorWidget(_SceneWidget):
-    """The Segment Editor: it remembers what it was told."""
+    """The Segment Editor: as large as the real one, and it remembers what it was told."""
 
     segmentationNodeChanged = QtCore.Signal(object)
     currentSegmentIDChanged = QtCore.Signal(str)
@@ -164,15 +179,35 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
         self._effect = ""
         self._segment_id = ""
         self._table = _SegmentTable()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        effects = QtWidgets.QGridLayout()
-        for n, name in enumerate(("Paint", "Draw", "Erase", "Threshold", "Islands", "Smoothing")):
-            button = QtWidgets.QToolButton(text=name[:2])
+        self._table.setMinimumHeight(196)
+        self._tools = QtWidgets.QGridLayout()
+        self._tools.setSpacing(2)
+        self._buttons = [QtWidgets.QToolButton(text=name[:2]) for name in EFFECTS]
+        for name, button in zip(EFFECTS, self._buttons, strict=True):
             button.setToolTip(name)
-            effects.addWidget(button, n // 2, n % 2)
-        layout.addLayout(effects)
-        layout.addWidget(self._table, 1)
+            button.setMinimumSize(32, 31)
+        self._place_tools(2)
+        left, right = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout()
+        left.addWidget(_named("EffectsGroupBox", self._tools))
+        undo = QtWidgets.QHBoxLayout()
+        for text in ("Undo", "Redo"):
+            undo.addWidget(QtWidgets.QToolButton(text=text))
+        left.addWidget(_named("UndoRedoGroupBox", undo))
+        left.addStretch(1)
+        right.addWidget(QtWidgets.QPushButton("Show 3D"))
+        right.addWidget(self._table, 1)
+        # the options of a tool, and what it may change, are shown while it is in use
+        self._options = QtWidgets.QGroupBox("Options")
+        self._options.setMinimumSize(373, 218)
+        self._options.hide()
+        right.addWidget(self._options)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.addLayout(left)
+        layout.addLayout(right, 1)
+
+    def _place_tools(self, columns: int) -> None:
+        for n, button in enumerate(self._buttons):
+            self._tools.addWidget(button, n // columns, n % columns)
 
     for _name in ("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible",
                   "switchToSegmentationsButtonVisible", "addRemoveSegmentButtonsVisible",
@@ -180,7 +215,7 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
                   "readOnly"):  # fmt: skip
         locals()[_name] = QtCore.Property(bool, lambda _self: True, lambda _self, _value: None)
     maximumNumberOfUndoStates = QtCore.Property(int, lambda _self: 10, lambda _self, _value: None)
-    effectColumnCount = QtCore.Property(int, lambda _self: 2, lambda _self, _value: None)
+    effectColumnCount = QtCore.Property(int, lambda _self: 2, _place_tools)
 
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self._editor_node = node
@@ -225,10 +260,12 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
 
     def setActiveEffectByName(self, name: str) -> None:
         self._effect = name
+        self._options.setVisible(bool(name))
         self.calls.append(("setActiveEffectByName", name))
 
     def setActiveEffect(self, effect: Any) -> None:
         self._effect = effect
+        self._options.setVisible(bool(effect))
         self.calls.append(("setActiveEffect", effect))
 
     def activeEffect(self) -> Any:

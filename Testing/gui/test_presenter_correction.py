@@ -1,0 +1,165 @@
+"""What of a correction counts as human truth is said, and chosen, before the verdict."""
+
+import pytest
+from a_presenter import Stage
+from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.show_correction import extent_choices
+from reviewing import edited, in_review, shown, written
+
+from PseudoLabelCLLib.domain.desk_answers import CorrectionPreview
+from PseudoLabelCLLib.domain.desk_requests import Accept, Correct, PreviewCorrection
+from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
+
+SLICES, VOXELS, WHOLE = TruthExtent
+
+
+@pytest.fixture
+def review() -> Stage:
+    return in_review()
+
+
+def texts(stage: Stage) -> list[str]:
+    return [choice.text for choice in stage.state.review.extents]
+
+
+def test_an_unchanged_proposal_has_nothing_to_choose(review):
+    shown(review, "u0")
+    assert review.state.review.extents == ()
+    assert review.state.review.accept.text == "Accept"
+    assert "proposal as you see it" in review.state.review.accept.tool_tip
+
+
+def test_changing_and_saving_is_one_button_that_says_so(review):
+    edited(review)
+    assert review.state.review.accept.text == "Save correction"
+    review.presenter.accept((1,))
+    assert review.heard[-1] == ("on_correction_wanted", (1,))
+    assert not review.desk.requests(Accept)
+    review.presenter.correct("/mine.seg.nrrd", left_out=(1,))
+    review.settle()
+    identity = review.disk.identity("u0", 0)
+    assert review.desk.requests(Correct) == [Correct(identity, "/mine.seg.nrrd", SLICES, (1,))]
+    assert review.disk.verdicts == {(0, "u0"): Verdict.CORRECTED}
+    assert review.state.review.case_id == "u1"
+
+
+def test_undoing_everything_makes_it_accept_again(review):
+    edited(review)
+    review.presenter.choose_extent(WHOLE)
+    review.presenter.case_is_edited(False)
+    assert review.state.review.accept.text == "Accept"
+    assert review.state.review.extents == ()
+    review.presenter.accept()
+    review.settle()
+    assert review.desk.requests(Accept)
+
+
+def test_before_the_desk_has_counted_the_choices_have_no_numbers(review):
+    edited(review)
+    assert texts(review) == [
+        "the slices that I changed",
+        "only the voxels that I changed and 3 mm around them",
+        "all 4 slices",
+    ]
+    assert review.state.review.near is None
+
+
+def test_after_it_has_counted_they_do(review):
+    edited(review)
+    review.presenter.preview_correction("/now.seg.nrrd")
+    review.settle()
+    assert review.desk.requests(PreviewCorrection)[0].proposal == review.state.review.identity
+    assert texts(review) == [
+        "the 2 slices that I changed (k = 1 to 2)",
+        "only the voxels that I changed and 3 mm around them (1,240 voxels)",
+        "all 4 slices",
+    ]
+    assert review.state.review.near == "/near.npy"
+    assert "the 2 slices that I changed (k = 1 to 2)" in review.state.review.accept.tool_tip
+
+
+def test_one_slice_and_one_voxel_are_told_in_the_singular(review):
+    edited(review)
+    facts: Facts = review.presenter._core.facts
+    identity = review.state.review.identity
+    facts.review.preview = CorrectionPreview(identity, (3,), 1, 1, "/near.npy")
+    facts.review.preview_edit = facts.review.edit
+    assert [choice.text for choice in extent_choices(facts)][:2] == [
+        "the slice that I changed (k = 3)",
+        "only the voxels that I changed and 3 mm around them (1 voxel)",
+    ]
+
+
+def test_a_preview_of_what_was_changed_since_is_not_shown(review):
+    edited(review)
+    review.presenter.preview_correction("/now.seg.nrrd")
+    review.settle()
+    review.presenter.case_is_edited(True)
+    assert texts(review)[0] == "the slices that I changed"
+    assert review.state.review.near is None
+
+
+def test_a_preview_that_comes_after_the_next_change_is_not_shown(review):
+    edited(review)
+    review.desk.by_hand = True
+    review.presenter.preview_correction("/now.seg.nrrd")
+    review.presenter.case_is_edited(True)
+    review.desk.by_hand = False
+    review.settle()
+    assert review.state.review.near is None
+
+
+def test_a_preview_of_voxels_that_were_copied_before_the_newest_change_is_not_shown(review):
+    edited(review)
+    copied_at = review.presenter.edit
+    review.presenter.case_is_edited(True)
+    review.presenter.preview_correction("/older.seg.nrrd", edit=copied_at)
+    review.settle()
+    assert review.state.review.near is None
+
+
+def test_a_preview_of_another_case_is_not_shown(review):
+    edited(review)
+    review.desk.by_hand = True
+    review.presenter.preview_correction("/now.seg.nrrd")
+    review.presenter.next_case()
+    review.desk.by_hand = False
+    review.answer("Discard my changes")
+    review.presenter.case_is_edited(True)
+    assert review.state.review.case_id == "u1"
+    assert review.state.review.near is None
+
+
+def test_of_several_previews_only_the_newest_is_asked_for(review):
+    edited(review)
+    review.desk.by_hand = True
+    for number in range(5):
+        review.presenter.preview_correction(f"/{number}.seg.nrrd")
+    review.desk.by_hand = False
+    review.settle()
+    asked = [request.file for request in review.desk.requests(PreviewCorrection)]
+    assert asked == ["/0.seg.nrrd", "/4.seg.nrrd"]
+    assert review.state.review.near == "/near.npy"
+
+
+@pytest.mark.parametrize("extent", list(TruthExtent))
+def test_the_chosen_extent_is_stored_and_the_next_case_begins_with_its_slices(review, extent):
+    edited(review)
+    review.presenter.choose_extent(extent)
+    assert review.state.review.extent is extent
+    review.presenter.accept()
+    written(review)
+    assert review.desk.requests(Correct)[0].extent is extent
+    assert review.state.review.case_id == "u1"
+    assert review.state.review.extent is SLICES
+
+
+def test_a_refused_preview_says_nothing_and_does_not_stop_the_next(review):
+    edited(review)
+    review.desk.refuse(PreviewCorrection, "AnnotationError", "It lies elsewhere.")
+    review.presenter.preview_correction("/bad.seg.nrrd")
+    review.settle()
+    assert review.state.message.text == ""
+    review.presenter.preview_correction("/good.seg.nrrd")
+    review.settle()
+    assert review.state.review.near == "/near.npy"
