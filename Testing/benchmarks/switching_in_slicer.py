@@ -14,6 +14,7 @@ import os
 import pstats
 import sys
 import time
+from pathlib import Path
 
 import qt
 import slicer
@@ -24,8 +25,7 @@ LIMIT_S = 300.0
 def waited_for_core_s():
     """Return how long this thread could have run but other processes had the cores."""
     try:
-        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[1]) / 1e9
+        return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
     except OSError:
         return 0.0
 
@@ -93,6 +93,11 @@ def run_for(seconds):
     until(lambda: time.monotonic() > end)
 
 
+def is_shown(case, before, case_id):
+    """Tell whether another case is in the views than before, the wanted one."""
+    return case is not None and case is not before and case.case_id == case_id
+
+
 def main():
     """Open the project, switch, print."""
     arguments = [one for one in sys.argv[1:] if not one.startswith("--")]
@@ -113,8 +118,7 @@ def main():
         watch.start()
         start = time.perf_counter()
         presenter.show_case(case_id)
-        until(lambda b=before, c=case_id: review.proposal.case is not b
-              and review.proposal.case is not None and review.proposal.case.case_id == c)  # fmt: skip
+        until(lambda b=before, c=case_id: is_shown(review.proposal.case, b, c))
         seconds = time.perf_counter() - start
         run_for(1.5)
         wall, less = watch.stop()
