@@ -22,7 +22,7 @@ from PseudoLabelCLGui.sections.head import HeadSection
 from PseudoLabelCLGui.sections.message import MessageSection
 from PseudoLabelCLGui.sections.project import ProjectSection
 from PseudoLabelCLGui.sections.readiness import ReadinessSection
-from PseudoLabelCLGui.sections.remembering import rememberProject
+from PseudoLabelCLGui.sections.remembering import RememberedProjects
 from PseudoLabelCLGui.sections.review import ReviewSection
 from PseudoLabelCLGui.sections.rounds import RoundsSection
 from PseudoLabelCLGui.sections.section import Section, Surroundings
@@ -72,7 +72,9 @@ class Panel:
         self._moduleWidget.layout.addWidget(self.top)
         self.ui = slicer.util.childWidgetVariables(self.top)
         self.top.setMRMLScene(slicer.mrmlScene)
-        self.presenter = self._makePresenter(self._startDesk, self._startWorker, scene=self)
+        self.presenter = self._makePresenter(
+            self._startDesk, self._startWorker, scene=self, recent=RememberedProjects()
+        )
         self._makeSections()
         self._listen()
         self._observeScene()
@@ -146,7 +148,7 @@ class Panel:
             presenter=self.presenter,
             tell=self._tell,
             icon=lambda name: self._resourcePath(f"Icons/{name}"),
-            openPage=lambda name: self._steps.open(name),
+            openPage=lambda name: self._steps.open(name),  # noqa: PLW0108 - made below
         )
         self._message = MessageSection(surroundings)
         self._work = BackgroundWork(self._message.guard)
@@ -183,8 +185,15 @@ class Panel:
             self._export,
         )
         self._ticking = (
-            self._head, self._steps, self._structures, self._training, self._review, self._rounds, self._use,
+            self._head, self._steps, self._structures, self._training, self._review,
+            self._rounds, self._use,
         )  # fmt: skip
+
+    def _openStep(self, step: str) -> None:
+        if step == "use" and self.presenter.state.export.results:
+            self._steps.openExport()
+        else:
+            self._steps.open(step)
 
     def _showStructures(self) -> None:
         """Show the table in which the terminology of structures is edited."""
@@ -217,6 +226,7 @@ class Panel:
         listeners.on_probe_wanted = lambda python: guard(lambda: self._readiness.probe(python))
         listeners.on_install_wanted = lambda: guard(self._readiness.install)
         listeners.on_folder_wanted = _openFolder
+        listeners.on_step_wanted = lambda step: guard(lambda: self._openStep(step))
 
     def _observeScene(self) -> None:
         events = slicer.vtkMRMLScene
@@ -243,7 +253,6 @@ class Panel:
 
     def _onProjectOpened(self, view: ProjectView) -> None:
         self._parameterNode.rememberProject(view.root)
-        rememberProject(view.root)
 
     def _onProjectClosed(self) -> None:
         self._parameterNode.rememberProject("")

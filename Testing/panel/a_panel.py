@@ -13,8 +13,9 @@ from stand_ins.pythonqt import unwrap, wrap
 
 RESOURCES = Path(__file__).resolve().parents[2] / "PseudoLabelCL" / "Resources"
 PANEL_WIDTH = 400
+PANEL_HEIGHT = 620
 # What the panel tells whatever a person does.
-_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen")
+_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed")
 
 
 class NoPackages:
@@ -47,10 +48,11 @@ class NoPackages:
 class RecordingPresenter:
     """Remembers every call; shows the state that a test gives it."""
 
-    def __init__(self, start_desk: Any, start_worker: Any, *, scene: Any) -> None:
+    def __init__(self, start_desk: Any, start_worker: Any, *, scene: Any, recent: Any) -> None:
         self.listeners = Listeners()
         self.starters = (start_desk, start_worker)
         self.scene = scene
+        self.recent = recent
         self.state = PanelState()
         self.calls: list[tuple[Any, ...]] = []
         self.has_changed = False
@@ -71,14 +73,27 @@ class RecordingPresenter:
 
 
 class ModuleWidget:
-    """What Slicer hands to the module: a layout in the module's area."""
+    """What Slicer hands to the module: a layout in the module's area.
+
+    As in the application, the area scrolls what is higher than it, and is never narrower than the
+    size hint of what it holds.
+    """
 
     def __init__(self) -> None:
-        self.window = QtWidgets.QWidget()
-        self.window.resize(PANEL_WIDTH, 900)
-        self._layout = QtWidgets.QVBoxLayout(self.window)
-        self._layout.setContentsMargins(4, 4, 4, 4)
+        self.window = QtWidgets.QScrollArea()
+        self.window.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self.window.setWidgetResizable(True)
+        self._content = QtWidgets.QWidget()
+        self.window.setWidget(self._content)
+        self.window.resize(PANEL_WIDTH, PANEL_HEIGHT)
+        self._layout = QtWidgets.QVBoxLayout(self._content)
+        self._layout.setContentsMargins(0, 0, 0, 0)
         self.layout = SimpleNamespace(addWidget=lambda top: self._layout.addWidget(unwrap(top)))
+
+    @property
+    def width(self) -> int:
+        """How wide Slicer makes the panel."""
+        return max(PANEL_WIDTH, self._content.sizeHint().width())
 
 
 class APanel:
@@ -104,6 +119,7 @@ class APanel:
         self.panel.enter()
         self.is_open = True
         self.settle()
+        self.tick()
 
     @property
     def ui(self) -> Any:

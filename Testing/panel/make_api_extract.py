@@ -54,6 +54,10 @@ FOUND_IN_SOURCES = {
         ["elidedText", "height"],
         "Modules/Scripted/DICOMLib/DICOMBrowser.py:728-735",
     ),
+    "qt.QPoint": (
+        ["x", "y"],
+        "Modules/Loadable/Segmentations/EditorEffects/Python/SegmentEditorEffects/AbstractScriptedSegmentEditorEffect.py:86-96",
+    ),
     "qt.QScrollBar": (
         ["setValue", "value", "maximum"],
         "Base/Python/slicer/packaging.py:1258-1259",
@@ -101,7 +105,8 @@ FOUND_IN_SOURCES = {
     ),
     "qt.Qt": (
         ["AlignLeft", "CustomContextMenu", "Horizontal", "ItemIsEditable", "PlainText", "UserRole",
-         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ElideMiddle", "DownArrow", "RightArrow", "ItemIsUserCheckable",
+         "WidgetWithChildrenShortcut", "Checked", "Unchecked", "ElideMiddle", "DownArrow",
+         "RightArrow", "ItemIsUserCheckable",
          "ItemIsEnabled", "ItemIsSelectable"],
         "Modules/Scripted/ExtensionWizard/ExtensionWizardLib/LoadModulesDialog.py:110-111"
         " com_trolltech_qt_core_builtin0.h:1187-1413",
@@ -158,7 +163,7 @@ def make_extract(dump: dict) -> dict:
         )  # fmt: skip
     used = {f"{module}.{name}" for module in ("qt", "ctk", "slicer") for name in names}
     used |= set(ui_classes) | {"qt.QWidget", "slicer.app.layoutManager", "qt.QClipboard"}
-    used |= {"qt.QDropEvent", "qt.QMimeData", "qt.QScrollBar"}
+    used |= {"qt.QDropEvent", "qt.QMimeData", "qt.QScrollBar", "slicer.qMRMLPlotView"}
     functions = sorted(set(dump["python"]["slicer.util"]) & names)
     python = dump["python"]
     return {

@@ -98,7 +98,7 @@ def row(number: int, role: CaseRole, state: str, doubt: str = "", verdict: str =
 
 OPEN = replace(
     NEW,
-    project=ProjectState("/projects/Hearts", "Hearts", CAN, CAN, CAN, CAN),
+    project=ProjectState("/projects/Hearts", "Hearts", new=CAN, open=CAN, close=CAN, sample=CAN),
     cases=CasesState(
         rows=(
             row(1, CaseRole.ANNOTATED, "annotated"),

@@ -121,7 +121,9 @@ class RealPanel(APanel):
         for child in (*self.desks, *self.workers):
             child.close(60.0)
 
-    def _make_presenter(self, start_desk: Any, start_worker: Any, *, scene: Any) -> Presenter:
+    def _make_presenter(
+        self, start_desk: Any, start_worker: Any, *, scene: Any, recent: Any
+    ) -> Presenter:
         def start_a_desk() -> Any:
             self.desks.append(start_desk())
             return self.desks[-1]
@@ -130,4 +132,4 @@ class RealPanel(APanel):
             self.workers.append(start_worker(job, folder))
             return self.workers[-1]
 
-        return Presenter(start_a_desk, start_a_worker, scene=scene)
+        return Presenter(start_a_desk, start_a_worker, scene=scene, recent=recent)

@@ -233,7 +233,7 @@ def test_what_is_no_file_is_left_to_the_window(an_open_project):
 
 
 def test_nothing_is_dropped_into_a_module_that_goes_away(an_open_project):
-    section = an_open_project.widget("casesSection")
+    section = an_open_project.widget("casesPage")
     an_open_project.close()
     assert not section.acceptDrops()
 
@@ -288,8 +288,8 @@ def test_a_segmentation_beside_a_volume_is_named_and_proposed(an_open_project):
     assert an_open_project.calls == [("add_found", (*FOUND, SEGMENTED), None)]
 
 
-def test_what_was_found_is_seen_though_the_section_was_folded(an_open_project):
-    an_open_project.ui.casesSection.collapsed = True
+def test_what_was_found_is_seen_though_another_step_was_shown(an_open_project):
+    an_open_project.click("useStepButton")
     assert found(an_open_project, *FOUND).isVisible()
 
 

@@ -96,7 +96,7 @@ def test_closing_the_scene_during_training_lets_the_training_go_on(a_real_panel,
     slicer.mrmlScene.Clear()
     assert ParameterNode().project() == str(root)
     assert a_real_panel.state.train.is_running
-    assert a_real_panel.widget("trainingBar").isVisible()
+    assert a_real_panel.widget("statusBar").isVisible()
     a_real_panel.until(lambda state: len(state.review.queue) == 2 and not state.train.is_running)
     text, remedy, button = a_real_panel.said
     assert text == "Round 0 is done."

@@ -9,7 +9,7 @@ from stand_ins.pythonqt import unwrap
 
 
 def test_the_panel_opens_without_a_project(a_panel):
-    assert a_panel.ui.projectLabel.text == "No project is open."
+    assert a_panel.ui.projectLabel.text == "No project is open"
     assert a_panel.answers.asked == []
 
 

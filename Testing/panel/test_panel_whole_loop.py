@@ -82,8 +82,9 @@ def a_real_panel(app, answers):
 
         return begin
 
-    def make_presenter(start_desk, start_worker, *, scene):
-        return Presenter(remembering(start_desk), remembering(start_worker), scene=scene)
+    def make_presenter(start_desk, start_worker, *, scene, recent):
+        starters = remembering(start_desk), remembering(start_worker)
+        return Presenter(*starters, scene=scene, recent=recent)
 
     panel = APanel(make_presenter, answers, ThisPython())
     for on_report, _named in panel.packages.probed:
@@ -96,7 +97,7 @@ def a_real_panel(app, answers):
 
 
 @pytest.mark.slow
-def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, tmp_path):
+def test_a_person_goes_through_all_steps_with_the_mouse(a_real_panel, tmp_path):
     panel = a_real_panel
     make_sample_project(panel, tmp_path)
     add_dicom_series(panel, tmp_path / SCAN)
@@ -106,7 +107,8 @@ def test_a_person_goes_through_all_six_sections_with_the_mouse(a_real_panel, tmp
     correct(panel, queue.index(SCAN))
     others = [case_id for case_id in queue if case_id != SCAN]
     judge_others(panel, queue, others)
-    panel.ui.roundsSection.collapsed = False
+    panel.click("trainStepButton")
+    panel.click("historyToggle")
     until(panel, lambda state: bool(state.rounds.rows[0].agreement))
     assert panel.texts("roundTable")[0][0] == "0"
     close_and_load_the_scene(panel)
@@ -209,7 +211,7 @@ def verdict_of(state, case_id):
 
 
 def use_model(panel, tmp_path):
-    panel.ui.useSection.collapsed = False
+    panel.click("useStepButton")
     panel.click("newestModelButton")
     until(panel, lambda state: bool(state.use.model))
     row = panel.presenter.state.cases.rows[0]
@@ -225,7 +227,7 @@ def use_model(panel, tmp_path):
 
 
 def export_files(panel, folder):
-    panel.ui.exportSection.collapsed = False
+    panel.click("exportChoiceButton")
     panel.ui.exportFolderEdit.setCurrentPath(str(folder))
     panel.ui.exportFormatCombo.setCurrentIndex(NIFTI)
     panel.click("exportButton")

@@ -90,7 +90,7 @@ def test_what_counts_is_chosen_beside_the_button(a_shown_case):
     a_shown_case.show(states.EDITED)
     combo = a_shown_case.widget("extentCombo")
     texts = [combo.itemText(n) for n in range(combo.count())]
-    assert texts[0] == "the slice that I changed (k = 0)"
+    assert texts == [choice.text for choice in states.EDITED.review.extents]
     assert a_shown_case.ui.acceptButton.text == "Save correction"
     combo.setCurrentIndex(1)
     assert a_shown_case.calls[-1] == ("choose_extent", TruthExtent.CHANGED_VOXELS)
@@ -111,7 +111,7 @@ def near_state(tmp_path):
 def test_the_voxels_that_count_are_seen_before_the_verdict(a_shown_case, tmp_path):
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     a_shown_case.show(near_state(tmp_path))
-    wait_until(a_shown_case, lambda: composite.GetLabelVolumeID())
+    wait_until(a_shown_case, composite.GetLabelVolumeID)
     node = slicer.mrmlScene.GetNodeByID(composite.GetLabelVolumeID())
     assert [tuple(v) for v in np.argwhere(slicer.util.arrayFromVolume(node))] == [(1, 2, 3)]
     assert composite.GetLabelOpacity() > 0

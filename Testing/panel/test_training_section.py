@@ -1,4 +1,4 @@
-"""Sections 1, 3 and 5 by clicks: readiness, training, rounds."""
+"""Readiness, training and rounds, by clicks."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import panel_states as states
 import pytest
 import slicer
+from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.installation import InstallProgress
 from PseudoLabelCLGui.python_packages import MissingPackages
+from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
 
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
@@ -82,35 +84,41 @@ def test_settings_that_are_settled_cannot_be_changed(an_open_project):
 
 
 def test_progress_is_shown_while_training_only(an_open_project):
-    assert not an_open_project.widget("trainingBar").isVisible()
-    an_open_project.show(states.TRAINING)
-    bar = an_open_project.widget("trainingBar")
+    bar = an_open_project.widget("statusBar")
+    assert not bar.isVisible()
+    an_open_project.show(TRAINING)
     assert bar.isVisible()
     assert bar.value() / bar.maximum() == pytest.approx(0.45)
-    assert an_open_project.ui.stageLabel.text == "Training, step 300 of 600"
+    assert an_open_project.ui.statusLabel.toolTip == "Round 1: training, step 300 of 600"
     assert an_open_project.ui.timeLeftLabel.text == "about 3 min left"
-    unknown = replace(states.TRAINING.train, fraction=None)
-    an_open_project.show(replace(states.TRAINING, train=unknown))
+    unknown = replace(TRAINING.status, fraction=None)
+    an_open_project.show(replace(TRAINING, status=unknown))
     assert bar.maximum() == 0
+    an_open_project.show(OPEN)
+    assert not bar.isVisible()
 
 
 def test_curves_are_a_native_plot(an_open_project):
     plot = an_open_project.widget("trainingPlot")
-    assert not plot.isVisible()
+    assert plot.isHidden()
     an_open_project.show(states.TRAINING)
-    assert plot.isVisible()
-    drawn = {node.GetName(): points for node, points in plot.series()}
+    assert not plot.isHidden()
+    ((node, points),) = plot.series()
     loss = states.TRAINING.train.loss
-    assert drawn["loss"] == list(zip(loss.x, loss.y, strict=True))
-    assert [x for x, _y in drawn["validation Dice"]] == [0.0, 100.0, 200.0]
+    assert node.GetName() == "loss"
+    assert points == list(zip(loss.x, loss.y, strict=True))
+    beside = plot.parentWidget().findChild(QtWidgets.QWidget, "trainingPlotBeside")
+    ((node, points),) = beside.series()
+    assert node.GetName() == "Dice"
+    assert [x for x, _y in points] == [0.0, 100.0, 200.0]
 
 
 def test_curves_come_back_after_the_scene_was_closed(an_open_project):
     an_open_project.show(states.TRAINING)
     slicer.mrmlScene.Clear()
     an_open_project.show(replace(states.TRAINING))
-    drawn = {node.GetName() for node, _points in an_open_project.widget("trainingPlot").series()}
-    assert drawn == {"loss", "validation Dice"}
+    ((node, _points),) = an_open_project.widget("trainingPlot").series()
+    assert node.GetName() == "loss"
 
 
 def test_ten_updates_a_second_leave_what_did_not_change_alone(an_open_project):
@@ -155,15 +163,16 @@ def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
     an_open_project.show(states.REVIEW)
-    an_open_project.ui.roundsSection.setChecked(True)
+    assert not an_open_project.widget("roundTable").isVisible()
+    an_open_project.click("trainStepButton")
+    an_open_project.click("historyToggle")
     assert [row[0] for row in an_open_project.texts("roundTable")] == ["0", "1"]
-    assert an_open_project.ui.planLabel.text == states.PLAN
     assert not an_open_project.ui.goBackButton.enabled
     an_open_project.choose("roundTable", 0)
     an_open_project.answers.confirms = [True]
     an_open_project.click("goBackButton")
     an_open_project.click("showResultButton")
-    an_open_project.click("nextRoundButton")
+    an_open_project.click("trainButton")
     assert an_open_project.calls == [
         ("read_history",),
         ("go_back", 0),
@@ -244,16 +253,6 @@ def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):
     a_panel.show(states.MISSING)
     assert unwrap(a_panel.ui.readinessLight).pixmap().toImage() != green
     assert not a_panel.widget("messageLight").isVisible()
-
-
-def test_a_bar_that_ended_in_a_folded_section_is_gone_when_it_is_unfolded(an_open_project):
-    an_open_project.show(states.TRAINING)
-    assert not an_open_project.widget("trainingBar").isHidden()
-    an_open_project.ui.trainingSection.collapsed = True
-    an_open_project.show(states.OPEN)
-    an_open_project.ui.trainingSection.collapsed = False
-    assert an_open_project.widget("trainingBar").isHidden()
-    assert not an_open_project.widget("trainButton").isHidden()
 
 
 @pytest.mark.parametrize("closes_scene", [False, True])

@@ -28,7 +28,7 @@ def test_marked_volumes_of_the_scene_are_segmented(a_model, tmp_path):
     a_model.tick()
     assert not a_model.ui.applyButton.enabled
     a_model.widget("applyList").item(1).setCheckState(CHECKED)
-    assert a_model.ui.applyButton.toolTip == "Choose the folder for the results first"
+    assert a_model.ui.applyButton.enabled
     a_model.ui.applyFolderEdit.setCurrentPath(str(tmp_path))
     a_model.ui.applyFormatCombo.setCurrentIndex(1)
     a_model.click("applyButton")
@@ -91,7 +91,6 @@ def test_models_are_loaded_and_saved(a_model):
 
 def test_the_queue_is_followed_and_can_be_cancelled(a_model):
     a_model.show(states.USING)
-    assert a_model.ui.applyStageLabel.text == "heart 8: slice 20 of 40"
     assert a_model.widget("resultsList").count() == 2
     a_model.click("cancelApplyButton")
     assert a_model.calls == [("cancel_apply",)]

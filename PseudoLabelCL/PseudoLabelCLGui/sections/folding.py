@@ -26,6 +26,7 @@ class Folding:
     ) -> None:
         self._parts = tuple(parts)
         self._onUnfold = onUnfold
+        self._offered: dict[str, bool] = {}
         for button, frame in self._parts:
             showVisible(frame, visible=False)
             section.connect(button, "toggled(bool)", lambda button=button: self._onToggle(button))
@@ -34,11 +35,20 @@ class Folding:
         """Unfold a part, and fold the others."""
         button.setChecked(True)
 
+    def offer(self, button: Any, isOffered: bool) -> None:
+        """Show a part folded or unfolded as it is, or neither its button nor what is in it."""
+        showVisible(button, visible=isOffered)
+        for one, frame in self._parts:
+            if one is button:
+                showVisible(frame, visible=isOffered and one.checked)
+                self._offered[one.name] = isOffered
+
     def _onToggle(self, toggled: Any) -> None:
         for button, frame in self._parts:
             if button is not toggled and toggled.checked and button.checked:
                 button.setChecked(False)
             button.setArrowType(qt.Qt.DownArrow if button.checked else qt.Qt.RightArrow)
-            showVisible(frame, visible=button.checked)
+            isOffered = self._offered.get(button.name, True)
+            showVisible(frame, visible=isOffered and button.checked)
         if toggled.checked:
             self._onUnfold(toggled)

@@ -7,7 +7,6 @@ import qt
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.sections.elided import ElidedText
 from PseudoLabelCLGui.sections.lights import picture
-from PseudoLabelCLGui.sections.overview import nextThing, statusOf
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showBar, showText, showVisible
 from PseudoLabelCLGui.sections.steps import COMPUTER
@@ -23,13 +22,13 @@ class HeadSection(Section):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._light: Light | None = None
-        self._next = ("cases", "")
+        self._needsComputer = False
         self._project = ElidedText(self.ui.projectLabel)
         self._status = ElidedText(self.ui.statusLabel)
         self._nextText = ElidedText(self.ui.nextThingButton, taken=_ARROW_PX)
         self._texts = (self._project, self._status, self._nextText)
         self.connect(self.ui.readinessButton, "clicked()", lambda: self.openPage(COMPUTER))
-        self.connect(self.ui.nextThingButton, "clicked()", lambda: self.openPage(self._next[0]))
+        self.connect(self.ui.nextThingButton, "clicked()", self._onNext)
 
     def show(self, state: PanelState) -> None:
         """Show project, readiness, what runs and what comes next."""
@@ -37,13 +36,23 @@ class HeadSection(Section):
         self._project.show(project.name or _("No project is open"), project.root)
         self._showReadiness(state)
         self._showStatus(state)
-        self._next = nextThing(state)
-        self._nextText.show(_("Next: {what}").format(what=self._next[1]))
+        following = state.next_thing
+        words = _("Now: {what}") if following.is_doing else _("Next: {what}")
+        self._nextText.show(words.format(what=following.text))
+        showVisible(self.ui.nextThingButton, bool(following.text))
+        isMissing = state.readiness.install.enabled and not following.is_doing
+        self._needsComputer = isMissing and following.step == "train"
 
     def tick(self) -> None:
         """Fit what is cut to the width."""
         for text in self._texts:
             text.fit()
+
+    def _onNext(self) -> None:
+        if self._needsComputer:
+            self.openPage(COMPUTER)
+        else:
+            self.presenter.go_to_next()
 
     def _showReadiness(self, state: PanelState) -> None:
         button: Any = self.ui.readinessButton
@@ -56,8 +65,8 @@ class HeadSection(Section):
             button.toolTip = tip
 
     def _showStatus(self, state: PanelState) -> None:
-        status = statusOf(state)
-        showVisible(self.ui.statusFrame, bool(status.text))
+        status = state.status
+        showVisible(self.ui.statusFrame, status.is_running)
         self._status.show(status.text)
-        showBar(self.ui.statusBar, isRunning=bool(status.text), fraction=status.fraction)
+        showBar(self.ui.statusBar, isRunning=status.is_running, fraction=status.fraction)
         showText(self.ui.timeLeftLabel, status.time_left)

@@ -11,7 +11,6 @@ import slicer
 from PseudoLabelCLGui.mrml_bridge import labels_of
 from PseudoLabelCLGui.panel_state import Action, PanelState, ProjectState
 from PseudoLabelCLGui.sections.asking import askFolder, startFolder
-from PseudoLabelCLGui.sections.remembering import recentProjects
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showVisible
 from PseudoLabelCLGui.sections.steps import COMPUTER, NEW_PROJECT
@@ -57,9 +56,9 @@ class ProjectSection(Section):
     def show(self, state: PanelState) -> None:
         """Show which project is open and what can be done with it."""
         project = state.project
-        self._showRecent(recentProjects())
         if project == self._shown:
             return
+        self._showRecent(project.recent)
         before = self._shown.root if self._shown else ""
         self._shown = project
         if project.root and project.root != before:

@@ -8,7 +8,7 @@ from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showVisible
+from PseudoLabelCLGui.sections.showing import showAction
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -21,9 +21,8 @@ class RoundsSection(Section):
         super().__init__(surroundings)
         self._shown: RoundsState | None = None
         self._root = ""
-        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), _("Dice"))
+        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), "Dice")
         stretchColumns(self.ui.roundTable, 2)
-        showVisible(self.ui.historyToggle, visible=False)
         self.connect(self.ui.roundTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.roundTable, "cellDoubleClicked(int,int)", self._onShowResult)
         self.connect(self.ui.openReportButton, "clicked()", self._onOpenReport)
@@ -50,9 +49,6 @@ class RoundsSection(Section):
             ]
             fillTable(self.ui.roundTable, [str(row.index) for row in rounds.rows], rows)
         self._shown = rounds
-        showVisible(self.ui.historyToggle, bool(rounds.rows))
-        if not rounds.rows:
-            self.ui.historyToggle.setChecked(False)
         self._plot.show((rounds.quality,))
         self._showButtons()
 

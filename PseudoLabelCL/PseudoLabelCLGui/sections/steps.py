@@ -4,12 +4,11 @@ from typing import Any
 
 import qt
 
-from PseudoLabelCLGui.panel_state import PanelState
+from PseudoLabelCLGui.panel_state import Action, PanelState
 from PseudoLabelCLGui.sections.editor_layout import EditorLayout
 from PseudoLabelCLGui.sections.elided import ElidedText
-from PseudoLabelCLGui.sections.overview import doneSteps, summaryOfOthers
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showChecked, showVisible
+from PseudoLabelCLGui.sections.showing import showAction, showChecked, showVisible
 from PseudoLabelCLGui.translation import _
 
 STEPS = ("cases", "train", "review", "use")
@@ -26,6 +25,7 @@ class StepsSection(Section):
         ui = self.ui
         self._state = PanelState()
         self._done = ElidedText(ui.doneLabel)
+        # the word on a button is short: four of them share 400 pixels
         self._buttons = {
             "cases": (ui.casesStepButton, _("Cases")),
             "train": (ui.trainStepButton, _("Train")),
@@ -75,13 +75,15 @@ class StepsSection(Section):
         _fitHeight(self.ui.queueBox)
 
     def _showBar(self) -> None:
-        done = doneSteps(self._state)
+        steps = {step.name: step for step in self._state.steps}
         for name, (button, words) in self._buttons.items():
-            text = f"\N{CHECK MARK} {words}" if name in done else words
-            if button.text != text:
-                button.text = text
+            step = steps.get(name)
+            text = f"\N{CHECK MARK} {words}" if step and step.is_done else words
+            tip = f"{step.title}: {step.summary}" if step else words
+            showAction(button, Action(enabled=True, text=text, tool_tip=tip))
             showChecked(button, checked=name == self.page)
-        summary = summaryOfOthers(self._state, self.page)
+        done = [one for one in self._state.steps if one.is_done and one.name != self.page]
+        summary = "; ".join(f"{one.title}: {one.summary}" for one in done)
         self._done.show(summary)
         showVisible(self.ui.doneLabel, bool(summary))
 

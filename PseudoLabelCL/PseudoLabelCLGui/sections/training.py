@@ -13,7 +13,6 @@ from PseudoLabelCLGui.sections.showing import (
     showField,
     showText,
     showUsable,
-    showVisible,
 )
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.config import Profile
@@ -32,7 +31,7 @@ class TrainingSection(Section):
         super().__init__(surroundings)
         self._shown: TrainState | None = None
         self._log: tuple[str, ...] = ()
-        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss, Dice"))
+        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss"), "Dice")
         self._fields = self._settingFields()
         self._tips = {
             name: (widget, widget.toolTip)
@@ -57,8 +56,8 @@ class TrainingSection(Section):
             self._onUnfold,
         )
         self._folding.unfold(ui.curveToggle)
-        showVisible(ui.curveToggle, visible=False)
-        showVisible(ui.logToggle, visible=False)
+        for toggle in (ui.curveToggle, ui.historyToggle, ui.logToggle):
+            self._folding.offer(toggle, isOffered=False)
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
@@ -71,6 +70,7 @@ class TrainingSection(Section):
 
     def show(self, state: PanelState) -> None:
         """Show choices, buttons, progress, curves and log."""
+        self._folding.offer(self.ui.historyToggle, isOffered=bool(state.rounds.rows))
         train = state.train
         if train == self._shown:
             return
@@ -80,7 +80,8 @@ class TrainingSection(Section):
         showAction(self.ui.trainButton, train.train)
         showAction(self.ui.pauseButton, train.pause)
         showAction(self.ui.stopButton, train.stop)
-        showVisible(self.ui.curveToggle, bool(train.loss.x or train.validation.x))
+        hasCurve = bool(train.loss.x or train.validation.x)
+        self._folding.offer(self.ui.curveToggle, isOffered=hasCurve)
         self._plot.show((train.loss, train.validation))
         self._showLog(train.log)
 
@@ -154,9 +155,7 @@ class TrainingSection(Section):
         else:
             self.ui.logText.setPlainText("\n".join(lines))
         self._log = lines
-        showVisible(self.ui.logToggle, visible=bool(lines))
-        if not lines:
-            self.ui.logToggle.setChecked(False)
+        self._folding.offer(self.ui.logToggle, isOffered=bool(lines))
 
     def _onUnfold(self, button: Any) -> None:
         if button is self.ui.historyToggle:

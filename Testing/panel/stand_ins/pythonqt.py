@@ -21,6 +21,8 @@ _OBJECT_NAMES = {
     "setProperty", "property", "installEventFilter", "removeEventFilter", "children", "findChild",
     "className",
 }  # fmt: skip
+# plain values, whose members are methods in PythonQt, too
+_VALUES = (QtCore.QSize, QtCore.QPoint, QtCore.QRect)
 _SPELT_OTHERWISE = {"exec_": "exec"}
 used: set[tuple[str, str]] = set()
 _wrappers: dict[int, "Wrapped"] = {}
@@ -55,7 +57,7 @@ def wrap(value: Any) -> Any:
         return FlatEnum.of(value)
     if isinstance(value, (list, tuple)):
         return tuple(wrap(one) for one in value)
-    if not isinstance(value, Shiboken.Object):
+    if isinstance(value, _VALUES) or not isinstance(value, Shiboken.Object):
         return value
     known = _wrappers.get(id(value))
     if known is not None and known.__dict__["_qt"] is value:

@@ -2,48 +2,13 @@
 
 # ruff: noqa: N801, N802, N815 - the names are Slicer's and Qt's
 
-from math import isfinite
 from typing import Any
 
 import slicer
-import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-
-class _SceneWidget(QtWidgets.QWidget):
-    """A widget that is given a scene."""
-
-    mrmlSceneChanged = QtCore.Signal(object)
-
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._scene: Any = None
-        self._tags: list[int] = []
-
-    def mrmlScene(self) -> Any:
-        return self._scene
-
-    def setMRMLScene(self, scene: Any) -> None:
-        if scene is self._scene:
-            return
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene = scene
-        self._tags = []
-        if scene is not None:
-            self._tags = [
-                scene.AddObserver(event, self._onScene)
-                for event in (
-                    slicer.vtkMRMLScene.NodeAddedEvent,
-                    slicer.vtkMRMLScene.NodeRemovedEvent,
-                    slicer.vtkMRMLScene.EndCloseEvent,
-                )
-            ]
-        self._onScene(None, "")
-        self.mrmlSceneChanged.emit(scene)
-
-    def _onScene(self, _caller: Any, _event: str) -> None:
-        """Follow the scene."""
+from stand_ins.plot_widget import qMRMLPlotWidget
+from stand_ins.scene_widget import SceneWidget as _SceneWidget
 
 
 class qMRMLWidget(_SceneWidget):
@@ -184,8 +149,23 @@ class qMRMLSegmentsTableView(_SceneWidget):
         return [self._node.GetSegmentation().GetNthSegmentID(row) for row in rows]
 
 
+EFFECTS = (
+    "None", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
+    "Threshold", "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators",
+    "Mask volume",
+)  # fmt: skip
+
+
+def _named(name: str, layout: QtWidgets.QLayout) -> QtWidgets.QFrame:
+    """Return a frame as the real editor names it."""
+    frame = QtWidgets.QFrame()
+    frame.setObjectName(name)
+    frame.setLayout(layout)
+    return frame
+
+
 class qMRMLSegmentEditorWidget(_SceneWidget):
-    """The Segment Editor: it remembers what it was told."""
+    """The Segment Editor: as large as the real one, and it remembers what it was told."""
 
     segmentationNodeChanged = QtCore.Signal(object)
     currentSegmentIDChanged = QtCore.Signal(str)
@@ -199,15 +179,35 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
         self._effect = ""
         self._segment_id = ""
         self._table = _SegmentTable()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        effects = QtWidgets.QGridLayout()
-        for n, name in enumerate(("Paint", "Draw", "Erase", "Threshold", "Islands", "Smoothing")):
-            button = QtWidgets.QToolButton(text=name[:2])
+        self._table.setMinimumHeight(196)
+        self._tools = QtWidgets.QGridLayout()
+        self._tools.setSpacing(2)
+        self._buttons = [QtWidgets.QToolButton(text=name[:2]) for name in EFFECTS]
+        for name, button in zip(EFFECTS, self._buttons, strict=True):
             button.setToolTip(name)
-            effects.addWidget(button, n // 2, n % 2)
-        layout.addLayout(effects)
-        layout.addWidget(self._table, 1)
+            button.setMinimumSize(32, 31)
+        self._place_tools(2)
+        left, right = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout()
+        left.addWidget(_named("EffectsGroupBox", self._tools))
+        undo = QtWidgets.QHBoxLayout()
+        for text in ("Undo", "Redo"):
+            undo.addWidget(QtWidgets.QToolButton(text=text))
+        left.addWidget(_named("UndoRedoGroupBox", undo))
+        left.addStretch(1)
+        right.addWidget(QtWidgets.QPushButton("Show 3D"))
+        right.addWidget(self._table, 1)
+        # the options of a tool, and what it may change, are shown while it is in use
+        self._options = QtWidgets.QGroupBox("Options")
+        self._options.setMinimumSize(373, 218)
+        self._options.hide()
+        right.addWidget(self._options)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.addLayout(left)
+        layout.addLayout(right, 1)
+
+    def _place_tools(self, columns: int) -> None:
+        for n, button in enumerate(self._buttons):
+            self._tools.addWidget(button, n // columns, n % columns)
 
     for _name in ("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible",
                   "switchToSegmentationsButtonVisible", "addRemoveSegmentButtonsVisible",
@@ -215,7 +215,7 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
                   "readOnly"):  # fmt: skip
         locals()[_name] = QtCore.Property(bool, lambda _self: True, lambda _self, _value: None)
     maximumNumberOfUndoStates = QtCore.Property(int, lambda _self: 10, lambda _self, _value: None)
-    effectColumnCount = QtCore.Property(int, lambda _self: 2, lambda _self, _value: None)
+    effectColumnCount = QtCore.Property(int, lambda _self: 2, _place_tools)
 
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self._editor_node = node
@@ -226,7 +226,14 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
     def setSegmentationNode(self, node: Any) -> None:
         if node is not None and self._editor_node is None:
             raise AssertionError("set the segment editor node first")
+        if node is None and self._volume is not None:
+            raise AssertionError("SetSourceVolumeNode: take the volume away first")
+        if node is self._node:
+            return
         self._node = node
+        if node is not None:  # Slicer takes the reference volume at once, and reads its range
+            role = node.GetReferenceImageGeometryReferenceRole()
+            self._volume = node.GetNodeReference(role)
         self._segment_id = ""
         if node is not None and node.GetSegmentation().GetNumberOfSegments():
             self._segment_id = node.GetSegmentation().GetNthSegmentID(0)
@@ -253,10 +260,12 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
 
     def setActiveEffectByName(self, name: str) -> None:
         self._effect = name
+        self._options.setVisible(bool(name))
         self.calls.append(("setActiveEffectByName", name))
 
     def setActiveEffect(self, effect: Any) -> None:
         self._effect = effect
+        self._options.setVisible(bool(effect))
         self.calls.append(("setActiveEffect", effect))
 
     def activeEffect(self) -> Any:
@@ -277,68 +286,6 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
         return lambda *arguments: self.calls.append((name, *arguments))
 
 
-class qMRMLPlotWidget(_SceneWidget):
-    """Draws the chart of its plot view node, plainly."""
-
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._view: Any = None
-        self.setMinimumHeight(150)
-        self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(200)
-        self._timer.timeout.connect(self.update)
-
-    def setMRMLPlotViewNode(self, node: Any) -> None:
-        self._view = node
-
-    def mrmlPlotViewNode(self) -> Any:
-        return self._view
-
-    def series(self) -> list[tuple[Any, list[tuple[float, float]]]]:
-        """Return what is drawn: each series node with its points."""
-        chart = self._view.GetPlotChartNode() if self._view is not None else None
-        shown = []
-        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart else 0):
-            node = chart.GetNthPlotSeriesNode(n)
-            table = node.GetTableNode().GetTable()
-            columns = [
-                vtk.util.numpy_support.vtk_to_numpy(table.GetColumnByName(name))
-                for name in (node.GetXColumnName(), node.GetYColumnName())
-            ]
-            shown.append((node, list(zip(*columns, strict=True))))
-        return shown
-
-    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.fillRect(self.rect(), QtGui.QColor("#fffdf6"))
-        area = self.rect().adjusted(44, 12, -12, -30)
-        painter.setPen(QtGui.QColor("#444444"))
-        painter.drawRect(area)
-        shown = [(node, points) for node, points in self.series() if points]
-        if not shown:
-            return
-        xs = [x for _node, points in shown for x, _y in points]
-        ys = [y for _node, points in shown for _x, y in points if isfinite(y)]
-        x0, x1, y0, y1 = min(xs), max(xs) or 1, min([0.0, *ys]), max([1e-9, *ys])
-        for n, (node, points) in enumerate(shown):
-            painter.setPen(QtGui.QPen(QtGui.QColor.fromRgbF(*node.GetColor()), 2))
-            path = [
-                QtCore.QPointF(
-                    area.left() + area.width() * (x - x0) / max(x1 - x0, 1e-9),
-                    area.bottom() - area.height() * (y - y0) / max(y1 - y0, 1e-9),
-                )
-                for x, y in points
-                if isfinite(y)
-            ]
-            painter.drawPolyline(path)
-            painter.drawText(area.right() - 110, area.top() + 16 + 16 * n, node.GetName())
-        painter.setPen(QtGui.QColor("#444444"))
-        painter.drawText(4, area.top() + 10, f"{y1:.2f}")
-        painter.drawText(4, area.bottom(), f"{y0:.2f}")
-        painter.drawText(area.left(), area.bottom() + 16, f"{x0:.0f}")
-        painter.drawText(area.right() - 24, area.bottom() + 16, f"{x1:.0f}")
-
-
-CLASSES = {
+CLASSES = {"qMRMLPlotWidget": qMRMLPlotWidget} | {
     name: value for name, value in dict(globals()).items() if name.startswith("qMRML")
 }  # fmt: skip
