@@ -163,7 +163,13 @@ def make_extract(dump: dict) -> dict:
         )  # fmt: skip
     used = {f"{module}.{name}" for module in ("qt", "ctk", "slicer") for name in names}
     used |= set(ui_classes) | {"qt.QWidget", "slicer.app.layoutManager", "qt.QClipboard"}
-    used |= {"qt.QDropEvent", "qt.QMimeData", "qt.QScrollBar", "slicer.qMRMLPlotView"}
+    used |= {
+        "qt.QDropEvent",
+        "qt.QMimeData",
+        "qt.QGridLayout",
+        "qt.QScrollBar",
+        "slicer.qMRMLPlotView",
+    }
     functions = sorted(set(dump["python"]["slicer.util"]) & names)
     python = dump["python"]
     return {

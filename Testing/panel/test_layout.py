@@ -139,7 +139,7 @@ def test_every_step_fits_and_nothing_overlaps_or_is_crushed(app, answers, scale)
         if scale == 1.0 and not shown.may_be_higher:
             told += too_high(panel, shown)
         show(panel, name, SMALL_HEIGHT)
-        told += out_of_sight(panel)
+        told += [*overlaps(panel), *crushed(panel), *out_of_sight(panel)]
         found += [f"{name}: {one}" for one in told]
     panel.close()
     assert "\n".join(found) == ""

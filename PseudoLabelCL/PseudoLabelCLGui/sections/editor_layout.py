@@ -4,7 +4,14 @@ from typing import Any
 
 import slicer
 
-_TOOLS = ("EffectsGroupBox", "UndoRedoGroupBox")
+# Row, column, and how many columns.
+_PLACES = {
+    "EffectsGroupBox": (0, 0, 2),
+    "UndoRedoGroupBox": (1, 0, 1),
+    "Show3DButton": (1, 1, 1),
+}
+# Frames around the options, whose margins would be missing beside them.
+_FRAMES = ("OptionsGroupBox", "EffectsOptionsFrame")
 
 
 class EditorLayout:
@@ -21,9 +28,13 @@ class EditorLayout:
         self._editor = ui.segmentEditor
         self._area = ui.editorArea
         self._content = ui.editorContent
-        for name in _TOOLS:
+        for name, (row, column, span) in _PLACES.items():
             for box in slicer.util.findChildren(self._editor, name=name):
-                ui.toolsBox.layout().addWidget(box)
+                ui.toolsBox.layout().addWidget(box, row, column, 1, span)
+        self._editor.layout().setContentsMargins(0, 0, 0, 0)
+        for name in _FRAMES:
+            for box in slicer.util.findChildren(self._editor, name=name):
+                box.layout().setContentsMargins(2, 2, 2, 2)
 
     def fit(self) -> None:
         """Give the editor its height; options that are wider than the panel can be scrolled."""

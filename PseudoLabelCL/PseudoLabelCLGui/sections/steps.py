@@ -15,6 +15,8 @@ STEPS = ("cases", "train", "review", "use")
 NEW_PROJECT, COMPUTER = "newProject", "computer"
 # A short list of cases; the editor gets what is left.
 _SPLIT_PX = (150, 1000)
+# A tool's options need a moment until they have their height.
+_TICKS_TO_EDITOR = 8
 
 
 class StepsSection(Section):
@@ -34,6 +36,7 @@ class StepsSection(Section):
         }
         self.page = ""
         self._isSplit = False
+        self._ticksToEditor = 0
         self._editor = EditorLayout(ui)
         for name, (button, _words) in self._buttons.items():
             self.connect(button, "clicked()", lambda name=name: self.open(name))
@@ -73,6 +76,10 @@ class StepsSection(Section):
         self._editor.fit()
         _fitHeight(self.ui.shownBox)
         _fitHeight(self.ui.queueBox)
+        if self._ticksToEditor:
+            self._ticksToEditor -= 1
+            top = self.ui.editorFrame.mapTo(self.ui.reviewContent, qt.QPoint(0, 0)).y()
+            self.ui.reviewPage.verticalScrollBar().setValue(top)
 
     def _showBar(self) -> None:
         steps = {step.name: step for step in self._state.steps}
@@ -102,9 +109,7 @@ class StepsSection(Section):
 
     def _showEditor(self) -> None:
         """Bring tools and options of the editor into sight when a person begins to edit."""
-        if self.ui.editButton.checked:
-            top = self.ui.editorFrame.mapTo(self.ui.reviewContent, qt.QPoint(0, 0)).y()
-            self.ui.reviewPage.verticalScrollBar().setValue(top)
+        self._ticksToEditor = _TICKS_TO_EDITOR if self.ui.editButton.checked else 0
 
     def _chooseUse(self, *, isExport: bool) -> None:
         showChecked(self.ui.segmentChoiceButton, checked=not isExport)
@@ -116,6 +121,8 @@ class StepsSection(Section):
 
 def _fitHeight(box: Any) -> None:
     """Give a part of a splitter, which asks no text for its height, the height that it needs."""
-    needed = box.heightForWidth(box.width)
-    if needed > 0 and box.minimumHeight != needed:
+    layout = box.layout()
+    least = layout.totalMinimumSize().height()
+    needed = max(least, layout.totalMinimumHeightForWidth(box.width))
+    if box.minimumHeight != needed:
         box.setMinimumHeight(needed)

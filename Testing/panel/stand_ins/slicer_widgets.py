@@ -194,7 +194,9 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
             undo.addWidget(QtWidgets.QToolButton(text=text))
         left.addWidget(_named("UndoRedoGroupBox", undo))
         left.addStretch(1)
-        right.addWidget(QtWidgets.QPushButton("Show 3D"))
+        show_3d = QtWidgets.QPushButton("Show 3D")
+        show_3d.setObjectName("Show3DButton")
+        right.addWidget(show_3d)
         right.addWidget(self._table, 1)
         # the options of a tool, and what it may change, are shown while it is in use
         self._options = QtWidgets.QGroupBox("Options")
