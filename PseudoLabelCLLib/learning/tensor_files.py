@@ -15,7 +15,7 @@ from torch import Tensor
 
 from PseudoLabelCLLib.learning.torch_version import refuse_old_torch
 from PseudoLabelCLLib.storage.atomic_files import storage_error, write_bytes
-from PseudoLabelCLLib.storage.regular_files import read_regular
+from PseudoLabelCLLib.storage.regular_files import opened_regular, read_regular
 from PseudoLabelCLLib.storage.safetensors_header import checked_metadata
 
 # The widest network that can be set up has a checkpoint of some gigabytes.
@@ -47,6 +47,19 @@ def read_tensor_file(path: Path, device: torch.device) -> Any:
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     return tensors_of(data, device)
+
+
+def is_of_earlier_version(path: Path) -> bool:
+    """Tell whether `torch.save` of an earlier version wrote a file.
+
+    Raises:
+        StorageError: The disk refuses, or it is no regular file.
+    """
+    try:
+        with opened_regular(path) as file:
+            return file.read(len(_ZIP_MARK)) == _ZIP_MARK
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
 
 
 def tensor_bytes(content: dict[str, Any]) -> bytes:

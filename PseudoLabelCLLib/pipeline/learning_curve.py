@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
-from PseudoLabelCLLib.storage.atomic_files import write_text
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.atomic_files import MAX_JSON_BYTES, storage_error, write_text
+from PseudoLabelCLLib.storage.json_codec import from_json, parse_json
+from PseudoLabelCLLib.storage.regular_files import read_regular
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,19 @@ def read_learning_curve(path: Path) -> tuple[CurvePoint, ...]:
 
     Raises:
         ProjectDamagedError: A line is not what was written.
+        StorageError: The disk refuses, or it is no regular file.
     """
     if not path.exists():
         return ()
-    points = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        where = f"{path.name}, line {number}"
-        try:
-            told = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ProjectDamagedError(f"{where} is damaged.", "Delete the file.") from error
-        points.append(from_json(CurvePoint, told, where))
-    return tuple(points)
+    try:
+        lines = read_regular(path, MAX_JSON_BYTES).splitlines()
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
+    return tuple(_point(line, f"{path.name}, line {n}") for n, line in enumerate(lines, start=1))
+
+
+def _point(line: bytes, where: str) -> CurvePoint:
+    try:
+        return from_json(CurvePoint, parse_json(line, where), where)
+    except ProjectDamagedError as error:
+        raise ProjectDamagedError(error.message, "Delete the file.") from error

@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.slice_turn import (
     SliceTurn,
 )
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
+from PseudoLabelCLLib.storage.free_memory import free_memory_bytes
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.uint8]
@@ -167,6 +168,9 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
     Args:
         volume: The image; its voxels are looked at only for the foreground-aware crop.
         config: With pixel size and window filled in (`resolve_preprocess`).
+
+    Raises:
+        VolumeError: The slices would need more memory than is free.
     """
     geometry = volume.geometry
     axis = config.slicing_axis_of(geometry)
@@ -178,6 +182,7 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         max(1, round(extent / config.in_plane_spacing_mm))
         for extent in in_plane_extent_mm(geometry, config)
     )
+    _check_memory(geometry.size[axis], (rows, columns), config)
     middle = window_center(volume, config)
     center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
     corner = tuple(round(c - w / 2) for c, w in zip(center, config.window_size, strict=True))
@@ -190,6 +195,22 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         corner=(corner[0], corner[1]),
         turn=turn,
     )
+
+
+def _check_memory(num_slices: int, resampled: tuple[int, int], config: PreprocessConfig) -> None:
+    """Refuse slices that memory cannot hold; settings and models may come from others."""
+    window = config.window_size or (0, 0)
+    pixels = max(math.prod(resampled), math.prod(window))
+    # as they are and as the network sees them, in float32
+    needed, free = 2 * 4 * num_slices * pixels, free_memory_bytes()
+    if free is not None and needed > free:
+        raise VolumeError(
+            f"{num_slices} slices of {resampled[0]} x {resampled[1]} pixels of "
+            f"{config.in_plane_spacing_mm:g} mm, on a window of {window[0]} x {window[1]}, need "
+            f"{needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            "Close other programs, or check the settings preprocess.in_plane_spacing_mm and "
+            "preprocess.window_size of the project or the model.",
+        )
 
 
 def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.pipeline.case_slices import annotation_of, load_case_slices, preprocess_plan
+from PseudoLabelCLLib.pipeline.earlier_tensors import rewrite_earlier_tensors
 from PseudoLabelCLLib.pipeline.evaluate import MeasuredCase, MeasuredModel
 from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
 from PseudoLabelCLLib.pipeline.model_file import (
@@ -92,6 +93,7 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
     _check(root, project, report)
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
+    rewrite_earlier_tensors(root, report)
     # a kill between closing and opening leaves a closed round as the latest
     if latest is not None and latest.state is not RoundState.CLOSED:
         closed = latest.moved_to(RoundState.CLOSED)

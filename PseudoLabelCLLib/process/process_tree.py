@@ -19,9 +19,9 @@ _KEPT_MEMORY = {
     "glibc.malloc.mmap_threshold": str(1 << 30),
     "glibc.malloc.trim_threshold": str(4 << 30),
 }
-# The waits of the OpenMP libraries that PyTorch comes with: GNU's (Linux), and LLVM's and Intel's
-# (macOS, Windows), which read the other name. Each ignores what is not its own.
-_SHORT_WAITS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}  # turns of a loop; milliseconds
+# The waits of the OpenMP libraries that PyTorch comes with: GNU's on Linux, LLVM's on macOS and
+# Intel's on Windows, which read the second name. Each ignores what is not its own.
+_SHORT_WAITS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # turns of a loop; milliseconds
 # Whoever sets one of these has chosen how threads wait.
 _NAMES_OF_WAITS = ("OMP_WAIT_POLICY", "KMP_LIBRARY", *_SHORT_WAITS)
 # The same settings by their older names.

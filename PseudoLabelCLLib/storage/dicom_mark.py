@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.storage.regular_files import opened_regular
+
 # Enhanced and legacy-converted CT, MR and PET: where a frame lies stands in attributes of its own.
 ENHANCED_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2", "1.2.840.10008.5.1.4.1.1.4.1",
@@ -23,8 +26,8 @@ _MAGIC_AT = 128
 def looks_like_dicom(file: Path) -> bool:
     """Tell by the mark in its first bytes whether a file is DICOM; an unreadable one is not."""
     try:
-        with file.open("rb") as stream:
+        with opened_regular(file) as stream:
             stream.seek(_MAGIC_AT)
             return stream.read(len(_MAGIC)) == _MAGIC
-    except (OSError, ValueError):  # no file has a zero byte in its name
+    except (OSError, StorageError, ValueError):  # no file has a zero byte in its name
         return False

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.regular_files import opened_regular
 
 _CHUNK_BYTES = 1 << 20
 
@@ -28,7 +29,7 @@ def file_fingerprint(path: Path) -> str:
 
 def _hash_of(file: Path) -> str:
     content = hashlib.sha256()
-    with file.open("rb") as stream:
+    with opened_regular(file) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             content.update(chunk)
     return "sha256:" + content.hexdigest()

@@ -85,6 +85,22 @@ def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:
         raise ModelFileError(error.message, _REMEDY) from error
 
 
+def holds_earlier_weights(path: Path) -> bool:
+    """Tell whether an earlier version wrote a model file.
+
+    Raises:
+        ModelFileError: It is no model file, or damaged.
+        StorageError: The disk refuses, or it is no regular file.
+    """
+    try:
+        with opened_regular(path) as file, zipfile.ZipFile(file) as archive:
+            return _WEIGHTS_OF_EARLIER_VERSIONS in archive.namelist()
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
+    except _DAMAGE as error:
+        raise _damaged(path) from error
+
+
 def _check_beginning(path: Path, first_bytes: bytes) -> None:
     if first_bytes[:1] == b"\x80":
         raise ModelFileError(

@@ -9,11 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.regular_files import read_regular
 
 # Windows lets nobody read what is locked, so the locked byte lies far behind the text.
 _LOCKED_BYTE = 1 << 20
+_LONGEST_TEXT_BYTES = 4096
 
 
 @contextmanager
@@ -66,9 +68,9 @@ def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:
 def _in_use(path: Path) -> ProjectInUseError:
     remedy = "Close it there, or wait until it has finished."
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
         who = f"{found['holder']} (process {found['process']} on {found['machine']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, StorageError, ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
     return ProjectInUseError(f"The project '{path.parent}' is in use by {who}.", remedy)
 

@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.pipeline import preprocess
 from PseudoLabelCLLib.pipeline.preprocess import (
     LARGEST_WINDOW,
     Annotated,
@@ -361,3 +362,17 @@ def test_shading_is_evened_out_where_asked():
         spreads.append(seen[inside].std() / seen[inside].mean())
     assert spreads[0] > 0.1  # the shading of 60 % across the volume
     assert spreads[1] < 0.5 * spreads[0]
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "window"), [(0.01, (64, 64)), (1.0, (40_000, 40_000))], ids=["pixels", "window"]
+)
+def test_slices_that_memory_cannot_hold_are_refused_before_they_are_made(
+    monkeypatch, spacing_mm, window
+):
+    config = PreprocessConfig(in_plane_spacing_mm=spacing_mm, window_size=window)
+    volume = Volume(np.ones((100, 400, 400), np.int8), grid((400, 400, 100)))
+    with pytest.raises(VolumeError, match=r"100 slices of .* GB are free"):
+        slice_grid(volume, config)
+    monkeypatch.setattr(preprocess, "free_memory_bytes", lambda: None)
+    assert slice_grid(volume, config).window_shape == window

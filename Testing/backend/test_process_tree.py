@@ -71,7 +71,7 @@ def waits_of_child(environment):
 
 @pytest.mark.usefixtures("nobody_says_how_threads_wait")
 def test_child_starts_with_short_waits_for_every_openmp_library():
-    assert waits_of_child({}) == {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
+    assert waits_of_child({}) == {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 
 
 @pytest.mark.usefixtures("nobody_says_how_threads_wait")

@@ -1,6 +1,7 @@
 """The loop on tiny phantoms: round 0, review, round 1, a model for new volumes, a table."""
 
 import io
+import json
 import shutil
 import zipfile
 from collections import Counter
@@ -161,6 +162,39 @@ def test_nothing_that_a_round_leaves_is_pickled(the_loop, tmp_path):
     assert pickles_in("as before", (tmp_path / "as before.pt").read_bytes())  # would be found
     files = [path for path in the_loop.root.rglob("*") if path.is_file()]
     assert "model.plcl" in {path.name for path in files}
+    assert [found for path in files for found in pickles_in(path, path.read_bytes())] == []
+
+
+def as_the_version_before(root):
+    """Write the models of a project as they were before their weights were raw tensors."""
+    for path in ProjectLayout(root).rounds.rglob("model.plcl"):
+        model = read_model(path)
+        with zipfile.ZipFile(path) as archive:
+            card = {**json.loads(archive.read("model.json")), "schema_version": 2}
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.json", json.dumps(card))
+            with archive.open("weights.pt", "w") as weights:
+                torch.save(dict(model.network.state_dict()), weights)
+
+
+def test_project_of_the_version_before_goes_on_to_the_same_numbers_and_is_rewritten(
+    the_loop,
+):
+    root = the_loop.root.parent / "of the version before"  # beside the images
+    shutil.copytree(the_loop.before_round_1, root)
+    as_the_version_before(root)
+    (root / "pretraining").mkdir()
+    torch.save({"a": torch.ones(2)}, root / "pretraining" / "weights.pt")
+    (ProjectLayout(root).rounds / "round_00" / "moments.pt").write_bytes(b"PK\x03\x04 damaged")
+    listener = Listener()
+    run_round(root, load_project(root), CPU, listener)
+    told = [text for text, is_warning in listener.notices if is_warning]
+    assert any("'moments.pt' stays in its earlier form" in text for text in told)
+    again, before = (read_model(ProjectLayout(r).model(1)).network for r in (root, the_loop.root))
+    weights = before.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in again.state_dict().items())
+    assert read_model(ProjectLayout(root).model(0)).card.schema_version == 3
+    files = [path for path in root.rglob("*") if path.is_file()]
     assert [found for path in files for found in pickles_in(path, path.read_bytes())] == []
 
 

@@ -35,6 +35,7 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.sampling import SlicePool
+from PseudoLabelCLLib.learning.tensor_files import read_tensor_file, write_tensor_file
 from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
 
 NUM_COMPARED = 16
@@ -72,7 +73,7 @@ def measure(row: Row, arguments) -> dict:
     """Time the prediction of all slices, then compare it with a plain forward pass."""
     images = phantom_slices(arguments.slices, arguments.side).images
     network = _network()
-    network.load_state_dict(torch.load(arguments.weights, weights_only=True))
+    network.load_state_dict(read_tensor_file(Path(arguments.weights), torch.device("cpu")))
     network.eval()
     expected = _plain_probabilities(network, images)
     before_mb = peak_mb(arguments.device)
@@ -126,7 +127,7 @@ def _train(path: Path, arguments) -> None:
     state = start_training(_network(), stage, device, seed=0)
     for _ in Trainer(state, data, replace(config, supervised=stage), device).steps():
         pass
-    torch.save({name: value.cpu() for name, value in state.average.state_dict().items()}, path)
+    write_tensor_file(path, state.average.state_dict())
 
 
 def _network() -> SegmentationNetwork:
