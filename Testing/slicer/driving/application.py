@@ -12,6 +12,7 @@ from PIL import ImageGrab
 
 STARTS_WITHIN_S = 180.0
 ANSWERS_WITHIN_S = 60.0
+CLICKABLE_WITHIN_S = 10.0
 INSIDE = Path(__file__).with_name("inside.py")
 # A person's hand rests before it presses.
 REST_S = 0.15
@@ -114,7 +115,7 @@ class Application:
             state = self.state()
             if is_so(state):
                 return state
-            if time.monotonic() > deadline_s:
+            if state["message"][0] == "red" or time.monotonic() > deadline_s:
                 raise DrivingError(
                     f"It was expected within {limit_s:.0f} s that {what}. "
                     f"The panel says: {' '.join(state['message'])}"
@@ -133,10 +134,12 @@ class Application:
         Raises:
             DrivingError: It cannot be used now; its tool tip says why.
         """
-        facts = self.ask("facts", name)
-        if not facts["enabled"] or not facts["visible"]:
-            state = "disabled" if facts["visible"] else "hidden"
-            raise DrivingError(f"{name} is {state}: {facts['tool_tip']}")
+        deadline_s = time.monotonic() + CLICKABLE_WITHIN_S
+        while not (facts := self.ask("facts", name))["enabled"] or not facts["visible"]:
+            if time.monotonic() > deadline_s:
+                state = "disabled" if facts["visible"] else "hidden"
+                raise DrivingError(f"{name} is {state}: {facts['tool_tip']}")
+            time.sleep(0.1)
         self.click_at(self.ask("place", name, x, y))
 
     def click_at(self, place, *, times=1, button=1):

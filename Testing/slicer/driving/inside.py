@@ -163,7 +163,7 @@ class Answers:
     def setup(self, python, settings):
         """Name the interpreter that has PyTorch, as one does once in a clinic."""
         if python:
-            _panel().presenter.set_python(python)
+            _panel().ui.pythonPathEdit.setCurrentPath(python)
         for name, value in settings.items():
             _panel().presenter.change_setting(name, value)
 
