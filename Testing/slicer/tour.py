@@ -495,9 +495,8 @@ def take(arguments, folder, pictures, size):
     finally:
         app.close()
     troubles = [line for record in tour.records for line in record.troubles]
-    print(
-        f"Largest gap of the event loop: {max((r.largest_gap_ms for r in tour.records), default=0):.0f} ms"
-    )
+    largest_ms = max((record.largest_gap_ms for record in tour.records), default=0.0)
+    print(f"Largest gap of the event loop: {largest_ms:.0f} ms")
     print(f"Lines of trouble in the log: {len(troubles)}")
     print(f"Pictures: {pictures}")
     is_well = not error and not troubles

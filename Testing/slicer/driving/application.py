@@ -64,7 +64,7 @@ class Application:
         self.ask("size", *size)
 
     def _wait_for_start(self):
-        self._until(lambda: (self.folder / "ready").exists(), STARTS_WITHIN_S, "Slicer started")
+        self._until((self.folder / "ready").exists, STARTS_WITHIN_S, "Slicer started")
 
     def _until(self, is_so, limit_s, what):
         deadline_s = time.monotonic() + limit_s

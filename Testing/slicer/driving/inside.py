@@ -73,7 +73,7 @@ class Answers:
         _scroll_to(widget)
         return _on_screen(widget.viewport(), widget.visualItemRect(widget.item(row)).center())
 
-    # What a mouse chooses from a list that opens: the choice is made as Qt makes it after the click.
+    # What a mouse chooses from a list that opens: made as Qt makes it after the click.
 
     def choose_index(self, name, index):
         combo = _widget(name)
