@@ -187,6 +187,9 @@ def test_an_edited_proposal_is_saved_together_with_its_image(scene, tmp_path, fi
 def test_slicer_asks_about_edited_proposals_alone(scene, files):
     shown = show_case(files, LABELS, None, project=str(ROOT))
     assert asked_about(scene) == set()
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        box(6).astype(np.uint8), shown.proposal, "heart", shown.volume
+    )
     save_edits_with_scene(shown, edited=True)
     assert asked_about(scene) == {shown.proposal.GetID(), shown.volume.GetID()}
     save_edits_with_scene(shown, edited=False)  # a stroke that was undone
