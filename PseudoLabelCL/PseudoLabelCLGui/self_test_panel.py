@@ -60,11 +60,12 @@ class PanelTest:
         rows = presenter.state.cases.rows
         presenter.show_case(next(r.case_id for r in rows if r.role is CaseRole.ANNOTATED))
         self._until("a case was shown", lambda _: self._editor.segmentationNode() is not None)
-        check(self._editor.sourceVolumeNode() is not None, "The editor has no source volume.")
 
     def _look_at_views(self) -> None:
         views = slicer.app.layoutManager()
-        volume_id = self._editor.sourceVolumeNode().GetID()
+        segmentation = self._editor.segmentationNode()
+        role = segmentation.GetReferenceImageGeometryReferenceRole()
+        volume_id = segmentation.GetNodeReferenceID(role)
         for name in views.sliceViewNames():
             composite = views.sliceWidget(name).sliceLogic().GetSliceCompositeNode()
             shown = composite.GetBackgroundVolumeID()
@@ -72,6 +73,7 @@ class PanelTest:
 
     def _take_brush(self) -> None:
         self._panel.ui.editButton.click()
+        check(self._editor.sourceVolumeNode() is not None, "The editor has no source volume.")
         check(self._editor.activeEffect() is not None, "The button Edit gave no brush.")
         self._panel.ui.editButton.click()
         check(self._editor.activeEffect() is None, "The button Edit did not put the brush down.")

@@ -3,7 +3,8 @@
     python Testing/benchmarks/case_switching.py --output FOLDER
 
 makes a project of volumes of 512 x 512 x 200 voxels with two rounds in FOLDER (kept for the next
-time), opens it in the real panel with a real desk, and goes from case to case by clicks.
+time), opens it in the real panel with a real desk, and goes from case to case by clicks. What the
+application itself adds is measured by `switching_in_slicer.py` with the same project.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from PseudoLabelCLLib.storage.volume_io import write_volume
 SIZE = (512, 512, 200)
 NUM_LABELS = 3
 CASES = ("case A", "case B")
+DISCARD = 1  # the second answer to what shall become of changes
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -102,17 +104,17 @@ def look_at(panel: RealPanel, watch: LoopWatch, case_id: str) -> dict[str, float
 
 
 def correct(panel: RealPanel, watch: LoopWatch, case_id: str) -> dict[str, float]:
-    """Change the shown proposal and click Correct: the other case comes by itself."""
+    """Change the shown proposal and save it: the other case comes by itself."""
     draw(panel)
-    return measured(panel, watch, ("correctButton",), case_id)
+    return measured(panel, watch, ("acceptButton",), case_id)
 
 
 def leave_unsaved(panel: RealPanel, watch: LoopWatch, case_id: str) -> dict[str, float]:
-    """Change the shown proposal and go on without saving, which takes two clicks."""
+    """Change the shown proposal and go on, and discard the changes when asked."""
     draw(panel)
     order = [row[0] for row in panel.texts("queueTable")]
     button = "nextCaseButton" if case_id == order[1] else "previousCaseButton"
-    return measured(panel, watch, (button, button), case_id)
+    return measured(panel, watch, (button,), case_id, answer=DISCARD)
 
 
 def draw(panel: RealPanel) -> None:
@@ -125,11 +127,15 @@ def draw(panel: RealPanel) -> None:
     k, j, i = np.random.default_rng().integers(5, 25, 3)  # beside the structures, new each time
     voxels[k : k + 20, j : j + 20, i : i + 20] ^= 1
     labelmap.Modified()
-    panel.until(lambda state: state.review.correct.enabled)
+    panel.until(lambda state: state.review.extents)
 
 
 def measured(
-    panel: RealPanel, watch: LoopWatch, buttons: tuple[str, ...], case_id: str
+    panel: RealPanel,
+    watch: LoopWatch,
+    buttons: tuple[str, ...],
+    case_id: str,
+    answer: int | None = None,
 ) -> dict[str, float]:
     """Click, and wait for a case; return the seconds and the gaps of the event loop."""
     panel.until(lambda _state: panel.is_idle())
@@ -138,6 +144,8 @@ def measured(
     start = time.perf_counter()
     for button in buttons:
         panel.click(button)
+    if answer is not None:
+        panel.presenter.answer(answer)
     panel.until(lambda _state: panel.is_shown(case_id))
     seconds = time.perf_counter() - start
     panel.run_for(1.0)

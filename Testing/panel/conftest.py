@@ -51,6 +51,7 @@ def a_panel(app, answers):
     panel = APanel(RecordingPresenter, answers)
     yield panel
     panel.close()
+    assert app.complaints.look() == []  # Slicer's log stays clean
 
 
 @pytest.fixture

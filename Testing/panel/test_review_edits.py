@@ -90,7 +90,7 @@ def test_what_counts_is_chosen_beside_the_button(a_shown_case):
     a_shown_case.show(states.EDITED)
     combo = a_shown_case.widget("extentCombo")
     texts = [combo.itemText(n) for n in range(combo.count())]
-    assert texts[0] == "the 15 slices that I changed (k = 4 to 18)"
+    assert texts == [choice.text for choice in states.EDITED.review.extents]
     assert a_shown_case.ui.acceptButton.text == "Save correction"
     combo.setCurrentIndex(1)
     assert a_shown_case.calls[-1] == ("choose_extent", TruthExtent.CHANGED_VOXELS)

@@ -35,7 +35,7 @@ def test_a_case_is_shown_with_volume_doubt_and_editable_proposal(a_shown_case):
     assert composite.GetForegroundVolumeID() == case.doubt.GetID()
     editor = a_shown_case.widget("segmentEditor")
     assert editor.segmentationNode() is case.proposal
-    assert a_shown_case.widget("editorFrame").isVisible()
+    assert not a_shown_case.widget("editorFrame").isHidden()
     files = case.files
     assert ("case_is_on_screen", files) in a_shown_case.presenter.calls
 
@@ -247,7 +247,7 @@ def test_leaving_a_case_takes_the_machines_nodes_away(a_shown_case):
     nodes = (case.volume, case.proposal, case.doubt, case.previous)
     leave(a_shown_case)
     assert not any(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
-    assert not a_shown_case.widget("editorFrame").isVisible()
+    assert a_shown_case.widget("editorFrame").isHidden()
 
 
 def test_the_next_case_is_shown_by_the_same_nodes(a_shown_case, tmp_path):
@@ -305,7 +305,7 @@ def test_closing_the_scene_lets_go_of_everything(a_shown_case):
     assert ("scene_is_closed",) in a_shown_case.presenter.calls
     a_shown_case.tick()
     assert a_shown_case.widget("segmentEditor").segmentationNode() is None
-    assert not a_shown_case.widget("editorFrame").isVisible()
+    assert a_shown_case.widget("editorFrame").isHidden()
     show(a_shown_case, Path(a_shown_case.panel.temporary_folder()) / "again")
     assert a_shown_case.widget("segmentEditor").segmentationNode() is not None
 

@@ -91,9 +91,7 @@ def test_an_editor_that_does_not_follow_is_told(quick_panel, tmp_path, name, mon
 
 
 def test_a_view_that_shows_something_else_is_told(quick_panel, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "PseudoLabelCLGui.sections.shown_proposal.showInViews", lambda _volume, _doubt: None
-    )
+    monkeypatch.setattr("PseudoLabelCLGui.slice_views.Stage.showCase", lambda *_: None)
     with pytest.raises(AssertionError, match="View Red shows 'None'"):
         panel_test_of(quick_panel, tmp_path).run()
 

@@ -100,9 +100,9 @@ def test_progress_is_shown_while_training_only(an_open_project):
 
 def test_curves_are_a_native_plot(an_open_project):
     plot = an_open_project.widget("trainingPlot")
-    assert not plot.isVisible()
+    assert plot.isHidden()
     an_open_project.show(states.TRAINING)
-    assert plot.isVisible()
+    assert not plot.isHidden()
     ((node, points),) = plot.series()
     loss = states.TRAINING.train.loss
     assert node.GetName() == "loss"

@@ -120,13 +120,10 @@ class _Pane:
         self._makeNodes()
         view = self._widget.plotView()
         renderers = view.renderWindow().GetRenderers()
-        found = [renderers.GetItemAsObject(n) for n in range(renderers.GetNumberOfItems())]
-        smoothed = [one for one in found if one.GetUseFXAA()]
-        for one in smoothed:  # it needs a window that is seen, or OpenGL complains
-            one.SetUseFXAA(False)
+        for number in range(renderers.GetNumberOfItems()):
+            # smoothing needs a window that is seen, or OpenGL complains; lines need none
+            renderers.GetItemAsObject(number).SetUseFXAA(False)
         view.grab()
-        for one in smoothed:
-            one.SetUseFXAA(True)
 
     def _draw(self, curve: Curve) -> None:
         self._makeNodes()

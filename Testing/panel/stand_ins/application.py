@@ -11,6 +11,7 @@ import slicer.util
 from PySide6 import QtWidgets
 
 from stand_ins import ctk_widgets, slicer_widgets
+from stand_ins.complaints import Complaints
 from stand_ins.load_ui import ChildWidgetVariables, load_ui
 from stand_ins.pythonqt import EXTRACT, QtModule, WrappedClass
 
@@ -144,6 +145,7 @@ def install(answers: Answers) -> Application:
     QT.replace("QInputDialog", SimpleNamespace(getText=answers.text))
     scene = make_scene()
     slicer.app = Application(scene)
+    slicer.app.complaints = Complaints(scene)
     for name, widget_class in slicer_widgets.CLASSES.items():
         if f"slicer.{name}" in EXTRACT["classes"]:
             setattr(slicer, name, WrappedClass(f"slicer.{name}", widget_class))

@@ -228,7 +228,14 @@ class qMRMLSegmentEditorWidget(_SceneWidget):
     def setSegmentationNode(self, node: Any) -> None:
         if node is not None and self._editor_node is None:
             raise AssertionError("set the segment editor node first")
+        if node is None and self._volume is not None:
+            raise AssertionError("SetSourceVolumeNode: take the volume away first")
+        if node is self._node:
+            return
         self._node = node
+        if node is not None:  # Slicer takes the reference volume at once, and reads its range
+            role = node.GetReferenceImageGeometryReferenceRole()
+            self._volume = node.GetNodeReference(role)
         self._segment_id = ""
         if node is not None and node.GetSegmentation().GetNumberOfSegments():
             self._segment_id = node.GetSegmentation().GetNthSegmentID(0)
