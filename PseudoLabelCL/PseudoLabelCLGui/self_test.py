@@ -215,6 +215,7 @@ class SelfTest:
         same_spacing = sorted(geometry.spacing_mm) == sorted(self._files.geometry.spacing_mm)
         check(same_spacing, f"The volume of '{case_id}' has another voxel size than its file.")
         check(not is_edited(shown), f"The proposal of '{case_id}' counts as edited at once.")
+        self.presenter.case_is_on_screen(self._files)
         return shown
 
     def _draw(self, shown: ShownCase) -> None:

@@ -424,6 +424,18 @@ def test_rejecting_a_changed_proposal_asks_what_becomes_of_the_changes(review, a
     assert review.state.review.case_id == "u1"
 
 
+def test_a_round_that_ends_while_rejecting_is_asked_about_leaves_only_the_changes(review):
+    edited(review)
+    review.presenter.reject()
+    review.disk.generation += 1
+    review.presenter._core.ask(Refresh())
+    review.settle()
+    assert answers(review) == [DROP, KEEP]
+    review.answer(KEEP)
+    assert not review.desk.requests(Reject)
+    assert left(review) == [("u0", False)]
+
+
 def test_who_does_not_go_on_sees_the_rejected_proposal_as_it_was_proposed(review):
     review.presenter.go_on_after_verdict(False)
     edited(review)
@@ -516,6 +528,16 @@ def test_a_scene_that_was_closed_took_the_case_and_its_message_along(review):
     review.presenter.close_project()
     assert answers(review) == []
     assert review.state.project.root == ""
+
+
+def test_a_case_on_its_way_does_not_come_into_the_next_scene(review):
+    review.desk.by_hand = True
+    review.presenter.show_case("u0")
+    review.presenter.scene_is_closed()
+    review.desk.by_hand = False
+    review.settle()
+    assert "on_case_files" not in review.names_heard()
+    assert not review.state.review.is_loading
 
 
 def test_no_file_is_asked_for_while_the_person_has_not_answered(review):

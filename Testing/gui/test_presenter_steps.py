@@ -174,6 +174,11 @@ def test_segmenting_exporting_changing_and_loading_are_told():
     stage.desk.by_hand = True
     stage.presenter.show_case("u0")
     assert stage.state.status.text == "Loading 'u0'"
+    stage.desk.by_hand = False
+    stage.settle()
+    stage.desk.by_hand = True
+    stage.presenter.accept()
+    assert stage.state.status.text == "Saving the verdict"
     stage.presenter.set_role(("u0",), CaseRole.IGNORED)
     assert stage.state.status.text == "The roles are being changed."
     stage.desk.by_hand = False

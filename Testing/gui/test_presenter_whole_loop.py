@@ -110,7 +110,12 @@ def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # 
     assert queue
 
     shown = []
-    presenter.listeners.on_case_files = shown.append
+
+    def show(files):
+        shown.append(files)
+        presenter.case_is_on_screen(files)
+
+    presenter.listeners.on_case_files = show
     presenter.message_step()
     loop.until(lambda state: state.review.case_id == queue[0].case_id)
     assert Path(shown[0].image).is_file()
@@ -126,8 +131,7 @@ def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # 
     loop.until(lambda state: bool(state.export.results))
     assert list((tmp_path / "out").glob("*.nii.gz"))
 
-    presenter.use_newest_model()
-    loop.until(lambda state: bool(state.use.model))
+    loop.until(lambda state: bool(state.use.model))  # it was read by itself
     row = next(row for row in loop.state.cases.rows if row.case_id == queue[0].case_id)
     image = row.tool_tip.splitlines()[0]
     presenter.apply_model((image,), str(tmp_path / "applied"))

@@ -124,7 +124,7 @@ class Identity(RuleBasedStateMachine):
         if answered is None:
             return
         if isinstance(request, TakeBackVerdict):
-            self.stored[self._key(request.proposal)].pop()
+            self._taken_back(self._key(request.proposal))
         for proposal, labels in self.expected.pop(number, {}).items():
             self.stored.setdefault(self._key(proposal), []).append(labels)
             self._check(self._key(proposal))
@@ -133,17 +133,27 @@ class Identity(RuleBasedStateMachine):
         return proposal.round_index, proposal.case_id
 
     def _check(self, key: tuple[int, str]) -> None:
+        assert self._holds(key), f"round and case {key}"
+
+    def _taken_back(self, key: tuple[int, str]) -> None:
+        """One of the verdicts before counts again; the same one given twice at once counts once."""
+        verdicts = self.stored[key]
+        verdicts.pop()
+        while verdicts and not self._holds(key):
+            verdicts.pop()
+        self._check(key)
+
+    def _holds(self, key: tuple[int, str]) -> bool:
+        """Tell whether the newest verdict that was noted is what lies on disk."""
         layout, expected = ProjectLayout(self.root), self.stored[key][-1:]
         file = layout.review(*key)
-        assert file.exists() == bool(expected)
-        if not expected:
-            return
+        if not expected or not file.exists():
+            return not expected and not file.exists()
         review = json.loads(file.read_text("utf-8"))
-        if expected[0] is REJECTED:
-            assert review["verdict"] == Verdict.REJECTED.value
-            return
+        if expected[0] is REJECTED or review["segmentation"] is None:
+            return expected[0] is REJECTED and review["verdict"] == Verdict.REJECTED.value
         found = read_segmentation(layout.resolve(review["segmentation"]), SCHEMA)[0].array
-        assert np.array_equal(found, expected[0]), f"round and case {key}"
+        return np.array_equal(found, expected[0])
 
     # --- how it begins
 

@@ -89,14 +89,14 @@ class Question:
         remedy: The question itself.
         answers: The ways to answer, the one that loses nothing last.
         is_about_changes: Whether it is about unsaved changes of the case that is shown.
-        can_save: Whether one answer is to save them.
+        is_closed: Whether that case can no longer be judged, only left.
     """
 
     text: str
     remedy: str
     answers: tuple[Answer, ...]
     is_about_changes: bool = False
-    can_save: bool = False
+    is_closed: bool = False
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Leaving:
         """Leave the shown case as its round is over; what was drawn can only be kept or not."""
         core, review = self._core, self._core.facts.review
         question = core.facts.question
-        is_asked = question is not None and question.is_about_changes and not question.can_save
+        is_asked = question is not None and question.is_closed
         if not review.shown or is_asked:
             return
         review.wanted = review.wanted if review.wanted != review.shown else ""
@@ -112,7 +112,7 @@ class Leaving:
         )
         remedy = _("What shall become of them?")
         said = text.format(case=review.shown)
-        self._ask(Question(said, remedy, answers, is_about_changes=True, can_save=True))
+        self._ask(Question(said, remedy, answers, is_about_changes=True))
 
     def _ask_to_keep(self, then: Do) -> None:
         review = self._core.facts.review
@@ -133,7 +133,15 @@ class Leaving:
             ),
         )
         remedy = _("What shall become of them?")
-        self._ask(Question(text.format(case=review.shown), remedy, answers, is_about_changes=True))
+        self._ask(
+            Question(
+                text.format(case=review.shown),
+                remedy,
+                answers,
+                is_about_changes=True,
+                is_closed=True,
+            )
+        )
 
     def _ask(self, question: Question) -> None:
         self._core.facts.question = question

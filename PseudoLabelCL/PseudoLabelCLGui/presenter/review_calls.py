@@ -52,6 +52,7 @@ class ReviewCalls:
 
     def scene_is_closed(self) -> None:
         """Tell that the scene was closed, and the shown case with it."""
+        self._core.facts.review.wanted = ""
         self._core.leave_case()
         self._core.drop_message()
 

@@ -2,7 +2,7 @@
 
 from PseudoLabelCLGui.presenter.export_facts import ExportPhase
 from PseudoLabelCLGui.presenter.facts import Facts, WorkKind
-from PseudoLabelCLGui.presenter.reasons import no_packages
+from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
 from PseudoLabelCLGui.presenter.show_export import export_fraction, export_stage
 from PseudoLabelCLGui.presenter.show_training import training_stage
 from PseudoLabelCLGui.presenter.waiting import cases_to_check, num_waiting
@@ -31,9 +31,16 @@ def status_state(facts: Facts) -> StatusState:
         return StatusState(
             export_stage(facts.export), export_fraction(facts.export), is_running=True
         )
+    return _desk_status(facts)
+
+
+def _desk_status(facts: Facts) -> StatusState:
+    """What the project's own process does."""
     opening = _("The project is being opened.") if facts.opening else ""
     if text := facts.desk_working or facts.changing or opening:
         return StatusState(text, facts.desk_fraction, is_running=True)
+    if is_saving(facts):
+        return StatusState(_("Saving the verdict"), is_running=True)
     if facts.review.wanted:
         text = _("Loading '{case}'").format(case=facts.review.wanted)
         return StatusState(text, is_running=True)
