@@ -1,4 +1,4 @@
-"""Write a picture of the panel in each of its states, light and dark, at 400 pixels of width.
+"""Write a picture of the panel in each of its states, light and dark, at 400 x 620 pixels.
 
 Usage: python Testing/panel/take_screenshots.py FOLDER
 """
@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 HERE = Path(__file__).resolve().parent
@@ -17,35 +16,9 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parents[1] / "PseudoLa
 import panel_states as states  # noqa: E402 - needs the paths above
 import vtk  # noqa: E402 - as above
 from a_panel import APanel, RecordingPresenter  # noqa: E402 - as above
+from layout_states import EVERYTHING  # noqa: E402 - as above
 from PySide6 import QtGui, QtWidgets  # noqa: E402 - as above
 from stand_ins import application  # noqa: E402 - as above
-from stand_ins.pythonqt import unwrap  # noqa: E402 - as above
-
-SECTIONS = ("readiness", "cases", "training", "review", "rounds", "use", "export")
-# The states with the sections that are unfolded in the picture.
-PICTURES: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "1-readiness-missing": (states.MISSING, ("readiness",)),
-    "2-new-project": (states.NEW, ("readiness", "cases")),
-    "2-cases": (states.OPEN, ("readiness", "cases")),
-    "2-check": (states.CHECKED, ("cases",)),
-    "3-before-training": (states.OPEN, ("training",)),
-    "3-training": (states.TRAINING, ("training",)),
-    "4-review": (states.REVIEW, ("review",)),
-    "4-review-edited": (states.EDITED, ("review",)),
-    "5-next-round": (states.REVIEW, ("rounds",)),
-    "6-use": (states.REVIEW, ("use",)),
-    "6-segmenting": (states.USING, ("use",)),
-    "7-export": (states.OPEN, ("export",)),
-    "7-export-checked": (states.EXPORT_CHECKED, ("export",)),
-    "7-exporting": (states.EXPORTING, ("export",)),
-    "message": (states.FAULT, ("readiness", "cases")),
-}
-UNFOLDED = {
-    "1-readiness-missing": ("readinessDetailsBox",),
-    "2-cases": ("structuresBox",),
-    "3-before-training": ("advancedBox",),
-    "3-training": ("logBox",),
-}
 
 
 def dark_palette() -> QtGui.QPalette:
@@ -79,30 +52,16 @@ def take(folder: Path, name: str, theme: str, work: Path) -> None:
     answers = application.Answers()
     application.install(answers)
     panel = APanel(RecordingPresenter, answers)
-    state, sections = PICTURES[name]
-    for section in SECTIONS:
-        getattr(panel.ui, f"{section}Section").collapsed = section not in sections
-    for box in UNFOLDED.get(name, ()):
-        getattr(panel.ui, box).collapsed = False
-    panel.show(state)
-    if name == "2-new-project":
-        panel.click("newProjectButton")
-        panel.ui.newFolderEdit.setCurrentPath("/data/projects")
-    if name.startswith("4-"):
+    shown = EVERYTHING[name]
+    panel.show(shown.state)
+    panel.panel._steps.open(shown.page)
+    if shown.may_be_higher:
         show_case(panel, work)
-    if name.startswith("7-"):
-        panel.ui.exportFormatCombo.setCurrentIndex(2)
-        panel.ui.exportDestinationCombo.setCurrentIndex(2)
-    if name.startswith("6-"):
+    if shown.page == "use":
         add_volumes()
+    shown.prepare(panel)
+    for _ in range(10):
         panel.tick()
-    top = unwrap(panel.panel.top)
-    panel.module_widget.window.resize(400, 10)
-    panel.settle()
-    height = panel.module_widget.window.layout().heightForWidth(400)
-    panel.module_widget.window.resize(400, max(height, top.sizeHint().height() + 8))
-    for _ in range(3):
-        panel.settle()
     panel.module_widget.window.grab().save(str(folder / f"{name}-{theme}.png"))
     panel.close()
 
@@ -126,9 +85,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         for theme, palette in (("light", light), ("dark", dark_palette())):
             app.setPalette(palette)
-            for name in PICTURES:
+            for name in EVERYTHING:
                 take(folder, name, theme, Path(work) / theme / name)
-    print(f"{2 * len(PICTURES)} pictures written")
+    print(f"{2 * len(EVERYTHING)} pictures written")
 
 
 if __name__ == "__main__":
