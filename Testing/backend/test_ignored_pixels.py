@@ -277,9 +277,12 @@ REFERENCE = {
 @pytest.mark.parametrize("joint", [False, True], ids=["supervised", "joint"])
 def test_training_is_what_it_was_where_nothing_is_ignored(joint):
     reports = list(trainer_of(round_data(joint=joint), all_losses()).steps())
-    # the same numbers on the same machine; another one may sum in another order
-    for report, expected in zip((reports[0], reports[-1]), REFERENCE[joint], strict=True):
-        assert list(report.losses.values()) == pytest.approx(expected, rel=1e-4)
+    # Another machine sums in another order. The first step shows only that; Adam, which divides by
+    # the size of the gradient, lets it grow from step to step (4e-4 seen after four).
+    tolerances = (1e-4, 2e-3)
+    both = zip((reports[0], reports[-1]), REFERENCE[joint], tolerances, strict=True)
+    for report, expected, tolerance in both:
+        assert list(report.losses.values()) == pytest.approx(expected, rel=tolerance)
 
 
 def partly_known_data():
