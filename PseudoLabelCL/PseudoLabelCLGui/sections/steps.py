@@ -89,6 +89,7 @@ class StepsSection(Section):
             tip = f"{step.title}: {step.summary}" if step else words
             showAction(button, Action(enabled=True, text=text, tool_tip=tip))
             showChecked(button, checked=name == self.page)
+            _showBold(button, isBold=name == self.page)
         done = [one for one in self._state.steps if one.is_done and one.name != self.page]
         summary = "; ".join(f"{one.title}: {one.summary}" for one in done)
         self._done.show(summary)
@@ -117,6 +118,14 @@ class StepsSection(Section):
         showVisible(self.ui.segmentBox, visible=not isExport)
         showVisible(self.ui.exportBox, visible=isExport)
         self._showFeet()
+
+
+def _showBold(button: Any, *, isBold: bool) -> None:
+    """Mark the shown step in a dark style, too, in which a pressed button looks like the others."""
+    font = button.font
+    if font.bold() != isBold:
+        font.setBold(isBold)
+        button.font = font
 
 
 def _fitHeight(box: Any) -> None:

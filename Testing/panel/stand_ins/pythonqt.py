@@ -22,7 +22,7 @@ _OBJECT_NAMES = {
     "className",
 }  # fmt: skip
 # plain values, whose members are methods in PythonQt, too
-_VALUES = (QtCore.QSize, QtCore.QPoint, QtCore.QRect)
+_VALUES = (QtCore.QSize, QtCore.QPoint, QtCore.QRect, QtGui.QFont)
 _SPELT_OTHERWISE = {"exec_": "exec"}
 used: set[tuple[str, str]] = set()
 _wrappers: dict[int, "Wrapped"] = {}
