@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install slicer slicer-test clean
+.PHONY: demo test check install slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -41,6 +41,12 @@ slicer:
 slicer-test:
 	@test -n "$(SLICER)" || { echo "Say where 3D Slicer is: make slicer-test SLICER=/path/to/Slicer"; exit 1; }
 	"$(SLICER)" --no-splash --no-main-window --additional-module-paths "$(CURDIR)/PseudoLabelCL" --python-script "$(CURDIR)/Testing/slicer/run_self_test.py" $(PYTHON_WITH_TORCH)
+
+# make slicer-tour SLICER=... [PYTHON_WITH_TORCH=...] [PICTURES=FOLDER] goes through the whole loop in the
+# application with a real mouse: needs xdotool and an X display; its last line says PASSED or FAILED
+slicer-tour: $(INSTALLED)
+	@test -n "$(SLICER)" || { echo "Say where 3D Slicer is: make slicer-tour SLICER=/path/to/Slicer"; exit 1; }
+	$(BIN)/python Testing/slicer/tour.py "$(SLICER)" $(if $(PYTHON_WITH_TORCH),--python "$(PYTHON_WITH_TORCH)") $(if $(PICTURES),--pictures "$(PICTURES)")
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -78,8 +78,6 @@ class Tour:
         self.records = []
         self._own = own_troubles
         self._num_lines = 0
-        self._number = 0
-        self._shown = {}
 
     @property
     def root(self):
@@ -117,14 +115,13 @@ class Tour:
         began_s = time.monotonic()
         try:
             step()
+            self._check_layout()
         finally:
             self._record(name, time.monotonic() - began_s)
 
     def _record(self, name, seconds):
         gaps = self.app.ask("take_gaps")
-        self._number += 1
-        file = self.pictures / f"{self._number:02d}-{name.replace(' ', '-')}.png"
-        self.app.picture(file)
+        self._picture(name.replace(" ", "-"))
         troubles = self._new_troubles()
         record = StepRecord(name, seconds, gaps["largest_ms"], gaps["p99_ms"], troubles)
         self.records.append(record)
@@ -135,6 +132,10 @@ class Tour:
         )
         for line in troubles:
             print(f"  log: {line[:300]}", flush=True)
+
+    def _picture(self, name):
+        """Write a picture of the screen; one that is there already is written over."""
+        self.app.picture(self.pictures / f"{name}.png")
 
     def _new_troubles(self):
         lines = Path(self.app.ask("log_file")).read_text(errors="replace").splitlines()
@@ -151,7 +152,6 @@ class Tour:
         time.sleep(3)
         for name in ("projectButton", "newProjectButton", "casesStepButton", "useStepButton"):
             check(app.ask("facts", name)["in_sight"], f"{name} is out of sight.")
-        self._check_layout()
 
     def segment_a_volume(self):
         """A volume is loaded and segmented, as a clinician has done it before."""
@@ -235,7 +235,7 @@ class Tour:
         app.until("the panel says what counts", lambda s: len(s["extents"]) == 3)
         app.ask("choose_index", "extentCombo", 1)
         time.sleep(1)
-        self.app.picture(self.pictures / "voxels-that-count.png")
+        self._picture("voxels-that-count")
         shown = app.ask("voxels_shown")
         self._give_verdict(case, "acceptButton")
         self._check_stored(case, 0, "corrected", shown)
@@ -265,7 +265,7 @@ class Tour:
         facts = app.ask("facts", f"answerButton{len(state['answers'])}")
         check(facts["in_sight"], "The question is out of sight.")
         check(not state["accept"][1], "A verdict is possible while the question stands.")
-        app.picture(self.pictures / "question.png")
+        self._picture("question")
         app.click(f"answerButton{len(state['answers'])}")
         app.until("the question is gone", lambda s: not s["answers"])
         check(app.state()["case"] == case, "Go back left the case.")
@@ -349,7 +349,7 @@ class Tour:
         app.click("trainButton")
         app.until(f"round {index} is trained", lambda s: s["trains"], 60)
         time.sleep(20)
-        app.picture(self.pictures / f"training-round-{index}.png")
+        self._picture(f"training-round-{index}")
         app.until(
             f"round {index} is there to review",
             lambda s: not s["trains"] and index in s["rounds"] and len(s["queue"]) == 5,
