@@ -3,7 +3,7 @@
     python Testing/benchmarks/panel_stalls.py --output FOLDER [--worker-core 0]
 
 makes a project of phantoms in FOLDER and trains it with the real worker. Meanwhile a person
-resizes, folds sections, chooses rows and opens cases. Also measured: opening the module without a
+resizes, opens steps, chooses rows and opens cases. Also measured: opening the module without a
 project.
 """
 
@@ -105,13 +105,12 @@ def count_events(panel: "object", repeat: int) -> Callable[[], int]:
 
 
 def person(panel: "object") -> Iterator[Callable[[], None]]:
-    """What somebody does now and then: scroll, fold, choose, look at a case."""
+    """What somebody does now and then: open a step, resize, choose, look at a case."""
     window = panel.module_widget.window
-    sections = ("readinessSection", "casesSection", "reviewSection", "roundsSection", "useSection")
+    steps = ("cases", "train", "review", "use")
 
-    def fold(name: str) -> None:
-        section = getattr(panel.ui, name)
-        section.collapsed = not section.collapsed
+    def open_step(name: str) -> None:
+        panel.click(f"{name}StepButton")
 
     def scroll(height: int) -> None:
         window.resize(window.width(), height)
@@ -129,7 +128,7 @@ def person(panel: "object") -> Iterator[Callable[[], None]]:
     for n in itertools.count():
         yield lambda n=n: scroll(700 + 10 * (n % 40))
         yield lambda n=n: choose(n % 3)
-        yield lambda n=n: fold(sections[n % len(sections)])
+        yield lambda n=n: open_step(steps[n % len(steps)])
         yield lambda n=n: open_case(n)
         yield lambda n=n: widen(380 + 5 * (n % 10))
 
