@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import getContext, translate
 from slicer.i18n import tr as _
@@ -26,6 +27,8 @@ class PseudoLabelCL(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         findLibrary()
         parent.title = _("PseudoLabelCL")
+        # Slicer looks for it beside this file only, where it lies once the module is installed
+        parent.icon = qt.QIcon(PseudoLabelCLWidget.resourcePath("Icons/PseudoLabelCL.png"))
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["Segmentations", "SegmentEditor", "Plots"]
         parent.contributors = ["The PseudoLabelCL contributors"]
@@ -72,6 +75,12 @@ class PseudoLabelCLWidget(ScriptedLoadableModuleWidget):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
+    @staticmethod
+    def resourcePath(filename: str) -> str:
+        """Return where a file of Resources lies: beside this file once installed, else above it."""
+        places = [folder / "Resources" / filename for folder in (_FOLDER, _FOLDER.parent)]
+        return str(next((place for place in places if place.exists()), places[0]))
+
 
 class PseudoLabelCLLogic(ScriptedLoadableModuleLogic):
     """Slicer looks for it; the work is done by the presenter and its children."""
@@ -103,7 +112,7 @@ def registerSampleData() -> None:
         sampleName="PseudoLabelCLPhantoms",
         uris="",  # nothing is downloaded, but Slicer counts the fields
         fileNames="",
-        thumbnailFileName=str(_FOLDER / "Resources" / "Icons" / "PseudoLabelCLPhantoms.png"),
+        thumbnailFileName=PseudoLabelCLWidget.resourcePath("Icons/PseudoLabelCLPhantoms.png"),
         customDownloader=makeSampleProject,
     )
 

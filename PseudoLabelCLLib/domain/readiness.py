@@ -81,7 +81,7 @@ class Requirement:
 
 
 OLDEST_PYTHON = "3.10"
-# PseudoLabelCL/Resources/requirements.txt and pyproject.toml say the same; a test compares them.
+# Resources/requirements.txt and pyproject.toml say the same; a test compares them.
 REQUIREMENTS = (
     Requirement("numpy", "numpy", "1.26"),
     Requirement("SimpleITK", "SimpleITK", "2.3"),

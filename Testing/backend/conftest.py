@@ -7,6 +7,12 @@ import pytest
 from asking_desks import running_desks
 from small_projects import make_project, put_in_review
 
+from PseudoLabelCLLib.process.process_tree import short_waits
+
+# Tests run side by side, so a thread that waits must let go of its core. Said before any test
+# imports torch, whose OpenMP library looks here once.
+os.environ.update(short_waits(os.environ))
+
 
 @pytest.fixture
 def start_desk():

@@ -16,11 +16,9 @@ def files_there():
         (ROOT_CMAKE, "LIBRARY_RESOURCES"): _files(
             REPOSITORY,
             (file for file in LIBRARY.rglob("*") if file.suffix != ".py"),
+            (REPOSITORY / "Resources").rglob("*"),
         ),
         (MODULE_CMAKE, "MODULE_PYTHON_SCRIPTS"): _files(MODULE, MODULE.rglob("*.py")),
-        (MODULE_CMAKE, "MODULE_PYTHON_RESOURCES"): _files(
-            MODULE, (MODULE / "Resources").rglob("*")
-        ),
     }
 
 

@@ -11,7 +11,7 @@ from PySide6 import QtCore, QtTest, QtWidgets
 from stand_ins.application import Answers
 from stand_ins.pythonqt import unwrap, wrap
 
-RESOURCES = Path(__file__).resolve().parents[2] / "PseudoLabelCL" / "Resources"
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 PANEL_WIDTH = 400
 PANEL_HEIGHT = 620
 # What the panel tells whatever a person does.

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GUI = REPOSITORY / "PseudoLabelCL" / "PseudoLabelCLGui"
-UI_FILE = REPOSITORY / "PseudoLabelCL" / "Resources" / "UI" / "PseudoLabelCL.ui"
+UI_FILE = REPOSITORY / "Resources" / "UI" / "PseudoLabelCL.ui"
 _SIGNATURE = re.compile(r"^\w+\([\w:*<>,& ]*\)$")
 _QT_PREFIXES = {"Q": "qt", "ctk": "ctk", "qMRML": "slicer", "qSlicer": "slicer"}
 
