@@ -8,6 +8,8 @@ from stand_ins.pythonqt import unwrap
 
 # What the head, the steps and the foot have to leave to a page on the smallest screen.
 SMALL_HEIGHT = 440
+# Of the panel on a large screen, where lists get more room than they ask for.
+LARGE_HEIGHT = 1000
 SCALES = (1.0, 1.25, 1.5)
 # Parts of larger widgets that Qt lays out by itself.
 LEAVES = (
@@ -140,6 +142,8 @@ def test_every_step_fits_and_nothing_overlaps_or_is_crushed(app, answers, scale)
             told += too_high(panel, shown)
         show(panel, name, SMALL_HEIGHT)
         told += [*overlaps(panel), *crushed(panel), *out_of_sight(panel)]
+        show(panel, name, LARGE_HEIGHT)
+        told += [*overlaps(panel), *crushed(panel)]
         found += [f"{name}: {one}" for one in told]
     panel.close()
     assert "\n".join(found) == ""
