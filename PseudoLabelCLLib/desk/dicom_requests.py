@@ -79,7 +79,7 @@ def _require_packages() -> None:
     except ImportError as error:
         raise PackageError(
             f"The Python packages that write DICOM cannot be used: {error}.",
-            "Install the packages in section 1, then try again; or export as .seg.nrrd.",
+            "Install the packages that are missing, then try again; or export as .seg.nrrd.",
         ) from error
 
 

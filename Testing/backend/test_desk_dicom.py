@@ -168,7 +168,7 @@ def test_without_the_packages_the_desk_says_so_and_everything_else_works(
     opened(desk, a_base / "project")
     refused = refusal(desk, ask.CheckDicomExport())
     assert refused.error_type == "PackageError"
-    assert "Install the packages in section 1" in refused.remedy
+    assert "Install the packages that are missing" in refused.remedy
     assert refusal(desk, ask.ExportDicom(str(tmp_path / "out"))).error_type == "PackageError"
     assert not (tmp_path / "out").exists()
     assert answer(desk, ask.Refresh()).name == "Livers"

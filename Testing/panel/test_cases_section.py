@@ -1,4 +1,4 @@
-"""Section 2 by clicks: projects, the table, roles, adding, structures."""
+"""The step Cases by clicks: projects, the table, roles, adding, structures."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Section 7 by clicks: format, destination, findings with what mends them, the DICOM database."""
+"""Export by clicks: format, destination, findings with what mends them, the DICOM database."""
 
 # ruff: noqa: N802 - the names are CTK's
 

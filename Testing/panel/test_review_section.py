@@ -1,4 +1,4 @@
-"""Section 4 by clicks and keys: the queue, the shown case, verdicts, what was drawn."""
+"""The step Review by clicks and keys: the queue, the shown case, verdicts, what was drawn."""
 
 from dataclasses import replace
 from pathlib import Path

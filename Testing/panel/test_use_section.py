@@ -1,4 +1,4 @@
-"""Section 6 by clicks: the model, the queue of volumes."""
+"""The step Use by clicks: the model, the queue of volumes."""
 
 from pathlib import Path
 

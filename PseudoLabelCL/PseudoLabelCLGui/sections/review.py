@@ -1,4 +1,4 @@
-"""Section 4: the queue of pseudo-labels, the shown case, the verdicts."""
+"""The step Review: the queue of pseudo-labels, the shown case, the verdicts."""
 
 from dataclasses import replace
 from pathlib import Path
