@@ -31,7 +31,7 @@ def agreement_with_proposal(
         return None
     layout, schema = ProjectLayout(root), project.schema
     proposal = read_segmentation(layout.proposal(review.round_index, review.case_id), schema)[0]
-    reviewed = read_segmentation(layout.resolve(review.segmentation), schema)[0]
+    reviewed = read_segmentation(layout.own(review.segmentation), schema)[0]
     counts = _what_counts(layout, project, review, reviewed.array.shape)
     first, second = proposal.array[counts], reviewed.array[counts]
     return {
@@ -48,7 +48,7 @@ def _what_counts(
     """Return the voxels that a person vouches for, shape (k, j, i)."""
     if review.truth_mask is not None:
         case = project.case(review.case_id)
-        return read_truth_mask(layout.resolve(review.truth_mask), case.geometry)
+        return read_truth_mask(layout.own(review.truth_mask), case.geometry)
     counts = np.ones(shape, np.bool_)
     if review.truth_slices is not None:
         counts[:] = False

@@ -88,7 +88,7 @@ def write_case_files(
         identity=identity,
     )
     view.mark_as_shown()
-    _remove_old_views(layout.view)
+    _remove_old_views(layout, project)
     return files
 
 
@@ -122,7 +122,7 @@ class CaseArrays:
         self._layout = ProjectLayout(root)
         self._schema = project.schema
         self._case = case
-        self._folder = self._layout.view / case.id
+        self._folder = self._layout.shown_case(case.id)
         make_folder(self._folder)
 
     def image(self) -> str:
@@ -145,7 +145,7 @@ class CaseArrays:
         """Return what a verdict left of a proposal; it may be the proposal itself."""
         if review is None or review.segmentation is None:
             return None
-        path = self._layout.resolve(review.segmentation)
+        path = self._layout.own(review.segmentation)
         source = self._layout.proposal(review.round_index, self._case.id)
         is_as_proposed = review.verdict is Verdict.ACCEPTED and proposal is not None
         if is_as_proposed and path.exists() and filecmp.cmp(path, source, shallow=False):
@@ -156,7 +156,7 @@ class CaseArrays:
         """Return a person's own segmentation of an annotated or validation case."""
         if self._case.annotation is None or not self._case.role.needs_annotation:
             return None
-        return self._labels_in("annotation", self._layout.resolve(self._case.annotation))
+        return self._labels_in("annotation", self._layout.own(self._case.annotation))
 
     def uncertainty(self, index: int) -> str | None:
         """Return how unsure a round was, or None if that was not written."""
@@ -193,7 +193,7 @@ class CaseArrays:
         """
         text = json.dumps([made_of, to_json(self._case.geometry)])
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self._folder / f"{name}-{key}.npy"
+        path = self._layout.shown_case(self._case.id, f"{name}-{key}.npy")
         if not path.exists():
             _write_array(path, read())
             for earlier in self._folder.glob(f"{name}-*.npy"):
@@ -274,10 +274,15 @@ def _write_array(path: Path, array: Array) -> None:
         file.write(array.reshape(-1).view(np.uint8).data)
 
 
-def _remove_old_views(folder: Path) -> None:
-    """Delete the views that were shown longest ago; all can be made again."""
+def _remove_old_views(layout: ProjectLayout, project: Project) -> None:
+    """Delete the views of cases that were shown longest ago; all can be made again.
+
+    What has no case's name is not the program's, and stays.
+    """
     with contextlib.suppress(OSError):
-        views = [entry for entry in folder.iterdir() if entry.is_dir()]
+        ids = {case.id for case in project.cases}
+        names = [entry.name for entry in layout.view.iterdir() if entry.name in ids]
+        views = [view for name in names if (view := layout.shown_case(name)).is_dir()]
         views.sort(key=lambda view: -view.stat().st_mtime_ns)
         for view in views[MAX_KEPT_CASES:]:
             shutil.rmtree(view, ignore_errors=True)

@@ -114,7 +114,7 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
 def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:
     if case.annotation is None:
         return None
-    path = ProjectLayout(root).resolve(case.annotation)
+    path = ProjectLayout(root).own(case.annotation)
     labels, _, _ = read_segmentation(path, project.schema)
     _require_same_grid(case, labels.geometry, "segmentation")
     return labels

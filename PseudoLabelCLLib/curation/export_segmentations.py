@@ -205,7 +205,7 @@ def _recipe(
     if case.role is not CaseRole.UNLABELLED:
         if case.annotation is None:
             return None
-        return _Recipe(case, "annotated", None, 1.0, layout.resolve(case.annotation))
+        return _Recipe(case, "annotated", None, 1.0, layout.own(case.annotation))
     layers = truth_sources_of(project, case.id, len(project.rounds))
     proposal = _newest_proposal(layout, project, case.id)
     if not layers:
@@ -221,7 +221,7 @@ def _recipe(
     last = max(review.round_index for review in reviews)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
-    base, rejected = layout.resolve(layers[-1].segmentation), layers[-1].left_out
+    base, rejected = layout.own(layers[-1].segmentation), layers[-1].left_out
     if (
         (fills_gaps or not _cover_all(layers, num_slices))
         and proposal is not None
@@ -270,13 +270,13 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
     array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
     slices = np.moveaxis(array, axis, 0)
     for layer in recipe.layers:
-        labels = read_segmentation(layout.resolve(layer.segmentation), project.schema)[0]
+        labels = read_segmentation(layout.own(layer.segmentation), project.schema)[0]
         own = without_structures(labels, layer.left_out).array
         if recipe.fills_gaps and layer.left_out:
             is_gap = (own == 0) & np.isin(base.array, layer.left_out)
             own = np.where(is_gap, base.array, own)
         if layer.truth_mask is not None:
-            mask = read_truth_mask(layout.resolve(layer.truth_mask), recipe.case.geometry)
+            mask = read_truth_mask(layout.own(layer.truth_mask), recipe.case.geometry)
             array[mask] = own[mask]
             continue
         chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)

@@ -240,7 +240,7 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
     make_review_folder(root, round_index)
     layout = ProjectLayout(root)
     kept = {
-        layout.relative(file): layout.relative(keep_in_history(file))
+        layout.relative(file): layout.relative(keep_in_history(layout, file))
         for file in files_of_verdict(layout, round_index, case_id)
         if file.exists()
     }
@@ -249,7 +249,7 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
         return
     if kept.keys() & set(earlier.files):
         save_review(root, with_files_at(earlier, kept))
-    keep_in_history(layout.review(round_index, case_id))
+    keep_in_history(layout, layout.review(round_index, case_id))
 
 
 def _save(root: Path, project: Project, review: Review) -> Project:

@@ -21,8 +21,6 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 SayWorking: TypeAlias = Callable[[str, int, int], None]
 
-_CACHE_NAME = "agreement.json"
-
 
 def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[RoundFigures, ...]:
     """Measure the rounds so far.
@@ -73,7 +71,7 @@ def _agreements(
     root: Path, project: Project, working: SayWorking
 ) -> dict[tuple[str, int], float | None]:
     """Return the agreement of each verdict by case and round; None where nothing is comparable."""
-    cache_file = ProjectLayout(root).view / _CACHE_NAME
+    cache_file = ProjectLayout(root).agreements
     before = _read_cache(cache_file)
     used: dict[str, float | None] = {}
     found: dict[tuple[str, int], float | None] = {}
@@ -98,7 +96,7 @@ def _can_be_compared(root: Path, project: Project, review: Review) -> bool:
     return (
         review.segmentation is not None
         and any(case.id == review.case_id for case in project.cases)
-        and all(layout.resolve(file).is_file() for file in review.files)
+        and all(layout.own(file).is_file() for file in review.files)
         and layout.proposal(review.round_index, review.case_id).is_file()
     )
 
@@ -108,10 +106,10 @@ def _key(root: Path, project: Project, review: Review) -> str:
     layout = ProjectLayout(root)
     depends_on: list[JsonValue] = [
         file_fingerprint(layout.proposal(review.round_index, review.case_id)),
-        file_fingerprint(layout.resolve(review.segmentation or "")),
+        file_fingerprint(layout.own(review.segmentation or "")),
         to_json(review.truth_slices),
         to_json(review.left_out),
-        review.truth_mask and file_fingerprint(layout.resolve(review.truth_mask)),
+        review.truth_mask and file_fingerprint(layout.own(review.truth_mask)),
         project.slicing_axis_of(review.case_id),
         to_json(project.schema),
     ]

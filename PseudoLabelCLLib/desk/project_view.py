@@ -133,7 +133,7 @@ def _case_views(
     views = []
     for case in project.cases:
         view = _case_view(project, case, progress[case.id], proposals.get(case.id))
-        annotation = case.annotation and str(_absolute(layout, case.annotation, memory))
+        annotation = case.annotation and str(layout.own(case.annotation))
         image = images[case.id]
         views.append(
             replace(

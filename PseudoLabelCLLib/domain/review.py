@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import ReviewError
 
 
@@ -67,6 +68,7 @@ class Review:
             machine writes to it again.
 
     Raises:
+        ProjectError: The name of the case cannot be one.
         ReviewError: The parts contradict each other.
     """
 
@@ -80,6 +82,7 @@ class Review:
     truth_mask: str | None = None
 
     def __post_init__(self) -> None:
+        check_case_id(self.case_id)
         has_segmentation = self.segmentation is not None
         if has_segmentation == (self.verdict is Verdict.REJECTED):
             raise ReviewError(

@@ -221,7 +221,7 @@ class ClassCache:
     def remove_others(self) -> None:
         """Delete the files that were not asked for, such as those of earlier rounds."""
         for path in self._layout.preprocess_plan.parent.glob("*/classes-*.npy"):
-            if path not in self._used:
+            if self._layout.checked(path) not in self._used:
                 # Windows deletes no file that is still mapped; a later round does
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -251,7 +251,7 @@ def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
     """
     if case.annotation is None:
         raise PseudoLabelCLError(f"Case '{case.id}' has no segmentation.")
-    return read_segmentation(ProjectLayout(root).resolve(case.annotation), schema)[0]
+    return read_segmentation(ProjectLayout(root).own(case.annotation), schema)[0]
 
 
 def class_indices(labels: npt.NDArray[np.int16], schema: LabelSchema) -> npt.NDArray[np.uint8]:
