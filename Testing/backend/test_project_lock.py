@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
 from PseudoLabelCLLib.storage.project_lock import project_lock
 
 _HOLDER = """
