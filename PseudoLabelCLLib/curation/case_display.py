@@ -3,6 +3,7 @@
 import contextlib
 import filecmp
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -24,9 +25,11 @@ from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error, written_aside
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.own_seals import SealedFiles, sealing
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
+_own = SealedFiles()
 Array = npt.NDArray[Any]
 _NPY: Any = np.lib.format  # its functions have no types
 
@@ -115,7 +118,8 @@ def doubtful_slices(doubt_per_slice: Sequence[float], spacing_mm: float) -> tupl
 class CaseArrays:
     """The arrays of one case under `view/`, each made only if its source has changed.
 
-    An array's name holds a key of the source's path, time and size, and of what it was read as.
+    An array's name holds a key of the source's path, time and size, and of what it was read as. It
+    ends in this computer's own seal: those of a project that was elsewhere are made anew.
     """
 
     def __init__(self, root: Path, project: Project, case: Case) -> None:
@@ -194,8 +198,9 @@ class CaseArrays:
         text = json.dumps([made_of, to_json(self._case.geometry)])
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self._layout.shown_case(self._case.id, f"{name}-{key}.npy")
-        if not path.exists():
-            _write_array(path, read())
+        what = json.dumps([self._case.id, name, text])
+        if not _own.has_own(path, what):
+            _write_array(path, read(), what)
             for earlier in self._folder.glob(f"{name}-*.npy"):
                 if earlier != path:
                     with contextlib.suppress(OSError):  # Windows deletes no file that is read
@@ -266,12 +271,18 @@ def stamp_of(path: Path) -> JsonValue:
     return [str(path), stats]
 
 
-def _write_array(path: Path, array: Array) -> None:
+def _write_array(path: Path, array: Array, what: str) -> None:
     array = np.ascontiguousarray(array)
     with written_aside(path) as temporary, temporary.open("wb") as file:
         # numpy's own writer does not say why a disk refuses
-        _NPY.write_array_header_1_0(file, _NPY.header_data_from_array_1_0(array))
-        file.write(array.reshape(-1).view(np.uint8).data)
+        header = io.BytesIO()
+        _NPY.write_array_header_1_0(header, _NPY.header_data_from_array_1_0(array))
+        content, seal = array.reshape(-1).view(np.uint8).data, sealing(what)
+        for part in (header.getbuffer(), content):
+            seal.update(part)
+            file.write(part)
+        file.write(seal.digest())
+    _own.remember(path, what)
 
 
 def _remove_old_views(layout: ProjectLayout, project: Project) -> None:

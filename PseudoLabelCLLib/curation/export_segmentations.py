@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.left_out import without_structures
 from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
@@ -265,12 +266,12 @@ def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
 
 def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
     layout = ProjectLayout(root)
-    base = read_segmentation(recipe.base, project.schema)[0]
+    base = read_on_grid(recipe.base, project.schema, recipe.case)
     base = without_structures(base, recipe.rejected_in_base)
     array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
     slices = np.moveaxis(array, axis, 0)
     for layer in recipe.layers:
-        labels = read_segmentation(layout.own(layer.segmentation), project.schema)[0]
+        labels = read_on_grid(layout.own(layer.segmentation), project.schema, recipe.case)
         own = without_structures(labels, layer.left_out).array
         if recipe.fills_gaps and layer.left_out:
             is_gap = (own == 0) & np.isin(base.array, layer.left_out)

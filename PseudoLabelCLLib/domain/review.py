@@ -99,6 +99,13 @@ class Review:
                 f"The correction of case '{self.case_id}' covers no slice.",
                 "Correct at least one slice, accept the proposal, or reject it.",
             )
+        numbers = self.truth_slices or ()
+        if min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers):
+            raise ReviewError(
+                f"The correction of case '{self.case_id}' names a slice twice, or below 0."
+            )
+        if len(set(self.left_out)) < len(self.left_out):
+            raise ReviewError(f"The review of case '{self.case_id}' leaves a structure out twice.")
         if self.truth_mask is not None and self.truth_slices is None:
             raise ReviewError(
                 f"The review of case '{self.case_id}' names single voxels, but not their slices."

@@ -7,6 +7,16 @@ import pytest
 from asking_desks import running_desks
 from small_projects import make_project, put_in_review
 
+from PseudoLabelCLLib.storage.own_seals import STATE_VARIABLE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_state(tmp_path_factory):
+    """Keeps what the program keeps for its user away from the one who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
+        yield
+
 
 @pytest.fixture
 def start_desk():
