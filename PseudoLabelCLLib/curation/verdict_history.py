@@ -174,7 +174,7 @@ def _is_same(layout: ProjectLayout, one: Review, other: Review) -> bool:
 def _without_files(review: Review) -> tuple[object, ...]:
     return (
         review.case_id, review.round_index, review.verdict, review.truth_slices, review.time,
-        review.left_out,
+        review.left_out, review.author, review.origin,
     )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ class Review:
         truth_mask: Path in the project of a volume on the case's grid that is 1 at the only voxels
             that count as truth, all of them on `truth_slices`; None if the slices count whole. No
             machine writes to it again.
+        author: The name that the person chose to sign with, or empty.
+        origin: Seal of the computer on which the verdict was given; empty before version 2.
 
     Raises:
         ProjectError: The name of the case cannot be one.
@@ -80,6 +82,8 @@ class Review:
     time: str = ""
     left_out: tuple[int, ...] = ()
     truth_mask: str | None = None
+    author: str = ""
+    origin: str = ""
 
     def __post_init__(self) -> None:
         check_case_id(self.case_id)

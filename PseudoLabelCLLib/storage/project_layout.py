@@ -4,6 +4,7 @@ A project may come from a stranger. No path that is given here leads out of the 
 by dots or by a link; only images may lie elsewhere, and those are only read.
 """
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.storage.links import is_link
+from PseudoLabelCLLib.storage.own_seals import state_folder
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 TRUTH_MASK_SUFFIX = ".truth.nrrd"
@@ -74,6 +76,13 @@ class ProjectLayout:
             "Restore the project from a backup, or ask for it again.",
         )
 
+    def _shown(self, *names: str) -> Path:
+        if os.access(self.root, os.W_OK) or not self.root.exists():
+            return self._at("view", *names)
+        # on a disk that cannot be written to: in a folder of the user's own
+        key = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
+        return state_folder().joinpath("views", key, *names)
+
     def _at(self, *names: str) -> Path:
         return self.checked(self.root.joinpath(*names))
 
@@ -119,8 +128,11 @@ class ProjectLayout:
 
     @property
     def view(self) -> Path:
-        """Folder of what a user interface shows cases from; can be made again at any time."""
-        return self._at("view")
+        """Folder of what a user interface shows cases from; can be made again at any time.
+
+        Where the project cannot be written to, it is one of the user's own.
+        """
+        return self._shown()
 
     def annotation(self, case_id: str) -> Path:
         """Return where a person's segmentation of a case lies."""
@@ -217,12 +229,12 @@ class ProjectLayout:
 
     def shown_case(self, case_id: str, *names: str) -> Path:
         """Return the folder with the arrays from which a case is shown, or what lies in it."""
-        return self._at("view", case_id, *names)
+        return self._shown(case_id, *names)
 
     @property
     def agreements(self) -> Path:
         """How well corrections agree with proposals; can be made again at any time."""
-        return self._at("view", "agreement.json")
+        return self._shown("agreement.json")
 
     def review(self, index: int, case_id: str) -> Path:
         """Return where the verdict on a pseudo-label lies."""

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,12 @@ from PseudoLabelCLLib.storage.project_layout import (
     round_index,
     round_name,
 )
+from PseudoLabelCLLib.storage.provenance import (
+    Foreign,
+    is_own_project,
+    is_own_verdict,
+    origin_of_project,
+)
 
 # Raised with every field that is added to a file of the project, see Docs/project-folder.md.
 SCHEMA_VERSION = 2
@@ -48,6 +54,7 @@ class _ProjectFile:
     schema: LabelSchema
     config: ProjectConfig
     cases: tuple[Case, ...]
+    origin: str = ""
 
 
 def create_project(root: Path, project: Project) -> None:
@@ -202,7 +209,23 @@ def _is_named(found: str, expected: str) -> bool:
 
 
 def _project_file_of(project: Project) -> _ProjectFile:
-    return _ProjectFile(project.name, project.schema, project.config, project.cases)
+    file = _ProjectFile(project.name, project.schema, project.config, project.cases)
+    return replace(file, origin=origin_of_project(to_json(file)))
+
+
+def foreign_parts(root: Path, project: Project) -> Foreign:
+    """Return what of a project was not made on this computer.
+
+    Raises:
+        ProjectDamagedError: project.json is not what was written there.
+        StorageError: It cannot be read.
+    """
+    file = _read(_ProjectFile, ProjectLayout(root).project_file, root)
+    others = [review for review in project.reviews if not is_own_verdict(review)]
+    return Foreign(
+        not is_own_project(to_json(replace(file, origin="")), file.origin),
+        tuple((review.case_id, review.round_index) for review in others),
+    )
 
 
 def _require_project(layout: ProjectLayout) -> None:
@@ -341,7 +364,10 @@ def _version_of(value: JsonValue, where: str) -> int:
 
 
 def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a file's fields of version 2, which adds `truth_mask` to verdicts: by default none."""
+    """Return a file's fields of version 2, whose new fields all have defaults.
+
+    Verdicts have `truth_mask` (none), `author` and `origin` (empty), project.json has `origin`.
+    """
     return fields
 
 
