@@ -44,8 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_author, _add_set, _add_pretrain,
-        _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms, _add_verify_seg,
-        _add_doctor,
+        _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
+        _add_verify_seg, _add_doctor,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
