@@ -120,6 +120,7 @@ class Zoo:
         models = folder / "models"
         models.mkdir()
         write_model(models / "model.plcl", make_network(4), model_card())
+        read_model(models / "model.plcl")  # what is loaded at first use is not a trial's time
         for name in ("a.nrrd", "a.nii", "a.nii.gz", "a.mha"):
             write_image(images / name)
         write_drawing(images / "a.seg.nrrd")
