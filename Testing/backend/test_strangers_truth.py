@@ -1,6 +1,7 @@
 """What a stranger put into a project becomes no human truth unseen: files, numbers, caches."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -134,9 +135,11 @@ def test_truth_mask_that_is_none_is_refused(a_judged_project, tmp_path, value, g
 
 def changed_in_place(path):
     """Change voxels of an array file and nothing else, not even its time."""
-    data = bytearray(path.read_bytes())
-    data[200:232] = bytes(32)
+    data, status = bytearray(path.read_bytes()), path.stat()
+    middle = len(data) // 2
+    data[middle - 2000 : middle + 2000] = bytes(4000)
     path.write_bytes(bytes(data))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_slices_for_the_network_from_elsewhere_are_made_anew(a_project, at_another_computer):
@@ -146,6 +149,7 @@ def test_slices_for_the_network_from_elsewhere_are_made_anew(a_project, at_anoth
     right = load_case_slices(a_project, case, plan).images.copy()
     assert right.any()
     changed_in_place(array)
+    assert not np.array_equal(np.load(array), right)
     spoilt = array.read_bytes()
     at_another_computer("the stranger's")
     np.testing.assert_array_equal(load_case_slices(a_project, case, plan).images, right)
