@@ -23,7 +23,8 @@ class KeptTexts:
 
     def __init__(self, job_folder: Path) -> None:
         self._names: dict[str, str] = {}
-        self._add(Path.home(), "~")
+        with contextlib.suppress(RuntimeError):  # a user without a home
+            self._add(Path.home(), "~")
         self._add(Path(sys.prefix), "PYTHON")
         self._add(_PROGRAM, "PROGRAM")
         self._add(job_folder, "JOB")

@@ -26,15 +26,22 @@ _Stamp: TypeAlias = tuple[int, int, int]
 
 
 def state_folder() -> Path:
-    """Return where the program keeps what belongs to this user of this computer, no project."""
+    """Return where the program keeps what belongs to this user of this computer, no project.
+
+    Without a home folder, it is a place where nothing can be kept.
+    """
     if chosen := os.environ.get(STATE_VARIABLE):
         return Path(chosen)
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(os.devnull)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "PseudoLabelCL"
+        return Path(os.environ.get("LOCALAPPDATA") or home) / "PseudoLabelCL"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "PseudoLabelCL"
+        return home / "Library" / "Application Support" / "PseudoLabelCL"
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "PseudoLabelCL"
+    return (Path(state) if state else home / ".local" / "state") / "PseudoLabelCL"
 
 
 def sealing(what: str) -> "hashlib.blake2b":

@@ -4,6 +4,7 @@ A project may come from a stranger. No path that is given here leads out of the 
 by dots or by a link; only images may lie elsewhere, and those are only read.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -81,7 +82,10 @@ class ProjectLayout:
             return self._at("view", *names)
         # on a disk that cannot be written to: in a folder of the user's own
         key = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
-        return state_folder().joinpath("views", key, *names)
+        folder = state_folder() / "views"
+        with contextlib.suppress(OSError):  # who writes there says so
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder.joinpath(key, *names)
 
     def _at(self, *names: str) -> Path:
         return self.checked(self.root.joinpath(*names))

@@ -185,11 +185,11 @@ def test_project_on_a_read_only_share_opens_for_looking(
     holder = OpenProjectHolder()
     view = meet(holder, OpenProject(str(root)), nothing)
     assert "open for looking only" in view.notices[0]
+    assert meet(holder, ReadHistory(), nothing)
     files = meet(holder, ShowCase("other-2", None, with_image=True), nothing)
     assert files.proposal is not None
     assert Path(files.image).is_file()
     assert root not in Path(files.image).parents
-    assert meet(holder, ReadHistory(), nothing)
     for request in (SetRole(("other-1",), CaseRole.IGNORED), GoBack(-1)):
         with pytest.raises(ProjectError, match="open for looking only") as caught:
             meet(holder, request, nothing)

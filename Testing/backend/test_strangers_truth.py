@@ -264,3 +264,16 @@ def test_without_a_place_for_the_secret_nothing_old_is_believed(monkeypatch, tmp
     assert own_seals.is_seal_of_text(first, "a", "b")
     own_seals._secret.cache_clear()
     assert not own_seals.is_seal_of_text(first, "a", "b")
+
+
+def test_user_without_a_home_works_with_a_secret_of_the_process(monkeypatch):
+    def no_home():
+        raise RuntimeError("no home")
+
+    for name in (own_seals.STATE_VARIABLE, "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(own_seals.Path, "home", no_home)
+    own_seals._secret.cache_clear()
+    seal = own_seals.seal_of_text("a", "b")
+    assert own_seals.is_seal_of_text(seal, "a", "b")
+    assert not own_seals.state_folder().exists()
