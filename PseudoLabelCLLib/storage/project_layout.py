@@ -32,7 +32,9 @@ class ProjectLayout:
     """
 
     root: Path
-    _no_links: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
+    _no_links: set[tuple[str, ...]] = field(
+        default_factory=set, init=False, repr=False, compare=False
+    )
 
     def checked(self, path: Path) -> Path:
         """Return a path in the project, once no part of it below the root is a link.
@@ -46,19 +48,10 @@ class ProjectLayout:
             names = (os.pardir,)
         if os.pardir in names:
             raise self._outside(str(path))
-        part = self.root
-        for name in names:
-            part = part / name
-            if part in self._no_links:
-                continue
-            if is_link(part):
-                raise ProjectDamagedError(
-                    f"'{part.relative_to(self.root).as_posix()}' in the project '{self.root}' is a "
-                    "link; a project holds no links.",
-                    "Put the file or folder itself in its place, or ask for the project again.",
-                )
-            if part != path and part.is_dir():
-                self._no_links.add(part)
+        for number in range(1, len(names) + 1):
+            if names[:number] not in self._no_links:
+                part = self.root.joinpath(*names[:number])
+                self._refuse_link(part, names[:number], is_folder=number < len(names))
         return path
 
     def own(self, text: str) -> Path:
@@ -88,7 +81,21 @@ class ProjectLayout:
         return folder.joinpath(key, *names)
 
     def _at(self, *names: str) -> Path:
-        return self.checked(self.root.joinpath(*names))
+        path = self.root.joinpath(*names)
+        if names[:-1] not in self._no_links or not _is_plain(names[-1]):
+            return self.checked(path)
+        self._refuse_link(path, names, is_folder=False)  # quickly, for one of many in a folder
+        return path
+
+    def _refuse_link(self, path: Path, names: tuple[str, ...], *, is_folder: bool) -> None:
+        if is_link(path):
+            raise ProjectDamagedError(
+                f"'{'/'.join(names)}' in the project '{self.root}' is a link; a project holds no "
+                "links.",
+                "Put the file or folder itself in its place, or ask for the project again.",
+            )
+        if is_folder and path.is_dir():
+            self._no_links.add(names)
 
     @property
     def project_file(self) -> Path:
@@ -275,6 +282,10 @@ class ProjectLayout:
         The reverse of `relative`; for any other file there is `own`.
         """
         return Path(os.path.normpath(self.root.resolve() / text))
+
+
+def _is_plain(name: str) -> bool:
+    return name not in ("", os.curdir, os.pardir) and not any(c in name for c in "/\\:\0")
 
 
 def is_outside(text: str) -> bool:

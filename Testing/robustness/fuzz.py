@@ -4,7 +4,8 @@
 
 A trial changes a file of a project, a model, the header of an image or a line of a protocol, and
 lets the program read it. Every trial must end in an answer or in a sentence: no other exception, no
-trial longer than 5 s, no file changed, no death of the process, no more than a gigabyte of memory.
+trial of more than 5 s of computing or a minute of waiting, no file changed, no death of the
+process, no more than a gigabyte of memory.
 
 Trials run in children. A child that dies is counted by the kind of its death, and the next one goes
 on behind that trial; neither the bytes nor the number of such a trial is kept or shown, since the
@@ -317,11 +318,11 @@ def trial(zoo: Zoo, kind: str, seed: int, number: int, *, own: bool) -> str:
     path, data, ways = changes_and_readings(zoo, kind, rng, own=own)
     if path is not None:
         path.write_bytes(data)
-    before, started = _contents(zoo), time.monotonic()
+    before, started = _contents(zoo), time.process_time()
     outcomes = [_outcome_of(way) for way in ways]
     faults = [one for one in outcomes if one not in ("read", "refused")]
     outcome = faults[0] if faults else max(outcomes)
-    if time.monotonic() - started > LONGEST_S:
+    if time.process_time() - started > LONGEST_S:
         outcome = "too slow"
     if _contents(zoo) != before:
         outcome = "changed a file by reading"
@@ -380,7 +381,8 @@ def _run_child(
     os.close(writing)
     heard, text, death = [], b"", ""
     while True:
-        # the child tells its own slow trials; one that hangs tells nothing
+        # the child tells its own slow trials, by what it computes, since others may take the
+        # processor from it; one that hangs tells nothing
         if not select.select([reading], [], [], 12 * LONGEST_S)[0]:
             os.kill(child, signal.SIGKILL)
             death = "hung"
