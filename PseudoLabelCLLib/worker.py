@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
 from PseudoLabelCLLib.process.jobs import job_kind, read_job
+from PseudoLabelCLLib.process.kept_texts import KeptTexts
 from PseudoLabelCLLib.process.protocol import (
     PROTOCOL_VERSION,
     Cancel,
@@ -98,12 +99,17 @@ class _Session:
         self._log_path = job_path.with_name("log.txt")
         events_path = job_path.with_name("events.jsonl")
         job_id = job_path.parent.name
-        self.events = EventWriter(pipe, events_path, job_id, self._end_soon)
+        self.kept = KeptTexts(job_path.parent)
+        self.events = EventWriter(
+            pipe, events_path, job_id, self._end_soon, as_kept=self.kept.hidden_line
+        )
 
     def keep_log(self) -> None:
         """Write log messages to log.txt and to the standard error."""
-        handlers = (logging.FileHandler(self._log_path, encoding="utf-8"), logging.StreamHandler())
         line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+        file = logging.FileHandler(self._log_path, encoding="utf-8")
+        file.setFormatter(self.kept.formatter(line))
+        handlers = (file, logging.StreamHandler())
         logging.basicConfig(level=logging.INFO, format=line, handlers=handlers)
         logging.captureWarnings(capture=True)
 
@@ -159,6 +165,8 @@ def _ending_of_job(session: _Session, load_run: Callable[[], RunJob]) -> Termina
         session.obey_signals()
         _be_nice()
         job = read_job(session.job_path)
+        session.kept.learn(job)
+        session.kept.keep_job(session.job_path, job)
         session.events.write(JobStarted(PROTOCOL_VERSION, job_kind(job)))
         run = _loaded(load_run)
         session.obey_parent()

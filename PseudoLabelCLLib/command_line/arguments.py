@@ -43,9 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        _add_demo, _add_create, _add_add, _add_status, _add_set, _add_pretrain, _add_train,
-        add_review, _add_predict, _add_evaluate, _add_export, _add_terms, _add_verify_seg,
-        _add_doctor,
+        _add_demo, _add_create, _add_add, _add_status, _add_author, _add_set, _add_pretrain,
+        _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
+        _add_verify_seg, _add_doctor,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -157,6 +157,13 @@ def _add_status(commands: Commands) -> None:
     status.add_argument("project", help="the project folder")
     status.add_argument(
         "--check", action="store_true", help="also read every volume and list what looks odd"
+    )
+
+
+def _add_author(commands: Commands) -> None:
+    author = commands.add_parser("author", help="show or choose the name that verdicts bear")
+    author.add_argument(
+        "name", nargs="?", help='any name, such as "reader 2"; an empty one signs with none'
     )
 
 

@@ -1,6 +1,7 @@
 """What the command line shows: sentences, tables, a progress bar, or one JSON document."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from typing import TextIO
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 
 _BAR_WIDTH = 24
+# All but the end of a line: names may come from strangers. The second range hides in one byte, the
+# third turns the direction of what follows.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Console:
@@ -29,13 +33,13 @@ class Console:
         """Show one line."""
         if not self.as_json:
             self._clear_bar()
-            _write(sys.stdout, text + "\n")
+            _write(sys.stdout, without_escapes(text) + "\n")
 
     def warn(self, text: str) -> None:
         """Show one line that should not be missed."""
         if not self.as_json:
             self._clear_bar()
-            _write(sys.stderr, f"Note: {text}\n")
+            _write(sys.stderr, f"Note: {without_escapes(text)}\n")
 
     def ask(self, question: str) -> bool | None:
         """Ask the person at the terminal something that is answered by yes or no.
@@ -46,7 +50,7 @@ class Console:
         if self.as_json or not sys.stdin.isatty():
             return None
         self._clear_bar()
-        _write(sys.stderr, f"{question} [y/N] ")
+        _write(sys.stderr, f"{without_escapes(question)} [y/N] ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def result(self, value: JsonValue) -> None:
@@ -61,15 +65,15 @@ class Console:
             _write(sys.stdout, json.dumps(told, ensure_ascii=False, indent=2) + "\n")
             return
         self._clear_bar()
-        _write(sys.stderr, f"Error: {message}\n")
+        _write(sys.stderr, f"Error: {without_escapes(message)}\n")
         if remedy:
-            _write(sys.stderr, f"       {remedy}\n")
+            _write(sys.stderr, f"       {without_escapes(remedy)}\n")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table; the first column is flush left, the others flush right."""
         if self.as_json:
             return
-        lines = [list(header), *[list(row) for row in rows]]
+        lines = [[without_escapes(cell) for cell in line] for line in (header, *rows)]
         widths = [max(len(line[n]) for line in lines) for n in range(len(header))]
         for number, line in enumerate(lines):
             cells = [
@@ -84,6 +88,7 @@ class Console:
         """Show how far a stage is: a bar in a terminal, a line every tenth elsewhere."""
         if self.as_json:
             return
+        stage = without_escapes(stage)
         left = "" if seconds_left is None else f", {format_seconds(seconds_left)} left"
         done = step / max(1, num_steps)
         if self._is_terminal:
@@ -123,6 +128,11 @@ def waiting_proposals(number: int, project: object) -> str:
     """Return the sentence about proposals that wait for review."""
     subject = "1 proposal waits" if number == 1 else f"{number} proposals wait"
     return f"{subject} for review: pseudolabelcl review {for_shell(project)}"
+
+
+def without_escapes(text: str) -> str:
+    """Return a text whose control characters a terminal shows instead of obeying them."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -31,7 +31,8 @@ from PseudoLabelCLLib.process.jobs import new_job_id
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.provenance import is_news
 
 # Stands for the series of a volume that needs none.
 NO_SERIES = "-"
@@ -59,7 +60,9 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Train the next rounds of a project."""
     root = Path(arguments.project).absolute()
-    load_project(root)
+    foreign = foreign_parts(root, load_project(root))
+    if is_news(root, foreign):
+        console.warn(foreign.sentence)
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
     with project_lock(layout.desk_lock, "a command line"):

@@ -33,6 +33,7 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "create": project_commands.create,
     "add": project_commands.add,
     "status": status.status,
+    "author": status.author,
     "set": change_settings.set_settings,
     "review": review_commands.review,
     "export": dicom_commands.export,

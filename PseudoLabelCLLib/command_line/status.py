@@ -9,7 +9,9 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.json_codec import JsonValue
 from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.provenance import author as chosen_author
+from PseudoLabelCLLib.storage.provenance import choose_author
 
 
 def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -18,6 +20,13 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     assert isinstance(told, dict)  # so `project_commands.status` says
     root = Path(arguments.project)
     project = load_project(root)
+    foreign = foreign_parts(root, project)
+    if foreign.sentence:
+        console.warn(foreign.sentence)
+    told["made_elsewhere"] = {
+        "project": foreign.is_project,
+        "verdicts": [{"case": case_id, "round": index} for case_id, index in foreign.verdicts],
+    }
     method = project.config.pretraining.method
     record = read_pretraining(root) if method is not Pretraining.NONE else None
     is_used = bool(project.rounds) and project.rounds[0].state is not RoundState.TRAINING
@@ -35,3 +44,12 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
             f"'pseudolabelcl pretrain {for_shell(root)}'."
         )
     return told
+
+
+def author(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Show the name that verdicts of this user bear, or choose another."""
+    if arguments.name is not None:
+        choose_author(arguments.name)
+    name = chosen_author()
+    console.say(f"Verdicts are signed '{name}'." if name else "Verdicts are not signed.")
+    return {"author": name}

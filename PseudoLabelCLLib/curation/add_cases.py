@@ -88,7 +88,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     if copy_image:
         write_volume(stored_image, volume)
     if labels is not None:
-        _store_annotation(layout.annotation(case_id), labels, project.schema)
+        _store_annotation(layout, layout.annotation(case_id), labels, project.schema)
     notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
     return changed, notices
@@ -145,7 +145,7 @@ def annotate_case(
     notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
     annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
-    _store_annotation(path, labels, project.schema)
+    _store_annotation(layout, path, labels, project.schema)
     changed = project.with_case(annotated)
     save_cases(root, changed)
     return changed, notices
@@ -248,7 +248,9 @@ def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: La
         )
 
 
-def _store_annotation(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+def _store_annotation(
+    layout: ProjectLayout, path: Path, labels: LabelVolume, schema: LabelSchema
+) -> None:
     if path.exists():
-        keep_in_history(path)
+        keep_in_history(layout, path)
     write_segmentation(path, labels, schema)

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from PseudoLabelCLLib.curation.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.volume import array_axis
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 
 def agreement_with_proposal(
@@ -30,8 +30,9 @@ def agreement_with_proposal(
     if review.segmentation is None:
         return None
     layout, schema = ProjectLayout(root), project.schema
-    proposal = read_segmentation(layout.proposal(review.round_index, review.case_id), schema)[0]
-    reviewed = read_segmentation(layout.resolve(review.segmentation), schema)[0]
+    case = project.case(review.case_id)
+    proposal = read_on_grid(layout.proposal(review.round_index, case.id), schema, case)
+    reviewed = read_on_grid(layout.own(review.segmentation), schema, case)
     counts = _what_counts(layout, project, review, reviewed.array.shape)
     first, second = proposal.array[counts], reviewed.array[counts]
     return {
@@ -48,7 +49,7 @@ def _what_counts(
     """Return the voxels that a person vouches for, shape (k, j, i)."""
     if review.truth_mask is not None:
         case = project.case(review.case_id)
-        return read_truth_mask(layout.resolve(review.truth_mask), case.geometry)
+        return read_truth_mask(layout.own(review.truth_mask), case.geometry)
     counts = np.ones(shape, np.bool_)
     if review.truth_slices is not None:
         counts[:] = False

@@ -3,6 +3,7 @@
 import contextlib
 import filecmp
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -24,9 +25,11 @@ from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error, written_aside
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.own_seals import SealedFiles, sealing
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
+_own = SealedFiles()
 Array = npt.NDArray[Any]
 _NPY: Any = np.lib.format  # its functions have no types
 
@@ -88,7 +91,7 @@ def write_case_files(
         identity=identity,
     )
     view.mark_as_shown()
-    _remove_old_views(layout.view)
+    _remove_old_views(layout, project)
     return files
 
 
@@ -115,14 +118,15 @@ def doubtful_slices(doubt_per_slice: Sequence[float], spacing_mm: float) -> tupl
 class CaseArrays:
     """The arrays of one case under `view/`, each made only if its source has changed.
 
-    An array's name holds a key of the source's path, time and size, and of what it was read as.
+    An array's name holds a key of the source's path, time and size, and of what it was read as. It
+    ends in this computer's own seal: those of a project that was elsewhere are made anew.
     """
 
     def __init__(self, root: Path, project: Project, case: Case) -> None:
         self._layout = ProjectLayout(root)
         self._schema = project.schema
         self._case = case
-        self._folder = self._layout.view / case.id
+        self._folder = self._layout.shown_case(case.id)
         make_folder(self._folder)
 
     def image(self) -> str:
@@ -145,7 +149,7 @@ class CaseArrays:
         """Return what a verdict left of a proposal; it may be the proposal itself."""
         if review is None or review.segmentation is None:
             return None
-        path = self._layout.resolve(review.segmentation)
+        path = self._layout.own(review.segmentation)
         source = self._layout.proposal(review.round_index, self._case.id)
         is_as_proposed = review.verdict is Verdict.ACCEPTED and proposal is not None
         if is_as_proposed and path.exists() and filecmp.cmp(path, source, shallow=False):
@@ -156,7 +160,7 @@ class CaseArrays:
         """Return a person's own segmentation of an annotated or validation case."""
         if self._case.annotation is None or not self._case.role.needs_annotation:
             return None
-        return self._labels_in("annotation", self._layout.resolve(self._case.annotation))
+        return self._labels_in("annotation", self._layout.own(self._case.annotation))
 
     def uncertainty(self, index: int) -> str | None:
         """Return how unsure a round was, or None if that was not written."""
@@ -193,9 +197,10 @@ class CaseArrays:
         """
         text = json.dumps([made_of, to_json(self._case.geometry)])
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self._folder / f"{name}-{key}.npy"
-        if not path.exists():
-            _write_array(path, read())
+        path = self._layout.shown_case(self._case.id, f"{name}-{key}.npy")
+        what = json.dumps([self._case.id, name, text])
+        if not _own.has_own(path, what):
+            _write_array(path, read(), what)
             for earlier in self._folder.glob(f"{name}-*.npy"):
                 if earlier != path:
                     with contextlib.suppress(OSError):  # Windows deletes no file that is read
@@ -266,18 +271,29 @@ def stamp_of(path: Path) -> JsonValue:
     return [str(path), stats]
 
 
-def _write_array(path: Path, array: Array) -> None:
+def _write_array(path: Path, array: Array, what: str) -> None:
     array = np.ascontiguousarray(array)
     with written_aside(path) as temporary, temporary.open("wb") as file:
         # numpy's own writer does not say why a disk refuses
-        _NPY.write_array_header_1_0(file, _NPY.header_data_from_array_1_0(array))
-        file.write(array.reshape(-1).view(np.uint8).data)
+        header = io.BytesIO()
+        _NPY.write_array_header_1_0(header, _NPY.header_data_from_array_1_0(array))
+        content, seal = array.reshape(-1).view(np.uint8).data, sealing(what)
+        for part in (header.getbuffer(), content):
+            seal.update(part)
+            file.write(part)
+        file.write(seal.digest())
+    _own.remember(path, what)
 
 
-def _remove_old_views(folder: Path) -> None:
-    """Delete the views that were shown longest ago; all can be made again."""
+def _remove_old_views(layout: ProjectLayout, project: Project) -> None:
+    """Delete the views of cases that were shown longest ago; all can be made again.
+
+    What has no case's name is not the program's, and stays.
+    """
     with contextlib.suppress(OSError):
-        views = [entry for entry in folder.iterdir() if entry.is_dir()]
+        ids = {case.id for case in project.cases}
+        names = [entry.name for entry in layout.view.iterdir() if entry.name in ids]
+        views = [view for name in names if (view := layout.shown_case(name)).is_dir()]
         views.sort(key=lambda view: -view.stat().st_mtime_ns)
         for view in views[MAX_KEPT_CASES:]:
             shutil.rmtree(view, ignore_errors=True)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.history import HISTORY_FOLDER
 from PseudoLabelCLLib.curation.set_aside import SetAside, moving_aside
 from PseudoLabelCLLib.curation.verdict_history import TAKEN_BACK_FOLDER
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -100,8 +99,7 @@ def _all_rounds(layout: ProjectLayout) -> set[int]:
 def _history_of(layout: ProjectLayout, index: int, case_id: str) -> Iterator[Path]:
     """Yield verdicts on a case that were replaced or taken back, with their segmentations."""
     own = re.compile(re.escape(case_id) + r"\.\d+\.(json|seg\.nrrd|truth\.nrrd)", re.IGNORECASE)
-    history = layout.review_folder(index) / HISTORY_FOLDER
-    for folder in (history, history / TAKEN_BACK_FOLDER):
+    for folder in (layout.review_history(index), layout.review_history(index, TAKEN_BACK_FOLDER)):
         yield from (file for file in _in(folder) if own.fullmatch(file.name))
 
 

@@ -73,7 +73,7 @@ def _require_undrawn(root: Path, project: Project, labels: LabelSchema) -> None:
     for case in project.cases if going else ():
         if case.annotation is None:
             continue
-        drawn = read_segmentation(layout.resolve(case.annotation), project.schema)[0]
+        drawn = read_segmentation(layout.own(case.annotation), project.schema)[0]
         held = [label.name for label in going if np.any(drawn.array == label.value)]
         if held:
             names = ", ".join(f"'{name}'" for name in held)
@@ -89,9 +89,9 @@ def _segmentations(root: Path, project: Project) -> Iterator[Path]:
     layout = ProjectLayout(root)
     for case in project.cases:
         if case.annotation is not None:
-            yield layout.resolve(case.annotation)
-    yield from layout.rounds.glob("*/proposals/*.seg.nrrd")
-    yield from layout.reviews.rglob("*.seg.nrrd")
+            yield layout.own(case.annotation)
+    yield from map(layout.checked, layout.rounds.glob("*/proposals/*.seg.nrrd"))
+    yield from map(layout.checked, layout.reviews.rglob("*.seg.nrrd"))
 
 
 def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -> None:

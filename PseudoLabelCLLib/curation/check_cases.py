@@ -8,19 +8,19 @@ from typing import Literal
 import numpy as np
 
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.counted import counted
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
-from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 from PseudoLabelCLLib.storage.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _FEW_LABELLED_SLICES = 3
@@ -70,6 +70,7 @@ def check_cases(
         try:
             volume = _read_image(root, project, case)
             labels = _read_labels(root, project, case)
+            _check_verdicts(root, project, case)
         except PseudoLabelCLError as error:
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
@@ -105,7 +106,7 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
         VolumeError: It is gone, unreadable, unfit, or not the one that was added.
     """
     volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
-    _require_same_grid(case, volume.geometry, "image")
+    require_grid_of_case(volume.geometry, case, "image")
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
     return volume
@@ -114,19 +115,22 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
 def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:
     if case.annotation is None:
         return None
-    path = ProjectLayout(root).resolve(case.annotation)
-    labels, _, _ = read_segmentation(path, project.schema)
-    _require_same_grid(case, labels.geometry, "segmentation")
-    return labels
+    path = ProjectLayout(root).own(case.annotation)
+    return read_on_grid(path, project.schema, case)
 
 
-def _require_same_grid(case: Case, found: Geometry, what: str) -> None:
-    if not found.is_close_to(case.geometry):
-        raise VolumeError(
-            f"The {what} of case '{case.id}' is not the one that was added: it has "
-            f"{found.describe()}, expected {case.geometry.describe()}, or lies elsewhere.",
-            "Restore the file, or add the case again.",
-        )
+def _check_verdicts(root: Path, project: Project, case: Case) -> None:
+    """Read all that a person said of a case.
+
+    Raises:
+        PseudoLabelCLError: A file is gone, unreadable, or does not belong to the case.
+    """
+    layout = ProjectLayout(root)
+    for review in project.truth_reviews_of(case.id):
+        if review.segmentation is not None:
+            read_on_grid(layout.own(review.segmentation), project.schema, case)
+        if review.truth_mask is not None:
+            read_truth_mask(layout.own(review.truth_mask), case.geometry)
 
 
 def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator[Finding]:

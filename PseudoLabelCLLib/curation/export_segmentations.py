@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.left_out import without_structures
 from PseudoLabelCLLib.curation.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
@@ -205,7 +206,7 @@ def _recipe(
     if case.role is not CaseRole.UNLABELLED:
         if case.annotation is None:
             return None
-        return _Recipe(case, "annotated", None, 1.0, layout.resolve(case.annotation))
+        return _Recipe(case, "annotated", None, 1.0, layout.own(case.annotation))
     layers = truth_sources_of(project, case.id, len(project.rounds))
     proposal = _newest_proposal(layout, project, case.id)
     if not layers:
@@ -221,7 +222,7 @@ def _recipe(
     last = max(review.round_index for review in reviews)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
-    base, rejected = layout.resolve(layers[-1].segmentation), layers[-1].left_out
+    base, rejected = layout.own(layers[-1].segmentation), layers[-1].left_out
     if (
         (fills_gaps or not _cover_all(layers, num_slices))
         and proposal is not None
@@ -265,18 +266,18 @@ def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
 
 def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
     layout = ProjectLayout(root)
-    base = read_segmentation(recipe.base, project.schema)[0]
+    base = read_on_grid(recipe.base, project.schema, recipe.case)
     base = without_structures(base, recipe.rejected_in_base)
     array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
     slices = np.moveaxis(array, axis, 0)
     for layer in recipe.layers:
-        labels = read_segmentation(layout.resolve(layer.segmentation), project.schema)[0]
+        labels = read_on_grid(layout.own(layer.segmentation), project.schema, recipe.case)
         own = without_structures(labels, layer.left_out).array
         if recipe.fills_gaps and layer.left_out:
             is_gap = (own == 0) & np.isin(base.array, layer.left_out)
             own = np.where(is_gap, base.array, own)
         if layer.truth_mask is not None:
-            mask = read_truth_mask(layout.resolve(layer.truth_mask), recipe.case.geometry)
+            mask = read_truth_mask(layout.own(layer.truth_mask), recipe.case.geometry)
             array[mask] = own[mask]
             continue
         chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
+from PseudoLabelCLLib.storage.links import is_link
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
 
@@ -32,6 +33,8 @@ def made_aside(root: Path) -> Iterator[Path]:
             "Give the name of a new folder.",
         )
     aside = root.absolute().with_name(f".creating-{root.name}")
+    if is_link(aside):
+        raise ProjectError(f"'{aside}' is a link.", "Remove the link, or choose another name.")
     make_folder(aside)
     lock, is_ours = ProjectLayout(aside).desk_lock, False
     try:
@@ -51,7 +54,7 @@ def made_aside(root: Path) -> Iterator[Path]:
 
 def _empty(folder: Path, but: Path) -> None:
     for entry in folder.iterdir():
-        if entry.is_dir():
+        if entry.is_dir() and not is_link(entry):
             shutil.rmtree(entry)
         elif entry != but:
             entry.unlink()

@@ -10,7 +10,7 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Use, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
@@ -169,7 +169,9 @@ def _agreement(layout: ProjectLayout, index: int, case_id: str) -> float:
     if not layout.proposal(index, case_id).exists():
         return 1.0
     path = layout.doubt(index, case_id)
-    return from_json(Doubt, read_json(path), path.name).agreement if path.exists() else 0.0
+    if not path.exists():
+        return 0.0
+    return from_json(Doubt, without_version(read_json(path), path.name), path.name).agreement
 
 
 def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:

@@ -31,9 +31,10 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json, written_aside
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import make_review_folder, save_review
+from PseudoLabelCLLib.storage.provenance import signed
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 
@@ -240,7 +241,7 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
     make_review_folder(root, round_index)
     layout = ProjectLayout(root)
     kept = {
-        layout.relative(file): layout.relative(keep_in_history(file))
+        layout.relative(file): layout.relative(keep_in_history(layout, file))
         for file in files_of_verdict(layout, round_index, case_id)
         if file.exists()
     }
@@ -249,11 +250,12 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
         return
     if kept.keys() & set(earlier.files):
         save_review(root, with_files_at(earlier, kept))
-    keep_in_history(layout.review(round_index, case_id))
+    keep_in_history(layout, layout.review(round_index, case_id))
 
 
 def _save(root: Path, project: Project, review: Review) -> Project:
     review = replace(review, time=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    review = signed(review)
     save_review(root, review)
     if review.truth_mask is None:
         # that of an earlier verdict, which the history has
@@ -264,7 +266,4 @@ def _save(root: Path, project: Project, review: Review) -> Project:
 def _read_doubt(path: Path) -> Doubt:
     if not path.exists():
         return Doubt(1.0, 0.0, (), "Its doubt score is missing.")
-    value = read_json(path)
-    if isinstance(value, dict):
-        value = {name: item for name, item in value.items() if name != "schema_version"}
-    return from_json(Doubt, value, path.name)
+    return from_json(Doubt, without_version(read_json(path), path.name), path.name)

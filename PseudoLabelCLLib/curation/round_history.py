@@ -4,6 +4,7 @@ import hashlib
 import json
 import statistics
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,11 +18,21 @@ from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.storage.own_seals import is_seal_of_text, seal_of_text
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 SayWorking: TypeAlias = Callable[[str, int, int], None]
 
-_CACHE_NAME = "agreement.json"
+
+_AGREEMENTS = "agreements"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was measured before, by what it depends on, and this computer's seal of it."""
+
+    agreements: dict[str, float | None]
+    seal: str
 
 
 def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[RoundFigures, ...]:
@@ -73,7 +84,7 @@ def _agreements(
     root: Path, project: Project, working: SayWorking
 ) -> dict[tuple[str, int], float | None]:
     """Return the agreement of each verdict by case and round; None where nothing is comparable."""
-    cache_file = ProjectLayout(root).view / _CACHE_NAME
+    cache_file = ProjectLayout(root).agreements
     before = _read_cache(cache_file)
     used: dict[str, float | None] = {}
     found: dict[tuple[str, int], float | None] = {}
@@ -88,7 +99,7 @@ def _agreements(
             used[key] = _mean(value for value in dice.values() if value is not None)
         found[review.case_id, review.round_index] = used[key]
     if used != before:
-        write_json(cache_file, to_json(used))
+        write_json(cache_file, to_json(_Kept(used, seal_of_text(_AGREEMENTS, _text_of(used)))))
     return found
 
 
@@ -98,7 +109,7 @@ def _can_be_compared(root: Path, project: Project, review: Review) -> bool:
     return (
         review.segmentation is not None
         and any(case.id == review.case_id for case in project.cases)
-        and all(layout.resolve(file).is_file() for file in review.files)
+        and all(layout.own(file).is_file() for file in review.files)
         and layout.proposal(review.round_index, review.case_id).is_file()
     )
 
@@ -108,10 +119,10 @@ def _key(root: Path, project: Project, review: Review) -> str:
     layout = ProjectLayout(root)
     depends_on: list[JsonValue] = [
         file_fingerprint(layout.proposal(review.round_index, review.case_id)),
-        file_fingerprint(layout.resolve(review.segmentation or "")),
+        file_fingerprint(layout.own(review.segmentation or "")),
         to_json(review.truth_slices),
         to_json(review.left_out),
-        review.truth_mask and file_fingerprint(layout.resolve(review.truth_mask)),
+        review.truth_mask and file_fingerprint(layout.own(review.truth_mask)),
         project.slicing_axis_of(review.case_id),
         to_json(project.schema),
     ]
@@ -119,13 +130,19 @@ def _key(root: Path, project: Project, review: Review) -> str:
 
 
 def _read_cache(path: Path) -> dict[str, float | None]:
-    """Return what was measured before; a cache that cannot be read is made anew."""
+    """Return what was measured before on this computer; any other cache is made anew."""
     if not path.is_file():
         return {}
     try:
-        return from_json(dict[str, float | None], read_json(path), path.name)
+        kept = from_json(_Kept, read_json(path), path.name)
     except PseudoLabelCLError:
         return {}
+    is_own = is_seal_of_text(kept.seal, _AGREEMENTS, _text_of(kept.agreements))
+    return kept.agreements if is_own else {}
+
+
+def _text_of(agreements: dict[str, float | None]) -> str:
+    return json.dumps(agreements, sort_keys=True)
 
 
 def _validation_dice(path: Path) -> float | None:

@@ -12,7 +12,7 @@ from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.atomic_files import read_json
 from PseudoLabelCLLib.storage.itk_files import grid_of, read_header, read_image
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.segment_matching import match_segments
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.slicer_segments import Segment, segments_in
@@ -27,10 +27,7 @@ def read_doubt(path: Path) -> Doubt | None:
     """
     if not path.exists():
         return None
-    value = read_json(path)
-    if isinstance(value, dict):
-        value = {name: item for name, item in value.items() if name != "schema_version"}
-    return from_json(Doubt, value, path.name)
+    return from_json(Doubt, without_version(read_json(path), path.name), path.name)
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:

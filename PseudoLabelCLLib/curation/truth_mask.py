@@ -64,7 +64,7 @@ def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
         geometry: The grid of its case.
 
     Raises:
-        VolumeError: It is missing, damaged or on another grid.
+        VolumeError: It is missing, damaged, empty, on another grid, or no mask.
         StorageError: The disk refuses.
     """
     volume = read_volume(path)
@@ -74,7 +74,12 @@ def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
             f"{geometry.describe()}.",
             "Restore it from a backup, or judge the proposal again.",
         )
-    mask: Mask = volume.array != 0
+    mask: Mask = volume.array == 1
+    if not mask.any() or not np.all(mask | (volume.array == 0)):
+        raise VolumeError(
+            f"'{path.name}' is no mask: expected zeros, and ones where something counts.",
+            "Restore it from a backup, or judge the proposal again.",
+        )
     return mask
 
 

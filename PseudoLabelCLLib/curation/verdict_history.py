@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.history import HISTORY_FOLDER, keep_in_history
+from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.review import Review
-from PseudoLabelCLLib.storage.atomic_files import read_json, storage_error, written_aside
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.storage.atomic_files import storage_error, written_aside
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import save_review
+from PseudoLabelCLLib.storage.project_store import read_review, save_review
 
 TAKEN_BACK_FOLDER = "taken_back"
 
@@ -38,17 +37,21 @@ def replaced_verdicts(layout: ProjectLayout, standing: Review) -> tuple[KeptVerd
     earlier one and is left out.
 
     Raises:
-        ProjectDamagedError: A verdict is not what was written there.
+        ProjectDamagedError: A verdict is not what was written there, or is another case's.
         StorageError: It cannot be read.
     """
-    folder = layout.review_folder(standing.round_index) / HISTORY_FOLDER
+    folder = layout.review_history(standing.round_index)
     numbered = re.compile(re.escape(standing.case_id) + r"\.(\d+)\.json", re.IGNORECASE)
     found = {
         int(match.group(1)): file
         for file in (folder.iterdir() if folder.is_dir() else ())
         if (match := numbered.fullmatch(file.name))
     }
-    kept = [KeptVerdict(found[number], _read_review(found[number])) for number in sorted(found)]
+    case_id, index = standing.case_id, standing.round_index
+    kept = [
+        KeptVerdict(file, read_review(layout, file, case_id, index))
+        for _, file in sorted(found.items())
+    ]
     while kept and _is_same(layout, kept[-1].review, standing):
         kept.pop()
     return tuple(kept)
@@ -86,7 +89,7 @@ def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    folder = layout.review_folder(review.round_index) / HISTORY_FOLDER / TAKEN_BACK_FOLDER
+    folder = layout.review_history(review.round_index, TAKEN_BACK_FOLDER)
     _make_folders(folder)
     number = 1
     while any(folder.glob(f"{_escaped(review.case_id)}.{number}.*")):
@@ -94,13 +97,13 @@ def keep_taken_back(layout: ProjectLayout, review: Review) -> None:
     places = files_of_verdict(layout, review.round_index, review.case_id)
     for place in places:
         if place.exists() and layout.relative(place) not in review.files:
-            keep_in_history(place)  # a kill between two files left it without its verdict
+            keep_in_history(layout, place)  # a kill between two files left it without its verdict
     copies = {}
     for file, place in zip((review.segmentation, review.truth_mask), places, strict=True):
-        if file is not None and layout.resolve(file).is_file():
+        if file is not None and layout.own(file).is_file():
             suffix = place.name[len(review.case_id) :]
             copy = folder / f"{review.case_id}.{number}{suffix}"
-            _copy(layout.resolve(file), copy)
+            _copy(layout.own(file), copy)
             copies[file] = layout.relative(copy)
     if copies:
         save_review(layout.root, with_files_at(review, copies))
@@ -124,7 +127,7 @@ def put_verdict_back(layout: ProjectLayout, kept: KeptVerdict) -> Review:
     own = files_of_verdict(layout, review.round_index, review.case_id)
     for file, place in zip((review.segmentation, review.truth_mask), own, strict=True):
         if file is not None:
-            _copy(layout.resolve(file), place)
+            _copy(layout.own(file), place)
             places[file] = layout.relative(place)
     review = with_files_at(review, places)
     save_review(layout.root, review)
@@ -142,7 +145,7 @@ def require_files(layout: ProjectLayout, review: Review) -> None:
         ReviewError: It is.
     """
     for file in review.files:
-        if not layout.resolve(file).is_file():
+        if not layout.own(file).is_file():
             what = "segmentation" if file == review.segmentation else "mask"
             raise ReviewError(
                 f"The {what} of the verdict on case '{review.case_id}' is gone ('{file}').",
@@ -161,24 +164,17 @@ def forget_verdict(layout: ProjectLayout, review: Review) -> None:
         remove_file(place)
 
 
-def _read_review(file: Path) -> Review:
-    value = read_json(file)
-    if isinstance(value, dict):
-        value = {name: item for name, item in value.items() if name != "schema_version"}
-    return from_json(Review, value, f"{HISTORY_FOLDER}/{file.name}")
-
-
 def _is_same(layout: ProjectLayout, one: Review, other: Review) -> bool:
     if _without_files(one) != _without_files(other) or len(one.files) != len(other.files):
         return False
     pairs = zip(one.files, other.files, strict=True)
-    return all(_is_same_file(layout.resolve(a), layout.resolve(b)) for a, b in pairs)
+    return all(_is_same_file(layout.own(a), layout.own(b)) for a, b in pairs)
 
 
 def _without_files(review: Review) -> tuple[object, ...]:
     return (
         review.case_id, review.round_index, review.verdict, review.truth_slices, review.time,
-        review.left_out,
+        review.left_out, review.author, review.origin,
     )  # fmt: skip
 
 

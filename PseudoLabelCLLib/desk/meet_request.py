@@ -28,6 +28,10 @@ _MODULES = {
     "result_requests": ("Export", "SaveModel", "ReadModel"),
     "dicom_requests": ("CheckDicomExport", "ExportDicom"),
 }  # fmt: skip
+_CHANGES = frozenset((
+    "AddVolumes", "SetRole", "RemoveCases", "Accept", "Reject", "Correct", "TakeBackVerdict",
+    "ChangeLabels", "ChangeSettings", "GoBack",
+))  # fmt: skip
 _MODULE_OF = {request: module for module, requests in _MODULES.items() for request in requests}
 
 
@@ -43,6 +47,8 @@ def meet(holder: OpenProjectHolder, request: DeskRequest, working: SayWorking) -
         PseudoLabelCLError: It cannot be met; nothing on disk has changed.
     """
     name = type(request).__name__
+    if name in _CHANGES:
+        holder.require_writable()
     module = importlib.import_module(f"PseudoLabelCLLib.desk.{_MODULE_OF[name]}")
     meetings = cast(dict[str, _Meet], module.MEETINGS)
     return meetings[name](holder, request, working)

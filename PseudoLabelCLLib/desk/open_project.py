@@ -1,20 +1,24 @@
 """The one project that the desk has open: its folder, its lock, and its state as it is on disk."""
 
 import contextlib
+import errno
 from pathlib import Path
 from typing import TypeAlias
 
 from PseudoLabelCLLib.curation.proposals import ProposalFingerprints
 from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectGoneError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectGoneError, StorageError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
 from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.provenance import is_news
 
 HOLDER = "the PseudoLabelCL panel"
+_READ_ONLY = "The project lies where you may not write: it is open for looking only."
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Stamp: TypeAlias = tuple[int, int]
 
 
@@ -22,6 +26,10 @@ class OpenProjectHolder:
     """Holds the open project, if any, and its lock.
 
     The state is read again when a worker has changed it: nobody else may while the lock is held.
+    A project on a disk that cannot be written to is opened without a lock, for looking only.
+
+    Attributes:
+        notices: What a person should know who has just opened the project, in sentences.
     """
 
     def __init__(self) -> None:
@@ -33,6 +41,8 @@ class OpenProjectHolder:
         self._lock_stamp: _Stamp = (0, 0)
         self._is_lost = False
         self._memory = ViewMemory()
+        self._is_read_only = False
+        self.notices: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -71,10 +81,15 @@ class OpenProjectHolder:
                 return
             self.close()  # whoever brought the folder back may have made its lock anew
         with contextlib.ExitStack() as lock:
-            lock.enter_context(project_lock(ProjectLayout(root).desk_lock, HOLDER))
-            load_project(root)  # as it is now that nobody else can change it
+            is_read_only = not _locked(lock, root)
+            project = load_project(root)  # as it is now that nobody else can change it
+            foreign = foreign_parts(root, project)
             self.close()
             self._lock = lock.pop_all()
+        self._is_read_only = is_read_only
+        self.notices = (*([_READ_ONLY] if is_read_only else []),)
+        if is_news(root, foreign):
+            self.notices += (foreign.sentence,)
         self._root, self._is_lost, self._memory = root, False, ViewMemory()
         self._lock_stamp = _identity(ProjectLayout(root).desk_lock)
 
@@ -100,6 +115,15 @@ class OpenProjectHolder:
         if self._project is None or changed:
             return self._load()
         return self._project
+
+    def require_writable(self) -> None:
+        """Refuse a change of a project that is open for looking only.
+
+        Raises:
+            ProjectError: It is.
+        """
+        if self._root is not None and self._is_read_only:
+            raise ProjectError(_READ_ONLY, "Copy the project to a disk of your own to go on.")
 
     def take_over(self, project: Project) -> None:
         """Go on with a project that was changed and saved."""
@@ -156,6 +180,17 @@ class OpenProjectHolder:
                 "drive is away.",
                 "Bring the folder back and open the project again, or open another one.",
             )
+
+
+def _locked(stack: contextlib.ExitStack, root: Path) -> bool:
+    """Take the lock of a project; False where the disk cannot be written to."""
+    try:
+        stack.enter_context(project_lock(ProjectLayout(root).desk_lock, HOLDER))
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE:
+            return False
+        raise
+    return True
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -1,5 +1,6 @@
 """Requests about the project as a whole: make, open, close, settings, structures, rounds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.new_project import made_aside
@@ -33,7 +34,7 @@ def _create(holder: OpenProjectHolder, request: CreateProject, _: object) -> Pro
 
 def _open(holder: OpenProjectHolder, request: OpenProject, _: object) -> ProjectView:
     holder.open(Path(request.root))
-    return holder.view()
+    return replace(holder.view(), notices=holder.notices)
 
 
 def _close(holder: OpenProjectHolder, _request: CloseProject, _: object) -> Done:

@@ -22,6 +22,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.storage.own_reports import is_own_report
 from PseudoLabelCLLib.storage.pretraining_record import (
     PretrainingRecord,
     pretraining_settings,
@@ -47,6 +48,7 @@ class ViewMemory:
         record: The pre-training that was done, or None.
         absolute: Absolute paths by what the project stores.
         fingerprints: Of proposals.
+        foreign_reports: Which reports were written elsewhere, by path, and as the files were then.
     """
 
     images: ImagesThere = field(default_factory=ImagesThere)
@@ -56,6 +58,7 @@ class ViewMemory:
     record: PretrainingRecord | None = None
     absolute: dict[str, Path] = field(default_factory=dict)
     fingerprints: ProposalFingerprints = field(default_factory=ProposalFingerprints)
+    foreign_reports: dict[Path, tuple[tuple[int, int], bool]] = field(default_factory=dict)
 
     def emptied(self) -> "ViewMemory":
         """Return one that knows nothing but which drives hang."""
@@ -88,7 +91,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         labels=project.schema,
         config=project.config,
         cases=_case_views(layout, project, queue, memory),
-        rounds=tuple(_round_view(layout, round_) for round_ in project.rounds),
+        rounds=tuple(_round_view(layout, round_, memory) for round_ in project.rounds),
         plan=_plan_view(project),
         review_order=tuple(i.case_id for i in queue if i.case_id in ids) if in_review else (),
         labels_are_settled=bool(project.rounds),
@@ -133,7 +136,7 @@ def _case_views(
     views = []
     for case in project.cases:
         view = _case_view(project, case, progress[case.id], proposals.get(case.id))
-        annotation = case.annotation and str(_absolute(layout, case.annotation, memory))
+        annotation = case.annotation and str(layout.own(case.annotation))
         image = images[case.id]
         views.append(
             replace(
@@ -202,7 +205,16 @@ def _case_view(
     )
 
 
-def _round_view(layout: ProjectLayout, round_: Round) -> RoundView:
+def _is_foreign(report: Path, memory: ViewMemory) -> bool:
+    stamp = _stamp(report)
+    known = memory.foreign_reports.get(report)
+    if known is None or known[0] != stamp:
+        known = (stamp, report.exists() and not is_own_report(report))
+        memory.foreign_reports[report] = known
+    return known[1]
+
+
+def _round_view(layout: ProjectLayout, round_: Round, memory: ViewMemory) -> RoundView:
     return RoundView(
         index=round_.index,
         state=round_.state,
@@ -213,6 +225,7 @@ def _round_view(layout: ProjectLayout, round_: Round) -> RoundView:
         finished=round_.finished,
         report=_if_there(layout.report(round_.index)),
         model=_if_there(layout.model(round_.index)),
+        report_is_foreign=_is_foreign(layout.report(round_.index), memory),
     )
 
 

@@ -24,7 +24,7 @@ class Project:
 
     Raises:
         ProjectError: Two cases share a name, rounds are out of order, or a review belongs to no
-            case or round.
+            case or round, or names slices or labels that there are none of.
     """
 
     name: str
@@ -48,6 +48,23 @@ class Project:
         keys = [(review.case_id, review.round_index) for review in self.reviews]
         if len(keys) != len(set(keys)):
             raise ProjectError("A case has two verdicts for the same round.")
+        geometries = {case.id: case.geometry for case in self.cases}
+        for review in self.reviews:
+            if review.case_id in geometries:  # those of a case that was taken out count for nothing
+                axis = self.config.preprocess.slicing_axis_of(geometries[review.case_id])
+                self._check_review(review, geometries[review.case_id].size[axis])
+
+    def _check_review(self, review: Review, num_slices: int) -> None:
+        named = f"The review of case '{review.case_id}' in round {review.round_index}"
+        last = max(review.truth_slices or (0,))
+        if last >= num_slices:
+            raise ProjectError(f"{named} names slice {last}; the last one is {num_slices - 1}.")
+        unknown = sorted(set(review.left_out) - set(self.schema.values))
+        if unknown:
+            told = ", ".join(map(str, unknown))
+            raise ProjectError(f"{named} leaves out {told}, which is no label of the project.")
+        if set(review.left_out) == set(self.schema.values):
+            raise ProjectError(f"{named} leaves out every structure, but does not reject it.")
 
     def case(self, case_id: str) -> Case:
         """Return the case with this name.

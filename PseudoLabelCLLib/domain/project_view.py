@@ -91,6 +91,7 @@ class RoundView:
         finished: When its pseudo-labels were ready, or empty.
         report: Absolute path of its report, or None.
         model: Absolute path of its model file, or None.
+        report_is_foreign: Whether the report was not written on this computer.
     """
 
     index: int
@@ -102,6 +103,7 @@ class RoundView:
     finished: str
     report: str | None
     model: str | None
+    report_is_foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class ProjectView:
         labels_are_settled: Whether a round was begun, so that no structure can come or go.
         is_pretrained: Whether weights of the chosen pre-training are ready.
         free_disk_bytes: Room left where the project lies.
+        notices: What a person should know who has just opened it, in sentences.
     """
 
     root: str
@@ -156,6 +159,7 @@ class ProjectView:
     labels_are_settled: bool
     is_pretrained: bool
     free_disk_bytes: int
+    notices: tuple[str, ...] = ()
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import ReviewError
 
 
@@ -65,8 +66,11 @@ class Review:
         truth_mask: Path in the project of a volume on the case's grid that is 1 at the only voxels
             that count as truth, all of them on `truth_slices`; None if the slices count whole. No
             machine writes to it again.
+        author: The name that the person chose to sign with, or empty.
+        origin: Seal of the computer on which the verdict was given; empty before version 2.
 
     Raises:
+        ProjectError: The name of the case cannot be one.
         ReviewError: The parts contradict each other.
     """
 
@@ -78,8 +82,11 @@ class Review:
     time: str = ""
     left_out: tuple[int, ...] = ()
     truth_mask: str | None = None
+    author: str = ""
+    origin: str = ""
 
     def __post_init__(self) -> None:
+        check_case_id(self.case_id)
         has_segmentation = self.segmentation is not None
         if has_segmentation == (self.verdict is Verdict.REJECTED):
             raise ReviewError(
@@ -96,6 +103,13 @@ class Review:
                 f"The correction of case '{self.case_id}' covers no slice.",
                 "Correct at least one slice, accept the proposal, or reject it.",
             )
+        numbers = self.truth_slices or ()
+        if min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers):
+            raise ReviewError(
+                f"The correction of case '{self.case_id}' names a slice twice, or below 0."
+            )
+        if len(set(self.left_out)) < len(self.left_out):
+            raise ReviewError(f"The review of case '{self.case_id}' leaves a structure out twice.")
         if self.truth_mask is not None and self.truth_slices is None:
             raise ReviewError(
                 f"The review of case '{self.case_id}' names single voxels, but not their slices."

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.curation.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
@@ -32,10 +33,12 @@ from PseudoLabelCLLib.pipeline.preprocess import (
 from PseudoLabelCLLib.storage.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.storage.own_seals import SealedFiles, sealed
 from PseudoLabelCLLib.storage.preprocess_plan import save_preprocess_plan, settled_preprocess
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
+
+_own = SealedFiles()
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,16 @@ def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSl
     image = layout.resolve(case.image)
     folder = layout.preprocessed(case.id)
     key = _cache_key(image, case, config)
-    entry = _read_entry(folder)
-    if entry is None or entry.key != key:
+    entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
+    if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
         volume = case_volume(root, case)
         grid = slice_grid(volume, config)
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
-        _write_array(folder / "images.npy", network_slices(volume, grid, config))
         entry = _CacheEntry(key, grid)
+        _write_array(images, network_slices(volume, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
-    return CaseSlices(case, entry.grid, _mapped(folder / "images.npy"))
+    return CaseSlices(case, entry.grid, _mapped(images))
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ class ClassCache:
     is made of all that they come from: the content of the segmentation's file, the labels, the
     grid, the structures that a person left out. So a file is never out of date, a round that goes
     on finds its own, and what a person drew is turned into indices once for all rounds. Everything
-    here can be made again.
+    here can be made again, and is, unless it ends in this computer's own seal: the arrays of a
+    project that was elsewhere are never read.
 
     Args:
         root: The project folder.
@@ -169,12 +173,13 @@ class ClassCache:
         made_of += [list(left_out)] if left_out else []
         made_of += [{"unknown": [file_fingerprint(mask) for mask in unknown]}] if unknown else []
         path = self._path(slices, made_of)
-        if not path.exists():
-            labels = read_segmentation(segmentation, self._schema)[0]
+        what = _described(slices.case, path.name)
+        if not _own.has_own(path, what):
+            labels = read_on_grid(segmentation, self._schema, slices.case)
             classes = network_classes(labels, slices.grid, self._schema, left_out)
             for mask in unknown:
                 classes[network_mask(mask, slices)] = IGNORED_CLASS
-            _write_array(path, classes)
+            _write_array(path, classes, what)
         self._used.add(path)
         return _mapped(path)
 
@@ -195,15 +200,16 @@ class ClassCache:
             of_part = [file_fingerprint(part.segmentation), to_json(part.slices), mask]
             made_of += [[*of_part, list(part.left_out)]]
         path = self._path(slices, made_of)
-        if not path.exists():
-            _write_array(path, self._merged(slices, parts))
+        what = _described(slices.case, path.name)
+        if not _own.has_own(path, what):
+            _write_array(path, self._merged(slices, parts), what)
         self._used.add(path)
         return _mapped(path)
 
     def _merged(self, slices: CaseSlices, parts: Sequence[TruthPart]) -> npt.NDArray[np.uint8]:
         merged = np.full(slices.images.shape, IGNORED_CLASS, np.uint8)
         for part in parts:
-            labels = read_segmentation(part.segmentation, self._schema)[0]
+            labels = read_on_grid(part.segmentation, self._schema, slices.case)
             classes = network_classes(labels, slices.grid, self._schema, part.left_out)
             counts = np.zeros(classes.shape, np.bool_)
             counts[chosen_slices(len(classes), part.slices)] = True
@@ -216,12 +222,13 @@ class ClassCache:
 
     def _path(self, slices: CaseSlices, made_of: list[JsonValue]) -> Path:
         key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-        return self._layout.preprocessed(slices.case.id) / f"classes-{key[:16]}.npy"
+        folder = self._layout.preprocessed(slices.case.id)
+        return self._layout.checked(folder / f"classes-{key[:16]}.npy")
 
     def remove_others(self) -> None:
         """Delete the files that were not asked for, such as those of earlier rounds."""
         for path in self._layout.preprocess_plan.parent.glob("*/classes-*.npy"):
-            if path not in self._used:
+            if self._layout.checked(path) not in self._used:
                 # Windows deletes no file that is still mapped; a later round does
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -251,7 +258,7 @@ def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
     """
     if case.annotation is None:
         raise PseudoLabelCLError(f"Case '{case.id}' has no segmentation.")
-    return read_segmentation(ProjectLayout(root).resolve(case.annotation), schema)[0]
+    return read_on_grid(ProjectLayout(root).own(case.annotation), schema, case)
 
 
 def class_indices(labels: npt.NDArray[np.int16], schema: LabelSchema) -> npt.NDArray[np.uint8]:
@@ -321,10 +328,17 @@ def _annotated(
     return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))
 
 
-def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+def _described(case: Case, made_of: "_CacheEntry | str") -> str:
+    """Return what an array on disk is; only one that this computer made as such is read."""
+    return json.dumps([case.id, to_json(case.geometry), to_json(made_of)])
+
+
+def _write_array(path: Path, array: npt.NDArray[Any], what: str) -> None:
     content = io.BytesIO()  # numpy does not say why it could not write to a disk
     np.save(content, array)
+    content.write(sealed(what, content.getbuffer()))
     write_bytes(path, content.getbuffer())
+    _own.remember(path, what)
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:

@@ -114,7 +114,7 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
         EvaluationPair(
             case.id,
             str(layout.resolve(case.image)),
-            str(layout.resolve(case.annotation)),
+            str(layout.own(case.annotation)),
             case.dicom_series_uid,
         )
         for case in load_project(root).cases_with_role(CaseRole.VALIDATION)

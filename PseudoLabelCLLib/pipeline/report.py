@@ -22,7 +22,7 @@ from PseudoLabelCLLib.pipeline.report_curves import (
 )
 from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure
 from PseudoLabelCLLib.pipeline.report_tables import cases_table, rounds_table
-from PseudoLabelCLLib.storage.atomic_files import write_texts
+from PseudoLabelCLLib.storage.own_reports import write_sealed_report
 from PseudoLabelCLLib.storage.pretraining_record import PretrainingRecord
 
 # Nothing may be loaded from elsewhere, and nothing on the page may run.
@@ -74,7 +74,7 @@ def write_report(path: Path, report: RoundReport) -> None:
     Raises:
         StorageError: The disk refuses.
     """
-    write_texts(path, render_report(report))
+    write_sealed_report(path, render_report(report))
 
 
 def render_report(report: RoundReport) -> Iterator[str]:

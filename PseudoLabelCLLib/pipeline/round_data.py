@@ -145,7 +145,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
             continue
         case = inputs.project.case(source.case_id)
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
-        classes = cache.load(slices, layout.resolve(source.segmentation), source.left_out)
+        classes = cache.load(slices, layout.own(source.segmentation), source.left_out)
         mine = chosen_slices(len(classes), source.truth_slices)
         before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
         mine &= ~before
@@ -169,10 +169,10 @@ def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> Label
     slices = load_case_slices(inputs.root, inputs.project.case(case_id), inputs.preprocess)
     parts = [
         TruthPart(
-            layout.resolve(source.segmentation),
+            layout.own(source.segmentation),
             source.truth_slices,
             source.left_out,
-            None if source.truth_mask is None else layout.resolve(source.truth_mask),
+            None if source.truth_mask is None else layout.own(source.truth_mask),
         )
         for source in inputs.plan.human
         if source.case_id == case_id
@@ -197,7 +197,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
             )
             continue
         reviews = inputs.project.truth_reviews_of(case_id)
-        masks = [layout.resolve(one.truth_mask) for one in reviews if one.truth_mask is not None]
+        masks = [layout.own(one.truth_mask) for one in reviews if one.truth_mask is not None]
         classes = cache.load(slices, path, _rejected_in_proposal(inputs, case_id), masks)
         rest = np.ones(len(classes), dtype=np.bool_)
         for review in reviews:

@@ -32,11 +32,18 @@ class EventWriter:
         file: Where the events are kept for later reading.
         job_id: The job they belong to.
         on_broken_pipe: Called once, when the parent turns out to be gone.
+        as_kept: What a line becomes in the file; by default it is the same.
     """
 
     def __init__(
-        self, pipe: int, file: Path, job_id: str, on_broken_pipe: Callable[[], None]
+        self,
+        pipe: int,
+        file: Path,
+        job_id: str,
+        on_broken_pipe: Callable[[], None],
+        as_kept: Callable[[bytes], bytes] = bytes,
     ) -> None:
+        self._as_kept = as_kept
         self._job_id = job_id
         self._on_broken_pipe = on_broken_pipe
         self._lock = threading.Lock()
@@ -86,7 +93,7 @@ class EventWriter:
         self._has_ended = is_terminal(event)
         # The file first: whatever the parent has heard is kept.
         if self._file is not None:
-            self._file_error = _error_of_writing(self._file, data)
+            self._file_error = _error_of_writing(self._file, self._as_kept(data))
             if self._file_error:
                 os.close(self._file)
                 self._file = None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.storage.json_codec import JsonValue, parse_json
+from PseudoLabelCLLib.storage.links import is_link
 from PseudoLabelCLLib.storage.regular_files import read_regular
 
 # A project of 10,000 cases has 10 MB of JSON.
@@ -39,6 +40,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     temporary = path.with_name(_temporary_name(path))
     try:
         path.parent.mkdir(exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link of that name would be written through
         yield temporary
         _flush(temporary)
         _replace(temporary, path)
@@ -133,17 +135,23 @@ def read_json(path: Path, where: str = "") -> JsonValue:
 def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
     """Delete the temporary files in a folder, and below it, whose writers are gone.
 
-    A writer is gone if its process on this machine has ended, or after a day.
+    A writer is gone if its process on this machine has ended; one on another machine, after a day.
+    Links are neither followed nor deleted.
 
     Args:
         folder: Where; it need not exist.
         deep: Whether to look below it too.
     """
-    pattern = f"{TEMPORARY_PREFIX}*"
-    for leftover in folder.rglob(pattern) if deep else folder.glob(pattern):
-        with contextlib.suppress(OSError):
-            if leftover.is_file() and _is_stale(leftover):
-                leftover.unlink()
+    with contextlib.suppress(OSError):
+        for entry in tuple(folder.iterdir()):
+            with contextlib.suppress(OSError):
+                if is_link(entry):
+                    continue
+                if deep and entry.is_dir():
+                    remove_leftovers(entry)
+                is_ours = entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file()
+                if is_ours and _is_stale(entry):
+                    entry.unlink()
 
 
 _MESSAGES = {
@@ -221,12 +229,10 @@ def _replace(temporary: Path, path: Path) -> None:
 
 
 def _is_stale(leftover: Path) -> bool:
-    if time.time() - leftover.stat().st_mtime > _STALE_AFTER_S:
-        return True
     parts = leftover.name[len(TEMPORARY_PREFIX) :].split("-")
-    if len(parts) < 3 or parts[0] != _machine() or not parts[1].isdigit():
-        return False
-    return not _is_running(int(parts[1]))
+    if len(parts) >= 3 and parts[0] == _machine() and parts[1].isdigit():
+        return not _is_running(int(parts[1]))
+    return time.time() - leftover.stat().st_mtime > _STALE_AFTER_S
 
 
 def _is_running(process_id: int) -> bool:

@@ -1,5 +1,6 @@
 """A folder of DICOM slices as one volume: slices ordered and checked by their own positions."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
+from PseudoLabelCLLib.storage.dicom_missed import require_whole
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
@@ -33,15 +35,7 @@ def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
     Raises:
         VolumeError: The folder is missing.
     """
-    if not folder.is_dir():
-        raise VolumeError(f"There is no folder '{folder}'.", "Check the path.")
-    with quiet_itk(folder):
-        uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(os.fspath(folder))
-    found = []
-    for uid in sorted(uids):
-        files = _files_of(folder, uid)
-        found.append((uid, len(files), _description_in(files[0])))
-    return tuple(found)
+    return _listed(_series_in(folder))
 
 
 def read_series(folder: Path, series_uid: str | None = None) -> Volume:
@@ -53,7 +47,7 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
         VolumeError: There is no series, or several and none chosen, or the slices do not make a
             regular grid.
     """
-    files = _files_of(folder, _choose_series(folder, series_uid))
+    files = _chosen_files(folder, series_uid)
     headers = [_read_header(file) for file in files]
     if (frames := _frames(folder, files, headers)) is not None:
         with quiet_itk(folder):
@@ -72,7 +66,14 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
         reader.SetOutputPixelType(sitk.sitkFloat32)
     with quiet_itk(folder):
         array = sitk.GetArrayFromImage(reader.Execute())
-    return Volume(array, grid_of_stack(slices))
+    geometry = grid_of_stack(slices)
+    if array.shape != geometry.array_shape:
+        raise VolumeError(
+            f"Of the {len(slices)} slices in '{folder}', {len(array)} could be read; one is "
+            "damaged.",
+            "Copy the series again.",
+        )
+    return Volume(array, geometry)
 
 
 def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometry:
@@ -81,7 +82,7 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     Raises:
         VolumeError: As for `read_series`.
     """
-    files = _files_of(folder, _choose_series(folder, series_uid))
+    files = _chosen_files(folder, series_uid)
     headers = [_read_header(file) for file in files]
     if (frames := _frames(folder, files, headers)) is not None:
         return grid_of_stack(frames)
@@ -104,8 +105,30 @@ def read_slices(folder: Path, series_uid: str) -> Iterator[npt.NDArray[Any]]:
         yield stored.reshape(slice_.size[::-1])
 
 
-def _choose_series(folder: Path, series_uid: str | None) -> str:
-    series = list_dicom_series(folder)
+def _series_in(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the files of every series in a folder by its UID, in the order of the UIDs."""
+    if not folder.is_dir():
+        raise VolumeError(f"There is no folder '{folder}'.", "Check the path.")
+    with quiet_itk(folder):
+        uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(os.fspath(folder))
+    return {uid: _files_of(folder, uid) for uid in sorted(uids)}
+
+
+def _listed(series: dict[str, tuple[str, ...]]) -> tuple[tuple[str, int, str], ...]:
+    return tuple((uid, len(files), _description_in(files[0])) for uid, files in series.items())
+
+
+def _chosen_files(folder: Path, series_uid: str | None) -> tuple[str, ...]:
+    """Return the files of a series, none of whose slices was passed over as damaged."""
+    found = _series_in(folder)
+    uid = _choose_series(folder, _listed(found), series_uid)
+    require_whole(folder, uid, found[uid], itertools.chain.from_iterable(found.values()))
+    return found[uid]
+
+
+def _choose_series(
+    folder: Path, series: tuple[tuple[str, int, str], ...], series_uid: str | None
+) -> str:
     if not series:
         raise VolumeError(
             f"The folder '{folder}' holds no DICOM slices.",

@@ -59,6 +59,20 @@ def from_json(type_: type[T], value: JsonValue, where: str) -> T:
     return typing.cast(T, _decode(type_, value, where))
 
 
+def without_version(value: JsonValue, where: str) -> JsonValue:
+    """Return a JSON object without its schema_version, which may be missing.
+
+    Raises:
+        ProjectDamagedError: It is no whole number above 0.
+    """
+    if not isinstance(value, dict) or "schema_version" not in value:
+        return value
+    version = value["schema_version"]
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise _wrong(f"{where}, schema_version", "a whole number above 0", version)
+    return {name: item for name, item in value.items() if name != "schema_version"}
+
+
 def parse_json(data: bytes, where: str) -> JsonValue:
     """Return the JSON value in the bytes of a file, UTF-8 with or without a byte order mark.
 

@@ -1,8 +1,10 @@
 """The lock that lets one process at a time work on a project; it ends with its process."""
 
+import errno
 import json
 import os
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +13,22 @@ from typing import IO
 
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.links import is_link
 from PseudoLabelCLLib.storage.regular_files import read_regular
 
 # Windows lets nobody read what is locked, so the locked byte lies far behind the text.
 _LOCKED_BYTE = 1 << 20
 _LONGEST_TEXT_BYTES = 4096
+_BEGIN = b'{"holder": '
+# A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
+_FLAGS = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_APPEND
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 @contextmanager
@@ -23,7 +36,8 @@ def project_lock(path: Path, holder: str) -> Iterator[None]:
     """Hold the lock of a project while the block runs.
 
     The system gives the lock back when the process ends, however it ends. The file stays: whoever
-    deleted it could let two processes in.
+    deleted it could let two processes in. A file in its place with something else in it serves as
+    the lock, but is not written to.
 
     Args:
         path: The lock file.
@@ -31,29 +45,62 @@ def project_lock(path: Path, holder: str) -> Iterator[None]:
 
     Raises:
         ProjectInUseError: Another process, or another part of this one, holds it.
-        ProjectError: The project's folder is missing.
+        ProjectError: The project's folder is missing, or its lock is a link or something else.
         StorageError: The disk refuses.
     """
     if not path.parent.is_dir():
         raise ProjectError(f"There is no folder '{path.parent}'.", "Check the path.")
-    try:
-        file = path.open("a+b", buffering=0)  # a full disk is told at the write, not at the close
-    except OSError as error:
-        raise storage_error(path, error, action="opened") from error
-    with file:
+    with _opened(path) as file:
         try:
             taken = _try_lock(file)
         except OSError as error:
             raise storage_error(path, error, action="locked") from error
         if not taken:
             raise _in_use(path)
+        is_a_lock = _is_a_lock(file)
         try:
-            _write_holder(file, path, holder)
+            if is_a_lock:
+                _write_holder(file, path, holder)
             yield
         finally:
             with suppress(OSError):
-                file.truncate(0)
+                if is_a_lock:
+                    file.truncate(0)
             _unlock(file)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a lock, made if it is missing; no link is followed, nothing in it changes."""
+    if is_link(path):
+        raise _no_lock(path, "a link")
+    if path.is_dir():
+        raise _no_lock(path, "a folder")
+    try:
+        file = os.fdopen(os.open(path, _FLAGS, 0o666), "a+b", buffering=0)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _no_lock(path, "a link") from error
+        raise storage_error(path, error, action="opened") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _no_lock(path, "a pipe or a device")
+    return file
+
+
+def _is_a_lock(file: IO[bytes]) -> bool:
+    """Tell whether a file may be written: what no program wrote as a lock stays as it is."""
+    with suppress(OSError):
+        file.seek(0)
+        text = file.read(_LONGEST_TEXT_BYTES + 1)
+        return not text or (text.startswith(_BEGIN) and len(text) <= _LONGEST_TEXT_BYTES)
+    return False
+
+
+def _no_lock(path: Path, found: str) -> ProjectError:
+    return ProjectError(
+        f"'{path.name}' in '{path.parent}' is {found}; expected the lock of the project.",
+        "Move it out of the project.",
+    )
 
 
 def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:

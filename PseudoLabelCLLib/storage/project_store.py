@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,18 @@ from PseudoLabelCLLib.storage.atomic_files import (
     write_json,
 )
 from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
+from PseudoLabelCLLib.storage.project_layout import (
+    ProjectLayout,
+    is_outside,
+    round_index,
+    round_name,
+)
+from PseudoLabelCLLib.storage.provenance import (
+    Foreign,
+    is_own_project,
+    is_own_verdict,
+    origin_of_project,
+)
 
 # Raised with every field that is added to a file of the project, see Docs/project-folder.md.
 SCHEMA_VERSION = 2
@@ -43,6 +54,7 @@ class _ProjectFile:
     schema: LabelSchema
     config: ProjectConfig
     cases: tuple[Case, ...]
+    origin: str = ""
 
 
 def create_project(root: Path, project: Project) -> None:
@@ -91,6 +103,9 @@ def load_project(root: Path) -> Project:
     layout = ProjectLayout(root)
     _require_project(layout)
     file = _read(_ProjectFile, layout.project_file, root)
+    for case in file.cases:
+        if case.annotation is not None:
+            layout.own(case.annotation)
     rounds = tuple(_load_rounds(layout))
     reviews = tuple(_load_reviews(layout))
     try:
@@ -155,8 +170,62 @@ def make_review_folder(root: Path, round_index: int) -> None:
         _make_folder_in_project(folder)
 
 
+def read_review(layout: ProjectLayout, path: Path, case_id: str, round_index: int) -> Review:
+    """Read a verdict, one that stands or one of the history.
+
+    Args:
+        layout: Of the project.
+        path: Where it lies in the project.
+        case_id: Whose it must be.
+        round_index: Of which round it must be.
+
+    Raises:
+        ProjectDamagedError: It is not what was written there, belongs to another case or round, or
+            names a file that does not belong to it.
+        StorageError: It cannot be read.
+    """
+    review = _read(Review, layout.checked(path), layout.root)
+    if review.round_index != round_index or not _is_named(review.case_id, case_id):
+        found = f"case '{review.case_id}', round {review.round_index}"
+        raise _misplaced(path, layout.root, f"the review of {found}")
+    folder = f"reviews/{round_name(round_index)}/"
+    for file in review.files:
+        name = file.rpartition("/")[2]
+        if is_outside(file) or not file.startswith(folder) or not _belongs_to(name, case_id):
+            raise ProjectDamagedError(
+                f"{path.relative_to(layout.root).as_posix()} names {file!r}, which is no file of "
+                "this verdict.",
+                "Restore the project from a backup, or ask for it again.",
+            )
+    return review
+
+
+def _belongs_to(name: str, case_id: str) -> bool:
+    return _normal(name).casefold().startswith(f"{_normal(case_id).casefold()}.")
+
+
+def _is_named(found: str, expected: str) -> bool:
+    return _normal(found) == _normal(expected)
+
+
 def _project_file_of(project: Project) -> _ProjectFile:
-    return _ProjectFile(project.name, project.schema, project.config, project.cases)
+    file = _ProjectFile(project.name, project.schema, project.config, project.cases)
+    return replace(file, origin=origin_of_project(to_json(file)))
+
+
+def foreign_parts(root: Path, project: Project) -> Foreign:
+    """Return what of a project was not made on this computer.
+
+    Raises:
+        ProjectDamagedError: project.json is not what was written there.
+        StorageError: It cannot be read.
+    """
+    file = _read(_ProjectFile, ProjectLayout(root).project_file, root)
+    others = [review for review in project.reviews if not is_own_verdict(review)]
+    return Foreign(
+        not is_own_project(to_json(replace(file, origin="")), file.origin),
+        tuple((review.case_id, review.round_index) for review in others),
+    )
 
 
 def _require_project(layout: ProjectLayout) -> None:
@@ -178,12 +247,8 @@ def _require_project(layout: ProjectLayout) -> None:
 
 
 def _load_rounds(layout: ProjectLayout) -> Iterator[Round]:
-    indexed = sorted(
-        (index, folder)
-        for folder in _entries(layout.rounds)
-        if (index := round_index(folder.name)) is not None
-    )
-    for index, _ in indexed:
+    found = (round_index(folder.name) for folder in _entries(layout.rounds))
+    for index in sorted({index for index in found if index is not None}):
         path = layout.round_file(index)
         if not path.exists():  # killed before the round's first state was written
             continue
@@ -198,14 +263,9 @@ def _load_reviews(layout: ProjectLayout) -> Iterator[Review]:
         index = round_index(folder.name)
         if index is None:
             continue
-        for path in sorted(_entries(folder)):
-            if path.suffix != ".json":
-                continue
-            review = _read(Review, path, layout.root)
-            if review.round_index != index or _normal(review.case_id) != _normal(path.stem):
-                found = f"case '{review.case_id}', round {review.round_index}"
-                raise _misplaced(path, layout.root, f"the review of {found}")
-            yield review
+        for path in sorted(_entries(layout.checked(folder))):
+            if path.suffix == ".json":
+                yield read_review(layout, path, path.stem, index)
 
 
 def _entries(folder: Path) -> tuple[Path, ...]:
@@ -304,7 +364,10 @@ def _version_of(value: JsonValue, where: str) -> int:
 
 
 def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a file's fields of version 2, which adds `truth_mask` to verdicts: by default none."""
+    """Return a file's fields of version 2, whose new fields all have defaults.
+
+    Verdicts have `truth_mask` (none), `author` and `origin` (empty), project.json has `origin`.
+    """
     return fields
 
 

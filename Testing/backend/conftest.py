@@ -8,10 +8,19 @@ from asking_desks import running_desks
 from small_projects import make_project, put_in_review
 
 from PseudoLabelCLLib.process.process_tree import short_waits
+from PseudoLabelCLLib.storage.own_seals import STATE_VARIABLE
 
 # Tests run side by side, so a thread that waits must let go of its core. Said before any test
 # imports torch, whose OpenMP library looks here once.
 os.environ.update(short_waits(os.environ))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_state(tmp_path_factory):
+    """Keeps what the program keeps for its user away from the one who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_classes_are_made_once_and_found_again_by_a_later_process(a_case):
     root, case, segmentation = a_case
     slices = load_case_slices(root, case, AS_IT_IS)
     ClassCache(root, SCHEMA).load(slices, segmentation)
-    with mock.patch.object(case_slices, "read_segmentation", side_effect=AssertionError):
+    with mock.patch.object(case_slices, "read_on_grid", side_effect=AssertionError):
         again = ClassCache(root, SCHEMA).load(slices, segmentation)
     np.testing.assert_array_equal(again, indices_of(drawn(0)))
     assert len(class_files(root)) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
 from PseudoLabelCLLib.storage.project_lock import project_lock
 
 _HOLDER = """
@@ -110,5 +110,5 @@ def test_missing_folder_is_told(tmp_path):
 
 def test_folder_in_place_of_the_lock_is_told(a_lock):
     a_lock.mkdir()
-    with pytest.raises(StorageError):
+    with pytest.raises(ProjectError, match="folder"):
         take(a_lock)

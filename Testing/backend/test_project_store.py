@@ -94,7 +94,8 @@ def test_new_project_with_rounds_keeps_them(a_folder, a_project):
 def test_later_verdict_replaces_the_earlier_one(a_saved_project):
     save_round(a_saved_project, Round(0, RoundState.IN_REVIEW))
     save_review(a_saved_project, Review("two", 0, Verdict.REJECTED, None))
-    save_review(a_saved_project, Review("two", 0, Verdict.ACCEPTED, "reviews/x.seg.nrrd"))
+    accepted = Review("two", 0, Verdict.ACCEPTED, "reviews/round_00/two.seg.nrrd")
+    save_review(a_saved_project, accepted)
     assert [r.verdict for r in load_project(a_saved_project).reviews] == [Verdict.ACCEPTED]
 
 

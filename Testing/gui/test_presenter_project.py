@@ -1,5 +1,7 @@
 """Making, opening, changing and leaving a project."""
 
+from dataclasses import replace
+
 import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import LABELS, ROOT, Disk
@@ -49,6 +51,18 @@ def test_opening_shows_the_project_when_the_desk_has_answered():
     assert stage.state.project.name == "Livers"
     assert [row.case_id for row in stage.state.cases.rows] == ["a", "u0", "u1"]
     assert "on_project_opened" in stage.names_heard()
+
+
+def test_what_came_from_another_computer_is_told_when_the_project_opens():
+    disk = Disk.with_cases(2)
+    made, told = disk.view, ("12 verdicts were given on another computer.", "Look only.")
+    disk.view = lambda: replace(made(), notices=told)
+    stage = Stage(disk)
+    stage.presenter.open_project(ROOT)
+    stage.settle()
+    assert stage.state.project.root == ROOT
+    assert stage.state.message.text == " ".join(told)
+    assert stage.state.message.light is Light.AMBER
 
 
 def test_a_tick_in_which_nothing_happened_says_so(stage):

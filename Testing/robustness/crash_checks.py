@@ -23,6 +23,7 @@ from PseudoLabelCLLib.pipeline.learning_curve import read_learning_curve
 from PseudoLabelCLLib.pipeline.model_file import read_model
 from PseudoLabelCLLib.pipeline.run_job import run_job
 from PseudoLabelCLLib.storage.atomic_files import TEMPORARY_PREFIX, read_json
+from PseudoLabelCLLib.storage.own_reports import is_own_report
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -178,7 +179,9 @@ def _read_events(path: Path) -> None:
 
 
 def _read_page(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    page = path.read_text(encoding="utf-8").rstrip()
+    assert is_own_report(path)
+    assert page.rpartition("<!-- seal")[0].rstrip().endswith("</html>")
 
 
 def differing_files(first: Path, second: Path, index: int) -> list[str]:

@@ -267,7 +267,9 @@ class Core:
         self.remember(view.root)
         if view.rounds:
             self.ask(ReadHistory(), self.take_history, is_quiet=True)
-        if self.facts.message.light is Light.NONE:
+        if view.notices:
+            self.tell(Light.AMBER, " ".join(view.notices), topic="project")
+        elif self.facts.message.light is Light.NONE:
             self.welcome(view)
         self.listeners.on_project_opened(view)
 

@@ -11,6 +11,7 @@ from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.storage.own_reports import is_own_report
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 
@@ -90,6 +91,10 @@ class RoundsSection(Section):
             return
         report = ProjectLayout(Path(self._root)).report(index)
         if report.is_file():
+            if not is_own_report(report):
+                text = _("The report of round {index} was not written on this computer.")
+                remedy = _("What it shows may differ from what the project holds.")
+                self.tell(Light.AMBER, text.format(index=index), remedy)
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(report)))
         else:
             text = _("Round {index} has no report yet.").format(index=index)
