@@ -10,6 +10,11 @@ _CLOSED = {
     "qMRMLSegmentEditorWidget", "qMRMLPlotWidget", "QTableWidget", "QListWidget", "QPlainTextEdit",
     "ctkPathLineEdit", "qMRMLNodeComboBox", "QComboBox", "QSpinBox", "qMRMLSegmentsTableView",
 }  # fmt: skip
+# What scrolls may be as low as the panel says; else it goes by what Qt proposes.
+_SCROLLS = {"QTableWidget", "QListWidget", "QPlainTextEdit"}
+_BUTTONS = {"QPushButton", "QToolButton"}
+# Frame and margin of a button.
+_AROUND_TEXT_PX = 8
 # Texts in these are cut on purpose, and stand in the tool tip.
 _CUT = {"projectLabel", "statusLabel", "doneLabel", "nextThingButton"}
 _ALWAYS_IN_SIGHT = ("headFrame", "stepsFrame", "footFrame")
@@ -104,12 +109,34 @@ def layout_faults(parent: Any) -> Iterator[str]:
 def _too_small(widget: Any) -> Iterator[str]:
     least = widget.minimumSizeHint
     wraps = widget.hasHeightForWidth()
-    needed = widget.heightForWidth(widget.width) if wraps else least.height()
+    needed = _height_for_width(widget) if wraps else least.height()
+    if widget.className() in _SCROLLS and widget.minimumHeight:
+        needed = widget.minimumHeight
     if widget.height < min(needed, widget.maximumHeight):
         yield f"{_name(widget)} is {widget.height} pixels high and needs {needed}"
-    is_cut = wraps or widget.objectName in _CUT
-    if not is_cut and widget.width < min(least.width(), widget.maximumWidth):
+    if wraps or widget.objectName in _CUT:
+        return
+    if widget.className() in _BUTTONS and widget.minimumWidth:
+        yield from _cut_text(widget)
+    elif widget.width < min(least.width(), widget.maximumWidth):
         yield f"{_name(widget)} is {widget.width} pixels wide and needs {least.width()}"
+
+
+def _height_for_width(widget: Any) -> int:
+    """Return the least height that a text, or what holds texts, needs for its width."""
+    layout = widget.layout()
+    if layout is None:
+        return int(widget.heightForWidth(widget.width))
+    return int(layout.totalMinimumHeightForWidth(widget.width))
+
+
+def _cut_text(button: Any) -> Iterator[str]:
+    """Tell if a button that may be narrower than Qt proposes does not hold its words."""
+    import qt  # noqa: PLC0415 - the rest of the self-test runs without Qt as well
+
+    room = button.width - _AROUND_TEXT_PX
+    if button.fontMetrics().elidedText(button.text, qt.Qt.ElideMiddle, room) != button.text:
+        yield f"{_name(button)} is {button.width} pixels wide and cuts '{button.text}'"
 
 
 def _out_of_sight(tested: PanelUnderTest) -> Iterator[str]:

@@ -12,6 +12,9 @@ from PseudoLabelCLGui.self_test_scene import OtherSegmentations
 from PseudoLabelCLGui.self_test_shared import PanelUnderTest, Say, Wait, check
 from PseudoLabelCLLib.domain.case import CaseRole
 
+# The smallest screen that the panel is made for, in pixels.
+SMALLEST_SCREEN = (1366, 768)
+
 
 class PanelTest:
     """The panel in the application: a project, a case in views and editor, a closed scene, rounds.
@@ -39,6 +42,7 @@ class PanelTest:
         logging.getLogger().addHandler(self._tested.failures)
         try:
             if has_window:
+                enlarge(slicer.util.mainWindow())
                 slicer.util.selectModule("PseudoLabelCL")
             else:
                 self._widget.enter()
@@ -106,3 +110,11 @@ class PanelTest:
         slicer.mrmlScene.Clear()
         self._tested.until("the project was closed with the scene", lambda s: not s.project.root)
         check(self._editor.segmentationNode() is None, "The editor holds a node that is gone.")
+
+
+def enlarge(window: Any) -> None:
+    """Make a window as large as the smallest screen, if it is smaller, so that layouts count."""
+    width, height = (
+        max(a, b) for a, b in zip((window.width, window.height), SMALLEST_SCREEN, strict=True)
+    )
+    window.resize(width, height)

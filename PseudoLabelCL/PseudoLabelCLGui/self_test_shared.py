@@ -110,13 +110,9 @@ class PanelUnderTest:
         return bool(self.panel.top.visible)
 
     def press(self, name: str) -> None:
-        """Press a button of the panel.
-
-        Raises:
-            AssertionError: It cannot be pressed.
-        """
+        """Press a button of the panel as soon as it can be pressed."""
         button = getattr(self.ui, name)
-        check(bool(button.enabled), f"{name} cannot be pressed: {button.toolTip}")
+        self.until(f"{name} can be pressed", lambda _: bool(button.enabled))
         button.click()
 
     def let_settle(self) -> None:

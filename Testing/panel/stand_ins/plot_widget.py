@@ -12,6 +12,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from stand_ins.scene_widget import SceneWidget
 
 Range = tuple[float, float]
+_X_AXIS, _Y_AXIS = vtk.vtkAxis.BOTTOM, vtk.vtkAxis.LEFT
 
 
 class qMRMLPlotView(QtWidgets.QWidget):
@@ -35,6 +36,9 @@ class qMRMLPlotView(QtWidgets.QWidget):
         return SimpleNamespace(GetRenderers=lambda: self._renderers)
 
     def chart(self) -> Any:
+        """Return what draws; its axes go as the view shows them."""
+        for number, (low, high) in zip((_X_AXIS, _Y_AXIS), self.ranges(), strict=True):
+            self._chart.GetAxis(number).SetRange(low, high)
         return self._chart
 
     def grab(self) -> None:
