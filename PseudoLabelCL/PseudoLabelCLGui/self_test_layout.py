@@ -17,6 +17,8 @@ _BUTTONS = {"QPushButton", "QToolButton"}
 _AROUND_TEXT_PX = 8
 # Texts in these are cut on purpose, and stand in the tool tip.
 _CUT = {"projectLabel", "statusLabel", "doneLabel", "nextThingButton"}
+# A busy computer takes some time over it.
+_LAID_OUT_WITHIN_S = 3.0
 _ALWAYS_IN_SIGHT = ("headFrame", "stepsFrame", "footFrame")
 
 
@@ -41,10 +43,14 @@ class LayoutTest:
             return
         self._tested.let_settle()
         top = self._tested.panel.top
-        faults = [*layout_faults(top), *_out_of_sight(self._tested)]
+        self._tested.wait_for(lambda: not self._faults(), _LAID_OUT_WITHIN_S)
+        faults = self._faults()
         self._num_looks += 1
         size = f"{top.width} x {top.height} pixels"
         check(not faults, f"The layout of '{where}' ({size}): {'; '.join(faults)}.")
+
+    def _faults(self) -> list[str]:
+        return [*layout_faults(self._tested.panel.top), *_out_of_sight(self._tested)]
 
     def look_without_project(self) -> None:
         """Check the panel before a project is open."""

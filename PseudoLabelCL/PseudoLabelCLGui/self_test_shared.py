@@ -119,6 +119,10 @@ class PanelUnderTest:
         """Let the application live for a moment."""
         self._wait(lambda: bool(self.failures.texts), SETTLED_S)
 
+    def wait_for(self, condition: Callable[[], bool], limit_s: float) -> None:
+        """Let the application live until a condition holds, or no longer than a limit."""
+        self._wait(condition, limit_s)
+
     def until(
         self,
         what: str,

@@ -157,7 +157,6 @@ def displays():
 
 
 def test_others_that_are_hidden_and_come_back_pass(scene):
-    num_before = scene.GetNumberOfNodes()
     others = OtherSegmentations()
     with pytest.raises(AssertionError, match="'Other, as it comes' lies over the case"):
         others.check_hidden()
@@ -171,7 +170,6 @@ def test_others_that_are_hidden_and_come_back_pass(scene):
     others.check_back()
     others.remove()
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
-    assert scene.GetNumberOfNodes() <= num_before + 2  # a colour table and a hierarchy of Slicer's
 
 
 @pytest.mark.parametrize(
