@@ -31,7 +31,8 @@ def check_curves(plot: Any, what: str) -> int:
 
 
 def _check_pane(pane: Any, what: str) -> int:
-    chart = pane.mrmlPlotViewNode().GetPlotChartNode()
+    view = pane.mrmlPlotViewNode()
+    chart = view.GetPlotChartNode() if view is not None else None  # none before the first point
     points = _points_of(chart)
     if not len(points):
         return 0

@@ -74,6 +74,9 @@ class qMRMLPlotWidget(SceneWidget):
         self._node: Any = None
         self._view = qMRMLPlotView(self)
         self.setMinimumHeight(150)
+        policy = QtWidgets.QSizePolicy.Policy.Expanding
+        layout = QtWidgets.QVBoxLayout(self)  # the real one grows as its view does
+        layout.addItem(QtWidgets.QSpacerItem(0, 0, policy, policy))
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(200)
         self._timer.timeout.connect(self.update)
