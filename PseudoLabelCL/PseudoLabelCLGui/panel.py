@@ -9,7 +9,7 @@ from typing import Any
 import qt
 import slicer
 
-from PseudoLabelCLGui.mrml_bridge import volume_of_case
+from PseudoLabelCLGui.mrml_bridge import ShownCase, volume_of_case
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
@@ -65,6 +65,11 @@ class Panel:
         self._isEntered = False
         self._shownState: PanelState | None = None
         self.sections: tuple[Section, ...] = ()
+
+    @property
+    def shownCase(self) -> ShownCase | None:
+        """The case in the views, or None."""
+        return self._review.proposal.case
 
     def setUp(self) -> None:
         """Build the panel; nothing is started or looked at before the module is shown."""

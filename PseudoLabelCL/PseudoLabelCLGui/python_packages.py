@@ -79,13 +79,20 @@ class PythonPackages:
 
     def __init__(self, application: Application | None = None) -> None:
         self._application = application or _running_slicer()
+        self._in_use: Path | None = None
         self._probe: ProbeProcess | None = None
         self._on_report: Callable[[ReadinessReport], None] | None = None
         self._installation: Installation | None = None
         self._stop_timer: Callable[[], None] | None = None
 
+    def use(self, python: Path | None) -> None:
+        """Take an interpreter in place of the chosen one, until None; no setting changes."""
+        self._in_use = python
+
     def default_python(self) -> Path:
         """Return the chosen interpreter, or Slicer's own."""
+        if self._in_use is not None:
+            return self._in_use
         chosen = self._application.setting(PYTHON_SETTING)
         return Path(chosen) if chosen else slicers_python()
 

@@ -1,4 +1,4 @@
-"""The self-test in Slicer: the panel shows a case; then the whole loop on phantoms, without panel.
+"""The self-test in Slicer: the panel and its rounds; then the whole loop on phantoms without it.
 
 It needs no network and no main window, and PyTorch only in the interpreter that it is told.
 """
@@ -22,7 +22,17 @@ from PseudoLabelCLGui.mrml_bridge import (
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLGui.python_packages import PythonPackages, support_text
-from PseudoLabelCLGui.self_test_panel import QUICK_S, PanelTest, Say, Wait, check
+from PseudoLabelCLGui.self_test_log import LogWatch
+from PseudoLabelCLGui.self_test_panel import PanelTest
+from PseudoLabelCLGui.self_test_shared import (
+    QUICK_S,
+    SLOW_S,
+    SMALL_ROUND,
+    Say,
+    Wait,
+    check,
+    paint_block,
+)
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.jobs import Job
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
@@ -30,14 +40,7 @@ from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.process.desk_process import DeskProcess
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
-# A round so small that a slow computer needs about a minute for it; what it learns is poor.
-SMALL_ROUND = {
-    "training.supervised.num_steps": "6",
-    "training.joint.num_steps": "2",
-    "training.supervised.batch_size": "4",
-}
 LOOK_EVERY_MS = 20
-SLOW_S = 1800.0
 
 
 def run(say: Say, *, python: str = "") -> None:
@@ -50,6 +53,7 @@ def run(say: Say, *, python: str = "") -> None:
     Raises:
         AssertionError: Something is not as it should be; the text says what.
     """
+    log = LogWatch(Path(slicer.app.currentLogFile()))
     say("The panel is opened.")
     slicer.modules.pseudolabelcl.widgetRepresentation()
     widget = getattr(slicer.modules, "PseudoLabelCLWidget", None)
@@ -58,12 +62,25 @@ def run(say: Say, *, python: str = "") -> None:
     chosen = Path(python) if python else packages.default_python()
     folder = Path(tempfile.mkdtemp(prefix="PseudoLabelCL-self-test-"))
     loop = SelfTest(folder, packages, chosen, say, wait_in_slicer)
+    widget.panel.packages.use(chosen)
     try:
         PanelTest(widget, folder / "panel", say, wait_in_slicer).run()
         loop.run()
     finally:
         loop.close()
+        widget.panel.packages.use(None)
         shutil.rmtree(folder, ignore_errors=True)
+    check_log(log, say)
+
+
+def check_log(log: LogWatch, say: Say) -> None:
+    """Check that Slicer's log is clean, and say what of its own was passed over."""
+    troubles, passed_over = log.troubles()
+    say(f"Slicer's log: {len(troubles)} lines of trouble, {len(passed_over)} passed over.")
+    for entry in dict.fromkeys(passed_over):
+        say(f"Passed over, logged by Slicer itself: {entry}")
+    told = "\n".join(dict.fromkeys(troubles))
+    check(not troubles, f"Slicer's log has {len(troubles)} lines of trouble:\n{told}")
 
 
 def wait_in_slicer(condition: Callable[[], bool], limit_s: float) -> None:
@@ -192,7 +209,7 @@ class SelfTest:
         self._judge(accepted, self.presenter.accept)
         self._say("Correcting a proposal.")
         shown = self._show(corrected)
-        self._draw(shown)
+        paint_block(shown)
         check(is_edited(shown), "Drawing in a proposal was not noticed.")
         self.presenter.case_is_edited(is_edited=True)
         self._judge(corrected, self.presenter.accept)
@@ -217,23 +234,6 @@ class SelfTest:
         check(not is_edited(shown), f"The proposal of '{case_id}' counts as edited at once.")
         self.presenter.case_is_on_screen(self._files)
         return shown
-
-    def _draw(self, shown: ShownCase) -> None:
-        """Paint a block over the middle of the volume as the Segment Editor does.
-
-        It becomes the first structure and no other; if it is that already, it is erased.
-        """
-        first, *others = (label.segment_id for label in shown.labels.classes)
-        proposal, volume = shown.proposal, shown.volume
-        array = slicer.util.arrayFromSegmentBinaryLabelmap(proposal, first, volume)
-        k, j, i = (length // 2 for length in array.shape)
-        block = (k, slice(j - 4, j + 4), slice(i - 4, i + 4))
-        array[block] = 0 if array[block].all() else 1
-        slicer.util.updateSegmentBinaryLabelmapFromArray(array, proposal, first, volume)
-        for other in others:
-            array = slicer.util.arrayFromSegmentBinaryLabelmap(proposal, other, volume)
-            array[block] = 0
-            slicer.util.updateSegmentBinaryLabelmapFromArray(array, proposal, other, volume)
 
     def _judge(self, case_id: str, give: Callable[[], None]) -> None:
         self._saved.clear()

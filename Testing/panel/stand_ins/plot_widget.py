@@ -12,6 +12,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from stand_ins.scene_widget import SceneWidget
 
 Range = tuple[float, float]
+_X_AXIS, _Y_AXIS = vtk.vtkAxis.BOTTOM, vtk.vtkAxis.LEFT
 
 
 class qMRMLPlotView(QtWidgets.QWidget):
@@ -35,6 +36,9 @@ class qMRMLPlotView(QtWidgets.QWidget):
         return SimpleNamespace(GetRenderers=lambda: self._renderers)
 
     def chart(self) -> Any:
+        """Return what draws; its axes go as the view shows them."""
+        for number, (low, high) in zip((_X_AXIS, _Y_AXIS), self.ranges(), strict=True):
+            self._chart.GetAxis(number).SetRange(low, high)
         return self._chart
 
     def grab(self) -> None:
@@ -70,6 +74,9 @@ class qMRMLPlotWidget(SceneWidget):
         self._node: Any = None
         self._view = qMRMLPlotView(self)
         self.setMinimumHeight(150)
+        policy = QtWidgets.QSizePolicy.Policy.Expanding
+        layout = QtWidgets.QVBoxLayout(self)  # the real one grows as its view does
+        layout.addItem(QtWidgets.QSpacerItem(0, 0, policy, policy))
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(200)
         self._timer.timeout.connect(self.update)

@@ -168,6 +168,10 @@ class Wrapped:
             "make_api_extract.py; if it is missing then, Slicer does not have it"
         )
 
+    def className(self) -> str:  # noqa: N802 - the name is PythonQt's
+        """Return the class as Qt names it."""
+        return str(self.__dict__["_qt"].metaObject().className())
+
     def _method(self, name: str) -> Any:
         method = getattr(self.__dict__["_qt"], _SPELT_OTHERWISE.get(name, name))
 
