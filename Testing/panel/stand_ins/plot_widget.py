@@ -75,8 +75,10 @@ class qMRMLPlotWidget(SceneWidget):
         self._view = qMRMLPlotView(self)
         self.setMinimumHeight(150)
         policy = QtWidgets.QSizePolicy.Policy.Expanding
+        view = QtWidgets.QWidget()
+        view.setSizePolicy(policy, policy)
         layout = QtWidgets.QVBoxLayout(self)  # the real one grows as its view does
-        layout.addItem(QtWidgets.QSpacerItem(0, 0, policy, policy))
+        layout.addWidget(view)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(200)
         self._timer.timeout.connect(self.update)
