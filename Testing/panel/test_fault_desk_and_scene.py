@@ -61,8 +61,8 @@ def test_a_volume_deleted_during_review_is_told_and_shown_again(reviewing):
     slicer.mrmlScene.RemoveNode(case.volume)
     reviewing.until(lambda _state: not reviewing.is_shown("other-2"))
     text, remedy, button = reviewing.said
-    assert text == "The volume or proposal of 'other-2' was deleted from the scene."
-    assert remedy == "Verdicts are on disk; only changes since the last one are gone."
+    assert text == "The volume or the segmentation of 'other-2' was deleted from the scene."
+    assert remedy == "All verdicts are on disk; only changes since the last one are gone."
     assert button == "Show it again"
     reviewing.click("messageButton")
     reviewing.until(lambda _state: reviewing.is_shown("other-2"))
@@ -100,7 +100,7 @@ def test_closing_the_scene_during_training_lets_the_training_go_on(a_real_panel,
     a_real_panel.until(lambda state: len(state.review.queue) == 2 and not state.train.is_running)
     text, remedy, button = a_real_panel.said
     assert text == "Round 0 is done."
-    assert remedy == "Proposals that wait for review: 2."
+    assert remedy == "2 proposals wait for review."
     assert button == "Review"
     a_real_panel.click("messageButton")
     a_real_panel.until(lambda state: a_real_panel.is_shown(state.review.queue[0].case_id))
