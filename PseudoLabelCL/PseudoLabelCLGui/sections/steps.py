@@ -71,11 +71,11 @@ class StepsSection(Section):
         self._showFeet()
 
     def tick(self) -> None:
-        """Fit what is cut to the width, and give the shown case the height that its texts need."""
+        """Fit what is cut to the width, and give each part the height that its texts need."""
         self._done.fit()
         self._editor.fit()
-        _fitHeight(self.ui.shownBox)
-        _fitHeight(self.ui.queueBox)
+        for box in (self.ui.shownBox, self.ui.queueBox, self.ui.segmentBox, self.ui.exportBox):
+            _fitHeight(box)
         if self._ticksToEditor:
             self._ticksToEditor -= 1
             top = self.ui.editorFrame.mapTo(self.ui.reviewContent, qt.QPoint(0, 0)).y()
@@ -129,7 +129,7 @@ def _showBold(button: Any, *, isBold: bool) -> None:
 
 
 def _fitHeight(box: Any) -> None:
-    """Give a part of a splitter, which asks no text for its height, the height that it needs."""
+    """Give a part the height that it needs; Qt forgets lists that only take what is left."""
     layout = box.layout()
     least = layout.totalMinimumSize().height()
     needed = max(least, layout.totalMinimumHeightForWidth(box.width))

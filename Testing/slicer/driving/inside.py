@@ -184,7 +184,7 @@ class Answers:
         return [volume.GetName(), node.GetName()]
 
     def delete_shown_volume(self):
-        slicer.mrmlScene.RemoveNode(_panel().ui.segmentEditor.sourceVolumeNode())
+        slicer.mrmlScene.RemoveNode(_edited()[1])
 
     def has_brush(self):
         return _panel().ui.segmentEditor.activeEffect() is not None
@@ -214,8 +214,7 @@ class Answers:
 
     def voxels_shown(self):
         """The proposal in the editor as it is on the screen, see `_voxels`."""
-        editor = _panel().ui.segmentEditor
-        node, volume = editor.segmentationNode(), editor.sourceVolumeNode()
+        node, volume = _edited()
         return None if node is None or volume is None else _voxels(node, volume)
 
     def voxels_of(self, segmentation_name, volume_name):
@@ -226,8 +225,7 @@ class Answers:
 
     def slice_with_most(self):
         """Let the shown slice be the one that has most of the edited segmentation."""
-        editor = _panel().ui.segmentEditor
-        node, volume = editor.segmentationNode(), editor.sourceVolumeNode()
+        node, volume = _edited()
         segmentation = node.GetSegmentation()
         ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
         arrays = [slicer.util.arrayFromSegmentBinaryLabelmap(node, i, volume) for i in ids]
@@ -335,6 +333,14 @@ def _is_in_sight(widget):
 
 def _is_open_menu(widget):
     return widget.className() in ("QMenu", "ctkMenu") and widget.visible
+
+
+def _edited():
+    """The segmentation that the editor offers, and the volume that it lies on."""
+    node = _panel().ui.segmentEditor.segmentationNode()
+    if node is None:
+        return None, None
+    return node, node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
 
 
 def _to_ras(volume, ijk):
