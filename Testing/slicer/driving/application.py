@@ -140,7 +140,14 @@ class Application:
                 state = "disabled" if facts["visible"] else "hidden"
                 raise DrivingError(f"{name} is {state}: {facts['tool_tip']}")
             time.sleep(0.1)
-        self.click_at(self.ask("place", name, x, y))
+        self.click_at(self._settled_place(name, x, y))
+
+    def _settled_place(self, name, x, y):
+        """Where a widget is, once it does not move any more."""
+        place = None
+        while place != (place := self.ask("place", name, x, y)):
+            time.sleep(2 * REST_S)
+        return place
 
     def click_at(self, place, *, times=1, button=1):
         """Click at a place of the screen.
