@@ -29,7 +29,10 @@ class CorrectionExtent:
         self.show(self._review)
 
     def show(self, review: ReviewState) -> None:
-        """Show the choices, each with how much it is; without any they take no room."""
+        """Show the choices, each with how much it is; their place is kept while a case is shown.
+
+        So the buttons of the verdicts stay where they are when the first stroke is drawn.
+        """
         self._review = review
         texts = [choice.text for choice in review.extents]
         if [self._combo.itemText(n) for n in range(self._combo.count)] != texts:
@@ -41,8 +44,10 @@ class CorrectionExtent:
         extents = [choice.extent for choice in review.extents]
         if review.extent in extents:
             showChoice(self._combo, extents.index(review.extent))
-        showVisible(self._combo, bool(texts))
-        showVisible(self._label, bool(texts))
+        for widget in (self._combo, self._label):
+            showVisible(widget, bool(review.case_id))
+            if widget.enabled != bool(texts):
+                widget.enabled = bool(texts)
         self._showNear()
 
     def chosen(self) -> None:
