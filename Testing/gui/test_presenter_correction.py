@@ -1,5 +1,8 @@
 """What of a correction counts as human truth is said, and chosen, before the verdict."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from a_presenter import Stage
 from PseudoLabelCLGui.presenter.facts import Facts
@@ -88,6 +91,20 @@ def test_one_slice_and_one_voxel_are_told_in_the_singular(review):
         "the slice that I changed (k = 3)",
         "only the voxels that I changed and 3 mm around them (1 voxel)",
     ]
+
+
+def test_slices_are_numbered_as_slicer_does_which_reverses_left_handed_volumes(review):
+    edited(review)
+    facts: Facts = review.presenter._core.facts
+    files = facts.review.files
+    i, j, k = files.geometry.direction[0::3], files.geometry.direction[1::3], (0.0, 0.0, -1.0)
+    mirrored = replace(files.geometry, direction=tuple(np.column_stack([i, j, k]).ravel().tolist()))
+    assert mirrored.is_left_handed
+    facts.review.files = replace(files, geometry=mirrored)
+    identity = review.state.review.identity
+    facts.review.preview = CorrectionPreview(identity, (0, 2), 2, 9, "/near.npy")
+    facts.review.preview_edit = facts.review.edit
+    assert extent_choices(facts)[0].text == "the 2 slices that I changed (k = 1 to 3)"
 
 
 def test_a_preview_of_what_was_changed_since_is_not_shown(review):

@@ -27,8 +27,8 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "PseudoLabelCL"
 # Rounds of about a minute; what they learn is poor, and nobody measures it here.
 SMALL_ROUNDS = {
-    "training.supervised.num_steps": "40",
-    "training.joint.num_steps": "20",
+    "training.supervised.num_steps": "150",
+    "training.joint.num_steps": "40",
     "training.supervised.batch_size": "4",
     "preprocess.max_window_size": "96",
 }
@@ -220,19 +220,24 @@ class Tour:
         app, case = self.app, self._show_queued(1)
         before = app.ask("voxels_shown")
         k = self._draw()
-        state = app.until("the panel says what counts", lambda s: bool(s["extents"]))
+        state = app.until("the panel says what counts", lambda s: "k = " in "".join(s["extents"]))
         check("correction" in state["accept"][0].lower(), f"The button says {state['accept'][0]}.")
         shown = app.ask("voxels_shown")
         check(shown != before, "The stroke changed nothing.")
         self._give_verdict(case, "acceptButton")
         review = self._check_stored(case, 0, "corrected", shown)
-        check(review.truth_slices == (k,), f"Slices {review.truth_slices} count, drawn was in {k}.")
+        says = state["extents"][0]
+        check(
+            f"k = {k})" in says, f"Drawn was in slice {k} as Slicer counts; the panel says {says}."
+        )
+        stored = self._number_in_file(case, k)
+        check(review.truth_slices == (stored,), f"{review.truth_slices} counts, not {stored}.")
 
     def correct_voxels_only(self):
         """A stroke across slices, of which only the voxels near it shall count."""
         app, case = self.app, self._show_queued(2)
         self._draw("Green")
-        app.until("the panel says what counts", lambda s: len(s["extents"]) == 3)
+        app.until("the panel says what counts", lambda s: "k = " in "".join(s["extents"]))
         app.ask("choose_index", "extentCombo", 1)
         time.sleep(1)
         self._picture("voxels-that-count")
@@ -248,7 +253,7 @@ class Tour:
 
     def take_back(self):
         """Take back: the proposal waits again."""
-        case = self.app.state()["case"]
+        case = self._show_queued(3)
         self.app.click("takeBackButton")
         self.app.until(f"{case} waits again", lambda s: dict(s["queue"])[case] == "")
         check(self._review(case, 0) is None, "The verdict is still on the disk.")
@@ -381,6 +386,12 @@ class Tour:
         app.stroke(view, ((0.45, 0.45), (0.5, 0.5), (0.55, 0.52)))
         check(app.ask("panel_width") == width, "Edit changed the width of the panel.")
         return k
+
+    def _number_in_file(self, case, k):
+        """A slice's number in the file: Slicer reverses the slices of a left-handed volume."""
+        image = sitk.ReadImage(str(self.cases[case].image))
+        is_left_handed = np.linalg.det(np.reshape(image.GetDirection(), (3, 3))) < 0
+        return image.GetSize()[2] - 1 - k if is_left_handed else k
 
     def _give_verdict(self, case, button):
         self.app.click(button)

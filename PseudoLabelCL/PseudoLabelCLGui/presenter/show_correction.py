@@ -34,7 +34,7 @@ def extent_choices(facts: Facts) -> tuple[ExtentChoice, ...]:
 
 def _extent_words(extent: TruthExtent, files: CaseFiles, preview: CorrectionPreview | None) -> str:
     if extent is TruthExtent.CHANGED_SLICES:
-        return _slice_words(preview, _AXES[files.slicing_axis])
+        return _slice_words(preview, files)
     if extent is TruthExtent.CHANGED_VOXELS:
         if preview is None:
             return _("only the voxels that I changed and 3 mm around them")
@@ -47,14 +47,21 @@ def _extent_words(extent: TruthExtent, files: CaseFiles, preview: CorrectionPrev
     return counted(num_slices, _("the whole slice"), _("all {count} slices"))
 
 
-def _slice_words(preview: CorrectionPreview | None, axis: str) -> str:
+def _slice_words(preview: CorrectionPreview | None, files: CaseFiles) -> str:
     if preview is None:
         return _("the slices that I changed")
-    slices = preview.changed_slices
-    if not slices:
+    if not preview.changed_slices:
         return _("the slices that I changed (none differs from the proposal)")
+    slices = sorted(_number_in_slicer(number, files) for number in preview.changed_slices)
+    axis = _AXES[files.slicing_axis]
     if len(slices) == 1:
         text = _("the slice that I changed ({axis} = {number})")
         return text.format(axis=axis, number=slices[0])
     text = _("the {count} slices that I changed ({axis} = {first} to {last})")
     return text.format(count=len(slices), axis=axis, first=slices[0], last=slices[-1])
+
+
+def _number_in_slicer(number: int, files: CaseFiles) -> int:
+    """Return a slice's number as Slicer's Data Probe shows it: left-handed volumes are reversed."""
+    is_reversed = files.geometry.is_left_handed and files.slicing_axis == 2
+    return files.geometry.size[2] - 1 - number if is_reversed else number

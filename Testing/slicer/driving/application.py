@@ -140,14 +140,20 @@ class Application:
                 state = "disabled" if facts["visible"] else "hidden"
                 raise DrivingError(f"{name} is {state}: {facts['tool_tip']}")
             time.sleep(0.1)
-        self.click_at(self._settled_place(name, x, y))
+        self._settle_over(name, x, y)
+        self.xdotool("click", 1)
+        time.sleep(REST_S)
 
-    def _settled_place(self, name, x, y):
-        """Where a widget is, once it does not move any more."""
+    def _settle_over(self, name, x, y):
+        """Move the mouse over a widget, and follow until it stays.
+
+        Slicer's Data Probe is taller while the mouse is in a slice view, so what lies above it
+        moves once the mouse has left the view.
+        """
         place = None
         while place != (place := self.ask("place", name, x, y)):
+            self.xdotool("mousemove", *place)
             time.sleep(2 * REST_S)
-        return place
 
     def click_at(self, place, *, times=1, button=1):
         """Click at a place of the screen.
