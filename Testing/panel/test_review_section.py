@@ -28,6 +28,14 @@ def test_the_queue_is_shown_in_its_order(a_shown_case):
     assert a_shown_case.ui.reviewProgressLabel.text.startswith("1 of 3 reviewed")
 
 
+def test_the_case_in_the_views_is_the_one_chosen_in_the_queue(a_shown_case):
+    a_shown_case.choose("queueTable", 0)
+    shown = replace(states.REVIEW.review, case_id="heart 6")
+    a_shown_case.show(replace(states.REVIEW, review=shown))
+    chosen = a_shown_case.widget("queueTable").selectionModel().selectedRows()
+    assert [index.data() for index in chosen] == ["heart 6"]
+
+
 def test_a_case_is_shown_with_volume_doubt_and_editable_proposal(a_shown_case):
     case = a_shown_case.panel._review.proposal.case
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")

@@ -34,6 +34,7 @@ SMALL_ROUNDS = {
 }
 TRAINED_WITHIN_S = 1200.0
 SAMPLES_SEED = 7
+LAID_OUT_WITHIN_S = 3.0
 # A centre is told with two decimals of a millimetre, by two programs.
 SAME_PLACE_MM = 0.05
 _TROUBLE = re.compile(r"^\[(WARNING|ERROR|CRITICAL|FATAL)\]\[(\w+)\] \S+ \S+ \[[^]]*\] (.*)$")
@@ -427,7 +428,9 @@ class Tour:
             self.app.key("Return")
 
     def _check_layout(self):
-        faults = self.app.ask("overlaps")
+        deadline_s = time.monotonic() + LAID_OUT_WITHIN_S
+        while (faults := self.app.ask("overlaps")) and time.monotonic() < deadline_s:
+            time.sleep(0.2)
         check(not faults, f"The layout of the panel: {'; '.join(faults)}")
 
 

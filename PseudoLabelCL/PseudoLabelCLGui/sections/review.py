@@ -22,7 +22,7 @@ from PseudoLabelCLGui.sections.showing import (
     showVisible,
 )
 from PseudoLabelCLGui.sections.shown_proposal import ShownProposal, correctionFile
-from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
+from PseudoLabelCLGui.sections.tables import chooseId, chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
@@ -84,6 +84,8 @@ class ReviewSection(Section):
         if self._shown is None or review.queue != self._shown.queue:
             rows = [(r.case_id, r.doubt, r.reason, r.verdict) for r in review.queue]
             fillTable(self.ui.queueTable, [r.case_id for r in review.queue], rows)
+        if self._shown is None or review.case_id != self._shown.case_id:
+            chooseId(self.ui.queueTable, review.case_id)
         self._shown = review
         loading = _("Loading {case}...").format(case=self._wanted or review.case_id)
         showText(self.ui.reviewProgressLabel, review.progress or review.next_case.tool_tip)

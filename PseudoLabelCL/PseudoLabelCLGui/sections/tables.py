@@ -43,6 +43,16 @@ def chosenIds(table: Any) -> tuple[str, ...]:
     return tuple(str(item.data(qt.Qt.UserRole)) for item in first if item and item.isSelected())
 
 
+def chooseId(table: Any, identity: str) -> None:
+    """Choose one row by its identity, and no other; without such a row the choice stays."""
+    for row in range(table.rowCount):
+        item = table.item(row, 0)
+        if item is not None and item.data(qt.Qt.UserRole) == identity:
+            table.selectRow(row)
+            table.scrollToItem(item)
+            return
+
+
 def stretchColumns(table: Any, *stretched: int) -> None:
     """Let columns share the room that the others leave; the others are as wide as needed."""
     header = table.horizontalHeader()
