@@ -149,7 +149,8 @@ class Tour:
         """The panel is there, fits the window, and says what this computer can do."""
         app = self.app
         app.ask("open_module")
-        app.ask("setup", self.python, {})
+        if self.python:
+            app.ask("use_python", self.python)
         time.sleep(3)
         for name in ("projectButton", "newProjectButton", "casesStepButton", "useStepButton"):
             check(app.ask("facts", name)["in_sight"], f"{name} is out of sight.")
@@ -174,7 +175,9 @@ class Tour:
         app.ask("choose_node", "newSegmentationSelector", "vtkMRMLSegmentationNode")
         app.click("createProjectButton")
         app.until("the project is open", lambda s: s["root"] == str(self.root))
-        app.ask("setup", "", SMALL_ROUNDS)
+        for name, value in SMALL_ROUNDS.items():
+            app.ask("change_setting", name, value)
+            app.until(f"{name} is changed", lambda s: not s["changes"])
         check((self.root / "project.json").is_file(), "The project is not on the disk.")
 
     def add_volumes(self):

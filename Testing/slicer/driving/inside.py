@@ -138,6 +138,7 @@ class Answers:
             "answers": [answer.text for answer in state.message.answers],
             "root": state.project.root,
             "cases": [[row.case_id, row.role.value, row.state] for row in state.cases.rows],
+            "changes": bool(_panel().presenter._core.facts.changing),
             "trains": state.train.is_running,
             "can_train": state.train.train.enabled,
             "rounds": [row.index for row in state.rounds.rows],
@@ -160,12 +161,12 @@ class Answers:
             "export_results": [line.text for line in state.export.results],
         }
 
-    def setup(self, python, settings):
+    def use_python(self, python):
         """Name the interpreter that has PyTorch, as one does once in a clinic."""
-        if python:
-            _panel().ui.pythonPathEdit.setCurrentPath(python)
-        for name, value in settings.items():
-            _panel().presenter.change_setting(name, value)
+        _panel().ui.pythonPathEdit.setCurrentPath(python)
+
+    def change_setting(self, name, value):
+        _panel().presenter.change_setting(name, value)
 
     def overlaps(self):
         """Name what covers something else in the panel, or is smaller than it needs to be."""
