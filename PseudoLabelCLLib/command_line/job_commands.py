@@ -156,7 +156,7 @@ def show_quality(result: JsonValue, console: Console) -> None:
         (
             *("model", "cases"),
             *(f"Dice {name}" for name in names),
-            *("mean Dice", "sd", "HD95 mm", "ASSD mm"),
+            *("mean Dice", "sd", "HD95 mm", "ASSD mm", "missed", "invented"),
         ),
         [
             (
@@ -167,9 +167,35 @@ def show_quality(result: JsonValue, console: Console) -> None:
                 _number(model["summary"]["mean"]["dice"]["standard_deviation"], 3),
                 _number(model["summary"]["mean"]["hd95_mm"]["mean"], 1),
                 _number(model["summary"]["mean"]["assd_mm"]["mean"], 2),
+                str(model["summary"]["mean"]["num_missed"]),
+                str(model["summary"]["mean"]["num_invented"]),
             )
             for model in models
         ],
+    )
+    for model in models:
+        for quality in model["summary"]["classes"]:
+            _say_left_out(model, quality, console)
+    definitions: Any = result["definitions"] if isinstance(result, dict) else {}
+    for definition in definitions.values():
+        console.say(definition)
+
+
+def _say_left_out(model: dict[str, Any], quality: dict[str, Any], console: Console) -> None:
+    """Name a structure that cases missed or invented: its mean distances leave them out."""
+    num_missed, num_invented = quality["num_missed"], quality["num_invented"]
+    if not num_missed and not num_invented:
+        return
+    num_cases, num_counted = model["summary"]["num_cases"], quality["hd95_mm"]["num_counted"]
+    distances = (
+        f"HD95 {_number(quality['hd95_mm']['mean'], 1)} mm, "
+        f"ASSD {_number(quality['assd_mm']['mean'], 2)} mm on average of the others"
+        if num_counted
+        else "no case has a distance"
+    )
+    console.say(
+        f"{model['name']}, {quality['name']}: missed in {num_missed}, invented in {num_invented} "
+        f"of {num_cases} case{'' if num_cases == 1 else 's'}; {distances}."
     )
 
 

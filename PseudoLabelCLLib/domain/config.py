@@ -82,7 +82,8 @@ class PreprocessConfig:
             smallest that holds the slices of the cases, at most `max_window_size`.
         max_window_size: Upper limit of the automatic window.
         crop: Whether the window lies on the centre of the slice or of the body (what is not air).
-        bias_correction: Whether N4 evens out the coil shading first (Tustison et al. 2010).
+        bias_correction: Whether N4 evens out the coil shading first (Tustison et al. 2010); never
+            that of CT, which has none.
         low_percentile: Intensity that becomes 0, as a fraction of the volume's voxels.
         high_percentile: Intensity that becomes 1, as a fraction of the volume's voxels.
         turn_slices: Whether slices that are stored turned or mirrored against those of most cases

@@ -17,6 +17,7 @@ class Volume:
     Args:
         array: Intensities, shape (k, j, i), any real type.
         geometry: Its grid.
+        is_ct: Whether it is from CT, as its DICOM headers say; None where the file does not say.
 
     Raises:
         VolumeError: The array does not have the shape of the grid.
@@ -24,6 +25,7 @@ class Volume:
 
     array: npt.NDArray[Any]
     geometry: Geometry
+    is_ct: bool | None = None
 
     def __post_init__(self) -> None:
         _check_shape(self.array, self.geometry)

@@ -356,8 +356,10 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
 
 
 def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:
-    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config)])
-    return hashlib.sha256(told.encode()).hexdigest()
+    told = [file_fingerprint(image), case.dicom_series_uid, to_json(config)]
+    if config.bias_correction:  # what was made before CT was left alone is made anew
+        told.append("CT is not evened out")
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _read_entry(folder: Path) -> _CacheEntry | None:

@@ -10,6 +10,7 @@ from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.pipeline.apply_model import segment_volume
 from PseudoLabelCLLib.pipeline.measure_quality import (
+    DEFINITIONS,
     CaseQuality,
     QualitySummary,
     measure_quality,
@@ -72,7 +73,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
             report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
         summary = summarise([case.quality for case in cases])
         measured.append(MeasuredModel(name, tuple(cases), summary))
-    told = to_json({"models": tuple(measured)})
+    told = to_json({"definitions": DEFINITIONS, "models": tuple(measured)})
     if not isinstance(told, dict):
         raise TypeError(f"a mapping becomes a JSON object, got {told!r}")
     if job.output is not None:

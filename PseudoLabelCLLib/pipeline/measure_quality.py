@@ -17,6 +17,22 @@ BoolArray = npt.NDArray[np.bool_]
 
 HAUSDORFF_PERCENTILE = 95
 
+# What stands beside the figures: other programs define HD95 otherwise, and give other figures.
+DEFINITIONS = {
+    "hd95_mm": (
+        "HD95 is the larger of the two directed 95th percentiles of the distances between the "
+        "surfaces, as in MONAI; programs that pool both directions give other values."
+    ),
+    "assd_mm": (
+        "ASSD is the mean of the distances to the other surface over the surface voxels of both "
+        "segmentations."
+    ),
+    "missed_or_invented": (
+        "A missed structure (in the reference only) or an invented one (in the segmentation only) "
+        "has Dice 0 and no distance, so it is in no mean of HD95 or ASSD."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class ClassQuality:
@@ -44,9 +60,14 @@ class ClassQuality:
     num_voxels_reference: int
 
     @property
-    def is_missing(self) -> bool:
-        """Whether only one of the two segmentations holds the structure."""
-        return (self.num_voxels_predicted == 0) != (self.num_voxels_reference == 0)
+    def is_missed(self) -> bool:
+        """Whether only the reference holds the structure."""
+        return self.num_voxels_predicted == 0 and self.num_voxels_reference > 0
+
+    @property
+    def is_invented(self) -> bool:
+        """Whether only the prediction holds the structure."""
+        return self.num_voxels_predicted > 0 and self.num_voxels_reference == 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,16 @@ class CaseQuality:
     def mean_assd_mm(self) -> float | None:
         """Mean over the structures that have distances; None if none has."""
         return _mean_or_none(quality.assd_mm for quality in self.classes)
+
+    @property
+    def num_missed(self) -> int:
+        """Structures that only the reference holds; the mean distances leave them out."""
+        return sum(quality.is_missed for quality in self.classes)
+
+    @property
+    def num_invented(self) -> int:
+        """Structures that only the prediction holds; the mean distances leave them out."""
+        return sum(quality.is_invented for quality in self.classes)
 
 
 @dataclass(frozen=True)
@@ -96,8 +127,9 @@ class ClassSummary:
         dice: Spread of Dice, 0..1.
         hd95_mm: Spread of HD95.
         assd_mm: Spread of ASSD.
-        num_missing: Cases (for the mean: structures of cases) without distances because only one
-            side holds the structure; they count in Dice with 0 and in no distance.
+        num_missed: Cases (for the mean: structures of cases) in which only the reference holds the
+            structure; they count in Dice with 0 and in no distance.
+        num_invented: Likewise, in which only the prediction holds it.
     """
 
     name: str
@@ -105,7 +137,8 @@ class ClassSummary:
     dice: Spread
     hd95_mm: Spread
     assd_mm: Spread
-    num_missing: int
+    num_missed: int
+    num_invented: int
 
 
 @dataclass(frozen=True)
@@ -170,7 +203,8 @@ def summarise(qualities: Sequence[CaseQuality]) -> QualitySummary:
             dice=_spread(quality.dice for quality in column),
             hd95_mm=_spread(quality.hd95_mm for quality in column),
             assd_mm=_spread(quality.assd_mm for quality in column),
-            num_missing=sum(quality.is_missing for quality in column),
+            num_missed=sum(quality.is_missed for quality in column),
+            num_invented=sum(quality.is_invented for quality in column),
         )
         for column in by_class
     )
@@ -180,7 +214,8 @@ def summarise(qualities: Sequence[CaseQuality]) -> QualitySummary:
         dice=_spread(quality.mean_dice for quality in qualities),
         hd95_mm=_spread(quality.mean_hd95_mm for quality in qualities),
         assd_mm=_spread(quality.mean_assd_mm for quality in qualities),
-        num_missing=sum(summary.num_missing for summary in classes),
+        num_missed=sum(summary.num_missed for summary in classes),
+        num_invented=sum(summary.num_invented for summary in classes),
     )
     return QualitySummary(classes, mean, len(qualities))
 

@@ -30,6 +30,9 @@ MARGIN_PIXELS = 8
 LARGEST_WINDOW = 512
 # N4 works on a coarser copy: the shading is smooth, and its cost grows with the voxels.
 BIAS_CORRECTION_LONGEST_SIDE = 128
+# Fat and air lie below this in Hounsfield units; no magnitude image of MR does.
+CT_BELOW_HU = -50
+CT_FRACTION_BELOW = 0.01
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,8 @@ def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, floa
 def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) -> FloatArray:
     """Return a volume's slices as the network sees them: evened out, scaled, resampled, cropped.
 
+    CT is never evened out: it has no coil shading, and its values are absolute.
+
     Intensities are scaled so that the low percentile becomes 0 and the high one 1; they are not
     clipped.
 
@@ -234,7 +239,7 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
     Source: Chaitanya et al., MedIA 2023, section 4.1.
     """
     array = volume.array.astype(np.float32)
-    if config.bias_correction:
+    if config.bias_correction and not looks_like_ct(volume):
         array = _correct_bias(array, volume.geometry)
     low, high = (
         float(value)
@@ -251,6 +256,16 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
         )
     scaled = (array - low) / (high - low)
     return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Tell whether a volume is from CT: by its headers, or by Hounsfield units of fat and air.
+
+    A file without headers counts as CT if a hundredth of its voxels lies below -50.
+    """
+    if volume.is_ct is not None:
+        return volume.is_ct
+    return float(np.mean(volume.array < CT_BELOW_HU)) >= CT_FRACTION_BELOW
 
 
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:

@@ -181,16 +181,9 @@ def _quality_section(report: RoundReport, cards: Sequence[CaseCard]) -> str:
     chart = draw_dice_over_rounds(report.qualities) if len(report.qualities) > 1 else ""
     rounds = rounds_table(report.qualities, report.schema)
     table = cases_table(newest, report.schema, anchors)
-    num_missing = summarise([q for _, q in newest.cases]).mean.num_missing
-    missing = (
-        f"<p>Missing on one side: {_count(num_missing, 'structure')}, "
-        "counted as Dice 0 and in no distance.</p>"
-        if num_missing
-        else ""
-    )
     return (
         "<section><h2>Quality</h2>"
-        f'<div class="beside"><div>{rounds}</div>{chart}</div>{table}{missing}</section>'
+        f'<div class="beside"><div>{rounds}</div>{chart}</div>{table}</section>'
     )
 
 

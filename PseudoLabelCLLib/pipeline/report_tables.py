@@ -5,6 +5,7 @@ from html import escape
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.pipeline.measure_quality import (
+    DEFINITIONS,
     CaseQuality,
     ClassQuality,
     QualitySummary,
@@ -58,7 +59,8 @@ def cases_table(quality: RoundQuality, schema: LabelSchema, anchors: dict[str, s
     foot = _summary_rows(summarise([measured for _, measured in quality.cases]))
     return (
         '<p class="caption">Every case with a reference, least good first. '
-        'HD95 and ASSD in mm.</p><div class="scroll"><table>'
+        f"HD95 and ASSD in mm. {escape(' '.join(DEFINITIONS.values()))}</p>"
+        '<div class="scroll"><table>'
         f'<thead><tr><th rowspan="2">Case</th>{groups}<th colspan="3" class="group">Mean</th></tr>'
         f"<tr>{measures}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table></div>"
     )
@@ -88,8 +90,10 @@ def _case_row(case_id: str, case: CaseQuality, anchors: dict[str, str]) -> str:
         name = f'<a href="#{anchors[case_id]}">{name}</a>'
     cells = "".join(_class_cells(quality) for quality in case.classes)
     means = (case.mean_dice, case.mean_hd95_mm, case.mean_assd_mm)
+    left_out = _left_out(case.num_missed, case.num_invented)
     cells += "".join(
-        f"<td{_group(measure)}>{format_number(mean, digits)}</td>"
+        f"<td{_group(measure)}>{format_number(mean, digits)}"
+        f"{'' if measure == 'dice' else left_out}</td>"
         for (measure, digits), mean in zip(_MEASURES, means, strict=True)
     )
     return f"<tr><th>{name}</th>{cells}</tr>"
@@ -99,8 +103,11 @@ def _class_cells(quality: ClassQuality) -> str:
     cells = []
     for measure, digits in _MEASURES:
         value = getattr(quality, measure)
-        is_missing = value is None and quality.is_missing
-        text = "missing" if is_missing else format_number(value, digits)
+        text = format_number(value, digits)
+        if value is None and quality.is_missed:
+            text = "missed"
+        elif value is None and quality.is_invented:
+            text = "invented"
         cells.append(f"<td{_group(measure)}>{text}</td>")
     return "".join(cells)
 
@@ -108,25 +115,33 @@ def _class_cells(quality: ClassQuality) -> str:
 def _summary_rows(summary: QualitySummary) -> str:
     columns = (*summary.classes, summary.mean)
     spreads = [
-        (measure, digits, getattr(column, measure))
+        (measure, digits, getattr(column, measure), column)
         for column in columns
         for measure, digits in _MEASURES
     ]
     means = "".join(
-        f"<td{_group(measure)}>{format_number(spread.mean, digits)}</td>"
-        for measure, digits, spread in spreads
+        f"<td{_group(measure)}>{format_number(spread.mean, digits)}"
+        f"{'' if measure == 'dice' else _left_out(column.num_missed, column.num_invented)}</td>"
+        for measure, digits, spread, column in spreads
     )
     deviations = "".join(
         f"<td{_group(measure)}>{format_number(spread.standard_deviation, digits)}</td>"
-        for measure, digits, spread in spreads
+        for measure, digits, spread, _ in spreads
     )
     counts = "".join(
-        f"<td{_group(measure)}>{spread.num_counted}</td>" for measure, _, spread in spreads
+        f"<td{_group(measure)}>{spread.num_counted}</td>" for measure, _, spread, _ in spreads
     )
     return (
         f"<tr><th>Mean</th>{means}</tr><tr><th>Standard deviation</th>{deviations}</tr>"
         f"<tr><th>Counted</th>{counts}</tr>"
     )
+
+
+def _left_out(num_missed: int, num_invented: int) -> str:
+    """Return what a mean distance leaves out, to stand right after it."""
+    parts = [f"{num_missed} missed"] * bool(num_missed)
+    parts += [f"{num_invented} invented"] * bool(num_invented)
+    return f" <small>+ {', '.join(parts)}</small>" if parts else ""
 
 
 def _group(measure: str) -> str:

@@ -11,6 +11,9 @@ ENHANCED_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4", "1.2.840.10008.5.1.4.1.1.130",
     "1.2.840.10008.5.1.4.1.1.128.1",
 )  # fmt: skip
+CT_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2",
+)  # fmt: skip
 # Several frames that are no stack of slices, though a reader of images takes them for one.
 NO_VOLUME_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.3.1": "a film of ultrasound",

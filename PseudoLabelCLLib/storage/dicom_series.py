@@ -13,12 +13,13 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
+from PseudoLabelCLLib.storage.dicom_mark import CT_CLASSES, ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom_missed import require_whole
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
 _SOP_CLASS = "0008|0016"
+_MODALITY = "0008|0060"
 _SERIES_DESCRIPTION = "0008|103e"
 _SLICE_THICKNESS = "0018|0050"
 _SPACING_BETWEEN_SLICES = "0018|0088"
@@ -54,11 +55,12 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
             stored = sitk.GetArrayFromImage(headers[0].Execute())
         geometry = grid_of_stack(frames)
         order = [frame.header for frame in frames]
-        return Volume(stored.reshape(geometry.array_shape)[order], geometry)
+        return Volume(stored.reshape(geometry.array_shape)[order], geometry, _is_ct(headers[0]))
     if _is_one_volume(headers):
         with quiet_itk(folder):
             image = headers[0].Execute()
-        return Volume(sitk.GetArrayFromImage(image), grid_of(folder, image))
+        array = sitk.GetArrayFromImage(image)
+        return Volume(array, grid_of(folder, image), _is_ct(headers[0]))
     slices = _ordered_slices(folder, files, headers)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([s.path for s in slices])
@@ -73,7 +75,7 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
             "damaged.",
             "Copy the series again.",
         )
-    return Volume(array, geometry)
+    return Volume(array, geometry, _is_ct(slices[0].header))
 
 
 def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometry:
@@ -200,6 +202,14 @@ def _frames(
     from PseudoLabelCLLib.storage.dicom_frames import read_frames  # noqa: PLC0415
 
     return read_frames(Path(files[0]))
+
+
+def _is_ct(header: Any) -> bool | None:
+    """Return whether an image is from CT; None where it does not say what made it."""
+    modality = _text(header, _MODALITY)
+    if _text(header, _SOP_CLASS) in CT_CLASSES or modality == "CT":
+        return True
+    return None if modality in ("", "OT") else False
 
 
 def _is_one_volume(headers: list[Any]) -> bool:

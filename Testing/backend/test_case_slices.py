@@ -1,5 +1,7 @@
 """Slices and classes of a case under `preprocessed/`: mapped, never out of date, nothing left."""
 
+import hashlib
+import json
 import os
 import tracemalloc
 from dataclasses import replace
@@ -20,6 +22,8 @@ from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.pipeline import case_slices
 from PseudoLabelCLLib.pipeline.case_slices import ClassCache, load_case_slices
+from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.json_codec import to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import create_project
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
@@ -66,6 +70,26 @@ def class_files(root):
 def indices_of(array, schema=SCHEMA):
     table = {0: 0, **{value: index for index, value in enumerate(schema.values, start=1)}}
     return np.vectorize(table.get)(array)
+
+
+def key_of_before(image, case, config):
+    """The key as it was when N4 evened out CT too."""
+    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_slices_that_were_evened_out_when_ct_was_too_are_made_anew(a_case, corrected):
+    root, case, _ = a_case
+    config = replace(AS_IT_IS, bias_correction=corrected)
+    before = np.full(GRID.array_shape, 7, np.float32)
+    with (
+        mock.patch.object(case_slices, "_cache_key", key_of_before),
+        mock.patch.object(case_slices, "network_slices", return_value=before),
+    ):
+        load_case_slices(root, case, config)
+    found = load_case_slices(root, case, config).images
+    assert np.array_equal(found, before) != corrected
 
 
 def test_classes_are_the_drawn_labels_on_the_window(a_case):

@@ -28,7 +28,12 @@ from PseudoLabelCLLib.command_line import job_commands, show_job
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
 from PseudoLabelCLLib.process.protocol import JobCancelled, JobFailed, WorkerCrashed
+from PseudoLabelCLLib.storage.json_codec import to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project
 
@@ -127,10 +132,28 @@ def test_evaluation_shows_a_table_of_the_rounds(a_desk, monkeypatch, capfd):
     header = next(line for line in out.splitlines() if "mean Dice" in line)
     assert header.split()[:2] == ["model", "cases"]
     assert "Dice label 1" in header
+    assert header.split()[-2:] == ["missed", "invented"]
+    assert "larger of the two directed 95th percentiles" in out
     assert any(line.split()[:3] == ["round", "0", "1"] for line in out.splitlines())
     assert (
         json.loads(a_desk.path("table.json").read_text("utf-8"))["models"][0]["name"] == "round 0"
     )
+
+
+def test_structure_that_was_missed_is_named_beside_the_mean_distances(capsys):
+    schema = LabelSchema((LabelClass(1, "heart", "#e69f00"), LabelClass(2, "lung", "#56b4e9")))
+    geometry = Geometry((6, 6, 6), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    heart, both = np.zeros((2, 6, 6, 6), np.int16)
+    heart[1:3, 1:3, 1:3] = both[1:3, 1:3, 1:3] = 1
+    both[3:5, 3:5, 3:5] = 2
+    truth = LabelVolume(both, geometry)
+    found = [LabelVolume(heart, geometry), truth]
+    summary = summarise([measure_quality(labels, truth, schema) for labels in found])
+    result = to_json({"definitions": {}, "models": ({"name": "round 0", "summary": summary},)})
+    job_commands.show_quality(result, Console())
+    out = capsys.readouterr().out
+    assert "round 0, lung: missed in 1, invented in 0 of 2 cases; HD95 0.0 mm" in out
+    assert "round 0, heart" not in out
 
 
 # --- review ---

@@ -14,7 +14,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.pipeline.measure_quality import DEFINITIONS, measure_quality, summarise
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ONE_LABEL = LabelSchema((LabelClass(1, "heart", "#e69f00"),))
@@ -171,7 +171,8 @@ def test_a_structure_absent_on_both_sides_does_not_count():
     quality = measure_quality(volume(array), volume(array), TWO_LABELS)
     lung = quality.classes[1]
     assert (lung.dice, lung.hd95_mm, lung.assd_mm) == (None, None, None)
-    assert not lung.is_missing
+    assert not lung.is_missed
+    assert not lung.is_invented
     assert quality.mean_dice == 1.0
 
 
@@ -180,7 +181,7 @@ def test_a_structure_on_one_side_only_has_dice_zero_and_no_distances(is_predicte
     filled, empty = box((6, 6, 6), (1, 1, 1), (4, 4, 4)), np.zeros((6, 6, 6), np.int16)
     quality = quality_of(*((filled, empty) if is_predicted else (empty, filled)))
     assert (quality.dice, quality.hd95_mm, quality.assd_mm) == (0.0, None, None)
-    assert quality.is_missing
+    assert (quality.is_missed, quality.is_invented) == (not is_predicted, is_predicted)
     assert quality.num_voxels_predicted == (27 if is_predicted else 0)
 
 
@@ -216,9 +217,42 @@ def test_a_summary_tells_mean_spread_count_and_what_is_missing():
     # Dice 1, 1/2 and 0.
     assert heart.dice.mean == pytest.approx(0.5, rel=SINGLE_PRECISION)
     assert heart.dice.standard_deviation == pytest.approx(0.5, rel=SINGLE_PRECISION)
-    assert (heart.dice.num_counted, heart.hd95_mm.num_counted, heart.num_missing) == (3, 2, 1)
+    assert (heart.dice.num_counted, heart.hd95_mm.num_counted, heart.num_missed) == (3, 2, 1)
     assert heart.hd95_mm.mean == pytest.approx(1.0, rel=SINGLE_PRECISION)  # 0 and 2 voxels
     assert summary.mean.dice == heart.dice
+
+
+def test_a_mean_distance_comes_with_the_structures_that_it_leaves_out():
+    # heart: found two voxels away, missed, missed; lung: invented, found, absent on both sides
+    shape, heart, lung = (4, 8, 20), ((1, 2, 2), (3, 6, 6)), ((1, 2, 12), (3, 6, 16))
+    both = box(shape, *heart) + box(shape, *lung, value=7)
+    cases = [
+        measure_quality(volume(prediction), volume(reference), TWO_LABELS)
+        for prediction, reference in (
+            (box(shape, (1, 2, 4), (3, 6, 8)) + box(shape, *lung, value=7), box(shape, *heart)),
+            (box(shape, *lung, value=7), both),
+            (np.zeros(shape, np.int16), box(shape, *heart)),
+        )
+    ]
+    assert [(c.num_missed, c.num_invented) for c in cases] == [(0, 1), (1, 0), (1, 0)]
+    summary = summarise(cases)
+    told = [(c.num_missed, c.num_invented) for c in (*summary.classes, summary.mean)]
+    assert told == [(2, 0), (0, 1), (2, 1)]
+
+
+def test_hd95_is_the_larger_directed_percentile_as_its_definition_says():
+    # A rod and one twice as long: seen from the short rod nothing is far, so that pooling both
+    # directions gives another value.
+    near = np.zeros((3, 3, 30), np.int16)
+    near[1, 1, :10] = 1
+    far = near.copy()
+    far[1, 1, 10:20] = 1
+    there = np.abs(np.arange(20) - np.minimum(np.arange(20), 9))
+    expected = np.percentile(there, 95)
+    pooled = np.percentile(np.concatenate([there, np.zeros(10)]), 95)
+    assert expected != pooled
+    assert quality_of(near, far).hd95_mm == pytest.approx(expected, rel=SINGLE_PRECISION)
+    assert "larger of the two directed 95th percentiles" in DEFINITIONS["hd95_mm"]
 
 
 def test_a_summary_of_one_case_has_no_spread():
