@@ -261,6 +261,7 @@ class Panel:
 
     def _onProjectClosed(self) -> None:
         self._parameterNode.rememberProject("")
+        self._steps.open("cases")  # where the next project is made or opened
 
     def _openProjectOfScene(self) -> None:
         root = self._parameterNode.project()

@@ -41,6 +41,12 @@ def test_each_step_has_one_page_and_a_foot_of_its_own(an_open_project):
         assert shown == [button]
 
 
+def test_a_closed_project_leaves_the_page_on_which_the_next_one_is_opened(an_open_project):
+    an_open_project.click("useStepButton")
+    an_open_project.presenter.listeners.on_project_closed()
+    assert page(an_open_project) == "casesPage"
+
+
 def test_training_is_started_by_one_button_only(an_open_project):
     an_open_project.show(laid_out.CHECKED)
     top = unwrap(an_open_project.panel.top)
