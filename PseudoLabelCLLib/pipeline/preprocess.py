@@ -236,7 +236,7 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
     Raises:
         VolumeError: The image is constant between the percentiles.
 
-    Source: Chaitanya et al., MedIA 2023, section 4.1.
+    Source: Chaitanya et al., MedIA 2023, section 4.2.
     """
     array = volume.array.astype(np.float32)
     if config.bias_correction and not looks_like_ct(volume):

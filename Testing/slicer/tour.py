@@ -34,6 +34,7 @@ SMALL_ROUNDS = {
 }
 TRAINED_WITHIN_S = 1200.0
 SAMPLES_SEED = 7
+# A busy computer takes some time over it.
 LAID_OUT_WITHIN_S = 3.0
 # A centre is told with two decimals of a millimetre, by two programs.
 SAME_PLACE_MM = 0.05
@@ -116,6 +117,7 @@ class Tour:
         began_s = time.monotonic()
         try:
             step()
+            self.app.until("the next case is in the views", lambda s: not s["is_loading"])
             self._check_layout()
         finally:
             self._record(name, time.monotonic() - began_s)
