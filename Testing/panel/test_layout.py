@@ -160,7 +160,8 @@ def test_every_step_fits_and_nothing_overlaps_or_is_crushed(app, answers, scale)
         told += crushed(panel) if scale < LARGEST else []
         show(panel, name, LEAST_HEIGHT)
         told += overlaps(panel)
-        told += [one for one in crushed(panel) if "high" in one]  # the scroll bar takes of the width
+        # the scroll bar takes of the width
+        told += [one for one in crushed(panel) if "high" in one]
         show(panel, name, LARGE_HEIGHT)
         told += overlaps(panel)
         told += crushed(panel) if scale < LARGEST else []
