@@ -15,7 +15,8 @@ PseudoLabelCL {version} for 3D Slicer 5.10 or later. A research tool, not for cl
 
 1. Unpack this archive to a place where it can stay, for example your Documents folder.
 2. Start 3D Slicer and drag the folder PseudoLabelCL, the one that holds this text, onto its window.
-   Choose "Add Python scripted modules to the application", press OK, then Yes.
+   Choose "Add Python scripted modules to the application" and press OK; take the tick off
+   "Enable developer mode" and press Yes.
 3. Open the module: Modules > Segmentation > PseudoLabelCL. It says what is missing (PyTorch, some
    packages) and installs it on one click; nothing else uses the network.
 
