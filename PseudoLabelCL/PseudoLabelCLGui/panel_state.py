@@ -302,7 +302,7 @@ class UseState:
         apply: Segments the chosen volumes.
         cancel: Stops the queue.
         save_model: Saves the newest model as one file.
-        load_model: Takes a model file.
+        load_model: Uses a model file.
         is_running: Whether the queue runs.
         stage: What is done now.
         fraction: 0..1, or None.

@@ -150,7 +150,7 @@ class Presenter(ReviewCalls, ResultCalls):
     # --- this computer
 
     def probe(self) -> None:
-        """Look at this computer again."""
+        """Check this computer again."""
         self._core.begin("project")
         self._core.facts.is_probing = True
         self.listeners.on_probe_wanted(self._core.facts.python)
@@ -317,7 +317,9 @@ class Presenter(ReviewCalls, ResultCalls):
         """Say where a project that was just opened goes on."""
         tell, waiting = self._core.tell, num_waiting(view)
         if view.plan.goes_on and self._core.facts.work is None:
-            text = _("Round {index} was interrupted; all is saved.").format(index=view.plan.index)
+            text = _("Round {index} was interrupted; everything is saved.").format(
+                index=view.plan.index
+            )
             words = _("Continue round {index}").format(index=view.plan.index)
             tell(Light.AMBER, text, topic="train", step=(words, self._training.go_on))
         elif waiting:

@@ -118,7 +118,7 @@ class ProjectActions:
             name = _("Sample project")
             self._create(str(parent / "project"), name, answer.labels, created)
 
-        words = _("The sample volumes are being made.")
+        words = _("Making the sample volumes...")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
     def _leave_then(self, then: Callable[[], None]) -> None:
@@ -172,7 +172,7 @@ class ProjectActions:
         core = self._core
         found: list[tuple[str, VolumesFound]] = []
         left = list(paths)
-        core.facts.changing = _("Volumes are being looked for.")
+        core.facts.changing = _("Looking for volumes...")
 
         def search() -> None:
             if left:
@@ -270,7 +270,7 @@ class ProjectActions:
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         if case_ids and self._may_change("cases"):
-            self._core.change(RemoveCases(case_ids), _("The cases are being taken out."))
+            self._core.change(RemoveCases(case_ids), _("The cases are being removed."))
 
     def change_labels(self, labels: LabelSchema) -> None:
         """Change the structures."""

@@ -108,7 +108,7 @@ class CasesSection(Section):
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
         question = _(
-            "Take {count} volume(s) out of the project?\n\n{names}\n\n"
+            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
             "The volumes themselves stay where they are, and what was drawn stays in the history."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
