@@ -228,7 +228,7 @@ def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
     said = stage.state.message
     assert said.text == "The pre-training was discarded."
     assert ("no longer used" in said.remedy) is has_checkpoint
-    assert said.remedy.endswith("choose no pre-training to train without it.")
+    assert said.remedy.endswith("to train without it, choose no pre-training.")
     assert len(stage.workers) == 1
     assert stage.state.train.train.enabled
 
