@@ -29,6 +29,7 @@ from PseudoLabelCLLib.storage.pretraining_record import (
     read_pretraining,
 )
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.provenance import author
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.review_cases import QueueItem
@@ -97,6 +98,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         labels_are_settled=bool(project.rounds),
         is_pretrained=_is_pretrained(layout, project, memory),
         free_disk_bytes=shutil.disk_usage(root).free,
+        author=author(),
     )
 
 

@@ -234,6 +234,10 @@ class Presenter(ReviewCalls, ResultCalls):
         """Look at every case before training; `state.cases.findings` tells."""
         self._projects.check_cases()
 
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear from now on; empty for none."""
+        self._projects.sign_verdicts(name)
+
     # --- training
 
     def change_setting(self, name: str, value: str) -> None:

@@ -35,6 +35,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     RemoveCases,
     SetRole,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -296,6 +297,12 @@ class ProjectActions:
         """Change one setting by its name, such as "training.joint.num_steps"."""
         if self._may_change("train"):
             self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear."""
+        view = self._core.facts.view
+        if view is not None and name != view.author:
+            self._core.ask(SignVerdicts(name))
 
     # --- history
 
