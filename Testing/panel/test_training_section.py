@@ -153,13 +153,13 @@ def test_closing_the_scene_closes_an_idle_project(an_open_project):
     assert an_open_project.calls == [("close_project",)]
 
 
-def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
+def test_a_project_that_a_loaded_scene_names_is_asked_about(a_panel):
     node = slicer.vtkMRMLScriptedModuleNode()
     node.SetSingletonTag("PseudoLabelCL")
     node.SetParameter("ProjectFolder", "/projects/Hearts")
     slicer.mrmlScene.AddNode(node)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
-    assert a_panel.calls == [("open_project", "/projects/Hearts")]
+    assert a_panel.calls == [("offer_project", "/projects/Hearts")]
 
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
