@@ -335,6 +335,52 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
     assert stage.state.train.pretraining == "positional"
 
 
+def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.change_setting("training.joint.batch_size", "4")
+    stage.settle()
+    assert stage.state.message.text == ""
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    stage.desk.meet()
+    stage.settle()
+    assert not stage.state.train.train.enabled
+    stage.desk.meet()
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+        {"training.seed": "7"},
+        {"pretraining.method": "positional", "training.joint.batch_size": "4"},
+    ]
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == ""
+
+
+def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
+    stage.desk.by_hand = True
+    stage.desk.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
+    stage.presenter.change_setting("training.seed", "x")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.message.text == "The seed must be a number."
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == "The seed must be a number."
+
+
+def test_settings_that_wait_are_forgotten_with_their_project(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.close_project()
+    stage.desk.meet(2)
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+
+
 def test_the_history_is_read_when_a_project_with_rounds_is_opened():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.dice = [0.8, 0.9]

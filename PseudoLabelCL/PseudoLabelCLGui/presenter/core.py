@@ -115,7 +115,12 @@ class Core:
         return True
 
     def change(
-        self, request: DeskRequest, words: str, then: Callable[[DeskAnswer], None] = nothing
+        self,
+        request: DeskRequest,
+        words: str,
+        then: Callable[[DeskAnswer], None] = nothing,
+        *,
+        failed: Callable[[], None] = nothing,
     ) -> None:
         """Ask for a change of the project; until the answer other changes are disabled.
 
@@ -123,6 +128,7 @@ class Core:
             request: What to ask.
             words: Why other changes must wait, a sentence.
             then: Told the answer.
+            failed: Called when it was refused or lost with the desk.
         """
         self.facts.changing = words
 
@@ -130,7 +136,11 @@ class Core:
             self.end_change()
             then(answer)
 
-        self.ask(request, done, failed=self.end_change)
+        def not_done() -> None:
+            self.end_change()
+            failed()
+
+        self.ask(request, done, failed=not_done)
 
     def end_change(self) -> None:
         """Allow changes again."""
@@ -283,6 +293,7 @@ class Core:
         self.leave_case()
         self.desk.forget_answers()
         facts.view, facts.opening, facts.changing, facts.is_away = None, "", "", False
+        facts.next_settings.clear()
         self._rest_desk()
         self.drop_message()
         facts.question = None

@@ -289,6 +289,11 @@ class Presenter(ReviewCalls, ResultCalls):
             if topic in _STEP_OF_TOPIC:
                 self.listeners.on_step_wanted(_STEP_OF_TOPIC[topic])
 
+    def close_message(self) -> None:
+        """Show the message no longer; a question stays until it is answered."""
+        if self._core.facts.question is None:
+            self._core.drop_message()
+
     def answer(self, index: int) -> None:
         """Give one of the answers of `state.message`; the last one loses nothing."""
         question = self._core.facts.question

@@ -294,9 +294,33 @@ class ProjectActions:
     # --- settings
 
     def change_setting(self, name: str, value: str) -> None:
-        """Change one setting by its name, such as "training.joint.num_steps"."""
-        if self._may_change("train"):
-            self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+        """Change one setting by its name, such as "training.joint.num_steps".
+
+        While another is being changed, it waits for that.
+        """
+        core = self._core
+        if core.desk.awaits(ChangeSettings) and core.facts.view is not None:
+            core.facts.next_settings[name] = value
+            core.is_dirty = True
+        elif self._may_change("train"):
+            self._change_settings({name: value})
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        words = _("The settings are being changed.")
+        self._core.change(
+            ChangeSettings(values),
+            words,
+            lambda _view: self._change_next(),
+            failed=self._change_next,
+        )
+
+    def _change_next(self) -> None:
+        """Change the settings that waited."""
+        facts = self._core.facts
+        waiting = dict(facts.next_settings)
+        facts.next_settings.clear()
+        if waiting:
+            self._change_settings(waiting)
 
     def sign_verdicts(self, name: str) -> None:
         """Choose the name that verdicts given here bear."""

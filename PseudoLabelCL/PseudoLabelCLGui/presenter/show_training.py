@@ -48,7 +48,7 @@ class SettingsCache:
 def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
     """Return step "train"."""
     view, monitor = facts.view, facts.monitor
-    texts = settings.texts(view.config) if view else {}
+    texts = settings.texts(view.config) | facts.next_settings if view else {}
     return TrainState(
         profile=view.config.profile.value if view else "quick",
         pretraining=view.config.pretraining.method.value if view else "none",

@@ -24,6 +24,7 @@ class MessageSection(Section):
         self._ownStep: Callable[[], None] | None = None
         self._answers = (ui.answerButton1, ui.answerButton2, ui.answerButton3, ui.answerButton4)
         self.connect(ui.messageButton, "clicked()", self._onStep)
+        self.connect(ui.closeMessageButton, "clicked()", self._onClose)
         for index, button in enumerate(self._answers):
             self.connect(button, "clicked()", partial(self._onAnswer, index))
 
@@ -66,6 +67,7 @@ class MessageSection(Section):
                 # the last one loses nothing
                 button.setDefault(index == len(message.answers) - 1)
             showVisible(button, isThere)
+        showVisible(self.ui.closeMessageButton, not message.answers)
         showVisible(self.ui.messageFrame, message.light is not Light.NONE)
 
     def _onStep(self) -> None:
@@ -75,6 +77,13 @@ class MessageSection(Section):
         step, self._ownStep = self._ownStep, None
         self._put(self._shown or Message())
         step()
+
+    def _onClose(self) -> None:
+        if self._ownStep is None:
+            self.presenter.close_message()
+            return
+        self._ownStep = None
+        self._put(self._shown or Message())
 
     def _onAnswer(self, index: int) -> None:
         self.presenter.answer(index)
