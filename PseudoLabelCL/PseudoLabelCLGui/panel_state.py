@@ -88,15 +88,15 @@ class ProjectState:
     Args:
         root: Its folder, or empty while none is open.
         name: What a person calls it.
-        new: Makes a project.
-        open: Opens one.
-        close: Lets go of it.
-        sample: Makes a project from phantoms.
+        new, sample: Make a project, or one from phantoms.
+        open, close: Open one, or let go of it.
         recent: Folders of projects, the one that was opened last first.
+        author: The name that verdicts given here bear, or empty.
     """
 
     root: str = ""
     name: str = ""
+    author: str = ""
     recent: tuple[str, ...] = ()
     new: Action = field(default_factory=Action)
     open: Action = field(default_factory=Action)

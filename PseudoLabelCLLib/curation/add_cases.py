@@ -65,6 +65,8 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
     _check_role(case_id, role, annotation)
+    layout = ProjectLayout(root)
+    layout.choose(image)
     volume = read_volume(image, series_uid)
     axis = project.config.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
@@ -74,7 +76,6 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
 
-    layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
@@ -105,7 +106,7 @@ def case_to_annotate(
         VolumeError: One of two volumes of that name cannot be read.
     """
     layout = ProjectLayout(root)
-    path = layout.resolve(layout.relative(image))
+    path = layout.choose(image)
     waiting = [case for case in project.cases if case.annotation is None]
     for case in waiting:
         if layout.resolve(case.image) == path and case.dicom_series_uid == series_uid:

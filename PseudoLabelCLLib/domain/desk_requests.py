@@ -57,6 +57,16 @@ class CloseProject:
 
 
 @dataclass(frozen=True)
+class SignVerdicts:
+    """Choose the name that verdicts bear which are given on this computer from now on.
+
+    Answered with a `ProjectView`.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Refresh:
     """Read the project again, after a worker has changed it; answered with a `ProjectView`."""
 
@@ -297,6 +307,7 @@ DeskRequest = (
     CreateProject
     | OpenProject
     | CloseProject
+    | SignVerdicts
     | Refresh
     | FindVolumes
     | AddVolumes

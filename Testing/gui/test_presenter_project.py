@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     NewVolume,
     OpenProject,
     ReadHistory,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.desk_protocol import Answered, Working
@@ -391,3 +392,23 @@ def test_the_history_is_read_when_a_project_with_rounds_is_opened():
 
 def test_labels_are_shown_as_the_project_has_them(stage):
     assert stage.state.cases.labels == LABELS.classes
+
+
+def test_the_name_on_verdicts_goes_to_the_desk_and_comes_back_with_the_project():
+    stage = opened(Disk.with_cases(2))
+    assert stage.state.project.author == ""
+    made = stage.disk.view
+    stage.desk._change = lambda _request: None
+    stage.disk.view = lambda: replace(made(), author="reader 2")
+    stage.presenter.sign_verdicts("reader 2")
+    stage.settle()
+    assert stage.desk.requests(SignVerdicts) == [SignVerdicts("reader 2")]
+    assert stage.state.project.author == "reader 2"
+    stage.presenter.sign_verdicts("reader 2")
+    assert len(stage.desk.requests(SignVerdicts)) == 1
+
+
+def test_without_a_project_no_name_is_asked_for():
+    stage = Stage(Disk())
+    stage.presenter.sign_verdicts("reader 2")
+    assert stage.desks == []

@@ -8,6 +8,7 @@ import pytest
 import slicer
 from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.installation import InstallProgress
+from PseudoLabelCLGui.panel_state import PanelState
 from PseudoLabelCLGui.python_packages import MissingPackages
 from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
@@ -152,13 +153,13 @@ def test_closing_the_scene_closes_an_idle_project(an_open_project):
     assert an_open_project.calls == [("close_project",)]
 
 
-def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
+def test_a_project_that_a_loaded_scene_names_is_asked_about(a_panel):
     node = slicer.vtkMRMLScriptedModuleNode()
     node.SetSingletonTag("PseudoLabelCL")
     node.SetParameter("ProjectFolder", "/projects/Hearts")
     slicer.mrmlScene.AddNode(node)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
-    assert a_panel.calls == [("open_project", "/projects/Hearts")]
+    assert a_panel.calls == [("offer_project", "/projects/Hearts")]
 
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
@@ -271,3 +272,17 @@ def test_a_chart_of_another_module_does_not_take_the_place_of_the_curves(
     logic.PropagatePlotChartSelection()
     assert curves is not None
     assert view.GetPlotChartNodeID() == curves
+
+
+def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
+    edit = a_panel.widget("authorEdit")
+    assert not edit.isEnabled()
+    assert edit.toolTip() == "Open a project first"
+    project = replace(PanelState().project, root="/hearts", author="reader 1")
+    a_panel.show(replace(PanelState(), project=project))
+    assert edit.isEnabled()
+    assert edit.text() == "reader 1"
+    assert "verdict" in edit.toolTip()
+    edit.setText(" reader 2 ")
+    edit.editingFinished.emit()
+    assert a_panel.calls[-1] == ("sign_verdicts", "reader 2")

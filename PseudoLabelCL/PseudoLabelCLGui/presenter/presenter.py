@@ -47,6 +47,7 @@ from PseudoLabelCLGui.presenter.projects import ProjectActions
 from PseudoLabelCLGui.presenter.result_calls import ResultCalls
 from PseudoLabelCLGui.presenter.review import ReviewActions
 from PseudoLabelCLGui.presenter.review_calls import ReviewCalls
+from PseudoLabelCLGui.presenter.scene_project import SceneProject
 from PseudoLabelCLGui.presenter.show import Shower
 from PseudoLabelCLGui.presenter.training import TrainingActions
 from PseudoLabelCLGui.presenter.use import UseActions
@@ -100,6 +101,7 @@ class Presenter(ReviewCalls, ResultCalls):
         self._verdicts = VerdictActions(self._core, self._review, leaving)
         self._training = TrainingActions(self._core, leaving, self._begin_review)
         self._projects = ProjectActions(self._core, leaving, self._training.rest)
+        self._of_scene = SceneProject(self._core, self._projects.open_project)
         self._use = UseActions(self._core)
         self._leaving = leaving
         self._export = ExportActions(self._core)
@@ -170,11 +172,21 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
         """Make a project and open it."""
+        self._of_scene.withdraw()
         self._projects.new_project(str(root), name, labels)
 
     def open_project(self, root: str) -> None:
         """Open a project; a round that was interrupted goes on with `train`."""
+        self._of_scene.withdraw()
         self._projects.open_project(str(root))
+
+    def offer_project(self, root: str) -> None:
+        """Ask whether to open the project that the scene names; nothing is read before."""
+        self._of_scene.offer(root)
+
+    def withdraw_project(self) -> None:
+        """The scene that named a project is closed: do not ask about it any more."""
+        self._of_scene.withdraw()
 
     def close_project(self) -> None:
         """Let go of the project; a training saves itself and is paused."""
@@ -182,6 +194,7 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def make_sample_project(self, folder: str) -> None:
         """Make phantom volumes and a project of them in a folder."""
+        self._of_scene.withdraw()
         self._projects.make_sample_project(str(folder))
 
     def add_volumes(self, volumes: tuple[NewVolume, ...]) -> None:
@@ -220,6 +233,10 @@ class Presenter(ReviewCalls, ResultCalls):
     def check_cases(self) -> None:
         """Look at every case before training; `state.cases.findings` tells."""
         self._projects.check_cases()
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear from now on; empty for none."""
+        self._projects.sign_verdicts(name)
 
     # --- training
 

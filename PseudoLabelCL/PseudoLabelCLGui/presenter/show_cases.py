@@ -18,6 +18,7 @@ def project_state(facts: Facts) -> ProjectState:
     return ProjectState(
         root=view.root if view else "",
         name=view.name if view else "",
+        author=view.author if view else "",
         new=action(reason, _("Makes a project in a new folder.")),
         open=action(reason, _("Opens the folder of a project.")),
         close=action("" if can_close else _("No project is open."), close_tip),

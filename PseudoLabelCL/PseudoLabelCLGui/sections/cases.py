@@ -7,6 +7,7 @@ from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showLines
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
@@ -34,7 +35,7 @@ class CasesSection(Section):
             ),
         )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
-            combo.toolTip = roleWords()
+            combo.toolTip = plain(roleWords())
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
@@ -79,7 +80,7 @@ class CasesSection(Section):
             showAction(button, action)
             if action.enabled and not chosen:
                 button.enabled = False
-                button.toolTip = _("Choose volumes in the table first")
+                button.toolTip = plain(_("Choose volumes in the table first"))
 
     def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         words = _("Set role: {role}")

@@ -13,6 +13,7 @@ from PseudoLabelCLGui.sections.asking import askFolder, confirm
 from PseudoLabelCLGui.sections.dicom_database import DicomDatabase
 from PseudoLabelCLGui.sections.finding_lines import FindingLines
 from PseudoLabelCLGui.sections.lights import LightMark, picture
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds
@@ -155,7 +156,7 @@ class ExportSection(Section):
         hasFolder = bool(self.ui.exportFolderEdit.currentPath.strip())
         if self._shown.export.enabled and toFolder and not hasFolder:
             self.ui.exportButton.enabled = False
-            self.ui.exportButton.toolTip = _("Choose the folder for the files first")
+            self.ui.exportButton.toolTip = plain(_("Choose the folder for the files first"))
 
     # --- results
 
@@ -164,7 +165,7 @@ class ExportSection(Section):
         for line in results:
             item = qt.QListWidgetItem(line.text)
             item.setIcon(qt.QIcon(picture(line.light, self.icon)))
-            item.setToolTip(line.text)
+            item.setToolTip(plain(line.text))
             self.ui.exportResultsList.addItem(item)
         showVisible(self.ui.exportResultsList, bool(results))
 

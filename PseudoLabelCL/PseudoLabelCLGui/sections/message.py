@@ -5,6 +5,7 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.sections.lights import LightMark
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
 
@@ -56,7 +57,7 @@ class MessageSection(Section):
             (self.ui.messageRemedyLabel, message.remedy),
         ):
             showText(label, _shortened(text))
-            label.toolTip = text
+            label.toolTip = plain(text)
         showAction(self.ui.messageButton, message.next_step)
         showVisible(self.ui.messageButton, bool(message.next_step.text))
         for index, button in enumerate(self._answers):

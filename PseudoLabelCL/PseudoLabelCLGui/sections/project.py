@@ -11,6 +11,7 @@ import slicer
 from PseudoLabelCLGui.mrml_bridge import labels_of
 from PseudoLabelCLGui.panel_state import Action, PanelState, ProjectState
 from PseudoLabelCLGui.sections.asking import askFolder, startFolder
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showVisible
 from PseudoLabelCLGui.sections.steps import COMPUTER, NEW_PROJECT
@@ -134,7 +135,7 @@ class ProjectSection(Section):
         for root in recent:
             item = qt.QListWidgetItem(_recentWords(root))
             item.setData(qt.Qt.UserRole, root)
-            item.setToolTip(root)
+            item.setToolTip(plain(root))
             self.ui.recentList.addItem(item)
         showVisible(self.ui.recentLabel, bool(recent))
         showVisible(self.ui.recentList, bool(recent))
@@ -199,7 +200,7 @@ class ProjectSection(Section):
     def _showCreate(self) -> None:
         missing = self._missing()
         self.ui.createProjectButton.enabled = not missing
-        self.ui.createProjectButton.toolTip = missing or _("Make the project and open it")
+        self.ui.createProjectButton.toolTip = plain(missing or _("Make the project and open it"))
 
     def _missing(self) -> str:
         if not self.ui.newNameEdit.text.strip():
