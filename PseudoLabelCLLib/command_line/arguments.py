@@ -6,8 +6,10 @@ from typing import TypeAlias
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+from PseudoLabelCLLib.domain.question import GivenAnswer, given_answer
 
 _DESCRIPTION = """\
 Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round
@@ -150,6 +152,28 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep copies of the volumes in the project, so that it can move alone",
     )
+    add_answers(parser)
+
+
+def add_answers(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that answers questions."""
+    parser.add_argument(
+        "--answer",
+        action="append",
+        type=_answer,
+        default=[],
+        metavar="KIND=VALUE",
+        dest="answers",
+        help="answer a question that the program asked, for all cases, or for one with "
+        "CASE:KIND=VALUE; may be repeated (the question names the answers)",
+    )
+
+
+def _answer(text: str) -> GivenAnswer:
+    try:
+        return given_answer(text)
+    except ProjectError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_status(commands: Commands) -> None:
@@ -199,6 +223,7 @@ def _add_train(commands: Commands) -> None:
     train.add_argument(
         "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
     )
+    add_answers(train)
     _add_device(train)
 
 
