@@ -4,12 +4,11 @@ import argparse
 from typing import TypeAlias
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.command_line.answer_arguments import add_answers
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.domain.config import Profile
-from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
-from PseudoLabelCLLib.domain.question import GivenAnswer, given_answer
 
 _DESCRIPTION = """\
 Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round
@@ -155,27 +154,6 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
     add_answers(parser)
 
 
-def add_answers(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that answers questions."""
-    parser.add_argument(
-        "--answer",
-        action="append",
-        type=_answer,
-        default=[],
-        metavar="KIND=VALUE",
-        dest="answers",
-        help="answer a question that the program asked, for all cases, or for one with "
-        "CASE:KIND=VALUE; may be repeated (the question names the answers)",
-    )
-
-
-def _answer(text: str) -> GivenAnswer:
-    try:
-        return given_answer(text)
-    except ProjectError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def _add_status(commands: Commands) -> None:
     status = commands.add_parser("status", help="show cases, rounds, and what comes next")
     status.add_argument("project", help="the project folder")
@@ -241,6 +219,7 @@ def _add_predict(commands: Commands) -> None:
         help="which DICOM series, one for each volume in the same order, '-' for a volume that "
         "needs none; a folder may be named once for each of its series",
     )
+    add_answers(predict)
     predict.add_argument(
         "--uncertainty", action="store_true", help="also write how unsure each voxel is"
     )
@@ -273,6 +252,7 @@ def _add_evaluate(commands: Commands) -> None:
         action="store_true",
         help="predict each volume once, without averaging over turned and zoomed copies",
     )
+    add_answers(evaluate)
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
     _add_device(evaluate)
 

@@ -24,7 +24,6 @@ class QuestionKind(Enum):
     BY_IDENTIFIER = "by-identifier"
     NO_SEGMENT = "no-segment"
     OVERLAP = "overlap"
-    PLACED_BY_POSITION = "placed-by-position"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
@@ -107,14 +106,6 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "Two structures of a segmentation share voxels; a voxel can have only one label.",
         (
             Choice("later", "The later label wins", "gives them to the later label"),
-            _LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.PLACED_BY_POSITION: KindOfQuestion(
-        "A DICOM segmentation refers to another series, or the image has no frame of reference "
-        "that could be compared.",
-        (
-            Choice("accept", "They belong together", "places it by its positions"),
             _LEAVE_OUT,
         ),
     ),

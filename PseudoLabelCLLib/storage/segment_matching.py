@@ -4,6 +4,7 @@ from collections import Counter
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.slicer_segments import Segment, type_code
@@ -53,7 +54,7 @@ def match_segments(
                 _ask_about_identity(file_name, segment, label, asking)
             if not _same_name(label.name, segment.name):
                 notices.append(
-                    f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
+                    Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name)
                 )
     foreign = [segment.name for segment in unknown if segment in occupied]
     if foreign:
@@ -63,8 +64,7 @@ def match_segments(
             "Rename the segment as its label is called, delete it, or add the label.",
         )
     notices.extend(
-        f"In '{file_name}', the empty segment '{segment.name}' is no label; it was left out."
-        for segment in unknown
+        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
     )
     return matched, notices
 
@@ -117,7 +117,8 @@ def overlap_notice(file_name: str, under: str, over: str, count: int, asking: As
     found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
     if asking is not None:
         asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
-    return f"{found}, which {'counts' if count == 1 else 'count'} as '{over}'."
+    verb = "counts" if count == 1 else "count"
+    return Note.OVERLAPPED.say(found=found, verb=verb, label=over)
 
 
 def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
@@ -129,4 +130,4 @@ def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
     found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
     if asking is not None:
         asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
-    return f"{found} and {'was' if count == 1 else 'were'} left out."
+    return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")
