@@ -238,6 +238,10 @@ class Presenter(ReviewCalls, ResultCalls):
         """Choose the name that verdicts given here bear from now on; empty for none."""
         self._projects.sign_verdicts(name)
 
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases; `state.cases.questions` has them."""
+        self._projects.answer_question(number, value)
+
     # --- training
 
     def change_setting(self, name: str, value: str) -> None:
