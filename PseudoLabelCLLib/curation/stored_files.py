@@ -1,7 +1,6 @@
 """Reading what lies in a project, fast enough to show it: segments, labels, doubt."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,8 @@ from PseudoLabelCLLib.storage.atomic_files import read_json
 from PseudoLabelCLLib.storage.itk_files import grid_of, read_header, read_image
 from PseudoLabelCLLib.storage.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.segment_matching import match_segments
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.slicer_segments import Segment, segments_in
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, segments_of
+from PseudoLabelCLLib.storage.slicer_segments import Segment
 
 
 def read_doubt(path: Path) -> Doubt | None:
@@ -37,7 +36,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
         VolumeError: The file cannot be read.
         AnnotationError: A field is not what Slicer writes.
     """
-    return _segments_of(read_header(path), path)
+    return segments_of(read_header(path), path)
 
 
 def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
@@ -53,26 +52,16 @@ def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
         StorageError: The disk refuses.
     """
     image = read_image(path)
-    segments = _segments_of(image, path)
+    segments = segments_of(image, path)
     array = sitk.GetArrayViewFromImage(image)
     table = _table_of(path, segments, schema)
     geometry = grid_of(path, image)
     if table is None or array.dtype != np.uint8 or array.shape != geometry.array_shape:
-        return read_segmentation(path, schema)[0]
+        return read_segmentation(path, schema, is_own=True)[0]
     found = table[: int(array.max()) + 1]
     if np.array_equal(found, np.arange(len(found))):  # no look into the table, which takes longer
         return LabelVolume(array.astype(np.int16), geometry)
     return LabelVolume(table[array], geometry)
-
-
-def _segments_of(image: Any, path: Path) -> tuple[Segment, ...]:
-    keys = (key for key in image.GetMetaDataKeys() if key.startswith("Segment") and key.isascii())
-    # a name that is no valid text must not stand in the way
-    texts = {
-        key: image.GetMetaData(key).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        for key in keys
-    }
-    return segments_in(texts, path.name)
 
 
 def _table_of(
@@ -83,7 +72,7 @@ def _table_of(
     one_layer = all(segment.layer == 0 for segment in segments)
     if not segments or not one_layer or len(set(values)) < len(values):
         return None
-    matched = match_segments(path.name, segments, (), schema)[0]
+    matched = match_segments(path.name, segments, (), schema, is_own=True)[0]
     if len(matched) < len(segments) or max(values) > np.iinfo(np.uint8).max:
         return None
     table = np.zeros(np.iinfo(np.uint8).max + 1, np.int16)

@@ -109,12 +109,14 @@ class EvaluationPair:
         image: The volume.
         reference: The segmentation to compare with.
         series_uid: Which DICOM series, where the volume's folder holds several.
+        is_own: Whether the project itself wrote the reference.
     """
 
     id: str
     image: str
     reference: str
     series_uid: str | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True)

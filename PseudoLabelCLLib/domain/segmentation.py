@@ -9,6 +9,8 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 BACKGROUND_VALUE = 0
 MAX_LABEL_VALUE = 32767
 _COLOR_PATTERN = re.compile(r"#[0-9a-fA-F]{6}")
+# What Slicer gives to every new segment, in today's scheme and in the one before it.
+_DEFAULT_TYPES = (("SCT", "85756007"), ("SRT", "T-D0050"))
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Terminology:
     type_modifier: Code | None = None
     region: Code | None = None
     region_modifier: Code | None = None
+
+    @property
+    def is_slicers_default(self) -> bool:
+        """Whether it is the "Tissue" of every new segment, which nobody chose."""
+        return (self.type.scheme, self.type.value) in _DEFAULT_TYPES
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
             str(layout.resolve(case.image)),
             str(layout.own(case.annotation)),
             case.dicom_series_uid,
+            is_own=True,
         )
         for case in load_project(root).cases_with_role(CaseRole.VALIDATION)
         if case.annotation is not None
@@ -131,7 +132,7 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
 
 def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
     schema = model.card.schema
-    reference, _, _ = read_segmentation(Path(pair.reference), schema)
+    reference, _, _ = read_segmentation(Path(pair.reference), schema, is_own=pair.is_own)
     volume = read_volume(Path(pair.image), pair.series_uid)
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
+from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_header import uid_of
 from PseudoLabelCLLib.storage.dicom_seg_reader import (
@@ -73,7 +73,7 @@ def read_object_as_labels(
     counts = _count(found)
     used = schema or schema_of(segments)
     occupied = tuple(segment for segment in segments if counts[segment.label_value])
-    matched, notices = match_segments(path.name, segments, occupied, used)
+    matched, notices = match_segments(path.name, segments, occupied, used, is_own=schema is None)
     numbers = {value: segment.label_value for value, segment in matched.items()}
     if found.is_label_map:
         labels = _translated(found, stack, numbers)
@@ -105,10 +105,14 @@ def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
             name=segment.label or f"segment {segment.number}",
             label_value=segment.number,
             layer=0,
-            terminology=segment.terminology,
+            terminology=_chosen(segment.terminology),
         )
         for segment in described
     )
+
+
+def _chosen(terminology: Terminology | None) -> Terminology | None:
+    return None if terminology is None or terminology.is_slicers_default else terminology
 
 
 def _count(found: SegmentationObject) -> Counter[int]:

@@ -1,6 +1,7 @@
 """Segmentations in and out: Slicer's .seg.nrrd with its segments, and plain label volumes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from PseudoLabelCLLib.domain.segmentation import (
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, voxels_of, write_image
+from PseudoLabelCLLib.storage.itk_files import (
+    grid_of,
+    image_of,
+    read_header,
+    read_image,
+    voxels_of,
+    write_image,
+)
 from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
@@ -31,15 +39,26 @@ Layers = npt.NDArray[Any]
 
 
 def read_segmentation(
-    path: Path, schema: LabelSchema | None, near: Geometry | None = None
+    path: Path,
+    schema: LabelSchema | None,
+    near: Geometry | None = None,
+    *,
+    is_own: bool = False,
+    made_from: Path | None = None,
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
+
+    Names and terms tell which segment is which label. Identifiers count only where the project
+    gave them, for Slicer numbers them anew in each file.
 
     Args:
         path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
             .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
         near: The grid of the volume, for objects that leave their slice distance open.
+        is_own: Whether the project itself wrote the file.
+        made_from: A file of the project that a person changed into this one, or None; a segment
+            with identifier and name of one of its segments is the same structure.
 
     Returns:
         The labels on the file's own grid, their schema, and sentences about what a person should
@@ -58,13 +77,21 @@ def read_segmentation(
 
         return read_object_as_labels(path, schema, near)
     image = read_image(path)
-    segments = segments_in(_header_of(image), path.name)
+    segments = segments_of(image, path)
     geometry = grid_of(path, image)
     if segments:
         used = schema or schema_of(segments)
-        layers = _layers_of(image, geometry)
-        array, notices = _merge(path, layers, segments, used)
+        found = _Found(path, segments, _layers_of(image, geometry))
+        known = segments_of(read_header(made_from), made_from) if made_from else ()
+        array, notices = _merge(found, used, is_own=is_own or schema is None, known=known)
         return LabelVolume(array, geometry), used, notices
+    if is_slicer_segmentation(path) and not is_own:
+        raise AnnotationError(
+            f"'{path.name}' is a segmentation of Slicer by its name and describes no segment, so "
+            "that nothing says which structure its values are.",
+            "Open it in Slicer, name its segments, and save it again. If its values are the "
+            "values of the project's labels, rename it to end in .nrrd.",
+        )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(
             f"'{path.name}' holds several values per voxel and no segments; expected labels.",
@@ -94,14 +121,42 @@ def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> 
     write_image(path, image)
 
 
-def _header_of(image: Any) -> dict[str, str]:
+def is_slicer_segmentation(path: Path) -> bool:
+    """Tell by its name whether a file can be nothing but a segmentation of Slicer."""
+    return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+
+
+def segments_of(image: Any, path: Path) -> tuple[Segment, ...]:
+    """Return the segments that the header of a file describes; none for a plain label file.
+
+    Args:
+        image: The image, or a reader that has read its header.
+        path: For messages.
+
+    Raises:
+        AnnotationError: A field is not what Slicer writes.
+    """
     # a damaged key is no text that ITK would take back
     keys = (k for k in image.GetMetaDataKeys() if k.startswith("Segment") and k.isascii())
-    return {key: _readable(image.GetMetaData(key)) for key in keys}
+    header = {key: _readable(image.GetMetaData(key)) for key in keys}
+    is_image = isinstance(image, sitk.Image)
+    num_layers = (
+        image.GetNumberOfComponentsPerPixel() if is_image else image.GetNumberOfComponents()
+    )
+    return segments_in(header, path.name, num_layers)
 
 
 def _readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file as it is: its segments, and its label volumes of shape (layers, k, j, i)."""
+
+    path: Path
+    segments: tuple[Segment, ...]
+    layers: Layers
 
 
 def _layers_of(image: Any, geometry: Geometry) -> Layers:
@@ -112,8 +167,9 @@ def _layers_of(image: Any, geometry: Geometry) -> Layers:
 
 
 def _merge(
-    path: Path, layers: Layers, segments: tuple[Segment, ...], schema: LabelSchema
+    found: _Found, schema: LabelSchema, *, is_own: bool, known: tuple[Segment, ...]
 ) -> tuple[Labels, tuple[str, ...]]:
+    path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
         if segment.layer >= len(layers):
             raise AnnotationError(
@@ -122,8 +178,11 @@ def _merge(
                 "Save the segmentation again in Slicer.",
             )
     counts = [_count_any_values(layer) for layer in layers]
+    _check_not_shared(path, segments, counts)
     occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
-    matched, notices = match_segments(path.name, segments, occupied, schema)
+    matched, notices = match_segments(
+        path.name, segments, occupied, schema, is_own=is_own, known=known
+    )
     if len(layers) == 1 and _are_label_values(layers[0]):
         merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
     else:
@@ -131,6 +190,28 @@ def _merge(
         notices.extend(overlaps)
     notices.extend(_unclaimed(path, counts, segments))
     return merged, tuple(notices)
+
+
+def _check_not_shared(
+    path: Path, segments: tuple[Segment, ...], counts: list[dict[int, int]]
+) -> None:
+    """Refuse two segments with the same voxels, of which one would be lost.
+
+    Slicer gives both the voxels of their layer and value; in a label volume a voxel is one
+    structure.
+    """
+    owners: dict[tuple[int, int], Segment] = {}
+    for segment in segments:
+        place = (segment.layer, segment.label_value)
+        other = owners.setdefault(place, segment)
+        count = counts[segment.layer].get(segment.label_value, 0)
+        if other is not segment and count:
+            raise AnnotationError(
+                f"In '{path.name}', the segments '{other.name}' and '{segment.name}' are the same "
+                f"{counted(count, 'voxel')} (value {segment.label_value} of layer "
+                f"{segment.layer}), and a voxel can be only one structure.",
+                "Delete one of the two in Slicer, or paint apart what belongs to which.",
+            )
 
 
 def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:

@@ -15,7 +15,6 @@ from PseudoLabelCLGui.mrml_bridge import (
     snapshot_segmentation,
     source_of,
 )
-from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from scene_things import (
     GEOMETRIES,
     HEART,
@@ -38,6 +37,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.segment_matching import match_segments
