@@ -69,7 +69,7 @@ def check_stored(root: Path, seen: Seen, verdict: Verdict) -> None:
     stored_as = f"{name} is '{review.verdict.value}' on the disk, not '{verdict.value}'."
     check(review.verdict is verdict, stored_as)
     file = ProjectLayout(root).resolve(review.segmentation)
-    stored = read_segmentation(file, project.schema, is_own=True)[0]
+    stored = read_segmentation(file, project.schema)[0]
     for label in project.schema.classes:
         expected = _mask_of(seen.places[label.value], stored.geometry)
         found = stored.array == label.value

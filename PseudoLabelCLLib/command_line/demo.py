@@ -141,8 +141,8 @@ def _proposal_and_truth(
     index = latest.index if latest is not None else 0
     proposal = ProjectLayout(root).proposal(index, case_id)
     return (
-        read_segmentation(proposal, project.schema, is_own=True)[0],
-        read_segmentation(truth, project.schema, is_own=True)[0],
+        read_segmentation(proposal, project.schema)[0],
+        read_segmentation(truth, project.schema)[0],
     )
 
 

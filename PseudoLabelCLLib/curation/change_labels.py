@@ -73,7 +73,7 @@ def _require_undrawn(root: Path, project: Project, labels: LabelSchema) -> None:
     for case in project.cases if going else ():
         if case.annotation is None:
             continue
-        drawn = read_segmentation(layout.own(case.annotation), project.schema, is_own=True)[0]
+        drawn = read_segmentation(layout.own(case.annotation), project.schema)[0]
         held = [label.name for label in going if np.any(drawn.array == label.value)]
         if held:
             names = ", ".join(f"'{name}'" for name in held)
@@ -103,9 +103,9 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
     matched: dict[int, Segment] = {}
     with suppress(VolumeError, AnnotationError):
         segments = read_segments(path)
-        matched = match_segments(path.name, segments, (), before, is_own=True)[0]
+        matched = match_segments(path.name, segments, (), before)[0]
     try:
-        found = match_segments(path.name, segments, (), after, is_own=True)[0] if segments else {}
+        found = match_segments(path.name, segments, (), after)[0] if segments else {}
     except AnnotationError as error:
         raise ProjectError(
             f"The labels cannot change so. {error.message}", "Choose other names or codes."

@@ -41,7 +41,7 @@ def read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
         ReviewError: It is not on the case's grid.
         VolumeError: It cannot be read.
     """
-    proposal = read_segmentation(path, schema, is_own=True)[0]
+    proposal = read_segmentation(path, schema)[0]
     if not proposal.geometry.is_close_to(case.geometry):
         raise ReviewError(
             f"The pseudo-label of case '{case.id}' has {proposal.geometry.describe()}, "

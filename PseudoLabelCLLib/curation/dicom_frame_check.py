@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
+from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.storage.dicom_header import items_of, read_dicom_header, uid_of
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom_source import SourceInstances, read_source_series
@@ -11,7 +12,7 @@ _KEYWORDS = ("FrameOfReferenceUID", "ReferencedSeriesSequence")
 
 
 def check_frame_of_reference(
-    annotation: Path, image: Path, series_uid: str | None
+    annotation: Path, image: Path, series_uid: str | None, asking: Asking
 ) -> tuple[str, ...]:
     """Refuse an object whose positions mean other places than those of the volume.
 
@@ -19,11 +20,13 @@ def check_frame_of_reference(
         annotation: A segmentation file; all but DICOM objects pass.
         image: A volume file, or a folder of DICOM slices.
         series_uid: Which series of a DICOM folder.
+        asking: Asks the person where positions alone would decide.
 
     Returns:
         What could not be compared, or what is remarkable.
 
     Raises:
+        QuestionError: A person has to say whether they belong together.
         AnnotationError: The object and the series have different frames of reference.
         StorageError: The disk refuses.
     """
@@ -32,8 +35,11 @@ def check_frame_of_reference(
     source = _instances_of(image, series_uid)
     if source is None:
         return (
-            f"'{annotation.name}' was placed by its positions alone: of '{image.name}' no frame of "
-            "reference is known.",
+            _asked(
+                f"'{annotation.name}' was placed by its positions alone: of '{image.name}' no "
+                "frame of reference is known.",
+                asking,
+            ),
         )
     header = read_dicom_header(annotation, _KEYWORDS)
     frame = "" if header is None else uid_of(header, "FrameOfReferenceUID")
@@ -50,10 +56,18 @@ def check_frame_of_reference(
     ]
     if referenced and source.series_uid not in referenced:
         return (
-            f"'{annotation.name}' was made on another series of the same frame of reference; it "
-            "was placed by its positions.",
+            _asked(
+                f"'{annotation.name}' was made on another series of the same frame of reference; "
+                "it was placed by its positions.",
+                asking,
+            ),
         )
     return ()
+
+
+def _asked(found: str, asking: Asking) -> str:
+    asking.ask(QuestionKind.PLACED_BY_POSITION, found)
+    return found
 
 
 def _instances_of(image: Path, series_uid: str | None) -> SourceInstances | None:

@@ -62,13 +62,11 @@ def origin_of(root: Path, project: Project, exported: ExportedSegmentation) -> O
         PseudoLabelCLError: A file of the project cannot be read.
     """
     layout, round_index = ProjectLayout(root), exported.round_index
-    labels = read_segmentation(exported.path, project.schema, is_own=True)[0].array
+    labels = read_segmentation(exported.path, project.schema)[0].array
     if round_index is None:
         return Origin(exported, labels, None, "")
     file, model = layout.proposal(round_index, exported.case_id), layout.model(round_index)
-    proposal = (
-        read_segmentation(file, project.schema, is_own=True)[0].array if file.exists() else None
-    )
+    proposal = read_segmentation(file, project.schema)[0].array if file.exists() else None
     if proposal is not None and proposal.shape != labels.shape:
         proposal = None
     return Origin(exported, labels, proposal, file_fingerprint(model) if model.exists() else "")

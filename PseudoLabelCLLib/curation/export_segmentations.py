@@ -287,7 +287,7 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
 
 def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
     try:
-        found = read_segmentation(path, schema, is_own=True)[0]
+        found = read_segmentation(path, schema)[0]
         same = found.geometry.is_close_to(labels.geometry) and np.array_equal(
             found.array, labels.array
         )

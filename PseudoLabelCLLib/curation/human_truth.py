@@ -23,7 +23,7 @@ def read_on_grid(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
         VolumeError: It is damaged, has another grid than the case, or lies elsewhere.
         StorageError: The disk refuses.
     """
-    labels = read_segmentation(path, schema, is_own=True)[0]
+    labels = read_segmentation(path, schema)[0]
     require_grid_of_case(labels.geometry, case, f"segmentation '{path.name}'")
     return labels
 

@@ -57,7 +57,7 @@ def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
     table = _table_of(path, segments, schema)
     geometry = grid_of(path, image)
     if table is None or array.dtype != np.uint8 or array.shape != geometry.array_shape:
-        return read_segmentation(path, schema, is_own=True)[0]
+        return read_segmentation(path, schema)[0]
     found = table[: int(array.max()) + 1]
     if np.array_equal(found, np.arange(len(found))):  # no look into the table, which takes longer
         return LabelVolume(array.astype(np.int16), geometry)
@@ -72,7 +72,7 @@ def _table_of(
     one_layer = all(segment.layer == 0 for segment in segments)
     if not segments or not one_layer or len(set(values)) < len(values):
         return None
-    matched = match_segments(path.name, segments, (), schema, is_own=True)[0]
+    matched = match_segments(path.name, segments, (), schema)[0]
     if len(matched) < len(segments) or max(values) > np.iinfo(np.uint8).max:
         return None
     table = np.zeros(np.iinfo(np.uint8).max + 1, np.int16)

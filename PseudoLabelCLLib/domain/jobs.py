@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.question import GivenAnswer
 
 
 class DeviceChoice(Enum):
@@ -132,6 +133,7 @@ class EvaluateJob:
         device: What shall run the network.
         single_prediction: Whether each volume is predicted once, instead of as the mean over
             changed copies that the model asks for.
+        answers: To questions about the references.
 
     Raises:
         ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.
@@ -144,6 +146,7 @@ class EvaluateJob:
     output: str | None = None
     device: DeviceChoice = DeviceChoice.AUTO
     single_prediction: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.project is None) == (self.model is None):

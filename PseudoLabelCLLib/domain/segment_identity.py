@@ -47,9 +47,9 @@ def label_of_segment(
         labels: The labels of the project.
         is_own: Whether the project itself gave the segment its identifier.
     """
-    by_name = _by_name(segment, labels)
-    by_term = _by_term(segment, segments, labels)
-    by_id = next((label for label in labels if label.segment_id == segment.segment_id), None)
+    by_name = label_by_name(segment, labels)
+    by_term = label_by_term(segment, segments, labels)
+    by_id = label_by_identifier(segment, labels)
     if (
         by_id is not None
         and (is_own or _UID.fullmatch(segment.segment_id))
@@ -65,8 +65,8 @@ def contradiction_of(
     segment: SegmentLike, segments: Sequence[SegmentLike], labels: LabelSchema
 ) -> str:
     """Tell, in a clause, how the name of a segment and its term contradict each other, if so."""
-    by_name = _by_name(segment, labels)
-    by_term = _by_term(segment, segments, labels)
+    by_name = label_by_name(segment, labels)
+    by_term = label_by_term(segment, segments, labels)
     if by_name is None or by_term is by_name or segment.terminology is None:
         return ""
     term = segment.terminology
@@ -82,7 +82,7 @@ def contradiction_of(
     return ""
 
 
-def has_identifier_of(segment: SegmentLike, labels: LabelSchema) -> LabelClass | None:
+def label_by_identifier(segment: SegmentLike, labels: LabelSchema) -> LabelClass | None:
     """Return the label whose identifier a segment bears, which alone proves nothing."""
     return next((label for label in labels if label.segment_id == segment.segment_id), None)
 
@@ -103,16 +103,17 @@ def _plain(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
-def _by_name(segment: SegmentLike, labels: LabelSchema) -> LabelClass | None:
+def label_by_name(segment: SegmentLike, labels: LabelSchema) -> LabelClass | None:
+    """Return the label of the same name, or None."""
     fitting = [label for label in labels if same_name(label.name, segment.name)]
     exact = [label for label in fitting if label.name == segment.name]
     return next(iter(exact or fitting), None)
 
 
-def _by_term(
+def label_by_term(
     segment: SegmentLike, segments: Sequence[SegmentLike], labels: LabelSchema
 ) -> LabelClass | None:
-    """Match by term where it tells segments apart."""
+    """Return the label of the same term, or None where a term does not tell segments apart."""
     key = term_key(segment.terminology)
     keys = Counter(term_key(other.terminology) for other in segments)
     fitting = [label for label in labels if term_key(label.terminology) == key]

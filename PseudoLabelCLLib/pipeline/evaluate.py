@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, EvaluationPair
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.pipeline.apply_model import segment_volume
@@ -69,7 +70,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
         for done, pair in enumerate(pairs, start=1):
             if report.is_cancelled():
                 raise Cancelled(resumable=False)
-            cases.append(MeasuredCase(pair.id, _measure(model, pair, device)))
+            cases.append(MeasuredCase(pair.id, _measure(model, pair, device, job.answers)))
             report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
         summary = summarise([case.quality for case in cases])
         measured.append(MeasuredModel(name, tuple(cases), summary))
@@ -130,9 +131,15 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
     return pairs
 
 
-def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
+def _measure(
+    model: TrainedModel,
+    pair: EvaluationPair,
+    device: ComputeDevice,
+    answers: tuple[GivenAnswer, ...],
+) -> CaseQuality:
     schema = model.card.schema
-    reference, _, _ = read_segmentation(Path(pair.reference), schema, is_own=pair.is_own)
+    asking = None if pair.is_own else Asking(pair.id, answers)
+    reference, _, _ = read_segmentation(Path(pair.reference), schema, asking=asking)
     volume = read_volume(Path(pair.image), pair.series_uid)
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(

@@ -80,9 +80,7 @@ def _figures(root: Path, project: Project, index: int, report: Report) -> Iterat
         yield CaseFigure(
             case_id=case.id,
             volume=case_volume(root, case),
-            proposal=read_segmentation(
-                layout.proposal(index, case.id), project.schema, is_own=True
-            )[0],
+            proposal=read_segmentation(layout.proposal(index, case.id), project.schema)[0],
             slicing_axis=project.slicing_axis_of(case.id),
             reference=(
                 annotation_of(root, case, project.schema)

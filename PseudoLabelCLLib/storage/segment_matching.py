@@ -1,12 +1,15 @@
 """Which segment of a file is which label of the project: by name and term, never by order."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segment_identity import (
     contradiction_of,
-    has_identifier_of,
+    label_by_identifier,
+    label_by_name,
+    label_by_term,
     label_of_segment,
     same_name,
 )
@@ -19,9 +22,9 @@ def match_segments(
     segments: tuple[Segment, ...],
     occupied: tuple[Segment, ...],
     schema: LabelSchema,
+    asking: Asking | None = None,
     *,
-    is_own: bool = False,
-    known: tuple[Segment, ...] = (),
+    made_from: tuple[Segment, ...] | None = None,
 ) -> tuple[dict[int, Segment], list[str]]:
     """Return the segment of each label value, and sentences about what is remarkable.
 
@@ -30,33 +33,46 @@ def match_segments(
         segments: All segments of the file.
         occupied: Those with voxels; an empty segment that fits no label is left out.
         schema: The labels of the project.
-        is_own: Whether the project itself wrote the file, and its identifiers count.
-        known: Segments of a file of the project that this one was made from; a segment that has
-            identifier and name of one of them is the same.
+        asking: Asks the person where name and term do not tell; None for a file of the project,
+            which keeps the identifiers of its labels.
+        made_from: Segments of the file of the project that a person changed into this one, or
+            None; a segment with identifier and name of one of them is the same, all others are
+            as of any other file.
 
     Raises:
         AnnotationError: A segment fits no label, or two fit the same.
+        QuestionError: A person has to say which label a segment is.
     """
+    is_own = asking is None and made_from is None
+    kept = {(segment.segment_id, segment.name) for segment in made_from or ()}
+    labels = [
+        label_of_segment(
+            segment,
+            segments,
+            schema,
+            is_own=is_own or (segment.segment_id, segment.name) in kept,
+        )
+        for segment in segments
+    ]
+    if asking is not None:
+        _ask_about_contradictions(file_name, segments, labels, schema, asking)
+        _ask_about_identifiers(file_name, segments, labels, schema, occupied, asking)
     matched: dict[int, Segment] = {}
-    unknown: list[Segment] = []
     notices: list[str] = []
-    kept = {(segment.segment_id, segment.name) for segment in known}
-    for segment in segments:
-        is_kept = is_own or (segment.segment_id, segment.name) in kept
-        label = label_of_segment(segment, segments, schema, is_own=is_kept)
+    for segment, label in zip(segments, labels, strict=True):
         if label is None:
-            unknown.append(segment)
-        elif label.value in matched:
+            continue
+        if label.value in matched:
             raise _both_fit(file_name, matched[label.value], segment, label)
-        else:
-            matched[label.value] = segment
-            if not same_name(label.name, segment.name):
-                notices.append(
-                    f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
-                )
-    foreign = tuple(segment for segment in unknown if segment in occupied)
+        matched[label.value] = segment
+        if not same_name(label.name, segment.name):
+            notices.append(
+                f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
+            )
+    unknown = [s for s, label in zip(segments, labels, strict=True) if label is None]
+    foreign = [segment for segment in unknown if segment in occupied]
     if foreign:
-        raise _no_label(file_name, foreign, segments, schema)
+        raise _no_label(file_name, foreign, schema)
     notices.extend(
         f"In '{file_name}', the empty segment '{segment.name}' is no label; it was left out."
         for segment in unknown
@@ -64,12 +80,85 @@ def match_segments(
     return matched, notices
 
 
-def overlap_notice(file_name: str, under: str, over: str, count: int) -> str:
-    """Tell which of two labels the voxels of both count as."""
-    return (
-        f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}, which "
-        f"{'counts' if count == 1 else 'count'} as '{over}'."
+def overlap_notice(file_name: str, under: str, over: str, count: int, asking: Asking | None) -> str:
+    """Tell which of two labels the voxels of both count as, once a person agreed.
+
+    Raises:
+        QuestionError: Nobody was asked yet.
+    """
+    found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
+    if asking is not None:
+        asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
+    return f"{found}, which {'counts' if count == 1 else 'count'} as '{over}'."
+
+
+def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
+    """Tell of voxels that belong to no segment, once a person agreed that they are background.
+
+    Raises:
+        QuestionError: Nobody was asked yet.
+    """
+    found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
+    if asking is not None:
+        asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
+    return f"{found} and {'was' if count == 1 else 'were'} left out."
+
+
+def _ask_about_contradictions(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    asking: Asking,
+) -> None:
+    """Ask what counts where the name of a segment says one label and its term another."""
+    found = {
+        place: told
+        for place, segment in enumerate(segments)
+        if labels[place] is None and (told := contradiction_of(segment, segments, schema))
+    }
+    if not found:
+        return
+    told = "; ".join(f"'{segments[place].name}' {clause}" for place, clause in found.items())
+    by_name = asking.ask(QuestionKind.NAME_OR_TERM, f"In '{file_name}', {told}.") == "name"
+    for place in found:
+        segment = segments[place]
+        labels[place] = (
+            label_by_name(segment, schema) if by_name else label_by_term(segment, segments, schema)
+        )
+
+
+def _ask_about_identifiers(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    occupied: Sequence[Segment],
+    asking: Asking,
+) -> None:
+    """Ask whether segments are the labels whose identifiers they bear, if that is all to go by."""
+    unknown = [
+        place
+        for place, segment in enumerate(segments)
+        if labels[place] is None and segment in occupied
+    ]
+    by_identifier = {place: label_by_identifier(segments[place], schema) for place in unknown}
+    wanted = [label for label in by_identifier.values() if label not in labels]
+    if not unknown or None in wanted or len(wanted) < len(unknown):
+        return
+    told = ", ".join(
+        f"'{segments[place].name}' that of '{label.name}' ({label.segment_id})"
+        for place, label in by_identifier.items()
+        if label is not None
     )
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', segments have neither the name nor the term of a label, only the "
+        f"identifier: {told}. Slicer numbers identifiers anew in each file, in the order in which "
+        "segments were made.",
+    )
+    for place, label in by_identifier.items():
+        labels[place] = label
 
 
 def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:
@@ -80,34 +169,36 @@ def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -
     )
 
 
-def _no_label(
-    file_name: str,
-    foreign: tuple[Segment, ...],
-    segments: tuple[Segment, ...],
-    schema: LabelSchema,
-) -> AnnotationError:
+def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
     names = ", ".join(segment.name or "one without a name" for segment in foreign)
-    reasons = "".join(f" {reason}" for reason in _reasons(foreign, segments, schema))
     return AnnotationError(
         f"'{file_name}' holds segments that are no label of the project: {names}. "
-        f"The labels are: {', '.join(schema.names)}.{reasons}",
+        f"The labels are: {', '.join(schema.names)}.",
         "Rename the segment as its label is called, delete it, or add the label.",
     )
 
 
-def _reasons(
-    foreign: tuple[Segment, ...], segments: tuple[Segment, ...], schema: LabelSchema
-) -> Iterator[str]:
-    """Tell why segments that look like a label are none."""
-    by_number = []
-    for segment in foreign:
-        contradiction = contradiction_of(segment, segments, schema)
-        if contradiction:
-            yield f"'{segment.name}' {contradiction}."
-        elif has_identifier_of(segment, schema):
-            by_number.append(segment.segment_id)
-    if by_number:
-        yield (
-            f"Identifiers such as '{by_number[0]}' are given anew in each file and do not tell "
-            "which structure it is."
-        )
+def ask_which_has_the_voxels(
+    file_name: str, sharing: Sequence[Segment], count: int, asking: Asking | None
+) -> Segment:
+    """Return the one of several segments of the same voxels that keeps them.
+
+    Slicer gives all of them the voxels of their layer and value; in a label volume a voxel is one
+    structure.
+
+    Raises:
+        AnnotationError: Nobody can be asked, or the names do not tell the segments apart.
+        QuestionError: Nobody was asked yet.
+    """
+    names = [segment.name for segment in sharing]
+    named = "' and '".join(names)
+    told = (
+        f"In '{file_name}', the segments '{named}' are the same "
+        f"{counted(count, 'voxel')} (value {sharing[0].label_value} of layer "
+        f"{sharing[0].layer}), and a voxel can be only one structure."
+    )
+    if asking is None or len(set(names)) < len(names):
+        raise AnnotationError(told, "Delete all but one of them in Slicer.")
+    choices = tuple(Choice(name, f"They are {name}", f"takes them as '{name}'") for name in names)
+    kept = asking.ask(QuestionKind.SAME_VOXELS, told, count, (*choices, LEAVE_OUT))
+    return sharing[names.index(kept)]

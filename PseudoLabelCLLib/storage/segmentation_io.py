@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.counted import belongs, counted
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     MAX_LABEL_VALUE,
-    LabelClass,
     LabelSchema,
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -28,7 +28,12 @@ from PseudoLabelCLLib.storage.itk_files import (
     voxels_of,
     write_image,
 )
-from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
+from PseudoLabelCLLib.storage.segment_matching import (
+    ask_which_has_the_voxels,
+    match_segments,
+    overlap_notice,
+    unclaimed_notice,
+)
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
 MAX_VALUES_WITHOUT_SCHEMA = 64
@@ -42,8 +47,8 @@ def read_segmentation(
     path: Path,
     schema: LabelSchema | None,
     near: Geometry | None = None,
+    asking: Asking | None = None,
     *,
-    is_own: bool = False,
     made_from: Path | None = None,
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
@@ -56,7 +61,7 @@ def read_segmentation(
             .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
         near: The grid of the volume, for objects that leave their slice distance open.
-        is_own: Whether the project itself wrote the file.
+        asking: Asks the person about what could be wrong; None for a file of the project.
         made_from: A file of the project that a person changed into this one, or None; a segment
             with identifier and name of one of its segments is the same structure.
 
@@ -66,6 +71,7 @@ def read_segmentation(
 
     Raises:
         AnnotationError: The labels do not fit the schema, or it is no segmentation.
+        QuestionError: A person has to say what is meant.
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
@@ -75,17 +81,17 @@ def read_segmentation(
             read_object_as_labels,
         )
 
-        return read_object_as_labels(path, schema, near)
+        return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
     segments = segments_of(image, path)
     geometry = grid_of(path, image)
     if segments:
         used = schema or schema_of(segments)
         found = _Found(path, segments, _layers_of(image, geometry))
-        known = segments_of(read_header(made_from), made_from) if made_from else ()
-        array, notices = _merge(found, used, is_own=is_own or schema is None, known=known)
+        known = segments_of(read_header(made_from), made_from) if made_from else None
+        array, notices = _merge(found, used, asking, made_from=known)
         return LabelVolume(array, geometry), used, notices
-    if is_slicer_segmentation(path) and not is_own:
+    if is_slicer_segmentation(path) and (schema is None or asking is not None):
         raise AnnotationError(
             f"'{path.name}' is a segmentation of Slicer by its name and describes no segment, so "
             "that nothing says which structure its values are.",
@@ -167,7 +173,11 @@ def _layers_of(image: Any, geometry: Geometry) -> Layers:
 
 
 def _merge(
-    found: _Found, schema: LabelSchema, *, is_own: bool, known: tuple[Segment, ...]
+    found: _Found,
+    schema: LabelSchema,
+    asking: Asking | None,
+    *,
+    made_from: tuple[Segment, ...] | None,
 ) -> tuple[Labels, tuple[str, ...]]:
     path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
@@ -178,40 +188,37 @@ def _merge(
                 "Save the segmentation again in Slicer.",
             )
     counts = [_count_any_values(layer) for layer in layers]
-    _check_not_shared(path, segments, counts)
+    segments = tuple(_without_doubles(path, segments, counts, asking))
     occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
     matched, notices = match_segments(
-        path.name, segments, occupied, schema, is_own=is_own, known=known
+        path.name, segments, occupied, schema, asking, made_from=made_from
     )
     if len(layers) == 1 and _are_label_values(layers[0]):
         merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
     else:
-        merged, overlaps = _joined(path, layers, matched, schema)
+        merged, overlaps = _joined(path, layers, matched, schema, asking)
         notices.extend(overlaps)
-    notices.extend(_unclaimed(path, counts, segments))
+    notices.extend(
+        unclaimed_notice(path.name, count, asking) for count in _unclaimed(counts, segments)
+    )
     return merged, tuple(notices)
 
 
-def _check_not_shared(
-    path: Path, segments: tuple[Segment, ...], counts: list[dict[int, int]]
-) -> None:
-    """Refuse two segments with the same voxels, of which one would be lost.
-
-    Slicer gives both the voxels of their layer and value; in a label volume a voxel is one
-    structure.
-    """
-    owners: dict[tuple[int, int], Segment] = {}
+def _without_doubles(
+    path: Path,
+    segments: tuple[Segment, ...],
+    counts: list[dict[int, int]],
+    asking: Asking | None,
+) -> Iterator[Segment]:
+    """Yield the segments, and of several with the same voxels the one that keeps them."""
     for segment in segments:
-        place = (segment.layer, segment.label_value)
-        other = owners.setdefault(place, segment)
         count = counts[segment.layer].get(segment.label_value, 0)
-        if other is not segment and count:
-            raise AnnotationError(
-                f"In '{path.name}', the segments '{other.name}' and '{segment.name}' are the same "
-                f"{counted(count, 'voxel')} (value {segment.label_value} of layer "
-                f"{segment.layer}), and a voxel can be only one structure.",
-                "Delete one of the two in Slicer, or paint apart what belongs to which.",
-            )
+        place = (segment.layer, segment.label_value)
+        sharing = [other for other in segments if (other.layer, other.label_value) == place]
+        if not count or len(sharing) == 1:
+            yield segment
+        elif segment is sharing[0]:
+            yield ask_which_has_the_voxels(path.name, sharing, count, asking)
 
 
 def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:
@@ -225,7 +232,11 @@ def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:
 
 
 def _joined(
-    path: Path, layers: Layers, matched: dict[int, Segment], schema: LabelSchema
+    path: Path,
+    layers: Layers,
+    matched: dict[int, Segment],
+    schema: LabelSchema,
+    asking: Asking | None,
 ) -> tuple[Labels, list[str]]:
     """Return layers that may overlap as one, and the overlaps in words."""
     merged, notices = np.zeros(layers.shape[1:], dtype=np.int16), list[str]()
@@ -233,29 +244,26 @@ def _joined(
         if label.value in matched:
             segment = matched[label.value]
             mask = layers[segment.layer] == segment.label_value
-            notices.extend(_overlaps(path, merged[mask], label, schema))
+            for under, count in _overlaps(merged[mask], schema):
+                notices.append(overlap_notice(path.name, under, label.name, count, asking))
             merged[mask] = label.value
     return merged, notices
 
 
-def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema) -> Iterator[str]:
+def _overlaps(taken: Labels, schema: LabelSchema) -> Iterator[tuple[str, int]]:
+    """Yield the labels that voxels have already, and how many voxels."""
     for other in schema:
         count = int(np.count_nonzero(taken == other.value))
         if count:
-            yield overlap_notice(path.name, other.name, label.name, count)
+            yield other.name, count
 
 
-def _unclaimed(
-    path: Path, counts: list[dict[int, int]], segments: tuple[Segment, ...]
-) -> Iterator[str]:
+def _unclaimed(counts: list[dict[int, int]], segments: tuple[Segment, ...]) -> Iterator[int]:
     for index, found in enumerate(counts):
         known = {BACKGROUND_VALUE, *(s.label_value for s in segments if s.layer == index)}
         count = sum(number for value, number in found.items() if value not in known)
         if count:
-            yield (
-                f"In '{path.name}', {counted(count, 'voxel')} {belongs(count)} to no segment and "
-                f"{'was' if count == 1 else 'were'} left out."
-            )
+            yield count
 
 
 def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int, int]]:

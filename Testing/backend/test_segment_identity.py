@@ -7,6 +7,13 @@ from nrrd_by_hand import masks_of, write_nrrd
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import (
+    Asking,
+    GivenAnswer,
+    LeftOutError,
+    QuestionError,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
@@ -37,7 +44,19 @@ def fields(rows, **more):
 
 
 def read(path, schema=SCHEMA, **how):
+    how = {"asking": Asking()} | how
     return read_segmentation(path, schema, **how)[0].array
+
+
+def asked(path, schema=SCHEMA):
+    """Return the question that a file raises."""
+    with pytest.raises(QuestionError) as told:
+        read(path, schema)
+    return told.value.question
+
+
+def answered(path, kind, value, schema=SCHEMA):
+    return read(path, schema, asking=Asking("", [GivenAnswer(kind, value)]))
 
 
 @pytest.fixture
@@ -52,19 +71,28 @@ def test_names_decide_against_automatic_identifiers_of_another_order(a_path):
 
 
 @pytest.mark.parametrize("prefix", ["Segment_", "S_"])
-def test_other_names_with_the_identifiers_of_the_labels_are_refused(a_path, prefix):
+def test_other_names_with_the_identifiers_of_the_labels_are_asked_about(a_path, prefix):
     labels = LabelSchema(
         tuple(LabelClass(v, n, "#e69f00", segment_id=f"{prefix}{v}") for v, n in NAMES.items())
     )
     names = ("left ventricle", "right ventricle", "myocardium")
     rows = {n: (f"{prefix}{n + 1}", name, n + 1) for n, name in enumerate(names)}
     write_nrrd(a_path, TURNED, fields(rows))
-    with pytest.raises(
-        AnnotationError, match="left ventricle, right ventricle, myocardium"
-    ) as told:
-        read(a_path, labels)
-    assert f"'{prefix}1' are given anew in each file" in str(told.value)
-    assert "Rename" in told.value.remedy
+    question = asked(a_path, labels)
+    assert question.kind is QuestionKind.BY_IDENTIFIER
+    assert "'left ventricle' that of 'RV'" in question.message
+    assert "'myocardium' that of 'LV'" in question.message
+    with pytest.raises(LeftOutError):
+        answered(a_path, QuestionKind.BY_IDENTIFIER, "leave", labels)
+    taken = answered(a_path, QuestionKind.BY_IDENTIFIER, "take", labels)
+    np.testing.assert_array_equal(taken, TURNED)
+
+
+def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
+    rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
+    write_nrrd(a_path, TRUTH, fields(rows))
+    with pytest.raises(AnnotationError, match="no label of the project: cyst"):
+        read(a_path)
 
 
 def test_segments_without_identifier_are_known_by_name(a_path):
@@ -102,13 +130,27 @@ def test_fields_left_over_from_a_deleted_segment_are_none(a_path):
     np.testing.assert_array_equal(read(a_path), TRUTH)
 
 
-def test_two_segments_with_the_same_value_and_layer_are_refused_with_their_count(a_path):
+def test_segments_with_the_same_value_and_layer_are_asked_about_with_their_count(a_path):
     rows = {0: ("a", "RV", 1), 1: ("b", "MYO", 2), 2: ("c", "LV", 2)}
+    joined = np.where(TRUTH == 3, 2, TRUTH).astype(np.uint8)
+    write_nrrd(a_path, joined, fields(rows))
+    question = asked(a_path)
+    assert (question.kind, question.num_voxels) == (
+        QuestionKind.SAME_VOXELS,
+        np.count_nonzero(TRUTH > 1),
+    )
+    assert "'MYO' and 'LV' are the same" in question.message
+    assert [choice.value for choice in question.choices] == ["MYO", "LV", "leave"]
+    for value, name in ((2, "MYO"), (3, "LV")):
+        found = answered(a_path, QuestionKind.SAME_VOXELS, name)
+        np.testing.assert_array_equal(found, np.where(joined == 2, value, joined))
+
+
+def test_segments_with_the_same_voxels_and_the_same_name_are_refused(a_path):
+    rows = {0: ("a", "RV", 1), 1: ("b", "LV", 2), 2: ("c", "LV", 2)}
     write_nrrd(a_path, np.where(TRUTH == 3, 2, TRUTH).astype(np.uint8), fields(rows))
-    count = np.count_nonzero(TRUTH > 1)
-    for schema in (SCHEMA, None):
-        with pytest.raises(AnnotationError, match=f"'MYO' and 'LV' are the same {count} voxels"):
-            read(a_path, schema)
+    with pytest.raises(AnnotationError, match="'LV' and 'LV' are the same"):
+        read(a_path)
 
 
 def test_two_empty_segments_may_share_a_value(a_path):
@@ -152,16 +194,19 @@ def two_kidneys():
 def test_name_of_one_label_with_the_term_of_another_is_refused(a_path):
     header = fields({0: ("a", "kidney L", 1)}, Tags=tags(KIDNEY, RIGHT))
     write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), header)
-    with pytest.raises(AnnotationError, match="called like 'kidney L' and has the term of 'kid"):
-        read(a_path, two_kidneys())
+    question = asked(a_path, two_kidneys())
+    assert question.kind is QuestionKind.NAME_OR_TERM
+    assert "called like 'kidney L' and has the term of 'kidney R'" in question.message
+    for answer, value in (("name", 1), ("term", 2)):
+        found = answered(a_path, question.kind, answer, two_kidneys())
+        np.testing.assert_array_equal(found, np.where(TRUTH == 1, value, 0))
 
 
-def test_term_of_another_side_is_refused(a_path):
+def test_term_of_another_side_is_asked_about(a_path):
     left_only = LabelSchema(two_kidneys().classes[:1])
     header = fields({0: ("a", "kidney L", 1)}, Tags=tags(KIDNEY, RIGHT))
     write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), header)
-    with pytest.raises(AnnotationError, match=r"a term of another side \(Right\)"):
-        read(a_path, left_only)
+    assert "a term of another side (Right)" in asked(a_path, left_only).message
 
 
 @pytest.mark.parametrize("region", [Code("SCT", "10200004", "Liver"), None])
@@ -191,10 +236,20 @@ def test_slicers_default_term_tells_no_structure(a_path):
 def test_the_projects_own_files_keep_their_structures_under_new_names(a_path):
     write_segmentation(a_path, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
     renamed = LabelSchema(tuple(LabelClass(v, f"new {v}", "#e69f00") for v in NAMES))
-    np.testing.assert_array_equal(read(a_path, renamed, is_own=True), TRUTH)
-    np.testing.assert_array_equal(read(a_path, renamed, made_from=a_path), TRUTH)
-    with pytest.raises(AnnotationError):
-        read(a_path, renamed)
+    np.testing.assert_array_equal(read(a_path, renamed, asking=None), TRUTH)
+    changed = a_path.with_name("changed.seg.nrrd")
+    write_segmentation(changed, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
+    np.testing.assert_array_equal(read(changed, renamed, made_from=a_path), TRUTH)
+    assert asked(changed, renamed).kind is QuestionKind.BY_IDENTIFIER
+
+
+def test_segment_that_was_made_anew_in_a_correction_is_not_the_deleted_one(a_path):
+    """Slicer gives the identifier of a deleted segment to the next one."""
+    write_segmentation(a_path, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
+    rows = {0: ("Segment_1", "RV", 1), 1: ("Segment_2", "fat", 2), 2: ("Segment_3", "LV", 3)}
+    changed = write_nrrd(a_path.with_name("changed.seg.nrrd"), TRUTH, fields(rows))
+    with pytest.raises(AnnotationError, match="no label of the project: fat"):
+        read(changed, asking=None, made_from=a_path)
 
 
 def test_project_keeps_each_structure_where_it_was_drawn(tmp_path, capsys):

@@ -449,7 +449,7 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
             found.setdefault(label.value, []).append(entry)
     if any(len(fitting) > 1 for fitting in found.values()):
         with pytest.raises(AnnotationError, match="both fit"):
-            match_segments("a", entries, (), schema)
+            match_segments("a", entries, (), schema, made_from=())
     else:
-        matched, _notices = match_segments("a", entries, (), schema)
+        matched, _notices = match_segments("a", entries, (), schema, made_from=())
         assert matched == {value: fitting[0] for value, fitting in found.items()}
