@@ -9,6 +9,7 @@ from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
@@ -78,6 +79,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid, asking)
+    ask_about_label_map(volume, image.name, asking)
 
     layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image

@@ -27,6 +27,8 @@ class QuestionKind(Enum):
     OVERLAP = "overlap"
     SAME_VOXELS = "same-voxels"
     PLACED_BY_POSITION = "placed-by-position"
+    CHANNELS = "channels"
+    LABEL_MAP = "label-map"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
@@ -130,6 +132,22 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "that could be compared.",
         (
             Choice("accept", "They belong together", "places it by its positions"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.CHANNELS: KindOfQuestion(
+        "A folder holds several images of each patient (channels, sequences), and a case has one.",
+        (
+            Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
+            Choice("every", "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.LABEL_MAP: KindOfQuestion(
+        "An image has at most 64 different values, whole numbers, one of them in more than half "
+        "of its voxels, as a label map has.",
+        (
+            Choice("image", "It is an image", "takes it as an image"),
             LEAVE_OUT,
         ),
     ),
