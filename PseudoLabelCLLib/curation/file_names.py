@@ -29,8 +29,11 @@ _FOLDER = re.compile(
     rf"(?:(?:{_WORDS})(?:tr|ts)?|(?:gt|manual)[ _-](?:segmentations?|labels?|masks?))",
     re.IGNORECASE,
 )
-# words that say that it is an image, and nothing of whose
-_IMAGE_WORDS = frozenset(("image", "images", "img", "imaging", "volume", "vol", "scan", "im"))
+# words that say nothing of whose it is
+_EMPTY_WORDS = frozenset((
+    "image", "images", "img", "imaging", "volume", "vol", "scan", "im",
+    "manual", "expert", "rater", "reader", "observer",
+))  # fmt: skip
 _MODALITIES = frozenset((
     "t1", "t1w", "t1c", "t1ce", "t1gd", "t1n", "t2", "t2w", "t2f", "flair", "adc", "dwi", "swi",
     "pd", "pdw", "t2star", "t2starw", "hbv", "dce", "ct", "mr", "mri", "pt", "pet", "suv", "cbv",
@@ -116,7 +119,7 @@ def key_of(stem: str) -> tuple[str, ...]:
     "sub-01" of "sub-01_dseg".
     """
     tokens = _TOKEN.findall(channel_of(stem)[0].casefold())
-    return tuple(token for token in tokens if token not in _IMAGE_WORDS)
+    return tuple(token for token in tokens if token not in _EMPTY_WORDS)
 
 
 def channel_of(stem: str) -> tuple[str, str]:
