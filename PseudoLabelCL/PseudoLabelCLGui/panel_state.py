@@ -6,8 +6,8 @@ Texts are ready to read (translated, nothing to be parsed as HTML).
 from dataclasses import dataclass, field
 from enum import Enum
 
+from PseudoLabelCLGui.case_row import CaseRow, QuestionRow
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
-from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelClass
@@ -105,19 +105,6 @@ class ProjectState:
 
 
 @dataclass(frozen=True)
-class CaseRow:
-    """One line of the table of cases; doubt and verdict are ready to read."""
-
-    case_id: str
-    role: CaseRole
-    segmentation: str
-    state: str
-    doubt: str
-    verdict: str
-    tool_tip: str
-
-
-@dataclass(frozen=True)
 class CasesState:
     """Step "cases": volumes, roles, labels.
 
@@ -132,6 +119,7 @@ class CasesState:
         remove: Takes the chosen cases out.
         check: Looks at every case before training.
         findings: What the check found, one line each; the error lines begin with "Error:".
+        questions: What a person has to answer first.
     """
 
     rows: tuple[CaseRow, ...] = ()
@@ -144,6 +132,7 @@ class CasesState:
     remove: Action = field(default_factory=Action)
     check: Action = field(default_factory=Action)
     findings: tuple[str, ...] = ()
+    questions: tuple[QuestionRow, ...] = ()
 
 
 @dataclass(frozen=True)

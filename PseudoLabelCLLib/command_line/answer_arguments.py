@@ -1,4 +1,4 @@
-"""The flag that answers the questions of the program."""
+"""The flag with which every command takes answers to questions."""
 
 import argparse
 

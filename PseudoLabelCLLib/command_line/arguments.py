@@ -219,6 +219,7 @@ def _add_predict(commands: Commands) -> None:
         help="which DICOM series, one for each volume in the same order, '-' for a volume that "
         "needs none; a folder may be named once for each of its series",
     )
+    add_answers(predict)
     predict.add_argument(
         "--uncertainty", action="store_true", help="also write how unsure each voxel is"
     )

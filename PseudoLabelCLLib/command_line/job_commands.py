@@ -87,6 +87,7 @@ def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
         format=SegmentationFormat(arguments.format),
         uncertainty=arguments.uncertainty,
         series_uids=tuple(None if uid == NO_SERIES else uid for uid in arguments.series),
+        answers=tuple(arguments.answers),
     )
     with _passing_job_folder() as folder:
         result = run_job_shown(job, folder, console)

@@ -78,7 +78,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
     if annotation is not None:
-        notices += check_frame_of_reference(annotation, image, series_uid, asking)
+        notices += check_frame_of_reference(annotation, image, series_uid)
     ask_about_label_map(volume, image.name, asking)
 
     layout = ProjectLayout(root)
@@ -156,7 +156,7 @@ def annotate_case(
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
     labels, notices = read_annotation(annotation, case.geometry, project.schema, asking)
-    notices += check_frame_of_reference(annotation, image, case.dicom_series_uid, asking)
+    notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
     annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
     annotated = annotated.with_answers(asking.used)

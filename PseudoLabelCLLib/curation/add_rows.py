@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case, case_to_annotate
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -45,7 +46,7 @@ def add_row(
         known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
         if known is not None:
             project, notices = annotate_case(root, project, known.id, row.annotation, asking)
-            told = f"It is the case '{known.id}' of the project, which is annotated now."
+            told = Note.NOW_ANNOTATED.say(case=known.id)
             return project, (told, *notices)
     return add_case(
         root,

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import QUESTIONS, Question
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
@@ -102,7 +103,7 @@ def _check_roles(project: Project) -> Iterator[Finding]:
         )  # fmt: skip
     if not project.cases_with_role(CaseRole.UNLABELLED):
         yield Finding(
-            "", "note", "The project has no unlabelled case; joint rounds have nothing to add.",
+            "", "note", Note.NO_UNLABELLED.say(),
             "Add volumes without a segmentation.",
         )  # fmt: skip
 
@@ -152,7 +153,7 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     for label in project.schema:
         if not np.any(labels.array == label.value):
             yield Finding(
-                case.id, "note", f"Case '{case.id}' has no voxel of '{label.name}'.",
+                case.id, "note", Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
                 "Segment it if it is visible there.",
             )  # fmt: skip
     axis = array_axis(project.slicing_axis_of(case.id))
@@ -162,8 +163,11 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
         yield Finding(
             case.id,
             "note",
-            f"Case '{case.id}' is segmented on {num_labelled} of its "
-            f"{counted(project.num_slices_of(case.id), 'slice')}; the others count as background.",
+            Note.FEW_SLICES.say(
+                case=case.id,
+                found=num_labelled,
+                slices=counted(project.num_slices_of(case.id), "slice"),
+            ),
             "Segment every slice that shows a structure.",
         )
 
@@ -190,8 +194,7 @@ def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[F
     named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
     yield Finding(
         turned[0] if one else "", "note",
-        f"The slices of {'case' if one else f'{len(turned)} cases'} {named} are stored turned or "
-        "mirrored against those of most cases; the network sees them turned, as the header tells.",
+        Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
         "If the header is wrong, correct it and add the volume again"
         + (
             "." if settled else ", or let all slices be seen as they are stored "

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
-from PseudoLabelCLLib.domain.question import Asking, QuestionKind
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.dicom_header import items_of, read_dicom_header, uid_of
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom_source import SourceInstances, read_source_series
@@ -12,7 +12,7 @@ _KEYWORDS = ("FrameOfReferenceUID", "ReferencedSeriesSequence")
 
 
 def check_frame_of_reference(
-    annotation: Path, image: Path, series_uid: str | None, asking: Asking
+    annotation: Path, image: Path, series_uid: str | None
 ) -> tuple[str, ...]:
     """Refuse an object whose positions mean other places than those of the volume.
 
@@ -20,13 +20,11 @@ def check_frame_of_reference(
         annotation: A segmentation file; all but DICOM objects pass.
         image: A volume file, or a folder of DICOM slices.
         series_uid: Which series of a DICOM folder.
-        asking: Asks the person where positions alone would decide.
 
     Returns:
         What could not be compared, or what is remarkable.
 
     Raises:
-        QuestionError: A person has to say whether they belong together.
         AnnotationError: The object and the series have different frames of reference.
         StorageError: The disk refuses.
     """
@@ -34,13 +32,7 @@ def check_frame_of_reference(
         return ()
     source = _instances_of(image, series_uid)
     if source is None:
-        return (
-            _asked(
-                f"'{annotation.name}' was placed by its positions alone: of '{image.name}' no "
-                "frame of reference is known.",
-                asking,
-            ),
-        )
+        return (Note.NO_FRAME.say(file=annotation.name, image=image.name),)
     header = read_dicom_header(annotation, _KEYWORDS)
     frame = "" if header is None else uid_of(header, "FrameOfReferenceUID")
     if header is None or frame != source.frame_of_reference_uid:
@@ -55,19 +47,8 @@ def check_frame_of_reference(
         uid_of(item, "SeriesInstanceUID") for item in items_of(header, "ReferencedSeriesSequence")
     ]
     if referenced and source.series_uid not in referenced:
-        return (
-            _asked(
-                f"'{annotation.name}' was made on another series of the same frame of reference; "
-                "it was placed by its positions.",
-                asking,
-            ),
-        )
+        return (Note.OTHER_SERIES.say(file=annotation.name),)
     return ()
-
-
-def _asked(found: str, asking: Asking) -> str:
-    asking.ask(QuestionKind.PLACED_BY_POSITION, found)
-    return found
 
 
 def _instances_of(image: Path, series_uid: str | None) -> SourceInstances | None:

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
 from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -36,7 +37,8 @@ def matched_to_grid(
     """
     if labels.geometry.is_close_to(geometry):
         return LabelVolume(labels.array, geometry), ()
-    if asking is not None and labels.geometry.size == geometry.size:
+    is_turned = is_same_space(labels.geometry, geometry)
+    if asking is not None and labels.geometry.size == geometry.size and not is_turned:
         num_voxels = int(np.count_nonzero(labels.array))
         asking.ask(
             QuestionKind.SAME_SHAPE, _displaced(labels, geometry, num_voxels, file_name), num_voxels
@@ -57,14 +59,31 @@ def matched_to_grid(
 
 
 def matches_by_cropping(part: Geometry, whole: Geometry) -> bool:
-    """Tell whether two grids share their voxels, though one covers more; Slicer crops so."""
+    """Tell whether two grids share their voxels, though one covers more or counts the other way.
+
+    Slicer crops so; other programs turn the axes of a file so that they grow to the right, to the
+    front and up.
+    """
     tolerance = CORNER_TOLERANCE_VOXELS
     far = np.asarray(part.size, dtype=np.float64) - 1
     corners = np.stack([np.zeros(NUM_AXES), *(far * np.eye(NUM_AXES)), far])
     index = whole.world_to_index(part.index_to_world(corners))
     on_voxels = np.abs(index - np.round(index)).max() <= tolerance
-    straight = np.abs(index - index[0] - corners).max() <= tolerance
+    steps = (index - index[0])[1 : NUM_AXES + 1] / np.maximum(far, 1)[:, None]
+    ways = np.round(steps)  # each axis of the one runs along one of the other
+    along = np.abs(ways[far > 0])  # an axis of one voxel has no step
+    is_turn = np.array_equal(along @ along.T, np.eye(len(along)))
+    straight = is_turn and np.abs(index - index[0] - corners @ ways).max() <= tolerance
     return bool(on_voxels and straight)
+
+
+def is_same_space(one: Geometry, other: Geometry) -> bool:
+    """Tell whether two grids have the same voxels, whichever way their axes run."""
+    if sorted(one.size) != sorted(other.size) or not matches_by_cropping(one, other):
+        return False
+    ends = np.array([(0, 0, 0), one.size]) - [[0], [1]]
+    index = other.world_to_index(one.index_to_world(ends))
+    return bool(((index > -0.5) & (index < np.asarray(other.size) - 0.5)).all())
 
 
 def _labelled_indices(labels: LabelVolume, geometry: Geometry) -> npt.NDArray[np.float64]:
@@ -88,7 +107,7 @@ def _asked_how(
         f"than its image ({geometry.describe()})"
     )
     if matches_by_cropping(labels.geometry, geometry):
-        notices = [f"{grids}; their voxels coincide and every label kept its place."]
+        notices = [Note.CROPPED.say(grids=grids)]
     else:
         offset = np.abs(index - np.round(index)).max(axis=1)
         moved = int((inside & (offset > CORNER_TOLERANCE_VOXELS)).sum())
@@ -99,14 +118,14 @@ def _asked_how(
                 f"{grids}: {between} lie between voxels of the image.",
                 moved,
             )
-        notices = [f"{grids} and was resampled by position: {between} lay between its voxels."]
+        notices = [Note.RESAMPLED.say(grids=grids, between=between)]
     lost = len(inside) - int(inside.sum())
     if lost:
         lie = "lies outside the image" if lost == 1 else "lie outside the image"
         found = f"{counted(lost, 'labelled voxel')} of '{file_name}' {lie}"
         if asking is not None:
             asking.ask(QuestionKind.OUTSIDE, f"{found}.", lost)
-        notices.append(f"{found} and {'is' if lost == 1 else 'are'} lost.")
+        notices.append(Note.LOST.say(found=found, verb="is" if lost == 1 else "are"))
     return tuple(notices)
 
 

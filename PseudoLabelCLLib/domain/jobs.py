@@ -72,6 +72,7 @@ class PredictJob:
         uncertainty: Whether a map of the uncertainty (0..1) is written beside each segmentation.
         series_uids: Which DICOM series, one for each volume; None, or no entry at all, where the
             volume is a file or its folder holds one series only.
+        answers: What a person answered to questions about the volumes.
 
     Raises:
         ProjectError: There is no volume, or the series are not one for each volume.
@@ -84,6 +85,7 @@ class PredictJob:
     format: SegmentationFormat = SegmentationFormat.SEG_NRRD
     uncertainty: bool = False
     series_uids: tuple[str | None, ...] = ()
+    answers: tuple[GivenAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -110,14 +112,12 @@ class EvaluationPair:
         image: The volume.
         reference: The segmentation to compare with.
         series_uid: Which DICOM series, where the volume's folder holds several.
-        is_own: Whether the project itself wrote the reference.
     """
 
     id: str
     image: str
     reference: str
     series_uid: str | None = None
-    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class EvaluateJob:
         device: What shall run the network.
         single_prediction: Whether each volume is predicted once, instead of as the mean over
             changed copies that the model asks for.
-        answers: To questions about the references.
+        answers: What a person answered to questions about the references.
 
     Raises:
         ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.

@@ -26,7 +26,6 @@ class QuestionKind(Enum):
     NO_SEGMENT = "no-segment"
     OVERLAP = "overlap"
     SAME_VOXELS = "same-voxels"
-    PLACED_BY_POSITION = "placed-by-position"
     CHANNELS = "channels"
     LABEL_MAP = "label-map"
     PLANE = "plane"
@@ -126,14 +125,6 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "Several segments of a file have the same value in the same layer, so that all have the "
         "same voxels.",
         (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
-    ),
-    QuestionKind.PLACED_BY_POSITION: KindOfQuestion(
-        "A DICOM segmentation refers to another series, or the image has no frame of reference "
-        "that could be compared.",
-        (
-            Choice("accept", "They belong together", "places it by its positions"),
-            LEAVE_OUT,
-        ),
     ),
     QuestionKind.CHANNELS: KindOfQuestion(
         "A folder holds several images of each patient (channels, sequences), and a case has one.",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema, Terminology
@@ -176,7 +177,7 @@ def _remarks(
         yield unclaimed_notice(path.name, unclaimed, asking)
     empty = [segment.name for segment in segments if not counts.get(segment.label_value)]
     if empty:
-        yield f"In '{path.name}', no voxel belongs to: {', '.join(empty)}."
+        yield Note.NO_VOXEL_OF.say(file=path.name, segments=", ".join(empty))
 
 
 def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _Stack:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segment_identity import (
     contradiction_of,
@@ -66,16 +67,13 @@ def match_segments(
             raise _both_fit(file_name, matched[label.value], segment, label)
         matched[label.value] = segment
         if not same_name(label.name, segment.name):
-            notices.append(
-                f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
-            )
+            notices.append(Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name))
     unknown = [s for s, label in zip(segments, labels, strict=True) if label is None]
     foreign = [segment for segment in unknown if segment in occupied]
     if foreign:
         raise _no_label(file_name, foreign, schema)
     notices.extend(
-        f"In '{file_name}', the empty segment '{segment.name}' is no label; it was left out."
-        for segment in unknown
+        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
     )
     return matched, notices
 
@@ -89,7 +87,8 @@ def overlap_notice(file_name: str, under: str, over: str, count: int, asking: As
     found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
     if asking is not None:
         asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
-    return f"{found}, which {'counts' if count == 1 else 'count'} as '{over}'."
+    verb = "counts" if count == 1 else "count"
+    return Note.OVERLAPPED.say(found=found, verb=verb, label=over)
 
 
 def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
@@ -101,7 +100,7 @@ def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
     found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
     if asking is not None:
         asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
-    return f"{found} and {'was' if count == 1 else 'were'} left out."
+    return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")
 
 
 def _ask_about_contradictions(

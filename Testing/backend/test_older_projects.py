@@ -138,7 +138,7 @@ def test_after_any_write_an_older_program_is_told_that_it_is_too_old(old, write,
     # As version 0.1.0 does it: project.json first, then the rounds, then the verdicts, and of each
     # the version before the fields.
     monkeypatch.setattr(project_store, "SCHEMA_VERSION", 1)
-    with pytest.raises(project_store.ProjectNewerError, match=r"schema 2; this version knows 1"):
+    with pytest.raises(project_store.ProjectNewerError, match=r"schema 3; this version knows 1"):
         load_project(old)
 
 

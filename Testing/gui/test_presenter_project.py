@@ -9,9 +9,16 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesAdded, VolumesFound
+from PseudoLabelCLLib.domain.desk_answers import (
+    CasesChecked,
+    FoundVolume,
+    Problem,
+    VolumesAdded,
+    VolumesFound,
+)
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     ChangeSettings,
     CheckCases,
     CloseProject,
@@ -20,6 +27,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     OpenProject,
     ReadHistory,
 )
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.desk_protocol import Answered, Working
 
@@ -202,6 +210,60 @@ def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(st
     assert stage.state.message.text == "'b' is a single slice."
     assert stage.state.cases.findings == ("Error: 'b' is a single slice. Leave it out.",)
     assert stage.state.cases.add.enabled
+
+
+QUESTION = Question(QuestionKind.SAME_SHAPE, "'b.nii.gz' lies elsewhere.", 12, "b")
+
+
+def add_with_a_question(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    problem = Problem("b", True, QUESTION.message, "", QUESTION)
+    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
+    stage.settle()
+    stage.desk.by_hand = False
+
+
+def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_the_chosen_one(stage):
+    add_with_a_question(stage)
+    assert stage.state.message.light is Light.AMBER
+    (row,) = stage.state.cases.questions
+    assert row.text == "b: 'b.nii.gz' lies elsewhere."
+    assert [words for _, words, _ in row.choices] == ["Take it voxel for voxel", "Leave it out"]
+    assert row.enabled
+    assert stage.state.cases.findings == ()
+
+    stage.presenter.answer_question(0, "voxels")
+    stage.settle()
+
+    sent = stage.desk.requests(AddVolumes)[-1].volumes[0]
+    assert sent.answers == (GivenAnswer(QuestionKind.SAME_SHAPE, "voxels"),)
+    assert stage.state.cases.questions == ()
+    assert stage.state.cases.rows[-1].case_id == "b"
+
+
+def test_volume_that_is_left_out_is_not_added_again(stage):
+    add_with_a_question(stage)
+    stage.presenter.answer_question(0, "leave")
+    stage.settle()
+    assert len(stage.desk.requests(AddVolumes)) == 1
+    assert stage.state.cases.questions == ()
+
+
+def test_answer_to_a_question_of_the_check_is_kept_by_the_desk(stage):
+    stage.desk.by_hand = True
+    stage.presenter.check_cases()
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    problem = Problem("b", True, QUESTION.message, "", QUESTION)
+    stage.desk.events.append(Answered(number, CasesChecked((problem,))))
+    stage.settle()
+    stage.presenter.answer_question(0, "voxels")
+    stage.settle()
+    assert stage.desk.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
+    assert stage.state.cases.questions == ()
 
 
 def test_a_file_is_added_at_once(stage):

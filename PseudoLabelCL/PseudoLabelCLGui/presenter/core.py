@@ -286,6 +286,7 @@ class Core:
         self._rest_desk()
         self.drop_message()
         facts.question = None
+        facts.asked = ()
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
         facts.checked = None
         if not facts.use.is_chosen:

@@ -221,6 +221,10 @@ class Presenter(ReviewCalls, ResultCalls):
         """Look at every case before training; `state.cases.findings` tells."""
         self._projects.check_cases()
 
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases; `state.cases.questions` has them."""
+        self._projects.answer_question(number, value)
+
     # --- training
 
     def change_setting(self, name: str, value: str) -> None:

@@ -8,6 +8,7 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.questions import answered, questions_of
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
@@ -24,6 +25,7 @@ from PseudoLabelCLLib.domain.desk_answers import (
 )
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     ChangeLabels,
     ChangeSettings,
     CheckCases,
@@ -239,6 +241,9 @@ class ProjectActions:
 
         def added(answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesAdded)
+            facts = self._core.facts
+            new = questions_of(answer.problems, volumes)
+            facts.asked = tuple(dict.fromkeys((*facts.asked, *new)))
             self._tell_problems(answer.problems)
             if remark and not answer.problems:
                 remedy = _("A segmentation can be given to a volume when it is added.")
@@ -251,9 +256,12 @@ class ProjectActions:
             return
         self._core.facts.findings = problem_lines(problems)
         first = problems[0]
-        worst = Light.RED if any(problem.is_error for problem in problems) else Light.AMBER
+        stops = any(one.is_error and one.question is None for one in problems)
+        worst = Light.RED if stops else Light.AMBER
         more = len(problems) - 1
         remedy = first.remedy
+        if first.question is not None:
+            remedy = _("Choose the answer on the page Cases.")
         if more:
             remedy += " " + counted(
                 more,
@@ -283,12 +291,28 @@ class ProjectActions:
 
         def checked(answer: DeskAnswer) -> None:
             assert isinstance(answer, CasesChecked)
+            core.facts.asked = questions_of(answer.problems)
             lines = problem_lines(answer.problems)
-            core.facts.findings = lines or (_("All cases fit together."),)
+            fits = () if answer.problems else (_("All cases fit together."),)
+            core.facts.findings = lines or fits
             core.facts.checked = cases_to_check(core.facts.view)
 
         if self._may_change("cases"):
             core.change(CheckCases(), _("The cases are being checked."), checked)
+
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases."""
+        facts = self._core.facts
+        if number >= len(facts.asked) or not self._may_change("cases"):
+            return
+        asked = facts.asked[number]
+
+        def keep(request: AnswerQuestion) -> None:
+            self._core.change(request, _("The answer is being kept."))
+
+        facts.asked = (*facts.asked[:number], *facts.asked[number + 1 :])
+        facts.checked = None
+        answered(asked, value, add=self._add, keep=keep)
 
     # --- settings
 
@@ -318,6 +342,8 @@ def problem_lines(problems: tuple[Problem, ...]) -> tuple[str, ...]:
     """Return problems as lines, those that stand in the way first."""
     lines = []
     for problem in sorted(problems, key=lambda one: not one.is_error):
+        if problem.question is not None:
+            continue  # it stands among the questions
         line = f"{problem.message} {problem.remedy}".strip()
         lines.append(_("Error: {line}").format(line=line) if problem.is_error else line)
     return tuple(lines)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
 from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.questions import question_row
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
 from PseudoLabelCLGui.translation import _
@@ -41,6 +42,7 @@ def cases_state(facts: Facts) -> CasesState:
         remove=action(chosen, _("Takes the chosen cases out; what you drew is kept.")),
         check=action(chosen, _("Looks at every case before training.")),
         findings=facts.findings,
+        questions=tuple(question_row(one, enabled=not reason) for one in facts.asked),
     )
 
 

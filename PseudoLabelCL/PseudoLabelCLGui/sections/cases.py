@@ -7,8 +7,9 @@ from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
+from PseudoLabelCLGui.sections.question_lines import QuestionLines
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showLines
+from PseudoLabelCLGui.sections.showing import showAction, showLines, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -35,6 +36,8 @@ class CasesSection(Section):
         )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
             combo.toolTip = roleWords()
+        self._questions = QuestionLines(self, self.ui.caseQuestions, self._onAnswer)
+        showVisible(self.ui.caseQuestionsArea, visible=False)
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
@@ -54,7 +57,10 @@ class CasesSection(Section):
             self._root = state.project.root
             if self._root and not cases.rows:
                 self.showAdding()
-        self._shown = cases
+        before, self._shown = self._shown, cases
+        if before is None or before.questions != cases.questions:
+            self._questions.show(cases.questions)
+            showVisible(self.ui.caseQuestionsArea, visible=bool(cases.questions))
         showLines(self.ui.findingsList, cases.findings or _hint(cases))
         showAction(self.ui.checkButton, cases.check)
         self._showButtons()
@@ -113,6 +119,9 @@ class CasesSection(Section):
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
             self.presenter.remove_cases(chosen)
+
+    def _onAnswer(self, number: int, value: str) -> None:
+        self.presenter.answer_question(number, value)
 
     def _onCheck(self) -> None:
         self.presenter.check_cases()
