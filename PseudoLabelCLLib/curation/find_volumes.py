@@ -64,7 +64,8 @@ def find_volumes(
         path: The file or folder.
         taken_ids: Names that the project has already.
         progress: Is told now and then how many of the files seen so far were looked at.
-        answers: What a person answered to the questions that an earlier search was met with.
+        answers: What a person answered to the questions that an earlier search was met with;
+            without an answer that is needed, nothing is found but the question.
 
     Raises:
         VolumeError: There is no such file or folder.
@@ -91,7 +92,9 @@ def find_volumes(
             f"Choose a folder with files such as {', '.join(READABLE_SUFFIXES)}, or with DICOM "
             "slices.",
         )
-    return VolumesFound(tuple(search.volumes), tuple(search.problems))
+    # what is found with the answer is found as a whole
+    is_asked = any(problem.question is not None for problem in search.problems)
+    return VolumesFound(() if is_asked else tuple(search.volumes), tuple(search.problems))
 
 
 def grid_in_header(path: Path) -> Geometry:

@@ -84,6 +84,12 @@ class LabelClass:
             object.__setattr__(self, "segment_id", f"Segment_{self.value}")
 
     @property
+    def chosen_terms(self) -> Terminology | None:
+        """Its codes as far as a person chose them: what Slicer gives by itself is no choice."""
+        terms = self.terminology
+        return None if terms is None or terms.is_slicers_default else terms
+
+    @property
     def rgb(self) -> tuple[float, float, float]:
         """The colour as red, green, blue in 0..1."""
         red, green, blue = (int(self.color[n : n + 2], 16) / 255 for n in (1, 3, 5))

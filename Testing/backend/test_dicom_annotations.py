@@ -146,8 +146,8 @@ def test_codes_against_names_are_asked_about_and_numbers_never_count(a_series, a
     path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
     with pytest.raises(QuestionError, match="'kidney' is called like 'kidney' and has the term of"):
         annotated(a_project, a_series.folder, path)
-    asking = Asking("case", [GivenAnswer(QuestionKind.NAME_OR_TERM, "term")])
-    stored, _ = annotated(a_project, a_series.folder, path, asking=asking)
+    answer = GivenAnswer(QuestionKind.NAME_OR_TERM, "term")
+    stored, _ = annotated(a_project, a_series.folder, path, [answer])
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 
 
