@@ -10,6 +10,7 @@ from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.image_place import places_of, settled_place
+from PseudoLabelCLLib.curation.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
@@ -83,6 +84,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     notices = (*told, *notices)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    ask_about_label_map(volume, image.name, asking)
 
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(

@@ -76,9 +76,15 @@ class Refresh:
 
 @dataclass(frozen=True)
 class FindVolumes:
-    """Look for volumes in a file or folder; answered with `VolumesFound`."""
+    """Look for volumes in a file or folder; answered with `VolumesFound`.
+
+    Args:
+        path: The file or folder.
+        answers: What a person answered to the questions that an earlier search was met with.
+    """
 
     path: str
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,13 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     SignVerdicts,
 )
-from PseudoLabelCLLib.domain.question import GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Choice,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.desk_protocol import Answered, Working
 
@@ -264,6 +270,34 @@ def test_answer_to_a_question_of_the_check_is_kept_by_the_desk(stage):
     stage.presenter.answer_question(0, "voxels")
     stage.settle()
     assert stage.desk.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
+    assert stage.state.cases.questions == ()
+
+
+def search_with_a_question(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_paths(("/folder",), CaseRole.UNLABELLED)
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    own = (Choice("T1", "T1", "takes T1"), LEAVE_OUT)
+    question = Question(QuestionKind.CHANNELS, "'p7' has T1 and T2.", own_choices=own)
+    problem = Problem("", True, question.message, "", question)
+    stage.desk.events.append(Answered(number, VolumesFound((), (problem,))))
+    stage.settle()
+    stage.desk.by_hand = False
+
+
+@pytest.mark.parametrize("value", ["T1", "leave"])
+def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(stage, value):
+    search_with_a_question(stage)
+    (row,) = stage.state.cases.questions
+    assert [words for _, words, _ in row.choices] == ["T1", "Leave it out"]
+
+    stage.presenter.answer_question(0, value)
+    stage.settle()
+
+    given = (GivenAnswer(QuestionKind.CHANNELS, value),)
+    assert stage.desk.requests(FindVolumes)[-1] == FindVolumes("/folder", given)
+    assert stage.desk.requests(AddVolumes)[-1].volumes[0].role is CaseRole.UNLABELLED
     assert stage.state.cases.questions == ()
 
 

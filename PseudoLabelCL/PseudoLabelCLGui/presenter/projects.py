@@ -8,7 +8,7 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.questions import answered, questions_of
+from PseudoLabelCLGui.presenter.questions import answered, questions_of, questions_of_search
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
@@ -170,24 +170,28 @@ class ProjectActions:
 
     def add_paths(self, paths: tuple[str, ...], role: CaseRole | None) -> None:
         """Look for volumes in files and folders and add them, or let the person choose."""
-        if not paths or not self._may_change("cases"):
-            return
+        if paths and self._may_change("cases"):
+            self._search(tuple(FindVolumes(path) for path in paths), role)
+
+    def _search(self, searches: tuple[FindVolumes, ...], role: CaseRole | None) -> None:
         core = self._core
-        found: list[tuple[str, VolumesFound]] = []
-        left = list(paths)
         core.facts.changing = _("Looking for volumes...")
+        found: list[tuple[str, VolumesFound]] = []
+        left = list(searches)
 
         def search() -> None:
             if left:
-                path = left.pop(0)
-                core.ask(FindVolumes(path), partial(heard, path), failed=search)
+                one = left.pop(0)
+                core.ask(one, partial(heard, one), failed=search)
                 return
             core.end_change()
-            self._take_found(gather(tuple(found)), len(paths), role)
+            self._take_found(gather(tuple(found)), len(searches), role)
 
-        def heard(path: str, answer: DeskAnswer) -> None:
+        def heard(one: FindVolumes, answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesFound)
-            found.append((path, answer))
+            found.append((one.path, answer))
+            new = questions_of_search(one, role, answer.problems)
+            core.facts.asked = tuple(dict.fromkeys((*core.facts.asked, *new)))
             search()
 
         search()
@@ -311,9 +315,12 @@ class ProjectActions:
         def keep(request: AnswerQuestion) -> None:
             self._core.change(request, _("The answer is being kept."))
 
+        def search(request: FindVolumes, role: CaseRole | None) -> None:
+            self._search((request,), role)
+
         facts.asked = (*facts.asked[:number], *facts.asked[number + 1 :])
         facts.checked = None
-        answered(asked, value, add=self._add, keep=keep)
+        answered(asked, value, search=search, add=self._add, keep=keep)
 
     # --- settings
 
