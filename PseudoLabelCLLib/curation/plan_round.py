@@ -22,8 +22,8 @@ class TruthSource:
         case_id: The case.
         segmentation: Path of the segmentation as the project stores it.
         truth_slices: Indices along the slicing axis that count; None means all.
-        left_out: Label values of structures that the person rejected; where some are, only voxels
-            of the others are truth.
+        left_out: Label values of structures that the person rejected; where some are, all voxels
+            but those of the others are background or one of them.
         truth_mask: Path of the mask of the only voxels that count, as the project stores it; None
             if those slices count whole.
     """

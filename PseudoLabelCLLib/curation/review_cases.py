@@ -102,7 +102,7 @@ def accept(
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         labels = read_proposal(judged.file, project.schema, case)
         axis = project.slicing_axis_of(case.id)
-        require_something_to_vouch_for(labels, case.id, rejected, slicing_axis=axis)
+        require_something_to_vouch_for([labels], case.id, rejected, slicing_axis=axis)
         layout = ProjectLayout(root)
         target = layout.reviewed_segmentation(index, case.id)
         _make_way(root, project, case.id, index)

@@ -19,6 +19,10 @@ FOREGROUND_SHARE = 0.67
 # The class index of a pixel of which nothing is known: it is truth, and pseudo-label, for nothing.
 IGNORED_CLASS = 255
 
+# The class index of a pixel outside the structures that a person accepted, where that person left
+# others out: it is background or one of those.
+MERGED_CLASS = 254
+
 # Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
 RESIDENT_BYTES = 2**30
 
@@ -49,14 +53,18 @@ class LabelledSlices:
 
     Args:
         images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
-        classes: Class indices or `IGNORED_CLASS`, same shape, uint8; may be mapped from disk.
+        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`, same shape, uint8; may be mapped
+            from disk.
         chosen: Numbers of the slices that take part; None means all. The arrays stay whole, since
             taking slices out of a mapped array copies them into memory.
+        left_out: Which foreground classes `MERGED_CLASS` stands for beside background, shape
+            (slices, foreground classes); None if no slice has any.
     """
 
     images: npt.NDArray[np.float32]
     classes: npt.NDArray[np.uint8]
     chosen: npt.NDArray[np.intp] | None = None
+    left_out: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return how many slices take part."""
@@ -69,10 +77,18 @@ class LabelledSlices:
 
 
 class SliceBatch(NamedTuple):
-    """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known."""
+    """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known.
+
+    Args:
+        images: Intensities.
+        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`.
+        left_out: Which foreground classes `MERGED_CLASS` stands for beside background; None if no
+            slice of the pool has any.
+    """
 
     images: Float[Tensor, "batch 1 rows columns"]
     classes: Int[Tensor, "batch rows columns"]
+    left_out: Bool[Tensor, "batch foreground"] | None = None
 
 
 class SlicePool:
@@ -88,11 +104,17 @@ class SlicePool:
         places = [(c, s) for c, case in enumerate(cases) for s in case.numbers]
         self._place = np.array(places, dtype=np.int32).reshape(-1, 2)  # (slices, case and slice)
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
+        self._left_out = _left_out_classes(self._cases, num_classes)  # as `_present`, or None
         self.has_ignored = _has_ignored(self._cases)
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
         return len(self._place)
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether a person left structures out of some slice."""
+        return self._left_out is not None
 
     def keep_on(self, device: torch.device, limit_bytes: int = RESIDENT_BYTES) -> bool:
         """Keep all slices in the memory of a device, unless they take more than the limit.
@@ -174,11 +196,12 @@ class SlicePool:
         return self.most_classes_in_a_slice == self.num_classes - 1
 
     def _take(self, chosen: Int[Tensor, " chosen"]) -> SliceBatch:
+        left_out = None if self._left_out is None else self._left_out[chosen]
         if self._resident is not None:
-            images, classes = self._resident
-            there = chosen.to(images.device)
-            return SliceBatch(images[there], classes[there].long())
-        return self._read(chosen.tolist())
+            there = chosen.to(self._resident.images.device)
+            images, classes = (kept[there] for kept in self._resident[:2])
+            return SliceBatch(images, classes.long(), left_out)
+        return self._read(chosen.tolist())._replace(left_out=left_out)
 
     def _read(self, chosen: list[int]) -> SliceBatch:
         places = self._place[chosen].tolist()
@@ -245,19 +268,23 @@ def one_hot(
 
 
 def one_hot_with_ignored(
-    classes: Int[Tensor, "batch rows columns"], num_classes: int
-) -> Float[Tensor, "batch classes_and_ignored rows columns"]:
+    classes: Int[Tensor, "batch rows columns"], num_classes: int, *, with_merged: bool = False
+) -> Float[Tensor, "batch classes_and_more rows columns"]:
     """Return class probabilities 0 or 1, and after the last class whether a pixel is ignored.
 
-    A warp moves that like a class, and what it takes from outside the slice is background.
+    With `with_merged`, a channel between the two says whether it is `MERGED_CLASS`. A warp moves
+    these like a class, and what it takes from outside the slice is background.
     """
-    return one_hot(classes.clamp(max=num_classes), num_classes + 1)
+    if not with_merged:
+        return one_hot(classes.clamp(max=num_classes), num_classes + 1)
+    after = torch.where(classes == MERGED_CLASS, num_classes, num_classes + 1)
+    return one_hot(torch.where(classes < num_classes, classes, after), num_classes + 2)
 
 
 def known_part(
     targets: Float[Tensor, "batch classes_and_ignored rows columns"],
 ) -> tuple[Float[Tensor, "batch classes rows columns"], Bool[Tensor, "batch rows columns"]]:
-    """Return class probabilities of what is known, and which pixels count.
+    """Return the probabilities before the last channel, of what is known, and which pixels count.
 
     A pixel that a warp made of known and ignored ones counts if the known ones are the larger part,
     as a nearest neighbour would; its probabilities are those of the known part and sum to 1.
@@ -284,6 +311,19 @@ def _classes_present(
         for s in case.numbers
     ]
     return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)
+
+
+def _left_out_classes(
+    cases: Sequence[LabelledSlices], num_classes: int
+) -> Bool[Tensor, "slices foreground"] | None:
+    rows = [
+        np.zeros((len(case), num_classes - 1), np.bool_)
+        if case.left_out is None
+        else case.left_out[case.numbers]
+        for case in cases
+    ]
+    together = np.concatenate(rows) if rows else np.zeros((0, num_classes - 1), np.bool_)
+    return torch.from_numpy(together) if together.any() else None
 
 
 def _has_ignored(cases: Sequence[LabelledSlices]) -> bool:

@@ -66,6 +66,11 @@ class RoundData:
         """Whether there are pixels that are truth, or pseudo-label, for nothing."""
         return self.truth.has_ignored or self.pseudo.has_ignored
 
+    @property
+    def has_left_out(self) -> bool:
+        """Whether a person left structures out of some slice."""
+        return self.truth.has_left_out or self.pseudo.has_left_out
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -247,6 +252,7 @@ class Trainer:
             self.device,
             state.generator,
             has_ignored=self.data.has_ignored,
+            has_left_out=self.data.has_left_out,
         )
         weights = step_losses.weights()
         totals: dict[str, Tensor] = {}
