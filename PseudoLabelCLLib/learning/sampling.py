@@ -176,6 +176,31 @@ class SlicePool:
         chosen = torch.multinomial(rich, num_slices, replacement=too_few, generator=generator)
         return self._take(chosen)
 
+    def draw_showing(self, classes: Sequence[int], generator: torch.Generator) -> SliceBatch:
+        """Draw for every class a slice that shows it, all such slices alike, apex and base too.
+
+        Args:
+            classes: Foreground classes, from 1, one for each draw. For one that no slice shows, any
+                slice with a structure is drawn. No slice is drawn twice where another would do.
+            generator: Of random numbers.
+        """
+        chosen: list[int] = []
+        has_any = self._present.any(dim=1)
+        for number in classes:
+            shows = self._present[:, number - 1]
+            shows = next((m for m in (shows, has_any) if m.any()), torch.ones_like(has_any))
+            is_free = shows.clone()
+            is_free[chosen] = False
+            weights = (is_free if is_free.any() else shows).float()
+            chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
+        return self._take(torch.tensor(chosen))
+
+    @property
+    def classes_shown(self) -> list[int]:
+        """The foreground classes that some slice shows."""
+        shown: list[int] = (self._present.any(dim=0).nonzero().flatten() + 1).tolist()
+        return shown
+
     @property
     def most_classes_in_a_slice(self) -> int:
         """How many foreground classes the richest slice shows."""
@@ -213,7 +238,7 @@ class SlicePool:
         )
 
 
-def draw_pairs(
+def draw_pairs(  # noqa: PLR0913 - two pools, how many pairs, and three settings of the batch
     truth: SlicePool,
     pseudo: SlicePool,
     num_pairs: int,
@@ -221,11 +246,14 @@ def draw_pairs(
     *,
     form: ContrastForm = ContrastForm.INTER,
     authors_order: bool = False,
+    complete_only: bool = False,
 ) -> SliceBatch:
     """Draw the views of a contrastive batch: first members of all pairs, then second members.
 
-    Slices that show every class are preferred; where none does, those that show the most.
-    Without pseudo-labelled slices all come from human truth.
+    Slices are drawn for one class after the other, the same one for both kinds of slices, among all
+    that show it: so a structure's ends serve like its middle, and a single slice that happens to
+    show every class is no more likely than others. Without pseudo-labelled slices all come from
+    human truth.
 
     Args:
         truth: Slices with human truth.
@@ -235,6 +263,8 @@ def draw_pairs(
         form: "intra" pairs every slice with itself, "inter" some with each other.
         authors_order: Whether pairs stand in the order of the published code, on which its
             weighting depends, or in one of which every beginning is a fair mixture.
+        complete_only: Whether only slices that show every class are drawn, as in the published
+            code; where none does, those that show the most.
 
     Source: Chaitanya et al., MedIA 2023, code (5 + 5 slices, 10 pairs).
     """
@@ -245,8 +275,14 @@ def draw_pairs(
     unlabelled = pseudo if len(pseudo) else truth
     drawn: dict[str, list[SliceBatch]] = {"L": [], "U": []}
     for _ in range(-(-num_pairs // len(pairs))):
-        drawn["L"].append(truth.draw_rich(_SLICES_OF_A_KIND, generator))
-        drawn["U"].append(unlabelled.draw_rich(_SLICES_OF_A_KIND, generator))
+        classes = [] if complete_only else _classes_in_turn(truth, unlabelled, generator)
+        for kind, slices in (("L", truth), ("U", unlabelled)):
+            batch = (
+                slices.draw_showing(classes, generator)
+                if classes
+                else slices.draw_rich(_SLICES_OF_A_KIND, generator)
+            )
+            drawn[kind].append(batch)
     members: tuple[list[SliceBatch], list[SliceBatch]] = ([], [])
     for number in range(num_pairs):
         block, pair = divmod(number, len(pairs))
@@ -258,6 +294,16 @@ def draw_pairs(
     return SliceBatch(
         torch.cat([view.images for view in views]), torch.cat([view.classes for view in views])
     )
+
+
+def _classes_in_turn(
+    truth: SlicePool, unlabelled: SlicePool, generator: torch.Generator
+) -> list[int]:
+    """Return for each slice of a kind the class that it must show; none where none is shown."""
+    shared = sorted(set(truth.classes_shown) & set(unlabelled.classes_shown))
+    classes = shared or truth.classes_shown
+    order: list[int] = torch.randperm(len(classes), generator=generator).tolist()
+    return [classes[order[n % len(order)]] for n in range(_SLICES_OF_A_KIND)] if order else []
 
 
 def one_hot(

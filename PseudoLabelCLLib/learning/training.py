@@ -80,7 +80,8 @@ class StepReport:
         step: Its number, from 1.
         names: The losses that took part; none where the step was skipped.
         values: What they were, still on the device.
-        incomplete: Whether a slice of the contrastive batch lacked a class.
+        incomplete: Whether every slice of the contrastive batch lacked a class, or too many did for
+            a step that asks for whole ones.
     """
 
     step: int
@@ -237,6 +238,7 @@ class Trainer:
             self.state.generator,
             form=config.form,
             authors_order=config.pair_weighting is PairWeighting.LEGACY,
+            complete_only=config.incomplete_slices is IncompleteSlices.SKIP,
         )
 
     def _descend(self, batch: StepBatch) -> dict[str, Tensor]:

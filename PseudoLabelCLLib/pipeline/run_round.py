@@ -161,6 +161,9 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         profile=config.profile.value,
         device=trained.device.description,
         finished=_now(),
+        num_validation_cases=len(project.cases_with_role(CaseRole.VALIDATION)),
+        selection=inputs.training.selection.value,
+        num_validations=trained.num_validations,
     )
     return ModelCard(
         schema=project.schema,
