@@ -4,6 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.command_line.answer_arguments import add_answers
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
@@ -150,6 +151,7 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep copies of the volumes in the project, so that it can move alone",
     )
+    add_answers(parser)
 
 
 def _add_status(commands: Commands) -> None:
@@ -199,6 +201,7 @@ def _add_train(commands: Commands) -> None:
     train.add_argument(
         "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
     )
+    add_answers(train)
     _add_device(train)
 
 
@@ -216,6 +219,7 @@ def _add_predict(commands: Commands) -> None:
         help="which DICOM series, one for each volume in the same order, '-' for a volume that "
         "needs none; a folder may be named once for each of its series",
     )
+    add_answers(predict)
     predict.add_argument(
         "--uncertainty", action="store_true", help="also write how unsure each voxel is"
     )
@@ -248,6 +252,7 @@ def _add_evaluate(commands: Commands) -> None:
         action="store_true",
         help="predict each volume once, without averaging over turned and zoomed copies",
     )
+    add_answers(evaluate)
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
     _add_device(evaluate)
 

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import LeftOutError
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
@@ -136,7 +137,12 @@ def _add_rows(
     console: Console,
 ) -> Project:
     for number, row in enumerate(rows, start=1):
-        project, notices = add_row(root, project, row, copy_image=arguments.copy_images)
+        try:
+            project, notices = add_row(
+                root, project, row, copy_image=arguments.copy_images, answers=arguments.answers
+            )
+        except LeftOutError as left_out:
+            notices = (left_out.message,)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
         console.progress("Reading volumes", number, len(rows), None)

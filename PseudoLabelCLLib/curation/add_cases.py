@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
@@ -34,6 +35,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     series_uid: str | None = None,
     copy_image: bool = False,
     replace: bool = False,
+    asking: Asking | None = None,
 ) -> tuple[Project, tuple[str, ...]]:
     """Check a volume and its segmentation, store the segmentation, and save the project.
 
@@ -51,6 +53,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         copy_image: Whether the project keeps its own copy of the image.
         replace: Whether a case of this name may be replaced; its segmentation stays in
             `annotations/history/`.
+        asking: Asks the person about what could be wrong.
 
     Returns:
         The project with the case, and what a person should know.
@@ -59,8 +62,10 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         ProjectError: The name is taken or unfit, or the role needs a segmentation.
         VolumeError: The image cannot be read or is unfit.
         AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
+    asking = asking or Asking(case_id)
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
@@ -70,7 +75,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
-    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema)
+    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
 
@@ -83,6 +88,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
+        answers=tuple(asking.used),
     )
     changed = project.with_case(case)
     if copy_image:
@@ -118,7 +124,11 @@ def case_to_annotate(
 
 
 def annotate_case(
-    root: Path, project: Project, case_id: str, annotation: Path
+    root: Path,
+    project: Project,
+    case_id: str,
+    annotation: Path,
+    asking: Asking | None = None,
 ) -> tuple[Project, tuple[str, ...]]:
     """Give a case a person's segmentation, which makes it annotated, and save the project.
 
@@ -131,8 +141,10 @@ def annotate_case(
         ProjectError: There is no such case, it has a segmentation, or a person judged a proposal.
         VolumeError: Its image cannot be read, or is too flat to teach anything.
         AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
+    asking = asking or Asking(case_id)
     case = project.case(case_id)
     _check_undecided(project, case)
     layout = ProjectLayout(root)
@@ -141,10 +153,11 @@ def annotate_case(
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
-    labels, notices = read_annotation(annotation, case.geometry, project.schema)
+    labels, notices = read_annotation(annotation, case.geometry, project.schema, asking)
     notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
     annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
+    annotated = annotated.with_answers(asking.used)
     _store_annotation(layout, path, labels, project.schema)
     changed = project.with_case(annotated)
     save_cases(root, changed)
@@ -152,7 +165,7 @@ def annotate_case(
 
 
 def read_annotation(
-    path: Path, geometry: Geometry, schema: LabelSchema
+    path: Path, geometry: Geometry, schema: LabelSchema, asking: Asking
 ) -> tuple[LabelVolume, tuple[str, ...]]:
     """Read a person's segmentation onto a volume's grid.
 
@@ -161,15 +174,16 @@ def read_annotation(
 
     Raises:
         AnnotationError: It is empty, has labels outside the schema, or lies elsewhere.
+        QuestionError: A person has to say what is meant.
         VolumeError: It cannot be read.
     """
-    labels, _, notices = read_segmentation(path, schema, near=geometry)
+    labels, _, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
             f"The segmentation '{path.name}' is empty: no voxel has a label.",
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
-    matched, more = matched_to_grid(labels, geometry, file_name=path.name)
+    matched, more = matched_to_grid(labels, geometry, file_name=path.name, asking=asking)
     if looks_like_dicom(path) and matches_by_cropping(labels.geometry, geometry):
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     return matched, (*notices, *more)
@@ -223,12 +237,12 @@ def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) 
 
 
 def _read_checked_annotation(
-    annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema
+    annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema, asking: Asking
 ) -> tuple[LabelVolume | None, tuple[str, ...]]:
     if annotation is None:
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
-    return read_annotation(annotation, volume.geometry, schema)
+    return read_annotation(annotation, volume.geometry, schema, asking)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:

@@ -15,7 +15,9 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import QUESTIONS, Question
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
@@ -25,6 +27,7 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _FEW_LABELLED_SLICES = 3
 _MAX_NAMED = 4
+_ORDER = ("error", "question", "note")
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,18 @@ class Finding:
 
     Args:
         case_id: The case, or empty if it concerns the project.
-        severity: "error" where training cannot start, "warning" where it can.
+        severity: "error" where training cannot start, "question" where a person has to say what is
+            meant before it can, "note" otherwise.
         message: What was found.
         remedy: What to do.
+        question: What has to be answered, or None.
     """
 
     case_id: str
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "question", "note"]
     message: str
     remedy: str
+    question: Question | None = None
 
     @property
     def sentence(self) -> str:
@@ -54,7 +60,7 @@ class Finding:
 def check_cases(
     root: Path, project: Project, *, progress: SayProgress = silent
 ) -> tuple[Finding, ...]:
-    """Read every case that takes part and return what is wrong or odd, errors first.
+    """Read every case that takes part and return errors, then questions, then notes.
 
     Args:
         root: The project folder.
@@ -74,15 +80,16 @@ def check_cases(
         except PseudoLabelCLError as error:
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
+        findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
-        findings.append(Finding(case_id, "warning", message, "Check that it belongs here."))
+        findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
     findings += _check_turned(root, project, cases)
-    return tuple(sorted(findings, key=lambda finding: finding.severity))
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:
@@ -94,7 +101,7 @@ def _check_roles(project: Project) -> Iterator[Finding]:
         )  # fmt: skip
     if not project.cases_with_role(CaseRole.UNLABELLED):
         yield Finding(
-            "", "warning", "The project has no unlabelled case; joint rounds have nothing to add.",
+            "", "note", Note.NO_UNLABELLED.say(),
             "Add volumes without a segmentation.",
         )  # fmt: skip
 
@@ -137,7 +144,7 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     for label in project.schema:
         if not np.any(labels.array == label.value):
             yield Finding(
-                case.id, "warning", f"Case '{case.id}' has no voxel of '{label.name}'.",
+                case.id, "note", Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
                 "Segment it if it is visible there.",
             )  # fmt: skip
     axis = array_axis(project.slicing_axis_of(case.id))
@@ -146,11 +153,24 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     if num_labelled < _FEW_LABELLED_SLICES:
         yield Finding(
             case.id,
-            "warning",
-            f"Case '{case.id}' is segmented on {num_labelled} of its "
-            f"{counted(project.num_slices_of(case.id), 'slice')}; the others count as background.",
+            "note",
+            Note.FEW_SLICES.say(
+                case=case.id,
+                found=num_labelled,
+                slices=counted(project.num_slices_of(case.id), "slice"),
+            ),
             "Segment every slice that shows a structure.",
         )
+
+
+def _answers_of(case: Case) -> Iterator[str]:
+    """Yield what a person answered about the files of a case."""
+    for answer in case.answers:
+        chosen = next(
+            (c.effect for c in QUESTIONS[answer.kind].choices if c.value == answer.value), ""
+        )
+        told = f"{answer.value} ({chosen})" if chosen else answer.value
+        yield f"{answer.message} The answer was: {told}."
 
 
 def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
@@ -164,9 +184,8 @@ def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[F
     more = ", ..." if turned[_MAX_NAMED:] else ""
     named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
     yield Finding(
-        turned[0] if one else "", "warning",
-        f"The slices of {'case' if one else f'{len(turned)} cases'} {named} are stored turned or "
-        "mirrored against those of most cases; the network sees them turned, as the header tells.",
+        turned[0] if one else "", "note",
+        Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
         "If the header is wrong, correct it and add the volume again"
         + (
             "." if settled else ", or let all slices be seen as they are stored "

@@ -28,6 +28,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json, written_aside
@@ -139,6 +140,7 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
     slices: Sequence[int] | None = None,
     extent: TruthExtent = TruthExtent.CHANGED_SLICES,
     left_out: Sequence[int] = (),
+    asking: Asking | None = None,
 ) -> Project:
     """Take a person's segmentation in place of the pseudo-label.
 
@@ -151,8 +153,11 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         extent: Which voxels count as human truth.
         left_out: Label values of structures that the person rejects, whatever the file has of
             them.
+        asking: Asks the person about what could be wrong with the file; None for a file that the
+            panel wrote.
 
     Raises:
+        QuestionError: A person has to say what is meant.
         ReviewError: It is not the newest proposal of the case, no round is in review, or the file
             does not correct it.
         AnnotationError: The file has labels outside the schema or lies elsewhere.
@@ -163,7 +168,7 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         case, index = judged.case, judged.round_index
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         proposed = read_proposal(judged.file, project.schema, case)
-    read = read_segmentation(file, project.schema)[0]
+    read = read_segmentation(file, project.schema, near=case.geometry, asking=asking)[0]
     corrected = on_grid_of_case(read, case, file.name)
     correction = what_counts(
         project, case, proposed, corrected, slices=slices, extent=extent, left_out=rejected

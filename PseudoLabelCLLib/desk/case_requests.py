@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
+from PseudoLabelCLLib.curation.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.check_cases import check_cases
@@ -25,6 +27,7 @@ from PseudoLabelCLLib.domain.desk_answers import (
 )
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     CheckCases,
     FindVolumes,
     MakeSampleData,
@@ -35,6 +38,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
@@ -62,6 +66,14 @@ def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) ->
         before = holder.project()  # refuses all that follow once the project is gone
         try:
             project, notices = _add_one(holder.root, before, volume)
+        except QuestionError as asked:
+            question = asked.question
+            asked_of = _problem(volume, question.message, "", is_error=True)
+            problems.append(replace(asked_of, question=question))
+            continue
+        except LeftOutError as left_out:
+            problems.append(_problem(volume, left_out.message, "", is_error=False))
+            continue
         except Exception as error:  # noqa: BLE001 - the others shall be added all the same
             _log.warning("A volume was not added.", exc_info=error)
             told = refusal_of(0, error)
@@ -77,7 +89,7 @@ def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, t
     row = CaseRow(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
     new_files = files_to_come(ProjectLayout(root), before, [row])
     try:
-        return add_row(root, before, row, copy_image=volume.copy_image)
+        return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)
     except BaseException:
         undo_adding(root, before, new_files)
         raise
@@ -98,8 +110,16 @@ def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> Proje
 def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking) -> CasesChecked:
     findings = check_cases(holder.root, holder.project(), progress=working)
     return CasesChecked(
-        tuple(Problem(f.case_id, f.severity == "error", f.message, f.remedy) for f in findings)
+        tuple(
+            Problem(f.case_id, f.severity != "note", f.message, f.remedy, f.question)
+            for f in findings
+        )
     )
+
+
+def _answer(holder: OpenProjectHolder, request: AnswerQuestion, _: object) -> ProjectView:
+    kept = keep_answer(holder.root, holder.project(), request.question, request.value)
+    return holder.shown(kept)
 
 
 def _make_samples(
@@ -157,5 +177,6 @@ MEETINGS = {
     "SetRole": _set_role,
     "RemoveCases": _remove,
     "CheckCases": _check,
+    "AnswerQuestion": _answer,
     "MakeSampleData": _make_samples,
 }

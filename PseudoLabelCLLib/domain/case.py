@@ -1,11 +1,13 @@
 """Case: one volume of a project, what it is used for, and who segmented it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import Answered, QuestionKind
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
@@ -40,6 +42,7 @@ class Case:
         geometry: The grid of the volume as it was when the case was added.
         annotation: Path of the segmentation made by a person, in the project, or None.
         dicom_series_uid: Which series of a DICOM folder, or None.
+        answers: What a person was asked about its files, and answered.
 
     Raises:
         ProjectError: The id cannot be a file name, or the role needs an annotation.
@@ -51,6 +54,7 @@ class Case:
     geometry: Geometry
     annotation: str | None = None
     dicom_series_uid: str | None = None
+    answers: tuple[Answered, ...] = ()
 
     def __post_init__(self) -> None:
         check_case_id(self.id)
@@ -63,6 +67,18 @@ class Case:
     def with_role(self, role: CaseRole) -> "Case":
         """Return the same case with another role."""
         return replace(self, role=role)
+
+    def answer_to(self, kind: QuestionKind) -> str | None:
+        """Return what a person answered to a question, or None."""
+        found = [answer.value for answer in self.answers if answer.kind is kind]
+        return found[-1] if found else None
+
+    def with_answers(self, answers: Iterable[Answered]) -> "Case":
+        """Return the same case with more answers; they replace those of the same kind."""
+        new = tuple(answers)
+        kinds = {answer.kind for answer in new}
+        kept = tuple(answer for answer in self.answers if answer.kind not in kinds)
+        return replace(self, answers=(*kept, *new))
 
 
 def check_case_id(case_id: str) -> None:

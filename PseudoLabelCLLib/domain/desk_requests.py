@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -24,6 +25,7 @@ class NewVolume:
         series_uid: Which DICOM series of the folder, or None.
         annotation: A segmentation file, or None.
         copy_image: Whether the project keeps a copy of its own.
+        answers: What a person answered to the questions that an earlier request was met with.
     """
 
     case_id: str
@@ -32,6 +34,7 @@ class NewVolume:
     series_uid: str | None = None
     annotation: str | None = None
     copy_image: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,19 @@ class ChangeSettings:
 @dataclass(frozen=True)
 class CheckCases:
     """Look at every case before training; answered with `CasesChecked`."""
+
+
+@dataclass(frozen=True)
+class AnswerQuestion:
+    """Keep the answer to a question that `CheckCases` asked; answered with a `ProjectView`.
+
+    Args:
+        question: The question.
+        value: One of its answers.
+    """
+
+    question: Question
+    value: str
 
 
 @dataclass(frozen=True)
@@ -305,6 +321,7 @@ DeskRequest = (
     | ChangeLabels
     | ChangeSettings
     | CheckCases
+    | AnswerQuestion
     | ShowCase
     | Accept
     | Reject

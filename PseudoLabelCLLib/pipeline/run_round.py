@@ -132,15 +132,22 @@ def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:
 
 def _check(root: Path, project: Project, report: Report) -> None:
     """Tell what looks odd about the cases, and refuse to train on what cannot work."""
-    errors = []
+    errors, questions = [], []
     for finding in check_cases(root, project):
         if finding.severity == "error":
             errors.append(finding.sentence)
+        elif finding.severity == "question":
+            questions.append(finding.sentence)
         else:
             report.notice(finding.sentence, warning=True)
     if errors:
         raise TrainingError(
             f"Training cannot start. {' '.join(errors)}", "Mend this, then train again."
+        )
+    if questions:
+        raise TrainingError(
+            f"Before training there is something to answer. {' '.join(questions)}",
+            "In Slicer, press Check on the page Cases, and choose the answers there.",
         )
 
 

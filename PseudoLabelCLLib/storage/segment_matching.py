@@ -2,8 +2,10 @@
 
 from collections import Counter
 
-from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.slicer_segments import Segment, type_code
 
@@ -13,6 +15,7 @@ def match_segments(
     segments: tuple[Segment, ...],
     occupied: tuple[Segment, ...],
     schema: LabelSchema,
+    asking: Asking | None = None,
 ) -> tuple[dict[int, Segment], list[str]]:
     """Return the segment of each label value, and sentences about what is remarkable.
 
@@ -25,9 +28,12 @@ def match_segments(
         segments: All segments of the file.
         occupied: Those with voxels; an empty segment that fits no label is left out.
         schema: The labels of the project.
+        asking: Asks the person where identity alone would decide; None for a file of the project,
+            which keeps the identities of its labels.
 
     Raises:
         AnnotationError: A segment fits no label, or two fit the same.
+        QuestionError: A person has to say whether a segment is that label.
     """
     matched: dict[int, Segment] = {}
     unknown: list[Segment] = []
@@ -44,9 +50,11 @@ def match_segments(
             )
         else:
             matched[label.value] = segment
+            if asking is not None and segment in occupied:
+                _ask_about_identity(file_name, segment, label, asking)
             if not _same_name(label.name, segment.name):
                 notices.append(
-                    f"In '{file_name}', the segment '{segment.name}' counts as '{label.name}'."
+                    Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name)
                 )
     foreign = [segment.name for segment in unknown if segment in occupied]
     if foreign:
@@ -56,10 +64,23 @@ def match_segments(
             "Rename the segment as its label is called, delete it, or add the label.",
         )
     notices.extend(
-        f"In '{file_name}', the empty segment '{segment.name}' is no label; it was left out."
-        for segment in unknown
+        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
     )
     return matched, notices
+
+
+def _ask_about_identity(
+    file_name: str, segment: Segment, label: LabelClass, asking: Asking
+) -> None:
+    """Ask where neither name nor term says that a segment is a label."""
+    code = type_code(segment.terminology)
+    if _same_name(label.name, segment.name) or (code and code == type_code(label.terminology)):
+        return
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', the segment '{segment.name}' has the identifier of the label "
+        f"'{label.name}' ({segment.segment_id}), but neither its name nor its term.",
+    )
 
 
 def _label_for(
@@ -87,9 +108,26 @@ def _same_name(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
 
 
-def overlap_notice(file_name: str, under: str, over: str, count: int) -> str:
-    """Tell which of two labels the voxels of both count as."""
-    return (
-        f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}, which "
-        f"{'counts' if count == 1 else 'count'} as '{over}'."
-    )
+def overlap_notice(file_name: str, under: str, over: str, count: int, asking: Asking | None) -> str:
+    """Tell which of two labels the voxels of both count as, once a person agreed.
+
+    Raises:
+        QuestionError: Nobody was asked yet.
+    """
+    found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
+    if asking is not None:
+        asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
+    verb = "counts" if count == 1 else "count"
+    return Note.OVERLAPPED.say(found=found, verb=verb, label=over)
+
+
+def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
+    """Tell of voxels that belong to no segment, once a person agreed that they are background.
+
+    Raises:
+        QuestionError: Nobody was asked yet.
+    """
+    found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
+    if asking is not None:
+        asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
+    return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")

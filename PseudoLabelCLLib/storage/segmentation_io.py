@@ -8,19 +8,23 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.counted import belongs, counted
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     MAX_LABEL_VALUE,
-    LabelClass,
     LabelSchema,
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, voxels_of, write_image
-from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
+from PseudoLabelCLLib.storage.segment_matching import (
+    match_segments,
+    overlap_notice,
+    unclaimed_notice,
+)
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
 MAX_VALUES_WITHOUT_SCHEMA = 64
@@ -31,7 +35,10 @@ Layers = npt.NDArray[Any]
 
 
 def read_segmentation(
-    path: Path, schema: LabelSchema | None, near: Geometry | None = None
+    path: Path,
+    schema: LabelSchema | None,
+    near: Geometry | None = None,
+    asking: Asking | None = None,
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
 
@@ -40,6 +47,7 @@ def read_segmentation(
             .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
         near: The grid of the volume, for objects that leave their slice distance open.
+        asking: Asks the person about what could be wrong; None for a file of the project.
 
     Returns:
         The labels on the file's own grid, their schema, and sentences about what a person should
@@ -47,6 +55,7 @@ def read_segmentation(
 
     Raises:
         AnnotationError: The labels do not fit the schema, or it is no segmentation.
+        QuestionError: A person has to say what is meant.
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
@@ -56,14 +65,14 @@ def read_segmentation(
             read_object_as_labels,
         )
 
-        return read_object_as_labels(path, schema, near)
+        return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
     segments = segments_in(_header_of(image), path.name)
     geometry = grid_of(path, image)
     if segments:
         used = schema or schema_of(segments)
         layers = _layers_of(image, geometry)
-        array, notices = _merge(path, layers, segments, used)
+        array, notices = _merge(path, layers, segments, used, asking)
         return LabelVolume(array, geometry), used, notices
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(
@@ -112,7 +121,11 @@ def _layers_of(image: Any, geometry: Geometry) -> Layers:
 
 
 def _merge(
-    path: Path, layers: Layers, segments: tuple[Segment, ...], schema: LabelSchema
+    path: Path,
+    layers: Layers,
+    segments: tuple[Segment, ...],
+    schema: LabelSchema,
+    asking: Asking | None,
 ) -> tuple[Labels, tuple[str, ...]]:
     for segment in segments:
         if segment.layer >= len(layers):
@@ -123,13 +136,15 @@ def _merge(
             )
     counts = [_count_any_values(layer) for layer in layers]
     occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
-    matched, notices = match_segments(path.name, segments, occupied, schema)
+    matched, notices = match_segments(path.name, segments, occupied, schema, asking)
     if len(layers) == 1 and _are_label_values(layers[0]):
         merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
     else:
-        merged, overlaps = _joined(path, layers, matched, schema)
+        merged, overlaps = _joined(path, layers, matched, schema, asking)
         notices.extend(overlaps)
-    notices.extend(_unclaimed(path, counts, segments))
+    notices.extend(
+        unclaimed_notice(path.name, count, asking) for count in _unclaimed(counts, segments)
+    )
     return merged, tuple(notices)
 
 
@@ -144,7 +159,11 @@ def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:
 
 
 def _joined(
-    path: Path, layers: Layers, matched: dict[int, Segment], schema: LabelSchema
+    path: Path,
+    layers: Layers,
+    matched: dict[int, Segment],
+    schema: LabelSchema,
+    asking: Asking | None,
 ) -> tuple[Labels, list[str]]:
     """Return layers that may overlap as one, and the overlaps in words."""
     merged, notices = np.zeros(layers.shape[1:], dtype=np.int16), list[str]()
@@ -152,29 +171,26 @@ def _joined(
         if label.value in matched:
             segment = matched[label.value]
             mask = layers[segment.layer] == segment.label_value
-            notices.extend(_overlaps(path, merged[mask], label, schema))
+            for under, count in _overlaps(merged[mask], schema):
+                notices.append(overlap_notice(path.name, under, label.name, count, asking))
             merged[mask] = label.value
     return merged, notices
 
 
-def _overlaps(path: Path, taken: Labels, label: LabelClass, schema: LabelSchema) -> Iterator[str]:
+def _overlaps(taken: Labels, schema: LabelSchema) -> Iterator[tuple[str, int]]:
+    """Yield the labels that voxels have already, and how many voxels."""
     for other in schema:
         count = int(np.count_nonzero(taken == other.value))
         if count:
-            yield overlap_notice(path.name, other.name, label.name, count)
+            yield other.name, count
 
 
-def _unclaimed(
-    path: Path, counts: list[dict[int, int]], segments: tuple[Segment, ...]
-) -> Iterator[str]:
+def _unclaimed(counts: list[dict[int, int]], segments: tuple[Segment, ...]) -> Iterator[int]:
     for index, found in enumerate(counts):
         known = {BACKGROUND_VALUE, *(s.label_value for s in segments if s.layer == index)}
         count = sum(number for value, number in found.items() if value not in known)
         if count:
-            yield (
-                f"In '{path.name}', {counted(count, 'voxel')} {belongs(count)} to no segment and "
-                f"{'was' if count == 1 else 'were'} left out."
-            )
+            yield count
 
 
 def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int, int]]:
