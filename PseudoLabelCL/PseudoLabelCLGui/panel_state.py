@@ -106,7 +106,10 @@ class ProjectState:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One line of the table of cases; doubt and verdict are ready to read."""
+    """One line of the table of cases; doubt and verdict are ready to read.
+
+    `slices` says how many slices of an annotation count, such as "5 of 20 slices", if not all do.
+    """
 
     case_id: str
     role: CaseRole
@@ -115,6 +118,7 @@ class CaseRow:
     doubt: str
     verdict: str
     tool_tip: str
+    slices: str = ""
 
 
 @dataclass(frozen=True)

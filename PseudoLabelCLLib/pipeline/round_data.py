@@ -204,6 +204,8 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
         part = TruthPart(path, None, _rejected_in_proposal(inputs, case_id))
         classes = cache.load(slices, path, part.left_out, masks)
         rest = np.ones(len(classes), dtype=np.bool_)
+        if case.is_partly_drawn:
+            rest &= ~chosen_slices(len(classes), case.drawn_slices)
         for review in reviews:
             if review.truth_mask is None:
                 rest &= ~chosen_slices(len(classes), review.truth_slices)

@@ -374,7 +374,7 @@ def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
 def _from_2_to_3(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Return a file's fields of version 3, whose new fields all have defaults.
 
-    Cases have `answers` (none), rounds have `outside_counts` (no).
+    Cases have `answers` (none) and `drawn_slices` (all count), rounds have `outside_counts` (no).
     """
     return fields
 
