@@ -47,8 +47,7 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
-        answers: The buttons of a question, the one that loses nothing last; while there are any,
-            the text asks something and nothing goes on before one is pressed.
+        answers: Buttons of a question, the harmless one last; nothing goes on before one is pressed.
     """
 
     light: Light = Light.NONE
@@ -106,10 +105,7 @@ class ProjectState:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One line of the table of cases; doubt and verdict are ready to read.
-
-    `slices` says how many slices of an annotation count, such as "5 of 20 slices", if not all do.
-    """
+    """One line of the table of cases, ready to read; `slices` is empty if all of them count."""
 
     case_id: str
     role: CaseRole

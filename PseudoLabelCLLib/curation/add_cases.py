@@ -77,11 +77,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
-    drawn = None
-    if labels is not None and role.needs_annotation:
-        drawn = ask_about_drawn_slices(
-            labels, volume, axis, case_id=case_id, role=role, asking=asking
-        )
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
 
@@ -254,6 +250,20 @@ def _read_checked_annotation(
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
     return read_annotation(annotation, volume.geometry, schema, asking)
+
+
+def _drawn_slices(
+    labels: LabelVolume | None,
+    volume: Volume,
+    axis: int,
+    *,
+    case_id: str,
+    role: CaseRole,
+    asking: Asking,
+) -> tuple[int, ...] | None:
+    if labels is None or not role.needs_annotation:
+        return None
+    return ask_about_drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:
