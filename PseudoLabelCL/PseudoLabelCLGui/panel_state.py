@@ -47,8 +47,7 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
-        answers: The buttons of a question, the one that loses nothing last; while there are any,
-            the text asks something and nothing goes on before one is pressed.
+        answers: Buttons of a question, the harmless one last; nothing goes on before one is pressed.
     """
 
     light: Light = Light.NONE

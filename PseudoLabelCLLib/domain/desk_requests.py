@@ -106,6 +106,19 @@ class SetRole:
 
 
 @dataclass(frozen=True)
+class ChooseSlices:
+    """Choose which slices of annotated cases count; answered with a `ProjectView`.
+
+    Args:
+        case_ids: The cases.
+        only_drawn: Whether only the slices that were drawn do; the others get proposals.
+    """
+
+    case_ids: tuple[str, ...]
+    only_drawn: bool
+
+
+@dataclass(frozen=True)
 class RemoveCases:
     """Take cases out of the project; what people drew stays in its history: a `ProjectView`."""
 
@@ -334,6 +347,7 @@ DeskRequest = (
     | FindVolumes
     | AddVolumes
     | SetRole
+    | ChooseSlices
     | RemoveCases
     | ChangeLabels
     | ChangeSettings

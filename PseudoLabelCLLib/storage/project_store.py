@@ -373,7 +373,10 @@ def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_2_to_3(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a file's fields of version 3: cases have `answers` (none)."""
+    """Return a file's fields of version 3, whose new fields all have defaults.
+
+    Cases have `answers` (none) and `drawn_slices` (all count), rounds have `outside_counts` (no).
+    """
     return fields
 
 

@@ -83,6 +83,7 @@ REQUESTS = (
                       (GivenAnswer(QuestionKind.OUTSIDE, "drop", "c"),)),
     )),
     ask.SetRole(("a", ODD), CaseRole.VALIDATION),
+    ask.ChooseSlices(("a", ODD), False),
     ask.RemoveCases(()),
     ask.ChangeLabels(LABELS),
     ask.ChangeSettings({"training.seed": "1", "x": ODD}),

@@ -508,3 +508,15 @@ def test_without_a_project_no_name_is_asked_for():
     stage = Stage(Disk())
     stage.presenter.sign_verdicts("reader 2")
     assert stage.desks == []
+
+
+def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):
+    stage.presenter.choose_slices(("a",), only_drawn=True)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == "2 of 4 slices"
+    assert "Only the drawn slices count (2 of 4 slices); the others get proposals." in row.tool_tip
+    stage.presenter.choose_slices(("a",), only_drawn=False)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == ""

@@ -218,6 +218,10 @@ class Presenter(ReviewCalls, ResultCalls):
         """Give cases another role."""
         self._projects.set_role(case_ids, role)
 
+    def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
+        """Let only the drawn slices of annotated cases count, or all."""
+        self._projects.choose_slices(case_ids, only_drawn=only_drawn)
+
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         self._projects.remove_cases(case_ids)

@@ -29,6 +29,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ChangeLabels,
     ChangeSettings,
     CheckCases,
+    ChooseSlices,
     CloseProject,
     CreateProject,
     FindVolumes,
@@ -279,6 +280,12 @@ class ProjectActions:
         """Give cases another role."""
         if case_ids and self._may_change("cases"):
             self._core.change(SetRole(case_ids, role), _("The roles are being changed."))
+
+    def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
+        """Let only the drawn slices of annotated cases count, or all."""
+        if case_ids and self._may_change("cases"):
+            words = _("The slices that count are being changed.")
+            self._core.change(ChooseSlices(case_ids, only_drawn), words)
 
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""

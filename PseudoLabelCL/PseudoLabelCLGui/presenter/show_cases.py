@@ -59,6 +59,11 @@ def case_row(case: CaseView) -> CaseRow:
         lines.append(_("The volume cannot be found: is its drive connected?"))
     if not case.is_from_dicom:
         lines.append(_("Not from DICOM: export it as NRRD, NIfTI or a new DICOM series."))
+    counting = ""
+    if case.num_drawn_slices is not None:
+        counting = _("{drawn} of {slices}").format(drawn=case.num_drawn_slices, slices=slices)
+        words = _("Only the drawn slices count ({counting}); the others get proposals.")
+        lines.append(words.format(counting=counting))
     if case.reason:
         lines.append(case.reason)
     state = _("volume is missing") if case.image_is_missing else state_words(case.state)
@@ -70,6 +75,7 @@ def case_row(case: CaseView) -> CaseRow:
         doubt=percent(case.doubt),
         verdict=verdict_of_case(case),
         tool_tip="\n".join(lines),
+        slices=counting,
     )
 
 
