@@ -168,7 +168,7 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
                 "learns from the drawn slices alone; the others are unlabelled and get proposals",
             ),
             Choice("all", "All slices", "counts the slices without a drawing as background"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.VANISHING: KindOfQuestion(
