@@ -52,7 +52,8 @@ def places_of(image: Path) -> NiftiPlaces | None:
         VolumeError: It is damaged.
         StorageError: The disk refuses.
     """
-    return nifti_places(image) if file_suffix(image) in NIFTI_SUFFIXES else None
+    is_nifti = file_suffix(image) in NIFTI_SUFFIXES and image.is_file()
+    return nifti_places(image) if is_nifti else None
 
 
 def two_places_in_words(name: str, places: NiftiPlaces) -> str:
