@@ -73,7 +73,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     _check_role(case_id, role, annotation)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
-    axis = project.config.preprocess.slicing_axis_of(volume.geometry)
+    axis = project.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)

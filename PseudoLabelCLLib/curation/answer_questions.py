@@ -6,13 +6,20 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question
+from PseudoLabelCLLib.domain.question import (
+    Answered,
+    Asking,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
 from PseudoLabelCLLib.storage.project_store import save_cases
 
 
 def keep_answer(root: Path, project: Project, question: Question, value: str) -> Project:
-    """Keep an answer with the case that it is about, and save the project.
+    """Keep an answer with the case that it is about, or as a setting, and save the project.
 
     Raises:
         ProjectError: The question has no such answer, or there is no such case.
@@ -46,5 +53,8 @@ def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> 
 
 
 def _with_answers(project: Project, question: Question, used: Sequence[Answered]) -> Project:
+    if question.kind is QuestionKind.PLANE:
+        preprocess = replace(project.config.preprocess, plane=Plane(used[-1].value))
+        return replace(project, config=replace(project.config, preprocess=preprocess))
     case: Case = project.case(question.case_id)
     return project.with_case(replace(case, answers=case.with_answers(used).answers))

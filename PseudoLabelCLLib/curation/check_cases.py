@@ -1,12 +1,12 @@
 """A dry check of all cases before training: what cannot work, and what looks odd."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.case_finding import Finding
+from PseudoLabelCLLib.curation.check_plane import plane_findings
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
@@ -17,7 +17,7 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import QUESTIONS, Question
+from PseudoLabelCLLib.domain.question import QUESTIONS
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
@@ -28,33 +28,6 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 _FEW_LABELLED_SLICES = 3
 _MAX_NAMED = 4
 _ORDER = ("error", "question", "note")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing a person should know before training.
-
-    Args:
-        case_id: The case, or empty if it concerns the project.
-        severity: "error" where training cannot start, "question" where a person has to say what is
-            meant before it can, "note" otherwise.
-        message: What was found.
-        remedy: What to do.
-        question: What has to be answered, or None.
-    """
-
-    case_id: str
-    severity: Literal["error", "question", "note"]
-    message: str
-    remedy: str
-    question: Question | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What was found and what to do, with the case named once."""
-        named = not self.case_id or f"'{self.case_id}'" in self.message
-        case = "" if named else f"Case '{self.case_id}': "
-        return f"{case}{self.message} {self.remedy}".strip()
 
 
 def check_cases(
@@ -88,6 +61,7 @@ def check_cases(
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
+    findings += plane_findings(project)
     findings += _check_turned(root, project, cases)
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
@@ -178,7 +152,7 @@ def _answers_of(case: Case) -> Iterator[str]:
 def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
     settled = settled_preprocess(root, project)
     grids = [case.geometry for case in cases]
-    settings = settled or settle_directions(project.config.preprocess, grids)
+    settings = settled or settle_directions(project.preprocess, grids)
     turned = [c.id for c in cases if settings.slice_turn_of(c.geometry) != AS_STORED]
     if not turned:
         return

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.storage.model_archive import read_model_archive
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 # Cards up to this version are understood; each later one says so.
-NEWEST_CARD_VERSION = 3
+NEWEST_CARD_VERSION = 4
 
 
 @dataclass(frozen=True)

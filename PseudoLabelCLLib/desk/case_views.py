@@ -73,7 +73,7 @@ def _progress(
     if case.role is not CaseRole.UNLABELLED:
         vouched = 1.0 if case.annotation is not None else 0.0
         return CaseProgress(_BY_ROLE[case.role], None, vouched, bool(vouched))
-    axis = project.config.preprocess.slicing_axis_of(case.geometry)
+    axis = project.preprocess.slicing_axis_of(case.geometry)
     truth = [review for review in reviews if review.use is Use.TRUTH]
     num_slices = case.geometry.size[axis]
     fraction = len(fully_vouched_slices(truth, num_slices)) / num_slices

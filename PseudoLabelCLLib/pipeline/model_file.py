@@ -16,7 +16,7 @@ from PseudoLabelCLLib.storage.model_archive import read_model_archive, write_mod
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
 # tensors; all three are read.
-MODEL_SCHEMA_VERSION = 3
+MODEL_SCHEMA_VERSION = 4
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
