@@ -7,9 +7,11 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
+from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.image_place import places_of, settled_place
+from PseudoLabelCLLib.curation.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
@@ -71,18 +73,20 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
     _check_role(case_id, role, annotation)
+    layout = ProjectLayout(root)
+    layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
-    axis = project.preprocess.slicing_axis_of(volume.geometry)
+    axis = _slicing_axis(project, case_id, volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
-    notices = (*told, *notices)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
+    ask_about_label_map(volume, image.name, asking)
 
-    layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
@@ -92,15 +96,16 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
         answers=tuple(asking.used),
+        drawn_slices=drawn,
     )
-    changed = project.with_case(case)
+    changed = _settled_if(project.with_case(case), drawn)
     if copy_image:
         write_volume(stored_image, volume)
     if labels is not None:
         _store_annotation(layout, layout.annotation(case_id), labels, project.schema)
     notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
-    return changed, notices
+    return changed, (*told, *notices)
 
 
 def case_to_annotate(
@@ -114,7 +119,7 @@ def case_to_annotate(
         VolumeError: One of two volumes of that name cannot be read.
     """
     layout = ProjectLayout(root)
-    path = layout.resolve(layout.relative(image))
+    path = layout.choose(image)
     waiting = [case for case in project.cases if case.annotation is None]
     for case in waiting:
         if layout.resolve(case.image) == path and case.dicom_series_uid == series_uid:
@@ -160,10 +165,14 @@ def annotate_case(
     labels, notices = read_annotation(
         annotation, case.geometry, project.schema, asking, _other_places(image)
     )
+    drawn = ask_about_drawn_slices(
+        labels, volume, axis, case_id=case.id, role=CaseRole.ANNOTATED, asking=asking
+    )
     notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
-    annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
-    annotated = annotated.with_answers(asking.used)
+    annotated = replace(
+        case, role=CaseRole.ANNOTATED, annotation=layout.relative(path), drawn_slices=drawn
+    ).with_answers(asking.used)
     _store_annotation(layout, path, labels, project.schema)
     changed = project.with_case(annotated)
     save_cases(root, changed)
@@ -211,6 +220,19 @@ def read_annotation(
 def _other_places(image: Path) -> tuple[Geometry, ...]:
     places = places_of(image)
     return () if places is None else places.all
+
+
+def _slicing_axis(project: Project, case_id: str, geometry: Geometry) -> int:
+    """Return along which axis a volume is cut once it is a case: it has a say in the plane."""
+    if project.rounds:
+        return project.preprocess.slicing_axis_of(geometry)
+    joined = project.with_case(Case(case_id, CaseRole.UNLABELLED, "", geometry))
+    return joined.preprocess.slicing_axis_of(geometry)
+
+
+def _settled_if(project: Project, drawn: tuple[int, ...] | None) -> Project:
+    """Return the project, its plane settled if slices are counted in it."""
+    return project if drawn is None else project.with_plane_settled()
 
 
 def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case | None:
@@ -267,6 +289,20 @@ def _read_checked_annotation(
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
     return read_annotation(annotation, volume.geometry, schema, asking, _other_places(image))
+
+
+def _drawn_slices(
+    labels: LabelVolume | None,
+    volume: Volume,
+    axis: int,
+    *,
+    case_id: str,
+    role: CaseRole,
+    asking: Asking,
+) -> tuple[int, ...] | None:
+    if labels is None or not role.needs_annotation:
+        return None
+    return ask_about_drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:

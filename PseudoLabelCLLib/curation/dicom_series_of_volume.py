@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.dicom_preflight import Finding
-from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, person_name
+from PseudoLabelCLLib.curation.dicom_provenance import person_name
 from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite
 from PseudoLabelCLLib.curation.write_verified_series import write_verified_series
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.storage.dicom_segment import LONGEST_LABEL
 from PseudoLabelCLLib.storage.dicom_series_writer import PlannedSeries, VolumeKind, plan_series
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.volume_io import read_volume

@@ -60,15 +60,31 @@ class CloseProject:
 
 
 @dataclass(frozen=True)
+class SignVerdicts:
+    """Choose the name that verdicts bear which are given on this computer from now on.
+
+    Answered with a `ProjectView`.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Refresh:
     """Read the project again, after a worker has changed it; answered with a `ProjectView`."""
 
 
 @dataclass(frozen=True)
 class FindVolumes:
-    """Look for volumes in a file or folder; answered with `VolumesFound`."""
+    """Look for volumes in a file or folder; answered with `VolumesFound`.
+
+    Args:
+        path: The file or folder.
+        answers: What a person answered to the questions that an earlier search was met with.
+    """
 
     path: str
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,19 @@ class SetRole:
 
     case_ids: tuple[str, ...]
     role: CaseRole
+
+
+@dataclass(frozen=True)
+class ChooseSlices:
+    """Choose which slices of annotated cases count; answered with a `ProjectView`.
+
+    Args:
+        case_ids: The cases.
+        only_drawn: Whether only the slices that were drawn do; the others get proposals.
+    """
+
+    case_ids: tuple[str, ...]
+    only_drawn: bool
 
 
 @dataclass(frozen=True)
@@ -313,10 +342,12 @@ DeskRequest = (
     CreateProject
     | OpenProject
     | CloseProject
+    | SignVerdicts
     | Refresh
     | FindVolumes
     | AddVolumes
     | SetRole
+    | ChooseSlices
     | RemoveCases
     | ChangeLabels
     | ChangeSettings

@@ -38,6 +38,8 @@ class Round:
         started: When, ISO 8601 with zone.
         finished: When its pseudo-labels were ready, or empty.
         plane: In which plane volumes are cut from this round on; None where each has its own.
+        outside_counts: Whether it learned from verdicts that leave structures out what lies outside
+            the others: none of them. Before version 3, that was ignored.
     """
 
     index: int
@@ -49,6 +51,7 @@ class Round:
     started: str = ""
     finished: str = ""
     plane: Plane | None = None
+    outside_counts: bool = False
 
     def moved_to(self, state: RoundState) -> "Round":
         """Return the round in its next state.

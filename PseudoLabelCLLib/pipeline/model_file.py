@@ -40,6 +40,9 @@ class TrainingSummary:
         device: What it was trained on, in words.
         finished: When, ISO 8601 with zone.
         program_version: Of PseudoLabelCL.
+        num_validation_cases: How many cases the Dice was measured on.
+        selection: How the weights were chosen (`training.selection`); empty before version 4.
+        num_validations: How often the Dice was measured in the round.
     """
 
     project: str
@@ -54,6 +57,9 @@ class TrainingSummary:
     device: str
     finished: str
     program_version: str = __version__
+    num_validation_cases: int = 0
+    selection: str = ""
+    num_validations: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.answer_questions import keep_answer, keep_answers
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.settings import change_settings
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.plane import Plane, common_plane
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionKind
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
@@ -163,3 +165,27 @@ def test_single_slice_is_cut_as_that_slice():
 
 def test_without_volumes_there_is_no_plane():
     assert common_plane([]) is None
+
+
+def test_slices_that_were_drawn_are_counted_in_the_plane_of_the_project_and_settle_it(
+    a_project, tmp_path
+):
+    """Of a first volume with thin slices, drawn on every fourth axial one."""
+    root, project = a_project
+    image = write(tmp_path / "thin.nrrd", (0.98, 0.98, 0.62), (40, 40, 24))
+    labels = np.zeros((24, 40, 40), np.uint8)
+    labels[2:22:4, 10:30, 10:30] = 1
+    drawn = sitk.GetImageFromArray(labels)
+    drawn.CopyInformation(sitk.ReadImage(str(image)))
+    sitk.WriteImage(drawn, str(tmp_path / "drawn.nrrd"))
+    asking = Asking("thin", [GivenAnswer(QuestionKind.SPARSE, "drawn")])
+    project, _ = add_case(
+        root, project, "thin", CaseRole.ANNOTATED, image, tmp_path / "drawn.nrrd", asking=asking
+    )
+    assert project.case("thin").drawn_slices == (2, 6, 10, 14, 18)
+    assert load_project(root).config.preprocess.plane is Plane.AXIAL
+    later = {f"s{n}": ((5.0, 1.0, 1.0), (10, 40, 40), "sagittal") for n in range(3)}
+    root, project = with_volumes((root, project), tmp_path, later)
+    assert across(root, project, "thin") == 2
+    with pytest.raises(ProjectError, match="only the drawn slices"):
+        change_settings(root, project, {"preprocess.plane": "coronal"})

@@ -26,8 +26,15 @@ from PseudoLabelCLLib.domain.desk_requests import (
     NewVolume,
     OpenProject,
     ReadHistory,
+    SignVerdicts,
 )
-from PseudoLabelCLLib.domain.question import GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Choice,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.desk_protocol import Answered, Working
 
@@ -266,6 +273,34 @@ def test_answer_to_a_question_of_the_check_is_kept_by_the_desk(stage):
     assert stage.state.cases.questions == ()
 
 
+def search_with_a_question(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_paths(("/folder",), CaseRole.UNLABELLED)
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    own = (Choice("T1", "T1", "takes T1"), LEAVE_OUT)
+    question = Question(QuestionKind.CHANNELS, "'p7' has T1 and T2.", own_choices=own)
+    problem = Problem("", True, question.message, "", question)
+    stage.desk.events.append(Answered(number, VolumesFound((), (problem,))))
+    stage.settle()
+    stage.desk.by_hand = False
+
+
+@pytest.mark.parametrize("value", ["T1", "leave"])
+def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(stage, value):
+    search_with_a_question(stage)
+    (row,) = stage.state.cases.questions
+    assert [words for _, words, _ in row.choices] == ["T1", "Leave it out"]
+
+    stage.presenter.answer_question(0, value)
+    stage.settle()
+
+    given = (GivenAnswer(QuestionKind.CHANNELS, value),)
+    assert stage.desk.requests(FindVolumes)[-1] == FindVolumes("/folder", given)
+    assert stage.desk.requests(AddVolumes)[-1].volumes[0].role is CaseRole.UNLABELLED
+    assert stage.state.cases.questions == ()
+
+
 def test_a_file_is_added_at_once(stage):
     stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
     stage.settle()
@@ -396,6 +431,52 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
     assert stage.state.train.pretraining == "positional"
 
 
+def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.change_setting("training.joint.batch_size", "4")
+    stage.settle()
+    assert stage.state.message.text == ""
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    stage.desk.meet()
+    stage.settle()
+    assert not stage.state.train.train.enabled
+    stage.desk.meet()
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+        {"training.seed": "7"},
+        {"pretraining.method": "positional", "training.joint.batch_size": "4"},
+    ]
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == ""
+
+
+def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
+    stage.desk.by_hand = True
+    stage.desk.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
+    stage.presenter.change_setting("training.seed", "x")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.message.text == "The seed must be a number."
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == "The seed must be a number."
+
+
+def test_settings_that_wait_are_forgotten_with_their_project(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.close_project()
+    stage.desk.meet(2)
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+
+
 def test_the_history_is_read_when_a_project_with_rounds_is_opened():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.dice = [0.8, 0.9]
@@ -407,3 +488,35 @@ def test_the_history_is_read_when_a_project_with_rounds_is_opened():
 
 def test_labels_are_shown_as_the_project_has_them(stage):
     assert stage.state.cases.labels == LABELS.classes
+
+
+def test_the_name_on_verdicts_goes_to_the_desk_and_comes_back_with_the_project():
+    stage = opened(Disk.with_cases(2))
+    assert stage.state.project.author == ""
+    made = stage.disk.view
+    stage.desk._change = lambda _request: None
+    stage.disk.view = lambda: replace(made(), author="reader 2")
+    stage.presenter.sign_verdicts("reader 2")
+    stage.settle()
+    assert stage.desk.requests(SignVerdicts) == [SignVerdicts("reader 2")]
+    assert stage.state.project.author == "reader 2"
+    stage.presenter.sign_verdicts("reader 2")
+    assert len(stage.desk.requests(SignVerdicts)) == 1
+
+
+def test_without_a_project_no_name_is_asked_for():
+    stage = Stage(Disk())
+    stage.presenter.sign_verdicts("reader 2")
+    assert stage.desks == []
+
+
+def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):
+    stage.presenter.choose_slices(("a",), only_drawn=True)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == "2 of 4 slices"
+    assert "Only the drawn slices count (2 of 4 slices); the others get proposals." in row.tool_tip
+    stage.presenter.choose_slices(("a",), only_drawn=False)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == ""

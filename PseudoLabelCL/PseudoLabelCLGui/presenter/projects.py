@@ -8,7 +8,7 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.questions import answered, questions_of
+from PseudoLabelCLGui.presenter.questions import answered, questions_of, questions_of_search
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
@@ -29,6 +29,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ChangeLabels,
     ChangeSettings,
     CheckCases,
+    ChooseSlices,
     CloseProject,
     CreateProject,
     FindVolumes,
@@ -37,6 +38,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     RemoveCases,
     SetRole,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -120,7 +122,7 @@ class ProjectActions:
             name = _("Sample project")
             self._create(str(parent / "project"), name, answer.labels, created)
 
-        words = _("The sample volumes are being made.")
+        words = _("Making the sample volumes...")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
     def _leave_then(self, then: Callable[[], None]) -> None:
@@ -169,24 +171,28 @@ class ProjectActions:
 
     def add_paths(self, paths: tuple[str, ...], role: CaseRole | None) -> None:
         """Look for volumes in files and folders and add them, or let the person choose."""
-        if not paths or not self._may_change("cases"):
-            return
+        if paths and self._may_change("cases"):
+            self._search(tuple(FindVolumes(path) for path in paths), role)
+
+    def _search(self, searches: tuple[FindVolumes, ...], role: CaseRole | None) -> None:
         core = self._core
+        core.facts.changing = _("Looking for volumes...")
         found: list[tuple[str, VolumesFound]] = []
-        left = list(paths)
-        core.facts.changing = _("Volumes are being looked for.")
+        left = list(searches)
 
         def search() -> None:
             if left:
-                path = left.pop(0)
-                core.ask(FindVolumes(path), partial(heard, path), failed=search)
+                one = left.pop(0)
+                core.ask(one, partial(heard, one), failed=search)
                 return
             core.end_change()
-            self._take_found(gather(tuple(found)), len(paths), role)
+            self._take_found(gather(tuple(found)), len(searches), role)
 
-        def heard(path: str, answer: DeskAnswer) -> None:
+        def heard(one: FindVolumes, answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesFound)
-            found.append((path, answer))
+            found.append((one.path, answer))
+            new = questions_of_search(one, role, answer.problems)
+            core.facts.asked = tuple(dict.fromkeys((*core.facts.asked, *new)))
             search()
 
         search()
@@ -275,10 +281,16 @@ class ProjectActions:
         if case_ids and self._may_change("cases"):
             self._core.change(SetRole(case_ids, role), _("The roles are being changed."))
 
+    def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
+        """Let only the drawn slices of annotated cases count, or all."""
+        if case_ids and self._may_change("cases"):
+            words = _("The slices that count are being changed.")
+            self._core.change(ChooseSlices(case_ids, only_drawn), words)
+
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         if case_ids and self._may_change("cases"):
-            self._core.change(RemoveCases(case_ids), _("The cases are being taken out."))
+            self._core.change(RemoveCases(case_ids), _("The cases are being removed."))
 
     def change_labels(self, labels: LabelSchema) -> None:
         """Change the structures."""
@@ -310,16 +322,49 @@ class ProjectActions:
         def keep(request: AnswerQuestion) -> None:
             self._core.change(request, _("The answer is being kept."))
 
+        def search(request: FindVolumes, role: CaseRole | None) -> None:
+            self._search((request,), role)
+
         facts.asked = (*facts.asked[:number], *facts.asked[number + 1 :])
         facts.checked = None
-        answered(asked, value, add=self._add, keep=keep)
+        answered(asked, value, search=search, add=self._add, keep=keep)
 
     # --- settings
 
     def change_setting(self, name: str, value: str) -> None:
-        """Change one setting by its name, such as "training.joint.num_steps"."""
-        if self._may_change("train"):
-            self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+        """Change one setting by its name, such as "training.joint.num_steps".
+
+        While another is being changed, it waits for that.
+        """
+        core = self._core
+        if core.desk.awaits(ChangeSettings) and core.facts.view is not None:
+            core.facts.next_settings[name] = value
+            core.is_dirty = True
+        elif self._may_change("train"):
+            self._change_settings({name: value})
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        words = _("The settings are being changed.")
+        self._core.change(
+            ChangeSettings(values),
+            words,
+            lambda _view: self._change_next(),
+            failed=self._change_next,
+        )
+
+    def _change_next(self) -> None:
+        """Change the settings that waited."""
+        facts = self._core.facts
+        waiting = dict(facts.next_settings)
+        facts.next_settings.clear()
+        if waiting:
+            self._change_settings(waiting)
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear."""
+        view = self._core.facts.view
+        if view is not None and name != view.author:
+            self._core.ask(SignVerdicts(name))
 
     # --- history
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import Problem
-from PseudoLabelCLLib.domain.desk_requests import AnswerQuestion, NewVolume
+from PseudoLabelCLLib.domain.desk_requests import AnswerQuestion, FindVolumes, NewVolume
 from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question
 
 
@@ -16,11 +17,15 @@ class AskedQuestion:
 
     Args:
         question: The question.
-        volume: What was to be added when it came up; None if the check of the cases asks it.
+        volume: What was to be added when it came up; None if something else asks it.
+        search: What was looked for when it came up; without both, the check of the cases asks it.
+        role: What the search was for, or None.
     """
 
     question: Question
     volume: NewVolume | None = None
+    search: FindVolumes | None = None
+    role: CaseRole | None = None
 
 
 def questions_of(
@@ -35,10 +40,22 @@ def questions_of(
     )
 
 
+def questions_of_search(
+    search: FindVolumes, role: CaseRole | None, problems: Iterable[Problem]
+) -> tuple[AskedQuestion, ...]:
+    """Return the questions that a search was met with."""
+    return tuple(
+        AskedQuestion(problem.question, search=search, role=role)
+        for problem in problems
+        if problem.question is not None
+    )
+
+
 def answered(
     asked: AskedQuestion,
     value: str,
     *,
+    search: Callable[[FindVolumes, CaseRole | None], None],
     add: Callable[[tuple[NewVolume, ...]], None],
     keep: Callable[[AnswerQuestion], None],
 ) -> None:
@@ -47,11 +64,15 @@ def answered(
     Args:
         asked: The question.
         value: The answer.
+        search: Looks for volumes once more, with the answer.
         add: Adds volumes once more, with the answer.
         keep: Keeps the answer of a case that the project has.
     """
     question, volume = asked.question, asked.volume
-    if volume is None:
+    if asked.search is not None:
+        given = GivenAnswer(question.kind, value)
+        search(replace(asked.search, answers=(*asked.search.answers, given)), asked.role)
+    elif volume is None:
         keep(AnswerQuestion(question, value))
     elif value != LEAVE:
         given = GivenAnswer(question.kind, value)
