@@ -87,11 +87,10 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
 
-    stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
         role=role,
-        image=layout.relative(stored_image),
+        image=layout.relative(layout.volume_copy(case_id) if copy_image else image),
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
@@ -100,7 +99,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     )
     changed = _settled_if(project.with_case(case), drawn)
     if copy_image:
-        write_volume(stored_image, volume)
+        write_volume(layout.volume_copy(case_id), volume)
     if labels is not None:
         _store_annotation(layout, layout.annotation(case_id), labels, project.schema)
     notices += remember_series(root, case_id, image, series_uid)
