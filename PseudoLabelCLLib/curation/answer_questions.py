@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.check_vanishing import FINER, own_pixel_mm
 from PseudoLabelCLLib.curation.counting_slices import with_counting_slices
 from PseudoLabelCLLib.curation.drawn_slices import DRAWN
 from PseudoLabelCLLib.domain.case import Case
@@ -53,6 +54,11 @@ def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> 
 def _with_answers(project: Project, question: Question, used: Sequence[Answered]) -> Project:
     if question.kind is QuestionKind.PLANE:
         preprocess = replace(project.config.preprocess, plane=Plane(used[-1].value))
+        return replace(project, config=replace(project.config, preprocess=preprocess))
+    if question.kind is QuestionKind.VANISHING and used[-1].value == FINER:
+        geometry = project.case(question.case_id).geometry
+        own_mm = own_pixel_mm(geometry, project.slicing_axis_of(question.case_id))
+        preprocess = replace(project.config.preprocess, in_plane_spacing_mm=own_mm)
         return replace(project, config=replace(project.config, preprocess=preprocess))
     case: Case = project.case(question.case_id)
     return project.with_case(replace(case, answers=case.with_answers(used).answers))

@@ -7,6 +7,7 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.case_finding import Finding
 from PseudoLabelCLLib.curation.check_plane import plane_findings
+from PseudoLabelCLLib.curation.check_vanishing import network_pixel_mm, vanishing_findings
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
@@ -51,6 +52,7 @@ def check_cases(
     figures: list[CaseFigures] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
     for number, case in enumerate(cases):
         progress(f"Looking at '{case.id}'", number, len(cases))
         try:
@@ -65,6 +67,7 @@ def check_cases(
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
+            findings += vanishing_findings(project, case, labels, pixel_mm)
             findings += _check_drawn_slices(project, case, labels, volume)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)

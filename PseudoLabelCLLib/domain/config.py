@@ -1,6 +1,7 @@
 """The settings of a project, with the one home of every default; `profiles` has ready sets."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -143,6 +144,21 @@ class PreprocessConfig:
             return AS_STORED
         own = slice_directions(geometry, self.slicing_axis_of(geometry))
         return turn_onto(self.slice_directions, own)
+
+
+def typical_pixel_mm(config: PreprocessConfig, geometries: Sequence[Geometry]) -> float:
+    """Return the pixel size of most slices: the median over volumes of both sides' mean.
+
+    Args:
+        config: How volumes are cut.
+        geometries: One volume or more.
+    """
+    sizes = []
+    for geometry in geometries:
+        axis = config.slicing_axis_of(geometry)
+        sides = [mm for n, mm in enumerate(geometry.spacing_mm) if n != axis]
+        sizes.append(math.prod(sides) ** 0.5)
+    return statistics.median(sizes)
 
 
 def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
