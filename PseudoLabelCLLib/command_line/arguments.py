@@ -4,6 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.command_line.answer_arguments import add_answers
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
@@ -43,8 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        _add_demo, _add_create, _add_add, _add_status, _add_author, _add_set, _add_pretrain,
-        _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
+        _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
+        _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
         _add_verify_seg, _add_doctor,
     ):  # fmt: skip
         add(commands)
@@ -150,6 +151,7 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep copies of the volumes in the project, so that it can move alone",
     )
+    add_answers(parser)
 
 
 def _add_status(commands: Commands) -> None:
@@ -165,6 +167,21 @@ def _add_author(commands: Commands) -> None:
     author.add_argument(
         "name", nargs="?", help='any name, such as "reader 2"; an empty one signs with none'
     )
+
+
+def _add_slices(commands: Commands) -> None:
+    slices = commands.add_parser(
+        "slices", help="choose which slices of annotated cases count: all, or those that were drawn"
+    )
+    slices.add_argument("project", help="the project folder")
+    slices.add_argument("cases", nargs="+", metavar="CASE", help="annotated cases")
+    which = slices.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--drawn",
+        action="store_true",
+        help="only the slices that were drawn; the others are unlabelled and get proposals",
+    )
+    which.add_argument("--all", action="store_true", help="all slices; empty ones are background")
 
 
 def _add_set(commands: Commands) -> None:
@@ -199,6 +216,7 @@ def _add_train(commands: Commands) -> None:
     train.add_argument(
         "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
     )
+    add_answers(train)
     _add_device(train)
 
 
@@ -216,6 +234,7 @@ def _add_predict(commands: Commands) -> None:
         help="which DICOM series, one for each volume in the same order, '-' for a volume that "
         "needs none; a folder may be named once for each of its series",
     )
+    add_answers(predict)
     predict.add_argument(
         "--uncertainty", action="store_true", help="also write how unsure each voxel is"
     )
@@ -249,6 +268,7 @@ def _add_evaluate(commands: Commands) -> None:
         help="predict each volume once, without averaging over turned and zoomed copies",
     )
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
+    add_answers(evaluate)
     _add_device(evaluate)
 
 

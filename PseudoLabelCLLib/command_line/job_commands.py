@@ -14,6 +14,7 @@ from PseudoLabelCLLib.command_line.console import (
     waiting_proposals,
 )
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
+from PseudoLabelCLLib.curation.answer_questions import keep_answers
 from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
@@ -60,12 +61,14 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Train the next rounds of a project."""
     root = Path(arguments.project).absolute()
-    foreign = foreign_parts(root, load_project(root))
+    project = load_project(root)
+    foreign = foreign_parts(root, project)
     if is_news(root, foreign):
         console.warn(foreign.sentence)
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
     with project_lock(layout.desk_lock, "a command line"):
+        keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
     if result["awaiting_review"]:
@@ -84,6 +87,7 @@ def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
         format=SegmentationFormat(arguments.format),
         uncertainty=arguments.uncertainty,
         series_uids=tuple(None if uid == NO_SERIES else uid for uid in arguments.series),
+        answers=tuple(arguments.answers),
     )
     with _passing_job_folder() as folder:
         result = run_job_shown(job, folder, console)
@@ -116,6 +120,7 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
         output=_absolute(arguments.output) if arguments.output else None,
         device=DeviceChoice(arguments.device),
         single_prediction=arguments.single,
+        answers=tuple(arguments.answers),
     )
     if not is_model:
         load_project(target)

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema
 from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.new_project import made_aside
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
@@ -21,6 +22,7 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import LeftOutError
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_lock import project_lock
@@ -32,7 +34,7 @@ _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Make a project with its cases; nothing is left behind if a case is unfit."""
     root = Path(arguments.project)
-    rows = case_rows(arguments)
+    rows = case_rows(arguments, console)
     if not any(row.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED) for row in rows):
         raise ProjectError(
             "The project has no annotated volume and no unlabelled one; there is nothing to learn "
@@ -56,7 +58,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Add cases to a project."""
     root = Path(arguments.project)
-    rows = case_rows(arguments)
+    rows = case_rows(arguments, console)
     if not rows:
         raise ProjectError(
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
@@ -100,6 +102,20 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     return told
 
 
+def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Choose which slices of annotated cases count."""
+    root = Path(arguments.project)
+    with opened(root) as project:
+        changed = choose_counting_slices(root, project, arguments.cases, only_drawn=arguments.drawn)
+    told: list[JsonValue] = []
+    for case_id in arguments.cases:
+        case, number = changed.case(case_id), changed.num_slices_of(case_id)
+        drawn = number if case.drawn_slices is None else len(case.drawn_slices)
+        console.say(f"Of case '{case.id}', {drawn} of {counted(number, 'slice')} count.")
+        told.append({"case": case.id, "slices": None if drawn == number else drawn})
+    return told
+
+
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Write the segmentations a person vouches for."""
     root = Path(arguments.project)
@@ -136,7 +152,12 @@ def _add_rows(
     console: Console,
 ) -> Project:
     for number, row in enumerate(rows, start=1):
-        project, notices = add_row(root, project, row, copy_image=arguments.copy_images)
+        try:
+            project, notices = add_row(
+                root, project, row, copy_image=arguments.copy_images, answers=arguments.answers
+            )
+        except LeftOutError as left_out:
+            notices = (left_out.message,)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
         console.progress("Reading volumes", number, len(rows), None)

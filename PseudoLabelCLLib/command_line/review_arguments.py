@@ -2,6 +2,8 @@
 
 import argparse
 
+from PseudoLabelCLLib.command_line.answer_arguments import add_answers
+
 
 def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command that lists and judges proposals."""
@@ -27,6 +29,7 @@ def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     _add_named_proposals(review)
     _add_what_counts(review)
+    add_answers(review)
 
 
 def _add_named_proposals(review: argparse.ArgumentParser) -> None:
@@ -68,6 +71,6 @@ def _add_what_counts(review: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="with --accept or --correct: structures that you reject; only voxels of the others "
-        "count as truth",
+        help="with --accept or --correct: structures that you reject; every voxel outside the "
+        "others then counts as none of them",
     )

@@ -18,6 +18,7 @@ from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposa
 from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -42,6 +43,7 @@ class _Judgement:
         slices: Indices of the slices of it that count, if they are named.
         extent: What of it counts otherwise.
         left_out: Label values of structures that are rejected.
+        answers: To questions about the file.
     """
 
     verdict: Verdict
@@ -49,6 +51,7 @@ class _Judgement:
     slices: tuple[int, ...] | None = None
     extent: TruthExtent = TruthExtent.CHANGED_SLICES
     left_out: tuple[int, ...] = ()
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,12 @@ def _judgement_of(
         case_id = case_ids[0]
         slices = _parse_slices(arguments.slices, case_id, project.num_slices_of(case_id))
     return _Judgement(
-        Verdict.CORRECTED, Path(arguments.correct), slices, _extent_of(arguments), left_out
+        Verdict.CORRECTED,
+        Path(arguments.correct),
+        slices,
+        _extent_of(arguments),
+        left_out,
+        tuple(arguments.answers),
     )
 
 
@@ -209,6 +217,7 @@ def _judge(
         slices=judgement.slices,
         extent=judgement.extent,
         left_out=judgement.left_out,
+        asking=Asking(proposal.case_id, judgement.answers),
     )
 
 

@@ -7,13 +7,17 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
+from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.image_place import places_of, settled_place
+from PseudoLabelCLLib.curation.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
@@ -34,6 +38,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     series_uid: str | None = None,
     copy_image: bool = False,
     replace: bool = False,
+    asking: Asking | None = None,
 ) -> tuple[Project, tuple[str, ...]]:
     """Check a volume and its segmentation, store the segmentation, and save the project.
 
@@ -51,6 +56,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         copy_image: Whether the project keeps its own copy of the image.
         replace: Whether a case of this name may be replaced; its segmentation stays in
             `annotations/history/`.
+        asking: Asks the person about what could be wrong.
 
     Returns:
         The project with the case, and what a person should know.
@@ -59,22 +65,28 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         ProjectError: The name is taken or unfit, or the role needs a segmentation.
         VolumeError: The image cannot be read or is unfit.
         AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
+    asking = asking or Asking(case_id)
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
     _check_role(case_id, role, annotation)
     layout = ProjectLayout(root)
     layout.choose(image)
-    volume = read_volume(image, series_uid)
+    near, told = settled_place(image, asking, annotation)
+    volume = read_volume(image, series_uid, near)
     axis = project.config.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
-    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema)
+    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
+    notices = (*told, *notices)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    ask_about_label_map(volume, image.name, asking)
 
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
@@ -84,6 +96,8 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
+        answers=tuple(asking.used),
+        drawn_slices=drawn,
     )
     changed = project.with_case(case)
     if copy_image:
@@ -113,13 +127,18 @@ def case_to_annotate(
             return case
     for case in waiting:
         if case.id.casefold() == case_id.casefold():
-            own = read_volume(layout.resolve(case.image), case.dicom_series_uid)
-            return case if _is_same_volume(own, read_volume(image, series_uid)) else None
+            grid = case.geometry
+            own = read_volume(layout.resolve(case.image), case.dicom_series_uid, grid)
+            return case if _is_same_volume(own, read_volume(image, series_uid, grid)) else None
     return None
 
 
 def annotate_case(
-    root: Path, project: Project, case_id: str, annotation: Path
+    root: Path,
+    project: Project,
+    case_id: str,
+    annotation: Path,
+    asking: Asking | None = None,
 ) -> tuple[Project, tuple[str, ...]]:
     """Give a case a person's segmentation, which makes it annotated, and save the project.
 
@@ -132,20 +151,29 @@ def annotate_case(
         ProjectError: There is no such case, it has a segmentation, or a person judged a proposal.
         VolumeError: Its image cannot be read, or is too flat to teach anything.
         AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
+    asking = asking or Asking(case_id)
     case = project.case(case_id)
     _check_undecided(project, case)
     layout = ProjectLayout(root)
     image = layout.resolve(case.image)
-    volume = read_volume(image, case.dicom_series_uid)
+    volume = read_volume(image, case.dicom_series_uid, case.geometry)
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
-    labels, notices = read_annotation(annotation, case.geometry, project.schema)
+    labels, notices = read_annotation(
+        annotation, case.geometry, project.schema, asking, _other_places(image)
+    )
+    drawn = ask_about_drawn_slices(
+        labels, volume, axis, case_id=case.id, role=CaseRole.ANNOTATED, asking=asking
+    )
     notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
-    annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
+    annotated = replace(
+        case, role=CaseRole.ANNOTATED, annotation=layout.relative(path), drawn_slices=drawn
+    ).with_answers(asking.used)
     _store_annotation(layout, path, labels, project.schema)
     changed = project.with_case(annotated)
     save_cases(root, changed)
@@ -153,27 +181,46 @@ def annotate_case(
 
 
 def read_annotation(
-    path: Path, geometry: Geometry, schema: LabelSchema
+    path: Path,
+    geometry: Geometry,
+    schema: LabelSchema,
+    asking: Asking,
+    places: tuple[Geometry, ...] = (),
 ) -> tuple[LabelVolume, tuple[str, ...]]:
     """Read a person's segmentation onto a volume's grid.
+
+    Args:
+        path: The file.
+        geometry: The grid.
+        schema: The labels of the project.
+        asking: Asks the person.
+        places: Other grids that the header of the volume names.
 
     Returns:
         The segmentation, and in words what had to be changed.
 
     Raises:
         AnnotationError: It is empty, has labels outside the schema, or lies elsewhere.
+        QuestionError: A person has to say what is meant.
         VolumeError: It cannot be read.
     """
-    labels, _, notices = read_segmentation(path, schema, near=geometry)
+    labels, _, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
             f"The segmentation '{path.name}' is empty: no voxel has a label.",
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
-    matched, more = matched_to_grid(labels, geometry, file_name=path.name)
+    matched, more = matched_to_grid(
+        labels, geometry, file_name=path.name, asking=asking, places=places
+    )
     if looks_like_dicom(path) and matches_by_cropping(labels.geometry, geometry):
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     return matched, (*notices, *more)
+
+
+def _other_places(image: Path) -> tuple[Geometry, ...]:
+    places = places_of(image)
+    return () if places is None else places.all
 
 
 def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case | None:
@@ -224,12 +271,26 @@ def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) 
 
 
 def _read_checked_annotation(
-    annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema
+    annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema, asking: Asking
 ) -> tuple[LabelVolume | None, tuple[str, ...]]:
     if annotation is None:
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
-    return read_annotation(annotation, volume.geometry, schema)
+    return read_annotation(annotation, volume.geometry, schema, asking, _other_places(image))
+
+
+def _drawn_slices(
+    labels: LabelVolume | None,
+    volume: Volume,
+    axis: int,
+    *,
+    case_id: str,
+    role: CaseRole,
+    asking: Asking,
+) -> tuple[int, ...] | None:
+    if labels is None or not role.needs_annotation:
+        return None
+    return ask_about_drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:

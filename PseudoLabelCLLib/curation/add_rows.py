@@ -6,15 +6,29 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case, case_to_annotate
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import save_cases
 
 
 def add_row(
-    root: Path, project: Project, row: CaseRow, *, copy_image: bool
+    root: Path,
+    project: Project,
+    row: CaseRow,
+    *,
+    copy_image: bool,
+    answers: Sequence[GivenAnswer] = (),
 ) -> tuple[Project, tuple[str, ...]]:
     """Add a case, or the segmentation of one that the project has as unlabelled.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        row: What is added.
+        copy_image: Whether the project keeps its own copy of the image.
+        answers: What a person answered to questions about the files.
 
     Returns:
         The project afterwards, and what a person should know.
@@ -23,13 +37,16 @@ def add_row(
         ProjectError: The name is taken or unfit, or the role needs a segmentation.
         VolumeError: The image cannot be read or is unfit.
         AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
+        LeftOutError: A person answered that the file takes no part.
         StorageError: The disk refuses.
     """
+    asking = Asking(row.case_id, answers)
     if row.role is CaseRole.ANNOTATED and row.annotation is not None:
         known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
         if known is not None:
-            project, notices = annotate_case(root, project, known.id, row.annotation)
-            told = f"It is the case '{known.id}' of the project, which is annotated now."
+            project, notices = annotate_case(root, project, known.id, row.annotation, asking)
+            told = Note.NOW_ANNOTATED.say(case=known.id)
             return project, (told, *notices)
     return add_case(
         root,
@@ -40,6 +57,7 @@ def add_row(
         row.annotation,
         series_uid=row.series_uid,
         copy_image=copy_image,
+        asking=asking,
     )
 
 

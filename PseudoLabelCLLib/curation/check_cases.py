@@ -8,14 +8,24 @@ from typing import Literal
 import numpy as np
 
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.label_map_look import question_about_label_map
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import (
+    QUESTIONS,
+    Asking,
+    Question,
+    QuestionError,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
@@ -25,6 +35,7 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _FEW_LABELLED_SLICES = 3
 _MAX_NAMED = 4
+_ORDER = ("error", "question", "note")
 
 
 @dataclass(frozen=True)
@@ -33,15 +44,18 @@ class Finding:
 
     Args:
         case_id: The case, or empty if it concerns the project.
-        severity: "error" where training cannot start, "warning" where it can.
+        severity: "error" where training cannot start, "question" where a person has to say what is
+            meant before it can, "note" otherwise.
         message: What was found.
         remedy: What to do.
+        question: What has to be answered, or None.
     """
 
     case_id: str
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "question", "note"]
     message: str
     remedy: str
+    question: Question | None = None
 
     @property
     def sentence(self) -> str:
@@ -54,7 +68,7 @@ class Finding:
 def check_cases(
     root: Path, project: Project, *, progress: SayProgress = silent
 ) -> tuple[Finding, ...]:
-    """Read every case that takes part and return what is wrong or odd, errors first.
+    """Read every case that takes part and return errors, then questions, then notes.
 
     Args:
         root: The project folder.
@@ -74,15 +88,18 @@ def check_cases(
         except PseudoLabelCLError as error:
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
+        findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
+        findings += _check_is_image(case, volume)
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
+            findings += _check_drawn_slices(project, case, labels, volume)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
-        findings.append(Finding(case_id, "warning", message, "Check that it belongs here."))
+        findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
     findings += _check_turned(root, project, cases)
-    return tuple(sorted(findings, key=lambda finding: finding.severity))
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:
@@ -94,7 +111,7 @@ def _check_roles(project: Project) -> Iterator[Finding]:
         )  # fmt: skip
     if not project.cases_with_role(CaseRole.UNLABELLED):
         yield Finding(
-            "", "warning", "The project has no unlabelled case; joint rounds have nothing to add.",
+            "", "note", Note.NO_UNLABELLED.say(),
             "Add volumes without a segmentation.",
         )  # fmt: skip
 
@@ -105,11 +122,20 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
     Raises:
         VolumeError: It is gone, unreadable, unfit, or not the one that was added.
     """
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     require_grid_of_case(volume.geometry, case, "image")
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
     return volume
+
+
+def _check_is_image(case: Case, volume: Volume) -> Iterator[Finding]:
+    """Ask about an image that looks like a label map, as those of older projects may."""
+    question = question_about_label_map(volume, Path(case.image).name, case.id)
+    if question is not None and case.answer_to(question.kind) is None:
+        yield Finding(case.id, "question", question.message, question.flags, question)
 
 
 def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:
@@ -137,20 +163,57 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     for label in project.schema:
         if not np.any(labels.array == label.value):
             yield Finding(
-                case.id, "warning", f"Case '{case.id}' has no voxel of '{label.name}'.",
+                case.id, "note", Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
                 "Segment it if it is visible there.",
             )  # fmt: skip
     axis = array_axis(project.slicing_axis_of(case.id))
     others = tuple(n for n in range(labels.array.ndim) if n != axis)
     num_labelled = int(np.any(labels.array, axis=others).sum())
-    if num_labelled < _FEW_LABELLED_SLICES:
+    if num_labelled < _FEW_LABELLED_SLICES and case.drawn_slices is None:
         yield Finding(
             case.id,
-            "warning",
-            f"Case '{case.id}' is segmented on {num_labelled} of its "
-            f"{counted(project.num_slices_of(case.id), 'slice')}; the others count as background.",
+            "note",
+            Note.FEW_SLICES.say(
+                case=case.id,
+                found=num_labelled,
+                slices=counted(project.num_slices_of(case.id), "slice"),
+            ),
             "Segment every slice that shows a structure.",
         )
+
+
+def _check_drawn_slices(
+    project: Project, case: Case, labels: LabelVolume, volume: Volume
+) -> Iterator[Finding]:
+    """Ask about slices on which nobody seems to have drawn, unless that was answered."""
+    axis = project.slicing_axis_of(case.id)
+    if case.is_partly_drawn and case.drawn_slices != drawn_slices(labels, axis):
+        yield Finding(
+            case.id,
+            "error",
+            f"Of case '{case.id}' only the slices that were drawn count, but its slices are cut "
+            "along another axis now.",
+            "Choose once more which of its slices count: pseudolabelcl slices PROJECT "
+            f"'{case.id}' --drawn, or --all.",
+        )
+    if not case.role.needs_annotation or case.answer_to(QuestionKind.SPARSE) is not None:
+        return
+    try:
+        ask_about_drawn_slices(
+            labels, volume, axis, case_id=case.id, role=case.role, asking=Asking(case.id)
+        )
+    except QuestionError as asked:
+        yield Finding(case.id, "question", asked.message, asked.remedy, asked.question)
+
+
+def _answers_of(case: Case) -> Iterator[str]:
+    """Yield what a person answered about the files of a case."""
+    for answer in case.answers:
+        chosen = next(
+            (c.effect for c in QUESTIONS[answer.kind].choices if c.value == answer.value), ""
+        )
+        told = f"{answer.value} ({chosen})" if chosen else answer.value
+        yield f"{answer.message} The answer was: {told}."
 
 
 def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
@@ -164,9 +227,8 @@ def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[F
     more = ", ..." if turned[_MAX_NAMED:] else ""
     named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
     yield Finding(
-        turned[0] if one else "", "warning",
-        f"The slices of {'case' if one else f'{len(turned)} cases'} {named} are stored turned or "
-        "mirrored against those of most cases; the network sees them turned, as the header tells.",
+        turned[0] if one else "", "note",
+        Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
         "If the header is wrong, correct it and add the volume again"
         + (
             "." if settled else ", or let all slices be seen as they are stored "

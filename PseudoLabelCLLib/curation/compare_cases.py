@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.volume import Volume
 
 # A case stands out if it is both far from the others in their own spread and far in plain ratio:
@@ -95,18 +96,24 @@ def unlike_others(figures: list[CaseFigures]) -> Iterator[tuple[str, str]]:
             case_id, typical = figures[number].case_id, np.median(np.delete(values, number))
             yield (
                 case_id,
-                f"The {compared.words} of case '{case_id}' is "
-                f"{values[number]:.3g}{compared.unit}; "
-                f"the other cases have about {typical:.3g}{compared.unit}.",
+                Note.UNLIKE_OTHERS.say(
+                    figure=compared.words,
+                    case=case_id,
+                    value=f"{values[number]:.3g}{compared.unit}",
+                    typical=f"{typical:.3g}{compared.unit}",
+                ),
             )
 
 
 def _mixed(compared: _Figure, case_ids: list[str], values: npt.NDArray[np.float64]) -> str:
     named = ", ".join(case_ids[:_MAX_NAMED])
-    return (
-        f"The {compared.words} goes from {values.min():.3g} to {values.max():.3g}{compared.unit} "
-        f"over the cases; {len(case_ids)} of {len(values)} are far from the middle "
-        f"({named}, ...)."
+    return Note.MIXED.say(
+        figure=compared.words,
+        least=f"{values.min():.3g}",
+        most=f"{values.max():.3g}{compared.unit}",
+        odd=len(case_ids),
+        all=len(values),
+        named=named,
     )
 
 

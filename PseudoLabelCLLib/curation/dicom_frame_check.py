@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.dicom_header import items_of, read_dicom_header, uid_of
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom_source import SourceInstances, read_source_series
@@ -31,10 +32,7 @@ def check_frame_of_reference(
         return ()
     source = _instances_of(image, series_uid)
     if source is None:
-        return (
-            f"'{annotation.name}' was placed by its positions alone: of '{image.name}' no frame of "
-            "reference is known.",
-        )
+        return (Note.NO_FRAME.say(file=annotation.name, image=image.name),)
     header = read_dicom_header(annotation, _KEYWORDS)
     frame = "" if header is None else uid_of(header, "FrameOfReferenceUID")
     if header is None or frame != source.frame_of_reference_uid:
@@ -49,10 +47,7 @@ def check_frame_of_reference(
         uid_of(item, "SeriesInstanceUID") for item in items_of(header, "ReferencedSeriesSequence")
     ]
     if referenced and source.series_uid not in referenced:
-        return (
-            f"'{annotation.name}' was made on another series of the same frame of reference; it "
-            "was placed by its positions.",
-        )
+        return (Note.OTHER_SERIES.say(file=annotation.name),)
     return ()
 
 

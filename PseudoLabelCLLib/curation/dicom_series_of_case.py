@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.atomic_files import read_json, storage_error, write_json
 from PseudoLabelCLLib.storage.dicom_series import list_dicom_series
 from PseudoLabelCLLib.storage.dicom_source import (
@@ -51,7 +52,7 @@ def remember_series(
     try:
         source = read_source_series(image, series_uid)
     except VolumeError as error:
-        return (f"Case '{case_id}' cannot be exported as a DICOM segmentation. {error.message}",)
+        return (Note.NOT_EXPORTABLE.say(case=case_id, reason=error.message),)
     kept = _Remembered(_SCHEMA_VERSION, layout.relative(image), source.instances)
     write_json(record, to_json(kept))
     return ()

@@ -151,6 +151,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     """
     recipes = _recipes(root, project, case_ids, include_unreviewed=include_unreviewed)
     schema, record_file = project.schema, output_folder / RECORD_NAME
+    layout = ProjectLayout(root)
     earlier = _read_record(record_file)
     targets = {recipe.case.id: output_folder / recipe.file_name(format_) for recipe in recipes}
     there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
@@ -163,7 +164,9 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     for number, recipe in enumerate(to_write, start=len(there)):
         progress(f"Writing '{recipe.case.id}'", number, len(recipes))
         labels = _composed(root, project, recipe)
-        write_segmentation(targets[recipe.case.id], labels, schema)
+        write_segmentation(
+            targets[recipe.case.id], labels, schema, layout.resolve(recipe.case.image)
+        )
     exported = [
         ExportedSegmentation(
             recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,
@@ -203,7 +206,7 @@ def _recipe(
     root: Path, project: Project, case: Case, *, include_unreviewed: bool
 ) -> _Recipe | None:
     layout = ProjectLayout(root)
-    if case.role is not CaseRole.UNLABELLED:
+    if not case.gets_proposals:
         if case.annotation is None:
             return None
         return _Recipe(case, "annotated", None, 1.0, layout.own(case.annotation))
@@ -219,7 +222,7 @@ def _recipe(
     corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
     num_slices = project.num_slices_of(case.id)
     true = len(fully_vouched_slices(layers, num_slices)) / num_slices
-    last = max(review.round_index for review in reviews)
+    last = max((review.round_index for review in reviews), default=-1)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
     base, rejected = layout.own(layers[-1].segmentation), layers[-1].left_out
@@ -230,8 +233,9 @@ def _recipe(
     ):
         base, last = layout.proposal(proposal, case.id), proposal
         rejected = _rejected_in(project, case.id, proposal)
-    source: ExportSource = "corrected" if corrected else "accepted"
-    return _Recipe(case, source, last, true, base, rejected, layers, fills_gaps)
+    source: ExportSource = "corrected" if corrected else "accepted" if reviews else "annotated"
+    newest = None if last < 0 else last
+    return _Recipe(case, source, newest, true, base, rejected, layers, fills_gaps)
 
 
 def _rejected_in(project: Project, case_id: str, proposal: int) -> tuple[int, ...]:
@@ -287,7 +291,7 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
 
 def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
     try:
-        found = read_segmentation(path, schema)[0]
+        found = read_segmentation(path, schema, near=labels.geometry)[0]
         same = found.geometry.is_close_to(labels.geometry) and np.array_equal(
             found.array, labels.array
         )

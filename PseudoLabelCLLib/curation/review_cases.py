@@ -24,10 +24,10 @@ from PseudoLabelCLLib.curation.verdict_history import (
     require_files,
     with_files_at,
 )
-from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.storage.atomic_files import read_json, written_aside
@@ -70,7 +70,7 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
     layout = ProjectLayout(root)
     reviews = {r.case_id: r for r in project.reviews if r.round_index == latest.index}
     items = []
-    for case in project.cases_with_role(CaseRole.UNLABELLED):
+    for case in (case for case in project.cases if case.gets_proposals):
         if layout.proposal(latest.index, case.id).exists():
             doubt = _read_doubt(layout.doubt(latest.index, case.id))
             item = QueueItem(case.id, doubt.doubt, doubt.reason, None)
@@ -102,7 +102,7 @@ def accept(
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         labels = read_proposal(judged.file, project.schema, case)
         axis = project.slicing_axis_of(case.id)
-        require_something_to_vouch_for(labels, case.id, rejected, slicing_axis=axis)
+        require_something_to_vouch_for([labels], case.id, rejected, slicing_axis=axis)
         layout = ProjectLayout(root)
         target = layout.reviewed_segmentation(index, case.id)
         _make_way(root, project, case.id, index)
@@ -139,6 +139,7 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
     slices: Sequence[int] | None = None,
     extent: TruthExtent = TruthExtent.CHANGED_SLICES,
     left_out: Sequence[int] = (),
+    asking: Asking | None = None,
 ) -> Project:
     """Take a person's segmentation in place of the pseudo-label.
 
@@ -151,8 +152,11 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         extent: Which voxels count as human truth.
         left_out: Label values of structures that the person rejects, whatever the file has of
             them.
+        asking: Asks the person about what could be wrong with the file; None for a file that the
+            panel wrote.
 
     Raises:
+        QuestionError: A person has to say what is meant.
         ReviewError: It is not the newest proposal of the case, no round is in review, or the file
             does not correct it.
         AnnotationError: The file has labels outside the schema or lies elsewhere.
@@ -163,7 +167,9 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         case, index = judged.case, judged.round_index
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         proposed = read_proposal(judged.file, project.schema, case)
-    read = read_segmentation(file, project.schema)[0]
+        read = read_segmentation(
+            file, project.schema, near=case.geometry, asking=asking, made_from=judged.file
+        )[0]
     corrected = on_grid_of_case(read, case, file.name)
     correction = what_counts(
         project, case, proposed, corrected, slices=slices, extent=extent, left_out=rejected

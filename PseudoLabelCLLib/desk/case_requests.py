@@ -5,12 +5,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
+from PseudoLabelCLLib.curation.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.desk.meet_request import SayWorking
 from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
 from PseudoLabelCLLib.desk.refusal import refusal_of
@@ -25,7 +28,9 @@ from PseudoLabelCLLib.domain.desk_answers import (
 )
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     CheckCases,
+    ChooseSlices,
     FindVolumes,
     MakeSampleData,
     NewVolume,
@@ -35,6 +40,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
+from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
 from PseudoLabelCLLib.storage.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
@@ -52,7 +58,7 @@ def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) 
     from PseudoLabelCLLib.curation.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
     taken = [case.id for case in holder.project().cases] if holder.has_project else []
-    return find_volumes(Path(request.path), taken, progress=working)
+    return find_volumes(Path(request.path), taken, progress=working, answers=request.answers)
 
 
 def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) -> VolumesAdded:
@@ -62,6 +68,14 @@ def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) ->
         before = holder.project()  # refuses all that follow once the project is gone
         try:
             project, notices = _add_one(holder.root, before, volume)
+        except QuestionError as asked:
+            question = asked.question
+            asked_of = _problem(volume, question.message, "", is_error=True)
+            problems.append(replace(asked_of, question=question))
+            continue
+        except LeftOutError as left_out:
+            problems.append(_problem(volume, left_out.message, "", is_error=False))
+            continue
         except Exception as error:  # noqa: BLE001 - the others shall be added all the same
             _log.warning("A volume was not added.", exc_info=error)
             told = refusal_of(0, error)
@@ -77,7 +91,7 @@ def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, t
     row = CaseRow(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
     new_files = files_to_come(ProjectLayout(root), before, [row])
     try:
-        return add_row(root, before, row, copy_image=volume.copy_image)
+        return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)
     except BaseException:
         undo_adding(root, before, new_files)
         raise
@@ -91,6 +105,13 @@ def _set_role(holder: OpenProjectHolder, request: SetRole, _: object) -> Project
     return holder.shown(set_role(holder.root, holder.project(), request.case_ids, request.role))
 
 
+def _choose_slices(holder: OpenProjectHolder, request: ChooseSlices, _: object) -> ProjectView:
+    changed = choose_counting_slices(
+        holder.root, holder.project(), request.case_ids, only_drawn=request.only_drawn
+    )
+    return holder.shown(changed)
+
+
 def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> ProjectView:
     return holder.shown(remove_cases(holder.root, holder.project(), request.case_ids))
 
@@ -98,8 +119,16 @@ def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> Proje
 def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking) -> CasesChecked:
     findings = check_cases(holder.root, holder.project(), progress=working)
     return CasesChecked(
-        tuple(Problem(f.case_id, f.severity == "error", f.message, f.remedy) for f in findings)
+        tuple(
+            Problem(f.case_id, f.severity != "note", f.message, f.remedy, f.question)
+            for f in findings
+        )
     )
+
+
+def _answer(holder: OpenProjectHolder, request: AnswerQuestion, _: object) -> ProjectView:
+    kept = keep_answer(holder.root, holder.project(), request.question, request.value)
+    return holder.shown(kept)
 
 
 def _make_samples(
@@ -155,7 +184,9 @@ MEETINGS = {
     "FindVolumes": _find,
     "AddVolumes": _add,
     "SetRole": _set_role,
+    "ChooseSlices": _choose_slices,
     "RemoveCases": _remove,
     "CheckCases": _check,
+    "AnswerQuestion": _answer,
     "MakeSampleData": _make_samples,
 }

@@ -20,6 +20,7 @@ _MODULES = {
     ),
     "case_requests": (
         "FindVolumes", "AddVolumes", "SetRole", "RemoveCases", "CheckCases", "MakeSampleData",
+        "AnswerQuestion", "ChooseSlices",
     ),
     "review_requests": (
         "ShowCase", "Accept", "Reject", "Correct", "PreviewCorrection", "TakeBackVerdict",
@@ -30,7 +31,7 @@ _MODULES = {
 }  # fmt: skip
 _CHANGES = frozenset((
     "AddVolumes", "SetRole", "RemoveCases", "Accept", "Reject", "Correct", "TakeBackVerdict",
-    "ChangeLabels", "ChangeSettings", "GoBack",
+    "ChangeLabels", "ChangeSettings", "GoBack", "AnswerQuestion", "ChooseSlices",
 ))  # fmt: skip
 _MODULE_OF = {request: module for module, requests in _MODULES.items() for request in requests}
 

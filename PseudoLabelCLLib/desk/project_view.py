@@ -204,6 +204,7 @@ def _case_view(
         is_vouched_for=progress.is_vouched_for,
         last_verdict=None if progress.last is None else progress.last.verdict,
         last_verdict_round=None if progress.last is None else progress.last.round_index,
+        num_drawn_slices=len(case.drawn_slices or ()) if case.is_partly_drawn else None,
     )
 
 

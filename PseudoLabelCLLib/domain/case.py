@@ -1,11 +1,13 @@
 """Case: one volume of a project, what it is used for, and who segmented it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import Answered, QuestionKind
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
@@ -40,6 +42,9 @@ class Case:
         geometry: The grid of the volume as it was when the case was added.
         annotation: Path of the segmentation made by a person, in the project, or None.
         dicom_series_uid: Which series of a DICOM folder, or None.
+        answers: What a person was asked about its files, and answered.
+        drawn_slices: Indices along the slicing axis of the slices on which the annotation was
+            drawn, if only these count; None if all do.
 
     Raises:
         ProjectError: The id cannot be a file name, or the role needs an annotation.
@@ -51,6 +56,8 @@ class Case:
     geometry: Geometry
     annotation: str | None = None
     dicom_series_uid: str | None = None
+    answers: tuple[Answered, ...] = ()
+    drawn_slices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_case_id(self.id)
@@ -60,9 +67,31 @@ class Case:
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
 
+    @property
+    def is_partly_drawn(self) -> bool:
+        """Whether its annotation is truth on some slices only; the others are unlabelled."""
+        return self.role is CaseRole.ANNOTATED and self.drawn_slices is not None
+
+    @property
+    def gets_proposals(self) -> bool:
+        """Whether slices of it may have no human truth, so that rounds propose some."""
+        return self.role is CaseRole.UNLABELLED or self.is_partly_drawn
+
     def with_role(self, role: CaseRole) -> "Case":
         """Return the same case with another role."""
         return replace(self, role=role)
+
+    def answer_to(self, kind: QuestionKind) -> str | None:
+        """Return what a person answered to a question, or None."""
+        found = [answer.value for answer in self.answers if answer.kind is kind]
+        return found[-1] if found else None
+
+    def with_answers(self, answers: Iterable[Answered]) -> "Case":
+        """Return the same case with more answers; they replace those of the same kind."""
+        new = tuple(answers)
+        kinds = {answer.kind for answer in new}
+        kept = tuple(answer for answer in self.answers if answer.kind not in kinds)
+        return replace(self, answers=(*kept, *new))
 
 
 def check_case_id(case_id: str) -> None:

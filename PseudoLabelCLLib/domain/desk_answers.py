@@ -6,6 +6,7 @@ from enum import Enum
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures
+from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
@@ -21,15 +22,17 @@ class Problem:
 
     Args:
         case_id: The case, or empty.
-        is_error: Whether it stands in the way; otherwise it is a warning.
+        is_error: Whether it stands in the way; otherwise it is a note.
         message: What was found.
         remedy: What to do.
+        question: What a person has to answer first, or None.
     """
 
     case_id: str
     is_error: bool
     message: str
     remedy: str
+    question: Question | None = None
 
 
 @dataclass(frozen=True)

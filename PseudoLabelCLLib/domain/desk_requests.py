@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
@@ -24,6 +25,7 @@ class NewVolume:
         series_uid: Which DICOM series of the folder, or None.
         annotation: A segmentation file, or None.
         copy_image: Whether the project keeps a copy of its own.
+        answers: What a person answered to the questions that an earlier request was met with.
     """
 
     case_id: str
@@ -32,6 +34,7 @@ class NewVolume:
     series_uid: str | None = None
     annotation: str | None = None
     copy_image: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,15 @@ class Refresh:
 
 @dataclass(frozen=True)
 class FindVolumes:
-    """Look for volumes in a file or folder; answered with `VolumesFound`."""
+    """Look for volumes in a file or folder; answered with `VolumesFound`.
+
+    Args:
+        path: The file or folder.
+        answers: What a person answered to the questions that an earlier search was met with.
+    """
 
     path: str
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,19 @@ class SetRole:
 
     case_ids: tuple[str, ...]
     role: CaseRole
+
+
+@dataclass(frozen=True)
+class ChooseSlices:
+    """Choose which slices of annotated cases count; answered with a `ProjectView`.
+
+    Args:
+        case_ids: The cases.
+        only_drawn: Whether only the slices that were drawn do; the others get proposals.
+    """
+
+    case_ids: tuple[str, ...]
+    only_drawn: bool
 
 
 @dataclass(frozen=True)
@@ -120,6 +142,19 @@ class ChangeSettings:
 @dataclass(frozen=True)
 class CheckCases:
     """Look at every case before training; answered with `CasesChecked`."""
+
+
+@dataclass(frozen=True)
+class AnswerQuestion:
+    """Keep the answer to a question that `CheckCases` asked; answered with a `ProjectView`.
+
+    Args:
+        question: The question.
+        value: One of its answers.
+    """
+
+    question: Question
+    value: str
 
 
 @dataclass(frozen=True)
@@ -312,10 +347,12 @@ DeskRequest = (
     | FindVolumes
     | AddVolumes
     | SetRole
+    | ChooseSlices
     | RemoveCases
     | ChangeLabels
     | ChangeSettings
     | CheckCases
+    | AnswerQuestion
     | ShowCase
     | Accept
     | Reject

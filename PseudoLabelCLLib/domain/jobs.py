@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.question import GivenAnswer
 
 
 class DeviceChoice(Enum):
@@ -71,6 +72,7 @@ class PredictJob:
         uncertainty: Whether a map of the uncertainty (0..1) is written beside each segmentation.
         series_uids: Which DICOM series, one for each volume; None, or no entry at all, where the
             volume is a file or its folder holds one series only.
+        answers: What a person answered to questions about the volumes.
 
     Raises:
         ProjectError: There is no volume, or the series are not one for each volume.
@@ -83,6 +85,7 @@ class PredictJob:
     format: SegmentationFormat = SegmentationFormat.SEG_NRRD
     uncertainty: bool = False
     series_uids: tuple[str | None, ...] = ()
+    answers: tuple[GivenAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -130,6 +133,7 @@ class EvaluateJob:
         device: What shall run the network.
         single_prediction: Whether each volume is predicted once, instead of as the mean over
             changed copies that the model asks for.
+        answers: What a person answered to questions about the references.
 
     Raises:
         ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.
@@ -142,6 +146,7 @@ class EvaluateJob:
     output: str | None = None
     device: DeviceChoice = DeviceChoice.AUTO
     single_prediction: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.project is None) == (self.model is None):

@@ -49,6 +49,8 @@ class CaseView:
         last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
             an earlier round counts in every later one.
         last_verdict_round: The round that it was given on, or None.
+        num_drawn_slices: How many slices of the annotation count, if only those that were drawn
+            do; None if all count.
     """
 
     id: str
@@ -70,6 +72,7 @@ class CaseView:
     proposal: ProposalIdentity | None = None
     last_verdict: Verdict | None = None
     last_verdict_round: int | None = None
+    num_drawn_slices: int | None = None
 
     @property
     def has_new_proposal_after_verdict(self) -> bool:

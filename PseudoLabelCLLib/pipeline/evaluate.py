@@ -3,10 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.match_grid import is_same_space, matched_to_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.jobs import EvaluateJob, EvaluationPair
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.pipeline.apply_model import segment_volume
 from PseudoLabelCLLib.pipeline.measure_quality import (
@@ -57,6 +60,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
     """
     models = _models(job)
     pairs = job.pairs or _validation_pairs(job)
+    answers = job.answers if job.pairs else None
     device = choose_device(job.device.value)
     report.notice(device.sentence)
     measured = []
@@ -69,7 +73,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
         for done, pair in enumerate(pairs, start=1):
             if report.is_cancelled():
                 raise Cancelled(resumable=False)
-            cases.append(MeasuredCase(pair.id, _measure(model, pair, device)))
+            cases.append(MeasuredCase(pair.id, _measure(model, pair, device, answers)))
             report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
         summary = summarise([case.quality for case in cases])
         measured.append(MeasuredModel(name, tuple(cases), summary))
@@ -129,10 +133,30 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
     return pairs
 
 
-def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -> CaseQuality:
+def _measure(
+    model: TrainedModel,
+    pair: EvaluationPair,
+    device: ComputeDevice,
+    answers: tuple[GivenAnswer, ...] | None,
+) -> CaseQuality:
+    """Return the agreement with a reference; one of the project (no answers) asks nothing."""
     schema = model.card.schema
-    reference, _, _ = read_segmentation(Path(pair.reference), schema)
-    volume = read_volume(Path(pair.image), pair.series_uid)
+    asking = None if answers is None else Asking(pair.id, answers)
+    reference, _, _ = read_segmentation(Path(pair.reference), schema, asking=asking)
+    volume = read_volume(Path(pair.image), pair.series_uid, reference.geometry)
+    reference = _on_grid(reference, volume, pair, asking)
+    prediction = segment_volume(model, volume, device, case_id=pair.id)
+    return measure_quality(prediction.labels, reference, schema)
+
+
+def _on_grid(
+    reference: LabelVolume, volume: Volume, pair: EvaluationPair, asking: Asking | None
+) -> LabelVolume:
+    """Return a reference on the grid of its volume; it is never resampled."""
+    is_asked = asking is not None and reference.geometry.size == volume.geometry.size
+    if is_asked or is_same_space(reference.geometry, volume.geometry):
+        name = Path(pair.reference).name
+        return matched_to_grid(reference, volume.geometry, file_name=name, asking=asking)[0]
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(
             f"The reference '{Path(pair.reference).name}' has another grid "
@@ -140,5 +164,4 @@ def _measure(model: TrainedModel, pair: EvaluationPair, device: ComputeDevice) -
             f"({volume.geometry.describe()}), or lies elsewhere.",
             "Save the reference again with this volume as its reference image.",
         )
-    prediction = segment_volume(model, volume, device, case_id=pair.id)
-    return measure_quality(prediction.labels, reference, schema)
+    return reference

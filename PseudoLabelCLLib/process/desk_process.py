@@ -231,6 +231,7 @@ _WORDS = {
     "FindVolumes": "looking for volumes",
     "AddVolumes": "adding volumes",
     "SetRole": "changing roles",
+    "ChooseSlices": "choosing the slices that count",
     "RemoveCases": "removing cases",
     "ChangeLabels": "changing the structures",
     "ChangeSettings": "changing settings",

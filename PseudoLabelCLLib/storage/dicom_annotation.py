@@ -9,10 +9,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_header import uid_of
 from PseudoLabelCLLib.storage.dicom_seg_reader import (
@@ -20,8 +21,13 @@ from PseudoLabelCLLib.storage.dicom_seg_reader import (
     StoredFrame,
     read_segmentation_object,
 )
+from PseudoLabelCLLib.storage.dicom_segment import clean_text
 from PseudoLabelCLLib.storage.itk_files import direction_of
-from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
+from PseudoLabelCLLib.storage.segment_matching import (
+    match_segments,
+    overlap_notice,
+    unclaimed_notice,
+)
 from PseudoLabelCLLib.storage.slicer_segments import Segment, schema_of
 
 # As for the slices of a series: above the rounding of positions, far below a missing slice.
@@ -45,7 +51,10 @@ class _Stack:
 
 
 def read_object_as_labels(
-    path: Path, schema: LabelSchema | None, near: Geometry | None = None
+    path: Path,
+    schema: LabelSchema | None,
+    near: Geometry | None = None,
+    asking: Asking | None = None,
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a binary or label map segmentation object as one label volume.
 
@@ -57,6 +66,7 @@ def read_object_as_labels(
         schema: The labels of the project; None takes the segments of the object.
         near: The grid of the volume, which settles how far apart slices are where the object does
             not say so.
+        asking: Asks the person about what could be wrong; None for an object of the program.
 
     Returns:
         The labels on the grid of the object, their schema, and sentences about what a person
@@ -69,11 +79,11 @@ def read_object_as_labels(
     """
     found = read_segmentation_object(path, label_maps=True)
     stack = _stack_of(path, found, near)
-    segments = _segments_of(path, found)
+    segments = _segments_of(path, found, schema)
     counts = _count(found)
     used = schema or schema_of(segments)
     occupied = tuple(segment for segment in segments if counts[segment.label_value])
-    matched, notices = match_segments(path.name, segments, occupied, used)
+    matched, notices = match_segments(path.name, segments, occupied, used, asking)
     numbers = {value: segment.label_value for value, segment in matched.items()}
     if found.is_label_map:
         labels = _translated(found, stack, numbers)
@@ -81,15 +91,24 @@ def read_object_as_labels(
         labels, overlaps = _painted(found, stack, numbers, used)
         names = {label.value: label.name for label in used}
         notices.extend(
-            overlap_notice(path.name, names[under], names[over], count)
+            overlap_notice(path.name, names[under], names[over], count, asking)
             for (under, over), count in overlaps.items()
         )
-    notices.extend(_remarks(path, segments, counts))
+    notices.extend(_remarks(path, segments, counts, asking))
     return LabelVolume(labels, stack.geometry), used, tuple(notices)
 
 
-def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
-    """Return the segments but the background, which label maps may describe as number 0."""
+def _segments_of(
+    path: Path, found: SegmentationObject, schema: LabelSchema | None
+) -> tuple[Segment, ...]:
+    """Return the segments but the background, which label maps may describe as number 0.
+
+    DICOM keeps of a name what fits into it; a segment that is called as a label would be called
+    there gets the whole name of that label.
+    """
+    labels = tuple(schema or ())
+    cut = Counter(clean_text(label.name) for label in labels)
+    whole = {clean_text(label.name): label.name for label in labels}
     uid = uid_of(found.header, "SOPInstanceUID")
     described = [segment for segment in found.segments if segment.number != BACKGROUND_VALUE]
     numbers = [segment.number for segment in described]
@@ -102,13 +121,18 @@ def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
         Segment(
             # Numbers are no identity: another object gives them to other structures.
             segment_id=segment.tracking_uid or f"{uid}.{segment.number}",
-            name=segment.label or f"segment {segment.number}",
+            name=(whole[segment.label] if cut[segment.label] == 1 else segment.label)
+            or f"segment {segment.number}",
             label_value=segment.number,
             layer=0,
-            terminology=segment.terminology,
+            terminology=_chosen(segment.terminology),
         )
         for segment in described
     )
+
+
+def _chosen(terminology: Terminology | None) -> Terminology | None:
+    return None if terminology is None or terminology.is_slicers_default else terminology
 
 
 def _count(found: SegmentationObject) -> Counter[int]:
@@ -155,17 +179,16 @@ def _painted(
     return labels, overlaps
 
 
-def _remarks(path: Path, segments: tuple[Segment, ...], counts: Mapping[int, int]) -> Iterator[str]:
+def _remarks(
+    path: Path, segments: tuple[Segment, ...], counts: Mapping[int, int], asking: Asking | None
+) -> Iterator[str]:
     numbers = {segment.label_value for segment in segments}
     unclaimed = sum(count for number, count in counts.items() if number not in numbers)
     if unclaimed:
-        yield (
-            f"In '{path.name}', {counted(unclaimed, 'voxel')} {belongs(unclaimed)} to no segment "
-            f"and {'was' if unclaimed == 1 else 'were'} left out."
-        )
+        yield unclaimed_notice(path.name, unclaimed, asking)
     empty = [segment.name for segment in segments if not counts.get(segment.label_value)]
     if empty:
-        yield f"In '{path.name}', no voxel belongs to: {', '.join(empty)}."
+        yield Note.NO_VOXEL_OF.say(file=path.name, segments=", ".join(empty))
 
 
 def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _Stack:

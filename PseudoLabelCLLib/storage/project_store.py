@@ -39,7 +39,7 @@ from PseudoLabelCLLib.storage.provenance import (
 )
 
 # Raised with every field that is added to a file of the project, see Docs/project-folder.md.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 T = TypeVar("T")
 
 # What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
@@ -372,5 +372,16 @@ def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return fields
 
 
+def _from_2_to_3(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a file's fields of version 3, whose new fields all have defaults.
+
+    Cases have `answers` (none) and `drawn_slices` (all count), rounds have `outside_counts` (no).
+    """
+    return fields
+
+
 # By the version that is left: the fields of any file of the project, one version further.
-_MIGRATIONS: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2}
+_MIGRATIONS: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+}

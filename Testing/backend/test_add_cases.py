@@ -34,6 +34,13 @@ from PseudoLabelCLLib.domain.errors import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import (
+    Asking,
+    GivenAnswer,
+    LeftOutError,
+    QuestionError,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -57,6 +64,12 @@ def write(path, array, spacing=SPACING, origin=(0.0, 0.0, 0.0)):
 
 def noise(size=SIZE):
     return np.random.default_rng(0).normal(100, 10, size[::-1]).astype(np.float32)
+
+
+def answering(**answers):
+    """Whoever answers the questions of these kinds so, and no others."""
+    given = [GivenAnswer(QuestionKind[kind], value) for kind, value in answers.items()]
+    return Asking("p1", given)
 
 
 def labels_in(size=SIZE):
@@ -139,32 +152,114 @@ def test_finer_annotation_is_resampled_and_told(a_project, an_image, tmp_path):
         tmp_path / "fine.nrrd", fine, spacing=(0.75, 0.75, 8.0), origin=(-0.375, -0.375, 0)
     )
 
-    _, notices = add_case(root, project, "p1", ANNOTATED, an_image, path)
+    before = files_below(root)
+    with pytest.raises(QuestionError, match="another grid") as asked:
+        add_case(root, project, "p1", ANNOTATED, an_image, path)
+    assert asked.value.question.num_voxels == np.count_nonzero(fine)
+    assert "--answer p1:other-grid=resample" in asked.value.remedy
+    assert files_below(root) == before
+    project, notices = add_case(
+        root, project, "p1", ANNOTATED, an_image, path, asking=answering(OTHER_GRID="resample")
+    )
 
     stored = read_segmentation(root / "annotations" / "p1.seg.nrrd", project.schema)[0]
     assert np.array_equal(stored.array, labels_in())
+    assert load_project(root).case("p1").answer_to(QuestionKind.OTHER_GRID) == "resample"
     assert f"{np.count_nonzero(fine)} of its {np.count_nonzero(fine)} labelled voxels" in notices[0]
 
 
 def test_labels_outside_the_image_are_counted(a_project, an_image, tmp_path):
     root, project = a_project
-    shifted = write(tmp_path / "shifted.nrrd", labels_in(), origin=(5 * 1.5, 0, 0))
-
-    _, notices = add_case(root, project, "p1", ANNOTATED, an_image, shifted)
+    wider = np.pad(labels_in(), ((0, 0), (0, 0), (0, 1)))
+    shifted = write(tmp_path / "shifted.nrrd", wider, origin=(5 * 1.5, 0, 0))
 
     # Columns 3..7 move to 8..12, the last one falls off: 2 slices of 4 rows.
+    with pytest.raises(QuestionError, match="8 labelled voxels") as asked:
+        add_case(root, project, "p1", ANNOTATED, an_image, shifted)
+    assert asked.value.question.num_voxels == 8
+    _, notices = add_case(
+        root, project, "p1", ANNOTATED, an_image, shifted, asking=answering(OUTSIDE="drop")
+    )
     assert "8 labelled voxels" in notices[1]
+
+
+ELSEWHERE = {
+    "moved": {"origin": (500, 0, 0)},
+    "a voxel further": {"origin": (1.5, 0, 0)},
+    "no header": {"spacing": (1.0, 1.0, 1.0)},
+    "no origin": {"origin": (-40, 3, 9)},
+    "no directions": {"direction": (-1, 0, 0, 0, -1, 0, 0, 0, 1)},
+}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_labels_of_the_shape_of_the_image_are_never_resampled(a_project, an_image, tmp_path, place):
+    root, project = a_project
+    before = files_below(root)
+    image = sitk.GetImageFromArray(labels_in())
+    image.SetSpacing(place.get("spacing", SPACING))
+    image.SetOrigin(place.get("origin", (0.0, 0.0, 0.0)))
+    image.SetDirection(place.get("direction", IDENTITY))
+    sitk.WriteImage(image, str(tmp_path / "labels.nrrd"))
+
+    with pytest.raises(QuestionError, match="puts them elsewhere, up to") as asked:
+        add_case(root, project, "p1", ANNOTATED, an_image, tmp_path / "labels.nrrd")
+    assert asked.value.question.num_voxels == np.count_nonzero(labels_in())
+    assert [choice.value for choice in asked.value.question.choices] == ["voxels", "leave"]
+    assert files_below(root) == before
+
+    add_case(
+        root, project, "p1", ANNOTATED, an_image, tmp_path / "labels.nrrd",
+        asking=answering(SAME_SHAPE="voxels"),
+    )  # fmt: skip
+    stored = sitk.ReadImage(str(root / "annotations" / "p1.seg.nrrd"))
+    assert np.array_equal(sitk.GetArrayFromImage(stored), labels_in())
+    assert stored.GetOrigin() == sitk.ReadImage(str(an_image)).GetOrigin()
+
+
+@pytest.mark.parametrize("way", ["RAS", "PIR", "ASL"])
+def test_labels_stored_the_other_way_round_keep_their_place_without_a_question(
+    a_project, an_image, a_segmentation, tmp_path, way
+):
+    root, project = a_project
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(a_segmentation)), way)
+    sitk.WriteImage(turned, str(tmp_path / "turned.nrrd"))
+    add_case(root, project, "p1", ANNOTATED, an_image, tmp_path / "turned.nrrd")
+    stored = read_segmentation(root / "annotations" / "p1.seg.nrrd", project.schema)[0]
+    assert np.array_equal(stored.array, labels_in())
+
+
+def test_case_whose_question_is_answered_with_leave_is_left_out(a_project, an_image, tmp_path):
+    root, project = a_project
+    before = files_below(root)
+    labels = write(tmp_path / "labels.nrrd", labels_in(), origin=(1, 2, 3))
+    with pytest.raises(LeftOutError):
+        add_case(
+            root, project, "p1", ANNOTATED, an_image, labels, asking=answering(SAME_SHAPE="leave")
+        )
+    assert files_below(root) == before
+
+
+def test_answer_that_the_question_does_not_have_is_refused(a_project, an_image, tmp_path):
+    root, project = a_project
+    labels = write(tmp_path / "labels.nrrd", labels_in(), origin=(1, 2, 3))
+    with pytest.raises(ProjectError, match="'resample' is no answer to the question 'same-shape'"):
+        add_case(
+            root, project, "p1", ANNOTATED, an_image, labels,
+            asking=answering(SAME_SHAPE="resample"),
+        )  # fmt: skip
 
 
 def test_annotation_elsewhere_is_refused_with_both_grids(a_project, an_image, tmp_path):
     root, project = a_project
     before = files_below(root)
-    apart = write(tmp_path / "apart.nrrd", labels_in(), origin=(500, 0, 0))
+    apart = write(tmp_path / "apart.nrrd", labels_in()[:3], origin=(500, 0, 0))
 
     with pytest.raises(AnnotationError, match="does not lie where the image lies") as caught:
         add_case(root, project, "p1", ANNOTATED, an_image, apart)
 
-    assert caught.value.message.count("12 x 10 x 4 voxels") == 2
+    assert "12 x 10 x 4 voxels" in caught.value.message
+    assert "12 x 10 x 3 voxels" in caught.value.message
     assert files_below(root) == before
 
 
@@ -496,7 +591,9 @@ def test_cropped_grid_is_recognised_whatever_its_direction(whole, data):
 def test_annotation_on_the_same_grid_is_taken_as_it_is(a_segmentation):
     geometry = Geometry(SIZE, SPACING, (0.0, 0.0, 0.0), IDENTITY)
 
-    labels, notices = read_annotation(a_segmentation, geometry, LabelSchema.from_values((1, 2)))
+    labels, notices = read_annotation(
+        a_segmentation, geometry, LabelSchema.from_values((1, 2)), Asking()
+    )
 
     assert labels.geometry == geometry
     assert notices == ()

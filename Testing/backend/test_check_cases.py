@@ -72,7 +72,7 @@ def test_empty_project_lacks_annotated_and_unlabelled_cases(a_project):
 
     findings = check_cases(root, replace(project, cases=()))
 
-    assert [finding.severity for finding in findings] == ["error", "warning"]
+    assert [finding.severity for finding in findings] == ["error", "note"]
     assert "no annotated case" in findings[0].message
     assert "no unlabelled case" in findings[1].message
 
@@ -150,16 +150,16 @@ def test_class_that_nobody_annotated_is_an_error(a_project):
     findings = check_cases(root, project)
 
     assert messages(findings, "error") == ["No annotated case has a voxel of 'label 2'."]
-    assert messages(findings, "warning") == ["Case 't' has no voxel of 'label 2'."]
+    assert messages(findings, "note") == ["Case 't' has no voxel of 'label 2'."]
 
 
-def test_few_annotated_slices_are_a_warning(a_project):
+def test_few_annotated_slices_are_a_note(a_project):
     root, project = a_project
     geometry = project.case("t").geometry
     array = segmented(slices=(2,)).astype(np.int16)
     write_segmentation(root / "annotations" / "t.seg.nrrd", LabelVolume(array, geometry), SCHEMA)
 
-    (message,) = messages(check_cases(root, project), "warning")
+    (message,) = messages(check_cases(root, project), "note")
 
     assert "segmented on 1 of its 5 slices" in message
 
@@ -194,7 +194,7 @@ def test_slices_that_the_network_sees_turned_are_told_in_one_sentence(a_project,
         names.append(way)
         project, _ = add_case(root, project, way, CaseRole.UNLABELLED, tmp_path / f"{way}.nrrd")
     turned = [f for f in check_cases(root, project) if "turned" in f.message]
-    assert [(f.case_id, f.severity) for f in turned] == [("", "warning")]
+    assert [(f.case_id, f.severity) for f in turned] == [("", "note")]
     assert "3 cases RAS, PLS, RPS" in turned[0].message
     assert "turn_slices=false" in turned[0].remedy
 

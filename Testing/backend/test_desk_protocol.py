@@ -41,6 +41,7 @@ from PseudoLabelCLLib.domain.project_view import (
     RoundFigures,
     RoundView,
 )
+from PseudoLabelCLLib.domain.question import Choice, GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
@@ -67,6 +68,8 @@ LABELS = LabelSchema((LabelClass(3, ODD, "#e69f00", HEART, "Segment_ä", True), 
 OBLIQUE = Geometry((4, 5, 6), (0.1, 0.2, 1 / 3), (1e-9, -2.5, 3e5), (0, 1, 0, 1, 0, 0, 0, 0, -1))
 SHOWN = ProposalIdentity(ODD, 3, "0f" * 32)
 
+QUESTION = Question(QuestionKind.SAME_SHAPE, ODD, 3, "a", (Choice("x", ODD, "does"),))
+
 REQUESTS = (
     ask.CreateProject("/a", ODD, Profile.QUICK, LABELS),
     ask.OpenProject(ODD),
@@ -76,12 +79,16 @@ REQUESTS = (
     ask.AddVolumes((
         ask.NewVolume("a", CaseRole.ANNOTATED, ODD, "1.2.3", "/b", True),
         ask.NewVolume("b", CaseRole.IGNORED, "/c"),
+        ask.NewVolume("c", CaseRole.IGNORED, "/c", None, None, False,
+                      (GivenAnswer(QuestionKind.OUTSIDE, "drop", "c"),)),
     )),
     ask.SetRole(("a", ODD), CaseRole.VALIDATION),
+    ask.ChooseSlices(("a", ODD), False),
     ask.RemoveCases(()),
     ask.ChangeLabels(LABELS),
     ask.ChangeSettings({"training.seed": "1", "x": ODD}),
     ask.CheckCases(),
+    ask.AnswerQuestion(QUESTION, "voxels"),
     ask.ShowCase("a", 3, False),
     ask.ShowCase("a"),
     ask.Accept((SHOWN, ProposalIdentity("b", 0, "f")), (1, 3)),
@@ -115,7 +122,7 @@ ANSWERS = (
     VIEW,
     Done(),
     VolumesFound((FoundVolume("a", "/i", None, ODD, "/s"),), (Problem("", False, ODD, ""),)),
-    VolumesAdded(VIEW, (Problem("a", True, "m", "r"),)),
+    VolumesAdded(VIEW, (Problem("a", True, "m", "r"), Problem("a", True, "m", "", QUESTION))),
     CasesChecked(()),
     CaseFiles("a", 1, OBLIQUE, "/i", "/p", None, None, "/q", "/u", 2, (5, 1), SHOWN),
     CorrectionPreview(SHOWN, (3, 4), 7, 19, "/n"),

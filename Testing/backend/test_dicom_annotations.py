@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import create_project
@@ -53,11 +54,18 @@ def a_project(tmp_path):
     return root, project
 
 
-def annotated(a_project, image, annotation, **more):
+def annotated(a_project, image, annotation, answers=(), **more):
     """Add a case with the object; return its labels as the project keeps them, and notices."""
     root, project = a_project
     project, notices = add_case(
-        root, project, "case", CaseRole.ANNOTATED, image, annotation, **more
+        root,
+        project,
+        "case",
+        CaseRole.ANNOTATED,
+        image,
+        annotation,
+        asking=Asking("case", answers),
+        **more,
     )
     stored = read_segmentation(ProjectLayout(root).annotation("case"), SCHEMA)[0]
     return stored, notices
@@ -131,12 +139,15 @@ def test_volume_with_turned_axes_gets_every_voxel_at_its_place(
     assert any("no frame of reference is known" in notice for notice in notices)
 
 
-def test_segments_are_known_by_code_before_name_and_never_by_order(a_series, a_project, tmp_path):
+def test_codes_against_names_are_asked_about_and_numbers_never_count(a_series, a_project, tmp_path):
     """Names say the opposite of the codes; the numbers say the opposite of both."""
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", LIVER), described(2, "Leber", KIDNEY)]
     path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
-    stored, _ = annotated(a_project, a_series.folder, path)
+    with pytest.raises(QuestionError, match="'kidney' is called like 'kidney' and has the term of"):
+        annotated(a_project, a_series.folder, path)
+    answer = GivenAnswer(QuestionKind.NAME_OR_TERM, "term")
+    stored, _ = annotated(a_project, a_series.folder, path, [answer])
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 
 
@@ -166,7 +177,11 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
     path = write_object(
         tmp_path / "seg.dcm", a_series, [liver, kidney, np.zeros_like(liver)], segments
     )
-    stored, notices = annotated(a_project, a_series.folder, path)
+    with pytest.raises(QuestionError, match="overlap in 4 voxels") as asked:
+        annotated(a_project, a_series.folder, path)
+    assert asked.value.question.num_voxels == 4
+    later = (GivenAnswer(QuestionKind.OVERLAP, "later"),)
+    stored, notices = annotated(a_project, a_series.folder, path, later)
     np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
     told = " ".join(notices)
     assert "'Leber' and 'kidney' overlap in 4 voxels, which count as 'kidney'" in told

@@ -39,7 +39,7 @@ def test_a_disabled_button_says_why(an_open_project):
 def test_what_cannot_be_chosen_now_says_why(a_panel):
     a_panel.show(states.OPEN)
     spin, seed = a_panel.ui.roundsSpin, a_panel.ui.seedEdit
-    for_rounds, settled = spin.toolTip, "Settled since the first round was begun with it."
+    for_rounds, settled = spin.toolTip, "Cannot be changed once the first round has started."
     assert seed.toolTip == settled
     assert a_panel.ui.pretrainButton.toolTip == "Choose a kind of pre-training first."
     a_panel.show(states.TRAINING)
@@ -59,7 +59,7 @@ def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.click("stopButton")
     an_open_project.click("stopButton")
     assert an_open_project.calls == [("pause",), ("stop",)]
-    assert "is put aside" in an_open_project.answers.asked[0]
+    assert "is no longer used" in an_open_project.answers.asked[0]
 
 
 def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open_project):

@@ -107,7 +107,7 @@ class Core:
             self.desk.ask(asked)
         except (PseudoLabelCLError, OSError) as error:
             asked.failed()
-            remedy = _("Look at this computer again: is there a Python interpreter that works?")
+            remedy = _("Check this computer again: is there a working Python interpreter?")
             own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
             text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
             self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="desk")
@@ -244,9 +244,9 @@ class Core:
         text = _("{what} It was started again, and the project is opened again.").format(
             what=ended.message
         )
-        remedy = _("All that was confirmed is on disk.")
+        remedy = _("Everything that was confirmed is saved.")
         if unsure:
-            remedy += " " + _("Look whether your last step is there; if not, repeat it.")
+            remedy += " " + _("Check that your last step is there; if not, repeat it.")
         self.tell(Light.AMBER, text, remedy, topic="desk")
 
     @property
@@ -297,6 +297,7 @@ class Core:
         self._rest_desk()
         self.drop_message()
         facts.question = None
+        facts.asked = ()
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
         facts.checked = None
         if not facts.use.is_chosen:
@@ -395,5 +396,5 @@ def step_words(step: Step) -> str:
         Step.OPEN_AGAIN: _("Open again"),
         Step.FOLDER: _("Show the folder"),
         Step.INSTALL: _("Install the packages"),
-        Step.PROBE: _("Look at this computer again"),
+        Step.PROBE: _("Check this computer again"),
     }[step]

@@ -7,6 +7,7 @@ from enum import Enum
 from PseudoLabelCLGui.panel_state import Message
 from PseudoLabelCLGui.presenter.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.pace import Pace
+from PseudoLabelCLGui.presenter.questions import AskedQuestion
 from PseudoLabelCLGui.presenter.training_monitor import TrainingMonitor
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, CorrectionPreview, ModelCard
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
@@ -246,6 +247,7 @@ class Facts:
         is_probing: Whether a probe runs.
         python: The chosen interpreter; empty for Slicer's own.
         findings: What the check of the cases found.
+        asked: Questions about the files of cases that wait for their answers.
         checked: What was checked, or None; cases that changed since are to be checked again.
         work: What the worker does, or None.
         is_starting: Whether a training was asked for and the project is being read for it.
@@ -275,6 +277,7 @@ class Facts:
     is_probing: bool = False
     python: str = ""
     findings: tuple[str, ...] = ()
+    asked: tuple[AskedQuestion, ...] = ()
     checked: object = None
     work: Work | None = None
     is_starting: bool = False

@@ -152,7 +152,7 @@ class Presenter(ReviewCalls, ResultCalls):
     # --- this computer
 
     def probe(self) -> None:
-        """Look at this computer again."""
+        """Check this computer again."""
         self._core.begin("project")
         self._core.facts.is_probing = True
         self.listeners.on_probe_wanted(self._core.facts.python)
@@ -218,6 +218,10 @@ class Presenter(ReviewCalls, ResultCalls):
         """Give cases another role."""
         self._projects.set_role(case_ids, role)
 
+    def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
+        """Let only the drawn slices of annotated cases count, or all."""
+        self._projects.choose_slices(case_ids, only_drawn=only_drawn)
+
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         self._projects.remove_cases(case_ids)
@@ -237,6 +241,10 @@ class Presenter(ReviewCalls, ResultCalls):
     def sign_verdicts(self, name: str) -> None:
         """Choose the name that verdicts given here bear from now on; empty for none."""
         self._projects.sign_verdicts(name)
+
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases; `state.cases.questions` has them."""
+        self._projects.answer_question(number, value)
 
     # --- training
 
@@ -334,7 +342,9 @@ class Presenter(ReviewCalls, ResultCalls):
         """Say where a project that was just opened goes on."""
         tell, waiting = self._core.tell, num_waiting(view)
         if view.plan.goes_on and self._core.facts.work is None:
-            text = _("Round {index} was interrupted; all is saved.").format(index=view.plan.index)
+            text = _("Round {index} was interrupted; everything is saved.").format(
+                index=view.plan.index
+            )
             words = _("Continue round {index}").format(index=view.plan.index)
             tell(Light.AMBER, text, topic="train", step=(words, self._training.go_on))
         elif waiting:

@@ -92,7 +92,7 @@ class AddingSection(Section):
         self._found: VolumesFound | None = None
         self._drop = FileDrop(self.ui.casesPage, self._onDropped, self.guard)
         self.ui.foundRoleCombo.addItem(_("as proposed"))
-        proposed = _("as proposed: annotated where a segmentation lies beside, else unlabelled")
+        proposed = _("as suggested: annotated where there is a segmentation, otherwise unlabelled")
         self.ui.foundRoleCombo.toolTip = plain(f"{roleWords()}\n{proposed}")
         showVisible(self.ui.foundBox, visible=False)
         selector = "currentNodeChanged(vtkMRMLNode*)"

@@ -8,8 +8,9 @@ from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
 from PseudoLabelCLGui.sections.plain_text import plain
+from PseudoLabelCLGui.sections.question_lines import QuestionLines
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showLines
+from PseudoLabelCLGui.sections.showing import showAction, showLines, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -26,7 +27,7 @@ class CasesSection(Section):
         self._shown: CasesState | None = None
         self._root = ""
         stretchColumns(self.ui.caseTable, 0)
-        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._tickedRoles)
+        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._ticked)
         self._folding = Folding(
             self,
             (
@@ -36,6 +37,8 @@ class CasesSection(Section):
         )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
             combo.toolTip = plain(roleWords())
+        self._questions = QuestionLines(self, self.ui.caseQuestions, self._onAnswer)
+        showVisible(self.ui.caseQuestionsArea, visible=False)
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
@@ -55,7 +58,10 @@ class CasesSection(Section):
             self._root = state.project.root
             if self._root and not cases.rows:
                 self.showAdding()
-        self._shown = cases
+        before, self._shown = self._shown, cases
+        if before is None or before.questions != cases.questions:
+            self._questions.show(cases.questions)
+            showVisible(self.ui.caseQuestionsArea, visible=bool(cases.questions))
         showLines(self.ui.findingsList, cases.findings or _hint(cases))
         showAction(self.ui.checkButton, cases.check)
         self._showButtons()
@@ -87,20 +93,32 @@ class CasesSection(Section):
         roles = tuple(
             (words.format(role=_roleName(role)), partial(self._setRole, role)) for role in ROLES
         )
-        return (*roles, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
+        slices = (
+            (_("Only the drawn slices count"), partial(self._chooseSlices, True)),
+            (_("All slices count"), partial(self._chooseSlices, False)),
+        )
+        return (*roles, *slices, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
 
-    def _tickedRoles(self) -> tuple[bool, ...]:
-        """Tell for each role whether all of the chosen volumes have it."""
+    def _ticked(self) -> tuple[bool, ...]:
+        """Tell for each role, and choice of slices, whether all of the chosen volumes have it."""
         chosen = set(chosenIds(self.ui.caseTable))
         rows = self._shown.rows if self._shown else ()
-        present = {row.role for row in rows if row.case_id in chosen}
-        return tuple(present == {role} for role in ROLES)
+        own = [row for row in rows if row.case_id in chosen]
+        present = {row.role for row in own}
+        roles = tuple(present == {role} for role in ROLES)
+        isDrawn = {bool(row.slices) for row in own if row.role is CaseRole.ANNOTATED}
+        return (*roles, isDrawn == {True}, isDrawn == {False})
 
     def _onSetRole(self) -> None:
         self._setRole(ROLES[self.ui.roleCombo.currentIndex])
 
     def _setRole(self, role: CaseRole) -> None:
         self.presenter.set_role(chosenIds(self.ui.caseTable), role)
+
+    def _chooseSlices(self, onlyDrawn: bool) -> None:
+        annotated = {row.case_id for row in self._shown.rows if row.role is CaseRole.ANNOTATED}
+        chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
+        self.presenter.choose_slices(chosen, only_drawn=onlyDrawn)
 
     def _onShow(self) -> None:
         for case_id in chosenIds(self.ui.caseTable)[:1]:
@@ -109,11 +127,14 @@ class CasesSection(Section):
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
         question = _(
-            "Take {count} volume(s) out of the project?\n\n{names}\n\n"
+            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
             "The volumes themselves stay where they are, and what was drawn stays in the history."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
             self.presenter.remove_cases(chosen)
+
+    def _onAnswer(self, number: int, value: str) -> None:
+        self.presenter.answer_question(number, value)
 
     def _onCheck(self) -> None:
         self.presenter.check_cases()
@@ -139,6 +160,8 @@ def _words(row: CaseRow) -> tuple[str, ...]:
     """Return the texts of a row; what only repeats another column is left out."""
     role = _roleName(row.role)
     state = row.verdict or row.state
+    if row.slices:
+        return row.case_id, f"{role}: {row.slices}", "" if state == role else state, row.doubt
     return row.case_id, role, "" if state == role else state, row.doubt
 
 

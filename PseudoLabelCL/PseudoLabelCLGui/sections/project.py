@@ -73,7 +73,7 @@ class ProjectSection(Section):
 
     def makeSample(self) -> None:
         """Ask where, and make a project from phantoms."""
-        folder = askFolder(self.top, _("Where shall the sample project lie?"))
+        folder = askFolder(self.top, _("Where to put the sample project?"))
         if folder:
             self.presenter.make_sample_project(folder)
 
@@ -206,7 +206,7 @@ class ProjectSection(Section):
         if not self.ui.newNameEdit.text.strip():
             return _("Give the project a name first")
         if not self.ui.newFolderEdit.currentPath.strip():
-            return _("Say in which folder it shall lie first")
+            return _("Choose its folder first")
         if not self._labels():
             return _("Choose a segmentation with segments, or name the structures, first")
         return ""

@@ -1,0 +1,54 @@
+"""Keeping what a person answered to the questions that the check of the cases asks."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import with_counting_slices
+from PseudoLabelCLLib.curation.drawn_slices import DRAWN
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.storage.project_store import save_cases
+
+
+def keep_answer(root: Path, project: Project, question: Question, value: str) -> Project:
+    """Keep an answer with the case that it is about, and save the project.
+
+    Raises:
+        ProjectError: The question has no such answer, or there is no such case.
+        LeftOutError: The answer is that the case takes no part; nothing is saved.
+        StorageError: The disk refuses.
+    """
+    asking = Asking(question.case_id, (GivenAnswer(question.kind, value),))
+    asking.ask(question.kind, question.message, question.num_voxels, question.choices)
+    changed = _with_answers(project, question, asking.used)
+    if question.kind is QuestionKind.SPARSE:
+        changed = with_counting_slices(root, changed, question.case_id, only_drawn=value == DRAWN)
+    save_cases(root, changed)
+    return changed
+
+
+def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> Project:
+    """Look at every case, and keep the answers to the questions that it raises.
+
+    Raises:
+        ProjectError: A question has no such answer.
+        LeftOutError: An answer is that a case takes no part.
+        StorageError: The disk refuses.
+    """
+    for finding in check_cases(root, project) if given else ():
+        question = finding.question
+        if question is None:
+            continue
+        own = [one for one in given if one.kind is question.kind]
+        fit = [one for one in own if one.case_id.casefold() == question.case_id.casefold()]
+        for answer in (fit or [one for one in own if not one.case_id])[-1:]:
+            project = keep_answer(root, project, question, answer.value)
+    return project
+
+
+def _with_answers(project: Project, question: Question, used: Sequence[Answered]) -> Project:
+    case: Case = project.case(question.case_id)
+    return project.with_case(replace(case, answers=case.with_answers(used).answers))

@@ -1,0 +1,340 @@
+"""Questions: findings that could be wrong, so that only a person can say what was meant.
+
+A finding is one of three: nothing to say (proved harmless), a note (cannot be wrong), a question.
+A question stops whatever met it until it is answered, and its answer is kept with the case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
+
+# The answer to any question about a file: it takes no part.
+LEAVE = "leave"
+
+
+class QuestionKind(Enum):
+    """What can be asked; the value is what the flag calls it."""
+
+    TWO_PLACES = "two-places"
+    SAME_SHAPE = "same-shape"
+    OTHER_GRID = "other-grid"
+    OUTSIDE = "outside"
+    BY_IDENTIFIER = "by-identifier"
+    NAME_OR_TERM = "name-or-term"
+    NO_SEGMENT = "no-segment"
+    OVERLAP = "overlap"
+    SAME_VOXELS = "same-voxels"
+    CHANNELS = "channels"
+    LABEL_MAP = "label-map"
+    PLANE = "plane"
+    SLICE_ORDER = "slice-order"
+    VANISHING = "vanishing"
+    SPARSE = "sparse"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer that a question can have.
+
+    Args:
+        value: What is typed after the kind.
+        button: What a button says.
+        effect: What it does, as the second half of a sentence.
+    """
+
+    value: str
+    button: str
+    effect: str
+
+
+LEAVE_OUT = Choice(LEAVE, "Leave it out", "leaves the file out")
+
+
+@dataclass(frozen=True)
+class KindOfQuestion:
+    """What a kind of question is about, and its usual answers.
+
+    Args:
+        found: What was found, as a sentence for the documentation.
+        choices: The answers; a single question may have others.
+    """
+
+    found: str
+    choices: tuple[Choice, ...]
+
+
+QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
+    QuestionKind.TWO_PLACES: KindOfQuestion(
+        "The two matrices of a NIfTI header put the same image in two places, and no segmentation "
+        "on one of them tells which is meant.",
+        (
+            Choice("sform", "Use the sform", "takes the sform, as nibabel, FSL and SPM do"),
+            Choice("qform", "Use the qform", "takes the qform, as the scanner wrote it"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.SAME_SHAPE: KindOfQuestion(
+        "A segmentation has the array shape of its image, but its header gives another grid.",
+        (
+            Choice("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.OTHER_GRID: KindOfQuestion(
+        "A segmentation was drawn on another grid than that of its image.",
+        (
+            Choice("resample", "Resample it", "looks up each voxel by its position"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.OUTSIDE: KindOfQuestion(
+        "Labelled voxels of a segmentation lie outside its image.",
+        (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
+    ),
+    QuestionKind.BY_IDENTIFIER: KindOfQuestion(
+        "A segment agrees with a label neither by name nor by term, only by its identifier.",
+        (
+            Choice("take", "Yes, it is that label", "takes it as that label"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.NAME_OR_TERM: KindOfQuestion(
+        "The name of a segment is that of one label, its term that of another.",
+        (
+            Choice("name", "The name is right", "goes by the name"),
+            Choice("term", "The term is right", "goes by the term"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.NO_SEGMENT: KindOfQuestion(
+        "Voxels of a segmentation belong to no segment that its header describes.",
+        (
+            Choice("background", "They are background", "counts them as background"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.OVERLAP: KindOfQuestion(
+        "Two structures of a segmentation share voxels; a voxel can have only one label.",
+        (
+            Choice("later", "The later label wins", "gives them to the later label"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.SAME_VOXELS: KindOfQuestion(
+        "Several segments of a file have the same value in the same layer, so that all have the "
+        "same voxels.",
+        (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
+    ),
+    QuestionKind.CHANNELS: KindOfQuestion(
+        "A folder holds several images of each patient (channels, sequences), and a case has one.",
+        (
+            Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
+            Choice("every", "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.LABEL_MAP: KindOfQuestion(
+        "An image has at most 64 different values, whole numbers, one of them in more than half "
+        "of its voxels, as a label map has.",
+        (
+            Choice("image", "It is an image", "takes it as an image"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.PLANE: KindOfQuestion(
+        "Some volumes resolve another anatomical plane best than most do.",
+        (
+            Choice("axial", "Axial slices", "cuts every volume axially"),
+            Choice("coronal", "Coronal slices", "cuts every volume coronally"),
+            Choice("sagittal", "Sagittal slices", "cuts every volume sagittally"),
+        ),
+    ),
+    QuestionKind.SLICE_ORDER: KindOfQuestion(
+        "Where a volume begins cannot be told from its direction cosines.",
+        (
+            Choice("as-stored", "As they are stored", "keeps the slices in their order"),
+            Choice("reversed", "The other way round", "reverses the order for the network"),
+        ),
+    ),
+    QuestionKind.SPARSE: KindOfQuestion(
+        "A segmentation leaves slices out on which its structures would have to be: it was drawn "
+        "on every n-th slice, or on a range.",
+        (
+            Choice(
+                "drawn",
+                "Only the drawn slices",
+                "learns from the drawn slices alone; the others are unlabelled and get proposals",
+            ),
+            Choice("all", "All slices", "counts the slices without a drawing as background"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.VANISHING: KindOfQuestion(
+        "A structure has hardly a voxel left at the pixel size of the network.",
+        (Choice("train", "Train all the same", "trains with what is left of it"),),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Args:
+        kind: What it is about.
+        message: What was found, in one or two sentences that name the file.
+        num_voxels: How many voxels it concerns; 0 where that does not apply.
+        case_id: The case, or empty if it concerns the project.
+        own_choices: Its answers, where they are not those of its kind.
+    """
+
+    kind: QuestionKind
+    message: str
+    num_voxels: int = 0
+    case_id: str = ""
+    own_choices: tuple[Choice, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The answers that it can have."""
+        return self.own_choices or QUESTIONS[self.kind].choices
+
+    @property
+    def flags(self) -> str:
+        """How it is answered in the command line."""
+        where = f"{self.case_id}:" if self.case_id else ""
+        quote = '"' if " " in where else ""
+        ways = (
+            f"--answer {quote}{where}{self.kind.value}={choice.value}{quote} ({choice.effect})"
+            for choice in self.choices
+        )
+        return f"Answer it: {', or '.join(ways)}."
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """What a person answers.
+
+    Args:
+        kind: To which kind of question.
+        value: The answer.
+        case_id: For which case; empty answers for all of them.
+    """
+
+    kind: QuestionKind
+    value: str
+    case_id: str = ""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question that a person has answered, as the project keeps it.
+
+    Args:
+        kind: What it was about.
+        value: The answer.
+        message: What the person was told.
+        num_voxels: How many voxels it concerned.
+    """
+
+    kind: QuestionKind
+    value: str
+    message: str
+    num_voxels: int = 0
+
+
+class QuestionError(PseudoLabelCLError):
+    """A question that nobody has answered yet; nothing was changed.
+
+    Args:
+        question: The question.
+    """
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.message, question.flags)
+        self.question = question
+
+
+class LeftOutError(PseudoLabelCLError):
+    """A person answered that the file takes no part."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"Left out, as answered: {question.message}")
+
+
+@dataclass
+class Asking:
+    """Asks on behalf of one case, and remembers what was answered.
+
+    Args:
+        case_id: The case, or empty.
+        given: The answers that a person gave.
+        used: Those that a question has met.
+    """
+
+    case_id: str = ""
+    given: Sequence[GivenAnswer] = ()
+    used: list[Answered] = field(default_factory=list)
+
+    def ask(
+        self,
+        kind: QuestionKind,
+        message: str,
+        num_voxels: int = 0,
+        choices: tuple[Choice, ...] = (),
+    ) -> str:
+        """Return the answer to a question.
+
+        Args:
+            kind: What it is about.
+            message: What was found.
+            num_voxels: How many voxels it concerns.
+            choices: Its answers, where they are not those of its kind.
+
+        Raises:
+            QuestionError: Nobody has answered it.
+            LeftOutError: The answer is that the file takes no part.
+            ProjectError: It has no such answer.
+        """
+        question = Question(kind, message, num_voxels, self.case_id, choices)
+        value = self._answer_to(question)
+        if value is None:
+            raise QuestionError(question)
+        if value not in (choice.value for choice in question.choices):
+            raise ProjectError(
+                f"'{value}' is no answer to the question '{kind.value}': {message}",
+                question.flags,
+            )
+        if value == LEAVE:
+            raise LeftOutError(question)
+        self.used.append(Answered(kind, value, message, num_voxels))
+        return value
+
+    def _answer_to(self, question: Question) -> str | None:
+        """Return the answer for this case, else that for all of them."""
+        fit = [answer for answer in self.given if answer.kind is question.kind]
+        own = self.case_id.casefold()
+        for case_id in (own, "") if own else ("",):
+            for answer in reversed(fit):  # the last one that was given counts
+                if answer.case_id.casefold() == case_id:
+                    return answer.value
+        return None
+
+
+def given_answer(text: str) -> GivenAnswer:
+    """Return the answer in "KIND=VALUE" or "CASE:KIND=VALUE".
+
+    Raises:
+        ProjectError: There is no such kind of question, or no value.
+    """
+    name, _, value = text.partition("=")
+    case_id, _, kind = name.rpartition(":")
+    known = {one.value: one for one in QuestionKind}
+    if kind.strip() not in known or not value.strip():
+        raise ProjectError(
+            f"'{text}' answers no question; expected KIND=VALUE or CASE:KIND=VALUE.",
+            f"The kinds are {', '.join(known)}.",
+        )
+    return GivenAnswer(known[kind.strip()], value.strip(), case_id.strip())
