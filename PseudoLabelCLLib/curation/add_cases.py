@@ -82,12 +82,10 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
-    notices = (*told, *notices)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
     ask_about_label_map(volume, image.name, asking)
-
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
@@ -106,7 +104,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         _store_annotation(layout, layout.annotation(case_id), labels, project.schema)
     notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
-    return changed, notices
+    return changed, (*told, *notices)
 
 
 def case_to_annotate(
