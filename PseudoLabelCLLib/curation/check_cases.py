@@ -114,7 +114,9 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
     Raises:
         VolumeError: It is gone, unreadable, unfit, or not the one that was added.
     """
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     require_grid_of_case(volume.geometry, case, "image")
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)

@@ -41,7 +41,9 @@ def series_of_volume(root: Path, case: Case, attributes: SeriesAttributes) -> Pl
         StorageError: The disk refuses.
     """
     patient_id = attributes.patient_id or case.id[:LONGEST_LABEL].strip()
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     return plan_series(
         volume,
         kind=_kind_of(attributes.modality),

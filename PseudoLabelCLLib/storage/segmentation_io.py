@@ -60,7 +60,8 @@ def read_segmentation(
         path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
             .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
-        near: The grid of the volume, for objects that leave their slice distance open.
+        near: The grid of the volume, for files that leave theirs open: objects without a slice
+            distance, NIfTI files with two places.
         asking: Asks the person about what could be wrong; None for a file of the project.
         made_from: A file of the project that a person changed into this one, or None; a segment
             with identifier and name of one of its segments is the same structure.
@@ -84,7 +85,7 @@ def read_segmentation(
         return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
     segments = segments_of(image, path)
-    geometry = grid_of(path, image)
+    geometry = grid_of(path, image, near)
     if segments:
         used = schema or schema_of(segments)
         found = _Found(path, segments, _layers_of(image, geometry))
@@ -110,8 +111,16 @@ def read_segmentation(
     return LabelVolume(array, geometry), schema, ()
 
 
-def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+def write_segmentation(
+    path: Path, labels: LabelVolume, schema: LabelSchema, image: Path | None = None
+) -> None:
     """Write a segmentation; a path ending in .seg.nrrd gets names, colours and codes for Slicer.
+
+    Args:
+        path: Where to.
+        labels: What is written.
+        schema: The labels of the project.
+        image: The file of the image, whose place a NIfTI file takes over as it is.
 
     Raises:
         AnnotationError: A voxel holds a value that the schema lacks.
@@ -120,11 +129,11 @@ def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> 
     """
     _check_values(path, _count_values(labels.array), schema)
     fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
-    image = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
+    written = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
     if path.name.lower().endswith(".seg.nrrd"):
         for key, text in header_for(schema, labels.geometry.size).items():
-            image.SetMetaData(key, text)
-    write_image(path, image)
+            written.SetMetaData(key, text)
+    write_image(path, written, image)
 
 
 def is_slicer_segmentation(path: Path) -> bool:
