@@ -26,6 +26,8 @@ class QuestionKind(Enum):
     NO_SEGMENT = "no-segment"
     OVERLAP = "overlap"
     SAME_VOXELS = "same-voxels"
+    NO_BACKGROUND = "no-background"
+    UNLISTED = "unlisted"
     CHANNELS = "channels"
     LABEL_MAP = "label-map"
     PLANE = "plane"
@@ -125,6 +127,27 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "Several segments of a file have the same value in the same layer, so that all have the "
         "same voxels.",
         (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
+    ),
+    QuestionKind.NO_BACKGROUND: KindOfQuestion(
+        "A segmentation has no voxel of background.",
+        (
+            Choice("NUMBER", "NUMBER is background", "counts that value as background"),
+            Choice("shift", "All are N too high", "subtracts the lowest value from every value"),
+            Choice("none", "All are structures", "takes every voxel as part of a structure"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.UNLISTED: KindOfQuestion(
+        "A segmentation has values that the project does not list.",
+        (
+            Choice("background", "They are background", "counts them as background"),
+            Choice(
+                "new",
+                "New structures",
+                "makes each value a new structure of the project (before round 0)",
+            ),
+            LEAVE_OUT,
+        ),
     ),
     QuestionKind.CHANNELS: KindOfQuestion(
         "A folder holds several images of each patient (channels, sequences), and a case has one.",
@@ -258,11 +281,13 @@ class Asking:
         case_id: The case, or empty.
         given: The answers that a person gave.
         used: Those that a question has met.
+        labels_can_grow: Whether values that the project does not list can become structures.
     """
 
     case_id: str = ""
     given: Sequence[GivenAnswer] = ()
     used: list[Answered] = field(default_factory=list)
+    labels_can_grow: bool = False
 
     def ask(
         self,
