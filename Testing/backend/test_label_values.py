@@ -188,8 +188,9 @@ def test_segments_that_cover_the_whole_image_are_asked_about(tmp_path, capsys):
     image = put_image(tmp_path / "a.nii.gz")
     array = np.where(TRUTH == 0, 1, TRUTH).astype(np.uint8).transpose(2, 1, 0)
     path = tmp_path / "a.seg.nrrd"
-    header = {f"Segment{n}_{k}": str(v) for n in range(3)
-              for k, v in {"ID": f"s{n}", "Name": f"n{n}", "LabelValue": n + 1, "Layer": 0}.items()}  # fmt: skip
+    header = {}
+    for n in range(3):
+        header |= {f"Segment{n}_Name": f"n{n}", f"Segment{n}_LabelValue": str(n + 1)}
     write_nrrd(path, np.ascontiguousarray(array), header)
     create = ["create", str(tmp_path / "P"), "--annotated", str(image), str(path)]
     answers = ["--answer", "same-shape=voxels"]
