@@ -29,6 +29,7 @@ class QuestionKind(Enum):
     NO_BACKGROUND = "no-background"
     UNLISTED = "unlisted"
     CHANNELS = "channels"
+    FRAMES = "frames"
     LABEL_MAP = "label-map"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
@@ -154,6 +155,14 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         (
             Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
             Choice("every", "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.FRAMES: KindOfQuestion(
+        "A file holds several volumes: frames of a cine, or channels.",
+        (
+            Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
+            Choice("every", "Each as a case", "makes each a case of its own"),
             LEAVE_OUT,
         ),
     ),
@@ -295,6 +304,7 @@ class Asking:
         message: str,
         num_voxels: int = 0,
         choices: tuple[Choice, ...] = (),
+        up_to: int = 0,
     ) -> str:
         """Return the answer to a question.
 
@@ -303,6 +313,7 @@ class Asking:
             message: What was found.
             num_voxels: How many voxels it concerns.
             choices: Its answers, where they are not those of its kind.
+            up_to: The highest number that is an answer too, from 1.
 
         Raises:
             QuestionError: Nobody has answered it.
@@ -313,7 +324,8 @@ class Asking:
         value = self._answer_to(question)
         if value is None:
             raise QuestionError(question)
-        if value not in (choice.value for choice in question.choices):
+        is_number = value.isdecimal() and 1 <= int(value) <= up_to
+        if not is_number and value not in (choice.value for choice in question.choices):
             raise ProjectError(
                 f"'{value}' is no answer to the question '{kind.value}': {message}",
                 question.flags,
