@@ -63,7 +63,7 @@ class Note(Enum):
         "in one frame of reference, equal positions are equal places",
     )
     FRAME = (
-        "Number {number} of the {all} volumes in '{file}' is taken; the project keeps a copy of it.",
+        "Number {number} of the {all} volumes in '{file}' is taken; the project keeps a copy.",
         "said after the question 'frames' was answered so",
     )
     NOW_ANNOTATED = (
