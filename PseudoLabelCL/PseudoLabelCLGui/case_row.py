@@ -7,7 +7,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One line of the table of cases; doubt and verdict are ready to read."""
+    """One line of the table of cases, ready to read; `slices` is empty if all of them count."""
 
     case_id: str
     role: CaseRole
@@ -16,6 +16,7 @@ class CaseRow:
     doubt: str
     verdict: str
     tool_tip: str
+    slices: str = ""
 
 
 @dataclass(frozen=True)

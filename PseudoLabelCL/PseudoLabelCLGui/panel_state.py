@@ -47,8 +47,7 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
-        answers: The buttons of a question, the one that loses nothing last; while there are any,
-            the text asks something and nothing goes on before one is pressed.
+        answers: Buttons of a question, the harmless one last; all waits until one is pressed.
     """
 
     light: Light = Light.NONE
@@ -88,15 +87,15 @@ class ProjectState:
     Args:
         root: Its folder, or empty while none is open.
         name: What a person calls it.
-        new: Makes a project.
-        open: Opens one.
-        close: Lets go of it.
-        sample: Makes a project from phantoms.
+        new, sample: Make a project, or one from phantoms.
+        open, close: Open one, or let go of it.
         recent: Folders of projects, the one that was opened last first.
+        author: The name that verdicts given here bear, or empty.
     """
 
     root: str = ""
     name: str = ""
+    author: str = ""
     recent: tuple[str, ...] = ()
     new: Action = field(default_factory=Action)
     open: Action = field(default_factory=Action)
@@ -291,7 +290,7 @@ class UseState:
         apply: Segments the chosen volumes.
         cancel: Stops the queue.
         save_model: Saves the newest model as one file.
-        load_model: Takes a model file.
+        load_model: Uses a model file.
         is_running: Whether the queue runs.
         stage: What is done now.
         fraction: 0..1, or None.

@@ -44,8 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
-        _add_demo, _add_create, _add_add, _add_status, _add_author, _add_set, _add_pretrain,
-        _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
+        _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
+        _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
         _add_verify_seg, _add_doctor,
     ):  # fmt: skip
         add(commands)
@@ -167,6 +167,21 @@ def _add_author(commands: Commands) -> None:
     author.add_argument(
         "name", nargs="?", help='any name, such as "reader 2"; an empty one signs with none'
     )
+
+
+def _add_slices(commands: Commands) -> None:
+    slices = commands.add_parser(
+        "slices", help="choose which slices of annotated cases count: all, or those that were drawn"
+    )
+    slices.add_argument("project", help="the project folder")
+    slices.add_argument("cases", nargs="+", metavar="CASE", help="annotated cases")
+    which = slices.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--drawn",
+        action="store_true",
+        help="only the slices that were drawn; the others are unlabelled and get proposals",
+    )
+    which.add_argument("--all", action="store_true", help="all slices; empty ones are background")
 
 
 def _add_set(commands: Commands) -> None:

@@ -35,6 +35,7 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "status": status.status,
     "author": status.author,
     "set": change_settings.set_settings,
+    "slices": project_commands.slices,
     "review": review_commands.review,
     "export": dicom_commands.export,
     "terms": dicom_commands.terms,

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema
 from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.new_project import made_aside
 from PseudoLabelCLLib.curation.plan_round import plan_next_round
@@ -98,6 +99,20 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
         if not findings:
             console.say("Every volume looks fit for training.")
         told["findings"] = [to_json(finding) for finding in findings]
+    return told
+
+
+def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Choose which slices of annotated cases count."""
+    root = Path(arguments.project)
+    with opened(root) as project:
+        changed = choose_counting_slices(root, project, arguments.cases, only_drawn=arguments.drawn)
+    told: list[JsonValue] = []
+    for case_id in arguments.cases:
+        case, number = changed.case(case_id), changed.num_slices_of(case_id)
+        drawn = number if case.drawn_slices is None else len(case.drawn_slices)
+        console.say(f"Of case '{case.id}', {drawn} of {counted(number, 'slice')} count.")
+        told.append({"case": case.id, "slices": None if drawn == number else drawn})
     return told
 
 

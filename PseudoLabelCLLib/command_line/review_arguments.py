@@ -71,6 +71,6 @@ def _add_what_counts(review: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="with --accept or --correct: structures that you reject; only voxels of the others "
-        "count as truth",
+        help="with --accept or --correct: structures that you reject; every voxel outside the "
+        "others then counts as none of them",
     )

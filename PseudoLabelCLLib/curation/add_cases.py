@@ -7,6 +7,7 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
+from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.image_place import places_of, settled_place
@@ -74,6 +75,8 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
     _check_role(case_id, role, annotation)
+    layout = ProjectLayout(root)
+    layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
     axis = project.config.preprocess.slicing_axis_of(volume.geometry)
@@ -84,11 +87,11 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         annotation, image, volume, project.schema, asking
     )
     notices = (*told, *notices)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
     ask_about_label_map(volume, image.name, asking)
 
-    layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
@@ -98,6 +101,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
         answers=tuple(asking.used),
+        drawn_slices=drawn,
     )
     changed = _with_labels(project, schema).with_case(case)
     if copy_image:
@@ -120,7 +124,7 @@ def case_to_annotate(
         VolumeError: One of two volumes of that name cannot be read.
     """
     layout = ProjectLayout(root)
-    path = layout.resolve(layout.relative(image))
+    path = layout.choose(image)
     waiting = [case for case in project.cases if case.annotation is None]
     for case in waiting:
         if layout.resolve(case.image) == path and case.dicom_series_uid == series_uid:
@@ -167,10 +171,14 @@ def annotate_case(
     labels, schema, notices = read_annotation(
         annotation, case.geometry, project.schema, asking, _other_places(image)
     )
+    drawn = ask_about_drawn_slices(
+        labels, volume, axis, case_id=case.id, role=CaseRole.ANNOTATED, asking=asking
+    )
     notices += check_frame_of_reference(annotation, image, case.dicom_series_uid)
     path = layout.annotation(case.id)
-    annotated = replace(case, role=CaseRole.ANNOTATED, annotation=layout.relative(path))
-    annotated = annotated.with_answers(asking.used)
+    annotated = replace(
+        case, role=CaseRole.ANNOTATED, annotation=layout.relative(path), drawn_slices=drawn
+    ).with_answers(asking.used)
     _store_annotation(layout, path, labels, schema)
     changed = _with_labels(project, schema).with_case(annotated)
     save_cases(root, changed)
@@ -281,6 +289,20 @@ def _read_checked_annotation(
         return None, schema, ()
     _check_not_swapped(image, annotation, volume, schema)
     return read_annotation(annotation, volume.geometry, schema, asking, _other_places(image))
+
+
+def _drawn_slices(
+    labels: LabelVolume | None,
+    volume: Volume,
+    axis: int,
+    *,
+    case_id: str,
+    role: CaseRole,
+    asking: Asking,
+) -> tuple[int, ...] | None:
+    if labels is None or not role.needs_annotation:
+        return None
+    return ask_about_drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
 
 
 def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: LabelSchema) -> None:

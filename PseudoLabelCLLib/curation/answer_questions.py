@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import with_counting_slices
+from PseudoLabelCLLib.curation.drawn_slices import DRAWN
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question
+from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.storage.project_store import save_cases
 
 
@@ -22,6 +24,8 @@ def keep_answer(root: Path, project: Project, question: Question, value: str) ->
     asking = Asking(question.case_id, (GivenAnswer(question.kind, value),))
     asking.ask(question.kind, question.message, question.num_voxels, question.choices)
     changed = _with_answers(project, question, asking.used)
+    if question.kind is QuestionKind.SPARSE:
+        changed = with_counting_slices(root, changed, question.case_id, only_drawn=value == DRAWN)
     save_cases(root, changed)
     return changed
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.label_map_look import question_about_label_map
@@ -18,7 +19,13 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import QUESTIONS, Question
+from PseudoLabelCLLib.domain.question import (
+    QUESTIONS,
+    Asking,
+    Question,
+    QuestionError,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
@@ -86,6 +93,7 @@ def check_cases(
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
+            findings += _check_drawn_slices(project, case, labels, volume)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
@@ -161,7 +169,7 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     axis = array_axis(project.slicing_axis_of(case.id))
     others = tuple(n for n in range(labels.array.ndim) if n != axis)
     num_labelled = int(np.any(labels.array, axis=others).sum())
-    if num_labelled < _FEW_LABELLED_SLICES:
+    if num_labelled < _FEW_LABELLED_SLICES and case.drawn_slices is None:
         yield Finding(
             case.id,
             "note",
@@ -172,6 +180,30 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
             ),
             "Segment every slice that shows a structure.",
         )
+
+
+def _check_drawn_slices(
+    project: Project, case: Case, labels: LabelVolume, volume: Volume
+) -> Iterator[Finding]:
+    """Ask about slices on which nobody seems to have drawn, unless that was answered."""
+    axis = project.slicing_axis_of(case.id)
+    if case.is_partly_drawn and case.drawn_slices != drawn_slices(labels, axis):
+        yield Finding(
+            case.id,
+            "error",
+            f"Of case '{case.id}' only the slices that were drawn count, but its slices are cut "
+            "along another axis now.",
+            "Choose once more which of its slices count: pseudolabelcl slices PROJECT "
+            f"'{case.id}' --drawn, or --all.",
+        )
+    if not case.role.needs_annotation or case.answer_to(QuestionKind.SPARSE) is not None:
+        return
+    try:
+        ask_about_drawn_slices(
+            labels, volume, axis, case_id=case.id, role=case.role, asking=Asking(case.id)
+        )
+    except QuestionError as asked:
+        yield Finding(case.id, "question", asked.message, asked.remedy, asked.question)
 
 
 def _answers_of(case: Case) -> Iterator[str]:

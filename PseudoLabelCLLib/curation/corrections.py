@@ -138,8 +138,9 @@ def what_counts(  # noqa: PLR0913 - what is corrected, by what, and how much of 
                 f"The correction of case '{case.id}' holds no label at all.",
                 "Reject the proposal, or name the slices that are rightly empty.",
             )
+    mask = correction.mask
     require_something_to_vouch_for(
-        corrected if correction.mask is None else _within(corrected, correction.mask),
+        [one if mask is None else _within(one, mask) for one in (corrected, proposal)],
         case.id,
         left_out,
         slicing_axis=axis,

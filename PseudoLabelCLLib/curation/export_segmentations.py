@@ -206,7 +206,7 @@ def _recipe(
     root: Path, project: Project, case: Case, *, include_unreviewed: bool
 ) -> _Recipe | None:
     layout = ProjectLayout(root)
-    if case.role is not CaseRole.UNLABELLED:
+    if not case.gets_proposals:
         if case.annotation is None:
             return None
         return _Recipe(case, "annotated", None, 1.0, layout.own(case.annotation))
@@ -222,7 +222,7 @@ def _recipe(
     corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
     num_slices = project.num_slices_of(case.id)
     true = len(fully_vouched_slices(layers, num_slices)) / num_slices
-    last = max(review.round_index for review in reviews)
+    last = max((review.round_index for review in reviews), default=-1)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.
     base, rejected = layout.own(layers[-1].segmentation), layers[-1].left_out
@@ -233,8 +233,9 @@ def _recipe(
     ):
         base, last = layout.proposal(proposal, case.id), proposal
         rejected = _rejected_in(project, case.id, proposal)
-    source: ExportSource = "corrected" if corrected else "accepted"
-    return _Recipe(case, source, last, true, base, rejected, layers, fills_gaps)
+    source: ExportSource = "corrected" if corrected else "accepted" if reviews else "annotated"
+    newest = None if last < 0 else last
+    return _Recipe(case, source, newest, true, base, rejected, layers, fills_gaps)
 
 
 def _rejected_in(project: Project, case_id: str, proposal: int) -> tuple[int, ...]:

@@ -41,17 +41,17 @@ def without_structures(labels: LabelVolume, left_out: tuple[int, ...]) -> LabelV
 
 
 def require_something_to_vouch_for(
-    labels: LabelVolume,
+    shown: Sequence[LabelVolume],
     case_id: str,
     left_out: tuple[int, ...],
     *,
     slicing_axis: int,
     slices: tuple[int, ...] | None = None,
 ) -> None:
-    """Refuse a verdict from which nothing can be learned: only the other structures are truth.
+    """Refuse a verdict that says nothing of the other structures: none was there, and none is.
 
     Args:
-        labels: What a person vouches for.
+        shown: What a person vouches for, and the proposal where it may have had more.
         case_id: The case.
         left_out: Label values of the structures that are rejected.
         slicing_axis: 0, 1 or 2 for i, j, k.
@@ -60,10 +60,14 @@ def require_something_to_vouch_for(
     Raises:
         ReviewError: No voxel on these slices is of another structure.
     """
-    along = np.moveaxis(without_structures(labels, left_out).array, array_axis(slicing_axis), 0)
-    if left_out and not np.any(along if slices is None else along[list(slices)]):
-        raise ReviewError(
-            f"Without the structures that are left out, case '{case_id}' has no voxel of a "
-            "structure to vouch for.",
-            "Reject the proposal instead.",
-        )
+    if not left_out:
+        return
+    for labels in shown:
+        along = np.moveaxis(without_structures(labels, left_out).array, array_axis(slicing_axis), 0)
+        if np.any(along if slices is None else along[list(slices)]):
+            return
+    raise ReviewError(
+        f"Without the structures that are left out, case '{case_id}' has no voxel of a "
+        "structure to vouch for.",
+        "Reject the proposal instead.",
+    )

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.desk_answers import ModelCard
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
@@ -15,7 +16,15 @@ from PseudoLabelCLLib.storage.model_archive import read_model_archive
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 # Cards up to this version are understood; each later one says so.
-NEWEST_CARD_VERSION = 3
+NEWEST_CARD_VERSION = 4
+
+# How the weights were chosen, by `training.selection`: what that makes of their Dice.
+_CHOSEN = "of {number} measurements on the same cases, so likely higher than on new ones"
+_SELECTIONS = {
+    Selection.BEST.value: f"the best {_CHOSEN}",
+    Selection.LAST_IMPROVEMENT.value: f"the last improvement {_CHOSEN}",
+    Selection.LAST.value: "of the last weights, which it did not choose",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,9 @@ class _Training:
     num_human_cases: int
     num_pseudo_cases: int
     validation_dice: float | None
+    num_validation_cases: int = 0
+    selection: str = ""
+    num_validations: int = 0
 
 
 def read_model_card(path: Path) -> ModelCard:
@@ -117,7 +129,11 @@ def _sentence_about(training: _Training) -> str:
     if training.num_pseudo_cases:
         text += f" and {_counted(training.num_pseudo_cases, 'pseudo-label')}"
     if training.validation_dice is not None:
-        text += f"; Dice {training.validation_dice:.2f} on validation cases"
+        number = training.num_validation_cases
+        cases = _counted(number, "validation case") if number else "validation cases"
+        text += f"; Dice {training.validation_dice:.2f} on {cases}"
+        how = _SELECTIONS.get(training.selection)
+        text += "" if how is None else f" ({how.format(number=training.num_validations)})"
     return f"{text}."
 
 

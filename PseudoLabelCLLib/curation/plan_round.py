@@ -22,8 +22,8 @@ class TruthSource:
         case_id: The case.
         segmentation: Path of the segmentation as the project stores it.
         truth_slices: Indices along the slicing axis that count; None means all.
-        left_out: Label values of structures that the person rejected; where some are, only voxels
-            of the others are truth.
+        left_out: Label values of structures that the person rejected; where some are, all voxels
+            but those of the others are background or one of them.
         truth_mask: Path of the mask of the only voxels that count, as the project stores it; None
             if those slices count whole.
     """
@@ -68,7 +68,7 @@ def plan_next_round(project: Project) -> RoundPlan:
     index = _next_index(project)
     human = tuple(_human_truth(project, index))
     pseudo, left_out = [], []
-    for case in project.cases_with_role(CaseRole.UNLABELLED) if index > 0 else ():
+    for case in [case for case in project.cases if case.gets_proposals] if index > 0 else ():
         if _rejected_last(project, case.id, index):
             left_out.append(case.id)
         elif not _is_wholly_covered(project, case.id, human):
@@ -111,17 +111,22 @@ def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPl
 def truth_sources_of(project: Project, case_id: str, round_index: int) -> tuple[TruthSource, ...]:
     """Return the human truth of a case for a round, oldest first.
 
-    What lies below a segmentation of all slices is not listed.
+    What lies below a segmentation of all slices is not listed. Where an annotation counts on the
+    slices that were drawn, it lies over proposals that were accepted, and below corrections.
     """
     case = project.case(case_id)
     if project.use_in_round(case.id, round_index) is not Use.TRUTH:
         return ()
+    drawn: list[TruthSource] = []
     if case.role is CaseRole.ANNOTATED and case.annotation is not None:
-        return (TruthSource(case.id, case.annotation, None),)
-    sources: list[TruthSource] = []
+        drawn = [TruthSource(case.id, case.annotation, case.drawn_slices)]
+        if not case.is_partly_drawn:
+            return tuple(drawn)
+    sources = drawn
     for review in project.truth_reviews_of(case.id):
         if review.round_index < round_index and review.segmentation is not None:
             below = sources if review.truth_slices is not None else []
+            above = drawn if review.verdict is Verdict.ACCEPTED else []
             newest = TruthSource(
                 case.id,
                 review.segmentation,
@@ -129,7 +134,7 @@ def truth_sources_of(project: Project, case_id: str, round_index: int) -> tuple[
                 review.left_out,
                 review.truth_mask,
             )
-            sources = [*below, newest]
+            sources = [*below, newest, *above]
     return tuple(sources)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
@@ -161,7 +161,7 @@ def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path
         )
     case = project.case(case_id)
     proposal = ProjectLayout(root).proposal(latest.index, case.id)
-    if case.role is not CaseRole.UNLABELLED or not proposal.exists():
+    if not case.gets_proposals or not proposal.exists():
         raise ReviewError(
             f"Round {latest.index} has no pseudo-label for case '{case.id}' ({case.role.value}).",
             "Choose a case from the review list.",

@@ -24,7 +24,6 @@ from PseudoLabelCLLib.curation.verdict_history import (
     require_files,
     with_files_at,
 )
-from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
@@ -71,7 +70,7 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
     layout = ProjectLayout(root)
     reviews = {r.case_id: r for r in project.reviews if r.round_index == latest.index}
     items = []
-    for case in project.cases_with_role(CaseRole.UNLABELLED):
+    for case in (case for case in project.cases if case.gets_proposals):
         if layout.proposal(latest.index, case.id).exists():
             doubt = _read_doubt(layout.doubt(latest.index, case.id))
             item = QueueItem(case.id, doubt.doubt, doubt.reason, None)
@@ -103,7 +102,7 @@ def accept(
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         labels = read_proposal(judged.file, project.schema, case)
         axis = project.slicing_axis_of(case.id)
-        require_something_to_vouch_for(labels, case.id, rejected, slicing_axis=axis)
+        require_something_to_vouch_for([labels], case.id, rejected, slicing_axis=axis)
         layout = ProjectLayout(root)
         target = layout.reviewed_segmentation(index, case.id)
         _make_way(root, project, case.id, index)

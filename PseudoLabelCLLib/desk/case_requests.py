@@ -13,6 +13,7 @@ from PseudoLabelCLLib.curation.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.case_table import CaseRow
 from PseudoLabelCLLib.curation.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.desk.meet_request import SayWorking
 from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
 from PseudoLabelCLLib.desk.refusal import refusal_of
@@ -29,6 +30,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
     AnswerQuestion,
     CheckCases,
+    ChooseSlices,
     FindVolumes,
     MakeSampleData,
     NewVolume,
@@ -103,6 +105,13 @@ def _set_role(holder: OpenProjectHolder, request: SetRole, _: object) -> Project
     return holder.shown(set_role(holder.root, holder.project(), request.case_ids, request.role))
 
 
+def _choose_slices(holder: OpenProjectHolder, request: ChooseSlices, _: object) -> ProjectView:
+    changed = choose_counting_slices(
+        holder.root, holder.project(), request.case_ids, only_drawn=request.only_drawn
+    )
+    return holder.shown(changed)
+
+
 def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> ProjectView:
     return holder.shown(remove_cases(holder.root, holder.project(), request.case_ids))
 
@@ -175,6 +184,7 @@ MEETINGS = {
     "FindVolumes": _find,
     "AddVolumes": _add,
     "SetRole": _set_role,
+    "ChooseSlices": _choose_slices,
     "RemoveCases": _remove,
     "CheckCases": _check,
     "AnswerQuestion": _answer,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from PseudoLabelCLLib.curation.plan_round import truth_sources_of
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseState
-from PseudoLabelCLLib.domain.review import Review, Use, Verdict, fully_vouched_slices
+from PseudoLabelCLLib.domain.review import Review, Use, Verdict, Vouching, fully_vouched_slices
 from PseudoLabelCLLib.domain.round import RoundState
 
 _BY_ROLE = {
@@ -70,11 +71,13 @@ def _progress(
         reviews: All verdicts on it, oldest first.
         proposed_by: The newest round with proposals if it has one for the case, else None.
     """
-    if case.role is not CaseRole.UNLABELLED:
+    if not case.gets_proposals:
         vouched = 1.0 if case.annotation is not None else 0.0
         return CaseProgress(_BY_ROLE[case.role], None, vouched, bool(vouched))
     axis = project.config.preprocess.slicing_axis_of(case.geometry)
-    truth = [review for review in reviews if review.use is Use.TRUTH]
+    truth: Sequence[Vouching] = [review for review in reviews if review.use is Use.TRUTH]
+    if case.is_partly_drawn:
+        truth = truth_sources_of(project, case.id, len(project.rounds))
     num_slices = case.geometry.size[axis]
     fraction = len(fully_vouched_slices(truth, num_slices)) / num_slices
     # Without a proposal in the newest round, the newest is the one that was judged last.
@@ -82,6 +85,8 @@ def _progress(
     if last is not None and proposed_by is not None and last.round_index != proposed_by:
         current = None
     state = _state(current, fraction, is_proposed=proposed_by is not None)
+    if case.is_partly_drawn and state is CaseState.WAITING:
+        state = CaseState.ANNOTATED
     return CaseProgress(state, current, fraction, bool(truth), last)
 
 

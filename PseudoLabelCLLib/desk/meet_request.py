@@ -16,11 +16,11 @@ _Meet: TypeAlias = Callable[[OpenProjectHolder, DeskRequest, SayWorking], DeskAn
 _MODULES = {
     "project_requests": (
         "CreateProject", "OpenProject", "CloseProject", "Refresh", "ChangeLabels",
-        "ChangeSettings", "GoBack",
+        "ChangeSettings", "GoBack", "SignVerdicts",
     ),
     "case_requests": (
         "FindVolumes", "AddVolumes", "SetRole", "RemoveCases", "CheckCases", "MakeSampleData",
-        "AnswerQuestion",
+        "AnswerQuestion", "ChooseSlices",
     ),
     "review_requests": (
         "ShowCase", "Accept", "Reject", "Correct", "PreviewCorrection", "TakeBackVerdict",
@@ -31,7 +31,7 @@ _MODULES = {
 }  # fmt: skip
 _CHANGES = frozenset((
     "AddVolumes", "SetRole", "RemoveCases", "Accept", "Reject", "Correct", "TakeBackVerdict",
-    "ChangeLabels", "ChangeSettings", "GoBack", "AnswerQuestion",
+    "ChangeLabels", "ChangeSettings", "GoBack", "AnswerQuestion", "ChooseSlices",
 ))  # fmt: skip
 _MODULE_OF = {request: module for module, requests in _MODULES.items() for request in requests}
 

@@ -43,6 +43,8 @@ class Case:
         annotation: Path of the segmentation made by a person, in the project, or None.
         dicom_series_uid: Which series of a DICOM folder, or None.
         answers: What a person was asked about its files, and answered.
+        drawn_slices: Indices along the slicing axis of the slices on which the annotation was
+            drawn, if only these count; None if all do.
 
     Raises:
         ProjectError: The id cannot be a file name, or the role needs an annotation.
@@ -55,6 +57,7 @@ class Case:
     annotation: str | None = None
     dicom_series_uid: str | None = None
     answers: tuple[Answered, ...] = ()
+    drawn_slices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_case_id(self.id)
@@ -63,6 +66,16 @@ class Case:
                 f"Case '{self.id}' is to be {self.role.value} but has no segmentation.",
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
+
+    @property
+    def is_partly_drawn(self) -> bool:
+        """Whether its annotation is truth on some slices only; the others are unlabelled."""
+        return self.role is CaseRole.ANNOTATED and self.drawn_slices is not None
+
+    @property
+    def gets_proposals(self) -> bool:
+        """Whether slices of it may have no human truth, so that rounds propose some."""
+        return self.role is CaseRole.UNLABELLED or self.is_partly_drawn
 
     def with_role(self, role: CaseRole) -> "Case":
         """Return the same case with another role."""

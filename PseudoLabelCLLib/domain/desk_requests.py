@@ -60,6 +60,16 @@ class CloseProject:
 
 
 @dataclass(frozen=True)
+class SignVerdicts:
+    """Choose the name that verdicts bear which are given on this computer from now on.
+
+    Answered with a `ProjectView`.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Refresh:
     """Read the project again, after a worker has changed it; answered with a `ProjectView`."""
 
@@ -93,6 +103,19 @@ class SetRole:
 
     case_ids: tuple[str, ...]
     role: CaseRole
+
+
+@dataclass(frozen=True)
+class ChooseSlices:
+    """Choose which slices of annotated cases count; answered with a `ProjectView`.
+
+    Args:
+        case_ids: The cases.
+        only_drawn: Whether only the slices that were drawn do; the others get proposals.
+    """
+
+    case_ids: tuple[str, ...]
+    only_drawn: bool
 
 
 @dataclass(frozen=True)
@@ -319,10 +342,12 @@ DeskRequest = (
     CreateProject
     | OpenProject
     | CloseProject
+    | SignVerdicts
     | Refresh
     | FindVolumes
     | AddVolumes
     | SetRole
+    | ChooseSlices
     | RemoveCases
     | ChangeLabels
     | ChangeSettings

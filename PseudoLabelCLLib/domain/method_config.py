@@ -100,7 +100,10 @@ class PairWeighting(Enum):
 
 
 class IncompleteSlices(Enum):
-    """Whether slices that lack a class serve where too few show all, or the step is skipped."""
+    """Whether slices that lack a class serve, drawn class by class, or only whole ones do.
+
+    With "skip" a step is skipped where too few slices show every class, as in the published code.
+    """
 
     USE = "use"
     SKIP = "skip"

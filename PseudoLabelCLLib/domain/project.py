@@ -112,7 +112,7 @@ class Project:
         return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
 
     def is_wholly_true(self, case_id: str) -> bool:
-        """Tell whether a person vouches for every slice of an unlabelled case, and all on it."""
+        """Tell whether verdicts vouch for every slice of a case, and all on it."""
         is_whole = False
         for review in self.truth_reviews_of(case_id):
             if review.left_out:
@@ -124,11 +124,11 @@ class Project:
     def use_in_round(self, case_id: str, round_index: int) -> Use:
         """Tell what a case does in training round `round_index`.
 
-        Annotated cases are truth. Accepted and corrected cases are truth from the next round on; a
-        corrected case may be truth on some slices and pseudo-label on the others; structures left
-        out of a verdict are truth nowhere. A rejection
-        counts for the next round only: the round after that has a new proposal. Anything else
-        unlabelled is pseudo-label from round 1 on. Validation and ignored cases do nothing.
+        Annotated cases are truth, on the slices that were drawn where only these count. Accepted
+        and corrected cases are truth from the next round on; a corrected case may be truth on some
+        slices and pseudo-label on the others; structures left out of a verdict are truth nowhere. A
+        rejection counts for the next round only: the round after that has a new proposal. Anything
+        else unlabelled is pseudo-label from round 1 on. Validation and ignored cases do nothing.
         """
         case = self.case(case_id)
         if case.role is CaseRole.ANNOTATED:
@@ -144,9 +144,9 @@ class Project:
         return Use.NOTHING if rejected_last else Use.PSEUDO
 
     def cases_to_propose(self) -> tuple[Case, ...]:
-        """Return the unlabelled cases that no person has wholly vouched for."""
-        unlabelled = self.cases_with_role(CaseRole.UNLABELLED)
-        return tuple(case for case in unlabelled if not self.is_wholly_true(case.id))
+        """Return the cases, unlabelled or partly drawn, that no person has wholly vouched for."""
+        open_ = (case for case in self.cases if case.gets_proposals)
+        return tuple(case for case in open_ if not self.is_wholly_true(case.id))
 
     def cases_awaiting_review(self) -> tuple[Case, ...]:
         """Return the cases whose newest pseudo-label has no verdict yet."""

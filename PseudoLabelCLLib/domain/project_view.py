@@ -49,6 +49,8 @@ class CaseView:
         last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
             an earlier round counts in every later one.
         last_verdict_round: The round that it was given on, or None.
+        num_drawn_slices: How many slices of the annotation count, if only those that were drawn
+            do; None if all count.
     """
 
     id: str
@@ -70,6 +72,7 @@ class CaseView:
     proposal: ProposalIdentity | None = None
     last_verdict: Verdict | None = None
     last_verdict_round: int | None = None
+    num_drawn_slices: int | None = None
 
     @property
     def has_new_proposal_after_verdict(self) -> bool:
@@ -146,6 +149,7 @@ class ProjectView:
         is_pretrained: Whether weights of the chosen pre-training are ready.
         free_disk_bytes: Room left where the project lies.
         notices: What a person should know who has just opened it, in sentences.
+        author: The name that a person chose for the verdicts given on this computer, or empty.
     """
 
     root: str
@@ -160,6 +164,7 @@ class ProjectView:
     is_pretrained: bool
     free_disk_bytes: int
     notices: tuple[str, ...] = ()
+    author: str = ""
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""

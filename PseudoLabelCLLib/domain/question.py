@@ -34,6 +34,7 @@ class QuestionKind(Enum):
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
+    SPARSE = "sparse"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,19 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         (
             Choice("as-stored", "As they are stored", "keeps the slices in their order"),
             Choice("reversed", "The other way round", "reverses the order for the network"),
+        ),
+    ),
+    QuestionKind.SPARSE: KindOfQuestion(
+        "A segmentation leaves slices out on which its structures would have to be: it was drawn "
+        "on every n-th slice, or on a range.",
+        (
+            Choice(
+                "drawn",
+                "Only the drawn slices",
+                "learns from the drawn slices alone; the others are unlabelled and get proposals",
+            ),
+            Choice("all", "All slices", "counts the slices without a drawing as background"),
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.VANISHING: KindOfQuestion(

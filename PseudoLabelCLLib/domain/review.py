@@ -61,8 +61,8 @@ class Review:
         truth_slices: Indices along the slicing axis that a person vouches for; None means all.
         time: When, ISO 8601 with zone.
         left_out: Label values of structures that the person rejected while vouching for the
-            others. Then only voxels of the others are truth; all else, background too, is truth
-            for nothing, since the rejected structures may lie there.
+            others. Then a voxel outside the others is known to be none of them: it is background
+            or one of the rejected structures, and which of these is not known.
         truth_mask: Path in the project of a volume on the case's grid that is 1 at the only voxels
             that count as truth, all of them on `truth_slices`; None if the slices count whole. No
             machine writes to it again.

@@ -36,6 +36,8 @@ class Round:
         num_left_out_cases: Cases rejected for this round.
         started: When, ISO 8601 with zone.
         finished: When its pseudo-labels were ready, or empty.
+        outside_counts: Whether it learned from verdicts that leave structures out what lies outside
+            the others: none of them. Before version 3, that was ignored.
     """
 
     index: int
@@ -46,6 +48,7 @@ class Round:
     num_left_out_cases: int = 0
     started: str = ""
     finished: str = ""
+    outside_counts: bool = False
 
     def moved_to(self, state: RoundState) -> "Round":
         """Return the round in its next state.

@@ -23,7 +23,8 @@ def consistency_loss(
 
     Pixels on which the teacher's largest probability is below `min_confidence` count nothing, so
     that an unreviewed slice is a weighted target and never the truth. Dice is pooled over the
-    batch. No gradient flows into the teacher.
+    batch and averaged over the classes that the teacher is sure to see: one that is absent costs
+    nothing by itself. No gradient flows into the teacher.
 
     Args:
         logits: Class scores of the strongly changed slices.
@@ -44,7 +45,7 @@ def consistency_loss(
     probabilities = scores.softmax(dim=1) * sure[:, None]
     intersection = (probabilities * target).sum(dim=(0, 2, 3))  # (classes,)
     total = (probabilities + target).sum(dim=(0, 2, 3))
-    shown = total > 0
+    shown = target.sum(dim=(0, 2, 3)) > 0
     dice = (2 * intersection + DICE_EPSILON) / (total + DICE_EPSILON)
     missing = torch.where(shown, 1 - dice, 0).sum() / shown.sum().clamp(min=1)
     return cross_entropy + missing

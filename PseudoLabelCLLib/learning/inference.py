@@ -18,6 +18,12 @@ from PseudoLabelCLLib.learning.shapes import Float, UInt8
 Grid = Float[Tensor, "1 rows columns 2"]
 
 SLICES_AT_ONCE = 16
+# The class index of a pixel that a copy does not see, since it lies outside the copy's window.
+UNSEEN_CLASS = 255
+# A pixel of which this share comes from inside the copy's window counts as seen.
+_SEEN_SHARE = 0.5
+# What less of a pixel says is rounding.
+_SMALLEST_COVERAGE = 1e-3
 # On a CPU few slices stay in its caches; on one with many cores, each has its own slice.
 SLICES_AT_ONCE_ON_CPU = 4
 
@@ -41,9 +47,10 @@ class Prediction:
     """What the network says about a case, on the network's grid.
 
     Args:
-        probabilities: Mean over the copies, shape (slices, classes, rows, columns), float32.
-        copies: Most likely class in every copy, turned back, shape (copies, slices, rows,
-            columns), uint8.
+        probabilities: Mean over the copies that see a pixel, shape (slices, classes, rows,
+            columns), float32.
+        copies: Most likely class in every copy, turned back, or `UNSEEN_CLASS`, shape (copies,
+            slices, rows, columns), uint8.
     """
 
     probabilities: npt.NDArray[np.float32]
@@ -114,10 +121,17 @@ def predict_slices(
 
 
 class _Turn(NamedTuple):
-    """Where a copy samples the slice, and where the slice samples the copy's prediction."""
+    """Where a copy samples the slice, and where the slice samples the copy's prediction.
+
+    Args:
+        there: Sampling positions in the slice.
+        back: Sampling positions in the copy.
+        coverage: Which share of a pixel of the slice comes from inside the copy's window, 0..1.
+    """
 
     there: Grid
     back: Grid
+    coverage: Float[Tensor, "1 1 rows columns"]
 
 
 class _Returning(NamedTuple):
@@ -176,22 +190,32 @@ def _predict_chunk(
 ) -> tuple[
     Float[Tensor, "slices classes rows columns"], UInt8[Tensor, "copies slices rows columns"]
 ]:
-    """Mean class probabilities over the copies, and the most likely class in each copy."""
+    """Mean class probabilities over the copies, and the most likely class in each copy.
+
+    A copy has no say on pixels that it does not see: sums are divided by the coverage.
+    """
     winners = torch.zeros(
         (len(turns), len(images), *images.shape[2:]), dtype=torch.uint8, device=images.device
     )
-    total: Tensor | None = None
+    total, coverage = images.new_zeros(()), images.new_zeros((1, 1, *images.shape[2:]))
     for turn, winner in zip(turns, winners, strict=True):
         moved = images if turn is None else _resample(images, turn.there)
         with device.autocast():
             logits = network(moved.contiguous(memory_format=device.memory_format))
         probabilities = logits.float().softmax(dim=1)
         if turn is not None:
-            probabilities = _turn_back(probabilities, turn)
+            probabilities = _resample(probabilities, turn.back)
         _mark_most_likely(probabilities, winner)
-        total = probabilities if total is None else total.add_(probabilities)
-    assert total is not None  # there is at least one copy
-    return total.div_(len(turns)), winners
+        if turn is not None:
+            winner.masked_fill_(turn.coverage[0] < _SEEN_SHARE, UNSEEN_CLASS)
+        coverage = coverage + (1.0 if turn is None else turn.coverage)
+        total = total + probabilities
+    if all(turn is not None for turn in turns):  # without the slice itself, some pixels have none
+        background = functional.one_hot(coverage.new_zeros(1).long(), total.shape[1])
+        is_covered = coverage > _SMALLEST_COVERAGE
+        total = torch.where(is_covered, total, background[:, :, None, None].float())
+        coverage = torch.where(is_covered, coverage, 1.0)
+    return total / coverage, winners
 
 
 def _mark_most_likely(
@@ -208,13 +232,6 @@ def _mark_most_likely(
         torch.maximum(largest, probabilities[:, number], out=largest)
 
 
-def _turn_back(probabilities: Tensor, turn: _Turn) -> Tensor:
-    """Undo a copy's change; what comes from outside the slice is background."""
-    foreground = _resample(probabilities[:, 1:], turn.back)
-    background = 1 - foreground.sum(dim=1, keepdim=True)
-    return torch.cat((background, foreground), dim=1)
-
-
 def _turn_of(copy: CopyTransform, shape: tuple[int, int], device: ComputeDevice) -> _Turn | None:
     """Sampling positions of a copy, the same for every slice; None for the slice itself."""
     if copy.is_identity:
@@ -224,7 +241,8 @@ def _turn_of(copy: CopyTransform, shape: tuple[int, int], device: ComputeDevice)
         functional.affine_grid(one[None], [1, 1, *shape], align_corners=False)
         for one in (matrix, _inverse(matrix))
     )
-    return _Turn(there.to(device.torch_device), back.to(device.torch_device))
+    coverage = _resample(torch.ones((1, 1, *shape)), back)
+    return _Turn(*(part.to(device.torch_device) for part in (there, back, coverage)))
 
 
 def _matrix(shape: tuple[int, int], copy: CopyTransform) -> Float[Tensor, "2 3"]:

@@ -19,6 +19,10 @@ FOREGROUND_SHARE = 0.67
 # The class index of a pixel of which nothing is known: it is truth, and pseudo-label, for nothing.
 IGNORED_CLASS = 255
 
+# The class index of a pixel outside the structures that a person accepted, where that person left
+# others out: it is background or one of those.
+MERGED_CLASS = 254
+
 # Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
 RESIDENT_BYTES = 2**30
 
@@ -49,14 +53,18 @@ class LabelledSlices:
 
     Args:
         images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
-        classes: Class indices or `IGNORED_CLASS`, same shape, uint8; may be mapped from disk.
+        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`, same shape, uint8; may be mapped
+            from disk.
         chosen: Numbers of the slices that take part; None means all. The arrays stay whole, since
             taking slices out of a mapped array copies them into memory.
+        left_out: Which foreground classes `MERGED_CLASS` stands for beside background, shape
+            (slices, foreground classes); None if no slice has any.
     """
 
     images: npt.NDArray[np.float32]
     classes: npt.NDArray[np.uint8]
     chosen: npt.NDArray[np.intp] | None = None
+    left_out: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return how many slices take part."""
@@ -69,10 +77,18 @@ class LabelledSlices:
 
 
 class SliceBatch(NamedTuple):
-    """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known."""
+    """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known.
+
+    Args:
+        images: Intensities.
+        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`.
+        left_out: Which foreground classes `MERGED_CLASS` stands for beside background; None if no
+            slice of the pool has any.
+    """
 
     images: Float[Tensor, "batch 1 rows columns"]
     classes: Int[Tensor, "batch rows columns"]
+    left_out: Bool[Tensor, "batch foreground"] | None = None
 
 
 class SlicePool:
@@ -88,11 +104,17 @@ class SlicePool:
         places = [(c, s) for c, case in enumerate(cases) for s in case.numbers]
         self._place = np.array(places, dtype=np.int32).reshape(-1, 2)  # (slices, case and slice)
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
+        self._left_out = _left_out_classes(self._cases, num_classes)  # as `_present`, or None
         self.has_ignored = _has_ignored(self._cases)
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
         return len(self._place)
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether a person left structures out of some slice."""
+        return self._left_out is not None
 
     def keep_on(self, device: torch.device, limit_bytes: int = RESIDENT_BYTES) -> bool:
         """Keep all slices in the memory of a device, unless they take more than the limit.
@@ -154,6 +176,31 @@ class SlicePool:
         chosen = torch.multinomial(rich, num_slices, replacement=too_few, generator=generator)
         return self._take(chosen)
 
+    def draw_showing(self, classes: Sequence[int], generator: torch.Generator) -> SliceBatch:
+        """Draw for every class a slice that shows it, all such slices alike, apex and base too.
+
+        Args:
+            classes: Foreground classes, from 1, one for each draw. For one that no slice shows, any
+                slice with a structure is drawn. No slice is drawn twice where another would do.
+            generator: Of random numbers.
+        """
+        chosen: list[int] = []
+        has_any = self._present.any(dim=1)
+        for number in classes:
+            shows = self._present[:, number - 1]
+            shows = next((m for m in (shows, has_any) if m.any()), torch.ones_like(has_any))
+            is_free = shows.clone()
+            is_free[chosen] = False
+            weights = (is_free if is_free.any() else shows).float()
+            chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
+        return self._take(torch.tensor(chosen))
+
+    @property
+    def classes_shown(self) -> list[int]:
+        """The foreground classes that some slice shows."""
+        shown: list[int] = (self._present.any(dim=0).nonzero().flatten() + 1).tolist()
+        return shown
+
     @property
     def most_classes_in_a_slice(self) -> int:
         """How many foreground classes the richest slice shows."""
@@ -174,11 +221,12 @@ class SlicePool:
         return self.most_classes_in_a_slice == self.num_classes - 1
 
     def _take(self, chosen: Int[Tensor, " chosen"]) -> SliceBatch:
+        left_out = None if self._left_out is None else self._left_out[chosen]
         if self._resident is not None:
-            images, classes = self._resident
-            there = chosen.to(images.device)
-            return SliceBatch(images[there], classes[there].long())
-        return self._read(chosen.tolist())
+            there = chosen.to(self._resident.images.device)
+            images, classes = (kept[there] for kept in self._resident[:2])
+            return SliceBatch(images, classes.long(), left_out)
+        return self._read(chosen.tolist())._replace(left_out=left_out)
 
     def _read(self, chosen: list[int]) -> SliceBatch:
         places = self._place[chosen].tolist()
@@ -190,7 +238,7 @@ class SlicePool:
         )
 
 
-def draw_pairs(
+def draw_pairs(  # noqa: PLR0913 - two pools, how many pairs, and three settings of the batch
     truth: SlicePool,
     pseudo: SlicePool,
     num_pairs: int,
@@ -198,11 +246,14 @@ def draw_pairs(
     *,
     form: ContrastForm = ContrastForm.INTER,
     authors_order: bool = False,
+    complete_only: bool = False,
 ) -> SliceBatch:
     """Draw the views of a contrastive batch: first members of all pairs, then second members.
 
-    Slices that show every class are preferred; where none does, those that show the most.
-    Without pseudo-labelled slices all come from human truth.
+    Slices are drawn for one class after the other, the same one for both kinds of slices, among all
+    that show it: so a structure's ends serve like its middle, and a single slice that happens to
+    show every class is no more likely than others. Without pseudo-labelled slices all come from
+    human truth.
 
     Args:
         truth: Slices with human truth.
@@ -212,6 +263,8 @@ def draw_pairs(
         form: "intra" pairs every slice with itself, "inter" some with each other.
         authors_order: Whether pairs stand in the order of the published code, on which its
             weighting depends, or in one of which every beginning is a fair mixture.
+        complete_only: Whether only slices that show every class are drawn, as in the published
+            code; where none does, those that show the most.
 
     Source: Chaitanya et al., MedIA 2023, code (5 + 5 slices, 10 pairs).
     """
@@ -222,8 +275,14 @@ def draw_pairs(
     unlabelled = pseudo if len(pseudo) else truth
     drawn: dict[str, list[SliceBatch]] = {"L": [], "U": []}
     for _ in range(-(-num_pairs // len(pairs))):
-        drawn["L"].append(truth.draw_rich(_SLICES_OF_A_KIND, generator))
-        drawn["U"].append(unlabelled.draw_rich(_SLICES_OF_A_KIND, generator))
+        classes = [] if complete_only else _classes_in_turn(truth, unlabelled, generator)
+        for kind, slices in (("L", truth), ("U", unlabelled)):
+            batch = (
+                slices.draw_showing(classes, generator)
+                if classes
+                else slices.draw_rich(_SLICES_OF_A_KIND, generator)
+            )
+            drawn[kind].append(batch)
     members: tuple[list[SliceBatch], list[SliceBatch]] = ([], [])
     for number in range(num_pairs):
         block, pair = divmod(number, len(pairs))
@@ -237,6 +296,16 @@ def draw_pairs(
     )
 
 
+def _classes_in_turn(
+    truth: SlicePool, unlabelled: SlicePool, generator: torch.Generator
+) -> list[int]:
+    """Return for each slice of a kind the class that it must show; none where none is shown."""
+    shared = sorted(set(truth.classes_shown) & set(unlabelled.classes_shown))
+    classes = shared or truth.classes_shown
+    order: list[int] = torch.randperm(len(classes), generator=generator).tolist()
+    return [classes[order[n % len(order)]] for n in range(_SLICES_OF_A_KIND)] if order else []
+
+
 def one_hot(
     classes: Int[Tensor, "batch rows columns"], num_classes: int
 ) -> Float[Tensor, "batch classes rows columns"]:
@@ -245,19 +314,23 @@ def one_hot(
 
 
 def one_hot_with_ignored(
-    classes: Int[Tensor, "batch rows columns"], num_classes: int
-) -> Float[Tensor, "batch classes_and_ignored rows columns"]:
+    classes: Int[Tensor, "batch rows columns"], num_classes: int, *, with_merged: bool = False
+) -> Float[Tensor, "batch classes_and_more rows columns"]:
     """Return class probabilities 0 or 1, and after the last class whether a pixel is ignored.
 
-    A warp moves that like a class, and what it takes from outside the slice is background.
+    With `with_merged`, a channel between the two says whether it is `MERGED_CLASS`. A warp moves
+    these like a class, and what it takes from outside the slice is background.
     """
-    return one_hot(classes.clamp(max=num_classes), num_classes + 1)
+    if not with_merged:
+        return one_hot(classes.clamp(max=num_classes), num_classes + 1)
+    after = torch.where(classes == MERGED_CLASS, num_classes, num_classes + 1)
+    return one_hot(torch.where(classes < num_classes, classes, after), num_classes + 2)
 
 
 def known_part(
     targets: Float[Tensor, "batch classes_and_ignored rows columns"],
 ) -> tuple[Float[Tensor, "batch classes rows columns"], Bool[Tensor, "batch rows columns"]]:
-    """Return class probabilities of what is known, and which pixels count.
+    """Return the probabilities before the last channel, of what is known, and which pixels count.
 
     A pixel that a warp made of known and ignored ones counts if the known ones are the larger part,
     as a nearest neighbour would; its probabilities are those of the known part and sum to 1.
@@ -284,6 +357,19 @@ def _classes_present(
         for s in case.numbers
     ]
     return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)
+
+
+def _left_out_classes(
+    cases: Sequence[LabelledSlices], num_classes: int
+) -> Bool[Tensor, "slices foreground"] | None:
+    rows = [
+        np.zeros((len(case), num_classes - 1), np.bool_)
+        if case.left_out is None
+        else case.left_out[case.numbers]
+        for case in cases
+    ]
+    together = np.concatenate(rows) if rows else np.zeros((0, num_classes - 1), np.bool_)
+    return torch.from_numpy(together) if together.any() else None
 
 
 def _has_ignored(cases: Sequence[LabelledSlices]) -> bool:

@@ -56,8 +56,9 @@ class StepBatch(NamedTuple):
 def _split(batch: SliceBatch | None, num_parts: int) -> list[SliceBatch]:
     if batch is None:
         return []
-    chunks = zip(batch.images.chunk(num_parts), batch.classes.chunk(num_parts), strict=True)
-    return [SliceBatch(images, classes) for images, classes in chunks]
+    images, classes = batch.images.chunk(num_parts), batch.classes.chunk(num_parts)
+    left_out = [None] * len(images) if batch.left_out is None else batch.left_out.chunk(num_parts)
+    return [SliceBatch(*part) for part in zip(images, classes, left_out, strict=True)]
 
 
 def _split_pairs(pairs: SliceBatch | None, num_parts: int) -> list[SliceBatch]:

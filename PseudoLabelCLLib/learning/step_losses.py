@@ -21,7 +21,7 @@ from PseudoLabelCLLib.learning.sampling import (
     one_hot,
     one_hot_with_ignored,
 )
-from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.shapes import Bool, Float
 from PseudoLabelCLLib.learning.step_batch import (
     CONSISTENCY,
     CONTRASTIVE,
@@ -48,6 +48,8 @@ class StepLosses:
         generator: Of all random changes.
         has_ignored: Whether the round has pixels of which nothing is known. Targets then carry one
             more channel, which says where; otherwise nothing is computed for them.
+        has_left_out: Whether a person left structures out of some slice. Targets then carry a
+            channel for `MERGED_CLASS`, and that of ignored pixels.
     """
 
     network: SegmentationNetwork
@@ -57,6 +59,7 @@ class StepLosses:
     device: ComputeDevice
     generator: torch.Generator
     has_ignored: bool = False
+    has_left_out: bool = False
 
     def weights(self) -> dict[str, float]:
         """Return the weight of each loss in the sum."""
@@ -81,7 +84,7 @@ class StepLosses:
             logits, embeddings = self.network.segment_and_embed(together, num_segmented)
         sizes = [len(target.images) for target in targets.values()]
         losses = {
-            name: self._compare(name, scores, target.targets)
+            name: self._compare(name, scores, target.targets, self._left_out_of(name, batch))
             for (name, target), scores in zip(targets.items(), logits.split(sizes), strict=True)
         }
         if batch.pairs is not None:
@@ -106,9 +109,27 @@ class StepLosses:
 
     def _with_targets(self, batch: SliceBatch) -> AugmentedBatch:
         device = self.device.torch_device
-        as_targets = one_hot_with_ignored if self.has_ignored else one_hot
-        targets = as_targets(batch.classes.to(device), self.network.num_classes)
+        classes, number = batch.classes.to(device), self.network.num_classes
+        if self._num_more_channels:
+            targets = one_hot_with_ignored(classes, number, with_merged=self.has_left_out)
+        else:
+            targets = one_hot(classes, number)
         return AugmentedBatch(batch.images.to(device), targets)
+
+    @property
+    def _num_more_channels(self) -> int:
+        """How many channels targets have after those of the classes."""
+        return 2 if self.has_left_out else int(self.has_ignored)
+
+    def _left_out_of(self, name: str, batch: StepBatch) -> Bool[Tensor, "batch foreground"] | None:
+        """Which structures are left out of the slices of a segmentation loss."""
+        slices = {SEGMENTATION: batch.truth, SELF_TRAINING: batch.believed}.get(name)
+        if slices is None or not self.has_left_out:
+            return None
+        if slices.left_out is None:
+            none = torch.zeros((len(slices.images), self.network.num_classes - 1), dtype=torch.bool)
+            return none.to(self.device.torch_device)
+        return slices.left_out.to(self.device.torch_device)
 
     def _change(self, batch: AugmentedBatch) -> AugmentedBatch:
         return augment(*batch, self.config.augmentation, self.generator)
@@ -123,10 +144,10 @@ class StepLosses:
         return AugmentedBatch(images, logits.float().softmax(dim=1))
 
     def _as_known(self, taught: AugmentedBatch) -> AugmentedBatch:
-        """Add the channel of ignored pixels, where the targets of human truth have it."""
-        if not self.has_ignored:
+        """Add the channels that the targets of human truth have after the classes."""
+        if not self._num_more_channels:
             return taught
-        nowhere = torch.zeros_like(taught.targets[:, :1])
+        nowhere = torch.zeros_like(taught.targets[:, : self._num_more_channels])
         return AugmentedBatch(taught.images, torch.cat((taught.targets, nowhere), dim=1))
 
     def _exchange(self, truth: AugmentedBatch, taught: AugmentedBatch) -> AugmentedBatch:
@@ -140,10 +161,14 @@ class StepLosses:
             boxes.to(self.device.torch_device),
         )
 
-    def _compare(self, name: str, logits: Tensor, targets: Tensor) -> Scalar:
+    def _compare(
+        self, name: str, logits: Tensor, targets: Tensor, left_out: Tensor | None
+    ) -> Scalar:
         counts = None
-        if self.has_ignored and name != CONSISTENCY:
+        if self._num_more_channels and name != CONSISTENCY:
             targets, counts = known_part(targets)
+            if name == COPY_PASTE and self.has_left_out:  # which class it is, is not known there
+                targets, counts = targets[:, :-1], counts & (targets[:, -1] < 0.5)
         if name in (CONSISTENCY, COPY_PASTE):
             confidence = self.config.consistency.min_confidence
             return consistency_loss(logits, targets, min_confidence=confidence, counts=counts)
@@ -153,6 +178,7 @@ class StepLosses:
             dice_weight=self.stage.dice_weight,
             cross_entropy_weight=self.stage.cross_entropy_weight,
             counts=counts,
+            left_out=left_out,
         )
 
     def _contrastive(

@@ -66,6 +66,11 @@ class RoundData:
         """Whether there are pixels that are truth, or pseudo-label, for nothing."""
         return self.truth.has_ignored or self.pseudo.has_ignored
 
+    @property
+    def has_left_out(self) -> bool:
+        """Whether a person left structures out of some slice."""
+        return self.truth.has_left_out or self.pseudo.has_left_out
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -75,7 +80,8 @@ class StepReport:
         step: Its number, from 1.
         names: The losses that took part; none where the step was skipped.
         values: What they were, still on the device.
-        incomplete: Whether a slice of the contrastive batch lacked a class.
+        incomplete: Whether every slice of the contrastive batch lacked a class, or too many did for
+            a step that asks for whole ones.
     """
 
     step: int
@@ -232,6 +238,7 @@ class Trainer:
             self.state.generator,
             form=config.form,
             authors_order=config.pair_weighting is PairWeighting.LEGACY,
+            complete_only=config.incomplete_slices is IncompleteSlices.SKIP,
         )
 
     def _descend(self, batch: StepBatch) -> dict[str, Tensor]:
@@ -247,6 +254,7 @@ class Trainer:
             self.device,
             state.generator,
             has_ignored=self.data.has_ignored,
+            has_left_out=self.data.has_left_out,
         )
         weights = step_losses.weights()
         totals: dict[str, Tensor] = {}

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS
+from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS, MERGED_CLASS
 from PseudoLabelCLLib.pipeline.preprocess import (
     Annotated,
     SliceGrid,
@@ -170,7 +170,7 @@ class ClassCache:
         made_of: list[JsonValue] = [
             file_fingerprint(segmentation), to_json(self._schema), to_json(slices.grid),
         ]  # fmt: skip
-        made_of += [list(left_out)] if left_out else []
+        made_of += [{"not them": list(left_out)}] if left_out else []
         made_of += [{"unknown": [file_fingerprint(mask) for mask in unknown]}] if unknown else []
         path = self._path(slices, made_of)
         what = _described(slices.case, path.name)
@@ -189,7 +189,8 @@ class ClassCache:
         Args:
             slices: The case.
             parts: The segmentations, oldest first; each counts on its slices or voxels only, where
-                it lies over the earlier ones. What none of them says is `IGNORED_CLASS`.
+                it lies over the earlier ones. What none of them says is `IGNORED_CLASS`; which
+                structures `MERGED_CLASS` stands for, `left_out_of_parts` says.
 
         Raises:
             PseudoLabelCLError: A file cannot be read, or the disk refuses.
@@ -198,7 +199,7 @@ class ClassCache:
         for part in parts:
             mask = None if part.mask is None else file_fingerprint(part.mask)
             of_part = [file_fingerprint(part.segmentation), to_json(part.slices), mask]
-            made_of += [[*of_part, list(part.left_out)]]
+            made_of += [[*of_part, {"not them": list(part.left_out)} if part.left_out else []]]
         path = self._path(slices, made_of)
         what = _described(slices.case, path.name)
         if not _own.has_own(path, what):
@@ -215,8 +216,6 @@ class ClassCache:
             counts[chosen_slices(len(classes), part.slices)] = True
             if part.mask is not None:
                 counts &= network_mask(part.mask, slices)
-            if part.left_out:  # nothing is known of the slices that show none of the others
-                classes[~shows_structure(classes)] = IGNORED_CLASS
             merged[counts] = classes[counts]
         return merged
 
@@ -286,12 +285,33 @@ def network_classes(
     """Return a segmentation as class indices on the network's grid.
 
     Where structures are left out, voxels of the others keep their index and all else inside the
-    volume is `IGNORED_CLASS`, since what is left out may lie anywhere there.
+    volume is `MERGED_CLASS`: it is none of the others, and what is left out may lie anywhere there.
     """
     indices = class_indices(segmentation.array, schema)
     if left_out:
-        indices[(indices == 0) | np.isin(segmentation.array, left_out)] = IGNORED_CLASS
+        indices[(indices == 0) | np.isin(segmentation.array, left_out)] = MERGED_CLASS
     return grid.labels_to_network(grid.slices_of(indices))
+
+
+def left_out_of_parts(
+    parts: Sequence[TruthPart], schema: LabelSchema, num_slices: int
+) -> npt.NDArray[np.bool_]:
+    """Return which structures `MERGED_CLASS` stands for in several segmentations laid over another.
+
+    Args:
+        parts: The segmentations, oldest first. Whole slices take the place of what was said of
+            them before, single voxels lie over it.
+        schema: The labels.
+        num_slices: Of the case.
+
+    Returns:
+        Shape (slices, structures).
+    """
+    left_out = np.zeros((num_slices, len(schema)), np.bool_)
+    for part in parts:
+        chosen, own = chosen_slices(num_slices, part.slices), np.isin(schema.values, part.left_out)
+        left_out[chosen] = own if part.mask is None else left_out[chosen] | own
+    return left_out
 
 
 def network_mask(path: Path, slices: CaseSlices) -> npt.NDArray[np.bool_]:
@@ -304,11 +324,6 @@ def network_mask(path: Path, slices: CaseSlices) -> npt.NDArray[np.bool_]:
     placed = slices.grid.labels_to_network(slices.grid.slices_of(mask.astype(np.uint8)))
     counts: npt.NDArray[np.bool_] = placed == 1
     return counts
-
-
-def shows_structure(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return which slices have a pixel of a structure, given class indices."""
-    return np.array([((c > 0) & (c != IGNORED_CLASS)).any() for c in classes], dtype=np.bool_)
 
 
 def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[np.bool_]:

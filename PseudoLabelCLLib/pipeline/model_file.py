@@ -16,7 +16,7 @@ from PseudoLabelCLLib.storage.model_archive import read_model_archive, write_mod
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
 # tensors; all three are read.
-MODEL_SCHEMA_VERSION = 3
+MODEL_SCHEMA_VERSION = 4
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
@@ -40,6 +40,9 @@ class TrainingSummary:
         device: What it was trained on, in words.
         finished: When, ISO 8601 with zone.
         program_version: Of PseudoLabelCL.
+        num_validation_cases: How many cases the Dice was measured on.
+        selection: How the weights were chosen (`training.selection`); empty before version 4.
+        num_validations: How often the Dice was measured in the round.
     """
 
     project: str
@@ -54,6 +57,9 @@ class TrainingSummary:
     device: str
     finished: str
     program_version: str = __version__
+    num_validation_cases: int = 0
+    selection: str = ""
+    num_validations: int = 0
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,9 @@ def transferred_weights(
     network: SegmentationNetwork, settings: PretrainingSettings
 ) -> tuple[str, ...]:
     """Return the entries of a network's state that these settings hand over to round 0."""
-    keeps = settings.config.global_local.keep_running_averages
+    config = settings.config
+    is_asked_for = config.global_local.keep_running_averages
+    keeps = config.method is Pretraining.GLOBAL_LOCAL and is_asked_for
     return transferred_names(network, _num_decoder_blocks(settings), keep_running_averages=keeps)
 
 

@@ -1,34 +1,42 @@
 """How doubtful a pseudo-label is, and why, so that a person looks at the worst first."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.learning.inference import Prediction
+from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
 
 # A slice with hardly any structure must not top the list for a few pixels: disagreement is
 # measured against at least this share of the volume's best-filled slice.
 SMALLEST_SLICE_SHARE = 0.05
 
 
-def doubt_of(prediction: Prediction, schema: LabelSchema) -> Doubt:
+def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[str]) -> Doubt:
     """Return the doubt of a prediction: how far turned, zoomed and mirrored copies disagree.
 
-    Agreement is the Dice between each copy and the averaged prediction, averaged over structures
-    and copies; doubt is what is missing to 1. Where nothing was found, doubt is 1.
+    Agreement is the Dice between each copy and the averaged prediction on the pixels that the copy
+    sees, averaged over structures and copies; doubt is what is missing to 1. Where nothing was
+    found, doubt is 1.
+
+    Args:
+        prediction: Of every slice of the volume.
+        schema: The structures.
+        slice_names: What a person calls each slice, as "k = 4".
 
     Source: Chaitanya et al., MedIA 2023, section 5.5 (agreement of augmented copies).
     """
     mean = prediction.probabilities.argmax(axis=1)  # (slices, rows, columns)
     num_slices = len(mean)
-    if not (mean > 0).any():
-        return Doubt(1.0, 0.0, (1.0,) * num_slices, "Nothing was found in this volume.")
     per_class = {
-        label.name: _agreement(mean == index, prediction.copies == index)
+        label.name: _agreement(mean, prediction.copies, index)
         for index, label in enumerate(schema, start=1)
     }
     present = {name: score for name, score in per_class.items() if score is not None}
+    if not (mean > 0).any() or not present:
+        return Doubt(1.0, 0.0, (1.0,) * num_slices, "Nothing was found in this volume.")
     agreement = float(np.mean(list(present.values())))
     per_slice = _doubt_per_slice(mean, prediction.copies)
     missing = [name for name, score in per_class.items() if score is None]
@@ -36,17 +44,19 @@ def doubt_of(prediction: Prediction, schema: LabelSchema) -> Doubt:
         doubt=1 - agreement,
         agreement=agreement,
         doubt_per_slice=tuple(float(d) for d in per_slice),
-        reason=_reason(present, missing, agreement, per_slice),
+        reason=_reason(present, missing, agreement, slice_names[int(per_slice.argmax())]),
     )
 
 
-def _agreement(mean: npt.NDArray[np.bool_], copies: npt.NDArray[np.bool_]) -> float | None:
+def _agreement(
+    mean: npt.NDArray[np.intp], copies: npt.NDArray[np.uint8], index: int
+) -> float | None:
     """Mean Dice of the copies with the mean; None if the structure is in none of them."""
-    scores = [
-        2 * int((mean & copy).sum()) / total
-        for copy in copies
-        if (total := int(mean.sum()) + int(copy.sum()))
-    ]
+    scores = []
+    for copy in copies:
+        ours, theirs = (mean == index) & (copy != UNSEEN_CLASS), copy == index
+        if total := int(ours.sum()) + int(theirs.sum()):
+            scores.append(2 * int((ours & theirs).sum()) / total)
     return float(np.mean(scores)) if scores else None
 
 
@@ -54,8 +64,9 @@ def _doubt_per_slice(
     mean: npt.NDArray[np.intp], copies: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
     """Share of a slice's structure pixels on which copies and mean differ, 0..1."""
-    differ = (copies != mean[None]).sum(axis=(2, 3)).mean(axis=0)  # (slices,)
-    filled = ((copies > 0) | (mean > 0)[None]).sum(axis=(2, 3)).mean(axis=0)
+    is_seen = copies != UNSEEN_CLASS
+    differ = ((copies != mean[None]) & is_seen).sum(axis=(2, 3)).mean(axis=0)  # (slices,)
+    filled = (((copies > 0) | (mean > 0)[None]) & is_seen).sum(axis=(2, 3)).mean(axis=0)
     floor = max(1.0, SMALLEST_SLICE_SHARE * float(filled.max()))
     share: npt.NDArray[np.float64] = np.clip(differ / np.maximum(filled, floor), 0, 1)
     return share
@@ -65,13 +76,12 @@ def _reason(
     scores: dict[str, float],
     missing: list[str],
     agreement: float,
-    per_slice: npt.NDArray[np.float64],
+    worst_slice: str,
 ) -> str:
     weakest = min(scores, key=lambda name: scores[name])
-    worst = int(per_slice.argmax())
     text = (
         f"Copies agree to {agreement:.0%}, least on '{weakest}' ({scores[weakest]:.0%}) and in "
-        f"slice {worst + 1} of {len(per_slice)}."
+        f"the slice {worst_slice}."
     )
     if missing:
         text += f" Nothing was found of {', '.join(repr(name) for name in missing)}."

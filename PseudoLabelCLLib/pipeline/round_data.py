@@ -21,8 +21,8 @@ from PseudoLabelCLLib.pipeline.case_slices import (
     TruthPart,
     annotation_of,
     chosen_slices,
+    left_out_of_parts,
     load_case_slices,
-    shows_structure,
 )
 from PseudoLabelCLLib.pipeline.preprocess import in_plane_extent_mm
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
@@ -101,9 +101,10 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     does not grow with its cases; labels that this round does not use are deleted there.
 
     Proposals that the settings call too doubtful are left out; without any other, the round learns
-    from human truth alone. Where a person left structures out of a proposal, only voxels of the
-    others count. Where a person vouches for single voxels, those alone are truth on their slices;
-    the others stay pseudo-label there as on slices that no person vouches for.
+    from human truth alone. Where a person left structures out of a proposal, all voxels but those
+    of the others are background or what was left out. Where a person vouches for single voxels,
+    those alone are truth on their slices; the others stay pseudo-label there as on slices that no
+    person vouches for.
 
     Raises:
         TrainingError: No slice of the human segmentations teaches anything.
@@ -114,7 +115,13 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     pseudo = _load_pseudo(inputs, cache, report)
     cache.remove_others()
     num_classes = inputs.project.schema.num_classes
-    return RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
+    data = RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
+    if not data.truth.most_classes_in_a_slice:
+        raise TrainingError(
+            "No slice of the human segmentations shows a structure that a person vouches for.",
+            "Annotate a volume, or accept a proposal without leaving structures out.",
+        )
+    return data
 
 
 def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
@@ -145,22 +152,17 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
             continue
         case = inputs.project.case(source.case_id)
         slices = load_case_slices(inputs.root, case, inputs.preprocess)
-        classes = cache.load(slices, layout.own(source.segmentation), source.left_out)
+        part = TruthPart(layout.own(source.segmentation), source.truth_slices, source.left_out)
+        classes = cache.load(slices, part.segmentation, part.left_out)
         mine = chosen_slices(len(classes), source.truth_slices)
         before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
         mine &= ~before
         taken[case.id] = before | mine
-        if source.left_out:
-            mine &= shows_structure(classes)  # nothing is known of the other slices
         if mine.any():
-            loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(mine)))
-    loaded = [one for one in loaded if len(one)]
-    if not loaded:
-        raise TrainingError(
-            "No slice of the human segmentations shows a structure that a person vouches for.",
-            "Annotate a volume, or accept a proposal without leaving structures out.",
-        )
-    return loaded
+            left_out = left_out_of_parts((part,), inputs.project.schema, len(classes))
+            numbers = np.flatnonzero(mine)
+            loaded.append(LabelledSlices(slices.images, classes, numbers, left_out))
+    return [one for one in loaded if len(one)]
 
 
 def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> LabelledSlices:
@@ -179,7 +181,8 @@ def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> Label
     ]
     classes = cache.merge(slices, parts)
     is_known = np.array([(one != IGNORED_CLASS).any() for one in classes], dtype=np.bool_)
-    return LabelledSlices(slices.images, classes, np.flatnonzero(is_known))
+    left_out = left_out_of_parts(parts, inputs.project.schema, len(classes))
+    return LabelledSlices(slices.images, classes, np.flatnonzero(is_known), left_out)
 
 
 def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
@@ -198,13 +201,18 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
             continue
         reviews = inputs.project.truth_reviews_of(case_id)
         masks = [layout.own(one.truth_mask) for one in reviews if one.truth_mask is not None]
-        classes = cache.load(slices, path, _rejected_in_proposal(inputs, case_id), masks)
+        part = TruthPart(path, None, _rejected_in_proposal(inputs, case_id))
+        classes = cache.load(slices, path, part.left_out, masks)
         rest = np.ones(len(classes), dtype=np.bool_)
+        if case.is_partly_drawn:
+            rest &= ~chosen_slices(len(classes), case.drawn_slices)
         for review in reviews:
             if review.truth_mask is None:
                 rest &= ~chosen_slices(len(classes), review.truth_slices)
         if rest.any():
-            loaded.append(LabelledSlices(slices.images, classes, np.flatnonzero(rest)))
+            left_out = left_out_of_parts((part,), inputs.project.schema, len(classes))
+            numbers = np.flatnonzero(rest)
+            loaded.append(LabelledSlices(slices.images, classes, numbers, left_out))
         _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))
     return loaded
 

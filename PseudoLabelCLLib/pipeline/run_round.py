@@ -94,6 +94,7 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
     rewrite_earlier_tensors(root, report)
+    _tell_reread(project, plan, report)
     # a kill between closing and opening leaves a closed round as the latest
     if latest is not None and latest.state is not RoundState.CLOSED:
         closed = latest.moved_to(RoundState.CLOSED)
@@ -107,11 +108,26 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
         num_pseudo_cases=len(plan.pseudo),
         num_left_out_cases=len(plan.left_out),
         started=_now(),
+        outside_counts=True,
     )
     # the plan of the grid is settled before the round counts as begun
     preprocess_plan(root, project)
     save_round(root, opened)
     return project.with_round(opened)
+
+
+def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:
+    """Say once that verdicts which leave structures out are read otherwise than before."""
+    latest = project.latest_round
+    cases = dict.fromkeys(source.case_id for source in plan.human if source.left_out)
+    if latest is None or latest.outside_counts or not cases:
+        return
+    names = ", ".join(f"'{case_id}'" for case_id in cases)
+    report.notice(
+        f"Structures were left out of the verdicts on {names}. From round {plan.index} on, what "
+        "lies outside the accepted structures there counts as none of them: it is background or "
+        "what was left out. Earlier rounds ignored it. No verdict was changed."
+    )
 
 
 def _check(root: Path, project: Project, report: Report) -> None:
@@ -152,6 +168,9 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         profile=config.profile.value,
         device=trained.device.description,
         finished=_now(),
+        num_validation_cases=len(project.cases_with_role(CaseRole.VALIDATION)),
+        selection=inputs.training.selection.value,
+        num_validations=trained.num_validations,
     )
     return ModelCard(
         schema=project.schema,

@@ -46,6 +46,7 @@ class TrainedRound:
         curve: The learning curve.
         selected_at_step: Which step's weights were kept; 0 is the start of the round.
         validation_dice: Their mean Dice on the validation cases, or None without any.
+        num_validations: How often that was measured in the round, its start included.
         device: What it ran on at the end.
         num_steps: Steps of the whole round.
         moments: Of the optimiser at the selected weights, if the next round goes on with them.
@@ -58,6 +59,7 @@ class TrainedRound:
     device: ComputeDevice
     num_steps: int
     moments: dict[str, Any] | None = None
+    num_validations: int = 0
 
 
 @dataclass
@@ -289,12 +291,16 @@ class _RoundTraining:
         if not number:
             return
         skip = self.config.contrastive.incomplete_slices is IncompleteSlices.SKIP
-        done = "these steps were skipped" if skip else "they served with those that they show"
-        self.report.notice(
-            f"In {number / of:.0%} of the steps, slices of the contrastive batch lacked a "
-            f"structure; {done}.",
-            warning=skip,
+        text = (
+            "No slice with human truth, or none with a pseudo-label, shows every structure; the "
+            "contrastive loss compares those that a slice shows."
         )
+        if skip:
+            text = (
+                f"In {number / of:.0%} of the steps too few slices showed every structure; these "
+                "steps were skipped."
+            )
+        self.report.notice(text, warning=skip)
 
     def _tell_unchanged(self) -> None:
         """Say so where the weights of the round before were the best."""
@@ -325,6 +331,7 @@ class _RoundTraining:
         return TrainedRound(
             network, progress.curve, selected, dice, self.device,
             self.trainer.stage.num_steps, moments,
+            sum(point.validation_dice is not None for point in progress.curve),
         )  # fmt: skip
 
 

@@ -231,6 +231,7 @@ _WORDS = {
     "FindVolumes": "looking for volumes",
     "AddVolumes": "adding volumes",
     "SetRole": "changing roles",
+    "ChooseSlices": "choosing the slices that count",
     "RemoveCases": "removing cases",
     "ChangeLabels": "changing the structures",
     "ChangeSettings": "changing settings",
@@ -249,6 +250,7 @@ _WORDS = {
     "SaveModel": "saving the model",
     "ReadModel": "reading a model",
     "MakeSampleData": "making sample volumes",
+    "SignVerdicts": "choosing the name on verdicts",
 }
 
 

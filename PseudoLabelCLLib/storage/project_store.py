@@ -225,6 +225,7 @@ def foreign_parts(root: Path, project: Project) -> Foreign:
     return Foreign(
         not is_own_project(to_json(replace(file, origin="")), file.origin),
         tuple((review.case_id, review.round_index) for review in others),
+        tuple(sorted({review.author for review in others})),
     )
 
 
@@ -372,7 +373,10 @@ def _from_1_to_2(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_2_to_3(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a file's fields of version 3: cases have `answers` (none)."""
+    """Return a file's fields of version 3, whose new fields all have defaults.
+
+    Cases have `answers` (none) and `drawn_slices` (all count), rounds have `outside_counts` (no).
+    """
     return fields
 
 

@@ -23,15 +23,21 @@ def slow_loss(logits, teacher, min_confidence):
     student = logits.double().softmax(dim=1).movedim(1, 3).reshape(-1, num_classes).tolist()
     taught = teacher.double().movedim(1, 3).reshape(-1, num_classes).tolist()
     cross_entropy, both, total = 0.0, [0.0] * num_classes, [0.0] * num_classes
+    shown = [False] * num_classes
     for p, t in zip(student, taught, strict=True):
         if max(t) < min_confidence:
             continue
         winner = t.index(max(t))
         cross_entropy -= math.log(p[winner])
+        shown[winner] = True
         for c in range(num_classes):
             both[c] += p[c] * (c == winner)
             total[c] += p[c] + (c == winner)
-    missing = [1 - (2 * b + 1e-6) / (t + 1e-6) for b, t in zip(both, total, strict=True) if t > 0]
+    missing = [
+        1 - (2 * b + 1e-6) / (t + 1e-6)
+        for b, t, is_shown in zip(both, total, shown, strict=True)
+        if is_shown
+    ]
     return cross_entropy / len(student) + (sum(missing) / len(missing) if missing else 0.0)
 
 
@@ -76,6 +82,15 @@ def test_agreeing_student_costs_nothing():
     winner = torch.nn.functional.one_hot(teacher.argmax(dim=1), 3).movedim(3, 1)
     loss = consistency_loss(60.0 * winner, teacher, min_confidence=0.0)
     assert loss.item() == pytest.approx(0, abs=1e-6)  # e^-60 is below float32
+
+
+def test_classes_that_are_absent_cost_nothing_where_student_and_teacher_agree():
+    """Fourteen classes of which one is seen: both sides say background, at 99 %."""
+    logits = torch.zeros((2, 14, 6, 6))
+    logits[:, 0] = math.log(0.99 / (0.01 / 13))
+    loss = consistency_loss(logits, logits.softmax(dim=1), min_confidence=0.9)
+    # -ln 0.99 and 1 - 2 * 0.99 / 1.99
+    assert loss.item() == pytest.approx(0.01005 + 0.00503, abs=1e-4)
 
 
 def test_half_precision_scores_are_summed_in_single_precision():

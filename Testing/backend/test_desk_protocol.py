@@ -83,6 +83,7 @@ REQUESTS = (
                       (GivenAnswer(QuestionKind.OUTSIDE, "drop", "c"),)),
     )),
     ask.SetRole(("a", ODD), CaseRole.VALIDATION),
+    ask.ChooseSlices(("a", ODD), False),
     ask.RemoveCases(()),
     ask.ChangeLabels(LABELS),
     ask.ChangeSettings({"training.seed": "1", "x": ODD}),
@@ -103,6 +104,7 @@ REQUESTS = (
     ask.SaveModel(2, "/a"),
     ask.ReadModel("/a"),
     ask.MakeSampleData("/a"),
+    ask.SignVerdicts("reader 2"),
 )  # fmt: skip
 VIEW = ProjectView(
     "/a", ODD, LABELS, config_for(Profile.PAPER),

@@ -50,6 +50,7 @@ EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
     ask.Refresh(),
     ask.AddVolumes((ask.NewVolume("new", CaseRole.UNLABELLED, "new.nrrd"),)),
     ask.SetRole(("other-1",), CaseRole.IGNORED),
+    ask.ChooseSlices(("other-1",), True),
     ask.RemoveCases(("other-1",)),
     ask.ChangeLabels(SCHEMA),
     ask.ChangeSettings({"training.seed": "1"}),

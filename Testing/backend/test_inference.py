@@ -18,7 +18,12 @@ from scipy import ndimage
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import CopyTransform, draw_copies, predict_slices
+from PseudoLabelCLLib.learning.inference import (
+    UNSEEN_CLASS,
+    CopyTransform,
+    draw_copies,
+    predict_slices,
+)
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
 
 UNCHANGED = (CopyTransform(),)
@@ -48,7 +53,10 @@ class DecidedNetwork(SegmentationNetwork):
 
 
 def plain_turned_prediction(network, images, copy):
-    """One slice at a time, sampled pixel by pixel with scipy, and turned back the same way."""
+    """One slice at a time, sampled pixel by pixel with scipy, and turned back the same way.
+
+    Returns the probabilities, which fade out where the copy ends, and what is left of a 1 there.
+    """
     shape = images.shape[1:]
     middle = (np.array(shape) - 1) / 2
     angle = np.radians(copy.angle_deg)
@@ -64,9 +72,8 @@ def plain_turned_prediction(network, images, copy):
     for image in images:
         moved = sampled(image, turn).astype(np.float32)
         there = plain_prediction(network, moved[None])[0]
-        foreground = np.stack([sampled(one, np.linalg.inv(turn)) for one in there[1:]])
-        results.append(np.concatenate((1 - foreground.sum(axis=0, keepdims=True), foreground)))
-    return np.stack(results)
+        results.append(np.stack([sampled(one, np.linalg.inv(turn)) for one in there]))
+    return np.stack(results), sampled(np.ones(shape), np.linalg.inv(turn))
 
 
 def test_prediction_is_the_mean_of_a_plain_loop_over_slices_and_copies():
@@ -75,13 +82,17 @@ def test_prediction_is_the_mean_of_a_plain_loop_over_slices_and_copies():
     images += np.linspace(0, 0.3, 6, dtype=np.float32)[:, None, None]
     copies = draw_copies(PseudoLabelConfig(num_augmented_copies=4), 5, mirror=True)
     prediction = predict_slices(network, images, copies, CPU)
-    each = np.stack([plain_turned_prediction(network, images, copy) for copy in copies])
+    turned = [plain_turned_prediction(network, images, copy) for copy in copies]
+    each, seen = (np.stack(parts) for parts in zip(*turned, strict=True))
     # positions are rounded to float32, by 1e-5 of a pixel
-    np.testing.assert_allclose(prediction.probabilities, each.mean(axis=0), atol=1e-3)
+    expected = each.sum(axis=0) / seen.sum(axis=0)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-3)
     ordered = np.sort(each, axis=2)
-    clear = ordered[:, :, -1] - ordered[:, :, -2] > 2e-3
-    assert clear.mean() > 0.9
-    np.testing.assert_array_equal(prediction.copies[clear], each.argmax(axis=2)[clear])
+    clear = (ordered[:, :, -1] - ordered[:, :, -2] > 2e-3) & (np.abs(seen - 0.5) > 0.01)[:, None]
+    assert clear.mean() > 0.8
+    winners = np.where(seen[:, None] < 0.5, UNSEEN_CLASS, each.argmax(axis=2))
+    assert (winners == UNSEEN_CLASS).any()
+    np.testing.assert_array_equal(prediction.copies[clear], winners[clear])
 
 
 def test_unchanged_copy_is_the_networks_own_prediction():
@@ -147,11 +158,31 @@ def test_averaged_probabilities_are_probabilities(angle, zoom, mirrored):
     assert probabilities.min() >= -1e-5
 
 
-def test_what_comes_from_outside_the_slice_is_background():
+def test_a_pixel_that_no_copy_sees_is_background():
     images = np.ones((1, 32, 64), np.float32)
     prediction = predict_slices(ThresholdNetwork(), images, (CopyTransform(angle_deg=90.0),), CPU)
     assert prediction.copies[0, 0, 16, 32] == 1
-    assert prediction.copies[0, 0, 16, 2] == 0  # turned out of the low window, and lost
+    assert prediction.copies[0, 0, 16, 2] == UNSEEN_CLASS  # turned out of the low window
+    assert prediction.probabilities[0, :, 16, 2].tolist() == [1, 0]
+
+
+def test_a_copy_that_does_not_see_a_pixel_has_no_say_there():
+    """Certain foreground stays as certain up to the border, however the copies are turned."""
+    images = np.ones((2, 48, 64), np.float32)
+    copies = draw_copies(
+        PseudoLabelConfig(num_augmented_copies=6, max_rotation_deg=30, max_scale_fraction=0.1),
+        1,
+        mirror=False,
+    )
+    network = ThresholdNetwork()
+    alone = predict_slices(network, images, UNCHANGED, CPU).probabilities
+    together = predict_slices(network, images, copies, CPU)
+    unseen = (together.copies == UNSEEN_CLASS).mean(axis=(0, 1))
+    assert unseen.max() > 0.5  # most copies lose the corners
+    certain = together.probabilities[:, 1] > 0.5
+    # a copy is dark around the slice, which blurs the last pixels of what it sees
+    assert certain.mean() > 0.999
+    assert np.abs(together.probabilities - alone)[..., 2:-2, 2:-2].max() < 0.05
 
 
 def test_copies_are_the_same_for_the_same_seed_and_stay_in_their_ranges():

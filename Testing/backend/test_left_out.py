@@ -167,6 +167,16 @@ def test_slices_of_which_nothing_would_be_known_are_no_correction(a_project, tmp
         correct(root, project, "a", file, slices=[0, 3], left_out=(4,))
 
 
+def test_an_accepted_structure_may_be_erased_from_all_slices_that_count(a_project, tmp_path):
+    root, project = a_project
+    file = put(tmp_path / "drawn.seg.nrrd", np.where(proposed() == 1, 0, proposed()))
+    assert np.any(proposed() == 1)
+
+    (review,) = correct(root, project, "a", file, left_out=(4, 7)).reviews
+
+    assert (review.verdict, review.left_out) == (Verdict.CORRECTED, (4, 7))
+
+
 def test_agreement_says_nothing_of_a_rejected_structure(a_project, tmp_path):
     root, project = a_project
     drawn = np.where(proposed() == 4, 0, proposed())

@@ -1,4 +1,4 @@
-"""Structures left out of a verdict, as the slices of a round show them: ignored, not background."""
+"""Structures left out of a verdict, as a round learns them: outside the others is none of those."""
 
 import hashlib
 import json
@@ -20,13 +20,14 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS, SlicePool
+from PseudoLabelCLLib.learning.sampling import MERGED_CLASS, SlicePool
 from PseudoLabelCLLib.pipeline import round_data
 from PseudoLabelCLLib.pipeline.case_slices import (
     ClassCache,
+    TruthPart,
+    left_out_of_parts,
     load_case_slices,
     network_classes,
-    shows_structure,
 )
 from PseudoLabelCLLib.pipeline.preprocess import slice_grid
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data
@@ -65,13 +66,13 @@ def drawn(seed=0, empty=()):
 
 
 def slow_classes(array, left_out=()):
-    """Class indices voxel by voxel: ignored where not of a structure that a person accepted."""
+    """Class indices voxel by voxel: merged where not of a structure that a person accepted."""
     classes = np.zeros((NUM_SLICES, 32, 32), np.uint8)
     index = {value: n for n, value in enumerate(SCHEMA.values, start=1)}
     for k, j, i in np.ndindex(array.shape):
         value = int(array[k, j, i])
         known = value in index and value not in left_out
-        unknown = IGNORED_CLASS if left_out else 0
+        unknown = MERGED_CLASS if left_out else 0
         classes[k, AROUND_ROWS + j, AROUND_COLUMNS + i] = index[value] if known else unknown
     return classes
 
@@ -102,11 +103,17 @@ def test_what_a_file_has_of_a_rejected_structure_is_not_read():
     np.testing.assert_array_equal(on_the_network(drawn(), (4,)), on_the_network(without, (4,)))
 
 
-def test_slices_that_show_nothing_known_are_found():
-    only_rejected = drawn(empty=(1,))
-    only_rejected[2] = np.where(only_rejected[2] > 0, 4, 0)
-    shown = shows_structure(on_the_network(only_rejected, (4,)))
-    assert shown.tolist() == [True, False, False, True]
+def test_whole_slices_replace_what_was_left_out_of_them_and_single_voxels_add_to_it(tmp_path):
+    file = tmp_path / "any.seg.nrrd"
+    parts = [
+        TruthPart(file, None, (4,)),
+        TruthPart(file, (1, 2), ()),
+        TruthPart(file, (2, 3), (7,), mask=tmp_path / "mask.seg.nrrd"),
+    ]
+    table = left_out_of_parts(parts, SCHEMA, NUM_SLICES)
+    assert table.tolist() == [
+        [False, True, False], [False, False, False], [False, False, True], [False, True, True],
+    ]  # fmt: skip
 
 
 # --- a round ---
@@ -168,7 +175,7 @@ def taught(cases):
     return [(case.numbers.tolist(), np.array(case.classes)) for case in cases]
 
 
-def test_accepted_structures_are_truth_and_all_else_is_ignored(a_desk, monkeypatch):
+def test_accepted_structures_are_truth_and_all_else_is_none_of_them(a_desk, monkeypatch):
     root, project = a_desk
     project = accept(root, accept(root, project, "a", left_out=(4, 7)), "b")
 
@@ -176,12 +183,17 @@ def test_accepted_structures_are_truth_and_all_else_is_ignored(a_desk, monkeypat
 
     by_numbers = taught(truth)
     # newest last in the plan, first when loaded: b, a, t
-    assert [numbers for numbers, _ in by_numbers] == [[0, 1, 2, 3], [1, 2, 3], [0, 1, 2, 3]]
+    # slice 0 of a shows nothing: there, too, it is known that the accepted structure is not
+    assert [numbers for numbers, _ in by_numbers] == [[0, 1, 2, 3]] * 3
     np.testing.assert_array_equal(by_numbers[0][1], slow_classes(proposed()))
     np.testing.assert_array_equal(by_numbers[1][1], slow_classes(proposed(), (4, 7)))
     np.testing.assert_array_equal(by_numbers[2][1], slow_classes(drawn(9)))
     assert list(pseudo) == []
-    assert data.has_ignored
+    assert data.has_left_out
+    assert not data.has_ignored
+    assert [one.left_out.tolist()[0] for one in truth] == [
+        [False, False, False], [False, True, True], [False, False, False],
+    ]  # fmt: skip
 
 
 def test_nothing_is_ignored_where_nothing_is_left_out(a_desk, monkeypatch):
@@ -189,6 +201,7 @@ def test_nothing_is_ignored_where_nothing_is_left_out(a_desk, monkeypatch):
     data, _, pseudo = slices_of_the_next_round(root, accept(root, project, "a"), monkeypatch)
     assert len(pseudo) == 1
     assert not data.has_ignored
+    assert not data.has_left_out
 
 
 def test_slices_beside_a_correction_believe_only_what_was_not_rejected(
@@ -207,6 +220,7 @@ def test_slices_beside_a_correction_believe_only_what_was_not_rejected(
     assert (whole, beside) == ([0, 1, 2, 3], [0, 1, 3])
     np.testing.assert_array_equal(whole_classes, slow_classes(proposed()))
     np.testing.assert_array_equal(beside_classes, slow_classes(proposed(), (4,)))
+    assert pseudo[1].left_out.tolist() == [[False, True, False]] * NUM_SLICES
 
 
 def test_later_verdict_counts_slice_by_slice(a_desk, monkeypatch, tmp_path):

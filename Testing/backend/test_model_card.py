@@ -83,6 +83,33 @@ def test_card_tells_pseudo_labels_and_dice_where_there_are_any(a_model, tmp_path
     )
 
 
+@pytest.mark.parametrize(
+    ("selection", "told"),
+    [
+        (
+            "best",
+            "the best of 6 measurements on the same cases, so likely higher than on new ones",
+        ),
+        (
+            "last-improvement",
+            "the last improvement of 6 measurements on the same cases, so likely higher than on "
+            "new ones",
+        ),
+        ("last", "of the last weights, which it did not choose"),
+    ],
+)
+def test_card_says_how_its_validation_dice_was_selected(a_model, tmp_path, selection, told):
+    model = read_model(a_model)
+    training = replace(
+        model.card.training, validation_dice=0.87, num_validation_cases=2, num_validations=6,
+        selection=selection,
+    )  # fmt: skip
+    write_model(tmp_path / "m.plcl", model.network, replace(model.card, training=training))
+    assert f"; Dice 0.87 on 2 validation cases ({told})." in (
+        read_model_card(tmp_path / "m.plcl").trained_on
+    )
+
+
 def test_every_version_of_card_that_training_writes_is_understood():
     assert NEWEST_CARD_VERSION == MODEL_SCHEMA_VERSION
 

@@ -174,3 +174,22 @@ def test_next_round_learns_from_verdicts_of_both_versions(old, monkeypatch, capf
         RoundState.CLOSED, RoundState.CLOSED, RoundState.IN_REVIEW,
     ]  # fmt: skip
     assert {"corrected", "rejected"} == {case.id for case in project.cases_awaiting_review()}
+
+
+def test_verdicts_that_leave_structures_out_are_reread_and_that_is_said_once(
+    old, monkeypatch, capfd
+):
+    accept(old, load_project(old), "rejected", left_out=(2,))
+    before = (old / "reviews" / "round_01" / "rejected.json").read_bytes()
+    told = []
+    for _ in range(2):
+        with worker_in_this_process(monkeypatch):
+            assert main(["train", str(old), "--device", "cpu"]) == 0
+        told.append(capfd.readouterr().out)
+    sentence = (
+        "Structures were left out of the verdicts on 'rejected'. From round 2 on, what lies "
+        "outside the accepted structures there counts as none of them"
+    )
+    assert [text.count(sentence) for text in told] == [1, 0]
+    assert (old / "reviews" / "round_01" / "rejected.json").read_bytes() == before
+    assert [one.outside_counts for one in load_project(old).rounds] == [False, False, True, True]

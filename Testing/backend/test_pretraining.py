@@ -17,6 +17,8 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalStrategy,
     LocalStrategy,
     PositionalConfig,
+    Pretraining,
+    PretrainingConfig,
 )
 from PseudoLabelCLLib.learning.pretrained_weights import (
     load_pretrained,
@@ -41,6 +43,8 @@ from PseudoLabelCLLib.learning.pretraining_views import (
 )
 from PseudoLabelCLLib.learning.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.volume_batches import OrderedVolume, VolumePool
+from PseudoLabelCLLib.pipeline.pretrain import transferred_weights
+from PseudoLabelCLLib.storage.pretraining_record import PretrainingSettings
 
 SIDE = 32
 SMALL = NetworkConfig(widths=(4, 4, 8, 8, 8, 8), embedding_size=4)
@@ -320,6 +324,23 @@ def test_encoder_and_blocks_are_taken_over_and_the_rest_is_not(tmp_path, config,
     for name, tensor in [*fresh.named_parameters(), *fresh.named_buffers()]:
         source = trained.state_dict() if id(tensor) in wanted else before
         assert torch.equal(tensor, source[name]), name
+
+
+def test_switches_of_global_local_do_not_govern_the_positional_method():
+    network = make_network(config=SMALL)
+    switched = GlobalLocalConfig(keep_running_averages=True, num_decoder_blocks=2)
+    names = {
+        method: set(
+            transferred_weights(
+                network,
+                PretrainingSettings(PretrainingConfig(method, switched), SMALL, None, 0),
+            )
+        )
+        for method in (Pretraining.POSITIONAL, Pretraining.GLOBAL_LOCAL)
+    }
+    encoder = set(transferred_names(network, 0, keep_running_averages=False))
+    assert names[Pretraining.POSITIONAL] == encoder
+    assert names[Pretraining.GLOBAL_LOCAL] > encoder
 
 
 def test_more_blocks_than_the_decoder_has_are_refused():

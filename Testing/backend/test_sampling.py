@@ -78,9 +78,10 @@ def mapped_and_plain(tmp_path):
         lambda a_pool, generator: a_pool.draw(40, generator),
         lambda a_pool, generator: a_pool.draw(40, generator, min_structures=2),
         lambda a_pool, generator: a_pool.draw_rich(5, generator),
+        lambda a_pool, generator: a_pool.draw_showing([1, 2, 1, 2], generator),
         lambda a_pool, generator: draw_pairs(a_pool, a_pool, 10, generator),
     ],
-    ids=["any", "with structures", "rich", "pairs"],
+    ids=["any", "with structures", "rich", "showing", "pairs"],
 )
 def test_chosen_slices_of_mapped_arrays_are_drawn_like_copies_of_them(mapped_and_plain, draw, kept):
     for a_pool in mapped_and_plain if kept else ():
@@ -285,3 +286,52 @@ def test_pool_knows_whether_some_slice_shows_every_class():
     assert pool(slices).shows_every_class
     slices.classes[slices.classes == 2] = 1
     assert not pool(slices).shows_every_class
+
+
+# --- slices of the contrastive loss, class by class ---
+
+
+def test_a_single_slice_that_shows_every_class_is_not_the_only_source():
+    odd = [(1, 2)] + [(1,)] * 6 + [(2,)] * 6
+    truth, pseudo = pool(numbered_slices(odd)), pool(numbered_slices(odd, first=100))
+    seen = Counter()
+    for seed in range(100):
+        seen.update(numbers_in(draw_pairs(truth, pseudo, 10, make_generator(seed))))
+    assert set(seen) == {*range(13), *range(100, 113)}
+    # each class has 7 slices, of which the odd one is one
+    assert (seen[0] + seen[100]) / sum(seen.values()) < 0.3
+
+
+def test_published_code_draws_slices_that_show_every_class_only():
+    odd = pool(numbered_slices([(1, 2)] + [(1,)] * 6))
+    batch = draw_pairs(odd, odd, 10, make_generator(1), complete_only=True)
+    assert set(numbers_in(batch)) == {0}
+
+
+def test_slices_at_the_same_place_of_both_kinds_show_a_class_in_common():
+    kinds = [(1,)] * 8 + [(2,)] * 8
+    truth, pseudo = pool(numbered_slices(kinds)), pool(numbered_slices(kinds, first=100))
+    for seed in range(20):
+        batch = draw_pairs(truth, pseudo, 10, make_generator(seed))
+        numbers = numbers_in(batch)
+        for first, second in zip(numbers[:10], numbers[10:], strict=True):
+            if (first < 100) != (second < 100):
+                assert kinds[first % 100] == kinds[second % 100]
+
+
+def test_ends_of_a_structure_are_drawn_as_often_as_its_middle():
+    # class 1 reaches from slice 0 to 9; class 2 lies in the middle alone
+    heart = [(1,)] * 3 + [(1, 2)] * 4 + [(1,)] * 3
+    counts = Counter()
+    for seed in range(600):
+        counts.update(
+            numbers_in(pool(numbered_slices(heart)).draw_showing([1], make_generator(seed)))
+        )
+    # deviation of a count of 600 draws with a chance of a tenth is 7.3
+    assert all(abs(counts[number] - 60) < 30 for number in range(10))
+
+
+def test_a_class_that_no_slice_shows_is_stood_in_for():
+    a_pool = pool(numbered_slices([(), (1,), ()]))
+    assert numbers_in(a_pool.draw_showing([2, 1], make_generator())) == [1, 1]
+    assert len(numbers_in(pool(numbered_slices([()] * 2)).draw_showing([1], make_generator()))) == 1

@@ -33,7 +33,7 @@ from PseudoLabelCLLib.pipeline import evaluate as evaluate_module
 from PseudoLabelCLLib.pipeline import round_data
 from PseudoLabelCLLib.pipeline.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.evaluate import evaluate
-from PseudoLabelCLLib.pipeline.model_file import read_model
+from PseudoLabelCLLib.pipeline.model_file import MODEL_SCHEMA_VERSION, read_model
 from PseudoLabelCLLib.pipeline.run_round import run_round
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import create_project, load_project
@@ -193,7 +193,7 @@ def test_project_of_the_version_before_goes_on_to_the_same_numbers_and_is_rewrit
     again, before = (read_model(ProjectLayout(r).model(1)).network for r in (root, the_loop.root))
     weights = before.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in again.state_dict().items())
-    assert read_model(ProjectLayout(root).model(0)).card.schema_version == 3
+    assert read_model(ProjectLayout(root).model(0)).card.schema_version == MODEL_SCHEMA_VERSION
     files = [path for path in root.rglob("*") if path.is_file()]
     assert [found for path in files for found in pickles_in(path, path.read_bytes())] == []
 

@@ -32,6 +32,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ChangeSettings,
     CheckCases,
     CheckDicomExport,
+    ChooseSlices,
     CloseProject,
     Correct,
     CreateProject,
@@ -86,6 +87,7 @@ class Disk:
     """What lies in the project folder, whoever reads it."""
 
     roles: dict[str, CaseRole] = field(default_factory=dict)
+    drawn: dict[str, int | None] = field(default_factory=dict, kw_only=True)
     rounds: list[RoundState] = field(default_factory=list)
     verdicts: dict[tuple[int, str], Verdict] = field(default_factory=dict)
     dice: list[float | None] = field(default_factory=list)
@@ -171,6 +173,7 @@ class Disk:
             is_from_dicom=case_id in self.from_dicom,
             proposal=self.identity(case_id, self.proposed_by),
             last_verdict=last, last_verdict_round=last_round,
+            num_drawn_slices=self.drawn.get(case_id),
         )  # fmt: skip
 
 
@@ -331,6 +334,9 @@ class FakeDesk:
     def _change(self, request) -> None:
         changes = {
             SetRole: lambda r: self.disk.roles.update(dict.fromkeys(r.case_ids, r.role)),
+            ChooseSlices: lambda r: self.disk.drawn.update(
+                dict.fromkeys(r.case_ids, 2 if r.only_drawn else None)
+            ),
             RemoveCases: self._remove,
             ChangeSettings: self._set,
             ChangeLabels: lambda r: setattr(self.disk, "labels", r.labels),

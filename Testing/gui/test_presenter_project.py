@@ -26,6 +26,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     NewVolume,
     OpenProject,
     ReadHistory,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.question import (
     LEAVE_OUT,
@@ -456,6 +457,52 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
     assert stage.state.train.pretraining == "positional"
 
 
+def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.change_setting("training.joint.batch_size", "4")
+    stage.settle()
+    assert stage.state.message.text == ""
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    stage.desk.meet()
+    stage.settle()
+    assert not stage.state.train.train.enabled
+    stage.desk.meet()
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+        {"training.seed": "7"},
+        {"pretraining.method": "positional", "training.joint.batch_size": "4"},
+    ]
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == ""
+
+
+def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
+    stage.desk.by_hand = True
+    stage.desk.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
+    stage.presenter.change_setting("training.seed", "x")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.message.text == "The seed must be a number."
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == "The seed must be a number."
+
+
+def test_settings_that_wait_are_forgotten_with_their_project(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.close_project()
+    stage.desk.meet(2)
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+
+
 def test_the_history_is_read_when_a_project_with_rounds_is_opened():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.dice = [0.8, 0.9]
@@ -467,3 +514,35 @@ def test_the_history_is_read_when_a_project_with_rounds_is_opened():
 
 def test_labels_are_shown_as_the_project_has_them(stage):
     assert stage.state.cases.labels == LABELS.classes
+
+
+def test_the_name_on_verdicts_goes_to_the_desk_and_comes_back_with_the_project():
+    stage = opened(Disk.with_cases(2))
+    assert stage.state.project.author == ""
+    made = stage.disk.view
+    stage.desk._change = lambda _request: None
+    stage.disk.view = lambda: replace(made(), author="reader 2")
+    stage.presenter.sign_verdicts("reader 2")
+    stage.settle()
+    assert stage.desk.requests(SignVerdicts) == [SignVerdicts("reader 2")]
+    assert stage.state.project.author == "reader 2"
+    stage.presenter.sign_verdicts("reader 2")
+    assert len(stage.desk.requests(SignVerdicts)) == 1
+
+
+def test_without_a_project_no_name_is_asked_for():
+    stage = Stage(Disk())
+    stage.presenter.sign_verdicts("reader 2")
+    assert stage.desks == []
+
+
+def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):
+    stage.presenter.choose_slices(("a",), only_drawn=True)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == "2 of 4 slices"
+    assert "Only the drawn slices count (2 of 4 slices); the others get proposals." in row.tool_tip
+    stage.presenter.choose_slices(("a",), only_drawn=False)
+    stage.settle()
+    (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
+    assert row.slices == ""

@@ -337,9 +337,7 @@ EXPORT_CHECKED = replace(
     REVIEW,
     export=replace(
         OPEN.export,
-        summary=MarkedLine(
-            Light.RED, "Nothing can be exported to DICOM before the lines marked red are mended."
-        ),
+        summary=MarkedLine(Light.RED, "Fix the lines marked red first, then export to DICOM."),
         findings=FINDINGS,
     ),
 )

@@ -234,6 +234,7 @@ class Facts:
         opening: Folder of the project that is being opened or made, or empty.
         is_away: Whether the desk that had the project open is gone and no other has it yet.
         changing: What is being changed in the project now, in words; empty if nothing.
+        next_settings: Settings by name that wait until those before them are changed.
         desk_working: How far a long request is, in words; empty if none.
         desk_fraction: The same, 0..1, or None.
         message: What happened last, until it has served.
@@ -263,6 +264,7 @@ class Facts:
     opening: str = ""
     is_away: bool = False
     changing: str = ""
+    next_settings: dict[str, str] = field(default_factory=dict)
     desk_working: str = ""
     desk_fraction: float | None = None
     message: Message = field(default_factory=Message)

@@ -34,6 +34,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ChangeLabels,
     ChangeSettings,
     CheckCases,
+    ChooseSlices,
     CloseProject,
     CreateProject,
     FindVolumes,
@@ -42,6 +43,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     RemoveCases,
     SetRole,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -125,7 +127,7 @@ class ProjectActions:
             name = _("Sample project")
             self._create(str(parent / "project"), name, answer.labels, created)
 
-        words = _("The sample volumes are being made.")
+        words = _("Making the sample volumes...")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
     def _leave_then(self, then: Callable[[], None]) -> None:
@@ -179,7 +181,7 @@ class ProjectActions:
 
     def _search(self, searches: tuple[FindVolumes, ...], role: CaseRole | None) -> None:
         core = self._core
-        core.facts.changing = _("Volumes are being looked for.")
+        core.facts.changing = _("Looking for volumes...")
         found: list[tuple[str, VolumesFound]] = []
         left = list(searches)
 
@@ -284,10 +286,16 @@ class ProjectActions:
         if case_ids and self._may_change("cases"):
             self._core.change(SetRole(case_ids, role), _("The roles are being changed."))
 
+    def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
+        """Let only the drawn slices of annotated cases count, or all."""
+        if case_ids and self._may_change("cases"):
+            words = _("The slices that count are being changed.")
+            self._core.change(ChooseSlices(case_ids, only_drawn), words)
+
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         if case_ids and self._may_change("cases"):
-            self._core.change(RemoveCases(case_ids), _("The cases are being taken out."))
+            self._core.change(RemoveCases(case_ids), _("The cases are being removed."))
 
     def change_labels(self, labels: LabelSchema) -> None:
         """Change the structures."""
@@ -330,9 +338,39 @@ class ProjectActions:
     # --- settings
 
     def change_setting(self, name: str, value: str) -> None:
-        """Change one setting by its name, such as "training.joint.num_steps"."""
-        if self._may_change("train"):
-            self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+        """Change one setting by its name, such as "training.joint.num_steps".
+
+        While another is being changed, it waits for that.
+        """
+        core = self._core
+        if core.desk.awaits(ChangeSettings) and core.facts.view is not None:
+            core.facts.next_settings[name] = value
+            core.is_dirty = True
+        elif self._may_change("train"):
+            self._change_settings({name: value})
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        words = _("The settings are being changed.")
+        self._core.change(
+            ChangeSettings(values),
+            words,
+            lambda _view: self._change_next(),
+            failed=self._change_next,
+        )
+
+    def _change_next(self) -> None:
+        """Change the settings that waited."""
+        facts = self._core.facts
+        waiting = dict(facts.next_settings)
+        facts.next_settings.clear()
+        if waiting:
+            self._change_settings(waiting)
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear."""
+        view = self._core.facts.view
+        if view is not None and name != view.author:
+            self._core.ask(SignVerdicts(name))
 
     # --- history
 

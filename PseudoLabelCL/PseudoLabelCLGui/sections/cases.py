@@ -7,6 +7,7 @@ from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.question_lines import QuestionLines
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showLines, showVisible
@@ -26,7 +27,7 @@ class CasesSection(Section):
         self._shown: CasesState | None = None
         self._root = ""
         stretchColumns(self.ui.caseTable, 0)
-        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._tickedRoles)
+        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._ticked)
         self._folding = Folding(
             self,
             (
@@ -35,7 +36,7 @@ class CasesSection(Section):
             ),
         )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
-            combo.toolTip = roleWords()
+            combo.toolTip = plain(roleWords())
         self._questions = QuestionLines(self, self.ui.caseQuestions, self._onAnswer)
         showVisible(self.ui.caseQuestionsArea, visible=False)
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
@@ -85,27 +86,39 @@ class CasesSection(Section):
             showAction(button, action)
             if action.enabled and not chosen:
                 button.enabled = False
-                button.toolTip = _("Choose volumes in the table first")
+                button.toolTip = plain(_("Choose volumes in the table first"))
 
     def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         words = _("Set role: {role}")
         roles = tuple(
             (words.format(role=_roleName(role)), partial(self._setRole, role)) for role in ROLES
         )
-        return (*roles, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
+        slices = (
+            (_("Only the drawn slices count"), partial(self._chooseSlices, True)),
+            (_("All slices count"), partial(self._chooseSlices, False)),
+        )
+        return (*roles, *slices, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
 
-    def _tickedRoles(self) -> tuple[bool, ...]:
-        """Tell for each role whether all of the chosen volumes have it."""
+    def _ticked(self) -> tuple[bool, ...]:
+        """Tell for each role, and choice of slices, whether all of the chosen volumes have it."""
         chosen = set(chosenIds(self.ui.caseTable))
         rows = self._shown.rows if self._shown else ()
-        present = {row.role for row in rows if row.case_id in chosen}
-        return tuple(present == {role} for role in ROLES)
+        own = [row for row in rows if row.case_id in chosen]
+        present = {row.role for row in own}
+        roles = tuple(present == {role} for role in ROLES)
+        isDrawn = {bool(row.slices) for row in own if row.role is CaseRole.ANNOTATED}
+        return (*roles, isDrawn == {True}, isDrawn == {False})
 
     def _onSetRole(self) -> None:
         self._setRole(ROLES[self.ui.roleCombo.currentIndex])
 
     def _setRole(self, role: CaseRole) -> None:
         self.presenter.set_role(chosenIds(self.ui.caseTable), role)
+
+    def _chooseSlices(self, onlyDrawn: bool) -> None:
+        annotated = {row.case_id for row in self._shown.rows if row.role is CaseRole.ANNOTATED}
+        chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
+        self.presenter.choose_slices(chosen, only_drawn=onlyDrawn)
 
     def _onShow(self) -> None:
         for case_id in chosenIds(self.ui.caseTable)[:1]:
@@ -114,7 +127,7 @@ class CasesSection(Section):
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
         question = _(
-            "Take {count} volume(s) out of the project?\n\n{names}\n\n"
+            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
             "The volumes themselves stay where they are, and what was drawn stays in the history."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
@@ -147,6 +160,8 @@ def _words(row: CaseRow) -> tuple[str, ...]:
     """Return the texts of a row; what only repeats another column is left out."""
     role = _roleName(row.role)
     state = row.verdict or row.state
+    if row.slices:
+        return row.case_id, f"{role}: {row.slices}", "" if state == role else state, row.doubt
     return row.case_id, role, "" if state == role else state, row.doubt
 
 

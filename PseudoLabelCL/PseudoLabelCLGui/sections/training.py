@@ -180,9 +180,9 @@ class TrainingSection(Section):
 
     def _onStop(self) -> None:
         question = _(
-            "Give up what is being trained?\n\nWhat this round, or this pre-training, has learned "
-            "so far is put aside and not used any more; earlier rounds and everything that was "
-            "drawn stay. To go on later, press Pause instead."
+            "Discard this training?\n\nWhat this round or pre-training has learned so far is no "
+            "longer used; its files stay in the project folder. Earlier rounds and everything you "
+            "drew are kept. To continue later, press Pause instead."
         )
         if confirm(question):
             self.presenter.stop()
@@ -203,5 +203,5 @@ def _whySettled(train: TrainState, name: str) -> str:
     if train.is_running:
         return _("Pause the training first.")
     if train.can_change:
-        return _("Settled since the first round was begun with it.")
+        return _("Cannot be changed once the first round has started.")
     return train.train.tool_tip or _("Make or open a project first.")
