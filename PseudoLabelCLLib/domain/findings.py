@@ -62,6 +62,10 @@ class Note(Enum):
         "positions.",
         "in one frame of reference, equal positions are equal places",
     )
+    FRAME = (
+        "Number {number} of the {all} volumes in '{file}' is taken; the project keeps a copy.",
+        "said after the question 'frames' was answered so",
+    )
     NOW_ANNOTATED = (
         "It is the case '{case}' of the project, which is annotated now.",
         "known by its path, or by its name and every voxel",

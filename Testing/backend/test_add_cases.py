@@ -604,7 +604,7 @@ def test_cropped_grid_is_recognised_whatever_its_direction(whole, data):
 def test_annotation_on_the_same_grid_is_taken_as_it_is(a_segmentation):
     geometry = Geometry(SIZE, SPACING, (0.0, 0.0, 0.0), IDENTITY)
 
-    labels, notices = read_annotation(
+    labels, _, notices = read_annotation(
         a_segmentation, geometry, LabelSchema.from_values((1, 2)), Asking()
     )
 
