@@ -47,7 +47,7 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
-        answers: Buttons of a question, the harmless one last; nothing goes on before one is pressed.
+        answers: Buttons of a question, the harmless one last; nothing goes on before that.
     """
 
     light: Light = Light.NONE

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unl
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.scanned_values import looks_like_ct
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
@@ -76,6 +77,7 @@ def check_cases(
     """
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
+    ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     for number, case in enumerate(cases):
@@ -88,6 +90,8 @@ def check_cases(
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
         findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
+        if project.config.preprocess.bias_correction and looks_like_ct(volume):
+            ct.append(f"'{case.id}'")
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
@@ -97,6 +101,9 @@ def check_cases(
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
     findings += _check_turned(root, project, cases)
+    if ct:
+        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
+        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), ""))
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
