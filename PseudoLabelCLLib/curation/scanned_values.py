@@ -13,9 +13,8 @@ BoolArray = npt.NDArray[np.bool_]
 # Fat and air lie below this in Hounsfield units; no magnitude image of MR does.
 CT_BELOW_HU = -50
 CT_FRACTION_BELOW = 0.01
-# Air, which surrounds the scanned field too; with noise, no measured value lies below the second.
+# Air, which surrounds the scanned field too; nothing that is measured is less dense.
 AIR_HU = -1000.0
-LOWEST_HU = -1100.0
 # Denser than bone: metal, and what it smears over slices. More than 12 bits is no measured value.
 METAL_HU = 2000.0
 HIGHEST_HU = 3071.0
@@ -56,13 +55,12 @@ def scanned_values(volume: Volume) -> ScannedValues:
     """Return a volume's values with padding and what is no measured value told apart.
 
     A value is padding if it is the lowest and negative, or the largest number that a format can
-    hold, if many voxels have it, and if all others are far from it. In CT, everything below air is
-    padding, also what resampling made of it, and everything above bone is metal.
+    hold, if many voxels have it, and if all others are far from it. In CT, everything below air counts
+    as air, so padding and what resampling made of it, and everything above bone is metal.
     """
     array = volume.array.astype(np.float32)
     if looks_like_ct(volume):
-        filled = np.where(array < LOWEST_HU, AIR_HU, np.minimum(array, HIGHEST_HU))
-        return ScannedValues(filled.astype(np.float32), array <= METAL_HU)
+        return ScannedValues(np.clip(array, AIR_HU, HIGHEST_HU), array <= METAL_HU)
     low, high = _padding(array)
     measured = ~(low | high)
     if measured.all():
