@@ -55,8 +55,8 @@ def scanned_values(volume: Volume) -> ScannedValues:
     """Return a volume's values with padding and what is no measured value told apart.
 
     A value is padding if it is the lowest and negative, or the largest number that a format can
-    hold, if many voxels have it, and if all others are far from it. In CT, everything below air counts
-    as air, so padding and what resampling made of it, and everything above bone is metal.
+    hold, if many voxels have it, and if all others are far from it. In CT, everything below air
+    counts as air, so padding and what resampling made of it, and everything above bone is metal.
     """
     array = volume.array.astype(np.float32)
     if looks_like_ct(volume):
