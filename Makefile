@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install slicer slicer-test slicer-tour clean
+.PHONY: demo test check install package slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -30,6 +30,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
+
+# make package writes build/PseudoLabelCL-VERSION.zip, which is unpacked and dragged onto Slicer's window
+package:
+	$(PYTHON) Testing/packaging/make_package.py build
 
 # make slicer SLICER=/path/to/Slicer starts the application with the module on its path
 slicer:

@@ -170,7 +170,7 @@ class Installation:
         install = self._installers.torch_installer()
         if install is None:
             raise InstallError(
-                _("PyTorch is installed by the Slicer extension PyTorch, which is not there."),
+                _("PyTorch comes with the Slicer extension PyTorch, which is not installed yet."),
                 get_torch_extension(),
             )
         install(requirement.removeprefix("torch"))

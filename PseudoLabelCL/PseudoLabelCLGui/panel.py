@@ -63,6 +63,7 @@ class Panel:
         self._parameterNode = ParameterNode()
         self._observers: list[int] = []
         self._isEntered = False
+        self._offeredProject = ""
         self._shownState: PanelState | None = None
         self.sections: tuple[Section, ...] = ()
 
@@ -90,7 +91,7 @@ class Panel:
             self.enter()
 
     def enter(self) -> None:
-        """The module is shown: look at the computer once, and open the scene's project."""
+        """The module is shown: look at the computer once, and ask about the scene's project."""
         isFirst = not self._isEntered
         self._isEntered = True
         for section in self.sections:
@@ -98,7 +99,7 @@ class Panel:
         self._ticker.start()
         if isFirst:
             self.presenter.probe()
-        self._openProjectOfScene()
+        self._offerProjectOfScene()
 
     def exit(self) -> None:
         """Another module is shown; a training goes on and is followed."""
@@ -263,15 +264,19 @@ class Panel:
         self._parameterNode.rememberProject("")
         self._steps.open("cases")  # where the next project is made or opened
 
-    def _openProjectOfScene(self) -> None:
+    def _offerProjectOfScene(self) -> None:
+        """Ask about the project of a scene, once: who does not want it now is not asked again."""
         root = self._parameterNode.project()
-        if root and not self.presenter.state.project.root:
-            self.presenter.open_project(root)
+        if root and root != self._offeredProject and not self.presenter.state.project.root:
+            self._offeredProject = root
+            self.presenter.offer_project(root)
 
     def _onSceneStartClose(self, _caller: Any, _event: str) -> None:
         self._review.sceneClosing()
 
     def _onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        self._offeredProject = ""
+        self.presenter.withdraw_project()
         for section in (self._structures, self._training, self._rounds):
             section.sceneClosed()
         state = self.presenter.state
@@ -283,8 +288,9 @@ class Panel:
         self._show()
 
     def _onSceneEndImport(self, _caller: Any, _event: str) -> None:
+        self._offeredProject = ""
         if self._isEntered:
-            self._openProjectOfScene()
+            self._offerProjectOfScene()
 
 
 def _openFolder(folder: str) -> None:

@@ -6,8 +6,8 @@ Texts are ready to read (translated, nothing to be parsed as HTML).
 from dataclasses import dataclass, field
 from enum import Enum
 
+from PseudoLabelCLGui.case_row import CaseRow, QuestionRow
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
-from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelClass
@@ -47,7 +47,7 @@ class Message:
         text: What happened.
         remedy: What to do next.
         next_step: A button that does it, hidden while it has no text.
-        answers: Buttons of a question, the harmless one last; nothing goes on before that.
+        answers: Buttons of a question, the harmless one last; all waits until one is pressed.
     """
 
     light: Light = Light.NONE
@@ -87,34 +87,20 @@ class ProjectState:
     Args:
         root: Its folder, or empty while none is open.
         name: What a person calls it.
-        new: Makes a project.
-        open: Opens one.
-        close: Lets go of it.
-        sample: Makes a project from phantoms.
+        new, sample: Make a project, or one from phantoms.
+        open, close: Open one, or let go of it.
         recent: Folders of projects, the one that was opened last first.
+        author: The name that verdicts given here bear, or empty.
     """
 
     root: str = ""
     name: str = ""
+    author: str = ""
     recent: tuple[str, ...] = ()
     new: Action = field(default_factory=Action)
     open: Action = field(default_factory=Action)
     close: Action = field(default_factory=Action)
     sample: Action = field(default_factory=Action)
-
-
-@dataclass(frozen=True)
-class CaseRow:
-    """One line of the table of cases, ready to read; `slices` is empty if all of them count."""
-
-    case_id: str
-    role: CaseRole
-    segmentation: str
-    state: str
-    doubt: str
-    verdict: str
-    tool_tip: str
-    slices: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +118,7 @@ class CasesState:
         remove: Takes the chosen cases out.
         check: Looks at every case before training.
         findings: What the check found, one line each; the error lines begin with "Error:".
+        questions: What a person has to answer first.
     """
 
     rows: tuple[CaseRow, ...] = ()
@@ -144,6 +131,7 @@ class CasesState:
     remove: Action = field(default_factory=Action)
     check: Action = field(default_factory=Action)
     findings: tuple[str, ...] = ()
+    questions: tuple[QuestionRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,7 +290,7 @@ class UseState:
         apply: Segments the chosen volumes.
         cancel: Stops the queue.
         save_model: Saves the newest model as one file.
-        load_model: Takes a model file.
+        load_model: Uses a model file.
         is_running: Whether the queue runs.
         stage: What is done now.
         fraction: 0..1, or None.

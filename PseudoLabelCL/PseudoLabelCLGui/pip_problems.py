@@ -21,7 +21,7 @@ def explain_pip_failure(lines: Sequence[str]) -> tuple[str, str]:
     ]
     return (
         _("The packages could not be installed: {reason}").format(reason=last),
-        _("Check again; if it stays so, copy the report and ask for support with it."),
+        _("Check again; if the problem remains, copy the report and ask for help with it."),
     )
 
 
@@ -37,7 +37,7 @@ def _disk_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ...]:
             (
                 _("A file of the package has a longer path than Windows allows."),
                 _(
-                    "Switch on long paths in Windows (LongPathsEnabled), or install Slicer in a "
+                    "Turn on long paths in Windows (LongPathsEnabled), or install Slicer in a "
                     "short folder such as C:\\Slicer; then press Install again."
                 ),
             ),

@@ -105,12 +105,12 @@ def _install_torch(install: Callable[..., object], version_range: str) -> None:
         raise InstallError(
             _("The PyTorch extension could not install PyTorch: {reason}.").format(reason=error),
             _(
-                "Its messages stand in Slicer's Python console. Restart Slicer and try again, or "
+                "Its messages are in Slicer's Python console. Restart Slicer and try again, or "
                 "choose another Python interpreter."
             ),
         ) from error
     if installed is None:
         raise InstallError(
             _("The PyTorch extension did not install PyTorch."),
-            _("Its messages stand in Slicer's Python console; press Install to try again."),
+            _("Its messages are in Slicer's Python console; press Install to try again."),
         )

@@ -267,8 +267,8 @@ def _add_evaluate(commands: Commands) -> None:
         action="store_true",
         help="predict each volume once, without averaging over turned and zoomed copies",
     )
-    add_answers(evaluate)
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
+    add_answers(evaluate)
     _add_device(evaluate)
 
 

@@ -1,39 +1,72 @@
 """The cases that the arguments of `create` and `add` name: files, folders of volumes, a table."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.case_table import (
-    CaseRow,
-    case_id_from_path,
-    is_volume_file,
-    read_case_table,
-)
+from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.curation.case_names import fit_name, names_of
+from PseudoLabelCLLib.curation.case_table import CaseRow, case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.file_names import stem_of
+from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.desk_answers import Problem
+from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
+from PseudoLabelCLLib.domain.question import QuestionError
 
 
-def case_rows(arguments: argparse.Namespace) -> list[CaseRow]:
+@dataclass(frozen=True)
+class _Named:
+    """A volume that the arguments name, or that lies in a folder that they name.
+
+    Args:
+        role: What it is used for.
+        image: The file, or a folder of slices.
+        annotation: Its segmentation, or None.
+        is_found: Whether it was found in a folder.
+    """
+
+    role: CaseRole
+    image: Path
+    annotation: Path | None = None
+    is_found: bool = False
+
+
+def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
     """Return all cases that the arguments name, in their order.
+
+    Args:
+        arguments: Those of `create` and `add`.
+        console: Is told which files of a folder are no volumes.
 
     Raises:
         ProjectError: Two volumes would have the same name, or the table is wrong.
+        VolumeError: A folder holds no volume.
+        QuestionError: A person has to say which images of a folder are meant.
         StorageError: The table cannot be read.
     """
     rows: list[CaseRow] = []
     for row in read_case_table(Path(arguments.table)) if arguments.table else ():
         _add_row(rows, row)
-    for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION):
-        for image, segmentation in getattr(arguments, role.value):
-            path = Path(image)
-            _add_row(rows, CaseRow(case_id_from_path(path), role, path, Path(segmentation), None))
+    named = [
+        _Named(role, Path(image), Path(segmentation))
+        for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION)
+        for image, segmentation in getattr(arguments, role.value)
+    ]
     # a folder of volumes may hold those named above, and their segmentations
-    taken = {file.absolute() for row in rows for file in (row.image, row.annotation) if file}
-    for text in arguments.unlabelled:
-        for path in _volumes_in(Path(text)):
-            if path.absolute() not in taken:
-                unlabelled = CaseRow(case_id_from_path(path), CaseRole.UNLABELLED, path, None, None)
-                _add_row(rows, unlabelled)
+    told = [file for row in rows for file in (row.image, row.annotation)]
+    told += [file for one in named for file in (one.image, one.annotation)]
+    taken = {file.absolute() for file in told if file is not None}
+    unlabelled = _unlabelled(arguments, console)
+    named += [one for one in unlabelled if one.image.absolute() not in taken]
+    names = names_of([_with_name(one.image) for one in named])
+    for one, name in zip(named, names, strict=True):
+        is_own = name == stem_of(_with_name(one.image)) and not one.is_found
+        case_id = case_id_from_path(one.image) if is_own else fit_name(name)
+        _add_row(rows, CaseRow(case_id, one.role, one.image, one.annotation, None))
     return rows
 
 
@@ -48,13 +81,56 @@ def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
     rows.append(row)
 
 
-def _volumes_in(path: Path) -> list[Path]:
-    """The file itself, the DICOM folder itself, or the volume files in a folder."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if is_volume_file(file) and not file.name.lower().endswith(".seg.nrrd")
-    )
-    return files or [path]
+def _with_name(path: Path) -> Path:
+    return path if path.name not in ("", "..") else path.resolve()
+
+
+def _unlabelled(arguments: argparse.Namespace, console: Console) -> list[_Named]:
+    """Return the volumes that are named as unlabelled, and those in folders that are."""
+    paths = [Path(text) for text in arguments.unlabelled]
+    folders = [path for path in paths if path.is_dir()]
+    files = [path for path in paths if not path.is_dir()]
+    labels = _label_maps_among(files, console)
+    found: list[_Named] = []
+    for path in paths:
+        if path in folders:
+            found += _found_in(path, arguments, console)
+        elif path not in labels:
+            found.append(_Named(CaseRole.UNLABELLED, path))
+    return found
+
+
+def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
+    """Return the files that are, by their names, segmentations of others among them."""
+    labels = {file for _, file in pair_segmentations(files).volumes if file is not None}
+    if labels:
+        console.warn(
+            f"{counted(len(labels), 'file')}, such as '{min(labels)}', would be segmentations of "
+            "other volumes named here, and are no training images."
+        )
+    return labels
+
+
+def _found_in(folder: Path, arguments: argparse.Namespace, console: Console) -> list[_Named]:
+    """Return the volumes in a folder and below it, by the rules that the panel follows too."""
+    found = find_volumes(folder, (), answers=arguments.answers)
+    _tell(found.problems, console, any_volume=bool(found.volumes))
+    labels = [volume.annotation for volume in found.volumes if volume.annotation]
+    if labels:
+        console.say(
+            f"In '{folder}', {counted(len(labels), 'file')}, such as '{Path(labels[0]).name}', "
+            "would be segmentations of volumes there, and are no training images."
+        )
+    # of a folder with several series, reading it says which there are
+    images = dict.fromkeys(Path(volume.image) for volume in found.volumes)
+    return [_Named(CaseRole.UNLABELLED, image, is_found=True) for image in images]
+
+
+def _tell(problems: Sequence[Problem], console: Console, *, any_volume: bool) -> None:
+    for problem in problems:
+        if problem.question is not None:
+            raise QuestionError(problem.question)
+    for problem in problems:
+        if problem.is_error and not any_volume:
+            raise VolumeError(problem.message, problem.remedy)
+        console.warn(f"{problem.message} {problem.remedy}".strip())

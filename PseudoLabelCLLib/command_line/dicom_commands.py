@@ -77,7 +77,7 @@ def terms(arguments: argparse.Namespace, console: Console) -> JsonValue:
         for label in project.schema
     ]
     console.table(("label", "is", "its name is like"), rows)
-    if any(label.terminology is None for label in project.schema):
+    if any(label.chosen_terms is None for label in project.schema):
         console.say(f"Choose: pseudolabelcl terms {for_shell(root)} 'LABEL=WORDS'")
     return [
         {
@@ -145,6 +145,7 @@ def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Co
             console.progress(text, done, total, seconds_left=None)
 
     project = load_project(root)
+    _tell_notes(project, console)
     lines = export_dicom_segmentations(root, project, output, choices, progress=progress)
     written = [(line.case_id, line.source, line.path.name) for line in lines if line.path]
     for line in lines:
@@ -164,6 +165,15 @@ def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Co
     return result
 
 
+def _tell_notes(project: Project, console: Console) -> None:
+    """Tell what will be another way in DICOM, such as a name that is cut."""
+    from PseudoLabelCLLib.curation.dicom_preflight import label_findings  # noqa: PLC0415
+
+    for finding in label_findings(project.schema):
+        if not finding.stops:
+            console.warn(f"{finding.problem} {finding.remedy}".strip())
+
+
 def _line_as_json(line: "DicomExportLine") -> JsonValue:
     return {
         "case": line.case_id,
@@ -179,7 +189,7 @@ def _with_terms(project: Project, given: list[str], *, accept: bool) -> LabelSch
     chosen = dict(_parsed(project, text) for text in given)
     labels = []
     for label in project.schema:
-        terminology = chosen.get(label.name, label.terminology)
+        terminology = chosen.get(label.name, label.chosen_terms)
         if terminology is None and accept:
             terminology = next(iter(propose_terminology(label.name)), None)
         labels.append(replace(label, terminology=terminology))
@@ -205,7 +215,7 @@ def _parsed(project: Project, text: str) -> tuple[str, Terminology]:
 
 
 def _chosen(label: LabelClass) -> str:
-    return in_words(label.terminology) if label.terminology else "not chosen"
+    return in_words(label.chosen_terms) if label.chosen_terms else "not chosen"
 
 
 def _proposed_words(label: LabelClass) -> tuple[str, ...]:

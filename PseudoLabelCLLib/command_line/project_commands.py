@@ -34,7 +34,7 @@ _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Make a project with its cases; nothing is left behind if a case is unfit."""
     root = Path(arguments.project)
-    rows = case_rows(arguments)
+    rows = case_rows(arguments, console)
     if not any(row.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED) for row in rows):
         raise ProjectError(
             "The project has no annotated volume and no unlabelled one; there is nothing to learn "
@@ -58,7 +58,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Add cases to a project."""
     root = Path(arguments.project)
-    rows = case_rows(arguments)
+    rows = case_rows(arguments, console)
     if not rows:
         raise ProjectError(
             "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."

@@ -10,6 +10,8 @@ from PseudoLabelCLLib.curation.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.image_place import places_of, settled_place
+from PseudoLabelCLLib.curation.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
@@ -71,17 +73,21 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
     _check_role(case_id, role, annotation)
-    volume = read_volume(image, series_uid)
+    layout = ProjectLayout(root)
+    layout.choose(image)
+    near, told = settled_place(image, asking, annotation)
+    volume = read_volume(image, series_uid, near)
     axis = project.config.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
+    notices = (*told, *notices)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    ask_about_label_map(volume, image.name, asking)
 
-    layout = ProjectLayout(root)
     stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
@@ -114,15 +120,16 @@ def case_to_annotate(
         VolumeError: One of two volumes of that name cannot be read.
     """
     layout = ProjectLayout(root)
-    path = layout.resolve(layout.relative(image))
+    path = layout.choose(image)
     waiting = [case for case in project.cases if case.annotation is None]
     for case in waiting:
         if layout.resolve(case.image) == path and case.dicom_series_uid == series_uid:
             return case
     for case in waiting:
         if case.id.casefold() == case_id.casefold():
-            own = read_volume(layout.resolve(case.image), case.dicom_series_uid)
-            return case if _is_same_volume(own, read_volume(image, series_uid)) else None
+            grid = case.geometry
+            own = read_volume(layout.resolve(case.image), case.dicom_series_uid, grid)
+            return case if _is_same_volume(own, read_volume(image, series_uid, grid)) else None
     return None
 
 
@@ -152,11 +159,13 @@ def annotate_case(
     _check_undecided(project, case)
     layout = ProjectLayout(root)
     image = layout.resolve(case.image)
-    volume = read_volume(image, case.dicom_series_uid)
+    volume = read_volume(image, case.dicom_series_uid, case.geometry)
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
-    labels, notices = read_annotation(annotation, case.geometry, project.schema, asking)
+    labels, notices = read_annotation(
+        annotation, case.geometry, project.schema, asking, _other_places(image)
+    )
     drawn = ask_about_drawn_slices(
         labels, volume, axis, case_id=case.id, role=CaseRole.ANNOTATED, asking=asking
     )
@@ -172,9 +181,20 @@ def annotate_case(
 
 
 def read_annotation(
-    path: Path, geometry: Geometry, schema: LabelSchema, asking: Asking
+    path: Path,
+    geometry: Geometry,
+    schema: LabelSchema,
+    asking: Asking,
+    places: tuple[Geometry, ...] = (),
 ) -> tuple[LabelVolume, tuple[str, ...]]:
     """Read a person's segmentation onto a volume's grid.
+
+    Args:
+        path: The file.
+        geometry: The grid.
+        schema: The labels of the project.
+        asking: Asks the person.
+        places: Other grids that the header of the volume names.
 
     Returns:
         The segmentation, and in words what had to be changed.
@@ -190,10 +210,17 @@ def read_annotation(
             f"The segmentation '{path.name}' is empty: no voxel has a label.",
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
-    matched, more = matched_to_grid(labels, geometry, file_name=path.name, asking=asking)
+    matched, more = matched_to_grid(
+        labels, geometry, file_name=path.name, asking=asking, places=places
+    )
     if looks_like_dicom(path) and matches_by_cropping(labels.geometry, geometry):
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     return matched, (*notices, *more)
+
+
+def _other_places(image: Path) -> tuple[Geometry, ...]:
+    places = places_of(image)
+    return () if places is None else places.all
 
 
 def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case | None:
@@ -249,7 +276,7 @@ def _read_checked_annotation(
     if annotation is None:
         return None, ()
     _check_not_swapped(image, annotation, volume, schema)
-    return read_annotation(annotation, volume.geometry, schema, asking)
+    return read_annotation(annotation, volume.geometry, schema, asking, _other_places(image))
 
 
 def _drawn_slices(

@@ -135,7 +135,7 @@ class CaseArrays:
         path = self._layout.resolve(case.image)
 
         def read() -> Array:
-            volume = read_volume(path, case.dicom_series_uid)
+            volume = read_volume(path, case.dicom_series_uid, case.geometry)
             return _on_grid(volume.array, volume.geometry, case, "image")
 
         return self.kept("image", [stamp_of(path), case.dicom_series_uid], read)

@@ -45,12 +45,6 @@ def case_id_from_path(path: Path) -> str:
     return case_id
 
 
-def is_volume_file(path: Path) -> bool:
-    """Tell by the name whether a file can be a volume; hidden files are none."""
-    name = path.name.lower()
-    return path.is_file() and not name.startswith(".") and name.endswith(_IMAGE_SUFFIXES)
-
-
 def read_case_table(path: Path) -> tuple[CaseRow, ...]:
     """Read a CSV file with the columns id, role, image and optionally annotation and series_uid.
 

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unl
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.label_map_look import question_about_label_map
 from PseudoLabelCLLib.curation.scanned_values import looks_like_ct
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -92,6 +93,7 @@ def check_cases(
         findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
         if project.config.preprocess.bias_correction and looks_like_ct(volume):
             ct.append(f"'{case.id}'")
+        findings += _check_is_image(case, volume)
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
@@ -127,11 +129,20 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
     Raises:
         VolumeError: It is gone, unreadable, unfit, or not the one that was added.
     """
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     require_grid_of_case(volume.geometry, case, "image")
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
     return volume
+
+
+def _check_is_image(case: Case, volume: Volume) -> Iterator[Finding]:
+    """Ask about an image that looks like a label map, as those of older projects may."""
+    question = question_about_label_map(volume, Path(case.image).name, case.id)
+    if question is not None and case.answer_to(question.kind) is None:
+        yield Finding(case.id, "question", question.message, question.flags, question)
 
 
 def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:

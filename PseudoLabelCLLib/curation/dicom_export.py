@@ -283,7 +283,7 @@ def _prepared(
     if isinstance(source, PlannedSeries):
         findings = (series_finding(case.id, source), *findings)
     numbers, ordered = _empty_last(placed, schema)
-    uncoded = any(label.terminology is None for label in schema)
+    uncoded = any(label.chosen_terms is None for label in schema)
     segments = () if uncoded else tuple(
         segment_of(label, origin, source.instances.series_uid) for label in ordered
     )  # fmt: skip

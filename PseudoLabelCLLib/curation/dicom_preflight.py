@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, clean_text
 from PseudoLabelCLLib.curation.dicom_series_of_case import is_from_dicom
 from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.desk_answers import ExportFix
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.storage.dicom_segment import LONGEST_LABEL, clean_text
 from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
 
 _MOST_PROPOSED = 3
@@ -43,11 +43,12 @@ class Finding:
 
 def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
     """Return what is wrong with the labels of a project for DICOM."""
-    return tuple(
+    own = tuple(
         replace(finding, label_value=label.value)
         for label in schema
         for finding in _label_findings(label)
     )
+    return (*own, *_alike(schema))
 
 
 def grid_findings(
@@ -93,6 +94,23 @@ def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
     return Finding(case.id, error.message, error.remedy, fix=fix)
 
 
+def _alike(schema: LabelSchema) -> Iterator[Finding]:
+    """Find labels whose names become one in DICOM."""
+    by_name: dict[str, list[LabelClass]] = {}
+    for label in schema:
+        by_name.setdefault(clean_text(label.name).casefold(), []).append(label)
+    for alike in by_name.values():
+        if len(alike) > 1:
+            names = ", ".join(f"'{label.name}'" for label in alike)
+            yield Finding(
+                None,
+                f"The labels {names} would all be called '{clean_text(alike[0].name)}': of a name "
+                f"DICOM keeps one line of {LONGEST_LABEL} characters, in which they agree.",
+                "Shorten or change their names until they differ there.",
+                label_value=alike[0].value,
+            )
+
+
 def _label_findings(label: LabelClass) -> Iterator[Finding]:
     if not clean_text(label.name):
         yield Finding(None, f"The name of label {label.value} has no readable character.")
@@ -104,15 +122,17 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
             "Shorten its name if another one is better.",
             stops=False,
         )
-    if label.terminology is None:
+    terms = label.chosen_terms
+    if terms is None:
+        default = ": Slicer gives 'Tissue' to every new segment" if label.terminology else ""
         yield Finding(
             None,
-            f"The label '{label.name}' has no codes that say what it is.",
+            f"The label '{label.name}' has no codes that say what it is{default}.",
             _proposed(label),
             fix=ExportFix.CHOOSE_CODES,
         )
         return
-    for code in _codes_of(label.terminology):
+    for code in _codes_of(terms):
         if problem := _code_problem(code):
             yield Finding(
                 None,

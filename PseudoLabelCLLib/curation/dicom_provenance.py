@@ -13,10 +13,12 @@ from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass
 from PseudoLabelCLLib.storage.dicom_segment import (
+    LONGEST_LABEL,
     Algorithm,
     AlgorithmType,
     ObjectDescription,
     ObjectSegment,
+    clean_text,
     new_uid,
     tracking_uid_of,
 )
@@ -26,7 +28,6 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.terminology_list import in_words
 
 PROGRAM = "PseudoLabelCL"
-LONGEST_LABEL = 64
 # Far from the numbers that scanners give, so that no series of the study has the same.
 _FIRST_SERIES_NUMBER = 9000
 
@@ -78,7 +79,8 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
     Raises:
         ProjectError: The structure has no codes yet.
     """
-    if label.terminology is None:
+    terms = label.chosen_terms
+    if terms is None:
         raise ProjectError(
             f"The label '{label.name}' has no codes that say what it is.",
             "Choose what it is in the project's labels.",
@@ -86,12 +88,12 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
     type_ = algorithm_type_of(label, origin)
     return ObjectSegment(
         label=clean_text(label.name),
-        terminology=label.terminology,
+        terminology=terms,
         color=label.color,
         algorithm_type=type_,
         algorithm=None if type_ is AlgorithmType.MANUAL else _algorithm(origin),
-        tracking_id=clean_text(f"{in_words(label.terminology)} ({label.segment_id})"),
-        tracking_uid=tracking_uid_of(series_uid, label.segment_id, label.terminology),
+        tracking_id=clean_text(f"{in_words(terms)} ({label.segment_id})"),
+        tracking_uid=tracking_uid_of(series_uid, label.segment_id, terms),
         description=_told(label, origin),
     )
 
@@ -119,12 +121,6 @@ def algorithm_type_of(label: LabelClass, origin: Origin) -> AlgorithmType:
     if source == "corrected" and not origin.is_untouched(label.value):
         return AlgorithmType.SEMIAUTOMATIC
     return AlgorithmType.AUTOMATIC
-
-
-def clean_text(text: str) -> str:
-    """Return a name as DICOM can hold it: one line, no backslash, at most 64 characters."""
-    kept = "".join(c if c.isprintable() and c != "\\" else " " for c in text)
-    return " ".join(kept.split())[:LONGEST_LABEL].strip()
 
 
 def person_name(text: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import Case
-from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.atomic_files import read_json, storage_error, write_json
 from PseudoLabelCLLib.storage.dicom_series import list_dicom_series
@@ -63,7 +63,10 @@ def is_from_dicom(root: Path, case: Case) -> bool:
     layout = ProjectLayout(root)
     if case.dicom_series_uid is not None or layout.dicom_series(case.id).exists():
         return True
-    return layout.resolve(case.image).is_dir()
+    try:
+        return layout.resolve(case.image).is_dir()
+    except UnknownServerError:
+        return False
 
 
 def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> SourceSeries:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.dicom_preflight import Finding
-from PseudoLabelCLLib.curation.dicom_provenance import LONGEST_LABEL, person_name
+from PseudoLabelCLLib.curation.dicom_provenance import person_name
 from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite
 from PseudoLabelCLLib.curation.write_verified_series import write_verified_series
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.storage.dicom_segment import LONGEST_LABEL
 from PseudoLabelCLLib.storage.dicom_series_writer import PlannedSeries, VolumeKind, plan_series
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.volume_io import read_volume
@@ -40,7 +41,9 @@ def series_of_volume(root: Path, case: Case, attributes: SeriesAttributes) -> Pl
         StorageError: The disk refuses.
     """
     patient_id = attributes.patient_id or case.id[:LONGEST_LABEL].strip()
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     return plan_series(
         volume,
         kind=_kind_of(attributes.modality),

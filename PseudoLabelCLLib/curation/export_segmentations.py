@@ -151,6 +151,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     """
     recipes = _recipes(root, project, case_ids, include_unreviewed=include_unreviewed)
     schema, record_file = project.schema, output_folder / RECORD_NAME
+    layout = ProjectLayout(root)
     earlier = _read_record(record_file)
     targets = {recipe.case.id: output_folder / recipe.file_name(format_) for recipe in recipes}
     there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
@@ -163,7 +164,9 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     for number, recipe in enumerate(to_write, start=len(there)):
         progress(f"Writing '{recipe.case.id}'", number, len(recipes))
         labels = _composed(root, project, recipe)
-        write_segmentation(targets[recipe.case.id], labels, schema)
+        write_segmentation(
+            targets[recipe.case.id], labels, schema, layout.resolve(recipe.case.image)
+        )
     exported = [
         ExportedSegmentation(
             recipe.case.id, targets[recipe.case.id], recipe.source, recipe.round_index,
@@ -288,7 +291,7 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
 
 def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
     try:
-        found = read_segmentation(path, schema)[0]
+        found = read_segmentation(path, schema, near=labels.geometry)[0]
         same = found.geometry.is_close_to(labels.geometry) and np.array_equal(
             found.array, labels.array
         )

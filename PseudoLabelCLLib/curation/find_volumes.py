@@ -1,26 +1,36 @@
 """Volumes in a file or folder that could be added, with the segmentations that bear their names."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
+from PseudoLabelCLLib.curation.case_names import free_name, names_of
+from PseudoLabelCLLib.curation.file_names import Channels, channels_in, is_slicer_segmentation
 from PseudoLabelCLLib.curation.find_dicom import FoundObject, FoundSeries, find_series
-from PseudoLabelCLLib.curation.segmentation_pairs import (
-    is_label_folder,
-    is_slicer_segmentation,
-    pair_segmentations,
-    stem_of,
+from PseudoLabelCLLib.curation.folder_walk import (
+    files_in,
+    folders_below,
+    label_folders,
+    volume_files,
 )
-from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, check_case_id
+from PseudoLabelCLLib.curation.segmentation_pairs import Pairs, pair_segmentations
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFound
-from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Asking,
+    Choice,
+    GivenAnswer,
+    LeftOutError,
+    QuestionError,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
-from PseudoLabelCLLib.storage.atomic_files import storage_error
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.itk_files import (
     READABLE_SUFFIXES,
@@ -30,17 +40,22 @@ from PseudoLabelCLLib.storage.itk_files import (
     quiet_itk,
 )
 
-MAX_FILES = 50_000
 # Of so many files one is told.
 FILES_PER_WORD = 20
-PROJECT_FILE = "project.json"
-_UNFIT = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
+# The answer that makes a case of each channel.
+EVERY_CHANNEL = "every"
 
 
 def find_volumes(
-    path: Path, taken_ids: Iterable[str], *, progress: SayProgress = silent
+    path: Path,
+    taken_ids: Iterable[str],
+    *,
+    progress: SayProgress = silent,
+    answers: Sequence[GivenAnswer] = (),
 ) -> VolumesFound:
     """Look for volumes in a file, or in a folder and all below it.
+
+    Label maps, known by their names and folders, are no volumes.
 
     Headers alone are read. Hidden files and folders are passed over, links to folders are followed
     once.
@@ -49,6 +64,8 @@ def find_volumes(
         path: The file or folder.
         taken_ids: Names that the project has already.
         progress: Is told now and then how many of the files seen so far were looked at.
+        answers: What a person answered to the questions that an earlier search was met with;
+            without an answer that is needed, nothing is found but the question.
 
     Raises:
         VolumeError: There is no such file or folder.
@@ -56,7 +73,8 @@ def find_volumes(
     """
     if not path.exists():
         raise VolumeError(f"There is no file or folder '{path}'.", "Check the path.")
-    search = _Search({name.casefold() for name in taken_ids}, progress)
+    taken = {name.casefold() for name in taken_ids}
+    search = _Search(taken, Asking("", answers), progress)
     if path.is_dir():
         search.look_below(path)
     elif file_suffix(path) in READABLE_SUFFIXES:
@@ -74,7 +92,9 @@ def find_volumes(
             f"Choose a folder with files such as {', '.join(READABLE_SUFFIXES)}, or with DICOM "
             "slices.",
         )
-    return VolumesFound(tuple(search.volumes), tuple(search.problems))
+    # what is found with the answer is found as a whole
+    is_asked = any(problem.question is not None for problem in search.problems)
+    return VolumesFound(() if is_asked else tuple(search.volumes), tuple(search.problems))
 
 
 def grid_in_header(path: Path) -> Geometry:
@@ -103,6 +123,7 @@ class _Search:
 
     Args:
         taken: Names that are given, in lower case.
+        asking: Asks the person what could be wrong.
         progress: Is told how far the search is.
         num_seen: Files that were seen in folders.
         num_done: Files of these that were looked at.
@@ -112,6 +133,7 @@ class _Search:
     """
 
     taken: set[str]
+    asking: Asking
     progress: SayProgress = silent
     num_seen: int = 0
     num_done: int = 0
@@ -122,18 +144,21 @@ class _Search:
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
         files: list[Path] = []
-        for folder, own in self._folders(root):
+        for folder, own in folders_below(root, self.tell):
             self.num_seen += len(own)
             files += (file for file in own if file_suffix(file) in READABLE_SUFFIXES)
             others = [file for file in own if file_suffix(file) not in READABLE_SUFFIXES]
             slices = [file for file in others if looks_like_dicom(file)]
             self.num_done += len(others) - len(slices)
             self._take_series(folder, slices)
-        pairs = pair_segmentations(files)
+        pairs = pair_segmentations(files, root)
         self.num_done += len(files) - len(pairs.volumes)
-        for volume, segmentation in pairs.volumes:
+        chosen = self._one_of_channels(root, pairs)
+        for name, (volume, segmentation) in zip(
+            names_of([volume for volume, _ in chosen]), chosen, strict=True
+        ):
             self._look("Reading the headers of volumes")
-            self._take(volume, segmentation)
+            self._take(name, volume, segmentation)
         self._tell_together(
             pairs.unmatched,
             "is a segmentation by its name, and no volume of that name was found",
@@ -150,10 +175,10 @@ class _Search:
                 "Choose the volume that it was drawn on.",
             )
             return
-        near = [file.parent, *_label_folders(file.parent), *_label_folders(file.parent.parent)]
-        files = dict.fromkeys(f for folder in near for f in _volume_files(folder))
+        near = [file.parent, *label_folders(file.parent), *label_folders(file.parent.parent)]
+        files = dict.fromkeys(f for folder in near for f in volume_files(folder))
         found = dict(pair_segmentations(files).volumes)
-        self._take(file, found.get(file))
+        self._take(names_of([file])[0], file, found.get(file))
 
     def look_at_series_of(self, file: Path) -> None:
         """Take the series that one DICOM file belongs to."""
@@ -164,7 +189,7 @@ class _Search:
                 "Choose the series that it was drawn on.",
             )
             return
-        siblings = [other for other in _files_in(file.parent) if looks_like_dicom(other)]
+        siblings = [other for other in files_in(file.parent) if looks_like_dicom(other)]
         only = {series.uid for series in chosen.series}
         self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
@@ -186,7 +211,7 @@ class _Search:
         """Note what cannot be used."""
         self.problems.append(Problem("", is_error, message, remedy))
 
-    def _take(self, volume: Path, segmentation: Path | None) -> None:
+    def _take(self, name: str, volume: Path, segmentation: Path | None) -> None:
         try:
             geometry = grid_in_header(volume)
         except PseudoLabelCLError as error:
@@ -194,13 +219,67 @@ class _Search:
             return
         self.volumes.append(
             FoundVolume(
-                case_id=self._free_name(stem_of(volume)),
+                case_id=free_name(name, self.taken),
                 image=str(volume),
                 series_uid=None,
                 description=geometry.describe(),
                 annotation=None if segmentation is None else str(segmentation),
             )
         )
+
+    def _one_of_channels(self, root: Path, pairs: Pairs) -> list[tuple[Path, Path | None]]:
+        """Return the volumes, of several channels of one patient those that a person chose."""
+        labels = [file for _, file in pairs.volumes if file is not None]
+        groups = channels_in((v for v, _ in pairs.volumes), (*labels, *pairs.unmatched))
+        if not groups:
+            return list(pairs.volumes)
+        annotation_of = dict(pairs.volumes)
+        place_of = {file: n for n, group in enumerate(groups) for file in group.files.values()}
+        choice = self._ask_about_channels(root, groups)
+        chosen: list[tuple[Path, Path | None]] = []
+        for volume, annotation in pairs.volumes:
+            if volume not in place_of or choice == EVERY_CHANNEL:
+                chosen.append((volume, annotation))
+                continue
+            files = groups[place_of[volume]].files
+            if files.get(choice) == volume:
+                own = (annotation_of[file] for file in files.values())
+                chosen.append((volume, next((file for file in own if file), None)))
+        self._tell_together(
+            tuple(
+                next(iter(group.files.values()))
+                for group in groups
+                if choice not in (*group.files, EVERY_CHANNEL, "")
+            ),
+            f"is of a patient without an image called '{choice}'",
+            "Choose another channel, or add the volume by itself.",
+        )
+        return chosen
+
+    def _ask_about_channels(self, root: Path, groups: tuple[Channels, ...]) -> str:
+        """Return which channel is taken; an empty text takes none of them."""
+        names = dict.fromkeys(name for group in groups for name in group.files)
+        first = groups[0]
+        some = counted(len(groups), "patient")
+        choices = (
+            *(Choice(name, name, f"takes the images called '{name}'") for name in names),
+            Choice(EVERY_CHANNEL, "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        )
+        try:
+            return self.asking.ask(
+                QuestionKind.CHANNELS,
+                f"In '{root}', {some} {'has' if len(groups) == 1 else 'have'} several images each, "
+                f"such as '{first.name or next(iter(first.files.values())).parent.name}': "
+                f"{', '.join(first.files)}. A case has one image.",
+                choices=choices,
+            )
+        except QuestionError as asked:
+            problem = Problem("", is_error=True, message=asked.message, remedy="")
+            self.problems.append(replace(problem, question=asked.question))
+        except LeftOutError as left_out:
+            self.tell(left_out.message, "", is_error=False)
+        return ""
 
     def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
         if not files:
@@ -237,7 +316,7 @@ class _Search:
         size = series.geometry.describe()
         self.volumes.append(
             FoundVolume(
-                case_id=self._free_name(name),
+                case_id=free_name(name, self.taken),
                 image=str(folder),
                 series_uid=series.uid,
                 description=f"{series.description}, {size}" if series.description else size,
@@ -271,94 +350,8 @@ class _Search:
             "Change the segmentation of that volume if this is the one that counts.",
         )
 
-    def _free_name(self, wanted: str) -> str:
-        """Return a name for a case that nobody has, as near as possible to the one wanted."""
-        name = (
-            " ".join(_UNFIT.sub("_", wanted)[:MAX_CASE_ID_LENGTH].split()).strip(" .") or "volume"
-        )
-        try:
-            check_case_id(name)
-        except ProjectError:  # such as a device on Windows
-            name = f"volume {name}"
-        number, free = 1, name
-        while free.casefold() in self.taken:
-            number += 1
-            end = f"-{number}"
-            free = name[: MAX_CASE_ID_LENGTH - len(end)].rstrip(" .") + end
-        self.taken.add(free.casefold())
-        return free
-
-    def _folders(self, root: Path) -> Iterator[tuple[Path, list[Path]]]:
-        """Yield every folder once with its files, until there are too many."""
-        waiting, seen, num_files = [root], set[tuple[int, int]](), 0
-        while waiting:
-            folder = waiting.pop()
-            try:
-                stat = folder.stat()
-                entries = _entries(folder)
-            except OSError as error:
-                told = storage_error(folder, error, action="read")
-                if folder == root:
-                    raise told from error
-                self.tell(told.message, told.remedy, is_error=False)
-                continue
-            if (stat.st_dev, stat.st_ino) in seen:
-                continue
-            seen.add((stat.st_dev, stat.st_ino))
-            if any(entry.name == PROJECT_FILE for entry in entries):
-                self.tell(
-                    f"'{folder}' is a project; its own files are no new volumes.",
-                    "Open the project, or choose the folder of the volumes.",
-                    is_error=folder == root,
-                )
-                continue
-            waiting += (Path(e.path) for e in reversed(entries) if e.is_dir())
-            files = [Path(entry.path) for entry in entries if entry.is_file()]
-            num_files += len(files)
-            if num_files > MAX_FILES:
-                self.tell(
-                    f"'{root}' holds more than {MAX_FILES} files; only the first were looked at.",
-                    "Choose a folder further down.",
-                    is_error=False,
-                )
-                return
-            yield folder, files
-
     def _tell_together(self, files: tuple[Path, ...], found: str, remedy: str) -> None:
         if not files:
             return
         more = f" So are {len(files) - 1} others." if files[1:] else ""
         self.tell(f"'{files[0]}' {found}.{more}", remedy, is_error=False)
-
-
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """Return what lies in a folder, in the order that a person counts, without hidden files."""
-    with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-    return sorted(shown, key=lambda entry: _counted(entry.name))
-
-
-def _counted(name: str) -> list[tuple[int, str]]:
-    """Return what puts "scan 10" behind "scan 9"."""
-    parts = re.findall(r"\d+|\D+", name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def _files_in(folder: Path) -> list[Path]:
-    try:
-        return [Path(entry.path) for entry in _entries(folder) if entry.is_file()]
-    except OSError as error:
-        raise storage_error(folder, error, action="read") from error
-
-
-def _volume_files(folder: Path) -> list[Path]:
-    return [file for file in _files_in(folder) if file_suffix(file) in READABLE_SUFFIXES]
-
-
-def _label_folders(folder: Path) -> list[Path]:
-    try:
-        return [
-            Path(e.path) for e in _entries(folder) if is_label_folder(Path(e.path)) and e.is_dir()
-        ]
-    except OSError:  # a folder above may be closed to us
-        return []

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.slicer_segments import schema_of
 
 _SCHEMA_VERSION = 1
 
@@ -18,7 +21,8 @@ def schema_from_annotation(path: Path) -> LabelSchema:
         AnnotationError: It holds no label or is no segmentation.
         VolumeError: It cannot be read.
     """
-    return read_segmentation(path, None)[1]
+    segments = () if looks_like_dicom(path) else read_segments(path)
+    return schema_of(segments) if segments else read_segmentation(path, None)[1]
 
 
 def read_label_schema(path: Path) -> LabelSchema:

@@ -1,5 +1,7 @@
 """Bringing a segmentation onto the grid of its volume, by position in the patient."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
@@ -16,7 +18,12 @@ _LEAST_INSIDE_FRACTION = 0.5
 
 
 def matched_to_grid(
-    labels: LabelVolume, geometry: Geometry, *, file_name: str, asking: Asking | None = None
+    labels: LabelVolume,
+    geometry: Geometry,
+    *,
+    file_name: str,
+    asking: Asking | None = None,
+    places: Sequence[Geometry] = (),
 ) -> tuple[LabelVolume, tuple[str, ...]]:
     """Return a segmentation on the grid of a volume, and what had to be done in words.
 
@@ -30,6 +37,7 @@ def matched_to_grid(
         file_name: For messages.
         asking: Asks the person; None looks up by position whatever the grid is, for callers that
             judge the outcome themselves.
+        places: Other grids of the very same voxels, which the header of the volume names.
 
     Raises:
         AnnotationError: Segmentation and volume do not overlap, or hardly.
@@ -37,6 +45,8 @@ def matched_to_grid(
     """
     if labels.geometry.is_close_to(geometry):
         return LabelVolume(labels.array, geometry), ()
+    if any(labels.geometry.is_close_to(place) for place in places):
+        return LabelVolume(labels.array, geometry), (Note.OTHER_PLACE.say(file=file_name),)
     is_turned = is_same_space(labels.geometry, geometry)
     if asking is not None and labels.geometry.size == geometry.size and not is_turned:
         num_voxels = int(np.count_nonzero(labels.array))

@@ -167,7 +167,9 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         case, index = judged.case, judged.round_index
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         proposed = read_proposal(judged.file, project.schema, case)
-    read = read_segmentation(file, project.schema, near=case.geometry, asking=asking)[0]
+        read = read_segmentation(
+            file, project.schema, near=case.geometry, asking=asking, made_from=judged.file
+        )[0]
     corrected = on_grid_of_case(read, case, file.name)
     correction = what_counts(
         project, case, proposed, corrected, slices=slices, extent=extent, left_out=rejected

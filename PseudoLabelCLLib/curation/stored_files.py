@@ -1,7 +1,6 @@
 """Reading what lies in a project, fast enough to show it: segments, labels, doubt."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,8 @@ from PseudoLabelCLLib.storage.atomic_files import read_json
 from PseudoLabelCLLib.storage.itk_files import grid_of, read_header, read_image
 from PseudoLabelCLLib.storage.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.segment_matching import match_segments
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.slicer_segments import Segment, segments_in
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, segments_of
+from PseudoLabelCLLib.storage.slicer_segments import Segment
 
 
 def read_doubt(path: Path) -> Doubt | None:
@@ -37,7 +36,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
         VolumeError: The file cannot be read.
         AnnotationError: A field is not what Slicer writes.
     """
-    return _segments_of(read_header(path), path)
+    return segments_of(read_header(path), path)
 
 
 def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
@@ -53,7 +52,7 @@ def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
         StorageError: The disk refuses.
     """
     image = read_image(path)
-    segments = _segments_of(image, path)
+    segments = segments_of(image, path)
     array = sitk.GetArrayViewFromImage(image)
     table = _table_of(path, segments, schema)
     geometry = grid_of(path, image)
@@ -63,16 +62,6 @@ def read_labels(path: Path, schema: LabelSchema) -> LabelVolume:
     if np.array_equal(found, np.arange(len(found))):  # no look into the table, which takes longer
         return LabelVolume(array.astype(np.int16), geometry)
     return LabelVolume(table[array], geometry)
-
-
-def _segments_of(image: Any, path: Path) -> tuple[Segment, ...]:
-    keys = (key for key in image.GetMetaDataKeys() if key.startswith("Segment") and key.isascii())
-    # a name that is no valid text must not stand in the way
-    texts = {
-        key: image.GetMetaData(key).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        for key in keys
-    }
-    return segments_in(texts, path.name)
 
 
 def _table_of(

@@ -58,7 +58,7 @@ def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) 
     from PseudoLabelCLLib.curation.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
     taken = [case.id for case in holder.project().cases] if holder.has_project else []
-    return find_volumes(Path(request.path), taken, progress=working)
+    return find_volumes(Path(request.path), taken, progress=working, answers=request.answers)
 
 
 def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) -> VolumesAdded:

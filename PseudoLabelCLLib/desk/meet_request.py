@@ -16,7 +16,7 @@ _Meet: TypeAlias = Callable[[OpenProjectHolder, DeskRequest, SayWorking], DeskAn
 _MODULES = {
     "project_requests": (
         "CreateProject", "OpenProject", "CloseProject", "Refresh", "ChangeLabels",
-        "ChangeSettings", "GoBack",
+        "ChangeSettings", "GoBack", "SignVerdicts",
     ),
     "case_requests": (
         "FindVolumes", "AddVolumes", "SetRole", "RemoveCases", "CheckCases", "MakeSampleData",

@@ -7,7 +7,12 @@ from typing import TypeAlias
 
 from PseudoLabelCLLib.curation.proposals import ProposalFingerprints
 from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectGoneError, StorageError
+from PseudoLabelCLLib.domain.errors import (
+    ProjectError,
+    ProjectGoneError,
+    StorageError,
+    UnknownServerError,
+)
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.storage.atomic_files import storage_error
@@ -90,6 +95,7 @@ class OpenProjectHolder:
         self.notices = (*([_READ_ONLY] if is_read_only else []),)
         if is_news(root, foreign):
             self.notices += (foreign.sentence,)
+        self.notices += _unknown_servers(root, project)
         self._root, self._is_lost, self._memory = root, False, ViewMemory()
         self._lock_stamp = _identity(ProjectLayout(root).desk_lock)
 
@@ -191,6 +197,17 @@ def _locked(stack: contextlib.ExitStack, root: Path) -> bool:
             return False
         raise
     return True
+
+
+def _unknown_servers(root: Path, project: Project) -> tuple[str, ...]:
+    """Say that images lie on a server that nobody here chose, once for the first of them."""
+    layout = ProjectLayout(root)
+    try:
+        for case in project.cases:
+            layout.resolve(case.image)
+    except UnknownServerError as error:
+        return (str(error),)
+    return ()
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -15,11 +15,13 @@ from PseudoLabelCLLib.domain.desk_requests import (
     GoBack,
     OpenProject,
     Refresh,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.storage.project_store import create_project
+from PseudoLabelCLLib.storage.provenance import choose_author
 
 
 def _create(holder: OpenProjectHolder, request: CreateProject, _: object) -> ProjectView:
@@ -47,6 +49,11 @@ def _refresh(holder: OpenProjectHolder, _request: Refresh, _: object) -> Project
     return holder.view()
 
 
+def _sign_verdicts(holder: OpenProjectHolder, request: SignVerdicts, _: object) -> ProjectView:
+    choose_author(request.name)
+    return holder.view()
+
+
 def _change_labels(holder: OpenProjectHolder, request: ChangeLabels, _: object) -> ProjectView:
     # Reads segmentations, and so needs the readers of images.
     from PseudoLabelCLLib.curation.change_labels import change_labels  # noqa: PLC0415 - see above
@@ -71,6 +78,7 @@ MEETINGS = {
     "OpenProject": _open,
     "CloseProject": _close,
     "Refresh": _refresh,
+    "SignVerdicts": _sign_verdicts,
     "ChangeLabels": _change_labels,
     "ChangeSettings": _change_settings,
     "GoBack": _go_back,

@@ -16,7 +16,7 @@ from PseudoLabelCLLib.desk.case_views import (
 )
 from PseudoLabelCLLib.desk.images_there import ImagesThere
 from PseudoLabelCLLib.domain.case import Case
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseView, PlanView, ProjectView, RoundView
@@ -29,6 +29,7 @@ from PseudoLabelCLLib.storage.pretraining_record import (
     read_pretraining,
 )
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.provenance import author
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.review_cases import QueueItem
@@ -97,6 +98,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         labels_are_settled=bool(project.rounds),
         is_pretrained=_is_pretrained(layout, project, memory),
         free_disk_bytes=shutil.disk_usage(root).free,
+        author=author(),
     )
 
 
@@ -130,7 +132,7 @@ def _case_views(
     proposals = {item.case_id: item for item in queue}
     progress = progress_of_cases(project, frozenset(proposals))
     images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
-    missing = memory.images.missing(images.values())
+    missing = memory.images.missing(image for image in images.values() if image is not None)
     series = _cases_with_series(layout)
     identities = _identities(layout, project, proposals, memory)
     views = []
@@ -141,8 +143,8 @@ def _case_views(
         views.append(
             replace(
                 view,
-                image=str(image),
-                image_is_missing=image in missing,
+                image=case.image if image is None else str(image),
+                image_is_missing=image is None or image in missing,
                 annotation=annotation or None,
                 is_from_dicom=case.dicom_series_uid is not None or case.id in series,
                 proposal=identities.get(case.id),
@@ -265,9 +267,13 @@ def _read_record(root: Path) -> PretrainingRecord | None:
         return None
 
 
-def _absolute(layout: ProjectLayout, stored: str, memory: ViewMemory) -> Path:
+def _absolute(layout: ProjectLayout, stored: str, memory: ViewMemory) -> Path | None:
+    """Return where an image lies; None where it must not be looked for."""
     if stored not in memory.absolute:
-        memory.absolute[stored] = layout.resolve(stored)
+        try:
+            memory.absolute[stored] = layout.resolve(stored)
+        except UnknownServerError:
+            return None
     return memory.absolute[stored]
 
 

@@ -60,15 +60,31 @@ class CloseProject:
 
 
 @dataclass(frozen=True)
+class SignVerdicts:
+    """Choose the name that verdicts bear which are given on this computer from now on.
+
+    Answered with a `ProjectView`.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Refresh:
     """Read the project again, after a worker has changed it; answered with a `ProjectView`."""
 
 
 @dataclass(frozen=True)
 class FindVolumes:
-    """Look for volumes in a file or folder; answered with `VolumesFound`."""
+    """Look for volumes in a file or folder; answered with `VolumesFound`.
+
+    Args:
+        path: The file or folder.
+        answers: What a person answered to the questions that an earlier search was met with.
+    """
 
     path: str
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -326,6 +342,7 @@ DeskRequest = (
     CreateProject
     | OpenProject
     | CloseProject
+    | SignVerdicts
     | Refresh
     | FindVolumes
     | AddVolumes

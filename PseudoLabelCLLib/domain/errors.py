@@ -42,6 +42,10 @@ class VolumeError(PseudoLabelCLError):
     """A volume cannot be read or cannot be used."""
 
 
+class UnknownServerError(VolumeError):
+    """A volume is said to lie on a server that nobody at this computer chose."""
+
+
 class AnnotationError(PseudoLabelCLError):
     """A segmentation does not fit its volume or the label schema."""
 

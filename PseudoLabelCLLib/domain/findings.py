@@ -15,6 +15,19 @@ class Note(Enum):
         "{grids}; their voxels coincide and every label kept its place.",
         "each voxel of the one is a voxel of the other; Slicer crops so",
     )
+    PLACE_OF_LABEL = (
+        "{found} Its segmentation lies on the {place}, which is taken.",
+        "whoever drew it saw the image there",
+    )
+    BOTH_PLACES = (
+        "{found} Its segmentation has the same two, and is taken voxel for voxel.",
+        "array shape and both matrices are those of the image",
+    )
+    OTHER_PLACE = (
+        "'{file}' lies on the other place that the header of its image names; it was taken voxel "
+        "for voxel.",
+        "array shape and matrix are those of the image for the program that wrote it",
+    )
     RESAMPLED = (
         "{grids} and was resampled by position: {between} lay between its voxels.",
         "said after the question 'other-grid' was answered so",

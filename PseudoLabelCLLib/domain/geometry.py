@@ -96,6 +96,22 @@ class Geometry:
         # 1 % apart is the same resolution: header rounding must not turn a volume on its side.
         return max(axis for axis in range(NUM_AXES) if spacing[axis] > 0.99 * widest)
 
+    def number_in_slicer(self, axis: int, number: int) -> int:
+        """Return the number that 3D Slicer gives to a slice.
+
+        It reads a left-handed volume with its slices along k in reverse order.
+
+        Args:
+            axis: Along which the slices are counted: 0 = i, 1 = j, 2 = k.
+            number: Of the slice as stored, 0 first.
+        """
+        is_reversed = axis == 2 and self.is_left_handed
+        return self.size[2] - 1 - number if is_reversed else number
+
+    def slice_name(self, axis: int, number: int) -> str:
+        """Return what a person calls a slice who sees it in 3D Slicer, as "k = 4"."""
+        return f"{'ijk'[axis]} = {self.number_in_slicer(axis, number)}"
+
     def index_to_world(self, index: npt.ArrayLike) -> FloatArray:
         """Return the LPS millimetres of continuous indices, shape (..., 3) in order (i, j, k)."""
         points = np.asarray(index, dtype=np.float64)

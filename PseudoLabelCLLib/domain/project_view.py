@@ -149,6 +149,7 @@ class ProjectView:
         is_pretrained: Whether weights of the chosen pre-training are ready.
         free_disk_bytes: Room left where the project lies.
         notices: What a person should know who has just opened it, in sentences.
+        author: The name that a person chose for the verdicts given on this computer, or empty.
     """
 
     root: str
@@ -163,6 +164,7 @@ class ProjectView:
     is_pretrained: bool
     free_disk_bytes: int
     notices: tuple[str, ...] = ()
+    author: str = ""
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""

@@ -22,8 +22,12 @@ class QuestionKind(Enum):
     OTHER_GRID = "other-grid"
     OUTSIDE = "outside"
     BY_IDENTIFIER = "by-identifier"
+    NAME_OR_TERM = "name-or-term"
     NO_SEGMENT = "no-segment"
     OVERLAP = "overlap"
+    SAME_VOXELS = "same-voxels"
+    CHANNELS = "channels"
+    LABEL_MAP = "label-map"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
@@ -45,7 +49,7 @@ class Choice:
     effect: str
 
 
-_LEAVE_OUT = Choice(LEAVE, "Leave it out", "leaves the file out")
+LEAVE_OUT = Choice(LEAVE, "Leave it out", "leaves the file out")
 
 
 @dataclass(frozen=True)
@@ -68,46 +72,75 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         (
             Choice("sform", "Use the sform", "takes the sform, as nibabel, FSL and SPM do"),
             Choice("qform", "Use the qform", "takes the qform, as the scanner wrote it"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.SAME_SHAPE: KindOfQuestion(
         "A segmentation has the array shape of its image, but its header gives another grid.",
         (
             Choice("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.OTHER_GRID: KindOfQuestion(
         "A segmentation was drawn on another grid than that of its image.",
         (
             Choice("resample", "Resample it", "looks up each voxel by its position"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.OUTSIDE: KindOfQuestion(
         "Labelled voxels of a segmentation lie outside its image.",
-        (Choice("drop", "Drop these voxels", "drops these voxels"), _LEAVE_OUT),
+        (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
     ),
     QuestionKind.BY_IDENTIFIER: KindOfQuestion(
         "A segment agrees with a label neither by name nor by term, only by its identifier.",
         (
             Choice("take", "Yes, it is that label", "takes it as that label"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.NAME_OR_TERM: KindOfQuestion(
+        "The name of a segment is that of one label, its term that of another.",
+        (
+            Choice("name", "The name is right", "goes by the name"),
+            Choice("term", "The term is right", "goes by the term"),
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.NO_SEGMENT: KindOfQuestion(
         "Voxels of a segmentation belong to no segment that its header describes.",
         (
             Choice("background", "They are background", "counts them as background"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.OVERLAP: KindOfQuestion(
         "Two structures of a segmentation share voxels; a voxel can have only one label.",
         (
             Choice("later", "The later label wins", "gives them to the later label"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.SAME_VOXELS: KindOfQuestion(
+        "Several segments of a file have the same value in the same layer, so that all have the "
+        "same voxels.",
+        (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
+    ),
+    QuestionKind.CHANNELS: KindOfQuestion(
+        "A folder holds several images of each patient (channels, sequences), and a case has one.",
+        (
+            Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
+            Choice("every", "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.LABEL_MAP: KindOfQuestion(
+        "An image has at most 64 different values, whole numbers, one of them in more than half "
+        "of its voxels, as a label map has.",
+        (
+            Choice("image", "It is an image", "takes it as an image"),
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.PLANE: KindOfQuestion(
@@ -135,7 +168,7 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
                 "learns from the drawn slices alone; the others are unlabelled and get proposals",
             ),
             Choice("all", "All slices", "counts the slices without a drawing as background"),
-            _LEAVE_OUT,
+            LEAVE_OUT,
         ),
     ),
     QuestionKind.VANISHING: KindOfQuestion(

@@ -9,6 +9,8 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 BACKGROUND_VALUE = 0
 MAX_LABEL_VALUE = 32767
 _COLOR_PATTERN = re.compile(r"#[0-9a-fA-F]{6}")
+# What Slicer gives to every new segment, in today's scheme and in the one before it.
+_DEFAULT_TYPES = (("SCT", "85756007"), ("SRT", "T-D0050"))
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Terminology:
     type_modifier: Code | None = None
     region: Code | None = None
     region_modifier: Code | None = None
+
+    @property
+    def is_slicers_default(self) -> bool:
+        """Whether it is the "Tissue" of every new segment, which nobody chose."""
+        return (self.type.scheme, self.type.value) in _DEFAULT_TYPES
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,12 @@ class LabelClass:
             )
         if not self.segment_id:
             object.__setattr__(self, "segment_id", f"Segment_{self.value}")
+
+    @property
+    def chosen_terms(self) -> Terminology | None:
+        """Its codes as far as a person chose them: what Slicer gives by itself is no choice."""
+        terms = self.terminology
+        return None if terms is None or terms.is_slicers_default else terms
 
     @property
     def rgb(self) -> tuple[float, float, float]:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.case_table import case_id_from_path
 from PseudoLabelCLLib.curation.image_checks import check_image
+from PseudoLabelCLLib.curation.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
-from PseudoLabelCLLib.domain.jobs import PredictJob
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -46,13 +49,13 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     for number, target in enumerate(targets, start=1):
         if report.is_cancelled():
             raise Cancelled(resumable=False)
-        volume = read_volume(Path(target.image), target.series_uid)
+        volume = read_volume(Path(target.image), target.series_uid, target.near)
         unlike = model.unlike_training(volume.geometry)
         if unlike:
             name = Path(target.image).name
             report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
         segmented = segment_volume(model, volume, device, case_id=target.case_id)
-        write_segmentation(target.output, segmented.labels, model.card.schema)
+        write_segmentation(target.output, segmented.labels, model.card.schema, Path(target.image))
         report.artifact("segmentation", target.output)
         if job.uncertainty:
             write_volume(target.uncertainty, segmented.uncertainty)
@@ -88,12 +91,13 @@ def segment_volume(
 
 @dataclass(frozen=True)
 class _Target:
-    """A volume of the job, and the files that it gets."""
+    """A volume of the job, where it lies if its header leaves a choice, and its files."""
 
     image: str
     series_uid: str | None
     case_id: str
     output: Path
+    near: Geometry | None = None
 
     @property
     def uncertainty(self) -> Path:
@@ -123,11 +127,28 @@ def _free_targets(job: PredictJob) -> list[_Target]:
         has_siblings = Path(image).is_dir() and len(list_dicom_series(Path(image))) > 1
         if series_uid is not None and has_siblings:
             case_id += f"-{series_uid.rpartition('.')[2]}"
-        target = _Target(image, series_uid, case_id, folder / f"{case_id}.{job.format.value}")
+        target = _Target(
+            image,
+            series_uid,
+            case_id,
+            folder / f"{case_id}.{job.format.value}",
+            _place(job, image, case_id),
+        )
         _require_free(target, taken, with_uncertainty=job.uncertainty)
         taken.add(target.output.name.casefold())
         targets.append(target)
     return targets
+
+
+def _place(job: PredictJob, image: str, case_id: str) -> Geometry | None:
+    """Return which place of two is meant; NIfTI takes over both, other formats can have one.
+
+    Raises:
+        QuestionError: A person has to say which is meant.
+    """
+    if job.format is SegmentationFormat.NIFTI and not job.uncertainty:
+        return None
+    return settled_place(Path(image), Asking(case_id, job.answers))[0]
 
 
 def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:

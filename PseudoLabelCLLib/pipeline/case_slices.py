@@ -239,7 +239,9 @@ def case_volume(root: Path, case: Case) -> Volume:
     Raises:
         VolumeError: It cannot be read, or its grid has changed since it was added.
     """
-    volume = read_volume(ProjectLayout(root).resolve(case.image), case.dicom_series_uid)
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
     if not volume.geometry.is_close_to(case.geometry):
         raise VolumeError(
             f"The image of case '{case.id}' has changed: it was {case.geometry.describe()}, "

@@ -143,7 +143,7 @@ def _measure(
     schema = model.card.schema
     asking = None if answers is None else Asking(pair.id, answers)
     reference, _, _ = read_segmentation(Path(pair.reference), schema, asking=asking)
-    volume = read_volume(Path(pair.image), pair.series_uid)
+    volume = read_volume(Path(pair.image), pair.series_uid, reference.geometry)
     reference = _on_grid(reference, volume, pair, asking)
     prediction = segment_volume(model, volume, device, case_id=pair.id)
     return measure_quality(prediction.labels, reference, schema)

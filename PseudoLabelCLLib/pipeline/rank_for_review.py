@@ -1,5 +1,7 @@
 """How doubtful a pseudo-label is, and why, so that a person looks at the worst first."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,12 +14,17 @@ from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
 SMALLEST_SLICE_SHARE = 0.05
 
 
-def doubt_of(prediction: Prediction, schema: LabelSchema) -> Doubt:
+def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[str]) -> Doubt:
     """Return the doubt of a prediction: how far turned, zoomed and mirrored copies disagree.
 
     Agreement is the Dice between each copy and the averaged prediction on the pixels that the copy
     sees, averaged over structures and copies; doubt is what is missing to 1. Where nothing was
     found, doubt is 1.
+
+    Args:
+        prediction: Of every slice of the volume.
+        schema: The structures.
+        slice_names: What a person calls each slice, as "k = 4".
 
     Source: Chaitanya et al., MedIA 2023, section 5.5 (agreement of augmented copies).
     """
@@ -37,7 +44,7 @@ def doubt_of(prediction: Prediction, schema: LabelSchema) -> Doubt:
         doubt=1 - agreement,
         agreement=agreement,
         doubt_per_slice=tuple(float(d) for d in per_slice),
-        reason=_reason(present, missing, agreement, per_slice),
+        reason=_reason(present, missing, agreement, slice_names[int(per_slice.argmax())]),
     )
 
 
@@ -69,13 +76,12 @@ def _reason(
     scores: dict[str, float],
     missing: list[str],
     agreement: float,
-    per_slice: npt.NDArray[np.float64],
+    worst_slice: str,
 ) -> str:
     weakest = min(scores, key=lambda name: scores[name])
-    worst = int(per_slice.argmax())
     text = (
         f"Copies agree to {agreement:.0%}, least on '{weakest}' ({scores[weakest]:.0%}) and in "
-        f"slice {worst + 1} of {len(per_slice)}."
+        f"the slice {worst_slice}."
     )
     if missing:
         text += f" Nothing was found of {', '.join(repr(name) for name in missing)}."

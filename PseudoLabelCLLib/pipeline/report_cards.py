@@ -111,7 +111,7 @@ def _draw_card(
 
 
 def _tile(tile: SlicePicture, figure: CaseFigure) -> str:
-    words = f"{figure.slice_axis_name} = {tile.index}"
+    words = figure.slice_name(tile.index)
     if tile.doubt is not None:
         words += f"<span>{tile.doubt:.2f}</span>"
     mark = ' class="most-doubtful"' if tile.is_most_doubtful else ""

@@ -87,6 +87,10 @@ class CaseFigure:
         """Letter of the slicing axis."""
         return _AXIS_NAMES[self.slicing_axis]
 
+    def slice_name(self, index: int) -> str:
+        """Return what a person calls a slice who sees it in 3D Slicer, as "k = 4"."""
+        return self.volume.geometry.slice_name(self.slicing_axis, index)
+
     @property
     def in_plane_axes(self) -> tuple[int, int]:
         """Grid axes (0 = i, 1 = j, 2 = k) of a picture's rows and columns."""
@@ -164,7 +168,7 @@ def draw_slices(
     for index in _choose_slices(filled.any(axis=(1, 2)), figure.most_doubtful_slice, max_slices):
         grey = to_grey(image[index][box], low, high)
         contours = _contour_paths([s[index][box] for s in segmentations], schema)
-        label = f"{figure.case_id}, slice {figure.slice_axis_name} = {index}"
+        label = f"{figure.case_id}, slice {figure.slice_name(index)}"
         pictures.append(
             SlicePicture(
                 index=index,

@@ -79,10 +79,12 @@ def segment_slices(
             probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
         classes[part] = probabilities.argmax(axis=1)
     classes = _keep_largest_components(classes, card.schema)
+    axis = grid.slicing_axis
+    slice_names = [geometry.slice_name(axis, number) for number in range(grid.num_slices)]
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
         uncertainty=Volume(grid.volume_of(uncertainty), geometry),
-        doubt=doubt_of(prediction, card.schema),
+        doubt=doubt_of(prediction, card.schema, slice_names),
     )
 
 

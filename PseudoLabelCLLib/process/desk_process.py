@@ -250,6 +250,7 @@ _WORDS = {
     "SaveModel": "saving the model",
     "ReadModel": "reading a model",
     "MakeSampleData": "making sample volumes",
+    "SignVerdicts": "choosing the name on verdicts",
 }
 
 

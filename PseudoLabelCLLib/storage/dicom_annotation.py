@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.domain.question import Asking
-from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
+from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_header import uid_of
 from PseudoLabelCLLib.storage.dicom_seg_reader import (
@@ -21,6 +21,7 @@ from PseudoLabelCLLib.storage.dicom_seg_reader import (
     StoredFrame,
     read_segmentation_object,
 )
+from PseudoLabelCLLib.storage.dicom_segment import clean_text
 from PseudoLabelCLLib.storage.itk_files import direction_of
 from PseudoLabelCLLib.storage.segment_matching import (
     match_segments,
@@ -78,7 +79,7 @@ def read_object_as_labels(
     """
     found = read_segmentation_object(path, label_maps=True)
     stack = _stack_of(path, found, near)
-    segments = _segments_of(path, found)
+    segments = _segments_of(path, found, schema)
     counts = _count(found)
     used = schema or schema_of(segments)
     occupied = tuple(segment for segment in segments if counts[segment.label_value])
@@ -97,8 +98,17 @@ def read_object_as_labels(
     return LabelVolume(labels, stack.geometry), used, tuple(notices)
 
 
-def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
-    """Return the segments but the background, which label maps may describe as number 0."""
+def _segments_of(
+    path: Path, found: SegmentationObject, schema: LabelSchema | None
+) -> tuple[Segment, ...]:
+    """Return the segments but the background, which label maps may describe as number 0.
+
+    DICOM keeps of a name what fits into it; a segment that is called as a label would be called
+    there gets the whole name of that label.
+    """
+    labels = tuple(schema or ())
+    cut = Counter(clean_text(label.name) for label in labels)
+    whole = {clean_text(label.name): label.name for label in labels}
     uid = uid_of(found.header, "SOPInstanceUID")
     described = [segment for segment in found.segments if segment.number != BACKGROUND_VALUE]
     numbers = [segment.number for segment in described]
@@ -111,13 +121,18 @@ def _segments_of(path: Path, found: SegmentationObject) -> tuple[Segment, ...]:
         Segment(
             # Numbers are no identity: another object gives them to other structures.
             segment_id=segment.tracking_uid or f"{uid}.{segment.number}",
-            name=segment.label or f"segment {segment.number}",
+            name=(whole[segment.label] if cut[segment.label] == 1 else segment.label)
+            or f"segment {segment.number}",
             label_value=segment.number,
             layer=0,
-            terminology=segment.terminology,
+            terminology=_chosen(segment.terminology),
         )
         for segment in described
     )
+
+
+def _chosen(terminology: Terminology | None) -> Terminology | None:
+    return None if terminology is None or terminology.is_slicers_default else terminology
 
 
 def _count(found: SegmentationObject) -> Counter[int]:

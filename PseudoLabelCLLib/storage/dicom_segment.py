@@ -7,6 +7,8 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.segmentation import Terminology
 
+LONGEST_LABEL = 64
+
 
 class AlgorithmType(Enum):
     """How a segment came to be, as DICOM has it."""
@@ -75,6 +77,12 @@ class ObjectDescription:
     software_version: str
     series_number: int
     instance_uid: str
+
+
+def clean_text(text: str) -> str:
+    """Return a name as DICOM can hold it: one line, no backslash, at most 64 characters."""
+    kept = "".join(c if c.isprintable() and c != "\\" else " " for c in text)
+    return " ".join(kept.split())[:LONGEST_LABEL].strip()
 
 
 def new_uid() -> str:

@@ -23,10 +23,10 @@ from PseudoLabelCLLib.storage.image_header import OTHER_KIND, HeaderError
 from PseudoLabelCLLib.storage.metaimage_header import read_metaimage_header
 from PseudoLabelCLLib.storage.nifti_header import (
     check_nifti_file,
-    check_nifti_grid,
     num_nifti_bytes,
     restore_not_finite,
 )
+from PseudoLabelCLLib.storage.nifti_places import give_place_of, grid_of_nifti, has_shape
 from PseudoLabelCLLib.storage.nrrd_header import read_nrrd_header
 from PseudoLabelCLLib.storage.regular_files import opened_regular
 
@@ -94,19 +94,24 @@ def read_image(path: Path) -> Any:
         return reader.Execute()
 
 
-def grid_of(path: Path, image: Any) -> Geometry:
+def grid_of(path: Path, image: Any, near: Geometry | None = None) -> Geometry:
     """Return the 3-D grid of an ITK image or header; axes of length 1 beyond the third go.
 
     A 2-D image becomes one slice.
+
+    Args:
+        path: The file, for messages and for the header of NIfTI.
+        image: What ITK read of it.
+        near: Where it lies if its header names two places, or None for where ITK puts it.
 
     Raises:
         VolumeError: There are several frames, the axes are not perpendicular, or the header
             contradicts itself.
     """
     geometry = _grid_of_any_dimension(path, image)
-    _check_perpendicular(path, geometry)
     if file_suffix(path) in NIFTI_SUFFIXES and image.GetDimension() >= NUM_AXES:
-        check_nifti_grid(path, geometry)
+        geometry = grid_of_nifti(path, geometry, near)
+    _check_perpendicular(path, geometry)
     return geometry
 
 
@@ -134,8 +139,14 @@ def image_of(array: npt.NDArray[Any], geometry: Geometry) -> Any:
     return image
 
 
-def write_image(path: Path, image: Any) -> None:
+def write_image(path: Path, image: Any, place_of: Path | None = None) -> None:
     """Write an ITK image aside, compressed, read it back, compare, and rename it.
+
+    Args:
+        path: Where to; its ending says the format.
+        image: What is written.
+        place_of: A file of the same voxels; if both are NIfTI, its matrices are taken over as they
+            are, so that readers of either one lay both files over each other.
 
     Raises:
         VolumeError: The format cannot be written, or cannot hold this grid.
@@ -150,6 +161,8 @@ def write_image(path: Path, image: Any) -> None:
         try:
             with quiet_itk(temporary):
                 sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
+            if place_of is not None and _fits(place_of, path, image):
+                give_place_of(place_of, temporary)
             _check_written(path, temporary, image)
         except VolumeError as error:
             if shutil.disk_usage(temporary.parent).free < _num_bytes(image):
@@ -297,7 +310,8 @@ def _check_perpendicular(path: Path, geometry: Geometry) -> None:
 
 def _check_written(path: Path, temporary: Path, image: Any) -> None:
     found = read_image(temporary)
-    grid, found_grid = _grid_of_any_dimension(path, image), grid_of(temporary, found)
+    grid = _grid_of_any_dimension(path, image)
+    found_grid = grid_of(temporary, found, grid)
     if not grid.is_close_to(found_grid):
         raise VolumeError(
             f"'{path.name}' cannot hold this grid exactly ({grid.describe()}).",
@@ -309,6 +323,14 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
             f"'{path}' was not stored as it was written: the disk returns other voxels.",
             "Check the disk and its free space, then try again.",
         )
+
+
+def _fits(place_of: Path, path: Path, image: Any) -> bool:
+    """Tell whether a file that is written can take over the place of another one."""
+    are_nifti = all(file_suffix(file) in NIFTI_SUFFIXES for file in (place_of, path))
+    if not are_nifti or not place_of.is_file():
+        return False
+    return has_shape(place_of, _grid_of_any_dimension(path, image))
 
 
 def _num_bytes(image: Any) -> int:

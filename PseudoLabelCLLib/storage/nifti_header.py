@@ -1,4 +1,4 @@
-"""What ITK passes over in a NIfTI file: missing voxels, an ambiguous grid, what is no number."""
+"""What ITK passes over in a NIfTI file: missing voxels, its units, what is no number."""
 
 import gzip
 import math
@@ -12,14 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, FloatArray, Geometry
+from PseudoLabelCLLib.domain.geometry import FloatArray
 from PseudoLabelCLLib.storage.atomic_files import storage_error
 
 _HEADER_BYTES = 348
 _CHUNK_BYTES = 1 << 20
 # Beyond its voxels a file may hold little; a stream that goes on is not read to its end.
 _MAX_EXCESS_BYTES = 1 << 26
-_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# NIfTI's numbers of the units of length, and how many millimetres each is.
+_LENGTH_UNIT_BITS = 7
+_MM_PER_UNIT = {1: 1000.0, 3: 0.001}
+_NIFTI_2_BYTES = 540
 # NIfTI's numbers of the types that can hold an infinity.
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
 # NIfTI's numbers of types, and how large each is.
@@ -31,17 +34,34 @@ _REMEDY = "Copy or download the file again, or export it again from where it was
 
 
 @dataclass(frozen=True)
-class _NiftiHeader:
-    """The fields of a NIfTI-1 header that matter here."""
+class NiftiHeader:
+    """The fields of a NIfTI-1 header that matter here.
+
+    Args:
+        offset: Where the voxels begin.
+        num_voxels: Of all frames.
+        bytes_per_voxel: Of one number.
+        float_type: The type of numbers that can be infinite; empty for others.
+        size: Voxels along the first three axes.
+        spacing_mm: The voxel size that stands beside the matrices, without sign.
+        codes: Of qform and sform.
+        qform: From indices to RAS millimetres; None if its code is 0.
+        sform: From indices to RAS millimetres; None if its code is 0.
+    """
 
     offset: int
     num_voxels: int
     bytes_per_voxel: int
     float_type: str
-    matrices: tuple[FloatArray, ...]
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    codes: tuple[int, int]
+    qform: FloatArray | None
+    sform: FloatArray | None
 
     @property
     def num_bytes(self) -> int:
+        """How long the file must be."""
         return self.offset + self.num_voxels * self.bytes_per_voxel
 
 
@@ -54,7 +74,7 @@ def check_nifti_file(path: Path) -> None:
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
-    header = _read_header(path)
+    header = read_nifti_header(path)
     try:
         if path.name.lower().endswith(".gz"):
             found = _num_unpacked_bytes(path, header.num_bytes + _MAX_EXCESS_BYTES)
@@ -75,37 +95,27 @@ def num_nifti_bytes(path: Path) -> int:
         VolumeError: It is not NIfTI-1, or the header is damaged.
         StorageError: The disk refuses.
     """
-    header = _read_header(path)
+    header = read_nifti_header(path)
     return header.num_voxels * header.bytes_per_voxel
 
 
-def check_nifti_grid(path: Path, geometry: Geometry) -> None:
-    """Refuse a grid that agrees with none of the matrices in the header.
-
-    ITK takes the voxel size from one field and the direction from another; where they contradict
-    each other, the volume would silently have wrong millimetres.
+def place_fields(path: Path) -> tuple[tuple[int, bytes], ...]:
+    """Return the bytes of a header that say where the file lies, little-endian, by their offset.
 
     Raises:
-        VolumeError: The header contradicts itself.
+        VolumeError: It is not NIfTI-1, or the header is damaged.
+        StorageError: The disk refuses.
     """
-    matrices = _read_header(path).matrices
-    if not matrices:
-        return
-    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, 8).T
-    index = corners * np.asarray(geometry.size) - 0.5
-    distances = [
-        np.linalg.norm(index @ m[:3, :3].T + m[:3, 3] - geometry.index_to_world(index), axis=1)
-        for m in (_LPS_FROM_RAS @ matrix for matrix in matrices)
-    ]
-    if min(d.max() for d in distances) <= CORNER_TOLERANCE_VOXELS * min(geometry.spacing_mm):
-        return
-    by_matrix = " x ".join(f"{s:.4g}" for s in np.linalg.norm(matrices[0][:3, :3], axis=0))
-    by_field = " x ".join(f"{s:.4g}" for s in geometry.spacing_mm)
-    raise VolumeError(
-        f"The header of '{path}' contradicts itself: its matrix and its voxel size describe "
-        f"different grids (voxels of {by_matrix} mm and {by_field} mm).",
-        "Load it in the program that made it and save it again.",
-    )
+    data, order = _header_data(path)
+    fields = []
+    for kind, offset in (("4f", 76), ("B", 123), ("2h", 252), ("18f", 256)):
+        values = struct.unpack_from(f"{order}{kind}", data, offset)
+        if kind == "B":
+            values = (values[0] & _LENGTH_UNIT_BITS,)
+        if kind == "4f":  # a negative voxel size misleads readers
+            values = (values[0], *(abs(value) for value in values[1:]))
+        fields.append((offset, struct.pack(f"<{kind}", *values)))
+    return tuple(fields)
 
 
 def restore_not_finite(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -120,7 +130,7 @@ def restore_not_finite(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Raises:
         StorageError: The disk refuses.
     """
-    header = _read_header(path)
+    header = read_nifti_header(path)
     if not header.float_type:
         return array
     try:
@@ -133,7 +143,45 @@ def restore_not_finite(path: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.where(np.isfinite(stored), array, stored).astype(array.dtype)
 
 
-def _read_header(path: Path) -> _NiftiHeader:
+def read_nifti_header(path: Path) -> NiftiHeader:
+    """Return the header of a NIfTI-1 file, in millimetres whatever its unit is.
+
+    Raises:
+        VolumeError: It is not NIfTI-1, or the header is damaged.
+        StorageError: The disk refuses.
+    """
+    data, order = _header_data(path)
+    dim = struct.unpack_from(f"{order}8h", data, 40)
+    datatype, bits_per_voxel = struct.unpack_from(f"{order}2h", data, 70)
+    pixdim = struct.unpack_from(f"{order}8f", data, 76)
+    (offset,) = struct.unpack_from(f"{order}f", data, 108)
+    codes = struct.unpack_from(f"{order}2h", data, 252)
+    quaternion = struct.unpack_from(f"{order}6f", data, 256)
+    rows = struct.unpack_from(f"{order}12f", data, 280)
+    if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not 0 <= offset < 1e9:
+        raise _no_nifti(path)
+    if _BITS_PER_VOXEL.get(datatype) != bits_per_voxel:
+        raise _no_nifti(path)
+    unit_mm = _MM_PER_UNIT.get(data[123] & _LENGTH_UNIT_BITS, 1.0)
+    scale = np.diag([unit_mm] * 3 + [1.0])
+    sform = np.vstack([np.reshape(rows, (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
+    sizes = (*dim[1 : dim[0] + 1], 1, 1)
+    i, j, k = (abs(float(length)) * unit_mm for length in pixdim[1:4])
+    return NiftiHeader(
+        offset=int(offset),
+        num_voxels=math.prod(dim[1 : dim[0] + 1]),
+        bytes_per_voxel=bits_per_voxel // 8,
+        float_type=order + _FLOAT_TYPES[datatype] if datatype in _FLOAT_TYPES else "",
+        size=(sizes[0], sizes[1], sizes[2]),
+        spacing_mm=(i, j, k),
+        codes=(codes[0], codes[1]),
+        qform=scale @ _quaternion_matrix(quaternion, pixdim) if codes[0] > 0 else None,
+        sform=scale @ sform if codes[1] > 0 else None,
+    )
+
+
+def _header_data(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a header, and in which order its numbers are stored."""
     try:
         with _opened(path) as file:
             data = file.read(_HEADER_BYTES)
@@ -141,32 +189,15 @@ def _read_header(path: Path) -> _NiftiHeader:
         raise _no_nifti(path) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
+    if any(data[:4] == struct.pack(f"{o}i", _NIFTI_2_BYTES) for o in "<>"):
+        raise VolumeError(
+            f"'{path}' is a NIfTI-2 file, which this program cannot read; expected NIfTI-1.",
+            "Save it as NIfTI-1 in the program that made it, or as .nrrd.",
+        )
     order = next((o for o in "<>" if data[:4] == struct.pack(f"{o}i", _HEADER_BYTES)), "")
     if len(data) < _HEADER_BYTES or not order:
         raise _no_nifti(path)
-    dim = struct.unpack_from(f"{order}8h", data, 40)
-    datatype, bits_per_voxel = struct.unpack_from(f"{order}2h", data, 70)
-    pixdim = struct.unpack_from(f"{order}8f", data, 76)
-    (offset,) = struct.unpack_from(f"{order}f", data, 108)
-    qform_code, sform_code = struct.unpack_from(f"{order}2h", data, 252)
-    quaternion = struct.unpack_from(f"{order}6f", data, 256)
-    rows = struct.unpack_from(f"{order}12f", data, 280)
-    if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not 0 <= offset < 1e9:
-        raise _no_nifti(path)
-    if _BITS_PER_VOXEL.get(datatype) != bits_per_voxel:
-        raise _no_nifti(path)
-    matrices = []
-    if sform_code > 0:
-        matrices.append(np.vstack([np.reshape(rows, (3, 4)), [0, 0, 0, 1]]).astype(np.float64))
-    if qform_code > 0:
-        matrices.append(_quaternion_matrix(quaternion, pixdim))
-    return _NiftiHeader(
-        offset=int(offset),
-        num_voxels=math.prod(dim[1 : dim[0] + 1]),
-        bytes_per_voxel=bits_per_voxel // 8,
-        float_type=order + _FLOAT_TYPES[datatype] if datatype in _FLOAT_TYPES else "",
-        matrices=tuple(matrices),
-    )
+    return data, order
 
 
 def _quaternion_matrix(values: tuple[float, ...], pixdim: tuple[float, ...]) -> FloatArray:
@@ -187,7 +218,8 @@ def _quaternion_matrix(values: tuple[float, ...], pixdim: tuple[float, ...]) -> 
         [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
     ]
     handedness = -1.0 if pixdim[0] < 0 else 1.0
-    matrix[:3, :3] *= (pixdim[1], pixdim[2], handedness * pixdim[3])
+    i, j, k = (abs(length) for length in pixdim[1:4])
+    matrix[:3, :3] *= (i, j, handedness * k)
     matrix[:3, 3] = offset
     return matrix
 

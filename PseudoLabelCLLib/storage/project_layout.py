@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.storage.links import is_link
+from PseudoLabelCLLib.storage.network_paths import choose_server, require_chosen_server
 from PseudoLabelCLLib.storage.own_seals import state_folder
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
@@ -276,11 +277,21 @@ class ProjectLayout:
         except ValueError:  # Windows: another drive
             return absolute.as_posix()
 
+    def choose(self, image: Path) -> Path:
+        """Return the image that a person chose; from now on its server may be looked at."""
+        text = self.relative(image)
+        choose_server(text)
+        return self.resolve(text)
+
     def resolve(self, text: str) -> Path:
         """Return the image that a stored text means, which may lie anywhere and is only read.
 
         The reverse of `relative`; for any other file there is `own`.
+
+        Raises:
+            UnknownServerError: It lies on a server of Windows that nobody here chose.
         """
+        require_chosen_server(self.root, text)
         return Path(os.path.normpath(self.root.resolve() / text))
 
 

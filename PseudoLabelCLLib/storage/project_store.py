@@ -225,6 +225,7 @@ def foreign_parts(root: Path, project: Project) -> Foreign:
     return Foreign(
         not is_own_project(to_json(replace(file, origin="")), file.origin),
         tuple((review.case_id, review.round_index) for review in others),
+        tuple(sorted({review.author for review in others})),
     )
 
 

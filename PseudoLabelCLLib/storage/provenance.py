@@ -14,6 +14,7 @@ from PseudoLabelCLLib.storage.regular_files import read_regular
 
 MAX_AUTHOR_LENGTH = 100
 _ELSEWHERE = "on another computer, or by an earlier version of the program"
+_MOST_AUTHORS, _LONGEST_AUTHOR = 3, 40
 _LOOK = "look before you train."
 
 
@@ -24,10 +25,12 @@ class Foreign:
     Args:
         is_project: Whether project.json was made or last changed elsewhere.
         verdicts: Case and round of the verdicts that were given elsewhere.
+        authors: The names that these bear, as their givers chose them.
     """
 
     is_project: bool
     verdicts: tuple[tuple[str, int], ...]
+    authors: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -36,10 +39,22 @@ class Foreign:
         were = "was" if number == 1 else "were"
         verdicts = f"{counted(number, 'verdict')} {were} given"
         if self.is_project and number:
-            return f"This project was made and {verdicts} {_ELSEWHERE}; {_LOOK}"
+            return f"This project was made and {verdicts} {_ELSEWHERE}{self._signed}; {_LOOK}"
         if number:
-            return f"{verdicts} {_ELSEWHERE}; {_LOOK}"
+            return f"{verdicts} {_ELSEWHERE}{self._signed}; {_LOOK}"
         return f"This project was made {_ELSEWHERE}; {_LOOK}" if self.is_project else ""
+
+    @property
+    def _signed(self) -> str:
+        """The names, the first few of them, since a stranger wrote them."""
+        names = [_shown(name) for name in self.authors if _shown(name)]
+        more = ", ..." if len(names) > _MOST_AUTHORS else ""
+        return f" (signed {', '.join(names[:_MOST_AUTHORS])}{more})" if names else ""
+
+
+def _shown(name: str) -> str:
+    plain = "".join(filter(str.isprintable, name)).strip()
+    return f"'{plain[:_LONGEST_AUTHOR]}'" if plain else ""
 
 
 def signed(review: Review) -> Review:
@@ -79,7 +94,8 @@ def choose_author(name: str) -> None:
         StorageError: The disk refuses.
     """
     make_folder(state_folder())
-    write_text(state_folder() / "author.txt", " ".join(name.split())[:MAX_AUTHOR_LENGTH] + "\n")
+    kept = "".join(filter(str.isprintable, " ".join(name.split())))
+    write_text(state_folder() / "author.txt", kept[:MAX_AUTHOR_LENGTH] + "\n")
 
 
 def is_news(root: Path, foreign: Foreign) -> bool:

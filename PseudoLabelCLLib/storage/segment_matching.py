@@ -1,13 +1,21 @@
-"""Which segment of a file is which label of the project: by identity, code or name, never order."""
+"""Which segment of a file is which label of the project: by name and term, never by order."""
 
-from collections import Counter
+from collections.abc import Sequence
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
-from PseudoLabelCLLib.domain.question import Asking, QuestionKind
+from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.segment_identity import (
+    contradiction_of,
+    label_by_identifier,
+    label_by_name,
+    label_by_term,
+    label_of_segment,
+    same_name,
+)
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.storage.slicer_segments import Segment, type_code
+from PseudoLabelCLLib.storage.slicer_segments import Segment
 
 
 def match_segments(
@@ -16,96 +24,58 @@ def match_segments(
     occupied: tuple[Segment, ...],
     schema: LabelSchema,
     asking: Asking | None = None,
+    *,
+    made_from: tuple[Segment, ...] | None = None,
 ) -> tuple[dict[int, Segment], list[str]]:
     """Return the segment of each label value, and sentences about what is remarkable.
-
-    A segment fits a label by its identity in Slicer, else by its terminology code, else by its
-    name. Slicer numbers identities anew in each file, so an identity does not count where name or
-    code are those of another label.
 
     Args:
         file_name: For messages.
         segments: All segments of the file.
         occupied: Those with voxels; an empty segment that fits no label is left out.
         schema: The labels of the project.
-        asking: Asks the person where identity alone would decide; None for a file of the project,
-            which keeps the identities of its labels.
+        asking: Asks the person where name and term do not tell; None for a file of the project,
+            which keeps the identifiers of its labels.
+        made_from: Segments of the file of the project that a person changed into this one, or
+            None; a segment with identifier and name of one of them is the same, all others are
+            as of any other file.
 
     Raises:
         AnnotationError: A segment fits no label, or two fit the same.
-        QuestionError: A person has to say whether a segment is that label.
+        QuestionError: A person has to say which label a segment is.
     """
-    matched: dict[int, Segment] = {}
-    unknown: list[Segment] = []
-    notices: list[str] = []
-    for segment in segments:
-        label = _label_for(segment, segments, schema)
-        if label is None:
-            unknown.append(segment)
-        elif label.value in matched:
-            raise AnnotationError(
-                f"In '{file_name}', the segments '{matched[label.value].name}' and "
-                f"'{segment.name}' both fit the label '{label.name}'.",
-                "Join them in Slicer, or rename one.",
-            )
-        else:
-            matched[label.value] = segment
-            if asking is not None and segment in occupied:
-                _ask_about_identity(file_name, segment, label, asking)
-            if not _same_name(label.name, segment.name):
-                notices.append(
-                    Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name)
-                )
-    foreign = [segment.name for segment in unknown if segment in occupied]
-    if foreign:
-        raise AnnotationError(
-            f"'{file_name}' holds segments that are no label of the project: "
-            f"{', '.join(foreign)}. The labels are: {', '.join(schema.names)}.",
-            "Rename the segment as its label is called, delete it, or add the label.",
+    is_own = asking is None and made_from is None
+    kept = {(segment.segment_id, segment.name) for segment in made_from or ()}
+    labels = [
+        label_of_segment(
+            segment,
+            segments,
+            schema,
+            is_own=is_own or (segment.segment_id, segment.name) in kept,
         )
+        for segment in segments
+    ]
+    if asking is not None:
+        _ask_about_contradictions(file_name, segments, labels, schema, asking)
+        _ask_about_identifiers(file_name, segments, labels, schema, occupied, asking)
+    matched: dict[int, Segment] = {}
+    notices: list[str] = []
+    for segment, label in zip(segments, labels, strict=True):
+        if label is None:
+            continue
+        if label.value in matched:
+            raise _both_fit(file_name, matched[label.value], segment, label)
+        matched[label.value] = segment
+        if not same_name(label.name, segment.name):
+            notices.append(Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name))
+    unknown = [s for s, label in zip(segments, labels, strict=True) if label is None]
+    foreign = [segment for segment in unknown if segment in occupied]
+    if foreign:
+        raise _no_label(file_name, foreign, schema)
     notices.extend(
         Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
     )
     return matched, notices
-
-
-def _ask_about_identity(
-    file_name: str, segment: Segment, label: LabelClass, asking: Asking
-) -> None:
-    """Ask where neither name nor term says that a segment is a label."""
-    code = type_code(segment.terminology)
-    if _same_name(label.name, segment.name) or (code and code == type_code(label.terminology)):
-        return
-    asking.ask(
-        QuestionKind.BY_IDENTIFIER,
-        f"In '{file_name}', the segment '{segment.name}' has the identifier of the label "
-        f"'{label.name}' ({segment.segment_id}), but neither its name nor its term.",
-    )
-
-
-def _label_for(
-    segment: Segment, segments: tuple[Segment, ...], schema: LabelSchema
-) -> LabelClass | None:
-    by_name = next((label for label in schema if _same_name(label.name, segment.name)), None)
-    by_id = next((label for label in schema if label.segment_id == segment.segment_id), None)
-    by_code = _by_code(segment, segments, schema)
-    if by_id is not None and (by_name is by_id or (by_name is None and by_code in (None, by_id))):
-        return by_id
-    return by_code or by_name
-
-
-def _by_code(
-    segment: Segment, segments: tuple[Segment, ...], schema: LabelSchema
-) -> LabelClass | None:
-    """Match by code where it tells segments apart: new segments in Slicer are all "Tissue"."""
-    code = type_code(segment.terminology)
-    codes = Counter(type_code(other.terminology) for other in segments)
-    labels = [label for label in schema if type_code(label.terminology) == code]
-    return labels[0] if code and codes[code] == 1 and len(labels) == 1 else None
-
-
-def _same_name(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def overlap_notice(file_name: str, under: str, over: str, count: int, asking: Asking | None) -> str:
@@ -131,3 +101,103 @@ def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
     if asking is not None:
         asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
     return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")
+
+
+def _ask_about_contradictions(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    asking: Asking,
+) -> None:
+    """Ask what counts where the name of a segment says one label and its term another."""
+    found = {
+        place: told
+        for place, segment in enumerate(segments)
+        if labels[place] is None and (told := contradiction_of(segment, segments, schema))
+    }
+    if not found:
+        return
+    told = "; ".join(f"'{segments[place].name}' {clause}" for place, clause in found.items())
+    by_name = asking.ask(QuestionKind.NAME_OR_TERM, f"In '{file_name}', {told}.") == "name"
+    for place in found:
+        segment = segments[place]
+        labels[place] = (
+            label_by_name(segment, schema) if by_name else label_by_term(segment, segments, schema)
+        )
+
+
+def _ask_about_identifiers(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    occupied: Sequence[Segment],
+    asking: Asking,
+) -> None:
+    """Ask whether segments are the labels whose identifiers they bear, if that is all to go by."""
+    unknown = [
+        place
+        for place, segment in enumerate(segments)
+        if labels[place] is None and segment in occupied
+    ]
+    by_identifier = {place: label_by_identifier(segments[place], schema) for place in unknown}
+    wanted = [label for label in by_identifier.values() if label not in labels]
+    if not unknown or None in wanted or len(wanted) < len(unknown):
+        return
+    told = ", ".join(
+        f"'{segments[place].name}' that of '{label.name}' ({label.segment_id})"
+        for place, label in by_identifier.items()
+        if label is not None
+    )
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', segments have neither the name nor the term of a label, only the "
+        f"identifier: {told}. Slicer numbers identifiers anew in each file, in the order in which "
+        "segments were made.",
+    )
+    for place, label in by_identifier.items():
+        labels[place] = label
+
+
+def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:
+    return AnnotationError(
+        f"In '{file_name}', the segments '{one.name}' and '{other.name}' both fit the label "
+        f"'{label.name}'.",
+        "Join them in Slicer, or rename one.",
+    )
+
+
+def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
+    names = ", ".join(segment.name or "one without a name" for segment in foreign)
+    return AnnotationError(
+        f"'{file_name}' holds segments that are no label of the project: {names}. "
+        f"The labels are: {', '.join(schema.names)}.",
+        "Rename the segment as its label is called, delete it, or add the label.",
+    )
+
+
+def ask_which_has_the_voxels(
+    file_name: str, sharing: Sequence[Segment], count: int, asking: Asking | None
+) -> Segment:
+    """Return the one of several segments of the same voxels that keeps them.
+
+    Slicer gives all of them the voxels of their layer and value; in a label volume a voxel is one
+    structure.
+
+    Raises:
+        AnnotationError: Nobody can be asked, or the names do not tell the segments apart.
+        QuestionError: Nobody was asked yet.
+    """
+    names = [segment.name for segment in sharing]
+    named = "' and '".join(names)
+    told = (
+        f"In '{file_name}', the segments '{named}' are the same "
+        f"{counted(count, 'voxel')} (value {sharing[0].label_value} of layer "
+        f"{sharing[0].layer}), and a voxel can be only one structure."
+    )
+    if asking is None or len(set(names)) < len(names):
+        raise AnnotationError(told, "Delete all but one of them in Slicer.")
+    choices = tuple(Choice(name, f"They are {name}", f"takes them as '{name}'") for name in names)
+    kept = asking.ask(QuestionKind.SAME_VOXELS, told, count, (*choices, LEAVE_OUT))
+    return sharing[names.index(kept)]

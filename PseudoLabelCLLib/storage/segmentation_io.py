@@ -1,6 +1,7 @@
 """Segmentations in and out: Slicer's .seg.nrrd with its segments, and plain label volumes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,16 @@ from PseudoLabelCLLib.domain.segmentation import (
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.itk_files import grid_of, image_of, read_image, voxels_of, write_image
+from PseudoLabelCLLib.storage.itk_files import (
+    grid_of,
+    image_of,
+    read_header,
+    read_image,
+    voxels_of,
+    write_image,
+)
 from PseudoLabelCLLib.storage.segment_matching import (
+    ask_which_has_the_voxels,
     match_segments,
     overlap_notice,
     unclaimed_notice,
@@ -39,15 +48,23 @@ def read_segmentation(
     schema: LabelSchema | None,
     near: Geometry | None = None,
     asking: Asking | None = None,
+    *,
+    made_from: Path | None = None,
 ) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
+
+    Names and terms tell which segment is which label. Identifiers count only where the project
+    gave them, for Slicer numbers them anew in each file.
 
     Args:
         path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
             .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
-        near: The grid of the volume, for objects that leave their slice distance open.
+        near: The grid of the volume, for files that leave theirs open: objects without a slice
+            distance, NIfTI files with two places.
         asking: Asks the person about what could be wrong; None for a file of the project.
+        made_from: A file of the project that a person changed into this one, or None; a segment
+            with identifier and name of one of its segments is the same structure.
 
     Returns:
         The labels on the file's own grid, their schema, and sentences about what a person should
@@ -67,13 +84,21 @@ def read_segmentation(
 
         return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
-    segments = segments_in(_header_of(image), path.name)
-    geometry = grid_of(path, image)
+    segments = segments_of(image, path)
+    geometry = grid_of(path, image, near)
     if segments:
         used = schema or schema_of(segments)
-        layers = _layers_of(image, geometry)
-        array, notices = _merge(path, layers, segments, used, asking)
+        found = _Found(path, segments, _layers_of(image, geometry))
+        known = segments_of(read_header(made_from), made_from) if made_from else None
+        array, notices = _merge(found, used, asking, made_from=known)
         return LabelVolume(array, geometry), used, notices
+    if is_slicer_segmentation(path) and (schema is None or asking is not None):
+        raise AnnotationError(
+            f"'{path.name}' is a segmentation of Slicer by its name and describes no segment, so "
+            "that nothing says which structure its values are.",
+            "Open it in Slicer, name its segments, and save it again. If its values are the "
+            "values of the project's labels, rename it to end in .nrrd.",
+        )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(
             f"'{path.name}' holds several values per voxel and no segments; expected labels.",
@@ -86,8 +111,16 @@ def read_segmentation(
     return LabelVolume(array, geometry), schema, ()
 
 
-def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
+def write_segmentation(
+    path: Path, labels: LabelVolume, schema: LabelSchema, image: Path | None = None
+) -> None:
     """Write a segmentation; a path ending in .seg.nrrd gets names, colours and codes for Slicer.
+
+    Args:
+        path: Where to.
+        labels: What is written.
+        schema: The labels of the project.
+        image: The file of the image, whose place a NIfTI file takes over as it is.
 
     Raises:
         AnnotationError: A voxel holds a value that the schema lacks.
@@ -96,21 +129,49 @@ def write_segmentation(path: Path, labels: LabelVolume, schema: LabelSchema) -> 
     """
     _check_values(path, _count_values(labels.array), schema)
     fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
-    image = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
+    written = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
     if path.name.lower().endswith(".seg.nrrd"):
         for key, text in header_for(schema, labels.geometry.size).items():
-            image.SetMetaData(key, text)
-    write_image(path, image)
+            written.SetMetaData(key, text)
+    write_image(path, written, image)
 
 
-def _header_of(image: Any) -> dict[str, str]:
+def is_slicer_segmentation(path: Path) -> bool:
+    """Tell by its name whether a file can be nothing but a segmentation of Slicer."""
+    return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+
+
+def segments_of(image: Any, path: Path) -> tuple[Segment, ...]:
+    """Return the segments that the header of a file describes; none for a plain label file.
+
+    Args:
+        image: The image, or a reader that has read its header.
+        path: For messages.
+
+    Raises:
+        AnnotationError: A field is not what Slicer writes.
+    """
     # a damaged key is no text that ITK would take back
     keys = (k for k in image.GetMetaDataKeys() if k.startswith("Segment") and k.isascii())
-    return {key: _readable(image.GetMetaData(key)) for key in keys}
+    header = {key: _readable(image.GetMetaData(key)) for key in keys}
+    is_image = isinstance(image, sitk.Image)
+    num_layers = (
+        image.GetNumberOfComponentsPerPixel() if is_image else image.GetNumberOfComponents()
+    )
+    return segments_in(header, path.name, num_layers)
 
 
 def _readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file as it is: its segments, and its label volumes of shape (layers, k, j, i)."""
+
+    path: Path
+    segments: tuple[Segment, ...]
+    layers: Layers
 
 
 def _layers_of(image: Any, geometry: Geometry) -> Layers:
@@ -121,12 +182,13 @@ def _layers_of(image: Any, geometry: Geometry) -> Layers:
 
 
 def _merge(
-    path: Path,
-    layers: Layers,
-    segments: tuple[Segment, ...],
+    found: _Found,
     schema: LabelSchema,
     asking: Asking | None,
+    *,
+    made_from: tuple[Segment, ...] | None,
 ) -> tuple[Labels, tuple[str, ...]]:
+    path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
         if segment.layer >= len(layers):
             raise AnnotationError(
@@ -135,8 +197,11 @@ def _merge(
                 "Save the segmentation again in Slicer.",
             )
     counts = [_count_any_values(layer) for layer in layers]
+    segments = tuple(_without_doubles(path, segments, counts, asking))
     occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
-    matched, notices = match_segments(path.name, segments, occupied, schema, asking)
+    matched, notices = match_segments(
+        path.name, segments, occupied, schema, asking, made_from=made_from
+    )
     if len(layers) == 1 and _are_label_values(layers[0]):
         merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
     else:
@@ -146,6 +211,23 @@ def _merge(
         unclaimed_notice(path.name, count, asking) for count in _unclaimed(counts, segments)
     )
     return merged, tuple(notices)
+
+
+def _without_doubles(
+    path: Path,
+    segments: tuple[Segment, ...],
+    counts: list[dict[int, int]],
+    asking: Asking | None,
+) -> Iterator[Segment]:
+    """Yield the segments, and of several with the same voxels the one that keeps them."""
+    for segment in segments:
+        count = counts[segment.layer].get(segment.label_value, 0)
+        place = (segment.layer, segment.label_value)
+        sharing = [other for other in segments if (other.layer, other.label_value) == place]
+        if not count or len(sharing) == 1:
+            yield segment
+        elif segment is sharing[0]:
+            yield ask_which_has_the_voxels(path.name, sharing, count, asking)
 
 
 def _translated(layer: npt.NDArray[Any], values: dict[int, int]) -> Labels:

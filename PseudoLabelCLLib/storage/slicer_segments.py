@@ -22,6 +22,8 @@ _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 _TERMINOLOGY_TAG = "TerminologyEntry"
 _STATUS_TAG = "Segmentation.Status"
 _NO_CODE = "^^"
+# what tells a segment; other fields may be left over from one that was deleted
+_FIELD = re.compile("Segment([0-9]{1,6})_(?:ID|Name|LabelValue)")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Segment:
     """One segment of a file.
 
     Args:
-        segment_id: Its identity in Slicer.
-        name: What a person calls it.
+        segment_id: Its identifier in Slicer, or empty.
+        name: What a person calls it, or empty.
         label_value: Its integer within its layer.
         layer: Which label volume of the file holds it.
         color: "#rrggbb", or empty.
@@ -45,22 +47,34 @@ class Segment:
     terminology: Terminology | None = None
 
 
-def segments_in(header: Mapping[str, str], file_name: str) -> tuple[Segment, ...]:
+def segments_in(
+    header: Mapping[str, str], file_name: str, num_layers: int | None = None
+) -> tuple[Segment, ...]:
     """Return the segments that a header describes; none for a plain label file.
+
+    Numbers may be missing between those of the segments, and so may identifiers or names.
+
+    Args:
+        header: The fields of the file.
+        file_name: For messages.
+        num_layers: How many label volumes the file holds, if known; where a segment names no
+            layer, the only one is meant, or else the one of its place among the segments.
 
     Raises:
         AnnotationError: A field is not what Slicer writes.
     """
+    numbers = sorted({int(found[1]) for key in header if (found := _FIELD.fullmatch(key))})
     segments: list[Segment] = []
-    while f"Segment{len(segments)}_ID" in header:
-        prefix = f"Segment{len(segments)}_"
-        segment_id = header[f"{prefix}ID"]
+    for place, number in enumerate(numbers):
+        prefix = f"Segment{number}_"
+        segment_id = header.get(f"{prefix}ID", "").strip()
+        layer = 0 if num_layers == 1 else place
         segments.append(
             Segment(
                 segment_id=segment_id,
                 name=header.get(f"{prefix}Name", "").strip() or segment_id,
                 label_value=_whole_number(header, f"{prefix}LabelValue", 1, file_name),
-                layer=_whole_number(header, f"{prefix}Layer", len(segments), file_name),
+                layer=_whole_number(header, f"{prefix}Layer", layer, file_name),
                 color=_color_of(header.get(f"{prefix}Color", "")),
                 terminology=_terminology_of(_tags_of(header.get(f"{prefix}Tags", ""))),
             )
@@ -108,27 +122,33 @@ def schema_of(segments: tuple[Segment, ...]) -> LabelSchema:
     values = [segment.label_value for segment in segments]
     if len(set(values)) < len(values) or min(values) < 1:
         values = list(range(1, len(segments) + 1))
+    ids = _free_ids(segments)
     return LabelSchema(
         tuple(
             LabelClass(
                 value=value,
-                name=segment.name,
+                name=segment.name or f"label {value}",
                 color=segment.color or DEFAULT_COLORS[n % len(DEFAULT_COLORS)],
                 terminology=segment.terminology,
-                segment_id=segment.segment_id,
+                segment_id=ids[n],
             )
             for n, (value, segment) in enumerate(zip(values, segments, strict=True))
         )
     )
 
 
-def type_code(terminology: Terminology | None) -> tuple[str, ...] | None:
-    """Return what identifies a structure: its type code and modifier, without their wording."""
-    if terminology is None:
-        return None
-    modifier = terminology.type_modifier
-    side = (modifier.scheme, modifier.value) if modifier else ()
-    return (terminology.type.scheme, terminology.type.value, *side)
+def _free_ids(segments: tuple[Segment, ...]) -> list[str]:
+    """Return an identifier for each segment: its own, or one that no other has."""
+    taken = {segment.segment_id for segment in segments}
+    ids: list[str] = []
+    for segment in segments:
+        wanted = segment.segment_id
+        number = segment.label_value
+        while not wanted or wanted in ids:
+            wanted = "" if f"Segment_{number}" in taken else f"Segment_{number}"
+            number += 1
+        ids.append(wanted)
+    return ids
 
 
 def _whole_number(header: Mapping[str, str], key: str, default: int, file_name: str) -> int:
@@ -192,13 +212,14 @@ def _terminology_of(tags: Mapping[str, str]) -> Terminology | None:
     category, type_ = _code_of(parts[1]), _code_of(parts[2])
     if category is None or type_ is None:
         return None
-    return Terminology(
+    terminology = Terminology(
         category=category,
         type=type_,
         type_modifier=_code_of(parts[3]),
         region=_code_of(parts[5]),
         region_modifier=_code_of(parts[6]),
     )
+    return None if terminology.is_slicers_default else terminology
 
 
 def _code_of(text: str) -> Code | None:

@@ -23,12 +23,13 @@ from PseudoLabelCLLib.storage.itk_files import (
 __all__ = ["list_dicom_series", "read_geometry", "read_volume", "write_volume"]
 
 
-def read_volume(path: Path, series_uid: str | None = None) -> Volume:
+def read_volume(path: Path, series_uid: str | None = None, near: Geometry | None = None) -> Volume:
     """Read an image as it is: its own pixel type, nothing resampled.
 
     Args:
         path: A file, or a folder of DICOM slices.
         series_uid: Which series of a DICOM folder; needed only if there are several.
+        near: Where it lies if its header names two places: the grid of its case.
 
     Raises:
         VolumeError: It is no single 3-D volume of real numbers, or it is damaged.
@@ -38,7 +39,7 @@ def read_volume(path: Path, series_uid: str | None = None) -> Volume:
         return dicom_series.read_series(path, series_uid)
     image = read_image(path)
     _check_real(path, image)
-    geometry = grid_of(path, image)
+    geometry = grid_of(path, image, near)
     return Volume(voxels_of(path, image).reshape(geometry.array_shape), geometry)
 
 

@@ -104,6 +104,7 @@ REQUESTS = (
     ask.SaveModel(2, "/a"),
     ask.ReadModel("/a"),
     ask.MakeSampleData("/a"),
+    ask.SignVerdicts("reader 2"),
 )  # fmt: skip
 VIEW = ProjectView(
     "/a", ODD, LABELS, config_for(Profile.PAPER),

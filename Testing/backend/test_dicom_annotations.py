@@ -139,12 +139,15 @@ def test_volume_with_turned_axes_gets_every_voxel_at_its_place(
     assert any("no frame of reference is known" in notice for notice in notices)
 
 
-def test_segments_are_known_by_code_before_name_and_never_by_order(a_series, a_project, tmp_path):
+def test_codes_against_names_are_asked_about_and_numbers_never_count(a_series, a_project, tmp_path):
     """Names say the opposite of the codes; the numbers say the opposite of both."""
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", LIVER), described(2, "Leber", KIDNEY)]
     path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
-    stored, _ = annotated(a_project, a_series.folder, path)
+    with pytest.raises(QuestionError, match="'kidney' is called like 'kidney' and has the term of"):
+        annotated(a_project, a_series.folder, path)
+    answer = GivenAnswer(QuestionKind.NAME_OR_TERM, "term")
+    stored, _ = annotated(a_project, a_series.folder, path, [answer])
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 
 

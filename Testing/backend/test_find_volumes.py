@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PseudoLabelCLLib.curation import find_volumes as find_volumes_module
+from PseudoLabelCLLib.curation import folder_walk
+from PseudoLabelCLLib.curation.case_names import free_name
 from PseudoLabelCLLib.curation.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import check_case_id
@@ -106,18 +108,18 @@ def test_second_segmentation_is_told(tmp_path):
 def test_names_are_free_and_fit(tmp_path):
     put(tmp_path, "one/Scan.nrrd", "two/scan.nii.gz", "three/scan.mha", f"{'x' * 90}.nrrd")
 
-    found = find_volumes(tmp_path, ["SCAN-2"])
+    found = find_volumes(tmp_path, ["ONE"])
 
     names = [volume.case_id for volume in found.volumes]
-    assert sorted(name for name in names if "x" not in name) == ["Scan", "scan-3", "scan-4"]
+    assert sorted(name for name in names if "x" not in name) == ["one-2", "three", "two"]
     assert len({name.casefold() for name in (*names, "scan-2")}) == 5
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=6))
 def test_every_name_that_is_made_can_be_a_case(wanted):
-    search = find_volumes_module._Search({"con", "a"})
-    names = [search._free_name(name) for name in (*wanted, "con", "a.", " a", "...")]
+    taken = {"con", "a"}
+    names = [free_name(name, taken) for name in (*wanted, "con", "a.", " a", "...")]
     for name in names:
         check_case_id(name)
     assert len({name.casefold() for name in names}) == len(names)
@@ -188,7 +190,7 @@ def test_ten_thousand_files_do_no_harm(tmp_path):
 
 
 def test_too_many_files_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(find_volumes_module, "MAX_FILES", 3)
+    monkeypatch.setattr(folder_walk, "MAX_FILES", 3)
     put(tmp_path, "a.nrrd", *(f"sub/{n}.nrrd" for n in range(3)))
 
     found = find_volumes(tmp_path, ())

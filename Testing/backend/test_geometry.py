@@ -145,3 +145,11 @@ def test_impossible_grid_is_refused(parts):
     }
     with pytest.raises(VolumeError):
         Geometry(**{**possible, **parts})
+
+
+def test_slices_of_a_left_handed_grid_are_named_as_slicer_does_which_reverses_them():
+    upright = Geometry((6, 5, 4), (1, 1, 3), (0, 0, 0), UPRIGHT)
+    mirrored = Geometry((6, 5, 4), (1, 1, 3), (0, 0, 0), (*UPRIGHT[:8], -1.0))
+    assert [upright.slice_name(2, n) for n in range(4)] == ["k = 0", "k = 1", "k = 2", "k = 3"]
+    assert [mirrored.slice_name(2, n) for n in range(4)] == ["k = 3", "k = 2", "k = 1", "k = 0"]
+    assert mirrored.slice_name(1, 4) == "j = 4"

@@ -10,6 +10,7 @@ from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
 from PseudoLabelCLLib.pipeline.rank_for_review import doubt_of
 
 SHAPE = (4, 16, 16)
+NAMES = ("k = 3", "k = 2", "k = 1", "k = 0")
 
 
 def prediction_of(mean, copies):
@@ -26,7 +27,7 @@ def square(size=8, value=1, slices=slice(None)):
 def test_copies_that_agree_leave_no_doubt():
     classes = square()
     classes[:, 4:6, 4:6] = 2
-    doubt = doubt_of(prediction_of(classes, [classes] * 3), SCHEMA)
+    doubt = doubt_of(prediction_of(classes, [classes] * 3), SCHEMA, NAMES)
     assert doubt.doubt == 0
     assert doubt.agreement == 1
     assert doubt.doubt_per_slice == (0.0,) * 4
@@ -34,7 +35,7 @@ def test_copies_that_agree_leave_no_doubt():
 
 def test_nothing_found_is_full_doubt_and_says_so():
     empty = np.zeros(SHAPE, np.uint8)
-    doubt = doubt_of(prediction_of(empty, [empty, empty]), SCHEMA)
+    doubt = doubt_of(prediction_of(empty, [empty, empty]), SCHEMA, NAMES)
     assert doubt.doubt == 1
     assert doubt.agreement == 0
     assert doubt.doubt_per_slice == (1.0,) * 4
@@ -44,7 +45,7 @@ def test_nothing_found_is_full_doubt_and_says_so():
 def test_agreement_is_the_mean_dice_of_copies_and_structures():
     mean = square(8)
     copies = [square(8), square(4)]  # Dice 1, and 2 * 16 / (64 + 16) = 0.4 in every slice
-    doubt = doubt_of(prediction_of(mean, copies), SCHEMA)
+    doubt = doubt_of(prediction_of(mean, copies), SCHEMA, NAMES)
     assert doubt.agreement == pytest.approx(0.7)
     assert doubt.doubt == pytest.approx(0.3)
 
@@ -65,7 +66,7 @@ def test_copies_are_compared_on_what_they_see():
 
 
 def test_structure_that_is_nowhere_does_not_count_but_is_told():
-    doubt = doubt_of(prediction_of(square(), [square()] * 2), SCHEMA)
+    doubt = doubt_of(prediction_of(square(), [square()] * 2), SCHEMA, NAMES)
     assert doubt.doubt == 0
     assert "Nothing was found of 'label 4'" in doubt.reason
 
@@ -73,7 +74,7 @@ def test_structure_that_is_nowhere_does_not_count_but_is_told():
 def test_structure_only_in_a_copy_counts_as_disagreement():
     copy = square()
     copy[:, 12:14, 12:14] = 2
-    doubt = doubt_of(prediction_of(square(), [square(), copy]), SCHEMA)
+    doubt = doubt_of(prediction_of(square(), [square(), copy]), SCHEMA, NAMES)
     assert doubt.agreement == pytest.approx(0.5)  # class 1: 1; class 2: 0
 
 
@@ -82,9 +83,9 @@ def test_reason_names_the_weakest_structure_and_the_worst_slice():
     mean[:, 4:6, 4:6] = 2
     copy = mean.copy()
     copy[2, 4:6, 4:6] = 1
-    doubt = doubt_of(prediction_of(mean, [mean, copy]), SCHEMA)
+    doubt = doubt_of(prediction_of(mean, [mean, copy]), SCHEMA, NAMES)
     assert "least on 'label 4'" in doubt.reason
-    assert "slice 3 of 4" in doubt.reason
+    assert "in the slice k = 1." in doubt.reason
     assert int(np.argmax(doubt.doubt_per_slice)) == 2
 
 
@@ -93,7 +94,7 @@ def test_a_few_stray_pixels_do_not_top_the_list_of_slices():
     stray = mean.copy()
     stray[3, 0, 0] = 1  # wholly wrong, but one pixel
     stray[1, 2:6, 3:11] = 0  # half of a slice
-    doubt = doubt_of(prediction_of(mean, [mean, stray]), SCHEMA)
+    doubt = doubt_of(prediction_of(mean, [mean, stray]), SCHEMA, NAMES)
     assert int(np.argmax(doubt.doubt_per_slice)) == 1
 
 
@@ -104,7 +105,7 @@ def test_scores_lie_between_zero_and_one_whatever_the_copies_say(seed, share):
     copies = rng.integers(0, 3, (3, *SHAPE)) * (rng.random((3, *SHAPE)) < share)
     probabilities = rng.dirichlet(np.ones(3), SHAPE).astype(np.float32)
     probabilities = np.ascontiguousarray(np.moveaxis(probabilities, 3, 1))
-    doubt = doubt_of(Prediction(probabilities, copies.astype(np.uint8)), SCHEMA)
+    doubt = doubt_of(Prediction(probabilities, copies.astype(np.uint8)), SCHEMA, NAMES)
     scores = (doubt.doubt, doubt.agreement, *doubt.doubt_per_slice)
     assert all(0 <= score <= 1 for score in scores)
     assert doubt.doubt + doubt.agreement == pytest.approx(1)
@@ -118,7 +119,7 @@ def test_more_disagreement_is_more_doubt(sizes):
     nearer, farther = max(sizes), min(sizes)
     mean = square(9)
     doubts = [
-        doubt_of(prediction_of(mean, [mean, square(size)]), SCHEMA).doubt
+        doubt_of(prediction_of(mean, [mean, square(size)]), SCHEMA, NAMES).doubt
         for size in (nearer, farther)
     ]
     assert doubts[0] <= doubts[1]

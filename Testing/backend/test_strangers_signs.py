@@ -24,13 +24,14 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     SetRole,
     ShowCase,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectError
 from PseudoLabelCLLib.storage import own_seals, project_lock
 from PseudoLabelCLLib.storage.own_reports import is_own_report, write_sealed_report
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
-from PseudoLabelCLLib.storage.provenance import author, choose_author
+from PseudoLabelCLLib.storage.provenance import Foreign, author, choose_author
 
 
 @pytest.fixture
@@ -121,6 +122,45 @@ def test_verdicts_bear_the_chosen_name_and_no_other(a_project_in_review, at_anot
     assert load_project(root).reviews[1].author == "reader 2"
     choose_author("")
     assert author() == ""
+
+
+def test_names_on_verdicts_from_elsewhere_are_told_in_short_and_as_text(
+    a_project_in_review, at_another_computer
+):
+    root = a_project_in_review
+    choose_author("reader 2")
+    accept(root, load_project(root), "other-1")
+    at_another_computer("a stranger's")
+    choose_author("A" * 200 + "\u202e\x1b[2J")
+    assert author() == "A" * 100
+    accept(root, load_project(root), "other-2")
+    file = root / "reviews" / "round_00" / "other-2.json"
+    content = json.loads(file.read_text("utf-8"))
+    assert content["author"] == "A" * 100
+    file.write_text(json.dumps({**content, "author": "\x1b[2J\u202e" + "B" * 200}), "utf-8")
+    at_another_computer("a third one's")
+    told = foreign_parts(root, load_project(root)).sentence
+    assert f"(signed '[2J{'B' * 37}', 'reader 2'); look before you train." in told
+
+
+def test_many_names_on_verdicts_are_told_as_some():
+    many = Foreign(False, (("a", 0),), tuple("abcd"))
+    assert "(signed 'a', 'b', 'c', ...)" in many.sentence
+    assert "signed" not in Foreign(False, (("a", 0),), ("", "\x07")).sentence
+
+
+def test_the_desk_takes_the_name_for_verdicts_and_shows_it(
+    a_project_in_review, at_another_computer
+):
+    holder = OpenProjectHolder()
+    try:
+        view = meet(holder, OpenProject(str(a_project_in_review)), lambda *_: None)
+        assert view.author == ""
+        view = meet(holder, SignVerdicts(" reader 2 "), lambda *_: None)
+        assert view.author == author() == "reader 2"
+        assert meet(holder, SignVerdicts(""), lambda *_: None).author == ""
+    finally:
+        holder.close()
 
 
 def test_nothing_in_a_project_names_computer_or_login(a_project_in_review, at_another_computer):

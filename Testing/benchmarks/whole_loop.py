@@ -135,7 +135,16 @@ def _run(*words: object) -> float:
 
 def _print(result: dict) -> None:
     names = [c["name"] for c in next(iter(result["test"].values()))["classes"]]
-    columns = ("round", *names, "mean Dice (sd)", "HD95 mm", "ASSD mm", "wall time")
+    columns = (
+        "round",
+        *names,
+        "mean Dice (sd)",
+        "HD95 mm",
+        "ASSD mm",
+        "missed",
+        "invented",
+        "wall time",
+    )
     print("\n| " + " | ".join(columns) + " |")
     print("|---" * len(columns) + "|")
     for (name, summary), seconds in zip(
@@ -146,7 +155,8 @@ def _print(result: dict) -> None:
         print(
             f"| {name} | {classes} | {mean['dice']['mean']:.3f} "
             f"({mean['dice']['standard_deviation']:.3f}) | {mean['hd95_mm']['mean']:.1f} | "
-            f"{mean['assd_mm']['mean']:.2f} | {seconds / 60:.1f} min |"
+            f"{mean['assd_mm']['mean']:.2f} | {mean['num_missed']} | "
+            f"{mean['num_invented']} | {seconds / 60:.1f} min |"
         )
     total = sum(result["seconds"]["rounds"]) + result["seconds"]["create"]
     print(f"\n{total / 60:.1f} min for all rounds, peak memory {result['peak_memory_gb']} GB.")

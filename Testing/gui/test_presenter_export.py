@@ -226,7 +226,7 @@ def test_what_stops_a_case_is_shown_first_and_a_second_click_exports_the_others(
     stage = reviewed(u0=(LOST,))
     export(stage)
     assert stage.desk.requests(ExportDicom) == []
-    assert "to be mended first: 1" in stage.state.message.text
+    assert "Problems to fix first: 1" in stage.state.message.text
     export(stage)
     assert asked(stage, ExportDicom) == ["a", "u1"]
     assert results(stage)[0] == (

@@ -3,7 +3,7 @@
 import pytest
 from a_presenter import Stage
 from PseudoLabelCLGui.panel_state import Light
-from reviewing import in_review, shown
+from reviewing import edited, in_review, shown
 
 
 @pytest.fixture
@@ -35,6 +35,20 @@ def test_a_refusal_has_served_with_the_next_action_whatever_that_is(review):
     review.presenter.check_cases()
     review.settle()
     assert review.state.message.text == ""
+
+
+def test_a_person_can_close_a_message_but_not_a_question(review):
+    assert review.state.message.text
+    review.presenter.close_message()
+    review.settle()
+    assert review.state.message.light is Light.NONE
+    edited(review)
+    review.presenter.leave_module()
+    review.settle()
+    assert review.state.message.answers
+    review.presenter.close_message()
+    review.settle()
+    assert review.state.message.answers
 
 
 def test_what_failed_stays_over_other_actions(review):

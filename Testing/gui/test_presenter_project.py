@@ -9,9 +9,16 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesAdded, VolumesFound
+from PseudoLabelCLLib.domain.desk_answers import (
+    CasesChecked,
+    FoundVolume,
+    Problem,
+    VolumesAdded,
+    VolumesFound,
+)
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     ChangeSettings,
     CheckCases,
     CloseProject,
@@ -19,6 +26,14 @@ from PseudoLabelCLLib.domain.desk_requests import (
     NewVolume,
     OpenProject,
     ReadHistory,
+    SignVerdicts,
+)
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Choice,
+    GivenAnswer,
+    Question,
+    QuestionKind,
 )
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.process.desk_protocol import Answered, Working
@@ -204,6 +219,88 @@ def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(st
     assert stage.state.cases.add.enabled
 
 
+QUESTION = Question(QuestionKind.SAME_SHAPE, "'b.nii.gz' lies elsewhere.", 12, "b")
+
+
+def add_with_a_question(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    problem = Problem("b", True, QUESTION.message, "", QUESTION)
+    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
+    stage.settle()
+    stage.desk.by_hand = False
+
+
+def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_the_chosen_one(stage):
+    add_with_a_question(stage)
+    assert stage.state.message.light is Light.AMBER
+    (row,) = stage.state.cases.questions
+    assert row.text == "b: 'b.nii.gz' lies elsewhere."
+    assert [words for _, words, _ in row.choices] == ["Take it voxel for voxel", "Leave it out"]
+    assert row.enabled
+    assert stage.state.cases.findings == ()
+
+    stage.presenter.answer_question(0, "voxels")
+    stage.settle()
+
+    sent = stage.desk.requests(AddVolumes)[-1].volumes[0]
+    assert sent.answers == (GivenAnswer(QuestionKind.SAME_SHAPE, "voxels"),)
+    assert stage.state.cases.questions == ()
+    assert stage.state.cases.rows[-1].case_id == "b"
+
+
+def test_volume_that_is_left_out_is_not_added_again(stage):
+    add_with_a_question(stage)
+    stage.presenter.answer_question(0, "leave")
+    stage.settle()
+    assert len(stage.desk.requests(AddVolumes)) == 1
+    assert stage.state.cases.questions == ()
+
+
+def test_answer_to_a_question_of_the_check_is_kept_by_the_desk(stage):
+    stage.desk.by_hand = True
+    stage.presenter.check_cases()
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    problem = Problem("b", True, QUESTION.message, "", QUESTION)
+    stage.desk.events.append(Answered(number, CasesChecked((problem,))))
+    stage.settle()
+    stage.presenter.answer_question(0, "voxels")
+    stage.settle()
+    assert stage.desk.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
+    assert stage.state.cases.questions == ()
+
+
+def search_with_a_question(stage):
+    stage.desk.by_hand = True
+    stage.presenter.add_paths(("/folder",), CaseRole.UNLABELLED)
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    own = (Choice("T1", "T1", "takes T1"), LEAVE_OUT)
+    question = Question(QuestionKind.CHANNELS, "'p7' has T1 and T2.", own_choices=own)
+    problem = Problem("", True, question.message, "", question)
+    stage.desk.events.append(Answered(number, VolumesFound((), (problem,))))
+    stage.settle()
+    stage.desk.by_hand = False
+
+
+@pytest.mark.parametrize("value", ["T1", "leave"])
+def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(stage, value):
+    search_with_a_question(stage)
+    (row,) = stage.state.cases.questions
+    assert [words for _, words, _ in row.choices] == ["T1", "Leave it out"]
+
+    stage.presenter.answer_question(0, value)
+    stage.settle()
+
+    given = (GivenAnswer(QuestionKind.CHANNELS, value),)
+    assert stage.desk.requests(FindVolumes)[-1] == FindVolumes("/folder", given)
+    assert stage.desk.requests(AddVolumes)[-1].volumes[0].role is CaseRole.UNLABELLED
+    assert stage.state.cases.questions == ()
+
+
 def test_a_file_is_added_at_once(stage):
     stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
     stage.settle()
@@ -334,6 +431,52 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
     assert stage.state.train.pretraining == "positional"
 
 
+def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.change_setting("training.joint.batch_size", "4")
+    stage.settle()
+    assert stage.state.message.text == ""
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    stage.desk.meet()
+    stage.settle()
+    assert not stage.state.train.train.enabled
+    stage.desk.meet()
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+        {"training.seed": "7"},
+        {"pretraining.method": "positional", "training.joint.batch_size": "4"},
+    ]
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == ""
+
+
+def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
+    stage.desk.by_hand = True
+    stage.desk.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
+    stage.presenter.change_setting("training.seed", "x")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.message.text == "The seed must be a number."
+    stage.desk.meet()
+    stage.settle()
+    assert stage.state.train.settings["pretraining.method"] == "positional"
+    assert stage.state.message.text == "The seed must be a number."
+
+
+def test_settings_that_wait_are_forgotten_with_their_project(stage):
+    stage.desk.by_hand = True
+    stage.presenter.change_setting("training.seed", "7")
+    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.close_project()
+    stage.desk.meet(2)
+    stage.settle()
+    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+
+
 def test_the_history_is_read_when_a_project_with_rounds_is_opened():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.dice = [0.8, 0.9]
@@ -345,6 +488,26 @@ def test_the_history_is_read_when_a_project_with_rounds_is_opened():
 
 def test_labels_are_shown_as_the_project_has_them(stage):
     assert stage.state.cases.labels == LABELS.classes
+
+
+def test_the_name_on_verdicts_goes_to_the_desk_and_comes_back_with_the_project():
+    stage = opened(Disk.with_cases(2))
+    assert stage.state.project.author == ""
+    made = stage.disk.view
+    stage.desk._change = lambda _request: None
+    stage.disk.view = lambda: replace(made(), author="reader 2")
+    stage.presenter.sign_verdicts("reader 2")
+    stage.settle()
+    assert stage.desk.requests(SignVerdicts) == [SignVerdicts("reader 2")]
+    assert stage.state.project.author == "reader 2"
+    stage.presenter.sign_verdicts("reader 2")
+    assert len(stage.desk.requests(SignVerdicts)) == 1
+
+
+def test_without_a_project_no_name_is_asked_for():
+    stage = Stage(Disk())
+    stage.presenter.sign_verdicts("reader 2")
+    assert stage.desks == []
 
 
 def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):

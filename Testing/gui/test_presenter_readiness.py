@@ -24,7 +24,7 @@ def test_nothing_is_claimed_before_the_first_look():
     stage.presenter.probe()
     assert stage.heard == [("on_probe_wanted", "")]
     assert stage.state.readiness.light is Light.WORKING
-    assert stage.state.readiness.probe.tool_tip == "This computer is being looked at."
+    assert stage.state.readiness.probe.tool_tip == "Checking this computer..."
 
 
 def test_a_graphics_card_is_green_with_its_name_and_the_free_disk():

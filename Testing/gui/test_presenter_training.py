@@ -219,16 +219,16 @@ def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
     pretraining(stage)
     assert "pre-training" in stage.state.train.stop.tool_tip
     stage.presenter.stop()
-    assert stage.state.train.stage == "Giving the pre-training up"
+    assert stage.state.train.stage == "Discarding the pre-training"
     if not has_checkpoint:
         stage.desk.refuse(GoBack, "ProjectError", "There is no round -1 to go back to.")
     stage.worker.stop()
     stage.settle()
     assert stage.desk.requests(GoBack) == [GoBack(-1)]
     said = stage.state.message
-    assert said.text == "The pre-training was given up."
-    assert ("put aside" in said.remedy) is has_checkpoint
-    assert said.remedy.endswith("choose no pre-training to train without it.")
+    assert said.text == "The pre-training was discarded."
+    assert ("no longer used" in said.remedy) is has_checkpoint
+    assert said.remedy.endswith("to train without it, choose no pre-training.")
     assert len(stage.workers) == 1
     assert stage.state.train.train.enabled
 
@@ -248,7 +248,7 @@ def test_a_pretraining_that_crashed_while_it_was_stopped_is_given_up(stage):
     stage.worker.end_with(WorkerCrashed(-11, "The worker crashed (SIGSEGV).", "Look at the log."))
     stage.settle()
     assert stage.desk.requests(GoBack) == [GoBack(-1)]
-    assert stage.state.message.text == "The pre-training was given up."
+    assert stage.state.message.text == "The pre-training was discarded."
 
 
 def test_pause_saves_and_train_then_continues_the_round(stage):
@@ -277,7 +277,7 @@ def test_stop_gives_the_round_up_and_goes_back_to_the_one_before():
     assert stage.desk.requests(GoBack) == [GoBack(0)]
     assert stage.disk.rounds == [RoundState.IN_REVIEW]
     assert stage.state.train.train.text == "Train round 1"
-    assert "given up" in stage.state.message.text
+    assert "was discarded" in stage.state.message.text
 
 
 def test_stop_before_the_round_was_opened_changes_nothing(stage):
@@ -339,7 +339,7 @@ FAULTS = [
     (JobFailed("ProjectError", "There is no folder.", ""), "Open again"),
     (JobFailed("ProjectDamagedError", "round.json is no JSON.", ""), "Show the folder"),
     (JobFailed("InternalError", "KeyError: 3.", "Report it.", "Traceback ..."), "Show the folder"),
-    (JobFailed("ProtocolVersionError", "Another version.", ""), "Look at this computer again"),
+    (JobFailed("ProtocolVersionError", "Another version.", ""), "Check this computer again"),
     (JobFailed("ProjectNewerError", "A newer program.", "Update."), ""),
 ]
 
@@ -403,7 +403,7 @@ def test_a_worker_that_cannot_be_started_is_told(stage):
     stage.presenter.train()
     stage.settle()
     assert stage.state.message.text == "The interpreter is gone."
-    assert stage.state.message.next_step.text == "Look at this computer again"
+    assert stage.state.message.next_step.text == "Check this computer again"
     assert stage.state.train.train.enabled
 
 

@@ -160,13 +160,13 @@ def test_volume_outside_of_a_study_is_told(scene, volume):
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(volume), hierarchy.GetSceneItemID())
     problems = prepare_for_dicom_export(a_proposal(scene, volume, terminology=KIDNEY), volume)
     assert len(problems) == 1
-    assert "in a study of a patient" in problems[0]
+    assert "not in a patient's study" in problems[0]
 
 
 def test_structure_without_codes_and_name_with_accents_are_told(scene, volume):
     problems = prepare_for_dicom_export(a_proposal(scene, volume, name="Närbe"), volume)
     assert len(problems) == 2
-    assert "Nobody has chosen what structure 'Närbe' is" in problems[0]
+    assert "No terminology was chosen for structure 'Närbe'" in problems[0]
     assert "without accents" in problems[1]
 
 

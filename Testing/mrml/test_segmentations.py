@@ -15,7 +15,6 @@ from PseudoLabelCLGui.mrml_bridge import (
     snapshot_segmentation,
     source_of,
 )
-from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from scene_things import (
     GEOMETRIES,
     HEART,
@@ -38,6 +37,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.segment_matching import match_segments
@@ -449,7 +449,7 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
             found.setdefault(label.value, []).append(entry)
     if any(len(fitting) > 1 for fitting in found.values()):
         with pytest.raises(AnnotationError, match="both fit"):
-            match_segments("a", entries, (), schema)
+            match_segments("a", entries, (), schema, made_from=())
     else:
-        matched, _notices = match_segments("a", entries, (), schema)
+        matched, _notices = match_segments("a", entries, (), schema, made_from=())
         assert matched == {value: fitting[0] for value, fitting in found.items()}

@@ -15,7 +15,10 @@ RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 PANEL_WIDTH = 400
 PANEL_HEIGHT = 620
 # What the panel tells whatever a person does.
-_ALWAYS_TOLD = ("probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed")
+_ALWAYS_TOLD = (
+    "probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed",
+    "withdraw_project",
+)  # fmt: skip
 
 
 class NoPackages:

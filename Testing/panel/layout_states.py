@@ -54,6 +54,7 @@ WORKING = StatusState(
 )
 NEW = headed(states.NEW, "Make or open a project", "cases")
 OPEN = headed(states.OPEN, "Check the cases", "cases", "cases")
+ASKED = headed(states.ASKED, "Check the cases", "cases", "cases")
 CHECKED = headed(states.CHECKED, "Train round 0", "train", "cases")
 TRAINING = replace(
     headed(states.TRAINING, "Training round 1", "train", "cases"),
@@ -156,6 +157,7 @@ EVERYTHING: dict[str, Shown] = {
     "cases-adding": Shown("cases", CHECKED, check("addToggle")),
     "cases-structures": Shown("cases", CHECKED, check("structuresToggle")),
     "cases-found": Shown("cases", OPEN, found),
+    "cases-asked": Shown("cases", ASKED),
     "cases-long-names": Shown("cases", LONG_NAMES),
     "cases-fault": Shown("cases", replace(CHECKED, message=LONG_MESSAGE)),
     "train": Shown("train", CHECKED),

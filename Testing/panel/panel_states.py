@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.panel_state import (
     Action,
     CaseRow,
@@ -147,6 +148,31 @@ CHECKED = replace(
         findings=(
             "Error: heart 4: the volume lies on another grid than its segmentation. Resample it.",
             "heart 5: brightness differs from the others. Look whether it is another sequence.",
+        ),
+    ),
+)
+ASKED = replace(
+    OPEN,
+    cases=replace(
+        OPEN.cases,
+        questions=(
+            QuestionRow(
+                "heart 4: The segmentation 'h4-label.nii.gz' has as many voxels along each axis "
+                "as its image, but its header puts them elsewhere, up to 96.2 mm away. "
+                "2570 labelled voxels would move.",
+                (
+                    ("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
+                    ("leave", "Leave it out", "leaves the file out"),
+                ),
+            ),
+            QuestionRow(
+                "Some volumes resolve another anatomical plane best than most do.",
+                (
+                    ("axial", "Axial slices", "cuts every volume axially"),
+                    ("coronal", "Coronal slices", "cuts every volume coronally"),
+                    ("sagittal", "Sagittal slices", "cuts every volume sagittally"),
+                ),
+            ),
         ),
     ),
 )
@@ -311,9 +337,7 @@ EXPORT_CHECKED = replace(
     REVIEW,
     export=replace(
         OPEN.export,
-        summary=MarkedLine(
-            Light.RED, "Nothing can be exported to DICOM before the lines marked red are mended."
-        ),
+        summary=MarkedLine(Light.RED, "Fix the lines marked red first, then export to DICOM."),
         findings=FINDINGS,
     ),
 )

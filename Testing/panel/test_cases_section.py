@@ -96,6 +96,25 @@ def test_findings_take_room_only_if_there_are_any(an_open_project):
     assert an_open_project.widget("findingsList").count() == 2
 
 
+def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(an_open_project):
+    assert not an_open_project.widget("caseQuestionsArea").isVisible()
+    an_open_project.show(states.ASKED)
+    assert an_open_project.widget("caseQuestionsArea").isVisible()
+    buttons = an_open_project.widget("caseQuestions").findChildren(QtWidgets.QPushButton)
+    assert [button.text() for button in buttons] == [
+        "Take it voxel for voxel", "Leave it out", "Axial slices", "Coronal slices",
+        "Sagittal slices",
+    ]  # fmt: skip
+    buttons[0].click()
+    buttons[3].click()
+    assert an_open_project.calls == [
+        ("answer_question", 0, "voxels"),
+        ("answer_question", 1, "coronal"),
+    ]
+    an_open_project.show(states.OPEN)
+    assert not an_open_project.widget("caseQuestionsArea").isVisible()
+
+
 def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):
     a_panel.show(states.NEW)
     a_panel.click("newProjectButton")

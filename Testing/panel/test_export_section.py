@@ -271,12 +271,12 @@ def test_the_queue_is_followed_and_can_be_stopped(a_project):
 
 def test_files_go_into_the_database_in_the_background_and_the_person_is_told(a_project, a_database):
     a_project.presenter.listeners.on_dicom_written(("/out/a.dcm", "/out/b.dcm"))
-    assert "being taken into Slicer's DICOM database" in a_project.ui.messageLabel.text
+    assert "Importing the segmentations into Slicer's" in a_project.ui.messageLabel.text
     (indexer,) = Indexer.made
     assert indexer.database is a_database
     assert indexer.taken == [["/out/a.dcm", "/out/b.dcm"]]
     indexer.finish(2)
-    told = ("told_by_database", Light.GREEN, "Taken into Slicer's DICOM database: 2.")
+    told = ("told_by_database", Light.GREEN, "Imported into Slicer's DICOM database: 2.")
     assert a_project.calls == [told]
     assert a_database.num_told == 1
 

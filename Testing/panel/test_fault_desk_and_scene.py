@@ -35,7 +35,7 @@ def test_a_desk_that_was_killed_is_started_again_and_the_review_goes_on(reviewin
     reviewing.until(lambda state: len(reviewing.desks) == 2 and state.review.accept.enabled)
     text, remedy, button = reviewing.said
     assert "It was started again, and the project is opened again." in text
-    assert remedy == "All that was confirmed is on disk."
+    assert remedy == "Everything that was confirmed is saved."
     assert not button
     assert reviewing.is_shown("other-2")
     reviewing.click("acceptButton")
@@ -62,7 +62,7 @@ def test_a_volume_deleted_during_review_is_told_and_shown_again(reviewing):
     reviewing.until(lambda _state: not reviewing.is_shown("other-2"))
     text, remedy, button = reviewing.said
     assert text == "The volume or the segmentation of 'other-2' was deleted from the scene."
-    assert remedy == "All verdicts are on disk; only changes since the last one are gone."
+    assert remedy == "All verdicts are saved; only changes since the last one are lost."
     assert button == "Show it again"
     reviewing.click("messageButton")
     reviewing.until(lambda _state: reviewing.is_shown("other-2"))

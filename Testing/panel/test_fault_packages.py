@@ -73,7 +73,7 @@ def test_a_pytorch_that_breaks_later_is_told_when_training_begins(a_panel_withou
     assert text.startswith("A Python package that the job needs cannot be loaded: ")
     assert "torch" in text
     assert "that says what is missing or broken, and installs it." in remedy
-    assert button == "Look at this computer again"
+    assert button == "Check this computer again"
     num_looks = len(panel.packages.probed)
     panel.click("messageButton")
     assert len(panel.packages.probed) == num_looks + 1

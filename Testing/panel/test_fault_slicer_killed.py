@@ -56,7 +56,7 @@ def test_killed_in_training_the_worker_saves_ends_and_the_round_goes_on(a_real_p
     a_real_panel.open(root)
     a_real_panel.until(lambda state: state.message.next_step.text)
     text, _remedy, button = a_real_panel.said
-    assert text == "Round 0 was interrupted; all is saved."
+    assert text == "Round 0 was interrupted; everything is saved."
     assert button == "Continue round 0"
     a_real_panel.click("messageButton")
     a_real_panel.until(lambda state: state.train.loss.x)

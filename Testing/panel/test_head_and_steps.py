@@ -99,6 +99,18 @@ def test_a_question_stays_while_the_panel_has_something_of_its_own_to_say(a_pane
     assert a_panel.ui.messageLabel.text == laid_out.QUESTION.text
 
 
+def test_a_message_can_be_closed_and_a_question_cannot(a_panel):
+    a_panel.show(replace(laid_out.CHECKED, message=Message(Light.RED, "The volume is gone.")))
+    a_panel.click("closeMessageButton")
+    assert a_panel.calls == [("close_message",)]
+    a_panel.panel._tell(Light.AMBER, "A volume left the scene.")
+    a_panel.click("closeMessageButton")
+    assert a_panel.ui.messageLabel.text == "The volume is gone."
+    assert a_panel.calls == [("close_message",)]
+    a_panel.show(replace(laid_out.EDITED, message=laid_out.QUESTION))
+    assert not a_panel.widget("closeMessageButton").isVisible()
+
+
 def test_a_message_of_any_length_leaves_the_foot_in_sight_and_is_all_in_the_tool_tip(a_panel):
     text = "The volume is on another grid. " * 40
     a_panel.show(replace(laid_out.CHECKED, message=Message(Light.RED, text)))

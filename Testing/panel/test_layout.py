@@ -8,6 +8,8 @@ from stand_ins.pythonqt import unwrap
 
 # What the head, the steps and the foot have to leave to a page on the smallest screen.
 SMALL_HEIGHT = 440
+# What Slicer leaves to the panel on a laptop's screen at 125 %: it scrolls as a whole.
+LEAST_HEIGHT = 300
 # Of the panel on a large screen, where lists get more room than they ask for.
 LARGE_HEIGHT = 1000
 SCALES = (1.0, 1.25, 1.5)
@@ -156,6 +158,10 @@ def test_every_step_fits_and_nothing_overlaps_or_is_crushed(app, answers, scale)
         show(panel, name, SMALL_HEIGHT)
         told += [*overlaps(panel), *out_of_sight(panel)]
         told += crushed(panel) if scale < LARGEST else []
+        show(panel, name, LEAST_HEIGHT)
+        told += overlaps(panel)
+        # the scroll bar takes of the width
+        told += [one for one in crushed(panel) if "high" in one]
         show(panel, name, LARGE_HEIGHT)
         told += overlaps(panel)
         told += crushed(panel) if scale < LARGEST else []

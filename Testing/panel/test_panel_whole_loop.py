@@ -198,6 +198,8 @@ def close_and_load_the_scene(panel):
     until(panel, lambda state: not state.project.root)
     ParameterNode().rememberProject(root)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
+    until(panel, lambda state: bool(state.message.answers))
+    panel.click("answerButton1")
     until(panel, lambda state: state.project.root == root and is_idle(state))
 
 

@@ -8,6 +8,7 @@ import pytest
 import slicer
 from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.installation import InstallProgress
+from PseudoLabelCLGui.panel_state import PanelState
 from PseudoLabelCLGui.python_packages import MissingPackages
 from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
@@ -37,7 +38,7 @@ def test_a_disabled_button_says_why(an_open_project):
 def test_what_cannot_be_chosen_now_says_why(a_panel):
     a_panel.show(states.OPEN)
     spin, seed = a_panel.ui.roundsSpin, a_panel.ui.seedEdit
-    for_rounds, settled = spin.toolTip, "Settled since the first round was begun with it."
+    for_rounds, settled = spin.toolTip, "Cannot be changed once the first round has started."
     assert seed.toolTip == settled
     assert a_panel.ui.pretrainButton.toolTip == "Choose a kind of pre-training first."
     a_panel.show(states.TRAINING)
@@ -57,7 +58,7 @@ def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.click("stopButton")
     an_open_project.click("stopButton")
     assert an_open_project.calls == [("pause",), ("stop",)]
-    assert "is put aside" in an_open_project.answers.asked[0]
+    assert "is no longer used" in an_open_project.answers.asked[0]
 
 
 def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open_project):
@@ -152,13 +153,13 @@ def test_closing_the_scene_closes_an_idle_project(an_open_project):
     assert an_open_project.calls == [("close_project",)]
 
 
-def test_a_project_that_a_loaded_scene_names_is_opened(a_panel):
+def test_a_project_that_a_loaded_scene_names_is_asked_about(a_panel):
     node = slicer.vtkMRMLScriptedModuleNode()
     node.SetSingletonTag("PseudoLabelCL")
     node.SetParameter("ProjectFolder", "/projects/Hearts")
     slicer.mrmlScene.AddNode(node)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
-    assert a_panel.calls == [("open_project", "/projects/Hearts")]
+    assert a_panel.calls == [("offer_project", "/projects/Hearts")]
 
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
@@ -271,3 +272,17 @@ def test_a_chart_of_another_module_does_not_take_the_place_of_the_curves(
     logic.PropagatePlotChartSelection()
     assert curves is not None
     assert view.GetPlotChartNodeID() == curves
+
+
+def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
+    edit = a_panel.widget("authorEdit")
+    assert not edit.isEnabled()
+    assert edit.toolTip() == "Open a project first"
+    project = replace(PanelState().project, root="/hearts", author="reader 1")
+    a_panel.show(replace(PanelState(), project=project))
+    assert edit.isEnabled()
+    assert edit.text() == "reader 1"
+    assert "verdict" in edit.toolTip()
+    edit.setText(" reader 2 ")
+    edit.editingFinished.emit()
+    assert a_panel.calls[-1] == ("sign_verdicts", "reader 2")

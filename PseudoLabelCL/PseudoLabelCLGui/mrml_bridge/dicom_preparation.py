@@ -125,7 +125,7 @@ def _instance_problems(volume_node: Any) -> Iterator[str]:
 def _study_problems(segmentation_node: Any) -> Iterator[str]:
     if not _stands_in_a_study(segmentation_node):
         yield _(
-            "Segmentation '{name}' does not stand in a study of a patient. In the Data module, "
+            "Segmentation '{name}' is not in a patient's study. In the Data module, "
             "drag it to the study of its volume."
         ).format(name=segmentation_node.GetName())
 
@@ -149,8 +149,8 @@ def _segment_problems(segmentation_node: Any) -> Iterator[str]:
         name = segment.GetName() or ""
         if terminology_of(text_of_segment(segment)) is None:
             yield _(
-                "Nobody has chosen what structure '{name}' is. Double-click its colour in the "
-                "Segment Editor and choose."
+                "No terminology was chosen for structure '{name}'. Double-click its colour in the "
+                "Segment Editor and choose what it is."
             ).format(name=name)
         if not name.isascii() or len(name) > _LONGEST_NAME:
             yield _(

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from PseudoLabelCLGui.mrml_bridge.nrrd_file import write_nrrd
 from PseudoLabelCLGui.mrml_bridge.terminology import terminology_text
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
 Layer = npt.NDArray[Any]
@@ -83,7 +83,8 @@ class SegmentationSnapshot:
     def differs_from(self, values: Labels, labels: LabelSchema) -> bool:
         """Tell whether any voxel has another label value than in an array of shape (k, j, i).
 
-        Where labels overlap, the later counts; segments that fit no label are left out.
+        Where labels overlap, the later counts; segments that fit no label are left out. It is a
+        copy of what the project showed, so that identifiers count.
         """
         entries = self._fitting(labels)
         is_as_stored = len(self.layers) == 1 and all(
@@ -169,7 +170,7 @@ class SegmentationSnapshot:
         """Return the segments that fit a label, with its value, in the order of the labels."""
         fitting = {}
         for entry in self.segments:
-            label = label_of_segment(entry, self.segments, labels)
+            label = label_of_segment(entry, self.segments, labels, is_own=True)
             if label is not None:
                 fitting[label.value] = entry
         return [(value, fitting[value]) for value in labels.values if value in fitting]

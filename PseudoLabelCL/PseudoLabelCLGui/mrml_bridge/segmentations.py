@@ -14,7 +14,6 @@ from PseudoLabelCLGui.mrml_bridge.geometry import (
     geometry_of_labelmap,
     match_rasters,
 )
-from PseudoLabelCLGui.mrml_bridge.label_matching import label_of_segment
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
     CopyPlace,
     Layer,
@@ -30,6 +29,7 @@ from PseudoLabelCLGui.mrml_bridge.terminology import (
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
 
 BINARY_LABELMAP = "Binary labelmap"

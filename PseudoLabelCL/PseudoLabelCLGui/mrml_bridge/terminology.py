@@ -9,8 +9,6 @@ _CATEGORY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy 
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 _NUM_PARTS = 7
 _NO_CODE = "^^"
-# What Slicer gives to every new segment: nobody chose it.
-_UNCHOSEN = ("SCT", "85756007")
 _SEPARATORS = str.maketrans("^~|", "   ")
 
 
@@ -20,15 +18,16 @@ def terminology_of(text: str) -> Terminology | None:
     if len(parts) != _NUM_PARTS:
         return None
     category, type_ = _code_of(parts[1]), _code_of(parts[2])
-    if category is None or type_ is None or _is_unchosen(category, type_):
+    if category is None or type_ is None:
         return None
-    return Terminology(
+    terminology = Terminology(
         category=category,
         type=type_,
         type_modifier=_code_of(parts[3]),
         region=_code_of(parts[5]),
         region_modifier=_code_of(parts[6]),
     )
+    return None if terminology.is_slicers_default else terminology
 
 
 def terminology_text(terminology: Terminology, like: str = "") -> str:
@@ -58,10 +57,6 @@ def text_of_segment(segment: "slicer.vtkSegment") -> str:
     text = vtk.reference("")
     has_one = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
     return str(text) if has_one else ""
-
-
-def _is_unchosen(category: Code, type_: Code) -> bool:
-    return all((code.scheme, code.value) == _UNCHOSEN for code in (category, type_))
 
 
 def _code_of(text: str) -> Code | None:

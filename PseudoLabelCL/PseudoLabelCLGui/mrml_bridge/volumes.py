@@ -212,7 +212,7 @@ def _voxel_problems(volume_node: Any) -> Iterator[str]:
         broken = any(not np.isfinite(part).all() for part in doubtful)
     if broken:
         yield _(
-            "Volume '{name}' holds voxels that are no numbers (NaN or infinite). "
+            "Volume '{name}' has voxels that are not numbers (NaN or infinite). "
             "Replace them with the module Simple Filters, or load the volume again."
         ).format(name=volume_node.GetName())
 

@@ -107,7 +107,7 @@ class Core:
             self.desk.ask(asked)
         except (PseudoLabelCLError, OSError) as error:
             asked.failed()
-            remedy = _("Look at this computer again: is there a Python interpreter that works?")
+            remedy = _("Check this computer again: is there a working Python interpreter?")
             own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
             text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
             self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="desk")
@@ -115,7 +115,12 @@ class Core:
         return True
 
     def change(
-        self, request: DeskRequest, words: str, then: Callable[[DeskAnswer], None] = nothing
+        self,
+        request: DeskRequest,
+        words: str,
+        then: Callable[[DeskAnswer], None] = nothing,
+        *,
+        failed: Callable[[], None] = nothing,
     ) -> None:
         """Ask for a change of the project; until the answer other changes are disabled.
 
@@ -123,6 +128,7 @@ class Core:
             request: What to ask.
             words: Why other changes must wait, a sentence.
             then: Told the answer.
+            failed: Called when it was refused or lost with the desk.
         """
         self.facts.changing = words
 
@@ -130,7 +136,11 @@ class Core:
             self.end_change()
             then(answer)
 
-        self.ask(request, done, failed=self.end_change)
+        def not_done() -> None:
+            self.end_change()
+            failed()
+
+        self.ask(request, done, failed=not_done)
 
     def end_change(self) -> None:
         """Allow changes again."""
@@ -234,9 +244,9 @@ class Core:
         text = _("{what} It was started again, and the project is opened again.").format(
             what=ended.message
         )
-        remedy = _("All that was confirmed is on disk.")
+        remedy = _("Everything that was confirmed is saved.")
         if unsure:
-            remedy += " " + _("Look whether your last step is there; if not, repeat it.")
+            remedy += " " + _("Check that your last step is there; if not, repeat it.")
         self.tell(Light.AMBER, text, remedy, topic="desk")
 
     @property
@@ -283,9 +293,11 @@ class Core:
         self.leave_case()
         self.desk.forget_answers()
         facts.view, facts.opening, facts.changing, facts.is_away = None, "", "", False
+        facts.next_settings.clear()
         self._rest_desk()
         self.drop_message()
         facts.question = None
+        facts.asked = ()
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
         facts.checked = None
         if not facts.use.is_chosen:
@@ -384,5 +396,5 @@ def step_words(step: Step) -> str:
         Step.OPEN_AGAIN: _("Open again"),
         Step.FOLDER: _("Show the folder"),
         Step.INSTALL: _("Install the packages"),
-        Step.PROBE: _("Look at this computer again"),
+        Step.PROBE: _("Check this computer again"),
     }[step]

@@ -7,6 +7,7 @@ from enum import Enum
 from PseudoLabelCLGui.panel_state import Message
 from PseudoLabelCLGui.presenter.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.pace import Pace
+from PseudoLabelCLGui.presenter.questions import AskedQuestion
 from PseudoLabelCLGui.presenter.training_monitor import TrainingMonitor
 from PseudoLabelCLLib.domain.desk_answers import CaseFiles, CorrectionPreview, ModelCard
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
@@ -233,6 +234,7 @@ class Facts:
         opening: Folder of the project that is being opened or made, or empty.
         is_away: Whether the desk that had the project open is gone and no other has it yet.
         changing: What is being changed in the project now, in words; empty if nothing.
+        next_settings: Settings by name that wait until those before them are changed.
         desk_working: How far a long request is, in words; empty if none.
         desk_fraction: The same, 0..1, or None.
         message: What happened last, until it has served.
@@ -245,6 +247,7 @@ class Facts:
         is_probing: Whether a probe runs.
         python: The chosen interpreter; empty for Slicer's own.
         findings: What the check of the cases found.
+        asked: Questions about the files of cases that wait for their answers.
         checked: What was checked, or None; cases that changed since are to be checked again.
         work: What the worker does, or None.
         is_starting: Whether a training was asked for and the project is being read for it.
@@ -261,6 +264,7 @@ class Facts:
     opening: str = ""
     is_away: bool = False
     changing: str = ""
+    next_settings: dict[str, str] = field(default_factory=dict)
     desk_working: str = ""
     desk_fraction: float | None = None
     message: Message = field(default_factory=Message)
@@ -273,6 +277,7 @@ class Facts:
     is_probing: bool = False
     python: str = ""
     findings: tuple[str, ...] = ()
+    asked: tuple[AskedQuestion, ...] = ()
     checked: object = None
     work: Work | None = None
     is_starting: bool = False

@@ -88,7 +88,7 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
     remedy = failed.remedy
     if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
         remedy = _(
-            "Look at this computer again: that says what is missing or broken, and installs it. "
+            "Check this computer again: that says what is missing or broken, and installs it. "
             "Then train again: nothing is lost."
         )
     return Fault(failed.message, remedy, step)

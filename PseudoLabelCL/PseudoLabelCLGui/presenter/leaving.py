@@ -100,25 +100,25 @@ class Leaving:
         answers = (
             Answer(
                 _("Save as correction"),
-                _("Saves your changes as a correction, then goes on."),
+                _("Saves your changes as a correction and continues."),
                 partial(self._save_first, once_saved),
             ),
             Answer(
                 _("Discard my changes"),
-                _("Your changes are lost, then it goes on."),
+                _("Discards your changes and continues."),
                 partial(self._leave_then, then, discard=True),
             ),
-            Answer(_("Go back"), _("Everything stays as it is."), nothing),
+            Answer(_("Go back"), _("Changes nothing."), nothing),
         )
-        remedy = _("What shall become of them?")
+        remedy = _("What do you want to do with them?")
         said = text.format(case=review.shown)
         self._ask(Question(said, remedy, answers, is_about_changes=True))
 
     def _ask_to_keep(self, then: Do) -> None:
         review = self._core.facts.review
         text = _(
-            "Your changes of '{case}' are not saved, and they can no longer become a correction: "
-            "the proposal that you changed is not in review now."
+            "Your changes to '{case}' are not saved and can no longer become a correction: the "
+            "proposal you changed is no longer in review."
         )
         answers = (
             Answer(
@@ -128,11 +128,11 @@ class Leaving:
             ),
             Answer(
                 _("Keep them in the scene"),
-                _("Your changes stay as a segmentation of their own."),
+                _("Keeps your changes in the scene as a separate segmentation."),
                 partial(self._leave_then, then, discard=False),
             ),
         )
-        remedy = _("What shall become of them?")
+        remedy = _("What do you want to do with them?")
         self._ask(
             Question(
                 text.format(case=review.shown),

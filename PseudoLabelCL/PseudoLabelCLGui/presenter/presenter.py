@@ -47,6 +47,7 @@ from PseudoLabelCLGui.presenter.projects import ProjectActions
 from PseudoLabelCLGui.presenter.result_calls import ResultCalls
 from PseudoLabelCLGui.presenter.review import ReviewActions
 from PseudoLabelCLGui.presenter.review_calls import ReviewCalls
+from PseudoLabelCLGui.presenter.scene_project import SceneProject
 from PseudoLabelCLGui.presenter.show import Shower
 from PseudoLabelCLGui.presenter.training import TrainingActions
 from PseudoLabelCLGui.presenter.use import UseActions
@@ -100,6 +101,7 @@ class Presenter(ReviewCalls, ResultCalls):
         self._verdicts = VerdictActions(self._core, self._review, leaving)
         self._training = TrainingActions(self._core, leaving, self._begin_review)
         self._projects = ProjectActions(self._core, leaving, self._training.rest)
+        self._of_scene = SceneProject(self._core, self._projects.open_project)
         self._use = UseActions(self._core)
         self._leaving = leaving
         self._export = ExportActions(self._core)
@@ -150,7 +152,7 @@ class Presenter(ReviewCalls, ResultCalls):
     # --- this computer
 
     def probe(self) -> None:
-        """Look at this computer again."""
+        """Check this computer again."""
         self._core.begin("project")
         self._core.facts.is_probing = True
         self.listeners.on_probe_wanted(self._core.facts.python)
@@ -170,11 +172,21 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
         """Make a project and open it."""
+        self._of_scene.withdraw()
         self._projects.new_project(str(root), name, labels)
 
     def open_project(self, root: str) -> None:
         """Open a project; a round that was interrupted goes on with `train`."""
+        self._of_scene.withdraw()
         self._projects.open_project(str(root))
+
+    def offer_project(self, root: str) -> None:
+        """Ask whether to open the project that the scene names; nothing is read before."""
+        self._of_scene.offer(root)
+
+    def withdraw_project(self) -> None:
+        """The scene that named a project is closed: do not ask about it any more."""
+        self._of_scene.withdraw()
 
     def close_project(self) -> None:
         """Let go of the project; a training saves itself and is paused."""
@@ -182,6 +194,7 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def make_sample_project(self, folder: str) -> None:
         """Make phantom volumes and a project of them in a folder."""
+        self._of_scene.withdraw()
         self._projects.make_sample_project(str(folder))
 
     def add_volumes(self, volumes: tuple[NewVolume, ...]) -> None:
@@ -224,6 +237,14 @@ class Presenter(ReviewCalls, ResultCalls):
     def check_cases(self) -> None:
         """Look at every case before training; `state.cases.findings` tells."""
         self._projects.check_cases()
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear from now on; empty for none."""
+        self._projects.sign_verdicts(name)
+
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases; `state.cases.questions` has them."""
+        self._projects.answer_question(number, value)
 
     # --- training
 
@@ -276,6 +297,11 @@ class Presenter(ReviewCalls, ResultCalls):
             if topic in _STEP_OF_TOPIC:
                 self.listeners.on_step_wanted(_STEP_OF_TOPIC[topic])
 
+    def close_message(self) -> None:
+        """Show the message no longer; a question stays until it is answered."""
+        if self._core.facts.question is None:
+            self._core.drop_message()
+
     def answer(self, index: int) -> None:
         """Give one of the answers of `state.message`; the last one loses nothing."""
         question = self._core.facts.question
@@ -316,7 +342,9 @@ class Presenter(ReviewCalls, ResultCalls):
         """Say where a project that was just opened goes on."""
         tell, waiting = self._core.tell, num_waiting(view)
         if view.plan.goes_on and self._core.facts.work is None:
-            text = _("Round {index} was interrupted; all is saved.").format(index=view.plan.index)
+            text = _("Round {index} was interrupted; everything is saved.").format(
+                index=view.plan.index
+            )
             words = _("Continue round {index}").format(index=view.plan.index)
             tell(Light.AMBER, text, topic="train", step=(words, self._training.go_on))
         elif waiting:

@@ -8,6 +8,7 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.questions import answered, questions_of, questions_of_search
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
@@ -24,6 +25,7 @@ from PseudoLabelCLLib.domain.desk_answers import (
 )
 from PseudoLabelCLLib.domain.desk_requests import (
     AddVolumes,
+    AnswerQuestion,
     ChangeLabels,
     ChangeSettings,
     CheckCases,
@@ -36,6 +38,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     RemoveCases,
     SetRole,
+    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -119,7 +122,7 @@ class ProjectActions:
             name = _("Sample project")
             self._create(str(parent / "project"), name, answer.labels, created)
 
-        words = _("The sample volumes are being made.")
+        words = _("Making the sample volumes...")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
     def _leave_then(self, then: Callable[[], None]) -> None:
@@ -168,24 +171,28 @@ class ProjectActions:
 
     def add_paths(self, paths: tuple[str, ...], role: CaseRole | None) -> None:
         """Look for volumes in files and folders and add them, or let the person choose."""
-        if not paths or not self._may_change("cases"):
-            return
+        if paths and self._may_change("cases"):
+            self._search(tuple(FindVolumes(path) for path in paths), role)
+
+    def _search(self, searches: tuple[FindVolumes, ...], role: CaseRole | None) -> None:
         core = self._core
+        core.facts.changing = _("Looking for volumes...")
         found: list[tuple[str, VolumesFound]] = []
-        left = list(paths)
-        core.facts.changing = _("Volumes are being looked for.")
+        left = list(searches)
 
         def search() -> None:
             if left:
-                path = left.pop(0)
-                core.ask(FindVolumes(path), partial(heard, path), failed=search)
+                one = left.pop(0)
+                core.ask(one, partial(heard, one), failed=search)
                 return
             core.end_change()
-            self._take_found(gather(tuple(found)), len(paths), role)
+            self._take_found(gather(tuple(found)), len(searches), role)
 
-        def heard(path: str, answer: DeskAnswer) -> None:
+        def heard(one: FindVolumes, answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesFound)
-            found.append((path, answer))
+            found.append((one.path, answer))
+            new = questions_of_search(one, role, answer.problems)
+            core.facts.asked = tuple(dict.fromkeys((*core.facts.asked, *new)))
             search()
 
         search()
@@ -240,6 +247,9 @@ class ProjectActions:
 
         def added(answer: DeskAnswer) -> None:
             assert isinstance(answer, VolumesAdded)
+            facts = self._core.facts
+            new = questions_of(answer.problems, volumes)
+            facts.asked = tuple(dict.fromkeys((*facts.asked, *new)))
             self._tell_problems(answer.problems)
             if remark and not answer.problems:
                 remedy = _("A segmentation can be given to a volume when it is added.")
@@ -252,9 +262,12 @@ class ProjectActions:
             return
         self._core.facts.findings = problem_lines(problems)
         first = problems[0]
-        worst = Light.RED if any(problem.is_error for problem in problems) else Light.AMBER
+        stops = any(one.is_error and one.question is None for one in problems)
+        worst = Light.RED if stops else Light.AMBER
         more = len(problems) - 1
         remedy = first.remedy
+        if first.question is not None:
+            remedy = _("Choose the answer on the page Cases.")
         if more:
             remedy += " " + counted(
                 more,
@@ -277,7 +290,7 @@ class ProjectActions:
     def remove_cases(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
         if case_ids and self._may_change("cases"):
-            self._core.change(RemoveCases(case_ids), _("The cases are being taken out."))
+            self._core.change(RemoveCases(case_ids), _("The cases are being removed."))
 
     def change_labels(self, labels: LabelSchema) -> None:
         """Change the structures."""
@@ -290,19 +303,68 @@ class ProjectActions:
 
         def checked(answer: DeskAnswer) -> None:
             assert isinstance(answer, CasesChecked)
+            core.facts.asked = questions_of(answer.problems)
             lines = problem_lines(answer.problems)
-            core.facts.findings = lines or (_("All cases fit together."),)
+            fits = () if answer.problems else (_("All cases fit together."),)
+            core.facts.findings = lines or fits
             core.facts.checked = cases_to_check(core.facts.view)
 
         if self._may_change("cases"):
             core.change(CheckCases(), _("The cases are being checked."), checked)
 
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the files of cases."""
+        facts = self._core.facts
+        if number >= len(facts.asked) or not self._may_change("cases"):
+            return
+        asked = facts.asked[number]
+
+        def keep(request: AnswerQuestion) -> None:
+            self._core.change(request, _("The answer is being kept."))
+
+        def search(request: FindVolumes, role: CaseRole | None) -> None:
+            self._search((request,), role)
+
+        facts.asked = (*facts.asked[:number], *facts.asked[number + 1 :])
+        facts.checked = None
+        answered(asked, value, search=search, add=self._add, keep=keep)
+
     # --- settings
 
     def change_setting(self, name: str, value: str) -> None:
-        """Change one setting by its name, such as "training.joint.num_steps"."""
-        if self._may_change("train"):
-            self._core.change(ChangeSettings({name: value}), _("The settings are being changed."))
+        """Change one setting by its name, such as "training.joint.num_steps".
+
+        While another is being changed, it waits for that.
+        """
+        core = self._core
+        if core.desk.awaits(ChangeSettings) and core.facts.view is not None:
+            core.facts.next_settings[name] = value
+            core.is_dirty = True
+        elif self._may_change("train"):
+            self._change_settings({name: value})
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        words = _("The settings are being changed.")
+        self._core.change(
+            ChangeSettings(values),
+            words,
+            lambda _view: self._change_next(),
+            failed=self._change_next,
+        )
+
+    def _change_next(self) -> None:
+        """Change the settings that waited."""
+        facts = self._core.facts
+        waiting = dict(facts.next_settings)
+        facts.next_settings.clear()
+        if waiting:
+            self._change_settings(waiting)
+
+    def sign_verdicts(self, name: str) -> None:
+        """Choose the name that verdicts given here bear."""
+        view = self._core.facts.view
+        if view is not None and name != view.author:
+            self._core.ask(SignVerdicts(name))
 
     # --- history
 
@@ -325,6 +387,8 @@ def problem_lines(problems: tuple[Problem, ...]) -> tuple[str, ...]:
     """Return problems as lines, those that stand in the way first."""
     lines = []
     for problem in sorted(problems, key=lambda one: not one.is_error):
+        if problem.question is not None:
+            continue  # it stands among the questions
         line = f"{problem.message} {problem.remedy}".strip()
         lines.append(_("Error: {line}").format(line=line) if problem.is_error else line)
     return tuple(lines)

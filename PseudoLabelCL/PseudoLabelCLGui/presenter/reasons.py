@@ -104,7 +104,7 @@ def no_ending(facts: Facts) -> str:
     return {
         Ending.NONE: "",
         Ending.PAUSE: _("The training is being saved."),
-        Ending.STOP: _("The training is being given up."),
+        Ending.STOP: _("The training is being discarded."),
     }[facts.work.ending]
 
 

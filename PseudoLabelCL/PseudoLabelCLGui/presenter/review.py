@@ -199,7 +199,7 @@ class ReviewActions:
             return
         core.leave_case()
         text = _("The volume or the segmentation of '{case}' was deleted from the scene.")
-        remedy = _("All verdicts are on disk; only changes since the last one are gone.")
+        remedy = _("All verdicts are saved; only changes since the last one are lost.")
         step = (_("Show it again"), partial(self.show_case, case_id))
         core.tell(Light.AMBER, text.format(case=case_id), remedy, topic="review", step=step)
 

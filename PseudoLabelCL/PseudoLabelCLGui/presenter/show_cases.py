@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
 from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.questions import question_row
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
 from PseudoLabelCLGui.translation import _
@@ -14,15 +15,18 @@ def project_state(facts: Facts) -> ProjectState:
     """Return the line with the project."""
     view, reason = facts.view, no_opening(facts)
     can_close = view is not None or bool(facts.opening)
-    close_tip = _("Lets go of the project; everything is on disk.")
+    close_tip = _("Closes the project; everything is saved.")
     return ProjectState(
         root=view.root if view else "",
         name=view.name if view else "",
+        author=view.author if view else "",
         new=action(reason, _("Makes a project in a new folder.")),
         open=action(reason, _("Opens the folder of a project.")),
         close=action("" if can_close else _("No project is open."), close_tip),
         recent=facts.recent,
-        sample=action(reason, _("Makes a project of small artificial volumes to try with.")),
+        sample=action(
+            reason, _("Makes a project from small artificial volumes, to try things out.")
+        ),
     )
 
 
@@ -38,9 +42,10 @@ def cases_state(facts: Facts) -> CasesState:
         add_files=action(reason, _("Adds volumes from files.")),
         add_folder=action(reason, _("Adds the files or DICOM series of a folder.")),
         set_role=action(chosen, _("Gives the chosen cases another role.")),
-        remove=action(chosen, _("Takes the chosen cases out; what you drew is kept.")),
+        remove=action(chosen, _("Removes the chosen cases; what you drew is kept.")),
         check=action(chosen, _("Looks at every case before training.")),
         findings=facts.findings,
+        questions=tuple(question_row(one, enabled=not reason) for one in facts.asked),
     )
 
 
@@ -51,7 +56,7 @@ def case_row(case: CaseView) -> CaseRow:
     voxels = _("voxels of {size} mm").format(size=size)
     lines = [case.image, f"{slices}, {voxels}"]
     if case.image_is_missing:
-        lines.append(_("The volume is not there now: is its drive connected?"))
+        lines.append(_("The volume cannot be found: is its drive connected?"))
     if not case.is_from_dicom:
         lines.append(_("Not from DICOM: export it as NRRD, NIfTI or a new DICOM series."))
     counting = ""

@@ -1,5 +1,7 @@
 """What of a correction would count as human truth, as it is shown before the verdict."""
 
+from functools import partial
+
 from PseudoLabelCLGui.panel_state import Action, ExtentChoice
 from PseudoLabelCLGui.presenter.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging
@@ -52,16 +54,11 @@ def _slice_words(preview: CorrectionPreview | None, files: CaseFiles) -> str:
         return _("the slices that I changed")
     if not preview.changed_slices:
         return _("the slices that I changed (none differs from the proposal)")
-    slices = sorted(_number_in_slicer(number, files) for number in preview.changed_slices)
+    number_of = partial(files.geometry.number_in_slicer, files.slicing_axis)
+    slices = sorted(map(number_of, preview.changed_slices))
     axis = _AXES[files.slicing_axis]
     if len(slices) == 1:
         text = _("the slice that I changed ({axis} = {number})")
         return text.format(axis=axis, number=slices[0])
     text = _("the {count} slices that I changed ({axis} = {first} to {last})")
     return text.format(count=len(slices), axis=axis, first=slices[0], last=slices[-1])
-
-
-def _number_in_slicer(number: int, files: CaseFiles) -> int:
-    """Return a slice's number as Slicer's Data Probe shows it: left-handed volumes are reversed."""
-    is_reversed = files.geometry.is_left_handed and files.slicing_axis == 2
-    return files.geometry.size[2] - 1 - number if is_reversed else number

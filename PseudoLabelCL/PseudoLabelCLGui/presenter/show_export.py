@@ -36,9 +36,9 @@ def export_state(facts: Facts) -> ExportState:
     no_cancel = "" if is_running and not export.is_cancelled else _("No export is running.")
     return ExportState(
         note=_note(facts.view),
-        check=action(reason, _("Looks for what would stop or surprise; nothing is written.")),
+        check=action(reason, _("Checks for errors and warnings; nothing is written.")),
         export=action(reason, _("Writes the segmentations; DICOM is checked before.")),
-        cancel=action(no_cancel, _("Stops after this volume; what is written stays.")),
+        cancel=action(no_cancel, _("Stops after this volume; what is written is kept.")),
         summary=_summary(facts),
         findings=_rows(facts.view, export, reason),
         is_running=is_running,
@@ -80,7 +80,7 @@ def _summary(facts: Facts) -> MarkedLine:
         )
         return MarkedLine(Light.GREEN, text)
     if any(one.stops and not one.case_id for one in export.findings):
-        text = _("Nothing can be exported to DICOM before the lines marked red are mended.")
+        text = _("Fix the lines marked red first, then export to DICOM.")
         return MarkedLine(Light.RED, text)
     text = _("{count} of {total} volumes can be exported to DICOM.")
     light = Light.AMBER if free else Light.RED
@@ -142,7 +142,7 @@ def _button(fix: ExportFix, reason: str) -> Action:
         ),
         ExportFix.ACCEPT_LOSSES: (
             _("Accept..."),
-            _("Exports this volume although these voxels change."),
+            _("Exports this volume even though these voxels change."),
         ),
         ExportFix.INCLUDE_UNREVIEWED: (
             _("Include them"),

@@ -16,11 +16,11 @@ _OTHER_MB = 20
 def readiness_state(facts: Facts) -> ReadinessState:
     """Return the line and its details."""
     report = facts.readiness
-    looking = _("This computer is being looked at.")
-    probe_tip = _("Looks again at packages, device, memory and disk.")
+    looking = _("Checking this computer...")
+    probe_tip = _("Checks packages, device, memory and disk again.")
     probe = Action(not facts.is_probing, tool_tip=looking if facts.is_probing else probe_tip)
     if report is None:
-        wait = looking if facts.is_probing else _("Press the button to look at this computer.")
+        wait = looking if facts.is_probing else _("Press the button to check this computer.")
         return ReadinessState(
             Light.WORKING if facts.is_probing else Light.NONE,
             wait,
@@ -88,9 +88,9 @@ def _details(report: ReadinessReport) -> tuple[str, ...]:
 
 def _install(report: ReadinessReport, facts: Facts) -> Action:
     if facts.is_probing:
-        return Action(tool_tip=_("This computer is being looked at."))
+        return Action(tool_tip=_("Checking this computer..."))
     if facts.work is not None:
-        return Action(tool_tip=_("Wait until the worker has ended."))
+        return Action(tool_tip=_("Wait until training or segmenting has ended."))
     if not report.missing:
         return Action(tool_tip=_("Nothing is missing."))
     size = sum(_download_mb(requirement) for requirement in report.missing)

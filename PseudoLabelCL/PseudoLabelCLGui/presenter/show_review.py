@@ -40,10 +40,10 @@ def review_state(facts: Facts) -> ReviewState:
         near=preview.near if preview else None,
         reject=action(judge, _("Leaves this proposal out of the next round.")),
         take_back=action(no_back, _("Undoes the verdict on this case.")),
-        previous_case=action(_no_neighbour(facts, -1), _("Shows the case before.")),
+        previous_case=action(_no_neighbour(facts, -1), _("Shows the previous case.")),
         next_case=action(_no_neighbour(facts, 1), _("Shows the next case.")),
         next_doubt=action(_no_doubt(facts), _("Jumps to the next doubtful slice.")),
-        compare=action(_no_comparison(facts), _("Outlines what the round before proposed.")),
+        compare=action(_no_comparison(facts), _("Outlines what the previous round proposed.")),
     )
 
 
@@ -66,9 +66,9 @@ def use_state(facts: Facts) -> UseState:
     return UseState(
         model=told.format(names=names, trained=use.model.trained_on) if use.model else "",
         apply=action(no_apply(facts), _("Segments the chosen volumes.")),
-        cancel=action(no_cancel, _("Stops after this volume; what is done stays.")),
+        cancel=action(no_cancel, _("Stops after this volume; what is done is kept.")),
         save_model=action(no_model, _("Saves the newest model as one file.")),
-        load_model=action(no_load, _("Takes a model file.")),
+        load_model=action(no_load, _("Uses a model file.")),
         is_running=facts.predicts,
         stage=facts.monitor.stage if facts.predicts else "",
         fraction=facts.monitor.fraction if facts.predicts else None,
@@ -113,4 +113,4 @@ def _no_comparison(facts: Facts) -> str:
     files = facts.review.files
     if files is None:
         return _("Choose a case first.")
-    return "" if files.previous else _("The round before proposed nothing for this case.")
+    return "" if files.previous else _("The previous round proposed nothing for this case.")

@@ -48,14 +48,16 @@ class SettingsCache:
 def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
     """Return step "train"."""
     view, monitor = facts.view, facts.monitor
-    texts = settings.texts(view.config) if view else {}
+    texts = settings.texts(view.config) | facts.next_settings if view else {}
     return TrainState(
         profile=view.config.profile.value if view else "quick",
         pretraining=view.config.pretraining.method.value if view else "none",
         settings=texts,
         can_change=_can_change(facts, texts),
         train=train_action(facts),
-        pause=action(no_ending(facts), _("Saves and stops; it goes on later where it stopped.")),
+        pause=action(
+            no_ending(facts), _("Saves and stops; training continues later where it stopped.")
+        ),
         stop=action(no_stopping(facts), _stop_tip(facts)),
         sentence=_sentence(facts),
         stage=training_stage(facts),
@@ -169,14 +171,14 @@ def training_stage(facts: Facts) -> str:
         return _("Saving")
     if facts.work.ending is Ending.STOP:
         is_round = facts.work.kind is WorkKind.TRAIN
-        return _("Giving the round up") if is_round else _("Giving the pre-training up")
+        return _("Discarding the round") if is_round else _("Discarding the pre-training")
     return facts.monitor.stage or _("Starting: loading packages")
 
 
 def _stop_tip(facts: Facts) -> str:
     if facts.work is not None and facts.work.kind is WorkKind.PRETRAIN:
-        return _("Gives the pre-training up, for good; asks before.")
-    return _("Gives the round up, for good; asks before.")
+        return _("Discards the pre-training, after asking.")
+    return _("Discards this round, after asking.")
 
 
 def _curve(name: str, points: Points) -> Curve:

@@ -266,7 +266,7 @@ class TrainingActions:
         text = _("{what} is paused.").format(what=what)
         if work.ending is Ending.NONE:
             text = _("{what} was stopped from outside this program.").format(what=what)
-        saved = _("All is saved; it goes on where it stopped.")
+        saved = _("Everything is saved; training continues where it stopped.")
         remedy = saved if event.resumable else _("Start it again.")
         step = (_("Continue"), self.go_on)
         core.tell(Light.AMBER, text, remedy, topic="train", step=step)
@@ -347,9 +347,9 @@ class TrainingActions:
     def _give_up_pretraining(self) -> None:
         """Put its checkpoint aside; without one the desk refuses, and nothing is left to do."""
         core = self._core
-        text = _("The pre-training was given up.")
-        aside = _("What it had learned is put aside in the project folder.")
-        words = _("Train begins it anew; choose no pre-training to train without it.")
+        text = _("The pre-training was discarded.")
+        aside = _("What it had learned stays in the project folder, but is no longer used.")
+        words = _("Train starts it again; to train without it, choose no pre-training.")
 
         def tell(*remedies: str) -> None:
             core.end_change()
@@ -358,7 +358,7 @@ class TrainingActions:
         if core.facts.view is None or core.facts.view.rounds:
             tell(words)  # going before round 0 would give that up as well
             return
-        core.facts.changing = _("The pre-training is being given up.")
+        core.facts.changing = _("The pre-training is being discarded.")
         core.ask(
             GoBack(BEFORE_ALL),
             lambda _view: tell(aside, words),
@@ -374,11 +374,11 @@ class TrainingActions:
             self._tell_given_up(work.round_index)
 
     def _give_up(self, index: int) -> None:
-        words = _("The round is being given up.")
+        words = _("The round is being discarded.")
         self._core.change(GoBack(index - 1), words, lambda _view: self._tell_given_up(index))
 
     def _tell_given_up(self, index: int) -> None:
-        text = _("Round {index} was given up; the project is as it was before it.")
+        text = _("Round {index} was discarded; the project is as it was before it.")
         self._core.tell(Light.AMBER, text.format(index=index), topic="train")
         self._read_history()
 

@@ -153,7 +153,7 @@ class VerdictActions:
             self._reject(leave=None)
             return
         text = _("You changed the proposal of '{case}'. Rejecting it does not use your changes.")
-        keep = _("They stay in the scene as a segmentation of their own.")
+        keep = _("They stay in the scene as a separate segmentation.")
         self._ask(
             text.format(case=review.shown),
             (
@@ -163,7 +163,7 @@ class VerdictActions:
                     partial(self._reject, leave=True),
                 ),
                 Answer(_("Reject, keep my changes"), keep, partial(self._reject, leave=False)),
-                Answer(_("Go back"), _("Everything stays as it is."), nothing),
+                Answer(_("Go back"), _("Changes nothing."), nothing),
             ),
             is_about_changes=True,
         )

@@ -38,6 +38,11 @@ def gigabytes(num_bytes: int) -> str:
     return _("{size} GB").format(size=f"{size:.0f}" if size >= 10 else f"{size:.1f}")
 
 
+def printable(text: str) -> str:
+    """Return a text from elsewhere with "?" for what is not seen or turns the direction of text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def percent(fraction: float | None) -> str:
     """Return a fraction as "42 %", or nothing."""
     return "" if fraction is None else f"{100 * fraction:.0f} %"

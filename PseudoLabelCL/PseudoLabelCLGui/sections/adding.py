@@ -27,6 +27,7 @@ from PseudoLabelCLGui.sections.asking import askFiles, askFolder
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.cases import ROLES, roleWords
 from PseudoLabelCLGui.sections.dropping import FileDrop
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showChoice, showVisible
 from PseudoLabelCLGui.translation import _
@@ -91,8 +92,8 @@ class AddingSection(Section):
         self._found: VolumesFound | None = None
         self._drop = FileDrop(self.ui.casesPage, self._onDropped, self.guard)
         self.ui.foundRoleCombo.addItem(_("as proposed"))
-        proposed = _("as proposed: annotated where a segmentation lies beside, else unlabelled")
-        self.ui.foundRoleCombo.toolTip = f"{roleWords()}\n{proposed}"
+        proposed = _("as suggested: annotated where there is a segmentation, otherwise unlabelled")
+        self.ui.foundRoleCombo.toolTip = plain(f"{roleWords()}\n{proposed}")
         showVisible(self.ui.foundBox, visible=False)
         selector = "currentNodeChanged(vtkMRMLNode*)"
         self.connect(self.ui.volumeSelector, selector, self._showAdd)
@@ -126,7 +127,7 @@ class AddingSection(Section):
         self.ui.foundList.clear()
         for volume in found.volumes:
             item = qt.QListWidgetItem(_foundWords(volume))
-            item.setToolTip("\n".join(filter(None, (volume.image, volume.annotation))))
+            item.setToolTip(plain("\n".join(filter(None, (volume.image, volume.annotation)))))
             item.setCheckState(qt.Qt.Checked)
             self.ui.foundList.addItem(item)
         for problem in found.problems:
@@ -154,7 +155,7 @@ class AddingSection(Section):
         missing = self._missing() if self._shown.add.enabled else ""
         if missing:
             self.ui.addButton.enabled = False
-            self.ui.addButton.toolTip = missing
+            self.ui.addButton.toolTip = plain(missing)
 
     def _missing(self) -> str:
         volume = self.ui.volumeSelector.currentNode()

@@ -6,13 +6,14 @@ from typing import Any
 import qt
 import slicer
 
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.remembering import lastFolder, rememberFolder
 from PseudoLabelCLGui.translation import _
 
 
 def confirm(text: str) -> bool:
     """Ask before something that takes work away."""
-    return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("PseudoLabelCL")))
+    return bool(slicer.util.confirmOkCancelDisplay(plain(text), windowTitle=_("PseudoLabelCL")))
 
 
 def startFolder() -> str:

@@ -7,8 +7,10 @@ from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.folding import Folding
 from PseudoLabelCLGui.sections.menus import makeMenu
+from PseudoLabelCLGui.sections.plain_text import plain
+from PseudoLabelCLGui.sections.question_lines import QuestionLines
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showLines
+from PseudoLabelCLGui.sections.showing import showAction, showLines, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -34,7 +36,9 @@ class CasesSection(Section):
             ),
         )
         for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
-            combo.toolTip = roleWords()
+            combo.toolTip = plain(roleWords())
+        self._questions = QuestionLines(self, self.ui.caseQuestions, self._onAnswer)
+        showVisible(self.ui.caseQuestionsArea, visible=False)
         self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
@@ -54,7 +58,10 @@ class CasesSection(Section):
             self._root = state.project.root
             if self._root and not cases.rows:
                 self.showAdding()
-        self._shown = cases
+        before, self._shown = self._shown, cases
+        if before is None or before.questions != cases.questions:
+            self._questions.show(cases.questions)
+            showVisible(self.ui.caseQuestionsArea, visible=bool(cases.questions))
         showLines(self.ui.findingsList, cases.findings or _hint(cases))
         showAction(self.ui.checkButton, cases.check)
         self._showButtons()
@@ -79,7 +86,7 @@ class CasesSection(Section):
             showAction(button, action)
             if action.enabled and not chosen:
                 button.enabled = False
-                button.toolTip = _("Choose volumes in the table first")
+                button.toolTip = plain(_("Choose volumes in the table first"))
 
     def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         words = _("Set role: {role}")
@@ -120,11 +127,14 @@ class CasesSection(Section):
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
         question = _(
-            "Take {count} volume(s) out of the project?\n\n{names}\n\n"
+            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
             "The volumes themselves stay where they are, and what was drawn stays in the history."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
             self.presenter.remove_cases(chosen)
+
+    def _onAnswer(self, number: int, value: str) -> None:
+        self.presenter.answer_question(number, value)
 
     def _onCheck(self) -> None:
         self.presenter.check_cases()

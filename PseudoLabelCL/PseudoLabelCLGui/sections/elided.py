@@ -4,6 +4,8 @@ from typing import Any
 
 import qt
 
+from PseudoLabelCLGui.sections.plain_text import plain
+
 
 class ElidedText:
     """A text in one line that never widens the panel.
@@ -33,4 +35,4 @@ class ElidedText:
         room = max(self._widget.width - self._taken, 0)
         metrics = qt.QFontMetrics(self._widget.font)
         self._widget.text = metrics.elidedText(self._text, qt.Qt.ElideMiddle, room)
-        self._widget.toolTip = self._tip
+        self._widget.toolTip = plain(self._tip)

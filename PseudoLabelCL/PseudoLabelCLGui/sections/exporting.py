@@ -13,6 +13,7 @@ from PseudoLabelCLGui.sections.asking import askFolder, confirm
 from PseudoLabelCLGui.sections.dicom_database import DicomDatabase
 from PseudoLabelCLGui.sections.finding_lines import FindingLines
 from PseudoLabelCLGui.sections.lights import LightMark, picture
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
 from PseudoLabelCLGui.sections.tables import chosenIds
@@ -74,7 +75,7 @@ class ExportSection(Section):
             text = _("{problem} The files lie in '{folder}'; import them there, or export again.")
             self.presenter.told_by_database(Light.RED, text.format(problem=problem, folder=folder))
             return
-        text = _("The segmentations are being taken into Slicer's DICOM database.")
+        text = _("Importing the segmentations into Slicer's DICOM database.")
         self.tell(Light.WORKING, text)
         self._database.add(files)
 
@@ -155,7 +156,7 @@ class ExportSection(Section):
         hasFolder = bool(self.ui.exportFolderEdit.currentPath.strip())
         if self._shown.export.enabled and toFolder and not hasFolder:
             self.ui.exportButton.enabled = False
-            self.ui.exportButton.toolTip = _("Choose the folder for the files first")
+            self.ui.exportButton.toolTip = plain(_("Choose the folder for the files first"))
 
     # --- results
 
@@ -164,7 +165,7 @@ class ExportSection(Section):
         for line in results:
             item = qt.QListWidgetItem(line.text)
             item.setIcon(qt.QIcon(picture(line.light, self.icon)))
-            item.setToolTip(line.text)
+            item.setToolTip(plain(line.text))
             self.ui.exportResultsList.addItem(item)
         showVisible(self.ui.exportResultsList, bool(results))
 
@@ -230,7 +231,7 @@ class ExportSection(Section):
         rows = self._shown.findings if self._shown else ()
         lines = [one.text for one in rows if one.case_id == row.case_id and one.light is Light.RED]
         question = _(
-            "Export '{case}' although voxels change on the grid of its DICOM series?\n\n{lines}"
+            "Export '{case}' even though voxels change on the grid of its DICOM series?\n\n{lines}"
         )
         if confirm(question.format(case=row.case_id, lines="\n".join(lines))):
             self.presenter.accept_losses(row.case_id)
@@ -267,11 +268,11 @@ class ExportSection(Section):
     def _taken(self, numImages: int, numAwaited: int) -> None:
         """Tell what became of the import into the database."""
         if numImages >= numAwaited:
-            light, text = Light.GREEN, _("Taken into Slicer's DICOM database: {count}.")
+            light, text = Light.GREEN, _("Imported into Slicer's DICOM database: {count}.")
         else:
             light, text = (
                 Light.RED,
-                _("Only {count} of {total} files came into Slicer's DICOM database. "
+                _("Only {count} of {total} files were imported into Slicer's DICOM database. "
                   "Import them in the DICOM module, from the folder of the export."),
             )  # fmt: skip
         text = text.format(count=numImages, total=numAwaited)

@@ -8,7 +8,7 @@ from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.sections.elided import ElidedText
 from PseudoLabelCLGui.sections.lights import picture
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showBar, showText, showVisible
+from PseudoLabelCLGui.sections.showing import showBar, showText, showTip, showVisible
 from PseudoLabelCLGui.sections.steps import COMPUTER
 from PseudoLabelCLGui.translation import _
 
@@ -61,8 +61,7 @@ class HeadSection(Section):
             self._light = light
             button.setIcon(qt.QIcon(picture(light, self.icon)))
         tip = _("This computer: {sentence}").format(sentence=state.readiness.sentence)
-        if button.toolTip != tip:
-            button.toolTip = tip
+        showTip(button, tip)
 
     def _showStatus(self, state: PanelState) -> None:
         status = state.status

@@ -5,6 +5,7 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.sections.lights import LightMark
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
 
@@ -23,6 +24,7 @@ class MessageSection(Section):
         self._ownStep: Callable[[], None] | None = None
         self._answers = (ui.answerButton1, ui.answerButton2, ui.answerButton3, ui.answerButton4)
         self.connect(ui.messageButton, "clicked()", self._onStep)
+        self.connect(ui.closeMessageButton, "clicked()", self._onClose)
         for index, button in enumerate(self._answers):
             self.connect(button, "clicked()", partial(self._onAnswer, index))
 
@@ -55,7 +57,7 @@ class MessageSection(Section):
             (self.ui.messageRemedyLabel, message.remedy),
         ):
             showText(label, _shortened(text))
-            label.toolTip = text
+            label.toolTip = plain(text)
         showAction(self.ui.messageButton, message.next_step)
         showVisible(self.ui.messageButton, bool(message.next_step.text))
         for index, button in enumerate(self._answers):
@@ -65,6 +67,7 @@ class MessageSection(Section):
                 # the last one loses nothing
                 button.setDefault(index == len(message.answers) - 1)
             showVisible(button, isThere)
+        showVisible(self.ui.closeMessageButton, not message.answers)
         showVisible(self.ui.messageFrame, message.light is not Light.NONE)
 
     def _onStep(self) -> None:
@@ -74,6 +77,13 @@ class MessageSection(Section):
         step, self._ownStep = self._ownStep, None
         self._put(self._shown or Message())
         step()
+
+    def _onClose(self) -> None:
+        if self._ownStep is None:
+            self.presenter.close_message()
+            return
+        self._ownStep = None
+        self._put(self._shown or Message())
 
     def _onAnswer(self, index: int) -> None:
         self.presenter.answer(index)

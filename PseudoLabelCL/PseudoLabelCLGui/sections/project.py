@@ -11,6 +11,7 @@ import slicer
 from PseudoLabelCLGui.mrml_bridge import labels_of
 from PseudoLabelCLGui.panel_state import Action, PanelState, ProjectState
 from PseudoLabelCLGui.sections.asking import askFolder, startFolder
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showVisible
 from PseudoLabelCLGui.sections.steps import COMPUTER, NEW_PROJECT
@@ -72,7 +73,7 @@ class ProjectSection(Section):
 
     def makeSample(self) -> None:
         """Ask where, and make a project from phantoms."""
-        folder = askFolder(self.top, _("Where shall the sample project lie?"))
+        folder = askFolder(self.top, _("Where to put the sample project?"))
         if folder:
             self.presenter.make_sample_project(folder)
 
@@ -134,7 +135,7 @@ class ProjectSection(Section):
         for root in recent:
             item = qt.QListWidgetItem(_recentWords(root))
             item.setData(qt.Qt.UserRole, root)
-            item.setToolTip(root)
+            item.setToolTip(plain(root))
             self.ui.recentList.addItem(item)
         showVisible(self.ui.recentLabel, bool(recent))
         showVisible(self.ui.recentList, bool(recent))
@@ -199,13 +200,13 @@ class ProjectSection(Section):
     def _showCreate(self) -> None:
         missing = self._missing()
         self.ui.createProjectButton.enabled = not missing
-        self.ui.createProjectButton.toolTip = missing or _("Make the project and open it")
+        self.ui.createProjectButton.toolTip = plain(missing or _("Make the project and open it"))
 
     def _missing(self) -> str:
         if not self.ui.newNameEdit.text.strip():
             return _("Give the project a name first")
         if not self.ui.newFolderEdit.currentPath.strip():
-            return _("Say in which folder it shall lie first")
+            return _("Choose its folder first")
         if not self._labels():
             return _("Choose a segmentation with segments, or name the structures, first")
         return ""

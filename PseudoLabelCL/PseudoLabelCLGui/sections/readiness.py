@@ -6,12 +6,18 @@ import qt
 import slicer
 
 from PseudoLabelCLGui.installation import InstallProgress
-from PseudoLabelCLGui.panel_state import Light, PanelState, ReadinessState
+from PseudoLabelCLGui.panel_state import Light, PanelState, ProjectState, ReadinessState
 from PseudoLabelCLGui.python_packages import PYTHON_SETTING, PythonPackages, support_text
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.lights import LightMark
 from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.showing import showAction, showText, showVisible
+from PseudoLabelCLGui.sections.showing import (
+    showAction,
+    showField,
+    showText,
+    showUsable,
+    showVisible,
+)
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
 
@@ -33,15 +39,18 @@ class ReadinessSection(Section):
         self._root = ""
         self._installLog = ""
         self._isInstalling = False
+        self._authorTip = self.ui.authorEdit.toolTip
         self.connect(self.ui.installButton, "clicked()", self.install)
         self.connect(self.ui.probeButton, "clicked()", self._onProbe)
         self.connect(self.ui.copyReportButton, "clicked()", self._onCopyReport)
+        self.connect(self.ui.authorEdit, "editingFinished()", self._onAuthor)
         self.connect(self.ui.pythonPathEdit, "currentPathChanged(QString)", self._onPython)
 
     def show(self, state: PanelState) -> None:
         """Show the mark, the sentence and the details."""
         readiness = state.readiness
         self._root = state.project.root
+        self._showAuthor(state.project)
         if readiness == self._shown or self._isInstalling:
             return
         self._shown = readiness
@@ -53,6 +62,14 @@ class ReadinessSection(Section):
         showAction(self.ui.probeButton, readiness.probe)
         showAction(self.ui.copyReportButton, readiness.copy_report)
         self._showPython(readiness.python)
+
+    def _showAuthor(self, project: ProjectState) -> None:
+        reason = "" if project.root else _("Open a project first")
+        showUsable(self.ui.authorEdit, reason, self._authorTip)
+        showField(self.ui.authorEdit, project.author)
+
+    def _onAuthor(self) -> None:
+        self.presenter.sign_verdicts(self.ui.authorEdit.text.strip())
 
     def probe(self, python: str) -> None:
         """Find out what an interpreter can do, in a child; the answer comes by itself.

@@ -6,6 +6,7 @@ import qt
 
 from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.asking import confirm
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction
@@ -79,7 +80,7 @@ class RoundsSection(Section):
             showAction(button, action)
             if action.enabled and not hasChosen:
                 button.enabled = False
-                button.toolTip = _("Choose a round in the table first")
+                button.toolTip = plain(_("Choose a round in the table first"))
 
     def _chosen(self) -> int | None:
         chosen = chosenIds(self.ui.roundTable)

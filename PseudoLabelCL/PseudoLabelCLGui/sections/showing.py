@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import Action
+from PseudoLabelCLGui.sections.plain_text import plain
 
 _BUSY_PER_MILLE = 1000
 _ASKED_FOR = "PseudoLabelCL.isVisible"
@@ -15,17 +16,22 @@ def showAction(button: Any, action: Action) -> None:
         button.enabled = action.enabled
     if action.text and button.text != action.text:
         button.text = action.text
-    if action.tool_tip and button.toolTip != action.tool_tip:
-        button.toolTip = action.tool_tip
+    if action.tool_tip:
+        showTip(button, action.tool_tip)
 
 
 def showUsable(widget: Any, reason: str, tip: str) -> None:
     """Show what a widget is for, or, if there is a reason, that it cannot be used now and why."""
     if widget.enabled == bool(reason):
         widget.enabled = not reason
-    words = reason or tip
-    if widget.toolTip != words:
-        widget.toolTip = words
+    showTip(widget, reason or tip)
+
+
+def showTip(widget: Any, text: str) -> None:
+    """Show over a widget what it is for."""
+    tip = plain(text)
+    if widget.toolTip != tip:
+        widget.toolTip = tip
 
 
 def showText(label: Any, text: str) -> None:

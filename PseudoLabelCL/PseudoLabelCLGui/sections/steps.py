@@ -74,8 +74,10 @@ class StepsSection(Section):
         """Fit what is cut to the width, and give each part the height that its texts need."""
         self._done.fit()
         self._editor.fit()
-        for box in (self.ui.shownBox, self.ui.queueBox, self.ui.segmentBox, self.ui.exportBox):
+        ui = self.ui
+        for box in (ui.shownBox, ui.queueBox, ui.segmentBox, ui.exportBox, ui.headFrame):
             _fitHeight(box)
+        _fitHeight(ui.headFrame.parentWidget())
         if self._ticksToEditor:
             self._ticksToEditor -= 1
             top = self.ui.editorFrame.mapTo(self.ui.reviewContent, qt.QPoint(0, 0)).y()

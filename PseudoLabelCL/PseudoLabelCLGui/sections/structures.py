@@ -171,5 +171,5 @@ class StructuresSection(Section):
 
 
 def _whySettled(cases: CasesState) -> str:
-    settled = _("A round was trained: structures can be renamed, but not come or go")
+    settled = _("A round was trained: structures can be renamed, but not added or removed")
     return settled if cases.labels_are_settled else ""

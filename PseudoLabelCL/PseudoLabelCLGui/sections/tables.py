@@ -5,6 +5,8 @@ from typing import Any
 
 import qt
 
+from PseudoLabelCLGui.sections.plain_text import plain
+
 
 def fillTable(
     table: Any, ids: Sequence[str], rows: Sequence[Sequence[str]], toolTips: Sequence[str] = ()
@@ -29,7 +31,7 @@ def fillTable(
             if item.text() != text:
                 item.setText(text)
             item.setData(qt.Qt.UserRole, identity)
-            item.setToolTip(_tip(texts[0], text, toolTips[row] if toolTips else ""))
+            item.setToolTip(plain(_tip(texts[0], text, toolTips[row] if toolTips else "")))
             item.setSelected(identity in chosen)
     _hideEmptyColumns(table, rows)
     if table.wordWrap:

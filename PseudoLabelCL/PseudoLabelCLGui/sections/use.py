@@ -17,6 +17,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 from PseudoLabelCLGui.panel_state import PanelState, UseState
 from PseudoLabelCLGui.sections.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import showAction, showLines, showText, showVisible
 from PseudoLabelCLGui.translation import _
@@ -99,7 +100,7 @@ class UseSection(Section):
         for identity, name in wanted:
             item = qt.QListWidgetItem(name)
             item.setData(qt.Qt.UserRole, identity)
-            item.setToolTip(identity if identity in self._files else name)
+            item.setToolTip(plain(identity if identity in self._files else name))
             item.setCheckState(qt.Qt.Checked if identity in marked else qt.Qt.Unchecked)
             self.ui.applyList.addItem(item)
         self.ui.applyList.blockSignals(False)
@@ -122,7 +123,7 @@ class UseSection(Section):
         missing = self._missing() if self._shown.apply.enabled else ""
         if missing:
             self.ui.applyButton.enabled = False
-            self.ui.applyButton.toolTip = missing
+            self.ui.applyButton.toolTip = plain(missing)
 
     def _missing(self) -> str:
         if not self._marked():

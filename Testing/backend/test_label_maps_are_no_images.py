@@ -1,0 +1,256 @@
+"""Label maps are never training images: by the names of public collections, and by their voxels."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.curation.file_names import channels_in
+from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.label_map_look import label_map_look
+from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
+from PseudoLabelCLLib.storage.project_store import load_project
+
+SHAPE = (12, 10, 4)
+AFFINE = np.diag([-1.5, -1.5, 6.0, 1.0])
+TRUTH = np.zeros(SHAPE, np.uint8)
+TRUTH[2:6, 2:7] = 1
+TRUTH[6:8, 2:4, 1:] = 2
+
+
+def put_label(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(TRUTH, AFFINE), path)
+
+
+def put_image(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).normal(0, 9, SHAPE)
+    nibabel.save(nibabel.Nifti1Image((TRUTH * 80 + noise).astype(np.float32), AFFINE), path)
+
+
+def names_in(folder):
+    """Image -> segmentation, as short paths."""
+    return {
+        Path(v.image).relative_to(folder).as_posix(): v.annotation
+        and Path(v.annotation).relative_to(folder).as_posix()
+        for v in find_volumes(folder, ()).volumes
+    }
+
+
+LAYOUTS = {
+    "ACDC": {"patient001/patient001_frame01.nii.gz": "patient001/patient001_frame01_gt.nii.gz"},
+    "KiTS": {
+        "case_00000/imaging.nii.gz": "case_00000/segmentation.nii.gz",
+        "case_00001/imaging.nii.gz": "case_00001/segmentation.nii.gz",
+    },
+    "LiTS": {
+        "volume-0.nii": "segmentation-0.nii",
+        "volume-1.nii": "segmentation-1.nii",
+        "volume-10.nii": "segmentation-10.nii",
+        "volume-130.nii": "segmentation-130.nii",
+    },
+    "BIDS": {"sub-01/anat/sub-01_T1w.nii.gz": "sub-01/anat/sub-01_dseg.nii.gz"},
+    "nnU-Net": {"imagesTr/la_003_0000.nii.gz": "labelsTr/la_003.nii.gz"},
+    "decathlon": {"imagesTr/la_003.nii.gz": "labelsTr/la_003.nii.gz"},
+    "MONAI Label": {"p1.nii.gz": "labels/final/p1.nii.gz"},
+    "GT folder": {"p1.nii.gz": "GT/p1.nii.gz"},
+    "mask folder": {"images/p1.nii.gz": "mask/p1.nii.gz"},
+    "seg folder": {"images/site 1/p1.nii.gz": "seg/site 1/p1.nii.gz"},
+    "MM-WHS": {"ct_train_1001_image.nii.gz": "ct_train_1001_label.nii.gz"},
+    "PROMISE12": {"Case00.nii.gz": "Case00_segmentation.nii.gz"},
+    "SegTHOR": {"Patient_01/Patient_01.nii.gz": "Patient_01/GT.nii.gz"},
+    "MSSEG": {"01/3DFLAIR.nii.gz": "01/ManualSegmentation_1.nii.gz"},
+    "glued numbers": {"img001.nii.gz": "mask001.nii.gz", "img002.nii.gz": "mask002.nii.gz"},
+    "mask first": {"anna.nii.gz": "mask_anna.nii.gz"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_public_layouts_give_images_with_their_segmentations(tmp_path, layout):
+    for image, label in LAYOUTS[layout].items():
+        put_image(tmp_path / image)
+        put_label(tmp_path / label)
+    assert names_in(tmp_path) == LAYOUTS[layout]
+
+
+def test_label_maps_without_their_image_are_told_and_no_volume(tmp_path):
+    put_image(tmp_path / "p1.nii.gz")
+    for name in (
+        "sub-02_dseg.nii.gz", "labels/original/p7.nii.gz", "p8_mask.nii.gz", "s1/segmentation.nii",
+        "derivatives/sub-03_desc-brain_mask.nii.gz", "labelsTr/x.nii.gz",
+    ):  # fmt: skip
+        put_label(tmp_path / name)
+    assert names_in(tmp_path) == {"p1.nii.gz": None}
+    (problem,) = find_volumes(tmp_path, ()).problems
+    assert "5 others" in problem.message
+
+
+@pytest.mark.parametrize("name", ["GT 1.nii.gz", "seg-lab_7.nii.gz", "maskell.nii.gz", "gtx.nii"])
+def test_patient_whose_name_begins_like_a_label_is_an_image(tmp_path, name):
+    put_image(tmp_path / name)
+    put_image(tmp_path / "other.nii.gz")
+    assert set(names_in(tmp_path)) == {name, "other.nii.gz"}
+
+
+def test_folder_above_the_search_says_nothing(tmp_path):
+    put_image(tmp_path / "masks" / "study" / "p1.nii.gz")
+    assert names_in(tmp_path / "masks" / "study") == {"p1.nii.gz": None}
+
+
+def test_final_labels_are_taken_before_original_ones():
+    files = [Path("d/p.nii"), Path("d/labels/original/p.nii"), Path("d/labels/final/p.nii")]
+    pairs = pair_segmentations(files, Path("d"))
+    assert pairs.volumes == ((files[0], files[2]),)
+    assert pairs.spare == (files[1],)
+
+
+def test_two_volumes_that_a_label_map_fits_get_none(tmp_path):
+    for name in ("a.nii.gz", "b.nii.gz"):
+        put_image(tmp_path / name)
+    put_label(tmp_path / "segmentation.nii.gz")
+    assert names_in(tmp_path) == {"a.nii.gz": None, "b.nii.gz": None}
+
+
+def test_patients_whose_files_are_called_the_same_get_their_folders_name(tmp_path):
+    for name in ("s1/p1/t.nii.gz", "s1/p2/t.nii.gz", "s2/p1/t.nii.gz", "s2/p3/own.nii.gz"):
+        put_image(tmp_path / name)
+    found = [volume.case_id for volume in find_volumes(tmp_path, ()).volumes]
+    assert found == ["s1_p1", "s1_p2", "s2_p1", "own"]
+
+
+# --- several channels of one patient ---
+
+
+@pytest.fixture
+def a_folder_of_channels(tmp_path):
+    for patient in ("p07", "p19"):
+        for channel in ("FLAIR", "T1", "T2"):
+            put_image(tmp_path / f"{patient}_{channel}.nii.gz")
+        put_label(tmp_path / f"{patient}_seg.nii.gz")
+    put_image(tmp_path / "p26_T1.nii.gz")
+    return tmp_path
+
+
+def test_channels_of_one_patient_are_one_question(a_folder_of_channels):
+    found = find_volumes(a_folder_of_channels, ())
+    assert found.volumes == ()
+    (question,) = [p.question for p in found.problems if p.question]
+    assert question.kind is QuestionKind.CHANNELS
+    assert "2 patients have several images each, such as 'p07': FLAIR, T1, T2" in question.message
+    assert [c.value for c in question.choices] == ["FLAIR", "T1", "T2", "every", "leave"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("T1", ["p07_T1", "p19_T1", "p26_T1"]),
+        ("every", [f"{p}_{c}" for p in ("p07", "p19") for c in ("FLAIR", "T1", "T2")] + ["p26_T1"]),
+        ("leave", ["p26_T1"]),
+    ],
+)
+def test_chosen_channel_serves_the_whole_folder(a_folder_of_channels, answer, wanted):
+    given = [GivenAnswer(QuestionKind.CHANNELS, answer)]
+    found = find_volumes(a_folder_of_channels, (), answers=given)
+    assert sorted(volume.case_id for volume in found.volumes) == wanted
+    if answer == "T1":
+        labels = {v.case_id: v.annotation and Path(v.annotation).name for v in found.volumes}
+        assert labels["p07_T1"] == "p07_seg.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("files", "num_groups"),
+    [
+        (["imagesTr/a_0000.nii", "imagesTr/a_0001.nii"], 1),
+        (["p1_0000.nii", "p1_0001.nii", "p2_0000.nii", "p2_0001.nii"], 2),
+        (["case_0000.nii", "case_0001.nii", "case_0002.nii"], 0),
+        (["case_0001.nii", "case_0002.nii"], 0),
+        (["imagesTr/a_0000.nii", "imagesTr/b_0000.nii"], 0),
+        (["p1/t1.nii", "p1/t2.nii", "p2/t1.nii", "p2/t2.nii"], 2),
+        (["p1_T1.nii", "p2_T2.nii"], 0),
+        (["p1__CT.nii", "p1__PT.nii"], 1),
+    ],
+)
+def test_numbers_of_patients_are_no_channels(files, num_groups):
+    assert len(channels_in(map(Path, files))) == num_groups
+
+
+# --- by their voxels ---
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_label_map_is_known_by_its_voxels(kind):
+    look = label_map_look(TRUTH.astype(kind))
+    assert (look.num_values, look.commonest) == (3, 0)
+    assert look.num_others == np.count_nonzero(TRUTH)
+    inverted = label_map_look((TRUTH == 0).astype(kind) * 255)
+    assert (inverted.num_values, inverted.commonest) == (2, 255)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        TRUTH + 0.5,
+        np.arange(TRUTH.size).reshape(SHAPE) % 65,
+        np.arange(TRUTH.size).reshape(SHAPE) % 64,  # no value in more than half of the voxels
+        np.zeros(SHAPE),
+        np.where(TRUTH, np.arange(TRUTH.size).reshape(SHAPE), 0),  # much background, many values
+    ],
+)
+def test_image_does_not_look_like_a_label_map(image):
+    assert label_map_look(image) is None
+
+
+@pytest.fixture
+def acdc(tmp_path):
+    """20 patients with their `_gt` beside them."""
+    for n in range(1, 21):
+        put_image(tmp_path / "F" / f"patient{n:03d}_frame01.nii.gz", n)
+        put_label(tmp_path / "F" / f"patient{n:03d}_frame01_gt.nii.gz")
+    return tmp_path
+
+
+def test_folder_like_acdc_gives_19_images_and_no_label_map(acdc, capsys):
+    drawn = [str(acdc / "F" / f"patient001_frame01{end}.nii.gz") for end in ("", "_gt")]
+    root = acdc / "P"
+    code = main(["create", str(root), "--annotated", *drawn, "--unlabelled", str(acdc / "F")])
+    assert code == 0, capsys.readouterr().err
+    cases = load_project(root).cases
+    assert len(cases) == 20
+    assert not any("_gt" in case.image for case in cases)
+    assert "are no training images" in capsys.readouterr().out
+
+
+def test_shell_pattern_gives_no_label_map_either(acdc, capsys):
+    files = sorted(map(str, (acdc / "F").glob("*.nii.gz")))
+    drawn = [f for f in files if "001" in f][::1]
+    code = main(
+        ["create", str(acdc / "P"), "--annotated", *sorted(drawn, key=len), "--unlabelled", *files]
+    )
+    assert code == 0, capsys.readouterr().err
+    assert not any("_gt" in case.image for case in load_project(acdc / "P").cases)
+
+
+def test_label_map_by_any_name_is_asked_about_and_the_answer_kept(tmp_path, capsys):
+    put_label(tmp_path / "p1_lesions.nii.gz")
+    put_image(tmp_path / "p2.nii.gz")
+    ask = ["create", str(tmp_path / "P"), "--labels", "1=a", "--unlabelled", str(tmp_path)]
+    assert main(ask) == 1
+    told = capsys.readouterr().err
+    assert f"({np.count_nonzero(TRUTH)} voxels are not)" in told
+    assert "--answer p1_lesions:label-map=leave" in told
+    assert not (tmp_path / "P").exists()
+    assert main([*ask, "--answer", "label-map=leave"]) == 0
+    project = load_project(tmp_path / "P")
+    assert [case.id for case in project.cases] == ["p2"]
+    image = str(tmp_path / "p1_lesions.nii.gz")
+    add = ["add", str(tmp_path / "P"), "--unlabelled", image]
+    assert main([*add, "--answer", "label-map=image"]) == 0
+    (kept,) = load_project(tmp_path / "P").case("p1_lesions").answers
+    assert (kept.kind, kept.value) == (QuestionKind.LABEL_MAP, "image")
+    capsys.readouterr()
+    main(["status", str(tmp_path / "P"), "--check"])
+    assert "The answer was: image" in capsys.readouterr().out

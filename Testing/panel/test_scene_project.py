@@ -1,0 +1,81 @@
+"""Scenes that name a project: the panel asks, with its own buttons, and looks at nothing before."""
+
+import pytest
+import slicer
+from a_panel import APanel
+from PseudoLabelCLGui.parameter_node import ParameterNode
+from PseudoLabelCLGui.presenter import Presenter
+
+STRANGE = "\\\\stranger\\share\\project"
+
+
+@pytest.fixture
+def started():
+    """What was started since the panel was made."""
+    return []
+
+
+@pytest.fixture
+def a_live_panel(app, answers, started):
+    """The panel with its real presenter, whose children cannot be started."""
+
+    def make(_start_desk, start_worker, **named):
+        def start_desk():
+            started.append("desk")
+            raise OSError("no desk in this test")
+
+        return Presenter(start_desk, start_worker, **named)
+
+    panel = APanel(make, answers)
+    yield panel
+    panel.close()
+
+
+def import_scene_of(root):
+    ParameterNode().rememberProject(root)
+    slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
+
+
+def said(panel):
+    panel.tick()
+    return panel.widget("messageLabel").text()
+
+
+def is_asked(panel):
+    panel.tick()
+    return panel.widget("answerButton1").isVisible()
+
+
+def test_a_scene_that_names_a_project_asks_before_anything_is_started(a_live_panel, started):
+    import_scene_of(STRANGE)
+    assert said(a_live_panel) == f"This scene belongs to the project '{STRANGE}'."
+    assert a_live_panel.widget("answerButton1").text() == "Open the project"
+    assert a_live_panel.widget("answerButton2").text() == "Not now"
+    assert started == []
+
+
+def test_the_project_is_opened_by_the_button(a_live_panel, started):
+    import_scene_of("/project")
+    said(a_live_panel)
+    a_live_panel.click("answerButton1")
+    assert started == ["desk"]
+
+
+def test_who_does_not_want_it_is_asked_again_by_the_next_scene_only(a_live_panel, started):
+    import_scene_of("/project")
+    said(a_live_panel)
+    a_live_panel.click("answerButton2")
+    a_live_panel.panel.exit()
+    a_live_panel.panel.enter()
+    assert not is_asked(a_live_panel)
+    import_scene_of("/project")
+    assert is_asked(a_live_panel)
+    assert started == []
+
+
+def test_a_closed_scene_takes_its_question_along(a_live_panel, started):
+    import_scene_of("/project")
+    assert is_asked(a_live_panel)
+    slicer.mrmlScene.Clear()
+    assert not is_asked(a_live_panel)
+    assert started == []
