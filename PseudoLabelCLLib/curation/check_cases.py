@@ -13,6 +13,7 @@ from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.label_map_look import question_about_label_map
+from PseudoLabelCLLib.curation.scanned_values import looks_like_ct
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
@@ -50,6 +51,7 @@ def check_cases(
     """
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
+    ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
@@ -63,6 +65,8 @@ def check_cases(
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
         findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
+        if project.config.preprocess.bias_correction and looks_like_ct(volume):
+            ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
@@ -75,6 +79,9 @@ def check_cases(
         findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
     findings += plane_findings(project)
     findings += _check_turned(root, project, cases)
+    if ct:
+        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
+        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), ""))
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 

@@ -86,6 +86,10 @@ class PreprocessConfig:
         crop: Whether the window lies on the centre of the slice or of the body (what is not air).
         bias_correction: Whether N4 evens out the coil shading first (Tustison et al. 2010); never
             that of CT, which has none.
+        body_mask: Whether N4 looks at the body alone, which Otsu's threshold tells from air; the
+            published recipe gives it every voxel.
+        measured_values: Whether padding around the scanned field and metal are found and set no
+            scale; the published recipe takes percentiles of all voxels.
         low_percentile: Intensity that becomes 0, as a fraction of the volume's voxels.
         high_percentile: Intensity that becomes 1, as a fraction of the volume's voxels.
         turn_slices: Whether slices that are stored turned or mirrored against those of most cases
@@ -102,6 +106,8 @@ class PreprocessConfig:
     max_window_size: int = 192
     crop: Crop = Crop.CENTER
     bias_correction: bool = False
+    body_mask: bool = False
+    measured_values: bool = False
     low_percentile: float = 0.01
     high_percentile: float = 0.99
     turn_slices: bool = True

@@ -106,6 +106,11 @@ class Note(Enum):
         "turning by right angles is exact, and undone in every result",
     )
 
+    CT_NOT_EVENED_OUT = (
+        "N4 is not applied to {cases}: CT has no coil shading.",
+        "told from the DICOM headers, or from the values of fat and air",
+    )
+
     def say(self, **words: object) -> str:
         """Return the sentence with its words filled in."""
         return self.value[0].format(**words)
