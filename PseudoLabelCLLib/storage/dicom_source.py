@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pydicom
@@ -98,6 +98,7 @@ class SourceSeries:
         instances: What identifies it.
         frame_numbers: Of an enhanced object, which is the one instance of its series: the frame,
             from 1, that is each slice, in the order of positions. Empty for single slices.
+        positions_mm: Where the first pixel of each slice lies, which may wobble about the grid.
     """
 
     folder: Path
@@ -105,6 +106,7 @@ class SourceSeries:
     geometry: Geometry
     instances: SourceInstances
     frame_numbers: tuple[int, ...] = ()
+    positions_mm: tuple[tuple[float, float, float], ...] = ()
 
 
 @paused_collection()
@@ -131,7 +133,13 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     _check_one_series(folder, slices)
     ordered = ordered_stack(folder, slices)
     headers = tuple(s.header for s in ordered)
-    return SourceSeries(folder, headers, grid_of_stack(ordered), _instances_of(headers))
+    return SourceSeries(
+        folder,
+        headers,
+        grid_of_stack(ordered),
+        _instances_of(headers),
+        positions_mm=_positions(ordered),
+    )
 
 
 def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]]) -> SourceSeries:
@@ -145,7 +153,13 @@ def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]
     frames = read_frames(path)
     instances = _instances_of([header])
     numbers = tuple(frame.header + 1 for frame in frames)
-    return SourceSeries(folder, (header,), grid_of_stack(frames), instances, numbers)
+    return SourceSeries(
+        folder, (header,), grid_of_stack(frames), instances, numbers, _positions(frames)
+    )
+
+
+def _positions(slices: Sequence[PlacedSlice[Any]]) -> tuple[tuple[float, float, float], ...]:
+    return tuple((float(x), float(y), float(z)) for x, y, z in (s.position_mm for s in slices))
 
 
 def _instances_of(headers: Sequence[pydicom.Dataset]) -> SourceInstances:

@@ -11,12 +11,18 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.storage.itk_files import direction_of
 
-# Scanners round positions to about 0.01 mm; a twentieth of the distance between slices is above
-# that and far below a missing slice.
+# The one set of tolerances for reading a series, exporting to it, and verifying an object of it.
+# Scanners round positions to about 0.01 mm, some programs to 0.1 mm. A twentieth of the distance
+# between slices, or a tenth of a millimetre, is above that and far below a missing slice.
 _GAP_TOLERANCE_FRACTION = 0.05
+_ROUNDING_MM = 0.101
+_MOST_TOLERATED_FRACTION = 0.25
+# Within a slice, positions are repeated as they are; a twentieth of a pixel is rounding.
+_IN_PLANE_TOLERANCE_PIXELS = 0.05
 # Half a pixel of sideways drift over the whole stack: more is a tilted gantry, not rounding.
 _DRIFT_TOLERANCE_PIXELS = 0.5
-_ORIENTATION_TOLERANCE = 1e-3
+ORIENTATION_TOLERANCE = 1e-3
+SPACING_TOLERANCE_FRACTION = 1e-3
 _SAME_PLACE_MM = 1e-3
 
 HeaderT = TypeVar("HeaderT")
@@ -70,6 +76,46 @@ def ordered_stack(
     return ordered
 
 
+def gap_tolerance_mm(slice_distance_mm: float) -> float:
+    """Return how far a slice may lie from its place between the others.
+
+    Args:
+        slice_distance_mm: The usual distance of two slices.
+    """
+    rounding = max(_GAP_TOLERANCE_FRACTION * slice_distance_mm, _ROUNDING_MM)
+    return min(rounding, _MOST_TOLERATED_FRACTION * slice_distance_mm)
+
+
+def slices_at(places_mm: FloatArray, grid: Geometry, positions_mm: FloatArray) -> list[int | None]:
+    """Return on which slice of a series each place lies, or None if on no slice.
+
+    Slices wobble a little about the regular grid that they make; programs write a frame at the
+    position of its slice or at that of the grid.
+
+    Args:
+        places_mm: World positions of first pixels, shape (places, 3); may hold infinities.
+        grid: The grid of the series.
+        positions_mm: Where its slices really lie, shape (slices, 3).
+    """
+    regular = grid.index_to_world([(0, 0, k) for k in range(grid.size[2])])
+    tolerance = np.array(
+        [
+            *(_IN_PLANE_TOLERANCE_PIXELS * mm for mm in grid.spacing_mm[:2]),
+            gap_tolerance_mm(grid.spacing_mm[2]),
+        ]
+    )
+    found: list[int | None] = []
+    for place in places_mm:
+        slice_ = None
+        for own in (positions_mm, regular):
+            if slice_ is None and np.all(np.isfinite(place)):
+                away = np.abs((place - own) @ grid.direction_matrix)
+                nearest = int(away[:, 2].argmin())
+                slice_ = nearest if np.all(away[nearest] <= tolerance) else None
+        found.append(slice_)
+    return found
+
+
 def grid_of_stack(slices: Sequence[PlacedSlice[HeaderT]]) -> Geometry:
     """Return the grid that ordered slices make."""
     first, last = slices[0], slices[-1]
@@ -90,11 +136,11 @@ def _check_alike(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
     first = slices[0]
     for other in slices:
         turned = np.abs(np.r_[first.row - other.row, first.column - other.column]).max()
-        if turned > _ORIENTATION_TOLERANCE:
+        if turned > ORIENTATION_TOLERANCE:
             found = "point in different directions (a localiser, or a series of turned planes)"
         elif first.size != other.size:
             found = f"have different sizes ({first.size}, {other.size})"
-        elif not np.allclose(first.spacing_mm, other.spacing_mm):
+        elif not np.allclose(first.spacing_mm, other.spacing_mm, rtol=SPACING_TOLERANCE_FRACTION):
             found = "have different pixel sizes"
         else:
             continue
@@ -116,7 +162,7 @@ def _check_regular(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None
             "Split the series, then choose the part that you need.",
         )
     worst = int(np.abs(gaps - typical).argmax())
-    if abs(gaps[worst] - typical) > _GAP_TOLERANCE_FRACTION * typical:
+    if abs(gaps[worst] - typical) > gap_tolerance_mm(typical):
         num_missing = round(gaps[worst] / typical) - 1
         whole = abs(gaps[worst] / typical - num_missing - 1) < _GAP_TOLERANCE_FRACTION
         reason = f"{num_missing} missing between" if whole else "unequally spaced at"
