@@ -23,6 +23,7 @@ from PseudoLabelCLLib.storage.dicom_header import (
     whole_number_of,
 )
 from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
+from PseudoLabelCLLib.storage.dicom_parts import APART, series_and_part
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 
 # Copied into what is made of the series, so that an archive files it under the same patient and
@@ -42,7 +43,7 @@ _KEYWORDS = (
     *REQUIRED_PATIENT_STUDY, *OPTIONAL_PATIENT_STUDY, *_UIDS, "SpecificCharacterSet",
     "PositionReferenceIndicator", "SeriesNumber", "SeriesDescription", "Modality", "Rows",
     "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType",
+    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType", *APART,
 )  # fmt: skip
 
 # Single-slice images with a place in the patient.
@@ -123,15 +124,16 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
             lacks what a segmentation object must say.
         StorageError: The disk refuses.
     """
-    found = _headers_in(folder, series_uid)
-    chosen = _choose(folder, found, series_uid)
+    uid, part = series_and_part(series_uid)
+    found = _headers_in(folder, uid)
+    chosen = _choose(folder, found, uid)
     for path, header in chosen:
         _check_kind(path, header)
     if any(uid_of(header, "SOPClassUID") in ENHANCED_CLASSES for _, header in chosen):
         return _enhanced_source(folder, chosen)
     slices = [_placed(path, header) for path, header in chosen]
     _check_one_series(folder, slices)
-    ordered = ordered_stack(folder, slices)
+    ordered = ordered_stack(folder, slices, part)
     headers = tuple(s.header for s in ordered)
     return SourceSeries(
         folder,
@@ -277,6 +279,7 @@ def _placed(path: Path, header: pydicom.Dataset) -> SliceHeader:
         size=(columns, rows),
         spacing_mm=(spacing[1], spacing[0]),
         thickness_mm=told[0] if told else 1.0,
+        attributes={name: text_of(header, name) for name in APART},
     )
 
 

@@ -1,7 +1,7 @@
 """DICOM slices as one stack: ordered by their positions, and refused unless they make a grid."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -9,6 +9,12 @@ import numpy as np
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.storage.dicom_parts import (
+    Part,
+    SeveralPartsError,
+    parts_told_by,
+    with_part,
+)
 from PseudoLabelCLLib.storage.itk_files import direction_of
 
 # The one set of tolerances for reading a series, exporting to it, and verifying an object of it.
@@ -42,6 +48,7 @@ class PlacedSlice(Generic[HeaderT]):
         spacing_mm: Distance of pixel centres along `row` and along `column`.
         thickness_mm: The distance to the next slice as the file tells it; counts for one slice
             alone.
+        attributes: What may tell it from another one at the same place, by keyword.
     """
 
     path: str
@@ -52,6 +59,7 @@ class PlacedSlice(Generic[HeaderT]):
     size: tuple[int, int]
     spacing_mm: tuple[float, float]
     thickness_mm: float = 1.0
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def normal(self) -> FloatArray:
@@ -60,14 +68,21 @@ class PlacedSlice(Generic[HeaderT]):
 
 
 def ordered_stack(
-    folder: Path, slices: Sequence[PlacedSlice[HeaderT]]
+    folder: Path, slices: Sequence[PlacedSlice[HeaderT]], part: Part | None = None
 ) -> list[PlacedSlice[HeaderT]]:
     """Return slices in the order of their positions along their normal.
+
+    Args:
+        folder: For messages.
+        slices: Of one series.
+        part: Which of several slices at one place count; None takes all.
 
     Raises:
         VolumeError: They differ in direction, size or spacing, lie at the same place, leave a gap,
             or are shifted sideways.
     """
+    if part is not None:
+        slices = _slices_of_part(folder, slices, part)
     _check_alike(folder, slices)
     normal = slices[0].normal
     ordered = sorted(slices, key=lambda s: float(s.position_mm @ normal))
@@ -155,12 +170,7 @@ def _check_regular(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None
     gaps = np.diff(heights)
     typical = float(np.median(gaps))
     if gaps.min() < _SAME_PLACE_MM:
-        pair = _names(slices, int(gaps.argmin()))
-        raise VolumeError(
-            f"The series in '{folder}' holds several slices at the same place ({pair}): "
-            "several time points or echoes.",
-            "Split the series, then choose the part that you need.",
-        )
+        raise _several_parts(folder, slices, heights, int(gaps.argmin()))
     worst = int(np.abs(gaps - typical).argmax())
     if abs(gaps[worst] - typical) > gap_tolerance_mm(typical):
         num_missing = round(gaps[worst] / typical) - 1
@@ -179,6 +189,43 @@ def _check_regular(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None
             "the stack: the gantry was tilted.",
             "Correct the tilt first (Slicer does so on loading; save its result as NRRD).",
         )
+
+
+def _slices_of_part(
+    folder: Path, slices: Sequence[PlacedSlice[HeaderT]], part: Part
+) -> list[PlacedSlice[HeaderT]]:
+    name, value = part
+    chosen = [one for one in slices if one.attributes.get(name) == value]
+    if not chosen:
+        found = sorted({one.attributes.get(name, "none") for one in slices})
+        raise VolumeError(
+            f"The series in '{folder}' holds no slice with {name} {value} (found: "
+            f"{', '.join(found)}).",
+            "Choose one of these.",
+        )
+    return chosen
+
+
+def _several_parts(
+    folder: Path, slices: Sequence[PlacedSlice[HeaderT]], heights: FloatArray, index: int
+) -> SeveralPartsError:
+    found = (
+        f"The series in '{folder}' holds several slices at the same place ({_names(slices, index)})"
+    )
+    parts = parts_told_by([one.attributes for one in slices], heights.tolist())
+    if not parts:
+        return SeveralPartsError(
+            f"{found}; no attribute tells them apart.",
+            "Split the series, then choose the part that you need.",
+            (),
+        )
+    values = ", ".join(value for _, value in parts)
+    return SeveralPartsError(
+        f"{found}: they differ in {parts[0][0]} ({values}).",
+        f"Take one of them: write '{with_part('UID', parts[0])}' for the series (in a table of "
+        "cases: the column series_uid).",
+        parts,
+    )
 
 
 def _names(slices: Sequence[PlacedSlice[HeaderT]], index: int) -> str:
