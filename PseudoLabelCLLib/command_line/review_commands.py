@@ -141,8 +141,8 @@ def _say_unseen(verdicts: _Verdicts, console: Console) -> None:
     if number:
         was = "was" if number == 1 else "were"
         console.warn(
-            f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged from the listing, "
-            "without being opened one by one."
+            f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged from the "
+            "listing, without being opened one by one."
         )
 
 

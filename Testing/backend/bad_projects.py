@@ -214,7 +214,7 @@ REVIEWS = {
 
 EXPORTS = {
     "export of an unreviewed case": (
-        lambda d: ["export", d.project, d.out, "--cases", "other-1"], "other-1", "that a person drew",
+        lambda d: ["export", d.project, d.out, "--cases", "other-1"], "other-1", "a person drew",
     ),
     "export of an unknown case": (
         lambda d: ["export", d.project, d.out, "--cases", "other-9"], "other-9",
