@@ -43,7 +43,7 @@ SETTINGS = (
     "training.joint.num_steps=8",
     "training.checkpoints_per_round=4",
 )
-AIMED_AT = ("opening", "showing", "saving", "exporting", "starting")
+AIMED_AT = ("opening", "showing", "saving", "saving", "exporting", "starting")
 NUM_STAGES = 7
 LONGEST_S = {"worker": 3.0, "desk": 8.0, "panel": 8.0}
 RIGHT_BEHIND_S = 0.4
@@ -168,10 +168,11 @@ def kill_one(life: Life, victim: str, chance: random.Random) -> str:
     changes = chance.randrange(NUM_STAGES) if victim == "worker" else 0
     if not _wait_for(life, lambda: life.is_there(victim)):
         return ""
+    aim = chance.choice(AIMED_AT)
     doing, end = life.doing, time.monotonic() + LONGEST_AIM_S
     if is_aimed and not _wait_for(
         life,
-        lambda: (life.doing != doing and life.doing.startswith(AIMED_AT)) or time.monotonic() > end,
+        lambda: (life.doing != doing and life.doing.startswith(aim)) or time.monotonic() > end,
     ):
         return ""
     for _ in range(changes):  # a worker is killed in any of its stages, however long they take
