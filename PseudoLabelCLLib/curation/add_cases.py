@@ -79,38 +79,36 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
-    axis = project.config.preprocess.slicing_axis_of(volume.geometry)
+    axis = _slicing_axis(project, case_id, volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
     labels, schema, notices = _read_checked_annotation(
         annotation, image, volume, project.schema, asking
     )
-    notices = (*told, *notices)
-    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
 
-    stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
         role=role,
-        image=layout.relative(stored_image),
+        image=layout.relative(layout.volume_copy(case_id) if copy_image else image),
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
         answers=tuple(asking.used),
         drawn_slices=drawn,
     )
-    changed = _with_labels(project, schema).with_case(case)
+    changed = _settled_if(_with_labels(project, schema).with_case(case), drawn)
     if copy_image:
-        write_volume(stored_image, volume)
+        write_volume(layout.volume_copy(case_id), volume)
     if labels is not None:
         _store_annotation(layout, layout.annotation(case_id), labels, schema)
     notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
-    return changed, notices
+    return changed, (*told, *notices)
 
 
 def case_to_annotate(
@@ -229,6 +227,19 @@ def read_annotation(
 def _other_places(image: Path) -> tuple[Geometry, ...]:
     places = places_of(image)
     return () if places is None else places.all
+
+
+def _slicing_axis(project: Project, case_id: str, geometry: Geometry) -> int:
+    """Return along which axis a volume is cut once it is a case: it has a say in the plane."""
+    if project.rounds:
+        return project.preprocess.slicing_axis_of(geometry)
+    joined = project.with_case(Case(case_id, CaseRole.UNLABELLED, "", geometry))
+    return joined.preprocess.slicing_axis_of(geometry)
+
+
+def _settled_if(project: Project, drawn: tuple[int, ...] | None) -> Project:
+    """Return the project, its plane settled if slices are counted in it."""
+    return project if drawn is None else project.with_plane_settled()
 
 
 def _with_labels(project: Project, schema: LabelSchema) -> Project:

@@ -92,10 +92,23 @@ class Note(Enum):
         "middle ({named}, ...).",
         "measured; nothing is changed",
     )
+    OTHER_PLANE = (
+        "{cases}: stored in slices of another plane; all volumes are cut into {plane} slices.",
+        "these volumes resolve that plane as well; no voxel is changed",
+    )
+    STRETCHED = (
+        "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of {pixels}.",
+        "the plane was chosen by a person, or settled by round 0",
+    )
     TURNED = (
         "The slices of {cases} are stored turned or mirrored against those of most cases; the "
         "network sees them turned, as the header tells.",
         "turning by right angles is exact, and undone in every result",
+    )
+
+    CT_NOT_EVENED_OUT = (
+        "N4 is not applied to {cases}: CT has no coil shading.",
+        "told from the DICOM headers, or from the values of fat and air",
     )
 
     def say(self, **words: object) -> str:

@@ -44,7 +44,7 @@ def config_for(profile: Profile) -> ProjectConfig:
         return _legacy_config()
     quick = ProjectConfig(
         profile=Profile.QUICK,
-        preprocess=PreprocessConfig(),
+        preprocess=PreprocessConfig(body_mask=True, measured_values=True),
         network=NetworkConfig(),
         training=TrainingConfig(
             supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),
@@ -68,7 +68,7 @@ def config_for(profile: Profile) -> ProjectConfig:
     return replace(
         quick,
         profile=Profile.BALANCED,
-        preprocess=PreprocessConfig(max_window_size=256),
+        preprocess=replace(quick.preprocess, max_window_size=256),
         training=training,
         pseudo_label=PseudoLabelConfig(num_augmented_copies=8),
     )

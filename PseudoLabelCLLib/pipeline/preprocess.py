@@ -11,7 +11,14 @@ import SimpleITK as sitk
 import torch
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, Crop, PreprocessConfig, settle_directions
+from PseudoLabelCLLib.curation.scanned_values import looks_like_ct, scanned_values
+from PseudoLabelCLLib.domain.config import (
+    SIZE_MULTIPLE,
+    Crop,
+    PreprocessConfig,
+    settle_directions,
+    typical_pixel_mm,
+)
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.slice_turn import (
@@ -30,9 +37,6 @@ MARGIN_PIXELS = 8
 LARGEST_WINDOW = 512
 # N4 works on a coarser copy: the shading is smooth, and its cost grows with the voxels.
 BIAS_CORRECTION_LONGEST_SIDE = 128
-# Fat and air lie below this in Hounsfield units; no magnitude image of MR does.
-CT_BELOW_HU = -50
-CT_FRACTION_BELOW = 0.01
 
 
 @dataclass(frozen=True)
@@ -145,9 +149,7 @@ def resolve_preprocess(
     cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow.
     """
     config = settle_directions(config, geometries)
-    spacing = config.in_plane_spacing_mm or float(
-        np.median([math.prod(in_plane_spacing(g, config)) ** 0.5 for g in geometries])
-    )
+    spacing = config.in_plane_spacing_mm or typical_pixel_mm(config, geometries)
     if config.window_size is not None:
         return replace(config, in_plane_spacing_mm=spacing)
     extents = np.array([in_plane_extent_mm(g, config) for g in geometries])
@@ -220,7 +222,8 @@ def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, floa
     """Return the row and column of the window's middle, in pixels from the turned slice's edge."""
     axis, turn = config.slicing_axis_of(volume.geometry), config.slice_turn_of(volume.geometry)
     if config.crop is Crop.FOREGROUND:
-        return _body_center(turn.turn(np.moveaxis(volume.array, array_axis(axis), 0)))
+        array = scanned_values(volume).array if config.measured_values else volume.array
+        return _body_center(turn.turn(np.moveaxis(array, array_axis(axis), 0)))
     rows, columns = _in_plane(volume.geometry.array_shape, axis, turn)
     return rows / 2, columns / 2
 
@@ -231,22 +234,21 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
     CT is never evened out: it has no coil shading, and its values are absolute.
 
     Intensities are scaled so that the low percentile becomes 0 and the high one 1; they are not
-    clipped.
+    clipped. With `measured_values`, padding and metal set no scale.
 
     Raises:
         VolumeError: The image is constant between the percentiles.
 
     Source: Chaitanya et al., MedIA 2023, section 4.2.
     """
-    array = volume.array.astype(np.float32)
+    array, counts = volume.array.astype(np.float32), None
+    if config.measured_values:
+        array, counts = scanned_values(volume)
     if config.bias_correction and not looks_like_ct(volume):
-        array = _correct_bias(array, volume.geometry)
-    low, high = (
-        float(value)
-        for value in np.percentile(
-            array, (100 * config.low_percentile, 100 * config.high_percentile)
-        )
-    )
+        array = _correct_bias(array, volume.geometry, with_body_mask=config.body_mask)
+    fractions = (100 * config.low_percentile, 100 * config.high_percentile)
+    setting_scale = array if counts is None or not counts.any() else array[counts]
+    low, high = (float(value) for value in np.percentile(setting_scale, fractions))
     if not high > low:
         low, high = float(array.min()), float(array.max())
     if not high > low:
@@ -256,16 +258,6 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
         )
     scaled = (array - low) / (high - low)
     return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
-
-
-def looks_like_ct(volume: Volume) -> bool:
-    """Tell whether a volume is from CT: by its headers, or by Hounsfield units of fat and air.
-
-    A file without headers counts as CT if a hundredth of its voxels lies below -50.
-    """
-    if volume.is_ct is not None:
-        return volume.is_ct
-    return float(np.mean(volume.array < CT_BELOW_HU)) >= CT_FRACTION_BELOW
 
 
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
@@ -323,8 +315,14 @@ def _body_center(slices: npt.NDArray[Any]) -> tuple[float, float]:
     return center[0], center[1]
 
 
-def _correct_bias(array: FloatArray, geometry: Geometry) -> FloatArray:
-    """Divide by the smooth shading that N4 finds (4 levels of 50 iterations, threshold 1e-3)."""
+def _correct_bias(array: FloatArray, geometry: Geometry, *, with_body_mask: bool) -> FloatArray:
+    """Divide by the smooth shading that N4 finds (4 levels of 50 iterations, threshold 1e-3).
+
+    Args:
+        array: Intensities, shape (k, j, i).
+        geometry: Their grid.
+        with_body_mask: Whether N4 looks only at what Otsu's threshold tells from air.
+    """
     image = sitk.GetImageFromArray(array - min(0.0, float(array.min())))
     image.SetSpacing(geometry.spacing_mm)
     factor = max(1, math.ceil(max(geometry.size) / BIAS_CORRECTION_LONGEST_SIDE))
@@ -332,7 +330,11 @@ def _correct_bias(array: FloatArray, geometry: Geometry) -> FloatArray:
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetMaximumNumberOfIterations([50] * 4)
     n4.SetConvergenceThreshold(1e-3)
-    n4.Execute(sitk.Shrink(image, factors))
+    coarse = sitk.Shrink(image, factors)
+    if with_body_mask:
+        n4.Execute(coarse, sitk.OtsuThreshold(coarse, 0, 1))
+    else:
+        n4.Execute(coarse)
     field = np.asarray(sitk.GetArrayFromImage(sitk.Exp(n4.GetLogBiasFieldAsImage(image))))
     evened: FloatArray = (array / np.maximum(field, 1e-6)).astype(np.float32)
     return evened

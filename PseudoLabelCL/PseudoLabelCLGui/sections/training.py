@@ -9,6 +9,7 @@ from PseudoLabelCLGui.sections.plots import CurvePlot
 from PseudoLabelCLGui.sections.section import Section, Surroundings
 from PseudoLabelCLGui.sections.showing import (
     showAction,
+    showChecked,
     showChoice,
     showField,
     showText,
@@ -22,6 +23,7 @@ PROFILES = tuple(profile.value for profile in Profile)
 PRETRAININGS = tuple(method.value for method in Pretraining)
 PROFILE_SETTING = "profile"
 PRETRAINING_SETTING = "pretraining.method"
+BIAS_SETTING = "preprocess.bias_correction"
 
 
 class TrainingSection(Section):
@@ -39,6 +41,7 @@ class TrainingSection(Section):
                 **self._fields,
                 PROFILE_SETTING: self.ui.profileCombo,
                 PRETRAINING_SETTING: self.ui.pretrainingCombo,
+                BIAS_SETTING: self.ui.biasCorrectionCheck,
                 "rounds": self.ui.roundsSpin,
                 "stop rule": self.ui.stopWhenNoBetterCheck,
                 "pretrain": self.ui.pretrainButton,
@@ -61,6 +64,7 @@ class TrainingSection(Section):
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
+        self.connect(self.ui.biasCorrectionCheck, "clicked()", self._onBiasCorrection)
         self.connect(self.ui.trainButton, "clicked()", self._onTrain)
         self.connect(self.ui.pauseButton, "clicked()", self._onPause)
         self.connect(self.ui.stopButton, "clicked()", self._onStop)
@@ -134,6 +138,7 @@ class TrainingSection(Section):
             showChoice(self.ui.profileCombo, PROFILES.index(train.profile))
         if train.pretraining in PRETRAININGS:
             showChoice(self.ui.pretrainingCombo, PRETRAININGS.index(train.pretraining))
+        showChecked(self.ui.biasCorrectionCheck, train.settings.get(BIAS_SETTING) == "true")
         for name, field in self._fields.items():
             showField(field, train.settings.get(name, ""))
         whyNoRounds = _("Pause the training first.") if train.is_running else ""
@@ -166,6 +171,10 @@ class TrainingSection(Section):
 
     def _onPretraining(self) -> None:
         self.presenter.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
+
+    def _onBiasCorrection(self) -> None:
+        value = "true" if self.ui.biasCorrectionCheck.checked else "false"
+        self.presenter.change_setting(BIAS_SETTING, value)
 
     def _onSetting(self, name: str) -> None:
         text = self._fields[name].text.strip()
