@@ -64,8 +64,8 @@ def read_segmentation(
     gave them, for Slicer numbers them anew in each file.
 
     Args:
-        path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
-            .nrrd, .mha, .mhd).
+        path: A .seg.nrrd file, a DICOM segmentation object or structure set, or a label volume
+            (.nii, .nii.gz, .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
         near: The grid of the volume, for files that leave theirs open: objects without a slice
             distance, NIfTI files with two places.
@@ -89,7 +89,13 @@ def read_segmentation(
         from PseudoLabelCLLib.storage.dicom_annotation import (  # noqa: PLC0415
             read_object_as_labels,
         )
+        from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
+            is_structure_set,
+            read_structures_as_labels,
+        )
 
+        if is_structure_set(path):
+            return read_structures_as_labels(path, schema, near, asking)
         return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
     segments = segments_of(image, path)
