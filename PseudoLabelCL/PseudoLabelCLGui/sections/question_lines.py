@@ -72,10 +72,9 @@ class QuestionLines:
         combo = qt.QComboBox()
         combo.minimumWidth = _NARROWEST
         combo.enabled = row.enabled
-        for place, (_value, words, tip) in enumerate(row.choices):
+        for _value, words, _tip in row.choices:
             combo.addItem(words)
-            combo.setItemData(place, tip, qt.Qt.ToolTipRole)
-        combo.toolTip = row.choices[0][2]
+        combo.toolTip = _("What the file is, or which part of it is meant")
 
         def choose() -> None:
             self._onAnswer(number, row.choices[combo.currentIndex][0])
