@@ -220,7 +220,7 @@ def read_annotation(
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     if np.all(matched.array):
         ask_about_background(path.name, count_values(matched.array), matched.array.size, (), asking)
-    return matched, schema, (*notices, *more)
+    return replace(matched, statuses=labels.statuses), schema, (*notices, *more)
 
 
 def _other_places(image: Path) -> tuple[Geometry, ...]:
