@@ -43,7 +43,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         )
     project = Project(
         name=arguments.name or root.absolute().name,
-        schema=schema_from_arguments(arguments.labels, rows),
+        schema=schema_from_arguments(arguments.labels, rows, arguments.answers),
         config=config_from_arguments(arguments.profile, arguments.settings),
     )
     with made_aside(root) as aside:

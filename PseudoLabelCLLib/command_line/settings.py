@@ -11,6 +11,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
 
 
@@ -25,7 +26,9 @@ def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfi
     )
 
 
-def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelSchema:
+def schema_from_arguments(
+    labels: str | None, rows: Sequence[CaseRow], answers: Sequence[GivenAnswer] = ()
+) -> LabelSchema:
     """Return the labels from a file, from "1=name,2=name", or from the first annotated case.
 
     Raises:
@@ -44,7 +47,8 @@ def schema_from_arguments(labels: str | None, rows: Sequence[CaseRow]) -> LabelS
                 f"Case '{annotated[0].case_id}' is to be annotated but has no segmentation.",
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
-        return schema_from_annotation(annotated[0].annotation)
+        asking = Asking(annotated[0].case_id, answers)
+        return schema_from_annotation(annotated[0].annotation, asking)
     if "=" in labels and not _is_file(labels):
         return LabelSchema(tuple(_label(part, n) for n, part in enumerate(labels.split(","))))
     return read_label_schema(Path(labels))

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
+from PseudoLabelCLLib.storage.label_values import ask_about_background, count_values
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import save_cases
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
@@ -69,6 +70,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         StorageError: The disk refuses.
     """
     asking = asking or Asking(case_id)
+    asking.labels_can_grow = not project.rounds
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
     check_case_id(case_id)
@@ -77,36 +79,36 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
-    axis = project.config.preprocess.slicing_axis_of(volume.geometry)
+    axis = _slicing_axis(project, case_id, volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
     if known is not None:
         _check_reviews_still_fit(project, known, volume.geometry)
-    labels, notices = _read_checked_annotation(annotation, image, volume, project.schema, asking)
-    notices = (*told, *notices)
-    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
+    labels, schema, notices = _read_checked_annotation(
+        annotation, image, volume, project.schema, asking
+    )
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, series_uid)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
 
-    stored_image = layout.volume_copy(case_id) if copy_image else image
     case = Case(
         id=case_id,
         role=role,
-        image=layout.relative(stored_image),
+        image=layout.relative(layout.volume_copy(case_id) if copy_image else image),
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
         dicom_series_uid=None if copy_image else series_uid,
         answers=tuple(asking.used),
         drawn_slices=drawn,
     )
-    changed = project.with_case(case)
+    changed = _settled_if(_with_labels(project, schema).with_case(case), drawn)
     if copy_image:
-        write_volume(stored_image, volume)
+        write_volume(layout.volume_copy(case_id), volume)
     if labels is not None:
-        _store_annotation(layout, layout.annotation(case_id), labels, project.schema)
+        _store_annotation(layout, layout.annotation(case_id), labels, schema)
     notices += remember_series(root, case_id, image, series_uid)
     save_cases(root, changed)
-    return changed, notices
+    return changed, (*told, *notices)
 
 
 def case_to_annotate(
@@ -155,6 +157,7 @@ def annotate_case(
         StorageError: The disk refuses.
     """
     asking = asking or Asking(case_id)
+    asking.labels_can_grow = not project.rounds
     case = project.case(case_id)
     _check_undecided(project, case)
     layout = ProjectLayout(root)
@@ -163,7 +166,7 @@ def annotate_case(
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=CaseRole.ANNOTATED)
     _check_not_swapped(image, annotation, volume, project.schema)
-    labels, notices = read_annotation(
+    labels, schema, notices = read_annotation(
         annotation, case.geometry, project.schema, asking, _other_places(image)
     )
     drawn = ask_about_drawn_slices(
@@ -174,8 +177,8 @@ def annotate_case(
     annotated = replace(
         case, role=CaseRole.ANNOTATED, annotation=layout.relative(path), drawn_slices=drawn
     ).with_answers(asking.used)
-    _store_annotation(layout, path, labels, project.schema)
-    changed = project.with_case(annotated)
+    _store_annotation(layout, path, labels, schema)
+    changed = _with_labels(project, schema).with_case(annotated)
     save_cases(root, changed)
     return changed, notices
 
@@ -186,7 +189,7 @@ def read_annotation(
     schema: LabelSchema,
     asking: Asking,
     places: tuple[Geometry, ...] = (),
-) -> tuple[LabelVolume, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
     """Read a person's segmentation onto a volume's grid.
 
     Args:
@@ -197,14 +200,15 @@ def read_annotation(
         places: Other grids that the header of the volume names.
 
     Returns:
-        The segmentation, and in words what had to be changed.
+        The segmentation, the labels of the project with those that are new, and in words what
+        had to be changed.
 
     Raises:
         AnnotationError: It is empty, has labels outside the schema, or lies elsewhere.
         QuestionError: A person has to say what is meant.
         VolumeError: It cannot be read.
     """
-    labels, _, notices = read_segmentation(path, schema, near=geometry, asking=asking)
+    labels, schema, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
             f"The segmentation '{path.name}' is empty: no voxel has a label.",
@@ -215,12 +219,31 @@ def read_annotation(
     )
     if looks_like_dicom(path) and matches_by_cropping(labels.geometry, geometry):
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
-    return matched, (*notices, *more)
+    if np.all(matched.array):
+        ask_about_background(path.name, count_values(matched.array), matched.array.size, (), asking)
+    return matched, schema, (*notices, *more)
 
 
 def _other_places(image: Path) -> tuple[Geometry, ...]:
     places = places_of(image)
     return () if places is None else places.all
+
+
+def _slicing_axis(project: Project, case_id: str, geometry: Geometry) -> int:
+    """Return along which axis a volume is cut once it is a case: it has a say in the plane."""
+    if project.rounds:
+        return project.preprocess.slicing_axis_of(geometry)
+    joined = project.with_case(Case(case_id, CaseRole.UNLABELLED, "", geometry))
+    return joined.preprocess.slicing_axis_of(geometry)
+
+
+def _settled_if(project: Project, drawn: tuple[int, ...] | None) -> Project:
+    """Return the project, its plane settled if slices are counted in it."""
+    return project if drawn is None else project.with_plane_settled()
+
+
+def _with_labels(project: Project, schema: LabelSchema) -> Project:
+    return project if schema == project.schema else replace(project, schema=schema)
 
 
 def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case | None:
@@ -272,9 +295,9 @@ def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) 
 
 def _read_checked_annotation(
     annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema, asking: Asking
-) -> tuple[LabelVolume | None, tuple[str, ...]]:
+) -> tuple[LabelVolume | None, LabelSchema, tuple[str, ...]]:
     if annotation is None:
-        return None, ()
+        return None, schema, ()
     _check_not_swapped(image, annotation, volume, schema)
     return read_annotation(annotation, volume.geometry, schema, asking, _other_places(image))
 

@@ -5,16 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.check_vanishing import FINER, own_pixel_mm
 from PseudoLabelCLLib.curation.counting_slices import with_counting_slices
 from PseudoLabelCLLib.curation.drawn_slices import DRAWN
 from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.storage.project_store import save_cases
 
 
 def keep_answer(root: Path, project: Project, question: Question, value: str) -> Project:
-    """Keep an answer with the case that it is about, and save the project.
+    """Keep an answer with the case that it is about, or as a setting, and save the project.
 
     Raises:
         ProjectError: The question has no such answer, or there is no such case.
@@ -50,5 +52,13 @@ def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> 
 
 
 def _with_answers(project: Project, question: Question, used: Sequence[Answered]) -> Project:
+    if question.kind is QuestionKind.PLANE:
+        preprocess = replace(project.config.preprocess, plane=Plane(used[-1].value))
+        return replace(project, config=replace(project.config, preprocess=preprocess))
+    if question.kind is QuestionKind.VANISHING and used[-1].value == FINER:
+        geometry = project.case(question.case_id).geometry
+        own_mm = own_pixel_mm(geometry, project.slicing_axis_of(question.case_id))
+        preprocess = replace(project.config.preprocess, in_plane_spacing_mm=own_mm)
+        return replace(project, config=replace(project.config, preprocess=preprocess))
     case: Case = project.case(question.case_id)
     return project.with_case(replace(case, answers=case.with_answers(used).answers))

@@ -1,12 +1,13 @@
 """A dry check of all cases before training: what cannot work, and what looks odd."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.case_finding import Finding
+from PseudoLabelCLLib.curation.check_plane import plane_findings
+from PseudoLabelCLLib.curation.check_vanishing import network_pixel_mm, vanishing_findings
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
 from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_case
@@ -23,7 +24,6 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import (
     QUESTIONS,
     Asking,
-    Question,
     QuestionError,
     QuestionKind,
 )
@@ -37,33 +37,6 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 _FEW_LABELLED_SLICES = 3
 _MAX_NAMED = 4
 _ORDER = ("error", "question", "note")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing a person should know before training.
-
-    Args:
-        case_id: The case, or empty if it concerns the project.
-        severity: "error" where training cannot start, "question" where a person has to say what is
-            meant before it can, "note" otherwise.
-        message: What was found.
-        remedy: What to do.
-        question: What has to be answered, or None.
-    """
-
-    case_id: str
-    severity: Literal["error", "question", "note"]
-    message: str
-    remedy: str
-    question: Question | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What was found and what to do, with the case named once."""
-        named = not self.case_id or f"'{self.case_id}'" in self.message
-        case = "" if named else f"Case '{self.case_id}': "
-        return f"{case}{self.message} {self.remedy}".strip()
 
 
 def check_cases(
@@ -81,6 +54,7 @@ def check_cases(
     ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
     for number, case in enumerate(cases):
         progress(f"Looking at '{case.id}'", number, len(cases))
         try:
@@ -97,11 +71,13 @@ def check_cases(
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
+            findings += vanishing_findings(project, case, labels, pixel_mm)
             findings += _check_drawn_slices(project, case, labels, volume)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
+    findings += plane_findings(project)
     findings += _check_turned(root, project, cases)
     if ct:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
@@ -226,7 +202,7 @@ def _answers_of(case: Case) -> Iterator[str]:
 def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
     settled = settled_preprocess(root, project)
     grids = [case.geometry for case in cases]
-    settings = settled or settle_directions(project.config.preprocess, grids)
+    settings = settled or settle_directions(project.preprocess, grids)
     turned = [c.id for c in cases if settings.slice_turn_of(c.geometry) != AS_STORED]
     if not turned:
         return

@@ -62,4 +62,5 @@ def with_counting_slices(
             raise ProjectError(f"Case '{case.id}' has no segmentation.", "Add one first.")
         labels = read_on_grid(ProjectLayout(root).own(case.annotation), project.schema, case)
         numbers = drawn_slices(labels, project.slicing_axis_of(case.id))
-    return project.with_case(replace(case, drawn_slices=numbers))
+    changed = project.with_case(replace(case, drawn_slices=numbers))
+    return changed if numbers is None else changed.with_plane_settled()

@@ -32,6 +32,7 @@ from PseudoLabelCLLib.domain.question import (
 )
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
+from PseudoLabelCLLib.storage.frames import frames_in
 from PseudoLabelCLLib.storage.itk_files import (
     READABLE_SUFFIXES,
     check_header,
@@ -213,7 +214,9 @@ class _Search:
 
     def _take(self, name: str, volume: Path, segmentation: Path | None) -> None:
         try:
-            geometry = grid_in_header(volume)
+            frames = frames_in(volume)
+            words = "" if frames is None else f"{frames.number} volumes in one file"
+            words = words or grid_in_header(volume).describe()
         except PseudoLabelCLError as error:
             self.tell(error.message, error.remedy)
             return
@@ -222,7 +225,7 @@ class _Search:
                 case_id=free_name(name, self.taken),
                 image=str(volume),
                 series_uid=None,
-                description=geometry.describe(),
+                description=words,
                 annotation=None if segmentation is None else str(segmentation),
             )
         )

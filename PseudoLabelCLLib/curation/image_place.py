@@ -8,7 +8,13 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.itk_files import NIFTI_SUFFIXES, file_suffix, grid_of, read_header
+from PseudoLabelCLLib.storage.itk_files import (
+    NIFTI_SUFFIXES,
+    check_header,
+    file_suffix,
+    grid_of,
+    read_header,
+)
 from PseudoLabelCLLib.storage.nifti_places import NiftiPlaces, nifti_places
 
 
@@ -52,7 +58,10 @@ def places_of(image: Path) -> NiftiPlaces | None:
         VolumeError: It is damaged.
         StorageError: The disk refuses.
     """
-    return nifti_places(image) if file_suffix(image) in NIFTI_SUFFIXES else None
+    if file_suffix(image) not in NIFTI_SUFFIXES or image.is_dir():
+        return None
+    check_header(image)
+    return nifti_places(image)
 
 
 def two_places_in_words(name: str, places: NiftiPlaces) -> str:

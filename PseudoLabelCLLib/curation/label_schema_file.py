@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
+from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
@@ -14,15 +15,22 @@ from PseudoLabelCLLib.storage.slicer_segments import schema_of
 _SCHEMA_VERSION = 1
 
 
-def schema_from_annotation(path: Path) -> LabelSchema:
+def schema_from_annotation(path: Path, asking: Asking | None = None) -> LabelSchema:
     """Return the structures that a segmentation file names, or bare ones for its values.
 
+    Args:
+        path: The file.
+        asking: Asks the person about what could be wrong, or None.
+
     Raises:
+        QuestionError: A person has to say what is meant.
         AnnotationError: It holds no label or is no segmentation.
         VolumeError: It cannot be read.
     """
-    segments = () if looks_like_dicom(path) else read_segments(path)
-    return schema_of(segments) if segments else read_segmentation(path, None)[1]
+    if looks_like_dicom(path):
+        return read_segmentation(path, None)[1]
+    segments = read_segments(path)
+    return schema_of(segments) if segments else read_segmentation(path, None, asking=asking)[1]
 
 
 def read_label_schema(path: Path) -> LabelSchema:

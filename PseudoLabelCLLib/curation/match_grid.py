@@ -12,6 +12,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
 from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.volume import LabelVolume
+from PseudoLabelCLLib.storage.itk_files import image_of, itk_direction
 
 # A segmentation of which less than half lies in the volume belongs to another one.
 _LEAST_INSIDE_FRACTION = 0.5
@@ -150,15 +151,12 @@ def _displaced(labels: LabelVolume, geometry: Geometry, num_voxels: int, file_na
 
 
 def _looked_up(labels: LabelVolume, geometry: Geometry) -> npt.NDArray[np.int16]:
-    source = sitk.GetImageFromArray(np.ascontiguousarray(labels.array, dtype=np.int16))
-    source.SetSpacing(labels.geometry.spacing_mm)
-    source.SetOrigin(labels.geometry.origin_mm)
-    source.SetDirection(labels.geometry.direction)
+    source = image_of(labels.array.astype(np.int16), labels.geometry)
     resample = sitk.ResampleImageFilter()
     resample.SetSize(geometry.size)
     resample.SetOutputSpacing(geometry.spacing_mm)
     resample.SetOutputOrigin(geometry.origin_mm)
-    resample.SetOutputDirection(geometry.direction)
+    resample.SetOutputDirection(itk_direction(geometry))
     resample.SetInterpolator(sitk.sitkNearestNeighbor)
     array: npt.NDArray[np.int16] = sitk.GetArrayFromImage(resample.Execute(source))
     return array

@@ -88,6 +88,14 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
         ProjectError: A setting can no longer change, or not now.
     """
     latest = project.latest_round
+    counted_in = ("preprocess.plane", "preprocess.slicing_axis")
+    if any(name in names for name in counted_in) and any(
+        case.drawn_slices is not None for case in project.cases
+    ):
+        raise ProjectError(
+            "The plane of the slices cannot change while only the drawn slices of a case count.",
+            "Let all slices of it count first.",
+        )
     if latest is None:
         return
     new_project = "Make a new project for another value."

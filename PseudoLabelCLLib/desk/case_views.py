@@ -74,7 +74,7 @@ def _progress(
     if not case.gets_proposals:
         vouched = 1.0 if case.annotation is not None else 0.0
         return CaseProgress(_BY_ROLE[case.role], None, vouched, bool(vouched))
-    axis = project.config.preprocess.slicing_axis_of(case.geometry)
+    axis = project.preprocess.slicing_axis_of(case.geometry)
     truth: Sequence[Vouching] = [review for review in reviews if review.use is Use.TRUTH]
     if case.is_partly_drawn:
         truth = truth_sources_of(project, case.id, len(project.rounds))

@@ -184,7 +184,7 @@ def _case_view(
     project: Project, case: Case, progress: CaseProgress, proposal: "QueueItem | None"
 ) -> CaseView:
     """Return a case as it is shown, its paths as the project stores them."""
-    axis = project.config.preprocess.slicing_axis_of(case.geometry)
+    axis = project.preprocess.slicing_axis_of(case.geometry)
     review = progress.review
     return CaseView(
         id=case.id,

@@ -1,6 +1,7 @@
 """The settings of a project, with the one home of every default; `profiles` has ready sets."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,6 +14,7 @@ from PseudoLabelCLLib.domain.method_config import (
     ContrastiveConfig,
     CopyPasteConfig,
 )
+from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining, PretrainingConfig
 from PseudoLabelCLLib.domain.require import require, require_fraction
 from PseudoLabelCLLib.domain.slice_turn import (
@@ -76,7 +78,7 @@ class PreprocessConfig:
     """From volumes to the slices that the network sees.
 
     Args:
-        slicing_axis: 0, 1 or 2 for i, j, k; None takes each volume's least resolved axis.
+        slicing_axis: 0, 1 or 2 for i, j, k, whatever the plane; None takes the plane.
         in_plane_spacing_mm: Pixel size for the network; None takes the median over the cases.
         window_size: Rows and columns of a slice for the network, multiples of 32; None takes the
             smallest that holds the slices of the cases, at most `max_window_size`.
@@ -94,6 +96,8 @@ class PreprocessConfig:
             are turned for the network, as their headers tell.
         slice_directions: Onto which rows and columns are turned; None takes those of most cases,
             and where it is None although all is settled, nothing is turned.
+        plane: In which plane of the body all volumes are cut; None takes the one that most volumes
+            resolve best, and in projects of earlier versions each volume's own.
     """
 
     slicing_axis: int | None = None
@@ -108,6 +112,7 @@ class PreprocessConfig:
     high_percentile: float = 0.99
     turn_slices: bool = True
     slice_directions: SliceDirections | None = None
+    plane: Plane | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -133,7 +138,11 @@ class PreprocessConfig:
 
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""
-        return geometry.least_resolved_axis if self.slicing_axis is None else self.slicing_axis
+        if self.slicing_axis is not None:
+            return self.slicing_axis
+        if self.plane is not None:
+            return self.plane.slicing_axis_of(geometry)
+        return geometry.least_resolved_axis
 
     def slice_turn_of(self, geometry: Geometry) -> SliceTurn:
         """Return how a volume's slices are turned for the network, once all is settled."""
@@ -141,6 +150,21 @@ class PreprocessConfig:
             return AS_STORED
         own = slice_directions(geometry, self.slicing_axis_of(geometry))
         return turn_onto(self.slice_directions, own)
+
+
+def typical_pixel_mm(config: PreprocessConfig, geometries: Sequence[Geometry]) -> float:
+    """Return the pixel size of most slices: the median over volumes of both sides' mean.
+
+    Args:
+        config: How volumes are cut.
+        geometries: One volume or more.
+    """
+    sizes = []
+    for geometry in geometries:
+        axis = config.slicing_axis_of(geometry)
+        sides = [mm for n, mm in enumerate(geometry.spacing_mm) if n != axis]
+        sizes.append(math.prod(sides) ** 0.5)
+    return statistics.median(sizes)
 
 
 def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:

@@ -62,6 +62,10 @@ class Note(Enum):
         "positions.",
         "in one frame of reference, equal positions are equal places",
     )
+    FRAME = (
+        "Number {number} of the {all} volumes in '{file}' is taken; the project keeps a copy.",
+        "said after the question 'frames' was answered so",
+    )
     NOW_ANNOTATED = (
         "It is the case '{case}' of the project, which is annotated now.",
         "known by its path, or by its name and every voxel",
@@ -87,6 +91,14 @@ class Note(Enum):
         "The {figure} goes from {least} to {most} over the cases; {odd} of {all} are far from the "
         "middle ({named}, ...).",
         "measured; nothing is changed",
+    )
+    OTHER_PLANE = (
+        "{cases}: stored in slices of another plane; all volumes are cut into {plane} slices.",
+        "these volumes resolve that plane as well; no voxel is changed",
+    )
+    STRETCHED = (
+        "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of {pixels}.",
+        "the plane was chosen by a person, or settled by round 0",
     )
     TURNED = (
         "The slices of {cases} are stored turned or mirrored against those of most cases; the "

@@ -1,10 +1,12 @@
 """Project: cases, labels, settings, rounds and reviews, and the rules over all of them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.config import PreprocessConfig, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.plane import common_plane
 from PseudoLabelCLLib.domain.review import Review, Use, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -51,7 +53,7 @@ class Project:
         geometries = {case.id: case.geometry for case in self.cases}
         for review in self.reviews:
             if review.case_id in geometries:  # those of a case that was taken out count for nothing
-                axis = self.config.preprocess.slicing_axis_of(geometries[review.case_id])
+                axis = self.preprocess.slicing_axis_of(geometries[review.case_id])
                 self._check_review(review, geometries[review.case_id].size[axis])
 
     def _check_review(self, review: Review, num_slices: int) -> None:
@@ -86,9 +88,34 @@ class Project:
         """Return the cases with this role, in the project's order."""
         return tuple(case for case in self.cases if case.role is role)
 
+    @cached_property
+    def preprocess(self) -> PreprocessConfig:
+        """The settings of the slices, with the plane in which all volumes are cut.
+
+        Before round 0 it is the plane that most annotated and unlabelled volumes resolve best,
+        unless a person chose one; later it is that of round 0. Rounds of earlier versions have
+        none: there each volume keeps the axis that its reviews were made on.
+        """
+        settings = self.config.preprocess
+        if settings.plane is not None or settings.slicing_axis is not None:
+            return settings
+        if self.rounds:
+            return replace(settings, plane=self.rounds[0].plane)
+        roles = (CaseRole.ANNOTATED, CaseRole.UNLABELLED)
+        taking_part = (case.geometry for case in self.cases if case.role in roles)
+        return replace(settings, plane=common_plane(taking_part))
+
+    def with_plane_settled(self) -> "Project":
+        """Return the project with its plane as a setting, as slices are counted in it from now."""
+        plane = self.preprocess.plane
+        if self.rounds or plane is self.config.preprocess.plane:
+            return self
+        preprocess = replace(self.config.preprocess, plane=plane)
+        return replace(self, config=replace(self.config, preprocess=preprocess))
+
     def slicing_axis_of(self, case_id: str) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a case is cut into slices."""
-        return self.config.preprocess.slicing_axis_of(self.case(case_id).geometry)
+        return self.preprocess.slicing_axis_of(self.case(case_id).geometry)
 
     def num_slices_of(self, case_id: str) -> int:
         """Return how many slices a case has along its slicing axis."""

@@ -26,7 +26,10 @@ class QuestionKind(Enum):
     NO_SEGMENT = "no-segment"
     OVERLAP = "overlap"
     SAME_VOXELS = "same-voxels"
+    NO_BACKGROUND = "no-background"
+    UNLISTED = "unlisted"
     CHANNELS = "channels"
+    FRAMES = "frames"
     LABEL_MAP = "label-map"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
@@ -127,11 +130,40 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "same voxels.",
         (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
     ),
+    QuestionKind.NO_BACKGROUND: KindOfQuestion(
+        "A segmentation has no voxel of background.",
+        (
+            Choice("NUMBER", "NUMBER is background", "counts that value as background"),
+            Choice("shift", "All are N too high", "subtracts the lowest value from every value"),
+            Choice("none", "All are structures", "takes every voxel as part of a structure"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.UNLISTED: KindOfQuestion(
+        "A segmentation has values that the project does not list.",
+        (
+            Choice("background", "They are background", "counts them as background"),
+            Choice(
+                "new",
+                "New structures",
+                "makes each value a new structure of the project (before round 0)",
+            ),
+            LEAVE_OUT,
+        ),
+    ),
     QuestionKind.CHANNELS: KindOfQuestion(
         "A folder holds several images of each patient (channels, sequences), and a case has one.",
         (
             Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
             Choice("every", "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.FRAMES: KindOfQuestion(
+        "A file holds several volumes: frames of a cine, or channels.",
+        (
+            Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
+            Choice("every", "Each as a case", "makes each a case of its own"),
             LEAVE_OUT,
         ),
     ),
@@ -272,11 +304,13 @@ class Asking:
         case_id: The case, or empty.
         given: The answers that a person gave.
         used: Those that a question has met.
+        labels_can_grow: Whether values that the project does not list can become structures.
     """
 
     case_id: str = ""
     given: Sequence[GivenAnswer] = ()
     used: list[Answered] = field(default_factory=list)
+    labels_can_grow: bool = False
 
     def ask(
         self,
@@ -284,6 +318,7 @@ class Asking:
         message: str,
         num_voxels: int = 0,
         choices: tuple[Choice, ...] = (),
+        up_to: int = 0,
     ) -> str:
         """Return the answer to a question.
 
@@ -292,6 +327,7 @@ class Asking:
             message: What was found.
             num_voxels: How many voxels it concerns.
             choices: Its answers, where they are not those of its kind.
+            up_to: The highest number that is an answer too, from 1.
 
         Raises:
             QuestionError: Nobody has answered it.
@@ -302,7 +338,8 @@ class Asking:
         value = self._answer_to(question)
         if value is None:
             raise QuestionError(question)
-        if value not in (choice.value for choice in question.choices):
+        is_number = value.isdecimal() and 1 <= int(value) <= up_to
+        if not is_number and value not in (choice.value for choice in question.choices):
             raise ProjectError(
                 f"'{value}' is no answer to the question '{kind.value}': {message}",
                 question.flags,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.plane import Plane
 
 
 class RoundState(Enum):
@@ -36,6 +37,7 @@ class Round:
         num_left_out_cases: Cases rejected for this round.
         started: When, ISO 8601 with zone.
         finished: When its pseudo-labels were ready, or empty.
+        plane: In which plane volumes are cut from this round on; None where each has its own.
         outside_counts: Whether it learned from verdicts that leave structures out what lies outside
             the others: none of them. Before version 3, that was ignored.
     """
@@ -48,6 +50,7 @@ class Round:
     num_left_out_cases: int = 0
     started: str = ""
     finished: str = ""
+    plane: Plane | None = None
     outside_counts: bool = False
 
     def moved_to(self, state: RoundState) -> "Round":

@@ -73,7 +73,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     settled = settled_preprocess(root, project)
     if settled is not None:
         return settled
-    settings = project.config.preprocess
+    settings = project.preprocess
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
     annotated = [

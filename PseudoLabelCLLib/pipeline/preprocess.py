@@ -12,7 +12,13 @@ import torch
 from torch.nn import functional
 
 from PseudoLabelCLLib.curation.scanned_values import looks_like_ct, scanned_values
-from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, Crop, PreprocessConfig, settle_directions
+from PseudoLabelCLLib.domain.config import (
+    SIZE_MULTIPLE,
+    Crop,
+    PreprocessConfig,
+    settle_directions,
+    typical_pixel_mm,
+)
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.slice_turn import (
@@ -143,9 +149,7 @@ def resolve_preprocess(
     cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow.
     """
     config = settle_directions(config, geometries)
-    spacing = config.in_plane_spacing_mm or float(
-        np.median([math.prod(in_plane_spacing(g, config)) ** 0.5 for g in geometries])
-    )
+    spacing = config.in_plane_spacing_mm or typical_pixel_mm(config, geometries)
     if config.window_size is not None:
         return replace(config, in_plane_spacing_mm=spacing)
     extents = np.array([in_plane_extent_mm(g, config) for g in geometries])

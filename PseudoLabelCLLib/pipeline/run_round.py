@@ -108,6 +108,7 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
         num_pseudo_cases=len(plan.pseudo),
         num_left_out_cases=len(plan.left_out),
         started=_now(),
+        plane=project.preprocess.plane,
         outside_counts=True,
     )
     # the plan of the grid is settled before the round counts as begun

@@ -135,8 +135,15 @@ def image_of(array: npt.NDArray[Any], geometry: Geometry) -> Any:
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing(geometry.spacing_mm)
     image.SetOrigin(geometry.origin_mm)
-    image.SetDirection(geometry.direction)
+    image.SetDirection(itk_direction(geometry))
     return image
+
+
+def itk_direction(geometry: Geometry) -> Direction:
+    """Return the direction as ITK can invert it: subnormal numbers make every index NaN there."""
+    tiny = np.finfo(np.float64).tiny
+    matrix = geometry.direction_matrix
+    return direction_of(np.where(np.abs(matrix) < tiny, 0.0, matrix))
 
 
 def write_image(path: Path, image: Any, place_of: Path | None = None) -> None:

@@ -1,5 +1,6 @@
 """Segmentations in and out: Slicer's .seg.nrrd with its segments, and plain label volumes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking
@@ -28,6 +28,16 @@ from PseudoLabelCLLib.storage.itk_files import (
     voxels_of,
     write_image,
 )
+from PseudoLabelCLLib.storage.label_values import (
+    SWAPPED,
+    Labels,
+    are_label_values,
+    check_values,
+    count_any_values,
+    count_values,
+    plain_labels,
+    schema_of_values,
+)
 from PseudoLabelCLLib.storage.segment_matching import (
     ask_which_has_the_voxels,
     match_segments,
@@ -36,10 +46,6 @@ from PseudoLabelCLLib.storage.segment_matching import (
 )
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
 
-MAX_VALUES_WITHOUT_SCHEMA = 64
-_SWAPPED = "Check whether image and segmentation were swapped."
-
-Labels = npt.NDArray[np.int16]
 Layers = npt.NDArray[Any]
 
 
@@ -67,7 +73,8 @@ def read_segmentation(
             with identifier and name of one of its segments is the same structure.
 
     Returns:
-        The labels on the file's own grid, their schema, and sentences about what a person should
+        The labels on the file's own grid, their schema (longer than the one given if a person
+        wants values that it lacks as new structures), and sentences about what a person should
         know (overlaps, ignored voxels).
 
     Raises:
@@ -102,13 +109,17 @@ def read_segmentation(
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(
             f"'{path.name}' holds several values per voxel and no segments; expected labels.",
-            _SWAPPED,
+            SWAPPED,
         )
-    array, counts = _plain_labels(path, voxels_of(path, image).reshape(geometry.array_shape))
-    if schema is None:
-        schema = _schema_of_values(path, counts)
-    _check_values(path, counts, schema)
-    return LabelVolume(array, geometry), schema, ()
+    voxels = voxels_of(path, image).reshape(geometry.array_shape)
+    values = plain_labels(path, voxels)
+    if asking is not None and (near is None or math.prod(near.size) <= math.prod(geometry.size)):
+        values.settle_background(schema, asking)
+    schema = schema_of_values(path, values.counts) if schema is None else schema
+    if asking is not None:
+        schema = values.settle_unlisted(schema, asking)
+    check_values(path, values.counts, schema)
+    return LabelVolume(values.labels, geometry), schema, ()
 
 
 def write_segmentation(
@@ -127,7 +138,7 @@ def write_segmentation(
         VolumeError: The format cannot be written.
         StorageError: The disk refuses.
     """
-    _check_values(path, _count_values(labels.array), schema)
+    check_values(path, count_values(labels.array), schema)
     fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
     written = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
     if path.name.lower().endswith(".seg.nrrd"):
@@ -196,13 +207,13 @@ def _merge(
                 f"{segment.layer}, the file has {len(layers)}.",
                 "Save the segmentation again in Slicer.",
             )
-    counts = [_count_any_values(layer) for layer in layers]
+    counts = [count_any_values(layer) for layer in layers]
     segments = tuple(_without_doubles(path, segments, counts, asking))
     occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
     matched, notices = match_segments(
         path.name, segments, occupied, schema, asking, made_from=made_from
     )
-    if len(layers) == 1 and _are_label_values(layers[0]):
+    if len(layers) == 1 and are_label_values(layers[0]):
         merged = _translated(layers[0], {s.label_value: v for v, s in matched.items()})
     else:
         merged, overlaps = _joined(path, layers, matched, schema, asking)
@@ -273,85 +284,3 @@ def _unclaimed(counts: list[dict[int, int]], segments: tuple[Segment, ...]) -> I
         count = sum(number for value, number in found.items() if value not in known)
         if count:
             yield count
-
-
-def _plain_labels(path: Path, array: npt.NDArray[Any]) -> tuple[Labels, dict[int, int]]:
-    if array.dtype.kind not in "iuf":
-        raise AnnotationError(f"'{path.name}' holds no labels but {array.dtype}.", _SWAPPED)
-    if array.dtype.kind == "f":
-        fractions = array[array != np.round(array)]  # NaN counts: it equals nothing
-        if fractions.size:
-            raise AnnotationError(
-                f"'{path.name}' looks like an image, not a segmentation: "
-                f"it holds fractions such as {fractions[0]:.4g}.",
-                _SWAPPED,
-            )
-    low, high = array.min(), array.max()
-    if low < BACKGROUND_VALUE or high > MAX_LABEL_VALUE:
-        raise AnnotationError(
-            f"'{path.name}' holds values from {low:g} to {high:g}; "
-            f"labels go from {BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
-            _SWAPPED,
-        )
-    labels = array.astype(np.int16)
-    return labels, _count_values(labels)
-
-
-def _count_any_values(layer: npt.NDArray[Any]) -> dict[int, int]:
-    """Count the values of a layer, of whatever type and range the file has them."""
-    if _are_label_values(layer):
-        return _count_values(layer)
-    values, numbers = np.unique(layer, return_counts=True)
-    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
-
-
-def _are_label_values(layer: npt.NDArray[Any]) -> bool:
-    return bool(
-        layer.dtype.kind in "iu"
-        and layer.min() >= BACKGROUND_VALUE
-        and layer.max() <= MAX_LABEL_VALUE
-    )
-
-
-def _count_values(array: Labels) -> dict[int, int]:
-    if array.min() < BACKGROUND_VALUE:
-        raise AnnotationError(f"A label volume holds the negative value {array.min()}.")
-    counts = np.zeros(MAX_LABEL_VALUE + 1, dtype=np.int64)
-    for plane in array:  # one at a time: the count needs 8 bytes per voxel
-        counts += np.bincount(plane.ravel(), minlength=counts.size)
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
-
-
-def _schema_of_values(path: Path, counts: dict[int, int]) -> LabelSchema:
-    values = tuple(value for value in counts if value != BACKGROUND_VALUE)
-    if not values:
-        raise AnnotationError(
-            f"'{path.name}' is empty: every voxel is background.", "Segment something first."
-        )
-    if len(values) > MAX_VALUES_WITHOUT_SCHEMA:
-        raise AnnotationError(
-            f"'{path.name}' looks like an image, not a segmentation: "
-            f"it holds {len(values)} different values.",
-            _SWAPPED,
-        )
-    return LabelSchema.from_values(values)
-
-
-def _check_values(path: Path, counts: dict[int, int], schema: LabelSchema) -> None:
-    unknown = {v: n for v, n in counts.items() if v not in (BACKGROUND_VALUE, *schema.values)}
-    if len(unknown) > MAX_VALUES_WITHOUT_SCHEMA:
-        raise AnnotationError(
-            f"'{path.name}' looks like an image, not a segmentation: "
-            f"it holds {len(unknown)} values that are no label.",
-            _SWAPPED,
-        )
-    if unknown:
-        found = ", ".join(
-            f"{value} ({counted(count, 'voxel')})" for value, count in unknown.items()
-        )
-        expected = ", ".join(f"{label.value} {label.name}" for label in schema)
-        raise AnnotationError(
-            f"'{path.name}' holds values that are no label of the project: {found}. "
-            f"The labels are: 0 background, {expected}.",
-            "Change these voxels, or add the label to the project.",
-        )

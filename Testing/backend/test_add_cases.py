@@ -552,6 +552,19 @@ def geometries(draw):
     )
 
 
+def test_cosines_too_small_for_itk_do_not_lose_a_voxel():
+    c, s, tiny = np.cos(np.radians(1)), np.sin(np.radians(1)), 3.88e-310
+    upright = Geometry((3, 3, 3), (2.0, 1.0, 2.0), (0.0, 0.0, 0.0), IDENTITY)
+    turned = Geometry(
+        (3, 3, 3), (2.0, 1.0, 1.9), (0.0,) * 3, (1, 0, tiny, tiny, c, -s, -tiny, s, c)
+    )
+    array = np.arange(1, 28, dtype=np.int16).reshape(3, 3, 3)
+    matched, _ = matched_to_grid(LabelVolume(array, turned), upright, file_name="x")
+    np.testing.assert_array_equal(matched.array, array)
+    matched, _ = matched_to_grid(LabelVolume(array, upright), turned, file_name="x")
+    np.testing.assert_array_equal(matched.array, array)
+
+
 @settings(max_examples=40, deadline=None)
 @given(geometries(), geometries(), st.integers(0, 2**32 - 1))
 def test_matching_looks_up_the_nearest_voxel_in_space(own, moved, seed):
@@ -591,7 +604,7 @@ def test_cropped_grid_is_recognised_whatever_its_direction(whole, data):
 def test_annotation_on_the_same_grid_is_taken_as_it_is(a_segmentation):
     geometry = Geometry(SIZE, SPACING, (0.0, 0.0, 0.0), IDENTITY)
 
-    labels, notices = read_annotation(
+    labels, _, notices = read_annotation(
         a_segmentation, geometry, LabelSchema.from_values((1, 2)), Asking()
     )
 

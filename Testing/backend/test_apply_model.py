@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,6 +13,7 @@ from learning_doubles import CPU, Listener, make_network, model_card
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, VolumeError
 from PseudoLabelCLLib.domain.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline import apply_model as apply_module
@@ -78,6 +80,44 @@ def test_one_series_of_several_is_named_after_folder_and_series(a_model, two_ser
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "scans-8.nii.gz", "scans-8_uncertainty.nrrd", "volume.nii.gz", "volume_uncertainty.nrrd",
     ]  # fmt: skip
+
+
+def an_image_with_two_places(path):
+    image = nibabel.Nifti1Image(
+        np.random.default_rng(0).normal(size=(40, 36, 4)).astype(np.float32), None
+    )
+    scanner = np.diag([-1.5, -1.5, 6.0, 1.0])
+    moved = scanner.copy()
+    moved[:3, 3] = (9.0, -6.0, 12.0)
+    image.set_qform(scanner, 1)
+    image.set_sform(moved, 2)
+    nibabel.save(image, path)
+    return str(path)
+
+
+def test_predicted_nifti_lies_on_its_image_for_readers_of_either_matrix(a_model, tmp_path):
+    image = an_image_with_two_places(tmp_path / "img.nii.gz")
+    out = tmp_path / "out"
+    apply_model(
+        PredictJob(a_model, (image,), str(out), format=SegmentationFormat.NIFTI), Listener()
+    )
+    found, expected = (nibabel.load(f).header for f in (out / "img.nii.gz", image))
+    for read in ("get_qform", "get_sform"):
+        (matrix, code), (own, own_code) = (getattr(h, read)(coded=True) for h in (found, expected))
+        assert code == own_code
+        np.testing.assert_allclose(matrix, own, atol=1e-5)
+
+
+def test_prediction_that_can_have_one_place_only_asks_which_of_two_is_meant(a_model, tmp_path):
+    image = an_image_with_two_places(tmp_path / "img.nii.gz")
+    out = tmp_path / "out"
+    with pytest.raises(QuestionError, match=r"16\.2 mm apart"):
+        apply_model(PredictJob(a_model, (image,), str(out)), Listener())
+    assert not out.exists()
+    answers = (GivenAnswer(QuestionKind.TWO_PLACES, "sform"),)
+    apply_model(PredictJob(a_model, (image,), str(out), answers=answers), Listener())
+    origin = sitk.ReadImage(str(out / "img.seg.nrrd")).GetOrigin()
+    assert origin == pytest.approx((-9.0, 6.0, 12.0), abs=1e-4)
 
 
 def test_only_series_of_a_folder_bears_the_name_of_the_folder(a_model, tmp_path):

@@ -301,6 +301,32 @@ def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(sta
     assert stage.state.cases.questions == ()
 
 
+def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
+    stage.desk.by_hand = True
+    names = ("c1", "c2", "c3")
+    stage.presenter.add_volumes(
+        tuple(NewVolume(name, CaseRole.UNLABELLED, f"/{name}.nii") for name in names)
+    )
+    number = len(stage.desk.asked) - 1
+    stage.desk.waiting.clear()
+    long, short = ((Choice(str(n), str(n), f"takes {n}"), LEAVE_OUT) for n in (30, 25))
+    problems = tuple(
+        Problem(name, True, name, "", Question(QuestionKind.FRAMES, name, 0, name, choices))
+        for name, choices in zip(names, (long, short, long), strict=True)
+    )
+    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), problems)))
+    stage.settle()
+    stage.desk.by_hand = False
+
+    stage.presenter.answer_question(0, "30")
+    stage.settle()
+
+    sent = stage.desk.requests(AddVolumes)[-1].volumes
+    assert [volume.case_id for volume in sent] == ["c1", "c3"]
+    assert {volume.answers for volume in sent} == {(GivenAnswer(QuestionKind.FRAMES, "30"),)}
+    assert [row.text for row in stage.state.cases.questions] == ["c2: c2"]
+
+
 def test_a_file_is_added_at_once(stage):
     stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
     stage.settle()

@@ -302,7 +302,7 @@ def test_a_segmentation_beside_a_volume_is_named_and_proposed(an_open_project):
     rows = found(an_open_project, *FOUND, SEGMENTED)
     assert rows.item(2).text() == "three, segmentation: three.nrrd"
     assert rows.item(2).toolTip() == "/d/three.nrrd\n/d/labels/three.nrrd"
-    assert an_open_project.ui.foundRoleCombo.currentText == "as proposed"
+    assert an_open_project.ui.foundRoleCombo.currentText == "as suggested"
     an_open_project.click("addFoundButton")
     assert an_open_project.calls == [("add_found", (*FOUND, SEGMENTED), None)]
 

@@ -14,6 +14,7 @@ from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap
 
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.storage.own_reports import write_sealed_report
 
 
 @pytest.fixture
@@ -187,6 +188,32 @@ def test_a_missing_report_is_told(an_open_project):
     an_open_project.choose("roundTable", 1)
     an_open_project.click("openReportButton")
     assert an_open_project.ui.messageLabel.text == "Round 1 has no report yet."
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_report_from_elsewhere_is_opened_only_once_the_person_says_so(
+    an_open_project, tmp_path, monkeypatch, is_own
+):
+    from PseudoLabelCLGui.sections import rounds as rounds_section  # noqa: PLC0415 - needs `qt`
+
+    pages = []
+    monkeypatch.setattr(rounds_section, "_openInBrowser", pages.append)
+    file = tmp_path / "rounds" / "round_01" / "report.html"
+    file.parent.mkdir(parents=True)
+    write_sealed_report(file, ["<html></html>"])
+    if not is_own:
+        file.write_text(file.read_text("utf-8").replace("<html>", "<html> "), "utf-8")
+    project = replace(states.REVIEW.project, root=str(tmp_path))
+    an_open_project.show(replace(states.REVIEW, project=project))
+    an_open_project.choose("roundTable", 1)
+    an_open_project.click("openReportButton")
+    if not is_own:
+        assert pages == []
+        told = an_open_project.ui.messageLabel.text
+        assert told == "The report of round 1 was not written on this computer."
+        assert an_open_project.ui.messageButton.text == "Open it anyway"
+        an_open_project.click("messageButton")
+    assert pages == [file]
 
 
 def test_the_messages_next_step_is_done_by_its_button(an_open_project):

@@ -8,7 +8,12 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.questions import answered, questions_of, questions_of_search
+from PseudoLabelCLGui.presenter.questions import (
+    answered,
+    asked_alike,
+    questions_of,
+    questions_of_search,
+)
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
@@ -325,9 +330,10 @@ class ProjectActions:
         def search(request: FindVolumes, role: CaseRole | None) -> None:
             self._search((request,), role)
 
-        facts.asked = (*facts.asked[:number], *facts.asked[number + 1 :])
+        same = asked_alike(asked, facts.asked)
+        facts.asked = tuple(one for one in facts.asked if one not in same)
         facts.checked = None
-        answered(asked, value, search=search, add=self._add, keep=keep)
+        answered(same, value, search=search, add=self._add, keep=keep)
 
     # --- settings
 

@@ -8,7 +8,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import Problem
 from PseudoLabelCLLib.domain.desk_requests import AnswerQuestion, FindVolumes, NewVolume
-from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question
+from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question, QuestionKind
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,23 @@ def questions_of_search(
     )
 
 
+def asked_alike(
+    asked: AskedQuestion, waiting: Iterable[AskedQuestion]
+) -> tuple[AskedQuestion, ...]:
+    """Return the questions that an answer to one of them settles too.
+
+    Which volume of a file is meant is asked once for files that hold as many.
+    """
+    kind = asked.question.kind
+    if kind is not QuestionKind.FRAMES or asked.volume is None:
+        return (asked,)
+    choices = asked.question.choices
+    alike = (one for one in waiting if one.volume is not None and one.question.kind is kind)
+    return tuple(one for one in alike if one.question.choices == choices)
+
+
 def answered(
-    asked: AskedQuestion,
+    alike: tuple[AskedQuestion, ...],
     value: str,
     *,
     search: Callable[[FindVolumes, CaseRole | None], None],
@@ -62,21 +77,21 @@ def answered(
     """Do what an answer asks for.
 
     Args:
-        asked: The question.
+        alike: The question, and those that the same answer settles.
         value: The answer.
         search: Looks for volumes once more, with the answer.
         add: Adds volumes once more, with the answer.
         keep: Keeps the answer of a case that the project has.
     """
-    question, volume = asked.question, asked.volume
+    asked = alike[0]
+    given = GivenAnswer(asked.question.kind, value)
     if asked.search is not None:
-        given = GivenAnswer(question.kind, value)
         search(replace(asked.search, answers=(*asked.search.answers, given)), asked.role)
-    elif volume is None:
-        keep(AnswerQuestion(question, value))
+    elif asked.volume is None:
+        keep(AnswerQuestion(asked.question, value))
     elif value != LEAVE:
-        given = GivenAnswer(question.kind, value)
-        add((replace(volume, answers=(*volume.answers, given)),))
+        volumes = (one.volume for one in alike if one.volume is not None)
+        add(tuple(replace(one, answers=(*one.answers, given)) for one in volumes))
 
 
 def question_row(asked: AskedQuestion, *, enabled: bool) -> QuestionRow:

@@ -91,7 +91,7 @@ class AddingSection(Section):
         self._root = ""
         self._found: VolumesFound | None = None
         self._drop = FileDrop(self.ui.casesPage, self._onDropped, self.guard)
-        self.ui.foundRoleCombo.addItem(_("as proposed"))
+        self.ui.foundRoleCombo.addItem(_("as suggested"))
         proposed = _("as suggested: annotated where there is a segmentation, otherwise unlabelled")
         self.ui.foundRoleCombo.toolTip = plain(f"{roleWords()}\n{proposed}")
         showVisible(self.ui.foundBox, visible=False)

@@ -1,5 +1,6 @@
 """The rounds so far, folded under what the next one is trained with; the way back."""
 
+from functools import partial
 from pathlib import Path
 
 import qt
@@ -91,15 +92,17 @@ class RoundsSection(Section):
         if index is None:
             return
         report = ProjectLayout(Path(self._root)).report(index)
-        if report.is_file():
-            if not is_own_report(report):
-                text = _("The report of round {index} was not written on this computer.")
-                remedy = _("What it shows may differ from what the project holds.")
-                self.tell(Light.AMBER, text.format(index=index), remedy)
-            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(report)))
-        else:
+        if not report.is_file():
             text = _("Round {index} has no report yet.").format(index=index)
             self.tell(Light.AMBER, text, _("It is written when the round has finished."))
+        elif is_own_report(report):
+            _openInBrowser(report)
+        else:  # a page of somebody else's: whether a browser shall open it, the person says
+            text = _("The report of round {index} was not written on this computer.")
+            remedy = _("What it shows may differ from what the project holds.")
+            step = _("Open it anyway")
+            said = text.format(index=index)
+            self.tell(Light.AMBER, said, remedy, step, partial(_openInBrowser, report))
 
     def _onShowResult(self) -> None:
         index = self._chosen()
@@ -114,3 +117,7 @@ class RoundsSection(Section):
         )
         if index is not None and confirm(question.format(index=index)):
             self.presenter.go_back(index)
+
+
+def _openInBrowser(report: Path) -> None:
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(report)))
