@@ -62,6 +62,11 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 
 Classes = npt.NDArray[np.uint8]
 
+# Small, so that many seeds fit into an hour on one core.
+WINDOW = (32, 32)
+WIDTHS = (8, 16, 16, 32, 32, 32)
+LEARNING_RATE = 1e-2
+
 CPU = ComputeDevice("cpu", "a CPU", "fixed for all runs", half_precision=False)
 
 HEARTS = (2, 42, 95, 22, 62, 3, 23, 43, 63, 94)
@@ -97,18 +102,18 @@ class Dataset:
 def dataset_of(name: str, data: Path | None) -> Dataset:
     """Read or make the volumes of a data set."""
     if name == "phantom":
-        window = PreprocessConfig(in_plane_spacing_mm=2.8, window_size=(64, 64))
+        window = PreprocessConfig(in_plane_spacing_mm=4.5, window_size=WINDOW)
         slices = [_phantom(index, window) for index in range(NUM_PHANTOMS + NUM_PHANTOMS_TEST)]
         number = phantom_schema().num_classes
         return Dataset(tuple(slices[:NUM_PHANTOMS]), tuple(slices[NUM_PHANTOMS:]), number)
     if data is None:
         raise SystemExit(f"--dataset {name} needs --data FOLDER with images/ and labels/.")
     if name == "hearts":
-        window = PreprocessConfig(slicing_axis=2, in_plane_spacing_mm=3.0, window_size=(64, 64))
+        window = PreprocessConfig(slicing_axis=2, in_plane_spacing_mm=4.5, window_size=WINDOW)
         schema, pattern, numbers = LabelSchema.from_values((1, 2, 3)), "patient{:03d}", HEARTS
         test = HEARTS_TEST
     else:
-        window = PreprocessConfig(slicing_axis=2, in_plane_spacing_mm=2.2, window_size=(64, 64))
+        window = PreprocessConfig(slicing_axis=2, in_plane_spacing_mm=4.2, window_size=WINDOW)
         schema, pattern, numbers = LabelSchema.from_values((1,)), _pattern(data), ATRIA
         test = ATRIA_TEST
     read = [
@@ -176,9 +181,11 @@ def train(
 ) -> SegmentationNetwork:
     """Train a network on human truth, as round 0 of `quick` does."""
     quick = config_for(Profile.QUICK).training
-    stage = replace(quick.supervised, num_steps=steps, batch_size=4)
+    stage = replace(quick.supervised, num_steps=steps, batch_size=8, learning_rate=LEARNING_RATE)
     config: TrainingConfig = replace(quick, supervised=stage)
-    network = SegmentationNetwork(NetworkConfig(), num_classes, torch.Generator().manual_seed(seed))
+    network = SegmentationNetwork(
+        NetworkConfig(widths=WIDTHS), num_classes, torch.Generator().manual_seed(seed)
+    )
     data = RoundData(SlicePool(truth, num_classes), SlicePool((), num_classes))
     trainer = Trainer(start_training(network, stage, CPU, seed), data, config, CPU)
     for _ in trainer.steps():
@@ -272,8 +279,8 @@ def main() -> None:
     parser.add_argument("--dataset", choices=("phantom", "hearts", "atrium"), required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--steps", type=int, default=300)
     chosen = parser.parse_args()
     runs: dict[str, dict[str, float]] = {}
     if chosen.output.exists():
