@@ -106,7 +106,7 @@ def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
     if labels:
         console.warn(
             f"{counted(len(labels), 'file')}, such as '{min(labels)}', would be segmentations of "
-            "other volumes named here, and are no training images."
+            "other volumes named here, and are not used as training images."
         )
     return labels
 
@@ -119,7 +119,7 @@ def _found_in(folder: Path, arguments: argparse.Namespace, console: Console) -> 
     if labels:
         console.say(
             f"In '{folder}', {counted(len(labels), 'file')}, such as '{Path(labels[0]).name}', "
-            "would be segmentations of volumes there, and are no training images."
+            "would be segmentations of volumes there, and are not used as training images."
         )
     # of a folder with several series, reading it says which there are
     images = dict.fromkeys(Path(volume.image) for volume in found.volumes)

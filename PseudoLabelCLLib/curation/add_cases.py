@@ -264,7 +264,7 @@ def _check_undecided(project: Project, case: Case) -> None:
     if case.annotation is not None:
         raise ProjectError(
             f"Case '{case.id}' has a person's segmentation already ({case.role.value}).",
-            "Give the volume to a case of another name if both shall count.",
+            "Add the volume under another name if both should count.",
         )
     reviews = project.reviews_of(case.id)
     if reviews:

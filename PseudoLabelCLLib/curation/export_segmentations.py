@@ -191,7 +191,7 @@ def _recipes(
             recipes.append(recipe)
         elif case_ids is not None:
             raise ProjectError(
-                f"Case '{case.id}' has no segmentation that a person vouches for.",
+                f"Case '{case.id}' has no segmentation that a person drew, corrected or accepted.",
                 "Review its pseudo-label, or ask for unreviewed proposals too.",
             )
     if not recipes:
@@ -299,7 +299,7 @@ def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
         same = False
     if not same:
         raise StorageError(
-            f"'{path}' is there already and holds something else.",
+            f"'{path}' already exists and holds something else.",
             "Choose another folder, or move that file away.",
         )
 
@@ -314,7 +314,7 @@ def _read_record(path: Path) -> tuple[_RecordLine, ...]:
         found = () if is_newer else from_json(_Record, value, path.name).segmentations
     except PseudoLabelCLError as error:
         raise StorageError(
-            f"'{path}' is there already and is not a record of an earlier export.",
+            f"'{path}' already exists and is not a record of an earlier export.",
             "Choose another folder, or move that file away.",
         ) from error
     if is_newer:

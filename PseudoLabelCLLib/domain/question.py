@@ -341,7 +341,7 @@ class Asking:
         is_number = value.isdecimal() and 1 <= int(value) <= up_to
         if not is_number and value not in (choice.value for choice in question.choices):
             raise ProjectError(
-                f"'{value}' is no answer to the question '{kind.value}': {message}",
+                f"'{value}' is not an answer to the question '{kind.value}': {message}",
                 question.flags,
             )
         if value == LEAVE:

@@ -221,7 +221,7 @@ def test_folder_like_acdc_gives_19_images_and_no_label_map(acdc, capsys):
     cases = load_project(root).cases
     assert len(cases) == 20
     assert not any("_gt" in case.image for case in cases)
-    assert "are no training images" in capsys.readouterr().out
+    assert "are not used as training images" in capsys.readouterr().out
 
 
 def test_shell_pattern_gives_no_label_map_either(acdc, capsys):

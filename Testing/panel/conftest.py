@@ -1,5 +1,6 @@
 """The panel under an offscreen Qt, with stand-ins for Slicer's widgets over real MRML."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,13 @@ def quiet_vtk():
     # without the application's colour tables and terminologies the logics log errors that say
     # nothing about the panel
     vtk.vtkObject.GlobalWarningDisplayOff()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modules_are_no_garbage():
+    """What is loaded stays, and need not be looked through whenever a panel is closed."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

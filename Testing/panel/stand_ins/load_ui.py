@@ -2,6 +2,7 @@
 
 # ruff: noqa: N802 - the names are Slicer's and Qt's
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -36,15 +37,10 @@ class _Loader(QtUiTools.QUiLoader):
 
 def load_ui(path: str) -> Any:
     """Return the panel of a .ui file; its connections are made and must exist in the extract."""
-    tree = ET.parse(path)
-    connections = tree.getroot().find("connections")
-    if connections is not None:
-        tree.getroot().remove(connections)
-    for widget in tree.iter("widget"):
-        _check_properties(widget)
+    widgets, connections = _read(path)
     loader = _Loader()
     content = QtCore.QBuffer()
-    content.setData(ET.tostring(tree.getroot()))
+    content.setData(widgets)
     content.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
     loader.setWorkingDirectory(QtCore.QDir(str(Path(path).parent)))
     top = loader.load(content)
@@ -56,6 +52,18 @@ def load_ui(path: str) -> Any:
             widget.watch_children()
             widget._fold(widget.isChecked())
     return wrap(top)
+
+
+@cache
+def _read(path: str) -> tuple[bytes, Any]:
+    """Return the widgets of a .ui file as text, and its connections."""
+    root = ET.parse(path).getroot()
+    connections = root.find("connections")
+    if connections is not None:
+        root.remove(connections)
+    for widget in root.iter("widget"):
+        _check_properties(widget)
+    return ET.tostring(root), connections
 
 
 def _check_properties(widget: Any) -> None:
