@@ -60,7 +60,7 @@ class FoundInFolder:
 
     Args:
         series: The series of images.
-        objects: Segmentations whose voxels belong to a structure or do not.
+        objects: Segmentations whose voxels belong to a structure or do not, and structure sets.
         fractional: Segmentations that hold fractions.
         num_without_image: How many other files hold no image that can be read.
     """
@@ -104,7 +104,16 @@ def _object_in(file: Path) -> tuple[bool, tuple[str, ...]] | None:
         text_of,
         uid_of,
     )
+    from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
+        is_structure_set,
+        read_structure_set,
+    )
 
+    if is_structure_set(file):
+        try:
+            return False, read_structure_set(file).series_uids
+        except PseudoLabelCLError:
+            return None
     try:
         header = read_dicom_header(
             file, ("SOPClassUID", "SegmentationType", "ReferencedSeriesSequence")

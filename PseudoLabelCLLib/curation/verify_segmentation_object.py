@@ -278,7 +278,7 @@ def _misplaced(found: SegmentationObject, slices: Sequence[int | None]) -> str:
     if not wrong:
         return ""
     places = ", ".join(_place(frame) for frame in wrong[:_MOST_NAMED])
-    return f"{len(wrong)} frames lie on no slice of the series (at {places} mm)."
+    return f"{len(wrong)} frames match no slice of the series (at {places} mm)."
 
 
 def _place(frame: StoredFrame) -> str:
@@ -300,9 +300,7 @@ def _wrong_sources(
             wrong += not (named and frame.source_purposes == (_SOURCE_IMAGE,))
         elif frame.source_uids and k is not None:
             wrong += not _names_among_others(frame, source, k)
-    return (
-        f"{wrong} frames do not name the slice that they lie on as their source." if wrong else ""
-    )
+    return f"{wrong} frames do not name their own slice as their source." if wrong else ""
 
 
 def _names(frame: StoredFrame, source: SourceSeries, k: int) -> bool:

@@ -41,7 +41,7 @@ class Note(Enum):
         "its term is that of the label, or a person was asked",
     )
     EMPTY_SEGMENT = (
-        "In '{file}', the empty segment '{segment}' is no label; it was left out.",
+        "In '{file}', the empty segment '{segment}' is not a label; it was left out.",
         "it has no voxel",
     )
     NO_VOXEL_OF = ("In '{file}', no voxel belongs to: {segments}.", "counted in the file")

@@ -141,7 +141,7 @@ def _check(root: Path, project: Project, report: Report) -> None:
             report.notice(finding.sentence, warning=True)
     if errors:
         raise TrainingError(
-            f"Training cannot start. {' '.join(errors)}", "Mend this, then train again."
+            f"Training cannot start. {' '.join(errors)}", "Fix this, then train again."
         )
     require_answers(findings)
 
