@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cro
 from PseudoLabelCLLib.curation.truth_mask import Mask, near_changed, slices_of_mask
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -51,8 +52,16 @@ def read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
     return proposal
 
 
-def on_grid_of_case(corrected: LabelVolume, case: Case, file_name: str) -> LabelVolume:
+def on_grid_of_case(
+    corrected: LabelVolume, case: Case, file_name: str, places: Sequence[Geometry] = ()
+) -> LabelVolume:
     """Return a correction on the grid of its case, from which it may be cropped.
+
+    Args:
+        corrected: The correction.
+        case: Its case.
+        file_name: For messages.
+        places: Other grids of the very same voxels, which the header of the image names.
 
     Raises:
         ReviewError: It has another grid, or lies elsewhere.
@@ -61,7 +70,7 @@ def on_grid_of_case(corrected: LabelVolume, case: Case, file_name: str) -> Label
     if not np.any(corrected.array):
         # Slicer crops to what is segmented; of nothing, no position is left to compare.
         return LabelVolume(np.zeros(case.geometry.array_shape, np.int16), case.geometry)
-    if corrected.geometry.is_close_to(case.geometry):
+    if any(corrected.geometry.is_close_to(place) for place in (case.geometry, *places)):
         return LabelVolume(corrected.array, case.geometry)
     matched, notices = matched_to_grid(corrected, case.geometry, file_name=file_name)
     kept = np.count_nonzero(matched.array) == np.count_nonzero(corrected.array)

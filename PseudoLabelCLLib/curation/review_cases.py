@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.corrections import on_grid_of_case, read_proposal, what_counts
 from PseudoLabelCLLib.curation.history import keep_in_history
+from PseudoLabelCLLib.curation.image_place import places_of
 from PseudoLabelCLLib.curation.left_out import (
     require_something_to_vouch_for,
     structures_to_leave_out,
@@ -170,7 +171,9 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         read = read_segmentation(
             file, project.schema, near=case.geometry, asking=asking, made_from=judged.file
         )[0]
-    corrected = on_grid_of_case(read, case, file.name)
+    image = ProjectLayout(root).resolve(case.image)
+    places = places_of(image) if image.is_file() else None
+    corrected = on_grid_of_case(read, case, file.name, places.all if places else ())
     correction = what_counts(
         project, case, proposed, corrected, slices=slices, extent=extent, left_out=rejected
     )

@@ -66,6 +66,10 @@ class TrainingError(PseudoLabelCLError):
     """Training cannot start or went wrong."""
 
 
+class UnansweredError(TrainingError):
+    """Training waits for answers that only a person can give."""
+
+
 class StorageError(PseudoLabelCLError):
     """The disk refuses: full, read-only, vanished."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from PseudoLabelCLLib.curation.case_finding import Finding
-from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.errors import UnansweredError
 from PseudoLabelCLLib.domain.question import QuestionKind
 
 # A pre-training looks at no segmentation.
@@ -20,12 +20,12 @@ def require_answers(
         kinds: The questions that matter.
 
     Raises:
-        TrainingError: There is a question, with the ways to answer it.
+        UnansweredError: There is a question, with the ways to answer it.
     """
     waiting = [f for f in findings if f.question is not None and f.question.kind in kinds]
     if waiting:
         told = " ".join(finding.sentence for finding in waiting)
-        raise TrainingError(
+        raise UnansweredError(
             f"Before training there is something to answer. {told}",
             "In Slicer, press Check on the page Cases, and choose the answers there.",
         )

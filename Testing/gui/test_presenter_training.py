@@ -335,6 +335,7 @@ FAULTS = [
     (JobFailed("StorageError", "The disk is full.", "Free some space."), "Continue"),
     (JobFailed("DeviceError", "No device.", ""), "Continue on the CPU"),
     (JobFailed("TrainingError", "The loss is no number.", "Check."), "Check the cases"),
+    (JobFailed("UnansweredError", "Answer it: --answer a=b", "Check."), "Check the cases"),
     (JobFailed("VolumeError", "'u0' cannot be read.", ""), "Check the cases"),
     (JobFailed("ProjectError", "There is no folder.", ""), "Open again"),
     (JobFailed("ProjectDamagedError", "round.json is no JSON.", ""), "Show the folder"),

@@ -48,6 +48,7 @@ _STEP_OF_JOB_ERROR = {
     "StorageError": Step.GO_ON,
     "ProjectInUseError": Step.GO_ON,
     "TrainingError": Step.CHECK,
+    "UnansweredError": Step.CHECK,
     "VolumeError": Step.CHECK,
     "AnnotationError": Step.CHECK,
     "ProjectDamagedError": Step.FOLDER,
@@ -85,6 +86,12 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
     step = _STEP_OF_JOB_ERROR.get(failed.error_type, Step.NONE)
     if step is Step.ON_CPU and is_on_cpu:
         step = Step.GO_ON
+    if failed.error_type == "UnansweredError":  # its text names the flags of the command line
+        return Fault(
+            _("Before training there are questions about the cases to answer."),
+            _("Check the cases, and choose the answers below their table."),
+            step,
+        )
     remedy = failed.remedy
     if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
         remedy = _(
