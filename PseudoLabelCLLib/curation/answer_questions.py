@@ -8,21 +8,34 @@ from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.check_vanishing import FINER, own_pixel_mm
 from PseudoLabelCLLib.curation.counting_slices import with_counting_slices
 from PseudoLabelCLLib.curation.drawn_slices import DRAWN
-from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, Asking, GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import (
+    LEAVE,
+    Answered,
+    Asking,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
 from PseudoLabelCLLib.storage.project_store import save_cases
 
 
 def keep_answer(root: Path, project: Project, question: Question, value: str) -> Project:
     """Keep an answer with the case that it is about, or as a setting, and save the project.
 
+    A case that is left out is ignored from now on.
+
     Raises:
         ProjectError: The question has no such answer, or there is no such case.
-        LeftOutError: The answer is that the case takes no part; nothing is saved.
         StorageError: The disk refuses.
     """
+    if value == LEAVE and any(choice.value == LEAVE for choice in question.choices):
+        case = project.case(question.case_id)
+        changed = project.with_case(case.with_role(CaseRole.IGNORED))
+        save_cases(root, changed)
+        return changed
     asking = Asking(question.case_id, (GivenAnswer(question.kind, value),))
     asking.ask(question.kind, question.message, question.num_voxels, question.choices)
     changed = _with_answers(project, question, asking.used)
@@ -37,7 +50,6 @@ def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> 
 
     Raises:
         ProjectError: A question has no such answer.
-        LeftOutError: An answer is that a case takes no part.
         StorageError: The disk refuses.
     """
     for finding in check_cases(root, project) if given else ():
