@@ -6,17 +6,21 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install package slicer slicer-test slicer-tour clean
+.PHONY: demo test check pytest install package slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
 
+# style and types are checked while the tests run: either can fail, and both are told
+test: $(INSTALLED)
+	@$(MAKE) --no-print-directory -j2 check pytest
+
 # a test process for every core, so a thread for every process; files stay whole; a thread that waits
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
-test: check
+pytest: $(INSTALLED)
 	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-# what must hold before a test is worth running: style, formatting, types
+# style, formatting, types
 check: $(INSTALLED)
 	$(BIN)/ruff check PseudoLabelCL PseudoLabelCLLib Testing
 	$(BIN)/ruff format --check PseudoLabelCL PseudoLabelCLLib Testing

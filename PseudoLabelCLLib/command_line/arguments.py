@@ -26,7 +26,7 @@ the way through:
   pseudolabelcl review heart 041 --correct my-041.seg.nrrd --proposal 0:9c01d6e2a5f8
   pseudolabelcl review heart 052 --accept --leave-out myocardium
   pseudolabelcl train heart                      the next round
-  pseudolabelcl export heart results             what you vouch for, as .seg.nrrd
+  pseudolabelcl export heart results             your segmentations, as .seg.nrrd
   pseudolabelcl predict heart/rounds/round_01/model.plcl new-patient.nii.gz --output results
 
 try it without any data:  pseudolabelcl demo
@@ -205,6 +205,7 @@ def _add_pretrain(commands: Commands) -> None:
         help="learn from all volumes without segmentations, before round 0 (train does it too)",
     )
     pretrain.add_argument("project", help="the project folder")
+    add_answers(pretrain)
     _add_device(pretrain)
 
 
@@ -214,7 +215,10 @@ def _add_train(commands: Commands) -> None:
     )
     train.add_argument("project", help="the project folder")
     train.add_argument(
-        "--rounds", type=int, default=1, help="so many rounds without a review between (default: 1)"
+        "--rounds",
+        type=int,
+        default=1,
+        help="number of rounds to train without review in between (default: 1)",
     )
     add_answers(train)
     _add_device(train)
@@ -273,7 +277,9 @@ def _add_evaluate(commands: Commands) -> None:
 
 
 def _add_export(commands: Commands) -> None:
-    export = commands.add_parser("export", help="write the segmentations you vouch for")
+    export = commands.add_parser(
+        "export", help="write the segmentations that you drew, corrected or accepted"
+    )
     export.add_argument("project", help="the project folder")
     export.add_argument("output", help="folder for the segmentations")
     export.add_argument("--cases", nargs="+", metavar="CASE", help="only these cases")
@@ -285,7 +291,7 @@ def _add_export(commands: Commands) -> None:
     _add_format(export, "dicom-seg")
     dicom = export.add_argument_group("only for --format dicom-seg")
     dicom.add_argument(
-        "--check", action="store_true", help="only say what would stop or surprise; write nothing"
+        "--check", action="store_true", help="only list errors and warnings; write nothing"
     )
     dicom.add_argument(
         "--source", metavar="DIR", help="where the DICOM series lie now, if they were moved"
@@ -315,9 +321,7 @@ def _add_export(commands: Commands) -> None:
 
 
 def _add_terms(commands: Commands) -> None:
-    terms = commands.add_parser(
-        "terms", help="show or choose what the labels are, in words that DICOM has codes for"
-    )
+    terms = commands.add_parser("terms", help="show or choose the DICOM terminology of the labels")
     terms.add_argument("project", help="the project folder")
     terms.add_argument(
         "terms",

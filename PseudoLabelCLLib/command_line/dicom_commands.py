@@ -133,7 +133,7 @@ def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonV
         if finding.remedy:
             console.say(f"       {finding.remedy}")
     stops = sum(finding.stops for finding in findings)
-    console.say(f"{stops} to mend before the export." if stops else "Ready to export.")
+    console.say(f"{stops} to fix before the export." if stops else "Ready to export.")
     return [to_json(finding) for finding in findings]
 
 

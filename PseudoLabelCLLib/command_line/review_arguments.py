@@ -11,9 +11,9 @@ def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "review",
         help="list the proposals, or judge some of them",
         description="List the proposals of the round in review, or judge some of them. A verdict "
-        "is on the proposal that you looked at: name it by --proposal as the list shows it, or by "
-        "--listing; with neither, a single case is asked about at the terminal. If the newest "
-        "proposal is another one by now, nothing is stored.",
+        "is about the proposal that you saw: name it with --proposal as the list shows it, or "
+        "give --listing; with neither, a single case is asked about at the terminal. If there is "
+        "a newer proposal by now, nothing is stored.",
     )
     review.add_argument("project", help="the project folder")
     review.add_argument("cases", nargs="*", metavar="CASE", help="the cases to judge")
@@ -39,14 +39,14 @@ def _add_named_proposals(review: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="ROUND:FINGERPRINT",
-        help="the proposal that you looked at, such as 0:3fa4bc12, as the list shows it; one for "
+        help="the proposal that you saw, such as 0:3fa4bc12, as the list shows it; one for "
         "each case, in the same order",
     )
     review.add_argument(
         "--listing",
         metavar="FILE",
         help="judge the cases as a list has them that you kept by: pseudolabelcl review PROJECT "
-        "--json > FILE; how many were not looked at one by one is said",
+        "--json > FILE; says how many were not opened one by one",
     )
 
 

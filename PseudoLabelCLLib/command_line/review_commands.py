@@ -123,12 +123,12 @@ def _asked(root: Path, project: Project, case_id: str, console: Console) -> Prop
     answer = console.ask(
         f"{case_id}: round {newest.round_index}, fingerprint "
         f"{newest.fingerprint[:SHORT_FINGERPRINT]}, "
-        f"doubt {item.doubt:.2f}. {item.reason}\nIs this the proposal that you looked at?"
+        f"doubt {item.doubt:.2f}. {item.reason}\nIs this the proposal that you saw?"
     )
     if answer is None:
         raise ReviewError(
-            f"It is not said which proposal of '{case_id}' you looked at, and there is no terminal "
-            "to ask.",
+            f"You did not say which proposal of '{case_id}' you saw, and there is no terminal to "
+            "ask at.",
             "Add --proposal ROUND:FINGERPRINT as 'review' lists it.",
         )
     if not answer:
@@ -141,8 +141,8 @@ def _say_unseen(verdicts: _Verdicts, console: Console) -> None:
     if number:
         was = "was" if number == 1 else "were"
         console.warn(
-            f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged by the listing, "
-            "without being looked at one by one."
+            f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged from the "
+            "listing, without being opened one by one."
         )
 
 

@@ -220,7 +220,7 @@ def read_annotation(
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     if np.all(matched.array):
         ask_about_background(path.name, count_values(matched.array), matched.array.size, (), asking)
-    return matched, schema, (*notices, *more)
+    return replace(matched, statuses=labels.statuses), schema, (*notices, *more)
 
 
 def _other_places(image: Path) -> tuple[Geometry, ...]:
@@ -263,7 +263,7 @@ def _check_undecided(project: Project, case: Case) -> None:
     if case.annotation is not None:
         raise ProjectError(
             f"Case '{case.id}' has a person's segmentation already ({case.role.value}).",
-            "Give the volume to a case of another name if both shall count.",
+            "Add the volume under another name if both should count.",
         )
     reviews = project.reviews_of(case.id)
     if reviews:

@@ -67,7 +67,7 @@ def read_case_table(path: Path) -> tuple[CaseRow, ...]:
             if any(cells.values()):
                 _add_row(rows, line, cells, path=path, number=reader.line_num)
     except csv.Error as error:
-        raise ProjectError(f"'{path.name}' is no valid CSV: {error}.", "Save it again.") from error
+        raise ProjectError(f"'{path.name}' is not valid CSV: {error}.", "Save it again.") from error
     if not rows:
         raise ProjectError(f"The table '{path.name}' lists no case.", "Add a line for each case.")
     return tuple(rows.values())

@@ -145,8 +145,8 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
 def _proposed(label: LabelClass) -> str:
     words = [in_words(terms) for terms in propose_terminology(label.name)[:_MOST_PROPOSED]]
     if not words:
-        return "Choose what it is in the project's labels."
-    return f"Choose what it is in the project's labels; its name is like: {'; '.join(words)}."
+        return "Choose its terminology in the project's labels."
+    return f"Choose its terminology in the project's labels; its name is like: {'; '.join(words)}."
 
 
 def _codes_of(terms: Terminology) -> Iterator[Code]:

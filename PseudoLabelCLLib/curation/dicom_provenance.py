@@ -83,7 +83,7 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
     if terms is None:
         raise ProjectError(
             f"The label '{label.name}' has no codes that say what it is.",
-            "Choose what it is in the project's labels.",
+            "Choose its terminology in the project's labels.",
         )
     type_ = algorithm_type_of(label, origin)
     return ObjectSegment(
@@ -142,7 +142,7 @@ _STATES = {
 
 def _what_counts(exported: ExportedSegmentation) -> str:
     """Return for how much of a segmentation a person vouches, in at most 64 characters."""
-    share = f"A person vouches for {exported.human_fraction:.0%} of the slices"
+    share = f"Reviewed by a person: {exported.human_fraction:.0%} of the slices"
     has_more = exported.has_single_voxels and exported.human_fraction < 1
     return f"{share}, and single voxels" if has_more else share
 
@@ -160,7 +160,7 @@ def _told(label: LabelClass, origin: Origin) -> str:
         return "Drawn by a person."
     proposal = f"Proposal of round {exported.round_index}"
     if label.name in exported.left_out:
-        return f"{proposal}; a person rejected this structure and vouched for others."
+        return f"{proposal}; a person rejected this structure and accepted others."
     if exported.source == "proposal, unreviewed":
         return f"{proposal}; no person has reviewed it."
     part = "" if exported.human_fraction == 1 else f" {_what_counts(exported)}."

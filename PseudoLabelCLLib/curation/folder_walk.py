@@ -48,7 +48,7 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
         seen.add((stat.st_dev, stat.st_ino))
         if any(entry.name == PROJECT_FILE for entry in entries):
             tell(
-                f"'{folder}' is a project; its own files are no new volumes.",
+                f"'{folder}' is a project; its own files are not new volumes.",
                 "Open the project, or choose the folder of the volumes.",
                 is_error=folder == root,
             )
@@ -58,7 +58,7 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
         num_files += len(files)
         if num_files > MAX_FILES:
             tell(
-                f"'{root}' holds more than {MAX_FILES} files; only the first were looked at.",
+                f"'{root}' holds more than {MAX_FILES} files; only the first were read.",
                 "Choose a folder further down.",
                 is_error=False,
             )

@@ -28,6 +28,13 @@ def schema_from_annotation(path: Path, asking: Asking | None = None) -> LabelSch
         VolumeError: It cannot be read.
     """
     if looks_like_dicom(path):
+        from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415 - loads slowly
+            is_structure_set,
+            read_structure_set,
+        )
+
+        if is_structure_set(path):
+            return schema_of(read_structure_set(path).segments)
         return read_segmentation(path, None)[1]
     segments = read_segments(path)
     return schema_of(segments) if segments else read_segmentation(path, None, asking=asking)[1]
@@ -45,7 +52,7 @@ def read_label_schema(path: Path) -> LabelSchema:
     version = value.pop("schema_version", None) if isinstance(value, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
         raise ProjectDamagedError(
-            f"'{path.name}' is no label schema: it has no schema_version.",
+            f"'{path.name}' is not a label schema: it has no schema_version.",
             "Choose a file that holds label definitions.",
         )
     if version > _SCHEMA_VERSION:

@@ -67,7 +67,7 @@ def require_something_to_vouch_for(
         if np.any(along if slices is None else along[list(slices)]):
             return
     raise ReviewError(
-        f"Without the structures that are left out, case '{case_id}' has no voxel of a "
-        "structure to vouch for.",
+        f"Without the structures that are left out, case '{case_id}' has no voxel left that "
+        "would count as yours.",
         "Reject the proposal instead.",
     )

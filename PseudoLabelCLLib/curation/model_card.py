@@ -105,7 +105,7 @@ def _require_replaceable(file: Path) -> None:
         read_model_archive(file)
     except ModelFileError as error:
         raise ModelFileError(
-            f"'{file}' is there already and is no model file.", "Choose another name."
+            f"'{file}' already exists and is not a model file.", "Choose another name."
         ) from error
 
 

@@ -144,7 +144,7 @@ def _require_round(project: Project, identity: ProposalIdentity) -> None:
         return  # the search for the proposal says so
     shown = f"The proposal of '{identity.case_id}' shown here is round {identity.round_index}'s;"
     if identity.round_index < latest.index:
-        raise ReviewError(f"{shown} round {latest.index} has proposed anew.", _SHOW_AGAIN)
+        raise ReviewError(f"{shown} round {latest.index} has made a new proposal.", _SHOW_AGAIN)
     if identity.round_index > latest.index:
         raise ReviewError(f"{shown} the project is back at round {latest.index}.", _SHOW_AGAIN)
 

@@ -77,7 +77,7 @@ def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
     mask: Mask = volume.array == 1
     if not mask.any() or not np.all(mask | (volume.array == 0)):
         raise VolumeError(
-            f"'{path.name}' is no mask: expected zeros, and ones where something counts.",
+            f"'{path.name}' is not a mask: expected zeros, and ones where something counts.",
             "Restore it from a backup, or judge the proposal again.",
         )
     return mask

@@ -103,7 +103,7 @@ def write_verified_object(
     """
     path = folder / f"{stem}.{content.about.instance_uid[-_NUM_UID_DIGITS:]}.dcm"
     if path.exists():
-        raise StorageError(f"'{path}' is there already.", "Export again.")
+        raise StorageError(f"'{path}' already exists.", "Export again.")
     tell = tell or _silent
     with written_aside(path) as temporary:
         tell("writing")

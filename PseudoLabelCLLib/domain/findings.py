@@ -41,7 +41,7 @@ class Note(Enum):
         "its term is that of the label, or a person was asked",
     )
     EMPTY_SEGMENT = (
-        "In '{file}', the empty segment '{segment}' is no label; it was left out.",
+        "In '{file}', the empty segment '{segment}' is not a label; it was left out.",
         "it has no voxel",
     )
     NO_VOXEL_OF = ("In '{file}', no voxel belongs to: {segments}.", "counted in the file")
@@ -99,6 +99,11 @@ class Note(Enum):
     STRETCHED = (
         "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of {pixels}.",
         "the plane was chosen by a person, or settled by round 0",
+    )
+    ORDER_BY_HEADER = (
+        "Whether the slices of {cases} begin where those of the others do is told by their headers "
+        "alone; their contents do not clearly agree.",
+        "the direction cosines decide; contents alone turn nothing",
     )
     TURNED = (
         "The slices of {cases} are stored turned or mirrored against those of most cases; the "

@@ -64,7 +64,7 @@ class Project:
         unknown = sorted(set(review.left_out) - set(self.schema.values))
         if unknown:
             told = ", ".join(map(str, unknown))
-            raise ProjectError(f"{named} leaves out {told}, which is no label of the project.")
+            raise ProjectError(f"{named} leaves out {told}, which is not a label of the project.")
         if set(review.left_out) == set(self.schema.values):
             raise ProjectError(f"{named} leaves out every structure, but does not reject it.")
 

@@ -116,7 +116,7 @@ def pretrain_if_needed(
         return pretrain(root, project, preprocess, device, report)
     if record.settings != pretraining_settings(project):
         report.notice(
-            "The settings of pre-training changed since it was done; it is done anew.",
+            "The settings of pre-training have changed since it was done; it is done again.",
             warning=True,
         )
         return pretrain(root, project, preprocess, device, report)

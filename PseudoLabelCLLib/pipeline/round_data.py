@@ -118,7 +118,7 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     data = RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
     if not data.truth.most_classes_in_a_slice:
         raise TrainingError(
-            "No slice of the human segmentations shows a structure that a person vouches for.",
+            "No slice of the human segmentations shows a structure that counts as human truth.",
             "Annotate a volume, or accept a proposal without leaving structures out.",
         )
     return data
@@ -195,7 +195,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
         if not path.exists():
             report.notice(
                 f"Case '{case_id}' has no proposal from round {inputs.plan.index - 1}, as when it "
-                "was added since; it takes part from the next round on.",
+                "was added since; it is used from the next round on.",
                 warning=True,
             )
             continue

@@ -226,7 +226,9 @@ class _RoundTraining:
         if path.exists():
             load_moments(path, self.trainer.state.optimizer)
         else:
-            self.report.notice(f"Round {self.index - 1} has kept no moments: they start anew.")
+            self.report.notice(
+                f"Round {self.index - 1} has no saved moments: they start from zero."
+            )
 
     def _renew_head(self) -> None:
         """Begin the joint rounds with a new segmentation head, if the settings say so."""

@@ -139,7 +139,7 @@ _MESSAGE_TYPES: dict[str, type[DeskMessage]] = {
 
 
 class DeskLineError(ProtocolError):
-    """A line is no request.
+    """A line is not a request.
 
     Args:
         message: What was found and what was expected.
@@ -173,7 +173,7 @@ def decode_request(data: bytes) -> tuple[int, DeskRequest]:
         seq = _number(content.pop("seq", None))
         return seq, _decode_request(content)
     except ProjectDamagedError as error:
-        raise DeskLineError(f"A line is no request: {error.message}", seq) from error
+        raise DeskLineError(f"A line is not a request: {error.message}", seq) from error
     except ProtocolError as error:
         raise DeskLineError(error.message, seq) from error
 
@@ -215,7 +215,7 @@ def decode_message(data: bytes) -> DeskMessage:
         if name in (Answered.__name__, Refused.__name__):
             raise _not_understood(error) from error
         raise ProtocolError(
-            f"A line of the desk is no message: {error.message} The line: {_shown(data)}"
+            f"A line of the desk is not a message: {error.message} The line: {_shown(data)}"
         ) from error
 
 
@@ -236,7 +236,7 @@ def _decode_answered(content: dict[str, JsonValue]) -> Answered:
     to = from_json(int, content.get("to"), "Answered, to")
     answer = content.get("answer")
     if not isinstance(answer, dict):
-        raise ProtocolError(f"An answer is no object: {answer!r:.200}")
+        raise ProtocolError(f"An answer is not an object: {answer!r:.200}")
     name = from_json(str, answer.pop("type", None), "Answered, answer, type")
     if name not in _ANSWER_TYPES:
         raise ProtocolError(f"The desk gave an answer of unknown type '{name}'.")
@@ -270,7 +270,7 @@ def _not_understood(error: ProjectDamagedError | ProtocolError) -> ProtocolVersi
 def _content(data: bytes) -> dict[str, JsonValue]:
     content = parse_json(data, "the line")
     if not isinstance(content, dict):
-        raise ProtocolError(f"A line is no JSON object: {_shown(data)}")
+        raise ProtocolError(f"A line is not a JSON object: {_shown(data)}")
     return content
 
 

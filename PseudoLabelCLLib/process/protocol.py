@@ -212,7 +212,7 @@ def decode_line(data: bytes) -> Line:
     try:
         content = parse_json(data, "the line")
         if not isinstance(content, dict):
-            raise ProtocolError(f"A line of the worker is no JSON object: {_shown(data)}")
+            raise ProtocolError(f"A line of the worker is not a JSON object: {_shown(data)}")
         name = from_json(str, content.pop("type", None), "type")
         job_id = from_json(str, content.pop("job_id", None), "job_id")
         seq = from_json(int, content.pop("seq", None), "seq")
@@ -221,7 +221,7 @@ def decode_line(data: bytes) -> Line:
         return Line(job_id, seq, _decode_message(_MESSAGE_TYPES[name], content))
     except ProjectDamagedError as error:
         raise ProtocolError(
-            f"A line of the worker is no message: {error.message} The line: {_shown(data)}"
+            f"A line of the worker is not a message: {error.message} The line: {_shown(data)}"
         ) from error
 
 

@@ -167,7 +167,7 @@ _MESSAGES = {
     errno.EFBIG: ("this disk holds no file so large", "Choose another disk."),
     errno.ENOTDIR: ("a part of its path is a file, not a folder", "Choose another folder."),
     errno.EEXIST: ("a file stands where a folder is expected", "Choose another folder."),
-    errno.EISDIR: ("a folder stands in its place", "Give a file, or choose another name."),
+    errno.EISDIR: ("a folder of that name is in the way", "Give a file, or choose another name."),
     errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
 }
 

@@ -35,7 +35,7 @@ def read_frames(path: Path) -> list[PlacedSlice[int]]:
     """
     header = read_dicom_header(path, FRAME_KEYWORDS)
     if header is None:
-        raise VolumeError(f"'{path}' is no DICOM file.", "Choose another file.")
+        raise VolumeError(f"'{path}' is not a DICOM file.", "Choose another file.")
     return ordered_frames(path, header)
 
 

@@ -165,7 +165,7 @@ def _read(path: Path) -> pydicom.Dataset:
             return pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise AnnotationError(
-            f"'{path}' is no DICOM file; expected a DICOM segmentation.", "Choose another file."
+            f"'{path}' is not a DICOM file; expected a DICOM segmentation.", "Choose another file."
         ) from error
     except OSError as error:
         if error.errno is None:  # not of the system: pydicom's, of what it found

@@ -104,7 +104,7 @@ def plan_series(
     """
     if len(patient_id) > _LONGEST_ID or not patient_id.isprintable() or "\\" in patient_id:
         raise VolumeError(
-            f"The patient ID {patient_id!r} cannot stand in a DICOM file.",
+            f"The patient ID {patient_id!r} cannot be written into a DICOM file.",
             f"Use at most {_LONGEST_ID} characters without a backslash.",
         )
     turned = _right_handed(volume)
@@ -178,7 +178,7 @@ def _sixteen_bits(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, flo
     is_whole = array.dtype.kind in "iub"
     if not is_whole and not all(np.isfinite(plane).all() for plane in array):
         raise VolumeError(
-            "The volume holds intensities that are no numbers, which DICOM cannot hold.",
+            "The volume holds intensities that are not numbers, which DICOM cannot store.",
             "Replace them in another program, or export as .seg.nrrd.",
         )
     low, high = float(array.min()), float(array.max())

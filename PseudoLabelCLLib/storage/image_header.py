@@ -134,7 +134,7 @@ def text_of_line(line: bytes, max_length: int) -> str:
         raise HeaderError(f"is damaged: a line of its header has {len(line)} characters")
     text = line.rstrip(b"\r").decode("utf-8", errors="replace")
     if any(ord(character) < ord(" ") and character != "\t" for character in text):
-        raise HeaderError("is damaged: its header is no text")
+        raise HeaderError("is damaged: its header is not text")
     return text
 
 

@@ -228,7 +228,7 @@ def _unlisted(path: Path, counts: dict[int, int], schema: LabelSchema) -> dict[i
     if len(unlisted) > MAX_VALUES_WITHOUT_SCHEMA:
         raise AnnotationError(
             f"'{path.name}' looks like an image, not a segmentation: "
-            f"it holds {len(unlisted)} values that are no label.",
+            f"it holds {len(unlisted)} values that are not labels.",
             SWAPPED,
         )
     return unlisted
@@ -238,7 +238,7 @@ def _told_unlisted(path: Path, unlisted: dict[int, int], schema: LabelSchema) ->
     found = ", ".join(f"{value} ({counted(count, 'voxel')})" for value, count in unlisted.items())
     expected = ", ".join(f"{label.value} {label.name}" for label in schema)
     return (
-        f"'{path.name}' holds values that are no label of the project: {found}. "
+        f"'{path.name}' holds values that are not labels of the project: {found}. "
         f"The labels are: 0 background, {expected}."
     )
 

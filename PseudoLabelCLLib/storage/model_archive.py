@@ -109,7 +109,7 @@ def _check_beginning(path: Path, first_bytes: bytes) -> None:
             _REMEDY,
         )
     if first_bytes != b"PK\x03\x04":
-        raise ModelFileError(f"'{path}' is no model file of PseudoLabelCL.", _REMEDY)
+        raise ModelFileError(f"'{path}' is not a model file of PseudoLabelCL.", _REMEDY)
 
 
 def _checked_weights_name(path: Path, members: list[zipfile.ZipInfo]) -> str:
@@ -119,7 +119,7 @@ def _checked_weights_name(path: Path, members: list[zipfile.ZipInfo]) -> str:
     if names != sorted((_CARD, weights_name)):
         shown = ", ".join(repr(name) for name in names[:6]) or "nothing"
         raise ModelFileError(
-            f"'{path}' is no model file of PseudoLabelCL: it holds {shown}; "
+            f"'{path}' is not a model file of PseudoLabelCL: it holds {shown}; "
             f"expected {_CARD} and {_WEIGHTS}.",
             _REMEDY,
         )
@@ -184,7 +184,7 @@ def _check_inner_zip(path: Path, weights: bytes) -> None:
 def _too_large(path: Path, name: str, limit: int) -> ModelFileError:
     return ModelFileError(
         f"{name} in '{path}' claims to unpack to more than {limit} bytes; "
-        "this is no model, and it could fill the memory.",
+        "this is not a model, and it could fill the memory.",
         _REMEDY,
     )
 

@@ -245,4 +245,4 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _no_nifti(path: Path) -> VolumeError:
-    return VolumeError(f"'{path}' is no NIfTI file, or it is damaged.", _REMEDY)
+    return VolumeError(f"'{path}' is not a NIfTI file, or it is damaged.", _REMEDY)

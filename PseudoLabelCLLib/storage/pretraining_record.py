@@ -167,7 +167,7 @@ def read_pretraining(root: Path) -> PretrainingRecord | None:
         return from_json(PretrainingRecord, told, where)
     except ProjectDamagedError as error:
         raise ProjectDamagedError(
-            error.message, "Delete the folder 'pretraining'; the pre-training is then done anew."
+            error.message, "Delete the folder 'pretraining'; the pre-training is then done again."
         ) from error
 
 

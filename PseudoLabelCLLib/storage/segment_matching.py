@@ -171,7 +171,7 @@ def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -
 def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
     names = ", ".join(segment.name or "one without a name" for segment in foreign)
     return AnnotationError(
-        f"'{file_name}' holds segments that are no label of the project: {names}. "
+        f"'{file_name}' holds segments that are not labels of the project: {names}. "
         f"The labels are: {', '.join(schema.names)}.",
         "Rename the segment as its label is called, delete it, or add the label.",
     )

@@ -176,7 +176,7 @@ REVIEWS = {
         review("other-1", "other-2", "--reject"), "not which proposals", "--listing",
     ),
     "a case without saying which proposal": (
-        review("other-1", "--reject"), "which proposal of 'other-1' you looked at", "--proposal",
+        review("other-1", "--reject"), "which proposal of 'other-1' you saw", "--proposal",
     ),
     "a proposal of another round": (
         review("other-1", "--accept", "--proposal", "3:0123456789ab"),
@@ -214,7 +214,7 @@ REVIEWS = {
 
 EXPORTS = {
     "export of an unreviewed case": (
-        lambda d: ["export", d.project, d.out, "--cases", "other-1"], "other-1", "vouches",
+        lambda d: ["export", d.project, d.out, "--cases", "other-1"], "other-1", "a person drew",
     ),
     "export of an unknown case": (
         lambda d: ["export", d.project, d.out, "--cases", "other-9"], "other-9",

@@ -243,7 +243,9 @@ def test_case_whose_question_is_answered_with_leave_is_left_out(a_project, an_im
 def test_answer_that_the_question_does_not_have_is_refused(a_project, an_image, tmp_path):
     root, project = a_project
     labels = write(tmp_path / "labels.nrrd", labels_in(), origin=(1, 2, 3))
-    with pytest.raises(ProjectError, match="'resample' is no answer to the question 'same-shape'"):
+    with pytest.raises(
+        ProjectError, match="'resample' is not an answer to the question 'same-shape'"
+    ):
         add_case(
             root, project, "p1", ANNOTATED, an_image, labels,
             asking=answering(SAME_SHAPE="resample"),
@@ -271,13 +273,13 @@ def test_empty_annotation_is_refused(a_project, an_image, tmp_path):
         add_case(root, project, "p1", ANNOTATED, an_image, empty)
 
 
-def test_label_outside_the_schema_is_refused(a_project, an_image, tmp_path):
+def test_label_outside_the_schema_is_asked_about(a_project, an_image, tmp_path):
     root, project = a_project
     array = labels_in()
     array[0, 0, 0] = 255
     path = write(tmp_path / "odd.nrrd", array)
 
-    with pytest.raises(AnnotationError, match="255"):
+    with pytest.raises(QuestionError, match=r"255 \(1 voxel\)"):
         add_case(root, project, "p1", ANNOTATED, an_image, path)
 
 

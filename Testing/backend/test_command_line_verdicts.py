@@ -83,7 +83,7 @@ def test_proposal_of_the_round_before_is_refused(desk, capfd):
     propose_anew(desk, 1)
     assert main(["review", desk.project, "other-1", "--accept", *listed]) == 1
     told = capfd.readouterr().err
-    assert "shown here is round 0's; round 1 has proposed anew" in told
+    assert "shown here is round 0's; round 1 has made a new proposal" in told
     assert reviews(desk) == ()
 
 
@@ -96,7 +96,7 @@ def test_single_case_is_asked_about_at_the_terminal(desk, monkeypatch, capfd, sa
     told = capfd.readouterr().err
     fingerprint = named(desk.project, "other-1")[1].partition(":")[2]
     assert f"other-1: round 0, fingerprint {fingerprint}, doubt 0.10." in told
-    assert "Is this the proposal that you looked at? [y/N]" in told
+    assert "Is this the proposal that you saw? [y/N]" in told
     assert ("Nothing was judged." in told) == (code == 1)
     assert len(reviews(desk)) == 1 - code
 
@@ -114,9 +114,7 @@ def test_listing_judges_what_it_names_and_says_how_many_were_not_looked_at(desk,
     arguments = ["review", desk.project, "other-1", "other-2", "--accept", "--listing", listing]
     assert main(arguments) == 0
     told = capfd.readouterr().err
-    assert (
-        "2 of 2 proposals were judged by the listing, without being looked at one by one." in told
-    )
+    assert "2 of 2 proposals were judged from the listing, without being opened one by one." in told
     assert main([*arguments, "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["judged"], told["not_looked_at"]) == (2, 2)
@@ -127,7 +125,7 @@ def test_listing_judges_what_it_names_and_says_how_many_were_not_looked_at(desk,
 
 def test_one_case_of_a_listing_is_told_in_the_singular(desk, listing, capfd):
     assert main(["review", desk.project, "other-1", "--reject", "--listing", listing]) == 0
-    assert "1 of 1 proposal was judged by the listing" in capfd.readouterr().err
+    assert "1 of 1 proposal was judged from the listing" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,10 @@ def test_slices_between_stored_ones_stay_empty_where_the_object_tells_no_distanc
     if "SpacingBetweenSlices" in measures:
         del measures.SpacingBetweenSlices
     header.save_as(path)
-    stored, _ = annotated(a_project, a_series.folder, path)
+    answers = (
+        GivenAnswer(QuestionKind.SPARSE, "all"),
+    )  # the empty slices are meant to be background
+    stored, _ = annotated(a_project, a_series.folder, path, answers)
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 
 
@@ -163,7 +166,7 @@ def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_pa
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
-    with pytest.raises(AnnotationError, match="no label of the project: Milz"):
+    with pytest.raises(AnnotationError, match="not labels of the project: Milz"):
         annotated(a_project, a_series.folder, path)
 
 
@@ -185,7 +188,7 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
     np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
     told = " ".join(notices)
     assert "'Leber' and 'kidney' overlap in 4 voxels, which count as 'kidney'" in told
-    assert "empty segment 'spare' is no label" in told
+    assert "empty segment 'spare' is not a label" in told
 
 
 def test_fractions_are_refused_with_the_reason(a_series, a_project, tmp_path):

@@ -212,7 +212,7 @@ def test_other_file_is_never_overwritten(a_project, tmp_path, other):
         put(file, square(3))
     before = file.read_bytes()
 
-    with pytest.raises(StorageError, match="is there already"):
+    with pytest.raises(StorageError, match="already exists"):
         export_segmentations(root, project, out)
 
     assert [path.name for path in out.iterdir()] == ["t.seg.nrrd"]

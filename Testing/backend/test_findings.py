@@ -53,7 +53,7 @@ def test_question_can_have_answers_of_its_own():
     asking = Asking("a", [GivenAnswer(QuestionKind.OUTSIDE, "3")])
     own = (Choice("3", "Frame 3", "takes frame 3"),)
     assert asking.ask(QuestionKind.OUTSIDE, "x", choices=own) == "3"
-    with pytest.raises(ProjectError, match="'3' is no answer"):
+    with pytest.raises(ProjectError, match="'3' is not an answer"):
         asking.ask(QuestionKind.OUTSIDE, "x")
 
 

@@ -154,7 +154,7 @@ def test_number_that_there_is_none_of_is_refused(a_folder, capsys, answer):
     create = ["create", str(a_folder / "P"), "--labels", "1=a"]
     create += ["--unlabelled", str(a_folder / "F"), "--answer", f"frames={answer}"]
     assert main(create) == 1
-    assert f"'{answer}' is no answer to the question 'frames'" in capsys.readouterr().err
+    assert f"'{answer}' is not an answer to the question 'frames'" in capsys.readouterr().err
 
 
 def test_failed_addition_of_every_frame_leaves_nothing_behind(a_folder, capsys):

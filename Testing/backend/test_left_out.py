@@ -123,7 +123,7 @@ def test_verdict_from_before_structures_could_be_left_out_is_read(a_project):
     [
         ((1, 4, 7), "Every structure of case 'a' is left out. Reject the proposal"),
         ((4, 5), r"no structure with the value 5 .*Name structures among 1 \(label 1\), 4"),
-        ((1, 4), "no voxel of a structure to vouch for. Reject the proposal"),
+        ((1, 4), "no voxel left that would count as yours. Reject the proposal"),
     ],
 )
 def test_verdict_that_vouches_for_nothing_is_refused(a_project, left_out, words):
@@ -163,7 +163,7 @@ def test_slices_of_which_nothing_would_be_known_are_no_correction(a_project, tmp
     root, project = a_project
     file = put(tmp_path / "drawn.seg.nrrd", proposed())
 
-    with pytest.raises(ReviewError, match="no voxel of a structure to vouch for"):
+    with pytest.raises(ReviewError, match="no voxel left that would count as yours"):
         correct(root, project, "a", file, slices=[0, 3], left_out=(4,))
 
 

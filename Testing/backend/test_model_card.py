@@ -146,7 +146,7 @@ def test_damaged_card_is_told(a_model, tmp_path, change):
 
 def test_what_is_no_model_is_told(tmp_path):
     (tmp_path / "x.plcl").write_text("hello")
-    with pytest.raises(ModelFileError, match="no model file"):
+    with pytest.raises(ModelFileError, match="not a model file"):
         read_model_card(tmp_path / "x.plcl")
     with pytest.raises(ModelFileError, match="There is no model file"):
         read_model_card(tmp_path / "y.plcl")
@@ -170,7 +170,7 @@ def test_earlier_model_file_is_replaced_and_any_other_file_stays(a_project, tmp_
     save_model(root, project, 0, file)
     other.write_text("years of work")
 
-    with pytest.raises(ModelFileError, match="is there already and is no model file"):
+    with pytest.raises(ModelFileError, match="already exists and is not a model file"):
         save_model(root, project, 0, other)
     assert other.read_text() == "years of work"
 

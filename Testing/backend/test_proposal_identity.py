@@ -66,7 +66,7 @@ def test_proposal_of_the_round_before_is_refused(in_review, verdict):
     with pytest.raises(ReviewError) as refused:
         judge(load_project(root))
     assert refused.value.message == (
-        "The proposal of 'other-1' shown here is round 0's; round 1 has proposed anew."
+        "The proposal of 'other-1' shown here is round 0's; round 1 has made a new proposal."
     )
     assert refused.value.remedy == SHOW_AGAIN
     assert contents(root) == before
@@ -157,7 +157,10 @@ def test_older_round_that_is_shown_is_named_as_such_and_cannot_be_judged(
     old = answer(a_desk, ask.ShowCase("other-1", 0)).identity
     assert old.round_index == 0
     told = refusal(a_desk, ask.Accept((old,)))
-    assert (told.message.endswith("round 1 has proposed anew."), told.remedy) == (True, SHOW_AGAIN)
+    assert (told.message.endswith("round 1 has made a new proposal."), told.remedy) == (
+        True,
+        SHOW_AGAIN,
+    )
     assert load_project(root).reviews == ()
 
 
@@ -189,7 +192,7 @@ def test_preview_is_of_what_is_shown_or_refused(a_desk, a_project_in_review):
     after = {name: hash_ for name, hash_ in contents(root).items() if not name.startswith("view/")}
     assert after == before
     next_round(root)
-    assert "proposed anew" in refusal(a_desk, ask.PreviewCorrection(one, str(file))).message
+    assert "made a new proposal" in refusal(a_desk, ask.PreviewCorrection(one, str(file))).message
 
 
 # --- fingerprints ---

@@ -139,8 +139,8 @@ def test_changes_of_a_structure_that_is_left_out_are_none(a_project):
     assert preview_correction(root, project, shown, file, (2,)).changed_slices == (2,)
     project = corrected_by(root, array, left_out=(2,))
     np.testing.assert_array_equal(mask_of(root, project.reviews[0]), near_of(stroke(2)))
-    with pytest.raises(ReviewError, match="no voxel of a structure to vouch for"):
-        corrected_by(root, np.where(drawn(shift=1) == 1, 0, drawn(shift=1)), left_out=(2,))
+    with pytest.raises(ReviewError, match="equal to the proposal"):
+        corrected_by(root, np.where(drawn(shift=1) == 2, 0, drawn(shift=1)), left_out=(2,))
 
 
 # --- nothing is lost, and the verdict on disk goes with its files at every moment ---
@@ -267,7 +267,7 @@ def test_export_lays_the_voxels_over_the_proposal_and_says_so(a_project):
     assert (item.human_fraction, item.has_single_voxels) == (0.4, True)
     assert _source(item) == "corrected on 40 % of the slices and single voxels of others"
     told = description_of(Origin(item, expected, None, ""), "").content_description
-    assert told == "A person vouches for 40% of the slices, and single voxels"
+    assert told == "Reviewed by a person: 40% of the slices, and single voxels"
     assert len(told) <= 64
 
 

@@ -32,7 +32,7 @@ EXTENTS = st.sampled_from(list(TruthExtent))
 VERDICTS = st.sampled_from(["accept", "accept", "accept", "reject", "take_back"])
 REJECTED = None
 NUM_SEQUENCES = 500
-NUM_STEPS = 15
+NUM_STEPS = 10
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
+from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -113,6 +114,21 @@ def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(a
     ]
     an_open_project.show(states.OPEN)
     assert not an_open_project.widget("caseQuestionsArea").isVisible()
+
+
+def test_more_answers_than_fit_beside_each_other_stand_in_a_list(an_open_project):
+    choices = tuple((str(n), f"Number {n}", f"takes number {n}") for n in range(1, 31))
+    row = QuestionRow("'cine.nii.gz' holds 30 volumes.", (*choices, ("leave", "Leave it out", "")))
+    cases = replace(states.OPEN.cases, questions=(row,))
+    an_open_project.show(replace(states.OPEN, cases=cases))
+    area = an_open_project.widget("caseQuestions")
+    (combo,) = area.findChildren(QtWidgets.QComboBox)
+    assert combo.count() == 31
+    combo.setCurrentIndex(11)
+    (button,) = area.findChildren(QtWidgets.QPushButton)
+    assert button.text() == "Answer"
+    button.click()
+    assert an_open_project.calls == [("answer_question", 0, "12")]
 
 
 def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):
@@ -418,3 +434,22 @@ def test_the_open_project_is_remembered_in_the_scene(an_open_project):
     assert node.GetParameter("ProjectFolder") == "/projects/Hearts"
     an_open_project.presenter.listeners.on_project_closed()
     assert node.GetParameter("ProjectFolder") == ""
+
+
+def right_click_menu(panel):
+    (menu,) = panel.widget("caseTable").findChildren(QtWidgets.QMenu)
+    return {action.text(): action for action in menu.actions()}
+
+
+def test_a_right_click_chooses_which_slices_of_annotated_cases_count(an_open_project):
+    an_open_project.choose("caseTable", 0, 2)  # annotated, and one that nobody has segmented
+    right_click_menu(an_open_project)["Only the drawn slices count"].trigger()
+    right_click_menu(an_open_project)["All slices count"].trigger()
+    assert [call[:2] for call in an_open_project.calls] == [("choose_slices", ("heart 1",))] * 2
+
+
+def test_the_table_says_how_many_slices_count_where_not_all_do(a_panel):
+    drawn = replace(states.OPEN.cases.rows[0], slices="5 of 20 slices")
+    rows = (drawn, *states.OPEN.cases.rows[1:])
+    a_panel.show(replace(states.OPEN, cases=replace(states.OPEN.cases, rows=rows)))
+    assert a_panel.texts("caseTable")[0][1] == "annotated: 5 of 20 slices"
