@@ -73,16 +73,14 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     asking.labels_can_grow = not project.rounds
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
-    check_case_id(case_id)
-    _check_role(case_id, role, annotation)
+    _check_name_and_role(case_id, role, annotation)
     layout = ProjectLayout(root)
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
     axis = _slicing_axis(project, case_id, volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
-    if known is not None:
-        _check_reviews_still_fit(project, known, volume.geometry)
+    _check_reviews_still_fit(project, known, volume.geometry)
     labels, schema, notices = _read_checked_annotation(
         annotation, image, volume, project.schema, asking
     )
@@ -275,7 +273,8 @@ def _check_undecided(project: Project, case: Case) -> None:
         )
 
 
-def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
+def _check_name_and_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
+    check_case_id(case_id)
     if role.needs_annotation and annotation is None:
         raise ProjectError(
             f"Case '{case_id}' is to be {role.value} but has no segmentation.",
@@ -283,7 +282,9 @@ def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
         )
 
 
-def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) -> None:
+def _check_reviews_still_fit(project: Project, known: Case | None, geometry: Geometry) -> None:
+    if known is None:
+        return
     if project.reviews_of(known.id) and not geometry.is_close_to(known.geometry):
         raise ProjectError(
             f"Case '{known.id}' has reviewed pseudo-labels on a grid of "
