@@ -78,14 +78,12 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
-    axis = _slicing_axis(project, case_id, volume.geometry)
-    check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
+    axis = _checked_axis(project, case_id, volume, role)
     _check_reviews_still_fit(project, known, volume.geometry)
     labels, schema, notices = _read_checked_annotation(
         annotation, image, volume, project.schema, asking
     )
-    if annotation is not None:
-        notices += check_frame_of_reference(annotation, image, series_uid)
+    notices += () if annotation is None else check_frame_of_reference(annotation, image, series_uid)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
     case = Case(
@@ -226,12 +224,18 @@ def _other_places(image: Path) -> tuple[Geometry, ...]:
     return () if places is None else places.all
 
 
-def _slicing_axis(project: Project, case_id: str, geometry: Geometry) -> int:
-    """Return along which axis a volume is cut once it is a case: it has a say in the plane."""
-    if project.rounds:
-        return project.preprocess.slicing_axis_of(geometry)
-    joined = project.with_case(Case(case_id, CaseRole.UNLABELLED, "", geometry))
-    return joined.preprocess.slicing_axis_of(geometry)
+def _checked_axis(project: Project, case_id: str, volume: Volume, role: CaseRole) -> int:
+    """Return along which axis a volume is cut once it is a case: it has a say in the plane.
+
+    Raises:
+        VolumeError: No network can learn from it.
+    """
+    geometry, joined = volume.geometry, project
+    if not project.rounds:
+        joined = project.with_case(Case(case_id, CaseRole.UNLABELLED, "", geometry))
+    axis = joined.preprocess.slicing_axis_of(geometry)
+    check_image(volume, case_id=case_id, slicing_axis=axis, role=role)
+    return axis
 
 
 def _settled_if(project: Project, drawn: tuple[int, ...] | None) -> Project:

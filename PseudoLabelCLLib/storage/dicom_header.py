@@ -16,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.storage.dicom_mark import lacks_preamble
 from PseudoLabelCLLib.storage.regular_files import opened_regular
 
 # What pydicom raises on files that are not what they say: it has no error of its own for them.
@@ -62,7 +63,12 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
     """
     try:
         with opened_regular(path) as file, quiet_pydicom():
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
+            header = pydicom.dcmread(
+                file,
+                stop_before_pixels=True,
+                specific_tags=list(keywords),
+                force=lacks_preamble(path),
+            )
             meta = getattr(header, "file_meta", None)
             syntax = getattr(meta, "TransferSyntaxUID", None)
             if syntax == DeflatedExplicitVRLittleEndian:

@@ -13,12 +13,17 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.dicom_mark import CT_CLASSES, ENHANCED_CLASSES, NO_VOLUME_CLASSES
+from PseudoLabelCLLib.storage.dicom_mark import (
+    CT_CLASSES,
+    ENHANCED_CLASSES,
+    NO_VOLUME_CLASSES,
+)
 from PseudoLabelCLLib.storage.dicom_missed import require_whole
 from PseudoLabelCLLib.storage.dicom_parts import APART, Part, series_and_part
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
+_READER = "GDCMImageIO"
 _SOP_CLASS = "0008|0016"
 _MODALITY = "0008|0060"
 _SERIES_DESCRIPTION = "0008|103e"
@@ -65,6 +70,7 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
         return Volume(array, grid_of(folder, image), _is_ct(headers[0]))
     slices = _ordered_slices(folder, files, headers, part)
     reader = sitk.ImageSeriesReader()
+    reader.SetImageIO(_READER)
     reader.SetFileNames([s.path for s in slices])
     if len({header.GetPixelID() for header in headers}) > 1:  # scaled differently, as in PET
         reader.SetOutputPixelType(sitk.sitkFloat32)
@@ -169,6 +175,7 @@ def _description_in(file: str) -> str:
 
 def _any_header(file: str) -> Any:
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(_READER)  # which knows a file without the preamble of DICOM, too
     reader.SetFileName(file)
     with quiet_itk(Path(file)):
         reader.ReadImageInformation()

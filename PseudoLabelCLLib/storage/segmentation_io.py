@@ -85,18 +85,7 @@ def read_segmentation(
         StorageError: The disk refuses.
     """
     if looks_like_dicom(path):
-        # The library of DICOM loads slowly, and other files do without.
-        from PseudoLabelCLLib.storage.dicom_annotation import (  # noqa: PLC0415
-            read_object_as_labels,
-        )
-        from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
-            is_structure_set,
-            read_structures_as_labels,
-        )
-
-        if is_structure_set(path):
-            return read_structures_as_labels(path, schema, near, asking)
-        return read_object_as_labels(path, schema, near, asking)
+        return _read_dicom(path, schema, near, asking)
     image = read_image(path)
     segments = segments_of(image, path)
     geometry = grid_of(path, image, near)
@@ -127,6 +116,23 @@ def read_segmentation(
         schema = values.settle_unlisted(schema, asking)
     check_values(path, values.counts, schema)
     return LabelVolume(values.labels, geometry), schema, ()
+
+
+def _read_dicom(
+    path: Path, schema: LabelSchema | None, near: Geometry | None, asking: Asking | None
+) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+    # The library of DICOM loads slowly, and other files do without.
+    from PseudoLabelCLLib.storage.dicom_annotation import (  # noqa: PLC0415
+        read_object_as_labels,
+    )
+    from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
+        is_structure_set,
+        read_structures_as_labels,
+    )
+
+    if is_structure_set(path):
+        return read_structures_as_labels(path, schema, near, asking)
+    return read_object_as_labels(path, schema, near, asking)
 
 
 def write_segmentation(

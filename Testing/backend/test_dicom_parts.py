@@ -4,6 +4,8 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 from PseudoLabelCLLib.curation.add_cases import add_case
 from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
@@ -14,6 +16,7 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom_series import read_series, read_series_geometry
 from PseudoLabelCLLib.storage.dicom_source import read_source_series
 from PseudoLabelCLLib.storage.project_store import create_project
@@ -94,3 +97,37 @@ def test_copies_that_nothing_tells_apart_are_refused(tmp_path):
     two_in_one(tmp_path, "EchoTime", ("4.6", "4.6"))
     with pytest.raises(VolumeError, match="no attribute tells them apart"):
         read_series(tmp_path)
+
+
+def without_preamble(file):
+    file.write_bytes(file.read_bytes()[132:])
+
+
+def without_any_description(file):
+    header = pydicom.dcmread(file)
+    del header.file_meta
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = buffer.is_implicit_VR = True
+    write_dataset(buffer, header)
+    file.write_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize("stripped", [without_preamble, without_any_description])
+def test_series_without_preamble_is_found_read_and_exported_to(tmp_path, stripped):
+    made = phantoms.write_series(tmp_path, phantoms.grid(size=(16, 12, 6)))
+    for file in made.files:
+        stripped(file)
+    np.testing.assert_array_equal(read_series(tmp_path).array, made.voxels)
+    assert read_source_series(tmp_path).geometry.is_close_to(made.geometry)
+    (found,) = find_volumes(tmp_path, ()).volumes
+    assert found.series_uid == phantoms.SERIES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x02\x00\x00\x00", b"\x08\x00\x05\x00" * 60, np.arange(200, dtype="<i2").tobytes(),
+     np.full(200, 8, "<i2").tobytes(), b"\x02\x00" * 200],
+)  # fmt: skip
+def test_voxels_and_other_bytes_are_not_taken_for_dicom(tmp_path, content):
+    (tmp_path / "file.bin").write_bytes(content)
+    assert not looks_like_dicom(tmp_path / "file.bin")

@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
 from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -261,3 +262,39 @@ def test_nifti_2_is_refused_with_the_reason(tmp_path):
     with pytest.raises(VolumeError, match=r"is a NIfTI-2 file") as refused:
         read_volume(tmp_path / "img.nii.gz")
     assert "NIfTI-1" in refused.value.remedy
+
+
+def test_command_line_stops_with_the_flag_and_goes_on_with_the_answer(tmp_path, capfd):
+    image = save(tmp_path / "img.nii.gz", voxels(), SCANNER, SCANNER, (1, 1))
+    nibabel.save(nibabel.Nifti1Image(drawn(), np.eye(4)), tmp_path / "eye.nii.gz")
+    root = tmp_path / "made"
+    words = ["create", str(root), "--annotated", str(image), str(tmp_path / "eye.nii.gz")]
+
+    assert main(words) == 1
+    assert not root.exists()
+    assert "--answer img:same-shape=voxels" in capfd.readouterr().err
+
+    assert main([*words, "--answer", "same-shape=voxels"]) == 0
+    np.testing.assert_array_equal(stored(root, load_project(root), "img").array, drawn().T)
+    capfd.readouterr()
+    assert main(["status", str(root), "--check"]) == 0
+    assert "The answer was: voxels" in capfd.readouterr().out
+
+
+def test_command_line_leaves_a_file_out_and_goes_on_with_the_others(tmp_path, capfd):
+    image = save(tmp_path / "img.nii.gz", voxels(), SCANNER, SCANNER, (1, 1))
+    nibabel.save(nibabel.Nifti1Image(drawn(), SCANNER), tmp_path / "label.nii.gz")
+    two = save(tmp_path / "two.nii.gz", voxels() + 1, SCANNER, moved((9.0, -6.0, 12.0)))
+    root = tmp_path / "made"
+    words = ["--annotated", str(image), str(tmp_path / "label.nii.gz"), "--unlabelled", str(two)]
+    assert main(["create", str(root), *words, "--answer", "two:two-places=leave"]) == 0
+    assert [case.id for case in load_project(root).cases] == ["img"]
+    assert "Left out, as answered" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["same-shape", "nothing=1", "same-shape="])
+def test_command_line_refuses_what_answers_no_question(tmp_path, capfd, text):
+    with pytest.raises(SystemExit) as ended:
+        main(["create", str(tmp_path / "made"), "--answer", text])
+    assert ended.value.code == 2
+    assert "The kinds are" in capfd.readouterr().err

@@ -6,11 +6,18 @@ import numpy as np
 import pydicom
 import pytest
 import slicer
-from PseudoLabelCLGui.mrml_bridge import SavedVolume, geometry_of, save_volume, source_of
+from PseudoLabelCLGui.mrml_bridge import (
+    SavedVolume,
+    geometry_of,
+    save_volume,
+    source_of,
+    volume_problems,
+)
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from scene_things import GEOMETRIES, SIZE
 
+from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
@@ -176,3 +183,40 @@ def test_volume_of_another_size_than_its_series_is_copied(volume, files):
     assert smaller.size == (SIZE[0], SIZE[1], SIZE[2] - 1)
     assert isinstance(smaller, Geometry)
     assert source_of(volume) is None
+
+
+def under_an_acquisition_transform(volume):
+    transform = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLGridTransformNode", "CT acquisition transform"
+    )
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def test_series_under_an_acquisition_transform_is_taken_from_its_files(volume, files):
+    under_an_acquisition_transform(volume)
+    assert source_of(volume) == SavedVolume(files[0].parent, SERIES)
+    volume.SetSpacing(1, 1, 1)  # the places are in the transform
+    assert source_of(volume) == SavedVolume(files[0].parent, SERIES)
+
+
+def test_missing_slice_under_an_acquisition_transform_is_told_by_the_reader(
+    volume, files, tmp_path
+):
+    under_an_acquisition_transform(volume)
+    header = pydicom.dcmread(files[-1])
+    header.ImagePositionPatient = [f"{x:.10g}" for x in GEOMETRY.index_to_world((0, 0, SHAPE[0]))]
+    header.save_as(files[-1])
+    saved = save_volume(volume, tmp_path / "copies")
+    with pytest.raises(VolumeError, match="1 missing between"):
+        read_volume(saved.path, saved.series_uid)
+
+
+def test_volume_under_an_acquisition_transform_without_its_files_says_what_to_add(
+    volume, monkeypatch
+):
+    under_an_acquisition_transform(volume)
+    touch_voxels(volume)
+    assert source_of(volume) is None
+    (problem,) = volume_problems(volume)
+    assert "Add its DICOM files" in problem
+    assert "Do not harden" in problem

@@ -29,13 +29,32 @@ def dicom_source(volume_node: Any) -> tuple[Path, str] | None:
     Slicer made several volumes, needs a copy too.
     """
     files = _files_of(volume_node)
+    return _series_of(files) if files and _equals(volume_node, files) else None
+
+
+def is_acquired(volume_node: Any) -> bool:
+    """Tell whether a volume stands under the transform that Slicer makes of uneven slices."""
+    transform = volume_node.GetParentTransformNode()
+    is_grid = transform is not None and transform.IsA("vtkMRMLGridTransformNode")
+    return bool(is_grid and volume_node.GetAttribute("DICOM.instanceUIDs"))
+
+
+def acquired_source(volume_node: Any) -> tuple[Path, str] | None:
+    """Return the folder and series of a volume under an acquisition transform, or None.
+
+    The places of its slices are in the transform, so only their voxels are compared.
+    """
+    files = _files_of(volume_node) if is_acquired(volume_node) else ()
+    is_same = bool(files) and _equals(volume_node, files, compares_places=False)
+    return _series_of(files) if is_same else None
+
+
+def _series_of(files: tuple[Path, ...]) -> tuple[Path, str] | None:
     if len(files) < 2 or len({file.parent for file in files}) > 1:
         return None
     series_uid = slicer.dicomDatabase.seriesForFile(str(files[0]))
     of_series = {Path(file) for file in slicer.dicomDatabase.filesForSeries(series_uid)}
-    if not series_uid or of_series != set(files) or not _equals(volume_node, files):
-        return None
-    return files[0].parent, str(series_uid)
+    return (files[0].parent, str(series_uid)) if series_uid and of_series == set(files) else None
 
 
 def _files_of(volume_node: Any) -> tuple[Path, ...]:
@@ -49,7 +68,7 @@ def _files_of(volume_node: Any) -> tuple[Path, ...]:
     return files if len(files) == len(instances) and all(f.is_file() for f in files) else ()
 
 
-def _equals(volume_node: Any, files: tuple[Path, ...]) -> bool:
+def _equals(volume_node: Any, files: tuple[Path, ...], *, compares_places: bool = True) -> bool:
     geometry = geometry_of(volume_node)
     if len(files) != geometry.size[2]:
         return False
@@ -57,13 +76,16 @@ def _equals(volume_node: Any, files: tuple[Path, ...]) -> bool:
     array = vtk_to_numpy(scalars).reshape(geometry.array_shape)
     looked_at = sorted({0, len(files) // 2, len(files) - 1})
     return any(
-        all(_is_slice(ordered[k], array[k], geometry, k) for k in looked_at)
+        all(
+            _is_slice(ordered[k], array[k], geometry if compares_places else None, k)
+            for k in looked_at
+        )
         for ordered in (files, files[::-1])  # Slicer reverses left-handed stacks
     )
 
 
-def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry, k: int) -> bool:
-    """Tell whether a slice of a volume has the place and the intensities of a DICOM file."""
+def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry | None, k: int) -> bool:
+    """Tell whether a slice has the intensities of a DICOM file, and its place on a grid if any."""
     try:
         from pydicom import dcmread  # noqa: PLC0415 - without it the voxels are copied
         from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above
@@ -80,13 +102,13 @@ def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry, k: int) -
     rows, columns = plane.shape
     if pixels.shape != plane.shape:
         return False
-    far = place + axes[0] * column_mm * (columns - 1) + axes[1] * row_mm * (rows - 1)
-    expected = geometry.index_to_world([(0, 0, k), (columns - 1, rows - 1, k)])
-    moved_mm = np.linalg.norm(expected - np.array([place, far]), axis=1).max()
+    if geometry is not None:
+        far = place + axes[0] * column_mm * (columns - 1) + axes[1] * row_mm * (rows - 1)
+        expected = geometry.index_to_world([(0, 0, k), (columns - 1, rows - 1, k)])
+        moved_mm = np.linalg.norm(expected - np.array([place, far]), axis=1).max()
+        if moved_mm > CORNER_TOLERANCE_VOXELS * min(geometry.spacing_mm):
+            return False
     rescaled = pixels * float(header.get("RescaleSlope", 1)) + float(
         header.get("RescaleIntercept", 0)
     )
-    return bool(
-        moved_mm <= CORNER_TOLERANCE_VOXELS * min(geometry.spacing_mm)
-        and np.allclose(plane, rescaled, rtol=_RELATIVE, atol=_ABSOLUTE)
-    )
+    return bool(np.allclose(plane, rescaled, rtol=_RELATIVE, atol=_ABSOLUTE))

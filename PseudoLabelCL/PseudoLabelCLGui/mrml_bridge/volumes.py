@@ -10,7 +10,7 @@ import numpy.typing as npt
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from PseudoLabelCLGui.mrml_bridge.dicom_source import dicom_source
+from PseudoLabelCLGui.mrml_bridge.dicom_source import acquired_source, dicom_source, is_acquired
 from PseudoLabelCLGui.mrml_bridge.geometry import geometry_of, ijk_to_ras, is_perpendicular
 from PseudoLabelCLGui.mrml_bridge.nrrd_file import write_nrrd
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import VoxelMemory
@@ -93,9 +93,15 @@ def save_volume(volume_node: Any, folder: Path) -> SavedVolume:
 
 
 def source_of(volume_node: Any) -> SavedVolume | None:
-    """Return the file or DICOM folder that a volume was loaded from and still equals, or None."""
+    """Return the file or DICOM folder that a volume was loaded from and still equals, or None.
+
+    Of a volume under an acquisition transform the DICOM files are taken: Slicer makes one wherever
+    slices are not evenly spaced by a hundredth of a millimetre. The backend reads what is near
+    enough, and says of the rest what is missing where.
+    """
     if volume_node.GetParentTransformNode() is not None:
-        return None
+        found = acquired_source(volume_node)
+        return SavedVolume(*found) if found else None
     storage = volume_node.GetStorageNode()
     if storage is None or storage.GetNumberOfFileNames() > 1:
         found = dicom_source(volume_node)
@@ -173,7 +179,14 @@ def _header_problems(volume_node: Any) -> Iterator[str]:
             name=name
         )
         return
-    if volume_node.GetParentTransformNode() is not None:
+    if is_acquired(volume_node):
+        yield _(
+            "Volume '{name}' stands under the acquisition transform '{transform}': its slices are "
+            "not evenly spaced, or the gantry was tilted. Add its DICOM files with Add folder; "
+            "what is missing where is told then. Do not harden the transform, which resamples the "
+            "volume and loses its DICOM series."
+        ).format(name=name, transform=volume_node.GetParentTransformNode().GetName())
+    elif volume_node.GetParentTransformNode() is not None:
         yield _(
             "Volume '{name}' is moved by transform '{transform}'. Harden the transform "
             "(Data module, right click, Harden transform) or remove it."
@@ -196,7 +209,8 @@ def _header_problems(volume_node: Any) -> Iterator[str]:
     if not is_perpendicular(volume_node):
         yield _(
             "The axes of volume '{name}' are not at right angles (a tilted gantry, for example). "
-            "Resample it with the module Resample Scalar/Vector/DWI Volume."
+            "Choose a series without tilt, or resample it with the module Resample "
+            "Scalar/Vector/DWI Volume; a resampled volume is no DICOM series any more."
         ).format(name=name)
 
 

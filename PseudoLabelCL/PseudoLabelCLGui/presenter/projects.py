@@ -271,15 +271,17 @@ class ProjectActions:
         worst = Light.RED if stops else Light.AMBER
         more = len(problems) - 1
         remedy = first.remedy
+        text = first.message
         if first.question is not None:
-            remedy = _("Choose the answer on the page Cases.")
+            text = _("There is a question about the files of '{case}'.").format(case=first.case_id)
+            remedy = _("Choose the answer below the table of cases.")
         if more:
             remedy += " " + counted(
                 more,
                 _("1 more is listed below the table of cases."),
                 _("{count} more are listed below the table of cases."),
             )
-        self._core.tell(worst, first.message, remedy, topic="cases")
+        self._core.tell(worst, text, remedy, topic="cases")
 
     def set_role(self, case_ids: tuple[str, ...], role: CaseRole) -> None:
         """Give cases another role."""

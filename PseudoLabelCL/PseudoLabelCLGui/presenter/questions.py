@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from PseudoLabelCLGui.case_row import QuestionRow
-from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import Problem
 from PseudoLabelCLLib.domain.desk_requests import AnswerQuestion, FindVolumes, NewVolume
@@ -99,5 +98,5 @@ def question_row(asked: AskedQuestion, *, enabled: bool) -> QuestionRow:
     question = asked.question
     named = not question.case_id or f"'{question.case_id}'" in question.message
     text = question.message if named else f"{question.case_id}: {question.message}"
-    choices = ((c.value, _(c.button), _(c.effect)) for c in question.choices)
+    choices = ((c.value, c.button, c.effect) for c in question.choices)
     return QuestionRow(text, tuple(choices), enabled)
