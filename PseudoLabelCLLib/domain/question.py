@@ -123,7 +123,12 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     QuestionKind.OVERLAP: KindOfQuestion(
         "Two structures of a segmentation share voxels; a voxel can have only one label.",
         (
-            Choice("later", "The later label wins", "gives them to the later label"),
+            Choice(
+                "later",
+                "The later label wins",
+                "gives them to the label that stands later in the list",
+            ),
+            Choice("earlier", "The earlier label wins", "gives them to the earlier one"),
             LEAVE_OUT,
         ),
     ),

@@ -1,6 +1,6 @@
 """Which segment of a file is which label of the project: by name and term, never by order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
@@ -78,17 +78,40 @@ def match_segments(
     return matched, notices
 
 
-def overlap_notice(file_name: str, under: str, over: str, count: int, asking: Asking | None) -> str:
-    """Tell which of two labels the voxels of both count as, once a person agreed.
+def settle_overlaps(
+    file_name: str, overlaps: Mapping[tuple[str, str], int], asking: Asking | None
+) -> tuple[bool, list[str]]:
+    """Ask which of two labels the voxels of both are.
+
+    Args:
+        file_name: For messages.
+        overlaps: Voxels by the names of the earlier and of the later label in the project's list.
+        asking: Asks the person; None lets the later label win.
+
+    Returns:
+        Whether the later label wins, and sentences about it.
 
     Raises:
-        QuestionError: Nobody was asked yet.
+        QuestionError: Nobody has answered yet.
     """
-    found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
+    if not overlaps:
+        return True, []
+    found = {
+        pair: f"'{pair[0]}' and '{pair[1]}' overlap in {counted(count, 'voxel')}"
+        for pair, count in overlaps.items()
+    }
+    later = True
     if asking is not None:
-        asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
-    verb = "counts" if count == 1 else "count"
-    return Note.OVERLAPPED.say(found=found, verb=verb, label=over)
+        told = f"In '{file_name}', {'; '.join(found.values())}."
+        later = asking.ask(QuestionKind.OVERLAP, told, sum(overlaps.values())) == "later"
+    return later, [
+        Note.OVERLAPPED.say(
+            found=f"In '{file_name}', {words}",
+            verb="counts" if overlaps[pair] == 1 else "count",
+            label=pair[later],
+        )
+        for pair, words in found.items()
+    ]
 
 
 def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
