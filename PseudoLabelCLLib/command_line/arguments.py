@@ -205,6 +205,7 @@ def _add_pretrain(commands: Commands) -> None:
         help="learn from all volumes without segmentations, before round 0 (train does it too)",
     )
     pretrain.add_argument("project", help="the project folder")
+    add_answers(pretrain)
     _add_device(pretrain)
 
 

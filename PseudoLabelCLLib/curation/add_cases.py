@@ -90,7 +90,6 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         notices += check_frame_of_reference(annotation, image, series_uid)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
-
     case = Case(
         id=case_id,
         role=role,

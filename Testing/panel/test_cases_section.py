@@ -434,3 +434,22 @@ def test_the_open_project_is_remembered_in_the_scene(an_open_project):
     assert node.GetParameter("ProjectFolder") == "/projects/Hearts"
     an_open_project.presenter.listeners.on_project_closed()
     assert node.GetParameter("ProjectFolder") == ""
+
+
+def right_click_menu(panel):
+    (menu,) = panel.widget("caseTable").findChildren(QtWidgets.QMenu)
+    return {action.text(): action for action in menu.actions()}
+
+
+def test_a_right_click_chooses_which_slices_of_annotated_cases_count(an_open_project):
+    an_open_project.choose("caseTable", 0, 2)  # annotated, and one that nobody has segmented
+    right_click_menu(an_open_project)["Only the drawn slices count"].trigger()
+    right_click_menu(an_open_project)["All slices count"].trigger()
+    assert [call[:2] for call in an_open_project.calls] == [("choose_slices", ("heart 1",))] * 2
+
+
+def test_the_table_says_how_many_slices_count_where_not_all_do(a_panel):
+    drawn = replace(states.OPEN.cases.rows[0], slices="5 of 20 slices")
+    rows = (drawn, *states.OPEN.cases.rows[1:])
+    a_panel.show(replace(states.OPEN, cases=replace(states.OPEN.cases, rows=rows)))
+    assert a_panel.texts("caseTable")[0][1] == "annotated: 5 of 20 slices"

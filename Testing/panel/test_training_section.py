@@ -313,3 +313,16 @@ def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
     edit.setText(" reader 2 ")
     edit.editingFinished.emit()
     assert a_panel.calls[-1] == ("sign_verdicts", "reader 2")
+
+
+def test_bias_correction_is_switched_by_a_box(a_panel):
+    train = states.OPEN.train
+    settings = {**train.settings, "preprocess.bias_correction": "true"}
+    free = train.can_change | {"preprocess.bias_correction"}
+    a_panel.show(replace(states.OPEN, train=replace(train, settings=settings, can_change=free)))
+    box = a_panel.ui.biasCorrectionCheck
+    assert box.checked
+    assert "never applied to CT" in box.toolTip
+    a_panel.calls.clear()
+    a_panel.click("biasCorrectionCheck")
+    assert a_panel.calls == [("change_setting", "preprocess.bias_correction", "false")]
