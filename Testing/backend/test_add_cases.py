@@ -494,7 +494,7 @@ def test_endless_cell_is_no_valid_table(tmp_path, where):
     long = "x" * (csv.field_size_limit() + 1)
     text = f"id,role,image\n{long},a,b\n" if where == "row" else f"id,role,image,{long}\n"
 
-    with pytest.raises(ProjectError, match="no valid CSV"):
+    with pytest.raises(ProjectError, match="not valid CSV"):
         read_case_table(table(tmp_path, text))
 
 
