@@ -114,7 +114,8 @@ SEGMENTATIONS = {
         lambda d: d.create(d.label, d.label), "heart-label.nii.gz", "as the image and as",
     ),
     "another patient": (
-        segmentation(lambda d: bad.shifted_labels(d, "l.nrrd", 900.0)), "l.nrrd", "puts them elsewhere",
+        segmentation(lambda d: bad.shifted_labels(d, "l.nrrd", 900.0)),
+        "l.nrrd", "puts them elsewhere",
     ),
     "label 255": (
         segmentation(lambda _: labels() * 127 + 1, "--labels", LABELS), "bad-label.nrrd", "255",
