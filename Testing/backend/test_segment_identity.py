@@ -88,6 +88,32 @@ def test_other_names_with_the_identifiers_of_the_labels_are_asked_about(a_path, 
     np.testing.assert_array_equal(taken, TURNED)
 
 
+def test_names_that_nobody_gave_are_asked_about_from_the_second_file_on(tmp_path, capsys):
+    """Two annotators in two orders, and no name: nothing in the files tells who is right."""
+    rng = np.random.default_rng(0)
+    names = [f"Segment_{n}" for n in (1, 2, 3)]
+    pairs = []
+    for case, array in (("a", TRUTH), ("b", TURNED)):
+        image = (TRUTH * 50 + rng.normal(0, 5, TRUTH.shape)).astype(np.float32)
+        write_volume(tmp_path / f"{case}.nrrd", Volume(image, GRID))
+        rows = {n: (name, name, n + 1) for n, name in enumerate(names)}
+        write_nrrd(tmp_path / f"{case}.seg.nrrd", array, fields(rows))
+        pairs += ["--annotated", str(tmp_path / f"{case}.nrrd"), str(tmp_path / f"{case}.seg.nrrd")]
+    assert main(["create", str(tmp_path / "one"), *pairs[:3]]) == 0
+    capsys.readouterr()
+    assert main(["create", str(tmp_path / "P"), *pairs]) == 1
+    told = capsys.readouterr().err
+    assert "In 'b.seg.nrrd', nobody named the segments 'Segment_1', 'Segment_2'" in told
+    assert "b:by-identifier=take" in told
+    assert main(["create", str(tmp_path / "P"), *pairs, "--answer", "by-identifier=take"]) == 0
+
+
+def test_single_segment_that_nobody_named_is_no_question(a_path):
+    one = LabelSchema((LabelClass(1, "Segment_1", "#e69f00"),))
+    write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), fields({0: ("x", "Segment_1", 1)}))
+    np.testing.assert_array_equal(read(a_path, one), TRUTH == 1)
+
+
 def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
     rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
     write_nrrd(a_path, TRUTH, fields(rows))
