@@ -139,7 +139,8 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="VOLUME",
-        help="volumes nobody has segmented: files, DICOM folders, or folders of volumes",
+        help="volumes nobody has segmented: files, or folders, searched with all that lies below "
+        "for volumes and DICOM series; label maps in them are left out",
     )
     parser.add_argument(
         "--table",

@@ -71,6 +71,7 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     """
     asking = asking or Asking(case_id)
     asking.labels_can_grow = not project.rounds
+    asking.is_first = all(case.annotation is None for case in project.cases)
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
     _check_name_and_role(case_id, role, annotation)
@@ -153,6 +154,7 @@ def annotate_case(
     """
     asking = asking or Asking(case_id)
     asking.labels_can_grow = not project.rounds
+    asking.is_first = all(case.annotation is None for case in project.cases)
     case = project.case(case_id)
     _check_undecided(project, case)
     layout = ProjectLayout(root)

@@ -277,7 +277,7 @@ def _statuses(recipe: _Recipe, base: LabelVolume, project: Project) -> Mapping[i
 
 
 def _reviewed(layers: tuple[TruthSource, ...], value: int, num_slices: int) -> SegmentStatus:
-    """Return how far the review of a structure is: completed where all of it is vouched for."""
+    """Return how far the review of a structure is: completed where a person confirmed all of it."""
     if not layers:
         return SegmentStatus.NOT_STARTED
     own = tuple(layer for layer in layers if value not in layer.left_out)
