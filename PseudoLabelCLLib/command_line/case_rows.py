@@ -1,12 +1,13 @@
 """The cases that the arguments of `create` and `add` name: files, folders of volumes, a table."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.curation.case_names import fit_name, names_of
+from PseudoLabelCLLib.curation.case_names import are_called_the_same, fit_name, names_of
 from PseudoLabelCLLib.curation.case_table import CaseRow, case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.file_names import stem_of
 from PseudoLabelCLLib.curation.find_volumes import find_volumes
@@ -26,13 +27,13 @@ class _Named:
         role: What it is used for.
         image: The file, or a folder of slices.
         annotation: Its segmentation, or None.
-        is_found: Whether it was found in a folder.
+        found_as: What it is called where it was found in a folder, or empty.
     """
 
     role: CaseRole
     image: Path
     annotation: Path | None = None
-    is_found: bool = False
+    found_as: str = ""
 
 
 def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
@@ -62,12 +63,24 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
     taken = {file.absolute() for file in told if file is not None}
     unlabelled = _unlabelled(arguments, console)
     named += [one for one in unlabelled if one.image.absolute() not in taken]
-    names = names_of([_with_name(one.image) for one in named])
-    for one, name in zip(named, names, strict=True):
-        is_own = name == stem_of(_with_name(one.image)) and not one.is_found
-        case_id = case_id_from_path(one.image) if is_own else fit_name(name)
+    for one, case_id in zip(named, _case_ids(named), strict=True):
         _add_row(rows, CaseRow(case_id, one.role, one.image, one.annotation, None))
     return rows
+
+
+def _case_ids(named: Sequence[_Named]) -> list[str]:
+    """Return the names of the cases: those of the files, or where none tells, of their folders."""
+    paths = [
+        one.image if one.image.name not in ("", "..") else one.image.resolve() for one in named
+    ]
+    if len(paths) > 1 and are_called_the_same(paths):
+        names = names_of(paths)
+    else:
+        names = [one.found_as or names_of([p])[0] for one, p in zip(named, paths, strict=True)]
+    return [
+        case_id_from_path(path) if name == stem_of(path) and not one.found_as else fit_name(name)
+        for one, path, name in zip(named, paths, names, strict=True)
+    ]
 
 
 def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
@@ -79,10 +92,6 @@ def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
                 "Rename one of them, or name the cases in a table (column id).",
             )
     rows.append(row)
-
-
-def _with_name(path: Path) -> Path:
-    return path if path.name not in ("", "..") else path.resolve()
 
 
 def _unlabelled(arguments: argparse.Namespace, console: Console) -> list[_Named]:
@@ -122,8 +131,14 @@ def _found_in(folder: Path, arguments: argparse.Namespace, console: Console) -> 
             "would be segmentations of volumes there, and are not used as training images."
         )
     # of a folder with several series, reading it says which there are
-    images = dict.fromkeys(Path(volume.image) for volume in found.volumes)
-    return [_Named(CaseRole.UNLABELLED, image, is_found=True) for image in images]
+    series = Counter(volume.image for volume in found.volumes)
+    names = {
+        v.image: v.case_id if series[v.image] == 1 else Path(v.image).resolve().name
+        for v in found.volumes
+    }
+    return [
+        _Named(CaseRole.UNLABELLED, Path(image), found_as=name) for image, name in names.items()
+    ]
 
 
 def _tell(problems: Sequence[Problem], console: Console, *, any_volume: bool) -> None:

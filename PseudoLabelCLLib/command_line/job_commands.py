@@ -46,6 +46,7 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     layout = ProjectLayout(root)
     job = PretrainJob(str(root), DeviceChoice(arguments.device))
     with project_lock(layout.desk_lock, "a command line"):
+        keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     shown = for_shell(arguments.project)
     step = (

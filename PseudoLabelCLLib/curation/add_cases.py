@@ -90,7 +90,6 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         notices += check_frame_of_reference(annotation, image, series_uid)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
-
     case = Case(
         id=case_id,
         role=role,
@@ -221,7 +220,7 @@ def read_annotation(
         more = more[1:]  # objects leave out slices that no segment touches: no other grid
     if np.all(matched.array):
         ask_about_background(path.name, count_values(matched.array), matched.array.size, (), asking)
-    return matched, schema, (*notices, *more)
+    return replace(matched, statuses=labels.statuses), schema, (*notices, *more)
 
 
 def _other_places(image: Path) -> tuple[Geometry, ...]:

@@ -14,8 +14,16 @@ _SAYS_NOTHING = frozenset(("imaging",))
 _MOST_FOLDERS = 4
 
 
+def are_called_the_same(files: Sequence[Path]) -> bool:
+    """Tell whether no file has a name that tells it from the others; their folders do then."""
+    stems = [stem_of(file).casefold() for file in files]
+    return all(stems.count(stem) > 1 or stem in _SAYS_NOTHING for stem in set(stems))
+
+
 def names_of(files: Sequence[Path]) -> list[str]:
-    """Return a name for each volume: its own, or its folder's where all files are called the same.
+    """Return a name for each volume: its own, or its folder's where several are called the same.
+
+    Folders that lie in each other do not tell patients apart.
 
     Args:
         files: Files, or folders of slices.
@@ -60,6 +68,8 @@ def free_name(wanted: str, taken: set[str]) -> str:
 def _by_folders(files: Sequence[Path]) -> list[str]:
     """Return what tells files of one name apart: their folders, as few of them as will do."""
     parents = [file.absolute().parent for file in files]
+    if any(one in other.parents for one in set(parents) for other in set(parents)):
+        return [""] * len(files)
     names: list[str] = []
     for depth in range(1, _MOST_FOLDERS + 1):
         names = ["_".join(folder.parts[1:][-depth:]) for folder in parents]

@@ -7,6 +7,7 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.case_finding import Finding
 from PseudoLabelCLLib.curation.check_plane import plane_findings
+from PseudoLabelCLLib.curation.check_slice_order import needs_order, order_findings, sliced
 from PseudoLabelCLLib.curation.check_vanishing import network_pixel_mm, vanishing_findings
 from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.drawn_slices import ask_about_drawn_slices, drawn_slices
@@ -14,6 +15,7 @@ from PseudoLabelCLLib.curation.human_truth import read_on_grid, require_grid_of_
 from PseudoLabelCLLib.curation.image_checks import check_image
 from PseudoLabelCLLib.curation.label_map_look import question_about_label_map
 from PseudoLabelCLLib.curation.scanned_values import looks_like_ct
+from PseudoLabelCLLib.curation.slice_order import SlicedVolume
 from PseudoLabelCLLib.curation.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
@@ -51,6 +53,7 @@ def check_cases(
     """
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
+    ordered: list[SlicedVolume] = []
     ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
@@ -68,6 +71,8 @@ def check_cases(
         if project.config.preprocess.bias_correction and looks_like_ct(volume):
             ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
+        if needs_order(project, case):
+            ordered.append(sliced(project, case, volume))
         figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
         if labels is not None:
             findings += _check_labels(project, case, labels)
@@ -78,6 +83,7 @@ def check_cases(
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
     findings += plane_findings(project)
+    findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
     if ct:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")

@@ -6,8 +6,8 @@ from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, Question
 from PseudoLabelCLLib.storage.frames import Frames
 
 EVERY_FRAME = "every"
-# So many are offered one by one; of more, the first, the middle and the last.
-_MOST_OFFERED = 6
+# So many are offered one by one; a higher number can be typed on the command line.
+_MOST_OFFERED = 200
 
 
 def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bool) -> list[int]:
@@ -24,12 +24,8 @@ def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bo
         LeftOutError: None of them.
     """
     number = frames.number
-    if number <= _MOST_OFFERED:
-        offered = list(range(1, number + 1))
-    else:
-        offered = [1, (number + 1) // 2, number]
-    any_other = f"; any number up to {number} is an answer" if number > _MOST_OFFERED else ""
-    choices = [Choice(str(n), f"Number {n}", f"takes number {n}{any_other}") for n in offered]
+    offered = range(1, min(number, _MOST_OFFERED) + 1)
+    choices = [Choice(str(n), f"Number {n}", f"takes number {n}") for n in offered]
     if not one_only:
         choices.append(Choice(EVERY_FRAME, "Each as a case", "makes each a case of its own"))
     size = " x ".join(map(str, frames.size))

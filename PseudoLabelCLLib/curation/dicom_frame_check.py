@@ -7,6 +7,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.dicom_header import items_of, read_dicom_header, uid_of
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom_source import SourceInstances, read_source_series
+from PseudoLabelCLLib.storage.structure_set import is_structure_set, read_structure_set
 
 _KEYWORDS = ("FrameOfReferenceUID", "ReferencedSeriesSequence")
 
@@ -33,9 +34,9 @@ def check_frame_of_reference(
     source = _instances_of(image, series_uid)
     if source is None:
         return (Note.NO_FRAME.say(file=annotation.name, image=image.name),)
-    header = read_dicom_header(annotation, _KEYWORDS)
-    frame = "" if header is None else uid_of(header, "FrameOfReferenceUID")
-    if header is None or frame != source.frame_of_reference_uid:
+    frames, referenced = _references_of(annotation)
+    if source.frame_of_reference_uid not in frames:
+        frame = ", ".join(frames)
         raise AnnotationError(
             f"'{annotation.name}' counts its positions in another frame of reference "
             f"({frame or 'none named'}) than the series of '{image.name}' "
@@ -43,12 +44,22 @@ def check_frame_of_reference(
             "Choose the segmentation of this series. If you know that both lie alike, open them in "
             "Slicer and save the segmentation as .seg.nrrd.",
         )
-    referenced = [
-        uid_of(item, "SeriesInstanceUID") for item in items_of(header, "ReferencedSeriesSequence")
-    ]
     if referenced and source.series_uid not in referenced:
         return (Note.OTHER_SERIES.say(file=annotation.name),)
     return ()
+
+
+def _references_of(annotation: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the frames of reference of an object, and the series that it refers to."""
+    if is_structure_set(annotation):
+        structures = read_structure_set(annotation)
+        return structures.frames, structures.series_uids
+    header = read_dicom_header(annotation, _KEYWORDS)
+    if header is None:
+        return (), ()
+    frame = uid_of(header, "FrameOfReferenceUID")
+    items = items_of(header, "ReferencedSeriesSequence")
+    return (frame,) if frame else (), tuple(uid_of(item, "SeriesInstanceUID") for item in items)
 
 
 def _instances_of(image: Path, series_uid: str | None) -> SourceInstances | None:

@@ -7,6 +7,7 @@ from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.storage.atomic_files import read_json, storage_error, write_json
+from PseudoLabelCLLib.storage.dicom_parts import series_and_part, with_part
 from PseudoLabelCLLib.storage.dicom_series import list_dicom_series
 from PseudoLabelCLLib.storage.dicom_source import (
     SourceInstances,
@@ -83,7 +84,8 @@ def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> Sourc
     """
     layout = ProjectLayout(root)
     kept = _remembered(layout, case)
-    wanted = kept.instances.series_uid if kept is not None else case.dicom_series_uid
+    uid, part = series_and_part(case.dicom_series_uid)
+    wanted = kept.instances.series_uid if kept is not None else uid
     folder = layout.resolve(kept.folder if kept is not None else case.image)
     if look_in is not None:
         folder, wanted = _find(look_in, wanted)
@@ -93,7 +95,7 @@ def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> Sourc
             "remembered series.",
             _NOT_DICOM_REMEDY,
         )
-    source = read_source_series(folder, wanted)
+    source = read_source_series(folder, None if wanted is None else with_part(wanted, part))
     if kept is not None and source.instances != kept.instances:
         raise VolumeError(
             f"The series of case '{case.id}' in '{folder}' is not what it was when the case was "

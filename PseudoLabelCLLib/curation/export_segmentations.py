@@ -1,6 +1,6 @@
 """Segmentations out of a project, into a folder that others can use, with where they come from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,7 +16,7 @@ from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, Sto
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.review import Verdict, fully_vouched_slices
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.segmentation import LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.atomic_files import (
     make_folder,
@@ -268,6 +268,25 @@ def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
     return None in named or len({n for slices in named for n in slices or ()}) == num_slices
 
 
+def _statuses(recipe: _Recipe, base: LabelVolume, project: Project) -> Mapping[int, SegmentStatus]:
+    """Return what the review said of each structure; of a drawing, what its own file said."""
+    if recipe.source == "annotated":
+        return base.statuses
+    num_slices = project.num_slices_of(recipe.case.id)
+    return {value: _reviewed(recipe.layers, value, num_slices) for value in project.schema.values}
+
+
+def _reviewed(layers: tuple[TruthSource, ...], value: int, num_slices: int) -> SegmentStatus:
+    """Return how far the review of a structure is: completed where all of it is vouched for."""
+    if not layers:
+        return SegmentStatus.NOT_STARTED
+    own = tuple(layer for layer in layers if value not in layer.left_out)
+    if not own:
+        return SegmentStatus.FLAGGED
+    is_whole = _cover_all(own, num_slices)
+    return SegmentStatus.COMPLETED if is_whole else SegmentStatus.IN_PROGRESS
+
+
 def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
     layout = ProjectLayout(root)
     base = read_on_grid(recipe.base, project.schema, recipe.case)
@@ -286,7 +305,8 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
             continue
         chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)
         slices[chosen] = np.moveaxis(own, axis, 0)[chosen]
-    return LabelVolume(array, recipe.case.geometry)
+    statuses = _statuses(recipe, base, project)
+    return LabelVolume(array, recipe.case.geometry, statuses)
 
 
 def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:

@@ -1,7 +1,7 @@
 """The DICOM series in a folder, told from the headers of its files, each read once."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
+from PseudoLabelCLLib.storage.dicom_parts import APART, Part, SeveralPartsError, with_part
 from PseudoLabelCLLib.storage.dicom_series import read_series_geometry
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
@@ -59,7 +60,7 @@ class FoundInFolder:
 
     Args:
         series: The series of images.
-        objects: Segmentations whose voxels belong to a structure or do not.
+        objects: Segmentations whose voxels belong to a structure or do not, and structure sets.
         fractional: Segmentations that hold fractions.
         num_without_image: How many other files hold no image that can be read.
     """
@@ -90,7 +91,7 @@ def find_series(folder: Path, files: Iterable[Path]) -> FoundInFolder:
             by_uid.setdefault(uid, []).append((file, header))
         else:
             num_without_image += 1
-    series = tuple(_series(folder, uid, members) for uid, members in by_uid.items())
+    series = tuple(one for uid, members in by_uid.items() for one in _series(folder, uid, members))
     return FoundInFolder(series, tuple(objects), tuple(fractional), num_without_image)
 
 
@@ -103,7 +104,16 @@ def _object_in(file: Path) -> tuple[bool, tuple[str, ...]] | None:
         text_of,
         uid_of,
     )
+    from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
+        is_structure_set,
+        read_structure_set,
+    )
 
+    if is_structure_set(file):
+        try:
+            return False, read_structure_set(file).series_uids
+        except PseudoLabelCLError:
+            return None
     try:
         header = read_dicom_header(
             file, ("SOPClassUID", "SegmentationType", "ReferencedSeriesSequence")
@@ -129,16 +139,30 @@ def _read_header(file: Path) -> Any | None:
     return reader
 
 
-def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> FoundSeries:
+def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> Iterator[FoundSeries]:
+    """Yield a series, or each of its parts where slices lie at the same places."""
     description = _text(members[0][1], _DESCRIPTION)
     try:
         geometry = _grid_of(folder, members)
+    except SeveralPartsError as several:
+        for part in several.parts:
+            named = f"{description} {part[0]} {part[1]}".strip()
+            number = sum(_text(header, APART[part[0]]) == part[1] for _, header in members)
+            try:
+                geometry = _grid_of(folder, members, part)
+            except VolumeError as error:
+                yield FoundSeries(with_part(uid, part), named, number, None, error)
+            else:
+                yield FoundSeries(with_part(uid, part), named, number, geometry, None)
+        if not several.parts:
+            yield FoundSeries(uid, description, len(members), None, several)
     except VolumeError as error:
-        return FoundSeries(uid, description, len(members), None, error)
-    return FoundSeries(uid, description, len(members), geometry, None)
+        yield FoundSeries(uid, description, len(members), None, error)
+    else:
+        yield FoundSeries(uid, description, len(members), geometry, None)
 
 
-def _grid_of(folder: Path, members: list[tuple[Path, Any]]) -> Geometry:
+def _grid_of(folder: Path, members: list[tuple[Path, Any]], part: Part | None = None) -> Geometry:
     file, first = members[0]
     if any(header.GetNumberOfComponents() != 1 for _, header in members):
         raise VolumeError(
@@ -151,7 +175,7 @@ def _grid_of(folder: Path, members: list[tuple[Path, Any]]) -> Geometry:
         return read_series_geometry(folder, _text(first, _SERIES_UID))
     if len(members) == 1 and first.GetSize()[2] > 1:
         return grid_of(file, first)
-    return grid_of_stack(ordered_stack(folder, [_placed(*member) for member in members]))
+    return grid_of_stack(ordered_stack(folder, [_placed(*m) for m in members], part))
 
 
 def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
@@ -170,6 +194,7 @@ def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
         column=orientation[3:],
         size=(size[0], size[1]),
         spacing_mm=(spacing[0], spacing[1]),
+        attributes={name: _text(header, tag) for name, tag in APART.items()},
     )
 
 

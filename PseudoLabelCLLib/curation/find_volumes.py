@@ -32,6 +32,7 @@ from PseudoLabelCLLib.domain.question import (
 )
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
+from PseudoLabelCLLib.storage.dicom_parts import series_and_part
 from PseudoLabelCLLib.storage.frames import frames_in
 from PseudoLabelCLLib.storage.itk_files import (
     READABLE_SUFFIXES,
@@ -191,7 +192,7 @@ class _Search:
             )
             return
         siblings = [other for other in files_in(file.parent) if looks_like_dicom(other)]
-        only = {series.uid for series in chosen.series}
+        only = {series_and_part(series.uid)[0] or "" for series in chosen.series}
         self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
@@ -289,7 +290,7 @@ class _Search:
             return
         found = find_series(folder, self._each(files))
         for series in found.series:
-            if only is None or series.uid in only:
+            if only is None or series_and_part(series.uid)[0] in only:
                 self._take_one_series(folder, series, alone=len(found.series) == 1)
         self.objects += found.objects
         if only is not None:
@@ -331,7 +332,12 @@ class _Search:
         unmatched, spare = [], []
         for found in self.objects:
             place = next(
-                (n for n, v in enumerate(self.volumes) if v.series_uid in found.series_uids), None
+                (
+                    n
+                    for n, v in enumerate(self.volumes)
+                    if series_and_part(v.series_uid)[0] in found.series_uids
+                ),
+                None,
             )
             if place is None:
                 unmatched.append(found.file)

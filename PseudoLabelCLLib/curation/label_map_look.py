@@ -77,7 +77,7 @@ def question_about_label_map(volume: Volume, file_name: str, case_id: str) -> Qu
 def _in_words(look: LabelMapLook, file_name: str) -> str:
     return (
         f"The image '{file_name}' looks like a label map: it has {look.num_values} different "
-        f"values, all whole numbers, and {look.share:.0%} of its voxels are {look.commonest} "
+        f"values, all whole numbers, and {look.share:.1%} of its voxels are {look.commonest} "
         f"({counted(look.num_others, 'voxel')} {'is' if look.num_others == 1 else 'are'} not). "
         "A label map must not be trained on as an image."
     )

@@ -28,6 +28,13 @@ def schema_from_annotation(path: Path, asking: Asking | None = None) -> LabelSch
         VolumeError: It cannot be read.
     """
     if looks_like_dicom(path):
+        from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415 - loads slowly
+            is_structure_set,
+            read_structure_set,
+        )
+
+        if is_structure_set(path):
+            return schema_of(read_structure_set(path).segments)
         return read_segmentation(path, None)[1]
     segments = read_segments(path)
     return schema_of(segments) if segments else read_segmentation(path, None, asking=asking)[1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.segmentation import Terminology
+from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, Terminology
 from PseudoLabelCLLib.storage.dicom_header import items_of, text_of, uid_of, whole_number_of
 from PseudoLabelCLLib.storage.dicom_seg_reader import (
     SegmentationObject,
@@ -18,12 +18,14 @@ from PseudoLabelCLLib.storage.dicom_seg_reader import (
 )
 from PseudoLabelCLLib.storage.dicom_segment import AlgorithmType, ObjectSegment
 from PseudoLabelCLLib.storage.dicom_source import REQUIRED_PATIENT_STUDY, SourceSeries
+from PseudoLabelCLLib.storage.dicom_stack import (
+    ORIENTATION_TOLERANCE,
+    SPACING_TOLERANCE_FRACTION,
+    slices_at,
+)
 
 # "Source image for image processing operation"
 _SOURCE_IMAGE = "121322"
-# A thousandth of a voxel: positions and spacings are repeated as text of up to 16 characters.
-_PLACE_TOLERANCE_VOXELS = 1e-3
-_DIRECTION_TOLERANCE = 1e-4
 _MOST_NAMED = 3
 
 
@@ -110,7 +112,8 @@ def verify_segmentation_object(
         AnnotationError: It is no readable segmentation object.
         StorageError: The disk refuses.
     """
-    return compare_with_series(read_segmentation_object(path), source, expected)
+    found = read_segmentation_object(path, label_maps=expected is None)
+    return compare_with_series(found, source, expected)
 
 
 def compare_with_series(
@@ -120,9 +123,12 @@ def compare_with_series(
     slices = _slices_of(found, source)
     checks = [Check(name, check(found, source)) for name, check in _CHECKS.items()]
     checks.append(Check("every frame lies on a slice of the series", _misplaced(found, slices)))
-    checks.append(Check("every frame names its slice", _wrong_sources(found, source, slices)))
+    wrong = _wrong_sources(found, source, slices, is_own=expected is not None)
+    checks.append(Check("every frame names its slice", wrong))
     checks.append(Check("no slice of a segment comes twice", _repeated(found, slices)))
     if expected is not None:
+        unreferenced = _unreferenced_problem(found, source)
+        checks.append(Check("refers to every slice of the series", unreferenced))
         segments = _different_segments(found, expected)
         checks.append(Check("names, codes and origin are as written", segments))
         voxels = "" if segments else _different_voxels(found, slices, expected)
@@ -135,14 +141,8 @@ def compare_with_series(
 def _slices_of(found: SegmentationObject, source: SourceSeries) -> list[int | None]:
     """Return on which slice of the series each frame lies, or None if on no slice."""
     positions = [f.position_mm if len(f.position_mm) == 3 else (np.inf,) * 3 for f in found.frames]
-    with np.errstate(invalid="ignore"):
-        index = source.geometry.world_to_index(np.asarray(positions, dtype=np.float64))
-    nearest = np.round(index)
-    on_voxel = np.abs(index - nearest).max(axis=1) <= _PLACE_TOLERANCE_VOXELS
-    return [
-        int(k) if good and (i, j) == (0, 0) and 0 <= k < source.geometry.size[2] else None
-        for (i, j, k), good in zip(nearest, on_voxel, strict=True)
-    ]
+    own = np.asarray(source.positions_mm, dtype=np.float64)
+    return slices_at(np.asarray(positions, dtype=np.float64), source.geometry, own)
 
 
 def _patient_problem(found: SegmentationObject, source: SourceSeries) -> str:
@@ -170,12 +170,22 @@ def _reference_problem(found: SegmentationObject, source: SourceSeries) -> str:
     referenced = dict(found.referenced_series).get(wanted.series_uid)
     if referenced is None:
         return "The object does not refer to this series."
-    if set(referenced) != set(wanted.instance_uids):
+    foreign = set(referenced) - set(wanted.instance_uids)
+    if foreign:
         return (
-            f"The object refers to {len(set(referenced))} slices of the series, "
-            f"which has {len(wanted.instance_uids)}."
+            f"The object refers to {len(foreign)} slices that the series does not have "
+            f"({len(wanted.instance_uids)} slices)."
         )
     return ""
+
+
+def _unreferenced_problem(found: SegmentationObject, source: SourceSeries) -> str:
+    """Say which slices are not referred to: of an object of this program, all are."""
+    referenced = set(dict(found.referenced_series).get(source.instances.series_uid, ()))
+    wanted = source.instances.instance_uids
+    if referenced >= set(wanted):
+        return ""
+    return f"The object refers to {len(referenced)} slices of the series, which has {len(wanted)}."
 
 
 def _grid_problem(found: SegmentationObject, source: SourceSeries) -> str:
@@ -189,15 +199,20 @@ def _grid_problem(found: SegmentationObject, source: SourceSeries) -> str:
     for frame in found.frames:
         if len(frame.orientation) != 6 or len(frame.spacing_mm) != 2:
             return "A frame of the object does not say how it is turned, or its pixel spacing."
-        if np.abs(np.subtract(frame.orientation, direction)).max() > _DIRECTION_TOLERANCE:
+        if np.abs(np.subtract(frame.orientation, direction)).max() > ORIENTATION_TOLERANCE:
             return "The frames of the object are turned against the series."
-        if not np.allclose(frame.spacing_mm, geometry.spacing_mm[:2], rtol=1e-5):
+        if not np.allclose(
+            frame.spacing_mm, geometry.spacing_mm[:2], rtol=SPACING_TOLERANCE_FRACTION
+        ):
             return "The pixels of the object have another size than those of the series."
     return ""
 
 
 def _segment_problem(found: SegmentationObject, _: SourceSeries) -> str:
     numbers = [segment.number for segment in found.segments]
+    if found.is_label_map:
+        twice = len(numbers) - len(set(numbers))
+        return f"{twice} segments have the number of another one." if twice else ""
     if not numbers or numbers != list(range(1, len(numbers) + 1)):
         return f"The segments are numbered {numbers}; expected 1, 2, 3, ..."
     problems = (_one_segment_problem(segment) for segment in found.segments)
@@ -219,7 +234,11 @@ def _one_segment_problem(segment: StoredSegment) -> str:
 
 def _frame_segment_problem(found: SegmentationObject, _: SourceSeries) -> str:
     numbers = {segment.number for segment in found.segments}
-    unknown = sorted({f.segment_number for f in found.frames} - numbers)
+    if found.is_label_map:
+        used = {int(n) for i in range(len(found.frames)) for n in np.unique(found.numbers(i))}
+        unknown = sorted(used - numbers - {BACKGROUND_VALUE})
+    else:
+        unknown = sorted({f.segment_number for f in found.frames} - numbers)
     return f"Frames belong to segments that are not described: {unknown}." if unknown else ""
 
 
@@ -234,17 +253,19 @@ def _dimension_problem(found: SegmentationObject, _: SourceSeries) -> str:
 
 
 def _length_problem(found: SegmentationObject, _: SourceSeries) -> str:
-    if whole_number_of(found.header, "BitsStored") != 1:
+    if found.is_label_map and (whole_number_of(found.header, "BitsStored") or 0) > found.bits:
+        return "The object stores more bits for each voxel than it has."
+    if not found.is_label_map and whole_number_of(found.header, "BitsStored") != 1:
         return "The object does not store one bit for each voxel."
     return ""
 
 
 _CHECKS: dict[str, Callable[[SegmentationObject, SourceSeries], str]] = {
-    "one bit for each voxel": _length_problem,
+    "one bit for each voxel, or a label map": _length_problem,
     "patient and study are those of the series": _patient_problem,
     "patient and study attributes are all there": _missing_problem,
     "same frame of reference": _frame_of_reference_problem,
-    "refers to every slice of the series": _reference_problem,
+    "refers to the series and to no other slice": _reference_problem,
     "same pixel grid": _grid_problem,
     "segments are numbered from 1, named, coded, with their origin": _segment_problem,
     "every frame belongs to a segment": _frame_segment_problem,
@@ -265,12 +286,20 @@ def _place(frame: StoredFrame) -> str:
 
 
 def _wrong_sources(
-    found: SegmentationObject, source: SourceSeries, slices: Sequence[int | None]
+    found: SegmentationObject,
+    source: SourceSeries,
+    slices: Sequence[int | None],
+    *,
+    is_own: bool,
 ) -> str:
+    """Say how many frames name another source; other writers may name several, or none."""
     wrong = 0
     for frame, k in zip(found.frames, slices, strict=True):
-        named = k is not None and _names(frame, source, k)
-        wrong += not (named and frame.source_purposes == (_SOURCE_IMAGE,))
+        if is_own:
+            named = k is not None and _names(frame, source, k)
+            wrong += not (named and frame.source_purposes == (_SOURCE_IMAGE,))
+        elif frame.source_uids and k is not None:
+            wrong += not _names_among_others(frame, source, k)
     return f"{wrong} frames do not name their own slice as their source." if wrong else ""
 
 
@@ -280,6 +309,13 @@ def _names(frame: StoredFrame, source: SourceSeries, k: int) -> bool:
     if not source.frame_numbers:
         return frame.source_uids == (uids[k],)
     return frame.source_uids == uids and frame.source_frames == (source.frame_numbers[k],)
+
+
+def _names_among_others(frame: StoredFrame, source: SourceSeries, k: int) -> bool:
+    if source.frame_numbers:
+        numbers = frame.source_frames
+        return not numbers or source.frame_numbers[k] in numbers
+    return source.instances.instance_uids[k] in frame.source_uids
 
 
 def _repeated(found: SegmentationObject, slices: Sequence[int | None]) -> str:
@@ -331,7 +367,13 @@ def _different_voxels(
 def _counted(found: SegmentationObject) -> tuple[FoundSegment, ...]:
     counts = dict.fromkeys((segment.number for segment in found.segments), 0)
     for index, frame in enumerate(found.frames):
-        if frame.segment_number in counts:
+        if found.is_label_map:
+            for number, count in zip(
+                *np.unique(found.numbers(index), return_counts=True), strict=True
+            ):
+                if int(number) in counts:
+                    counts[int(number)] += int(count)
+        elif frame.segment_number in counts:
             counts[frame.segment_number] += int(np.count_nonzero(found.mask(index)))
     return tuple(
         FoundSegment(s.number, s.label, s.terminology, s.algorithm_type, counts[s.number])

@@ -100,6 +100,11 @@ class Note(Enum):
         "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of {pixels}.",
         "the plane was chosen by a person, or settled by round 0",
     )
+    ORDER_BY_HEADER = (
+        "Whether the slices of {cases} begin where those of the others do is told by their headers "
+        "alone; their contents do not clearly agree.",
+        "the direction cosines decide; contents alone turn nothing",
+    )
     TURNED = (
         "The slices of {cases} are stored turned or mirrored against those of most cases; the "
         "network sees them turned, as the header tells.",

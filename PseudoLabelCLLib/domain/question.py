@@ -10,6 +10,8 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 
+# So many answers are told in a sentence.
+_MOST_TOLD = 8
 # The answer to any question about a file: it takes no part.
 LEAVE = "leave"
 
@@ -238,10 +240,12 @@ class Question:
         """How it is answered in the command line."""
         where = f"{self.case_id}:" if self.case_id else ""
         quote = '"' if " " in where else ""
-        ways = (
+        ways = [
             f"--answer {quote}{where}{self.kind.value}={choice.value}{quote} ({choice.effect})"
             for choice in self.choices
-        )
+        ]
+        if len(ways) > _MOST_TOLD:  # such as the frames of a film
+            ways = [ways[0], "...", *ways[-3:]]
         return f"Answer it: {', or '.join(ways)}."
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 
@@ -11,6 +12,15 @@ MAX_LABEL_VALUE = 32767
 _COLOR_PATTERN = re.compile(r"#[0-9a-fA-F]{6}")
 # What Slicer gives to every new segment, in today's scheme and in the one before it.
 _DEFAULT_TYPES = (("SCT", "85756007"), ("SRT", "T-D0050"))
+
+
+class SegmentStatus(Enum):
+    """How far a person is with a segment, in the words of Slicer's files."""
+
+    NOT_STARTED = "notstarted"
+    IN_PROGRESS = "inprogress"
+    COMPLETED = "completed"
+    FLAGGED = "flagged"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Volume and LabelVolume: voxels together with the grid they lie on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, Geometry
+from PseudoLabelCLLib.domain.segmentation import SegmentStatus
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class LabelVolume:
     Args:
         array: Label values, 0 is background, shape (k, j, i), int16.
         geometry: Its grid.
+        statuses: How far a person is with the structures, by label value, as far as a file says.
 
     Raises:
         VolumeError: The array does not have the shape of the grid.
@@ -45,6 +48,7 @@ class LabelVolume:
 
     array: npt.NDArray[np.int16]
     geometry: Geometry
+    statuses: Mapping[int, SegmentStatus] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_shape(self.array, self.geometry)

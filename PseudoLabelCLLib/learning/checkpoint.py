@@ -68,10 +68,18 @@ def restore(content: dict[str, Any], state: TrainingState, path: Path) -> None:
         state.network.load_state_dict(content["network"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
+        _keep_counters_on_host(state.optimizer)
         state.generator.set_state(content["generator"].cpu())
         state.step = int(content["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unusable(path, error) from error
+
+
+def _keep_counters_on_host(optimizer: torch.optim.Optimizer) -> None:
+    """Put Adam's step counters where fresh training has them: reading one on a GPU waits for it."""
+    for moments in optimizer.state.values():
+        if "step" in moments:
+            moments["step"] = moments["step"].cpu()
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -5,9 +5,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from PseudoLabelCLLib.domain.config import LearningRate, StageConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
@@ -177,19 +179,29 @@ class Trainer:
         batch = self._draw()
         incomplete = batch.pairs is not None and not self._has_complete_pairs
         random_state = self.state.generator.get_state()
-        while True:
-            try:
-                losses = self._descend(batch)
-                return StepReport(
-                    number, tuple(losses), torch.stack(list(losses.values())), incomplete
-                )
-            except torch.OutOfMemoryError:  # noqa: PERF203 - rare, and the step must be tried again
-                if self.num_parts >= self.stage.batch_size:
-                    raise
-                self.num_parts *= 2
-                self.state.generator.set_state(random_state)
-                if self.device.name == "cuda":
-                    torch.cuda.empty_cache()
+        while (losses := self._descend_if_it_fits(batch)) is None:
+            self.num_parts *= 2
+            self.state.generator.set_state(random_state)
+            if self.device.name == "cuda":
+                torch.cuda.empty_cache()
+        values = torch.stack(list(losses.values()))
+        return StepReport(number, tuple(losses), values, incomplete)
+
+    def _descend_if_it_fits(self, batch: StepBatch) -> dict[str, Tensor] | None:
+        """Do the step, or return None where memory ran out and smaller parts may fit.
+
+        With the error goes its traceback, which holds what the step had computed so far: only then
+        can that memory be given back.
+
+        Raises:
+            torch.OutOfMemoryError: The parts are single slices already.
+        """
+        try:
+            return self._descend(batch)
+        except torch.OutOfMemoryError:
+            if self.num_parts >= self.stage.batch_size:
+                raise
+            return None
 
     def _refuse_endless_skipping(self) -> None:
         config = self.config.contrastive
@@ -289,9 +301,12 @@ def _average_decay(stage: StageConfig, step: int) -> float:
 @torch.no_grad()
 def _follow(average: SegmentationNetwork, network: SegmentationNetwork, decay: float) -> None:
     """Move weights and batch-normalisation averages of `average` towards the network's."""
-    pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
-    for slow, fast in pairs:
-        if slow.dtype.is_floating_point:
-            slow.lerp_(fast, 1 - decay)
-        else:
-            slow.copy_(fast)
+    slow, fast = list(average.state_dict().values()), list(network.state_dict().values())
+    is_averaged = [value.dtype.is_floating_point for value in slow]
+    # all of them in one call, where the device has one
+    get_ema_multi_avg_fn(decay)(
+        list(compress(slow, is_averaged)), list(compress(fast, is_averaged)), 0
+    )
+    for own, other, is_done in zip(slow, fast, is_averaged, strict=True):
+        if not is_done:
+            own.copy_(other)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.check_slice_order import REVERSED, counts_places
+from PseudoLabelCLLib.curation.slice_order import against_most
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
@@ -13,6 +15,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     Pretraining,
 )
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.network import SegmentationNetwork
@@ -27,7 +30,6 @@ from PseudoLabelCLLib.learning.pretraining_views import positional_warp
 from PseudoLabelCLLib.learning.volume_batches import OrderedVolume, VolumePool
 from PseudoLabelCLLib.pipeline.case_slices import CaseSlices, load_case_slices
 from PseudoLabelCLLib.pipeline.round_data import settle_training
-from PseudoLabelCLLib.pipeline.slice_order import SlicedVolume, SliceOrder, find_slice_order
 from PseudoLabelCLLib.storage.pretraining_record import pretraining_cases
 
 # A notice names so many cases and counts the others.
@@ -73,7 +75,6 @@ def load_pretraining_data(
         report.progress("Pre-training: reading volumes", number, len(ids))
         if report.is_cancelled():
             raise Cancelled
-    config = project.config.pretraining
     num_parts = _num_parts(project)
     left_out = tuple(one.case.id for one in slices if len(one.images) < num_parts)
     _require_enough(len(slices) - len(left_out), 2 if num_parts else 1, left_out)
@@ -83,10 +84,12 @@ def load_pretraining_data(
             f"are cut into parts: {_named(left_out)}.",
             warning=True,
         )
-    order = _order_of(project, slices)
-    is_applied = config.method is Pretraining.POSITIONAL
-    _tell_order(order, report, is_applied=is_applied)
-    turned = order.turned if is_applied else ()
+    turned = _turned(project, slices)
+    if turned:
+        report.notice(
+            "The slices of these volumes run the other way than in most; they are counted from the "
+            f"other end: {_named(turned)}."
+        )
     return PretrainingData(
         project=project,
         preprocess=preprocess,
@@ -158,41 +161,22 @@ def _require_enough(found: int, needed: int, left_out: tuple[str, ...]) -> None:
     )
 
 
-def _order_of(project: Project, slices: list[CaseSlices]) -> SliceOrder:
-    config = project.config.pretraining
-    compares_places = (
-        config.positional.order_volumes
-        if config.method is Pretraining.POSITIONAL
-        else _num_parts(project) > 0
-    )
-    if not compares_places:
-        return SliceOrder((), ())
-    return find_slice_order(
-        [
-            SlicedVolume(one.case.id, one.case.geometry, one.grid.slicing_axis, one.images)
-            for one in slices
-        ]
-    )
+def _turned(project: Project, slices: list[CaseSlices]) -> tuple[str, ...]:
+    """Return the volumes that are taken from their last slice on.
 
-
-def _tell_order(order: SliceOrder, report: Report, *, is_applied: bool) -> None:
-    if order.turned and is_applied:
-        report.notice(
-            "The slices of these volumes run the other way than in most; their positions are "
-            f"counted from the other end: {_named(order.turned)}."
-        )
-    elif order.turned:
-        report.notice(
-            "The slices of these volumes run the other way than in most, which misleads the "
-            f"comparison of parts: {_named(order.turned)}. Turn their files over, or ignore them.",
-            warning=True,
-        )
-    if order.doubtful:
-        report.notice(
-            "It is not clear whether the slices of these volumes run as in the others, so they "
-            f"stay as they are: {_named(order.doubtful)}.",
-            warning=True,
-        )
+    A person's answer counts, else the direction cosines.
+    """
+    if not counts_places(project.config.pretraining):
+        return ()
+    by_header = against_most(
+        [(one.case.id, one.case.geometry, one.grid.slicing_axis) for one in slices]
+    )
+    turned = []
+    for one in slices:
+        answer = one.case.answer_to(QuestionKind.SLICE_ORDER)
+        if answer == REVERSED or (answer is None and one.case.id in by_header):
+            turned.append(one.case.id)
+    return tuple(turned)
 
 
 def _named(case_ids: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.domain.jobs import (
     DoctorJob,
     EvaluateJob,
@@ -20,6 +21,7 @@ from PseudoLabelCLLib.pipeline.pretrain import (
     pretrain,
     require_before_round_0,
 )
+from PseudoLabelCLLib.pipeline.require_answers import ABOUT_IMAGES, require_answers
 from PseudoLabelCLLib.pipeline.run_round import run_round
 from PseudoLabelCLLib.pipeline.settle_device import settle_device
 from PseudoLabelCLLib.storage.atomic_files import remove_leftovers
@@ -67,6 +69,7 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
         ):
             report.notice(f"Nothing is left to do: {record.sentence}")
         else:
+            require_answers(check_cases(root, project), ABOUT_IMAGES)
             device = settle_device(root, project, job.device.value)
             report.notice(device.sentence)
             record = pretrain(root, project, preprocess, device, report)

@@ -35,6 +35,7 @@ from PseudoLabelCLLib.pipeline.preprocess import in_plane_spacing
 from PseudoLabelCLLib.pipeline.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.report_round import report_round
+from PseudoLabelCLLib.pipeline.require_answers import require_answers
 from PseudoLabelCLLib.pipeline.round_data import RoundInputs, settle_training
 from PseudoLabelCLLib.pipeline.segment_volume import segment_slices
 from PseudoLabelCLLib.pipeline.train_round import TrainedRound, train_round
@@ -133,23 +134,16 @@ def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:
 
 def _check(root: Path, project: Project, report: Report) -> None:
     """Tell what looks odd about the cases, and refuse to train on what cannot work."""
-    errors, questions = [], []
-    for finding in check_cases(root, project):
-        if finding.severity == "error":
-            errors.append(finding.sentence)
-        elif finding.severity == "question":
-            questions.append(finding.sentence)
-        else:
+    findings = check_cases(root, project)
+    errors = [finding.sentence for finding in findings if finding.severity == "error"]
+    for finding in findings:
+        if finding.severity == "note":
             report.notice(finding.sentence, warning=True)
     if errors:
         raise TrainingError(
             f"Training cannot start. {' '.join(errors)}", "Fix this, then train again."
         )
-    if questions:
-        raise TrainingError(
-            f"Before training there is something to answer. {' '.join(questions)}",
-            "In Slicer, press Check on the page Cases, and choose the answers there.",
-        )
+    require_answers(findings)
 
 
 def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:

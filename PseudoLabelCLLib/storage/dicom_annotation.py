@@ -22,6 +22,12 @@ from PseudoLabelCLLib.storage.dicom_seg_reader import (
     read_segmentation_object,
 )
 from PseudoLabelCLLib.storage.dicom_segment import clean_text
+from PseudoLabelCLLib.storage.dicom_stack import (
+    ORIENTATION_TOLERANCE,
+    SPACING_TOLERANCE_FRACTION,
+    gap_tolerance_mm,
+    slices_at,
+)
 from PseudoLabelCLLib.storage.itk_files import direction_of
 from PseudoLabelCLLib.storage.segment_matching import (
     match_segments,
@@ -30,8 +36,6 @@ from PseudoLabelCLLib.storage.segment_matching import (
 )
 from PseudoLabelCLLib.storage.slicer_segments import Segment, schema_of
 
-# As for the slices of a series: above the rounding of positions, far below a missing slice.
-_GAP_TOLERANCE_FRACTION = 0.05
 _DRIFT_TOLERANCE_PIXELS = 0.5
 _DIRECTION_TOLERANCE = 1e-3
 _SAME_PLACE_MM = 1e-3
@@ -195,6 +199,8 @@ def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _
     first = found.frames[0]
     axes = _axes_of(path, found.frames)
     positions = np.array([frame.position_mm for frame in found.frames])
+    if near is not None and (on_near := _on_slices_of(near, found, axes, positions)) is not None:
+        return on_near
     heights = positions @ axes[:, 2]
     spacing = _slice_spacing(path, found.frames, heights, axes[:, 2], near)
     steps = (heights - heights.min()) / spacing
@@ -213,6 +219,23 @@ def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _
         direction=direction_of(axes),
     )
     return _Stack(geometry, tuple(slices.tolist()))
+
+
+def _on_slices_of(
+    near: Geometry, found: SegmentationObject, axes: FloatArray, positions: FloatArray
+) -> _Stack | None:
+    """Return the grid of the volume if each frame lies on one of its slices, else None."""
+    spacing_mm = (*found.frames[0].spacing_mm,)
+    is_alike = (
+        near.size[:2] == (found.columns, found.rows)
+        and np.abs(near.direction_matrix[:, :2] - axes[:, :2]).max() <= ORIENTATION_TOLERANCE
+        and np.allclose(spacing_mm, near.spacing_mm[:2], rtol=SPACING_TOLERANCE_FRACTION)
+    )
+    if not is_alike:
+        return None
+    regular = near.index_to_world([(0, 0, k) for k in range(near.size[2])])
+    slices = [k for k in slices_at(positions, near, regular) if k is not None]
+    return _Stack(near, tuple(slices)) if len(slices) == len(positions) else None
 
 
 def _axes_of(path: Path, frames: tuple[StoredFrame, ...]) -> FloatArray:
@@ -251,7 +274,7 @@ def _slice_spacing(
     offsets = heights - heights.min()
     for spacing in candidates:
         steps = offsets / spacing
-        if np.abs(steps - np.round(steps)).max() <= _GAP_TOLERANCE_FRACTION:
+        if np.abs(steps - np.round(steps)).max() * spacing <= gap_tolerance_mm(spacing):
             return spacing
     raise _no_grid(path, "the distances of its slices are not regular")
 

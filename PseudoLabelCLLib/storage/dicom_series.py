@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom_mark import CT_CLASSES, ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom_missed import require_whole
+from PseudoLabelCLLib.storage.dicom_parts import APART, Part, series_and_part
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.itk_files import grid_of, quiet_itk
 
@@ -48,7 +49,8 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
         VolumeError: There is no series, or several and none chosen, or the slices do not make a
             regular grid.
     """
-    files = _chosen_files(folder, series_uid)
+    uid, part = series_and_part(series_uid)
+    files = _chosen_files(folder, uid)
     headers = [_read_header(file) for file in files]
     if (frames := _frames(folder, files, headers)) is not None:
         with quiet_itk(folder):
@@ -61,7 +63,7 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
             image = headers[0].Execute()
         array = sitk.GetArrayFromImage(image)
         return Volume(array, grid_of(folder, image), _is_ct(headers[0]))
-    slices = _ordered_slices(folder, files, headers)
+    slices = _ordered_slices(folder, files, headers, part)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([s.path for s in slices])
     if len({header.GetPixelID() for header in headers}) > 1:  # scaled differently, as in PET
@@ -84,13 +86,14 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     Raises:
         VolumeError: As for `read_series`.
     """
-    files = _chosen_files(folder, series_uid)
+    uid, part = series_and_part(series_uid)
+    files = _chosen_files(folder, uid)
     headers = [_read_header(file) for file in files]
     if (frames := _frames(folder, files, headers)) is not None:
         return grid_of_stack(frames)
     if _is_one_volume(headers):
         return grid_of(folder, headers[0])
-    return grid_of_stack(_ordered_slices(folder, files, headers))
+    return grid_of_stack(_ordered_slices(folder, files, headers, part))
 
 
 def read_slices(folder: Path, series_uid: str) -> Iterator[npt.NDArray[Any]]:
@@ -99,9 +102,10 @@ def read_slices(folder: Path, series_uid: str) -> Iterator[npt.NDArray[Any]]:
     Raises:
         VolumeError: As for `read_series`.
     """
-    files = _files_of(folder, series_uid)
+    uid, part = series_and_part(series_uid)
+    files = _files_of(folder, uid or "")
     headers = [_read_header(file) for file in files]
-    for slice_ in _ordered_slices(folder, files, headers):
+    for slice_ in _ordered_slices(folder, files, headers, part):
         with quiet_itk(folder):
             stored = sitk.GetArrayFromImage(slice_.header.Execute())
         yield stored.reshape(slice_.size[::-1])
@@ -217,10 +221,10 @@ def _is_one_volume(headers: list[Any]) -> bool:
 
 
 def _ordered_slices(
-    folder: Path, files: tuple[str, ...], headers: list[Any]
+    folder: Path, files: tuple[str, ...], headers: list[Any], part: Part | None
 ) -> list[PlacedSlice[Any]]:
     slices = [_slice_of(file, header) for file, header in zip(files, headers, strict=True)]
-    return ordered_stack(folder, slices)
+    return ordered_stack(folder, slices, part)
 
 
 def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
@@ -240,6 +244,7 @@ def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
         size=header.GetSize()[:2],
         spacing_mm=header.GetSpacing()[:2],
         thickness_mm=_single_slice_spacing(header),
+        attributes={name: _text(header, tag) for name, tag in APART.items()},
     )
 
 

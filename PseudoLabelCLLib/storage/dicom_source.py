@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pydicom
@@ -23,6 +23,7 @@ from PseudoLabelCLLib.storage.dicom_header import (
     whole_number_of,
 )
 from PseudoLabelCLLib.storage.dicom_mark import ENHANCED_CLASSES
+from PseudoLabelCLLib.storage.dicom_parts import APART, series_and_part
 from PseudoLabelCLLib.storage.dicom_stack import PlacedSlice, grid_of_stack, ordered_stack
 
 # Copied into what is made of the series, so that an archive files it under the same patient and
@@ -42,7 +43,7 @@ _KEYWORDS = (
     *REQUIRED_PATIENT_STUDY, *OPTIONAL_PATIENT_STUDY, *_UIDS, "SpecificCharacterSet",
     "PositionReferenceIndicator", "SeriesNumber", "SeriesDescription", "Modality", "Rows",
     "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType",
+    "SliceThickness", "SpacingBetweenSlices", "SamplesPerPixel", "ConversionType", *APART,
 )  # fmt: skip
 
 # Single-slice images with a place in the patient.
@@ -98,6 +99,7 @@ class SourceSeries:
         instances: What identifies it.
         frame_numbers: Of an enhanced object, which is the one instance of its series: the frame,
             from 1, that is each slice, in the order of positions. Empty for single slices.
+        positions_mm: Where the first pixel of each slice lies, which may wobble about the grid.
     """
 
     folder: Path
@@ -105,6 +107,7 @@ class SourceSeries:
     geometry: Geometry
     instances: SourceInstances
     frame_numbers: tuple[int, ...] = ()
+    positions_mm: tuple[tuple[float, float, float], ...] = ()
 
 
 @paused_collection()
@@ -121,17 +124,24 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
             lacks what a segmentation object must say.
         StorageError: The disk refuses.
     """
-    found = _headers_in(folder, series_uid)
-    chosen = _choose(folder, found, series_uid)
+    uid, part = series_and_part(series_uid)
+    found = _headers_in(folder, uid)
+    chosen = _choose(folder, found, uid)
     for path, header in chosen:
         _check_kind(path, header)
     if any(uid_of(header, "SOPClassUID") in ENHANCED_CLASSES for _, header in chosen):
         return _enhanced_source(folder, chosen)
     slices = [_placed(path, header) for path, header in chosen]
     _check_one_series(folder, slices)
-    ordered = ordered_stack(folder, slices)
+    ordered = ordered_stack(folder, slices, part)
     headers = tuple(s.header for s in ordered)
-    return SourceSeries(folder, headers, grid_of_stack(ordered), _instances_of(headers))
+    return SourceSeries(
+        folder,
+        headers,
+        grid_of_stack(ordered),
+        _instances_of(headers),
+        positions_mm=_positions(ordered),
+    )
 
 
 def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]]) -> SourceSeries:
@@ -145,7 +155,13 @@ def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]
     frames = read_frames(path)
     instances = _instances_of([header])
     numbers = tuple(frame.header + 1 for frame in frames)
-    return SourceSeries(folder, (header,), grid_of_stack(frames), instances, numbers)
+    return SourceSeries(
+        folder, (header,), grid_of_stack(frames), instances, numbers, _positions(frames)
+    )
+
+
+def _positions(slices: Sequence[PlacedSlice[Any]]) -> tuple[tuple[float, float, float], ...]:
+    return tuple((float(x), float(y), float(z)) for x, y, z in (s.position_mm for s in slices))
 
 
 def _instances_of(headers: Sequence[pydicom.Dataset]) -> SourceInstances:
@@ -263,6 +279,7 @@ def _placed(path: Path, header: pydicom.Dataset) -> SliceHeader:
         size=(columns, rows),
         spacing_mm=(spacing[1], spacing[0]),
         thickness_mm=told[0] if told else 1.0,
+        attributes={name: text_of(header, name) for name in APART},
     )
 
 

@@ -127,8 +127,8 @@ def _nifti_header(path: Path) -> _NiftiSeries | None:
     try:
         with _opened(path) as file:
             raw = file.read(_HEADER_BYTES)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise VolumeError(f"'{path}' is damaged: it cannot be unpacked.", _REMEDY) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return None  # told by whoever reads it
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     for order in "<>":

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     MAX_LABEL_VALUE,
     LabelSchema,
+    SegmentStatus,
 )
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
@@ -63,8 +64,8 @@ def read_segmentation(
     gave them, for Slicer numbers them anew in each file.
 
     Args:
-        path: A .seg.nrrd file, a DICOM segmentation object, or a label volume (.nii, .nii.gz,
-            .nrrd, .mha, .mhd).
+        path: A .seg.nrrd file, a DICOM segmentation object or structure set, or a label volume
+            (.nii, .nii.gz, .nrrd, .mha, .mhd).
         schema: The labels of the project; None takes those of the file.
         near: The grid of the volume, for files that leave theirs open: objects without a slice
             distance, NIfTI files with two places.
@@ -88,7 +89,13 @@ def read_segmentation(
         from PseudoLabelCLLib.storage.dicom_annotation import (  # noqa: PLC0415
             read_object_as_labels,
         )
+        from PseudoLabelCLLib.storage.structure_set import (  # noqa: PLC0415
+            is_structure_set,
+            read_structures_as_labels,
+        )
 
+        if is_structure_set(path):
+            return read_structures_as_labels(path, schema, near, asking)
         return read_object_as_labels(path, schema, near, asking)
     image = read_image(path)
     segments = segments_of(image, path)
@@ -97,8 +104,8 @@ def read_segmentation(
         used = schema or schema_of(segments)
         found = _Found(path, segments, _layers_of(image, geometry))
         known = segments_of(read_header(made_from), made_from) if made_from else None
-        array, notices = _merge(found, used, asking, made_from=known)
-        return LabelVolume(array, geometry), used, notices
+        array, statuses, notices = _merge(found, used, asking, made_from=known)
+        return LabelVolume(array, geometry, statuses), used, notices
     if is_slicer_segmentation(path) and (schema is None or asking is not None):
         raise AnnotationError(
             f"'{path.name}' is a segmentation of Slicer by its name and describes no segment, so "
@@ -142,7 +149,7 @@ def write_segmentation(
     fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
     written = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
     if path.name.lower().endswith(".seg.nrrd"):
-        for key, text in header_for(schema, labels.geometry.size).items():
+        for key, text in header_for(schema, labels.geometry.size, labels.statuses).items():
             written.SetMetaData(key, text)
     write_image(path, written, image)
 
@@ -198,7 +205,7 @@ def _merge(
     asking: Asking | None,
     *,
     made_from: tuple[Segment, ...] | None,
-) -> tuple[Labels, tuple[str, ...]]:
+) -> tuple[Labels, dict[int, SegmentStatus], tuple[str, ...]]:
     path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
         if segment.layer >= len(layers):
@@ -221,7 +228,8 @@ def _merge(
     notices.extend(
         unclaimed_notice(path.name, count, asking) for count in _unclaimed(counts, segments)
     )
-    return merged, tuple(notices)
+    statuses = {value: s.status for value, s in matched.items() if s.status is not None}
+    return merged, statuses, tuple(notices)
 
 
 def _without_doubles(

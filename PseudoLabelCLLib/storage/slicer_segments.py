@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     Code,
     LabelClass,
     LabelSchema,
+    SegmentStatus,
     Terminology,
 )
 
@@ -21,6 +22,7 @@ _CATEGORY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy 
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 _TERMINOLOGY_TAG = "TerminologyEntry"
 _STATUS_TAG = "Segmentation.Status"
+_STATUSES = {status.value: status for status in SegmentStatus}
 _NO_CODE = "^^"
 # what tells a segment; other fields may be left over from one that was deleted
 _FIELD = re.compile("Segment([0-9]{1,6})_(?:ID|Name|LabelValue)")
@@ -37,6 +39,7 @@ class Segment:
         layer: Which label volume of the file holds it.
         color: "#rrggbb", or empty.
         terminology: Its codes, if any.
+        status: How far a person is with it, or None.
     """
 
     segment_id: str
@@ -45,6 +48,7 @@ class Segment:
     layer: int
     color: str = ""
     terminology: Terminology | None = None
+    status: SegmentStatus | None = None
 
 
 def segments_in(
@@ -69,6 +73,7 @@ def segments_in(
         prefix = f"Segment{number}_"
         segment_id = header.get(f"{prefix}ID", "").strip()
         layer = 0 if num_layers == 1 else place
+        tags = _tags_of(header.get(f"{prefix}Tags", ""))
         segments.append(
             Segment(
                 segment_id=segment_id,
@@ -76,18 +81,24 @@ def segments_in(
                 label_value=_whole_number(header, f"{prefix}LabelValue", 1, file_name),
                 layer=_whole_number(header, f"{prefix}Layer", layer, file_name),
                 color=_color_of(header.get(f"{prefix}Color", "")),
-                terminology=_terminology_of(_tags_of(header.get(f"{prefix}Tags", ""))),
+                terminology=_terminology_of(tags),
+                status=_STATUSES.get(tags.get(_STATUS_TAG, "").strip()),
             )
         )
     return tuple(segments)
 
 
-def header_for(schema: LabelSchema, size: tuple[int, int, int]) -> dict[str, str]:
+def header_for(
+    schema: LabelSchema,
+    size: tuple[int, int, int],
+    statuses: Mapping[int, SegmentStatus] | None = None,
+) -> dict[str, str]:
     """Return the header fields of one label volume that holds all classes of a schema.
 
     Args:
         schema: The classes; all are listed, with voxels or without.
         size: Voxels along i, j, k.
+        statuses: By label value; in progress where none is given.
     """
     extent = " ".join(f"0 {n - 1}" for n in size)
     header = {
@@ -105,7 +116,7 @@ def header_for(schema: LabelSchema, size: tuple[int, int, int]) -> dict[str, str
             "Extent": extent,
             "LabelValue": str(label.value),
             "Layer": "0",
-            "Tags": _tags_text(label),
+            "Tags": _tags_text(label, (statuses or {}).get(label.value)),
         }
         header |= {f"Segment{number}_{name}": text for name, text in fields.items()}
     return header
@@ -176,8 +187,8 @@ def _tags_of(text: str) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-def _tags_text(label: LabelClass) -> str:
-    tags = {_STATUS_TAG: "inprogress"}
+def _tags_text(label: LabelClass, status: SegmentStatus | None) -> str:
+    tags = {_STATUS_TAG: (status or SegmentStatus.IN_PROGRESS).value}
     if label.terminology is not None:
         tags[_TERMINOLOGY_TAG] = _terminology_text(label.terminology)
     return "".join(f"{name}:{value}|" for name, value in tags.items())

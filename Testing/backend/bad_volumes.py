@@ -134,7 +134,7 @@ SEGMENTATIONS = {
 }  # fmt: skip
 
 DICOM = {
-    "empty DICOM folder": (unlabelled(bad.folder), "folder", "no DICOM slices"),
+    "empty DICOM folder": (unlabelled(bad.folder), "folder", "No volume was found"),
     "folder of text": (
         unlabelled(lambda d: bad.folder(d) if d.text("folder.txt", "x") else ""), "folder",
     ),

@@ -273,13 +273,13 @@ def test_empty_annotation_is_refused(a_project, an_image, tmp_path):
         add_case(root, project, "p1", ANNOTATED, an_image, empty)
 
 
-def test_label_outside_the_schema_is_refused(a_project, an_image, tmp_path):
+def test_label_outside_the_schema_is_asked_about(a_project, an_image, tmp_path):
     root, project = a_project
     array = labels_in()
     array[0, 0, 0] = 255
     path = write(tmp_path / "odd.nrrd", array)
 
-    with pytest.raises(AnnotationError, match="255"):
+    with pytest.raises(QuestionError, match=r"255 \(1 voxel\)"):
         add_case(root, project, "p1", ANNOTATED, an_image, path)
 
 

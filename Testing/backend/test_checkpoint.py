@@ -197,3 +197,16 @@ def test_program_in_weights_is_not_run(tmp_path):
 def test_bytes_that_are_no_weights_are_refused():
     with pytest.raises(ModelFileError):
         network_from_bytes(b"not weights", TINY, NUM_CLASSES)
+
+
+def test_step_counters_read_onto_a_gpu_go_where_fresh_training_has_them():
+    class OnGpu:
+        def cpu(self):
+            return "on the host"
+
+    weight = torch.zeros(3, requires_grad=True)
+    resumed = torch.optim.AdamW([weight])
+    resumed.state[weight] = {"step": OnGpu(), "exp_avg": OnGpu()}
+    checkpoint._keep_counters_on_host(resumed)
+    assert resumed.state[weight]["step"] == "on the host"
+    assert isinstance(resumed.state[weight]["exp_avg"], OnGpu)

@@ -122,6 +122,28 @@ def test_patients_whose_files_are_called_the_same_get_their_folders_name(tmp_pat
     assert found == ["s1_p1", "s1_p2", "s2_p1", "own"]
 
 
+def test_command_line_takes_the_folders_name_where_all_files_are_called_the_same(tmp_path, capsys):
+    for patient in ("p1", "p2", "p3"):
+        put_image(tmp_path / "F" / patient / "t.nii.gz", int(patient[1:]))
+    put_label(tmp_path / "F" / "p1" / "segmentation.nii.gz")
+    pair = [str(tmp_path / "F" / "p1" / name) for name in ("t.nii.gz", "segmentation.nii.gz")]
+    root = str(tmp_path / "P")
+    code = main(["create", root, "--annotated", *pair, "--unlabelled", str(tmp_path / "F")])
+    assert code == 0, capsys.readouterr().err
+    assert [case.id for case in load_project(tmp_path / "P").cases] == ["p1", "p2", "p3"]
+
+
+def test_one_name_twice_among_others_is_still_refused(tmp_path, capsys):
+    """A copy of the annotated volume would be an unlabelled case as well."""
+    for name in ("a/p1.nii.gz", "b/p1.nii.gz", "b/p2.nii.gz"):
+        put_image(tmp_path / name)
+    put_label(tmp_path / "a" / "p1_seg.nii.gz")
+    pair = [str(tmp_path / "a" / name) for name in ("p1.nii.gz", "p1_seg.nii.gz")]
+    root = str(tmp_path / "P")
+    assert main(["create", root, "--annotated", *pair, "--unlabelled", str(tmp_path / "b")]) == 1
+    assert "Two volumes would both be called 'p1'" in capsys.readouterr().err
+
+
 # --- several channels of one patient ---
 
 

@@ -38,6 +38,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Answered, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
@@ -325,11 +326,16 @@ def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
     assert record.turned == ("turned",)
     assert "run the other way" in words(listener)
     assert "turned" in words(listener)
-    # parts of volumes are not turned over, so there a person must
+    # so are the parts that global contrast compares
     change(root, GLOBAL_LOCAL)
     record, listener = run(root)
-    assert record.turned == ()
-    assert any("misleads" in text and warning for text, warning in listener.notices)
+    assert record.turned == ("turned",)
+    assert "counted from the other end" in words(listener)
+    # what a person answered counts before the header
+    project = load_project(root)
+    stored = Answered(QuestionKind.SLICE_ORDER, "as-stored", "")
+    save_cases(root, project.with_case(project.case("turned").with_answers([stored])))
+    assert run(root)[0].turned == ()
 
 
 # --- reuse ---

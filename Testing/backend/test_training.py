@@ -1,6 +1,7 @@
 """The training loop: it learns, repeats and resumes exactly, and shrinks when it must."""
 
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -174,6 +175,20 @@ def test_joint_batch_is_split_in_all_its_kinds_of_slices():
     # 4 with truth, 2 unlabelled, 2 pairs: 10 slices, then two parts of 5
     assert network.seen == [10, 5, 5]
     assert set(reports[0].losses) == {"segmentation", "contrastive", "consistency"}
+
+
+def test_what_a_step_held_that_did_not_fit_is_free_before_the_next_try():
+    class HoldsSomething(CrowdedNetwork):
+        def _take(self, images):
+            held = torch.zeros(3)
+            self.held = weakref.ref(held)
+            super()._take(images)
+
+    network = HoldsSomething(limit=1)
+    config = training_config(num_steps=1, batch_size=4)
+    trainer = make_trainer(round_data(joint=False), config, network=network)
+    assert trainer._descend_if_it_fits(trainer._draw()) is None
+    assert network.held() is None
 
 
 def test_memory_too_short_for_one_slice_is_passed_on():

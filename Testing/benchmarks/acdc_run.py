@@ -31,6 +31,9 @@ from PseudoLabelCLLib.storage.json_codec import to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project, save_cases
 
+# The redistributed files have lost their orientation: what their contents say is taken.
+ANSWERS = ("--answer", "slice-order=reversed", "--answer", "vanishing=train")
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -176,7 +179,7 @@ def _pretrain(bench: Bench, start: Start, log: StageLog) -> None:
             link_tree(kept / "pretraining", start.project / "pretraining")
             log.take_over("pretraining", json.loads((kept / "stage.json").read_text()))
             return
-        log.run("pretraining", "pretrain", start.project, "--device", bench.device)
+        log.run("pretraining", "pretrain", start.project, "--device", bench.device, *ANSWERS)
         link_tree(start.project / "pretraining", kept / "pretraining")
         write_json(kept / "stage.json", log.stages["pretraining"])
 
@@ -186,7 +189,9 @@ def _train_round(bench: Bench, log: StageLog, project: Path, index: int) -> None
     if log.is_done(name):
         return
     # a kill may have come between the round's end and its mark here
-    words = () if _has_round(project, index) else ("train", project, "--device", bench.device)
+    words = (
+        () if _has_round(project, index) else ("train", project, "--device", bench.device, *ANSWERS)
+    )
     log.run(name, *words)
 
 

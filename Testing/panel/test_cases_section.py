@@ -7,6 +7,7 @@ import numpy as np
 import panel_states as states
 import pytest
 import slicer
+from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -113,6 +114,21 @@ def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(a
     ]
     an_open_project.show(states.OPEN)
     assert not an_open_project.widget("caseQuestionsArea").isVisible()
+
+
+def test_more_answers_than_fit_beside_each_other_stand_in_a_list(an_open_project):
+    choices = tuple((str(n), f"Number {n}", f"takes number {n}") for n in range(1, 31))
+    row = QuestionRow("'cine.nii.gz' holds 30 volumes.", (*choices, ("leave", "Leave it out", "")))
+    cases = replace(states.OPEN.cases, questions=(row,))
+    an_open_project.show(replace(states.OPEN, cases=cases))
+    area = an_open_project.widget("caseQuestions")
+    (combo,) = area.findChildren(QtWidgets.QComboBox)
+    assert combo.count() == 31
+    combo.setCurrentIndex(11)
+    (button,) = area.findChildren(QtWidgets.QPushButton)
+    assert button.text() == "Answer"
+    button.click()
+    assert an_open_project.calls == [("answer_question", 0, "12")]
 
 
 def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):

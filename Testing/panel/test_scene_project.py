@@ -1,5 +1,8 @@
 """Scenes that name a project: the panel asks, with its own buttons, and looks at nothing before."""
 
+import sys
+
+import mistreated_projects as projects
 import pytest
 import slicer
 from a_panel import APanel
@@ -79,3 +82,20 @@ def test_a_closed_scene_takes_its_question_along(a_live_panel, started):
     slicer.mrmlScene.Clear()
     assert not is_asked(a_live_panel)
     assert started == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="as the other tests with a real desk")
+def test_a_scene_that_is_loaded_again_brings_its_project_back_after_one_click(
+    a_real_panel, tmp_path
+):
+    root = projects.in_review(tmp_path)
+    a_real_panel.open(root)
+    a_real_panel.until(lambda state: len(state.review.queue) == 2)
+    slicer.mrmlScene.Clear()
+    a_real_panel.until(lambda state: not state.project.root)
+    import_scene_of(str(root))
+    a_real_panel.until(lambda state: bool(state.message.answers))
+    assert a_real_panel.state.project.root == ""
+    a_real_panel.click("answerButton1")
+    a_real_panel.until(lambda state: state.project.root == str(root))

@@ -4,7 +4,7 @@
 
 A trial changes a file of a project, a model, the header of an image or a line of a protocol, and
 lets the program read it. Every trial must end in an answer or in a sentence: no other exception, no
-trial of more than 5 s of computing or a minute of waiting, no file changed, no death of the
+trial of more than 5 s of computing or five minutes of waiting, no file changed, no death of the
 process, no more than a gigabyte of memory.
 
 Trials run in children. A child that dies is counted by the kind of its death, and the next one goes
@@ -81,6 +81,7 @@ from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 LONGEST_S = 5.0
+LONGEST_WAIT_S = 300.0
 MOST_MORE_BYTES = 2**30
 KINDS = ("json", "models", "headers", "lines")
 ODD_VALUES = (
@@ -383,7 +384,7 @@ def _run_child(
     while True:
         # the child tells its own slow trials, by what it computes, since others may take the
         # processor from it; one that hangs tells nothing
-        if not select.select([reading], [], [], 12 * LONGEST_S)[0]:
+        if not select.select([reading], [], [], LONGEST_WAIT_S)[0]:
             os.kill(child, signal.SIGKILL)
             death = "hung"
             break

@@ -5,9 +5,9 @@
 A loop is a project of phantoms: train, judge every proposal, train on the verdicts, judge again,
 export. A person (`a_person.py`) does that with the real presenter, desk and worker. Each process
 is killed with SIGKILL; every second kill of desk or panel comes right after something has begun,
-the others anywhere. After each one, every file of the project is read to its end, and every verdict
-that the panel had shown as given must be there, voxel by voxel, as every round that was done. The
-person goes on, or begins anew, until the loop is done.
+if that happens soon, the others anywhere. After each one, every file of the project is read to its
+end, and every verdict that the panel had shown as given must be there, voxel by voxel, as every
+round that was done. The person goes on, or begins anew, until the loop is done.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 NUM_ROUNDS = 2
-VICTIMS = {"worker": 2, "desk": 1, "panel": 1}
+VICTIMS = {"worker": 1, "desk": 1, "panel": 1}
 SETTINGS = (
     "network.widths=[4,4,8,8,8,8]",
     "preprocess.window_size=[32,32]",
@@ -43,10 +43,11 @@ SETTINGS = (
     "training.joint.num_steps=8",
     "training.checkpoints_per_round=4",
 )
-AIMED_AT = ("opening", "showing", "saving", "exporting", "starting")
+AIMED_AT = ("opening", "showing", "saving", "saving", "exporting", "starting")
 NUM_STAGES = 7
 LONGEST_S = {"worker": 3.0, "desk": 8.0, "panel": 8.0}
 RIGHT_BEHIND_S = 0.4
+LONGEST_AIM_S = 20.0  # a training may be on its way first
 PATIENCE_S = 600.0
 END_OF_CHILDREN_S = 90.0
 LOOKS = 20
@@ -167,9 +168,11 @@ def kill_one(life: Life, victim: str, chance: random.Random) -> str:
     changes = chance.randrange(NUM_STAGES) if victim == "worker" else 0
     if not _wait_for(life, lambda: life.is_there(victim)):
         return ""
-    doing = life.doing
+    aim = chance.choice(AIMED_AT)
+    doing, end = life.doing, time.monotonic() + LONGEST_AIM_S
     if is_aimed and not _wait_for(
-        life, lambda: life.doing != doing and life.doing.startswith(AIMED_AT)
+        life,
+        lambda: (life.doing != doing and life.doing.startswith(aim)) or time.monotonic() > end,
     ):
         return ""
     for _ in range(changes):  # a worker is killed in any of its stages, however long they take

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 
+STATUS_TAG = "Segmentation.Status"
 Layer = npt.NDArray[Any]
 Labels = npt.NDArray[np.int16]
 # No array, or one that the voxels of the next snapshot may be copied into.
@@ -34,6 +35,7 @@ class SegmentEntry:
         label_value: Its integer within the layer.
         terminology: Its codes, if they were chosen.
         terminology_text: The same as Slicer writes it, or empty.
+        status: How far a person is with it, as Slicer writes it, or empty.
     """
 
     segment_id: str
@@ -43,6 +45,7 @@ class SegmentEntry:
     label_value: int
     terminology: Terminology | None = None
     terminology_text: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,4 +218,5 @@ def _tags_of(entry: SegmentEntry) -> str:
     text = entry.terminology_text
     if not text and entry.terminology is not None:
         text = terminology_text(entry.terminology)
-    return f"TerminologyEntry:{text}|" if text else ""
+    status = f"{STATUS_TAG}:{entry.status}|" if entry.status else ""
+    return f"{status}TerminologyEntry:{text}|" if text else status

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from PseudoLabelCLGui.mrml_bridge.geometry import (
@@ -15,6 +16,7 @@ from PseudoLabelCLGui.mrml_bridge.geometry import (
     match_rasters,
 )
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
+    STATUS_TAG,
     CopyPlace,
     Layer,
     SegmentationSnapshot,
@@ -160,9 +162,15 @@ def _entries(segmentation_node: Any) -> tuple[SegmentEntry, ...]:
                 label_value=segment.GetLabelValue(),
                 terminology=terminology_of(text),
                 terminology_text=text,
+                status=_status_of(segment),
             )
         )
     return tuple(found)
+
+
+def _status_of(segment: Any) -> str:
+    text = vtk.reference("")
+    return str(text) if segment.GetTag(STATUS_TAG, text) else ""
 
 
 def _color_text(rgb: tuple[float, ...]) -> str:

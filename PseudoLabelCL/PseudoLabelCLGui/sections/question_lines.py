@@ -1,4 +1,4 @@
-"""Questions about the files of cases, each with a button for every answer."""
+"""Questions about the files of cases, each with a button or a line in a list for every answer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +8,13 @@ import qt
 
 from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.sections.section import Section
+from PseudoLabelCLGui.translation import _
 
 # More than these are asked when the first are answered.
 _MOST_LINES = 20
 _NARROWEST = 30
+# More answers than fit beside each other stand in a list.
+_MOST_BUTTONS = 3
 
 
 class QuestionLines:
@@ -55,14 +58,36 @@ class QuestionLines:
         answers = qt.QFrame()
         layout = qt.QHBoxLayout(answers)
         layout.setContentsMargins(0, 0, 0, 0)
-        for value, words, tip in row.choices:
-            button = qt.QPushButton()
-            button.text = words
-            button.toolTip = tip
-            button.enabled = row.enabled
-            self._section.connect(button, "clicked()", partial(self._onAnswer, number, value))
-            self._buttons.append(button)
-            layout.addWidget(button)
+        if len(row.choices) > _MOST_BUTTONS:
+            self._addList(layout, number, row)
+        else:
+            for value, words, tip in row.choices:
+                answer = partial(self._onAnswer, number, value)
+                layout.addWidget(self._button(words, tip, answer, row.enabled))
         for line in (text, answers):
             self._layout.addWidget(line)
             self._lines.append(line)
+
+    def _addList(self, layout: Any, number: int, row: QuestionRow) -> None:
+        combo = qt.QComboBox()
+        combo.minimumWidth = _NARROWEST
+        combo.enabled = row.enabled
+        for _value, words, _tip in row.choices:
+            combo.addItem(words)
+        combo.toolTip = _("What the file is, or which part of it is meant")
+
+        def choose() -> None:
+            self._onAnswer(number, row.choices[combo.currentIndex][0])
+
+        layout.addWidget(combo)
+        button = self._button(_("Answer"), _("Give the answer chosen here"), choose, row.enabled)
+        layout.addWidget(button)
+
+    def _button(self, words: str, tip: str, answer: Callable[[], None], enabled: bool) -> Any:
+        button = qt.QPushButton()
+        button.text = words
+        button.toolTip = tip
+        button.enabled = enabled
+        self._section.connect(button, "clicked()", answer)
+        self._buttons.append(button)
+        return button

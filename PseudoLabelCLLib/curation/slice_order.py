@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,65 +31,77 @@ class SlicedVolume:
         case_id: Its name.
         geometry: Its grid.
         slicing_axis: 0, 1 or 2 for i, j, k.
-        images: The slices for the network, shape (slices, rows, columns).
+        profile: How its contents go from the first slice to the last, of `profile_of`.
     """
 
     case_id: str
     geometry: Geometry
     slicing_axis: int
-    images: npt.NDArray[np.float32]
+    profile: FloatArray
 
 
 @dataclass(frozen=True)
 class SliceOrder:
-    """Which volumes run the other way.
+    """Which volumes may run the other way although their headers do not say so.
 
     Args:
-        turned: Those that clearly do.
-        doubtful: Those that may.
+        reversed_content: Those whose content clearly runs the other way than in most, with headers
+            that cannot tell: nominal ones, as in files that have lost their orientation, or ones
+            of another direction.
+        doubtful: Those whose content may, with a header that is taken at its word.
     """
 
-    turned: tuple[str, ...]
+    reversed_content: tuple[str, ...]
     doubtful: tuple[str, ...]
 
 
-def find_slice_order(volumes: Sequence[SlicedVolume]) -> SliceOrder:
-    """Tell which volumes begin at the end where most others stop, without any label.
+def against_most(volumes: Sequence[tuple[str, Geometry, int]]) -> tuple[str, ...]:
+    """Return the volumes whose slices run against those of most, as their direction cosines tell.
 
-    First the headers: volumes whose slices run against the direction of most are turned. Then the
-    content: how some features go from the first slice to the last is compared with their mean
-    course in the other volumes, forwards and backwards. Where backwards fits clearly better, the
-    volume is turned, but only if its header is nominal (axes along the world's, as in files that
-    have lost their orientation); a header with oblique axes is taken at its word, and the volume
-    called doubtful. So is one whose content fits better backwards, but not clearly.
+    Args:
+        volumes: Each with its name, its grid, and along which axis it is cut.
+    """
+    if len(volumes) < 2:
+        return ()
+    signs = _header_signs([(geometry, axis) for _, geometry, axis in volumes])
+    return tuple(name for (name, _, _), sign in zip(volumes, signs, strict=True) if sign < 0)
+
+
+def find_slice_order(volumes: Sequence[SlicedVolume]) -> SliceOrder:
+    """Tell where the contents of volumes, without any label, speak against their headers.
+
+    Volumes whose headers run against most are taken the other way round first. Then the contents:
+    how some features go from the first slice to the last is compared with their mean course in the
+    other volumes, forwards and backwards. Where backwards fits clearly better, the header is
+    wrong, or lost: a nominal one (axes along the world's) can be, an oblique one is taken at its
+    word and the volume called doubtful. So is one whose content fits better backwards, but not
+    clearly.
 
     Limits: it is a vote of the volumes, so with two of them the first decides. Contents tell
     nothing where volumes look alike from both ends, and mislead where volumes cover different
-    ranges of the body; positions are then wrong in either order. Volumes sliced in different
-    directions are called doubtful.
+    ranges of the body; so a person is asked.
     """
     if len(volumes) < 2:
         return SliceOrder((), ())
-    by_header = _header_signs(volumes)
+    by_header = _header_signs([(one.geometry, one.slicing_axis) for one in volumes])
     by_content, is_clear = _content_signs(volumes, np.where(by_header == 0, 1.0, by_header))
-    turned, doubtful = [], []
+    asked, doubtful = [], []
     for volume, header, content, clear in zip(
         volumes, by_header, by_content, is_clear, strict=True
     ):
-        follows_content = clear and (header == 0 or _is_nominal(volume.geometry))
-        agree = header != 0 and content in (0, header)
-        if (content if follows_content else header) < 0:
-            turned.append(volume.case_id)
-        if not agree and not follows_content:
+        if content * (header or 1.0) >= 0 and header != 0:
+            continue
+        cannot_tell = header == 0 or _is_nominal(volume.geometry)
+        if clear and cannot_tell and content * (header or 1.0) < 0:
+            asked.append(volume.case_id)
+        elif not (clear and header == 0):
             doubtful.append(volume.case_id)
-    return SliceOrder(tuple(turned), tuple(doubtful))
+    return SliceOrder(tuple(asked), tuple(doubtful))
 
 
-def _header_signs(volumes: Sequence[SlicedVolume]) -> FloatArray:
+def _header_signs(volumes: Sequence[tuple[Geometry, int]]) -> FloatArray:
     """Return 1 for the direction of most volumes, -1 against it, 0 for another axis."""
-    directions = np.array(
-        [volume.geometry.direction_matrix[:, volume.slicing_axis] for volume in volumes]
-    )
+    directions = np.array([geometry.direction_matrix[:, axis] for geometry, axis in volumes])
     common = np.linalg.svd(directions, full_matrices=False)[2][0]
     cosines = directions @ common
     signs = np.where(np.abs(cosines) < _SAME_AXIS_COSINE, 0.0, np.sign(cosines))
@@ -111,7 +124,7 @@ def _content_signs(
     their products); as a whole they are taken so that they agree with `start` as far as possible.
     """
     nothing = np.zeros(len(volumes)), np.zeros(len(volumes), dtype=np.bool_)
-    profiles = np.array([_profile(volume.images) for volume in volumes])  # (volumes, features, 16)
+    profiles = np.array([volume.profile for volume in volumes])  # (volumes, features, 16)
     uneven = (profiles - profiles[:, :, ::-1]).reshape(len(volumes), -1) / 2
     values, vectors = np.linalg.eigh(uneven @ uneven.T)
     if values[-1] <= 0:
@@ -138,8 +151,11 @@ def _correlation(one: FloatArray, other: FloatArray) -> float:
     return float((one * other).sum()) / product if product else 0.0
 
 
-def _profile(images: npt.NDArray[np.float32]) -> FloatArray:
+def profile_of(images: npt.NDArray[Any]) -> FloatArray:
     """Return how a volume goes from end to end: features by 16 places, each standardised.
+
+    Args:
+        images: The slices, shape (slices, rows, columns).
 
     Each slice's middle (half its height and width) is standardised first, since coil and contrast
     change brightness along a volume in ways that differ between patients. The features are how much
