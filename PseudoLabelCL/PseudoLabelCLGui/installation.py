@@ -256,8 +256,8 @@ def get_torch_extension() -> str:
     """Return how a person gets Slicer's PyTorch extension."""
     return _(
         "Open the Extensions Manager (menu View), search for PyTorch, press Install, restart "
-        "Slicer, and press Install here again. Without a network, name a folder of wheel files "
-        "in the application setting PseudoLabelCL/wheels, or choose another Python interpreter."
+        "Slicer, and press Install here again. Without a network, choose a folder of wheel "
+        "files under Project > This computer, or another Python interpreter."
     )
 
 

@@ -64,8 +64,8 @@ def _disk_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ...]:
 
 def _network_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ...]:
     without_network = _(
-        "Ask your IT department, or put the wheel files into a folder and name it in "
-        "the application setting PseudoLabelCL/wheels."
+        "Ask your IT department, or download the wheel files on another computer and choose "
+        "their folder under Project > This computer."
     )
     return (
         (

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.command_line.answer_arguments import add_answers
 from PseudoLabelCLLib.command_line.review_arguments import add_review
+from PseudoLabelCLLib.command_line.wheels import PLATFORM_TAGS, PYTHON_OF_SLICER, this_platform
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
         _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
-        _add_verify_seg, _add_doctor,
+        _add_verify_seg, _add_doctor, _add_wheels,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -138,7 +139,8 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="VOLUME",
-        help="volumes nobody has segmented: files, DICOM folders, or folders of volumes",
+        help="volumes nobody has segmented: files, or folders, searched with all that lies below "
+        "for volumes and DICOM series; label maps in them are left out",
     )
     parser.add_argument(
         "--table",
@@ -352,6 +354,22 @@ def _add_doctor(commands: Commands) -> None:
         "doctor", help="what device, memory and versions there are, and how long training takes"
     )
     _add_device(doctor)
+
+
+def _add_wheels(commands: Commands) -> None:
+    command = commands.add_parser(
+        "wheels", help="download what training needs, for a computer without a network"
+    )
+    command.add_argument("folder", help="where the wheel files go")
+    command.add_argument(
+        "--slicer", choices=PYTHON_OF_SLICER, default="5.12", help="its version there"
+    )
+    command.add_argument(
+        "--platform",
+        choices=PLATFORM_TAGS,
+        default=this_platform(),
+        help="the system there (default: that of this computer)",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:

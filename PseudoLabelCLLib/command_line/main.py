@@ -14,6 +14,7 @@ from PseudoLabelCLLib.command_line import (
     project_commands,
     review_commands,
     status,
+    wheels,
 )
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
@@ -45,6 +46,7 @@ _COMMANDS: dict[str, Callable[..., JsonValue]] = {
     "predict": job_commands.predict,
     "evaluate": job_commands.evaluate,
     "doctor": job_commands.doctor,
+    "wheels": wheels.wheels,
 }
 
 _logger = logging.getLogger(__name__)

@@ -71,17 +71,16 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     """
     asking = asking or Asking(case_id)
     asking.labels_can_grow = not project.rounds
+    asking.is_first = all(case.annotation is None for case in project.cases)
     known = _replaceable_case(project, case_id, replace=replace)
     case_id = case_id if known is None else known.id
-    check_case_id(case_id)
-    _check_role(case_id, role, annotation)
+    _check_name_and_role(case_id, role, annotation)
     layout = ProjectLayout(root)
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
     volume = read_volume(image, series_uid, near)
     axis = _checked_axis(project, case_id, volume, role)
-    if known is not None:
-        _check_reviews_still_fit(project, known, volume.geometry)
+    _check_reviews_still_fit(project, known, volume.geometry)
     labels, schema, notices = _read_checked_annotation(
         annotation, image, volume, project.schema, asking
     )
@@ -155,6 +154,7 @@ def annotate_case(
     """
     asking = asking or Asking(case_id)
     asking.labels_can_grow = not project.rounds
+    asking.is_first = all(case.annotation is None for case in project.cases)
     case = project.case(case_id)
     _check_undecided(project, case)
     layout = ProjectLayout(root)
@@ -279,7 +279,8 @@ def _check_undecided(project: Project, case: Case) -> None:
         )
 
 
-def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
+def _check_name_and_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
+    check_case_id(case_id)
     if role.needs_annotation and annotation is None:
         raise ProjectError(
             f"Case '{case_id}' is to be {role.value} but has no segmentation.",
@@ -287,7 +288,9 @@ def _check_role(case_id: str, role: CaseRole, annotation: Path | None) -> None:
         )
 
 
-def _check_reviews_still_fit(project: Project, known: Case, geometry: Geometry) -> None:
+def _check_reviews_still_fit(project: Project, known: Case | None, geometry: Geometry) -> None:
+    if known is None:
+        return
     if project.reviews_of(known.id) and not geometry.is_close_to(known.geometry):
         raise ProjectError(
             f"Case '{known.id}' has reviewed pseudo-labels on a grid of "

@@ -277,7 +277,7 @@ def _statuses(recipe: _Recipe, base: LabelVolume, project: Project) -> Mapping[i
 
 
 def _reviewed(layers: tuple[TruthSource, ...], value: int, num_slices: int) -> SegmentStatus:
-    """Return how far the review of a structure is: completed where all of it is vouched for."""
+    """Return how far the review of a structure is: completed where a person confirmed all of it."""
     if not layers:
         return SegmentStatus.NOT_STARTED
     own = tuple(layer for layer in layers if value not in layer.left_out)
@@ -303,8 +303,10 @@ def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
             mask = read_truth_mask(layout.own(layer.truth_mask), recipe.case.geometry)
             array[mask] = own[mask]
             continue
-        chosen = slice(None) if layer.truth_slices is None else list(layer.truth_slices)
-        slices[chosen] = np.moveaxis(own, axis, 0)[chosen]
+        chosen = range(len(slices)) if layer.truth_slices is None else layer.truth_slices
+        for number in chosen:
+            if number < len(slices):  # they are checked before training, not before an export
+                slices[number] = np.moveaxis(own, axis, 0)[number]
     statuses = _statuses(recipe, base, project)
     return LabelVolume(array, recipe.case.geometry, statuses)
 

@@ -132,6 +132,7 @@ class _Search:
         volumes: The volumes.
         problems: What cannot be used.
         objects: DICOM segmentations.
+        lone: Series that lie in a folder of their own, which is named as a file would be.
     """
 
     taken: set[str]
@@ -142,6 +143,7 @@ class _Search:
     volumes: list[FoundVolume] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     objects: list[FoundObject] = field(default_factory=list)
+    lone: dict[Path, FoundSeries] = field(default_factory=dict)
 
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
@@ -156,11 +158,12 @@ class _Search:
         pairs = pair_segmentations(files, root)
         self.num_done += len(files) - len(pairs.volumes)
         chosen = self._one_of_channels(root, pairs)
-        for name, (volume, segmentation) in zip(
-            names_of([volume for volume, _ in chosen]), chosen, strict=True
-        ):
-            self._look("Reading the headers of volumes")
-            self._take(name, volume, segmentation)
+        for (path, segmentation), name in zip(chosen.items(), names_of(list(chosen)), strict=True):
+            if path in self.lone:
+                self._add_series(name, path, self.lone[path])
+            else:
+                self._look("Reading the headers of volumes")
+                self._take(name, path, segmentation)
         self._tell_together(
             pairs.unmatched,
             "is a segmentation by its name, and no volume of that name was found",
@@ -195,6 +198,8 @@ class _Search:
         only = {series_and_part(series.uid)[0] or "" for series in chosen.series}
         self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
+        for folder, series in self.lone.items():
+            self._add_series(folder.name, folder, series)
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
         self._give_objects()
 
@@ -231,24 +236,24 @@ class _Search:
             )
         )
 
-    def _one_of_channels(self, root: Path, pairs: Pairs) -> list[tuple[Path, Path | None]]:
-        """Return the volumes, of several channels of one patient those that a person chose."""
-        labels = [file for _, file in pairs.volumes if file is not None]
-        groups = channels_in((v for v, _ in pairs.volumes), (*labels, *pairs.unmatched))
+    def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
+        """Return volumes with their segmentations; of channels of one patient the chosen one."""
+        found = {**dict.fromkeys(self.lone), **dict(pairs.volumes)}
+        labels = [file for file in found.values() if file is not None]
+        groups = channels_in(found, (*labels, *pairs.unmatched))
         if not groups:
-            return list(pairs.volumes)
-        annotation_of = dict(pairs.volumes)
+            return found
         place_of = {file: n for n, group in enumerate(groups) for file in group.files.values()}
         choice = self._ask_about_channels(root, groups)
-        chosen: list[tuple[Path, Path | None]] = []
-        for volume, annotation in pairs.volumes:
+        chosen: dict[Path, Path | None] = {}
+        for volume, annotation in found.items():
             if volume not in place_of or choice == EVERY_CHANNEL:
-                chosen.append((volume, annotation))
+                chosen[volume] = annotation
                 continue
             files = groups[place_of[volume]].files
             if files.get(choice) == volume:
-                own = (annotation_of[file] for file in files.values())
-                chosen.append((volume, next((file for file in own if file), None)))
+                own = (found[file] for file in files.values())
+                chosen[volume] = next((file for file in own if file), None)
         self._tell_together(
             tuple(
                 next(iter(group.files.values()))
@@ -314,10 +319,14 @@ class _Search:
             name = f" ('{series.description}')" if series.description else ""
             self.tell(f"{problem.message} This is series {series.uid}{name}.", problem.remedy)
             return
-        name = folder.resolve().name
-        if not alone:
-            name = f"{name} {series.description or series.uid.rpartition('.')[2]}"
-        size = series.geometry.describe()
+        if alone:
+            self.lone[folder.absolute()] = series
+        else:
+            words = series.description or series.uid.rpartition(".")[2]
+            self._add_series(f"{folder.resolve().name} {words}", folder, series)
+
+    def _add_series(self, name: str, folder: Path, series: FoundSeries) -> None:
+        size = series.geometry.describe() if series.geometry else ""
         self.volumes.append(
             FoundVolume(
                 case_id=free_name(name, self.taken),

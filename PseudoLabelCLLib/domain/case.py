@@ -66,6 +66,9 @@ class Case:
                 f"Case '{self.id}' is to be {self.role.value} but has no segmentation.",
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
+        numbers = self.drawn_slices or ()
+        if min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers):
+            raise ProjectError(f"Case '{self.id}' names a drawn slice twice, or below 0.")
 
     @property
     def is_partly_drawn(self) -> bool:

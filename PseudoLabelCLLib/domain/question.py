@@ -99,7 +99,8 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
     ),
     QuestionKind.BY_IDENTIFIER: KindOfQuestion(
-        "A segment agrees with a label neither by name nor by term, only by its identifier.",
+        "Segments agree with labels by nothing but what Slicer numbers anew in each file: their "
+        "identifiers, or names that nobody gave.",
         (
             Choice("take", "Yes, it is that label", "takes it as that label"),
             LEAVE_OUT,
@@ -123,7 +124,12 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     QuestionKind.OVERLAP: KindOfQuestion(
         "Two structures of a segmentation share voxels; a voxel can have only one label.",
         (
-            Choice("later", "The later label wins", "gives them to the later label"),
+            Choice(
+                "later",
+                "The later label wins",
+                "gives them to the label that stands later in the list",
+            ),
+            Choice("earlier", "The earlier label wins", "gives them to the earlier one"),
             LEAVE_OUT,
         ),
     ),
@@ -309,12 +315,14 @@ class Asking:
         given: The answers that a person gave.
         used: Those that a question has met.
         labels_can_grow: Whether values that the project does not list can become structures.
+        is_first: Whether no segmentation was read before that this one could contradict.
     """
 
     case_id: str = ""
     given: Sequence[GivenAnswer] = ()
     used: list[Answered] = field(default_factory=list)
     labels_can_grow: bool = False
+    is_first: bool = False
 
     def ask(
         self,

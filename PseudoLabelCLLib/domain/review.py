@@ -158,6 +158,7 @@ def fully_vouched_slices(oldest_first: Iterable[Vouching], num_slices: int) -> f
     for one in oldest_first:
         if one.truth_mask is not None:
             continue
-        own = range(num_slices) if one.truth_slices is None else one.truth_slices
+        all_ = range(num_slices)
+        own = all_ if one.truth_slices is None else [n for n in one.truth_slices if n in all_]
         vouched = vouched.difference(own) if one.left_out else vouched.union(own)
     return vouched

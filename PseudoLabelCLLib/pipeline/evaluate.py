@@ -21,11 +21,12 @@ from PseudoLabelCLLib.pipeline.measure_quality import (
 )
 from PseudoLabelCLLib.pipeline.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.storage.atomic_files import make_folder, write_json
+from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
 from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_volume
+from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,11 @@ def _measure(
     """Return the agreement with a reference; one of the project (no answers) asks nothing."""
     schema = model.card.schema
     asking = None if answers is None else Asking(pair.id, answers)
-    reference, _, _ = read_segmentation(Path(pair.reference), schema, asking=asking)
-    volume = read_volume(Path(pair.image), pair.series_uid, reference.geometry)
+    image, path = Path(pair.image), Path(pair.reference)
+    # objects and structure sets of DICOM need the grid of their image
+    near = read_geometry(image, pair.series_uid) if looks_like_dicom(path) else None
+    reference, _, _ = read_segmentation(path, schema, near=near, asking=asking)
+    volume = read_volume(image, pair.series_uid, reference.geometry)
     reference = _on_grid(reference, volume, pair, asking)
     prediction = segment_volume(model, volume, device, case_id=pair.id)
     return measure_quality(prediction.labels, reference, schema)

@@ -31,7 +31,7 @@ from PseudoLabelCLLib.storage.dicom_stack import (
 from PseudoLabelCLLib.storage.itk_files import direction_of
 from PseudoLabelCLLib.storage.segment_matching import (
     match_segments,
-    overlap_notice,
+    settle_overlaps,
     unclaimed_notice,
 )
 from PseudoLabelCLLib.storage.slicer_segments import Segment, schema_of
@@ -92,12 +92,14 @@ def read_object_as_labels(
     if found.is_label_map:
         labels = _translated(found, stack, numbers)
     else:
-        labels, overlaps = _painted(found, stack, numbers, used)
+        values = tuple(value for value in used.values if value in numbers)
+        labels, overlaps = _painted(found, stack, numbers, values)
         names = {label.value: label.name for label in used}
-        notices.extend(
-            overlap_notice(path.name, names[under], names[over], count, asking)
-            for (under, over), count in overlaps.items()
-        )
+        named = {(names[under], names[over]): n for (under, over), n in overlaps.items()}
+        later_wins, told = settle_overlaps(path.name, named, asking)
+        if not later_wins:
+            labels, _ = _painted(found, stack, numbers, values[::-1])
+        notices.extend(told)
     notices.extend(_remarks(path, segments, counts, asking))
     return LabelVolume(labels, stack.geometry), used, tuple(notices)
 
@@ -165,14 +167,14 @@ def _translated(found: SegmentationObject, stack: _Stack, numbers: Mapping[int, 
 
 
 def _painted(
-    found: SegmentationObject, stack: _Stack, numbers: Mapping[int, int], schema: LabelSchema
+    found: SegmentationObject, stack: _Stack, numbers: Mapping[int, int], values: tuple[int, ...]
 ) -> tuple[Labels, Counter[tuple[int, int]]]:
-    """Return binary segments as one volume, and how many voxels of which labels overlap."""
+    """Return segments painted over each other in this order, and how many voxels overlap."""
     frames: dict[int, list[int]] = {}
     for index, frame in enumerate(found.frames):
         frames.setdefault(frame.segment_number, []).append(index)
     labels, overlaps = np.zeros(stack.geometry.array_shape, np.int16), Counter[tuple[int, int]]()
-    for value in (value for value in schema.values if value in numbers):  # a later label wins
+    for value in values:
         for index in frames.get(numbers[value], ()):
             mask, plane = found.mask(index), labels[stack.slices[index]]
             under, counts = np.unique(plane[mask], return_counts=True)

@@ -1,6 +1,7 @@
 """Which segment of a file is which label of the project: by name and term, never by order."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
@@ -16,6 +17,9 @@ from PseudoLabelCLLib.domain.segment_identity import (
 )
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.slicer_segments import Segment
+
+# What Slicer calls a new segment.
+_AUTOMATIC = re.compile("Segment_[0-9]+")
 
 
 def match_segments(
@@ -58,6 +62,8 @@ def match_segments(
     if asking is not None:
         _ask_about_contradictions(file_name, segments, labels, schema, asking)
         _ask_about_identifiers(file_name, segments, labels, schema, occupied, asking)
+        own = [segment for segment in occupied if (segment.segment_id, segment.name) not in kept]
+        _ask_about_automatic_names(file_name, own, segments, schema, asking)
     matched: dict[int, Segment] = {}
     notices: list[str] = []
     for segment, label in zip(segments, labels, strict=True):
@@ -78,17 +84,40 @@ def match_segments(
     return matched, notices
 
 
-def overlap_notice(file_name: str, under: str, over: str, count: int, asking: Asking | None) -> str:
-    """Tell which of two labels the voxels of both count as, once a person agreed.
+def settle_overlaps(
+    file_name: str, overlaps: Mapping[tuple[str, str], int], asking: Asking | None
+) -> tuple[bool, list[str]]:
+    """Ask which of two labels the voxels of both are.
+
+    Args:
+        file_name: For messages.
+        overlaps: Voxels by the names of the earlier and of the later label in the project's list.
+        asking: Asks the person; None lets the later label win.
+
+    Returns:
+        Whether the later label wins, and sentences about it.
 
     Raises:
-        QuestionError: Nobody was asked yet.
+        QuestionError: Nobody has answered yet.
     """
-    found = f"In '{file_name}', '{under}' and '{over}' overlap in {counted(count, 'voxel')}"
+    if not overlaps:
+        return True, []
+    found = {
+        pair: f"'{pair[0]}' and '{pair[1]}' overlap in {counted(count, 'voxel')}"
+        for pair, count in overlaps.items()
+    }
+    later = True
     if asking is not None:
-        asking.ask(QuestionKind.OVERLAP, f"{found}.", count)
-    verb = "counts" if count == 1 else "count"
-    return Note.OVERLAPPED.say(found=found, verb=verb, label=over)
+        told = f"In '{file_name}', {'; '.join(found.values())}."
+        later = asking.ask(QuestionKind.OVERLAP, told, sum(overlaps.values())) == "later"
+    return later, [
+        Note.OVERLAPPED.say(
+            found=f"In '{file_name}', {words}",
+            verb="counts" if overlaps[pair] == 1 else "count",
+            label=pair[later],
+        )
+        for pair, words in found.items()
+    ]
 
 
 def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
@@ -158,6 +187,31 @@ def _ask_about_identifiers(
     )
     for place, label in by_identifier.items():
         labels[place] = label
+
+
+def _ask_about_automatic_names(
+    file_name: str,
+    drawn: Sequence[Segment],
+    segments: tuple[Segment, ...],
+    schema: LabelSchema,
+    asking: Asking,
+) -> None:
+    """Ask where nobody named the segments, so that their names are but the order of drawing."""
+    automatic = [
+        segment
+        for segment in drawn
+        if _AUTOMATIC.fullmatch(segment.name)
+        and label_by_name(segment, schema) is not None
+        and label_by_term(segment, segments, schema) is None
+    ]
+    if asking.is_first or len(automatic) < 2:
+        return
+    names = ", ".join(f"'{segment.name}'" for segment in automatic)
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', nobody named the segments {names}: Slicer numbers new segments in the "
+        "order in which they are made, which may be another one than in the other files.",
+    )
 
 
 def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     MAX_LABEL_VALUE,
+    LabelClass,
     LabelSchema,
     SegmentStatus,
 )
@@ -42,7 +43,7 @@ from PseudoLabelCLLib.storage.label_values import (
 from PseudoLabelCLLib.storage.segment_matching import (
     ask_which_has_the_voxels,
     match_segments,
-    overlap_notice,
+    settle_overlaps,
     unclaimed_notice,
 )
 from PseudoLabelCLLib.storage.slicer_segments import Segment, header_for, schema_of, segments_in
@@ -273,23 +274,29 @@ def _joined(
     asking: Asking | None,
 ) -> tuple[Labels, list[str]]:
     """Return layers that may overlap as one, and the overlaps in words."""
-    merged, notices = np.zeros(layers.shape[1:], dtype=np.int16), list[str]()
-    for label in schema:  # a later label wins
-        if label.value in matched:
-            segment = matched[label.value]
-            mask = layers[segment.layer] == segment.label_value
-            for under, count in _overlaps(merged[mask], schema):
-                notices.append(overlap_notice(path.name, under, label.name, count, asking))
-            merged[mask] = label.value
+    labels = [label for label in schema if label.value in matched]
+    merged, overlaps = _painted(layers, matched, labels)
+    later_wins, notices = settle_overlaps(path.name, overlaps, asking)
+    if not later_wins:
+        merged, _ = _painted(layers, matched, labels[::-1])
     return merged, notices
 
 
-def _overlaps(taken: Labels, schema: LabelSchema) -> Iterator[tuple[str, int]]:
-    """Yield the labels that voxels have already, and how many voxels."""
-    for other in schema:
-        count = int(np.count_nonzero(taken == other.value))
-        if count:
-            yield other.name, count
+def _painted(
+    layers: Layers, matched: dict[int, Segment], labels: list[LabelClass]
+) -> tuple[Labels, dict[tuple[str, str], int]]:
+    """Return labels painted over each other in their order, and how many voxels were taken."""
+    merged, overlaps = np.zeros(layers.shape[1:], dtype=np.int16), dict[tuple[str, str], int]()
+    for label in labels:
+        segment = matched[label.value]
+        mask = layers[segment.layer] == segment.label_value
+        taken = merged[mask]
+        for other in labels:
+            count = int(np.count_nonzero(taken == other.value))
+            if count:
+                overlaps[other.name, label.name] = count
+        merged[mask] = label.value
+    return merged, overlaps
 
 
 def _unclaimed(counts: list[dict[int, int]], segments: tuple[Segment, ...]) -> Iterator[int]:

@@ -1,8 +1,8 @@
 """A DICOM structure set (RTSTRUCT) as labels: contours filled on the slices of an image."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,7 +28,7 @@ from PseudoLabelCLLib.storage.dicom_header import (
     uid_of,
     whole_number_of,
 )
-from PseudoLabelCLLib.storage.segment_matching import match_segments, overlap_notice
+from PseudoLabelCLLib.storage.segment_matching import match_segments, settle_overlaps
 from PseudoLabelCLLib.storage.slicer_segments import Segment, schema_of
 
 STRUCTURE_SET_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -145,19 +145,31 @@ def read_structures_as_labels(
     wanted = _listed(path, segments, drawn, used, asking)
     occupied = tuple(segment for segment in wanted if segment in drawn)
     matched, notices = match_segments(path.name, wanted, occupied, used, asking)
-    array, outside = np.zeros(near.array_shape, np.int16), 0
-    for label in used:  # a later label wins
-        if label.value not in matched:
-            continue
-        mask, beyond = _mask_of(path, found.structures[matched[label.value].label_value - 1], near)
-        outside += beyond
-        under = Counter(array[mask & (array != 0)].tolist())
-        for other in (other for other in used if under[other.value]):
-            told = overlap_notice(path.name, other.name, label.name, under[other.value], asking)
-            notices.append(told)
-        array[mask] = label.value
+    masks, outside = dict[int, Mask](), 0
+    for label in used:
+        if label.value in matched:
+            own = found.structures[matched[label.value].label_value - 1]
+            masks[label.value], beyond = _mask_of(path, own, near)
+            outside += beyond
+    array, told = _painted(path, masks, near, used, asking)
+    notices += told
     notices += _outside(path, outside, asking)
     return LabelVolume(array, near), used, tuple(notices)
+
+
+def _painted(
+    path: Path, masks: dict[int, Mask], grid: Geometry, schema: LabelSchema, asking: Asking | None
+) -> tuple[npt.NDArray[np.int16], list[str]]:
+    """Return structures painted over each other in the order that counts, and what overlaps."""
+    names = {label.value: label.name for label in schema}
+    pairs = list(combinations(masks, 2))
+    counts = {pair: int(np.count_nonzero(masks[pair[0]] & masks[pair[1]])) for pair in pairs}
+    overlaps = {(names[a], names[b]): count for (a, b), count in counts.items() if count}
+    later_wins, told = settle_overlaps(path.name, overlaps, asking)
+    array = np.zeros(grid.array_shape, np.int16)
+    for value in masks if later_wins else reversed(masks):
+        array[masks[value]] = value
+    return array, told
 
 
 def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
@@ -216,7 +228,7 @@ def _listed(
     choice = Choice("background", "Leave these structures out", "leaves these structures out")
     asking.ask(
         QuestionKind.UNLISTED,
-        f"'{path.name}' holds structures that are no label of the project: {', '.join(others)}. "
+        f"'{path.name}' holds structures that are not labels of the project: {', '.join(others)}. "
         f"The labels are: {', '.join(schema.names)}.",
         choices=(choice, LEAVE_OUT),
     )

@@ -235,8 +235,8 @@ EXPORTS = {
 MODELS = {
     "model missing": (predict(lambda d: str(d.path("gone.plcl"))), "gone.plcl", "no model file"),
     "model is a folder": (predict(bad.folder), "folder"),
-    "model is text": (predict(lambda d: d.text("m.plcl", "hello")), "m.plcl", "no model file"),
-    "model is empty": (predict(lambda d: d.text("m.plcl", "")), "m.plcl", "no model file"),
+    "model is text": (predict(lambda d: d.text("m.plcl", "hello")), "m.plcl", "not a model file"),
+    "model is empty": (predict(lambda d: d.text("m.plcl", "")), "m.plcl", "not a model file"),
     "model cut off": (
         predict(lambda d: bad.cut(d, "model.plcl", "m.plcl", 0.7)), "m.plcl", "damaged",
     ),

@@ -49,7 +49,7 @@ IMAGES = {
     "missing file": (image(lambda d: str(d.path("gone.nii.gz"))), "gone.nii.gz", "no file"),
     "folder instead of file": (image(bad.folder), "folder", "no DICOM slices"),
     "empty file": (image(lambda d: d.text("bad.nii.gz", "")), "bad.nii.gz", "empty"),
-    "text as nii.gz": (image(lambda d: d.text("bad.nii.gz", "hello")), "bad.nii.gz", "no NIfTI"),
+    "text as nii.gz": (image(lambda d: d.text("bad.nii.gz", "hello")), "bad.nii.gz", "not a NIfTI"),
     "text as nrrd": (image(lambda d: d.text("bad.nrrd", "hello")), "bad.nrrd"),
     "unknown ending": (image(lambda d: d.text("bad.docx", "hello")), "bad.docx", "unknown format"),
     "cut nii.gz": (image(lambda d: bad.cut(d, "heart.nii.gz", "b.nii.gz")), "b.nii.gz", "cut off"),
@@ -81,7 +81,9 @@ IMAGES = {
         "b.nrrd",
     ),
     "zero spacing, NIfTI": (image(lambda d: bad.nifti_spacing(d, "b.nii", 0.0)), "b.nii"),
-    "negative spacing": (image(lambda d: bad.nifti_spacing(d, "b.nii", -1.5)), "b.nii"),
+    "negative spacing": (
+        image(lambda d: bad.nifti_spacing(d, "b.nii", -1.5)), "heart-label", "same-shape",
+    ),
     "spacing that is no number": (
         image(lambda d: bad.nifti_spacing(d, "b.nii", float("nan"))), "b.nii",
     ),
@@ -112,7 +114,8 @@ SEGMENTATIONS = {
         lambda d: d.create(d.label, d.label), "heart-label.nii.gz", "as the image and as",
     ),
     "another patient": (
-        segmentation(lambda d: bad.shifted_labels(d, "l.nrrd", 900.0)), "l.nrrd", "does not lie",
+        segmentation(lambda d: bad.shifted_labels(d, "l.nrrd", 900.0)),
+        "l.nrrd", "puts them elsewhere",
     ),
     "label 255": (
         segmentation(lambda _: labels() * 127 + 1, "--labels", LABELS), "bad-label.nrrd", "255",
@@ -228,7 +231,7 @@ SETTINGS = {
     "label names missing": (create("--labels", "1=,2=b"), "no name"),
     "labels longer than a file name": (
         create("--labels", ",".join(f"{n}=structure number {n}" for n in range(5, 30))),
-        "heart-label", "no label of the project",
+        "heart-label", "not labels of the project",
     ),
     "label file missing": (create("--labels", "labels.json"), "labels.json"),
     "label file damaged": (

@@ -257,9 +257,11 @@ def test_machines_get_the_error_as_json(a_desk, capfd):
 # --- odd, but nothing to refuse ---
 
 
-def test_segmentation_on_another_grid_is_resampled_and_said(a_desk, capfd):
+def test_segmentation_on_another_grid_is_resampled_on_demand_and_said(a_desk, capfd):
     other = a_desk.write("l.nrrd", labels()[:, ::2, ::2], spacing=(3.0, 3.0, 8.0))
-    assert main(a_desk.create(None, other)) == 0
+    assert main(a_desk.create(None, other)) == 1
+    assert "other-grid=resample" in capfd.readouterr().err
+    assert main(a_desk.create(None, other, "--answer", "other-grid=resample")) == 0
     err = capfd.readouterr().err
     assert "'l.nrrd' has another grid" in err
     assert "resampled" in err

@@ -188,7 +188,7 @@ def test_a_message_is_one_line_of_ascii(request_):
     [
         (b"", -1, "no valid JSON"),
         (b"\xff\xfe", -1, "UTF-16"),
-        (b"[1]", -1, "no JSON object"),
+        (b"[1]", -1, "not a JSON object"),
         (b'{"type": "Refresh"}', -1, "needs a number"),
         (b'{"type": "Refresh", "seq": -3}', -1, "needs a number"),
         (b'{"type": "Refresh", "seq": true}', -1, "needs a number"),
@@ -234,7 +234,7 @@ def test_line_that_is_no_message_says_why(line, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b'{"type": "Answered", "to": 1, "answer": null}', "no object"),
+        (b'{"type": "Answered", "to": 1, "answer": null}', "not an object"),
         (b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}', "unknown type 'Cake'"),
         (b'{"type": "Answered", "answer": {"type": "Done"}}', "a whole number"),
         (b'{"type": "Refused", "to": 1, "new": 2}', "unknown fields: new"),

@@ -124,7 +124,7 @@ def test_frame_that_names_another_frame_is_noticed(exported):
     image.ReferencedFrameNumber = image.ReferencedFrameNumber % 6 + 1
     header.save_as(path)
     (problem,) = verify_segmentation_object(path, source).problems
-    assert "1 frames do not name the slice" in problem
+    assert "1 frames do not name their own slice" in problem
 
 
 def test_one_frame_is_one_slice(tmp_path):

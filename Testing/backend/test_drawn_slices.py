@@ -1,5 +1,7 @@
 """A volume drawn on some slices only: asked about, and never background where nobody drew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -322,3 +324,19 @@ def test_drawn_slices_are_counted_along_the_slicing_axis():
     assert drawn_slices(LabelVolume(EVERY_FOURTH, GRID), 2) == (2, 6, 10, 14)
     along_i = drawn_slices(LabelVolume(EVERY_FOURTH, GRID), 0)
     assert along_i == tuple(range(8, 25))
+
+
+@pytest.mark.parametrize("numbers", [(-1, 2), (3, 3)])
+def test_slices_that_there_cannot_be_are_refused(a_desk, numbers):
+    with pytest.raises(ProjectError, match="names a drawn slice twice, or below 0"):
+        replace(add(a_desk, answers=DRAWN).case("t"), drawn_slices=numbers)
+
+
+def test_slices_beyond_the_volume_are_no_share_of_it_and_end_no_export(a_desk, tmp_path):
+    root, _ = a_desk
+    project = add(a_desk, answers=DRAWN)
+    project = project.with_case(replace(project.case("t"), drawn_slices=(2, 6, 99)))
+    assert progress_of_cases(project, frozenset())["t"].truth_fraction == 2 / 16
+    (exported,) = export_segmentations(root, project, tmp_path / "out", case_ids=["t"])
+    array = read_segmentation(exported.path, SCHEMA)[0].array
+    np.testing.assert_array_equal(array, EVERY_FOURTH)

@@ -20,6 +20,7 @@ from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
@@ -351,3 +352,22 @@ def test_a_long_search_tells_how_many_of_the_files_seen_were_looked_at(tmp_path,
     assert [one for one in told if "headers" in one[0]] == [
         ("Reading the headers of volumes", 12, 15)
     ]
+
+
+def test_series_of_one_patient_in_folders_of_their_own_are_one_question(tmp_path):
+    for number, name in enumerate(("p1/T1", "p1/T2", "p2/T1", "p2/T2")):
+        write_series(tmp_path / name, SeriesInstanceUID=f"1.2.3.{number}")
+
+    (problem,) = find_volumes(tmp_path, ()).problems
+    assert problem.question.kind is QuestionKind.CHANNELS
+    assert "2 patients have several images each, such as 'p1': T1, T2" in problem.message
+    given = [GivenAnswer(QuestionKind.CHANNELS, "T2")]
+    found = find_volumes(tmp_path, (), answers=given).volumes
+    assert [(v.case_id, v.series_uid) for v in found] == [("p1", "1.2.3.1"), ("p2", "1.2.3.3")]
+
+
+def test_series_whose_folders_are_called_the_same_get_the_name_of_the_folder_above(tmp_path):
+    for number, name in enumerate(("p1/dicom", "p2/dicom", "p3/dicom")):
+        write_series(tmp_path / name, SeriesInstanceUID=f"1.2.3.{number}")
+
+    assert [v.case_id for v in find_volumes(tmp_path, ()).volumes] == ["p1", "p2", "p3"]

@@ -1,5 +1,6 @@
 """Label maps are never training images: by the names of public collections, and by their voxels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 
 from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.curation.answer_questions import keep_answer
+from PseudoLabelCLLib.curation.check_cases import check_cases
 from PseudoLabelCLLib.curation.file_names import channels_in
 from PseudoLabelCLLib.curation.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.label_map_look import label_map_look
 from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project_store import load_project, save_cases
 
 SHAPE = (12, 10, 4)
 AFFINE = np.diag([-1.5, -1.5, 6.0, 1.0])
@@ -276,3 +279,21 @@ def test_label_map_by_any_name_is_asked_about_and_the_answer_kept(tmp_path, caps
     capsys.readouterr()
     main(["status", str(tmp_path / "P"), "--check"])
     assert "The answer was: image" in capsys.readouterr().out
+
+
+def test_check_asks_about_label_maps_in_projects_of_before(tmp_path, capsys):
+    put_label(tmp_path / "p1.nii.gz")
+    root = tmp_path / "P"
+    create = ["create", str(root), "--labels", "1=a", "--unlabelled", str(tmp_path / "p1.nii.gz")]
+    assert main([*create, "--answer", "label-map=image"]) == 0
+    project = load_project(root)
+    before = replace(project.case("p1"), answers=())
+    save_cases(root, project.with_case(before))
+    (found,) = [f for f in check_cases(root, load_project(root)) if f.severity == "question"]
+    assert (found.case_id, found.question.kind) == ("p1", QuestionKind.LABEL_MAP)
+    assert found.question.num_voxels == np.count_nonzero(TRUTH)
+    capsys.readouterr()
+    assert main(["status", str(root), "--check"]) == 0
+    assert "looks like a label map" in capsys.readouterr().out
+    keep_answer(root, load_project(root), found.question, "image")
+    assert not [f for f in check_cases(root, load_project(root)) if f.severity == "question"]

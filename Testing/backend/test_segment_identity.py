@@ -88,10 +88,36 @@ def test_other_names_with_the_identifiers_of_the_labels_are_asked_about(a_path, 
     np.testing.assert_array_equal(taken, TURNED)
 
 
+def test_names_that_nobody_gave_are_asked_about_from_the_second_file_on(tmp_path, capsys):
+    """Two annotators in two orders, and no name: nothing in the files tells who is right."""
+    rng = np.random.default_rng(0)
+    names = [f"Segment_{n}" for n in (1, 2, 3)]
+    pairs = []
+    for case, array in (("a", TRUTH), ("b", TURNED)):
+        image = (TRUTH * 50 + rng.normal(0, 5, TRUTH.shape)).astype(np.float32)
+        write_volume(tmp_path / f"{case}.nrrd", Volume(image, GRID))
+        rows = {n: (name, name, n + 1) for n, name in enumerate(names)}
+        write_nrrd(tmp_path / f"{case}.seg.nrrd", array, fields(rows))
+        pairs += ["--annotated", str(tmp_path / f"{case}.nrrd"), str(tmp_path / f"{case}.seg.nrrd")]
+    assert main(["create", str(tmp_path / "one"), *pairs[:3]]) == 0
+    capsys.readouterr()
+    assert main(["create", str(tmp_path / "P"), *pairs]) == 1
+    told = capsys.readouterr().err
+    assert "In 'b.seg.nrrd', nobody named the segments 'Segment_1', 'Segment_2'" in told
+    assert "b:by-identifier=take" in told
+    assert main(["create", str(tmp_path / "P"), *pairs, "--answer", "by-identifier=take"]) == 0
+
+
+def test_single_segment_that_nobody_named_is_no_question(a_path):
+    one = LabelSchema((LabelClass(1, "Segment_1", "#e69f00"),))
+    write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), fields({0: ("x", "Segment_1", 1)}))
+    np.testing.assert_array_equal(read(a_path, one), TRUTH == 1)
+
+
 def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
     rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
     write_nrrd(a_path, TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="no label of the project: cyst"):
+    with pytest.raises(AnnotationError, match="not labels of the project: cyst"):
         read(a_path)
 
 
@@ -144,6 +170,26 @@ def test_segments_with_the_same_value_and_layer_are_asked_about_with_their_count
     for value, name in ((2, "MYO"), (3, "LV")):
         found = answered(a_path, QuestionKind.SAME_VOXELS, name)
         np.testing.assert_array_equal(found, np.where(joined == 2, value, joined))
+
+
+def test_which_of_overlapping_segments_wins_is_one_question_with_all_voxels(a_path):
+    layers = np.zeros((*TRUTH.shape, 3), np.uint8)
+    for layer in range(3):
+        layers[layer : layer + 3, 2:6, 2:6, layer] = 1
+    header = {}
+    for number, name in enumerate(("LV", "RV", "MYO")):
+        header |= {f"Segment{number}_Name": name, f"Segment{number}_Layer": str(number)}
+    write_nrrd(a_path, layers, header)
+    question = asked(a_path)
+    assert question.kind is QuestionKind.OVERLAP
+    assert "'RV' and 'MYO' overlap in 32 voxels" in question.message
+    assert "'RV' and 'LV' overlap in" in question.message
+    drawn = {value: layers[..., layer] == 1 for layer, value in enumerate((3, 1, 2))}
+    for answer, order in (("later", (1, 2, 3)), ("earlier", (3, 2, 1))):
+        expected = np.zeros(TRUTH.shape, np.int16)
+        for value in order:
+            expected[drawn[value]] = value
+        np.testing.assert_array_equal(answered(a_path, question.kind, answer), expected)
 
 
 def test_segments_with_the_same_voxels_and_the_same_name_are_refused(a_path):
@@ -248,7 +294,7 @@ def test_segment_that_was_made_anew_in_a_correction_is_not_the_deleted_one(a_pat
     write_segmentation(a_path, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
     rows = {0: ("Segment_1", "RV", 1), 1: ("Segment_2", "fat", 2), 2: ("Segment_3", "LV", 3)}
     changed = write_nrrd(a_path.with_name("changed.seg.nrrd"), TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="no label of the project: fat"):
+    with pytest.raises(AnnotationError, match="not labels of the project: fat"):
         read(changed, asking=None, made_from=a_path)
 
 

@@ -140,6 +140,8 @@ def test_overlap_of_structures_is_asked_about_with_its_voxels(a_series, tmp_path
     )
     labels = read(path, (QuestionKind.OVERLAP, "later"))[0]
     np.testing.assert_array_equal(labels.array[2], np.where(filled(HOLE), 2, filled(HEART)))
+    labels = read(path, (QuestionKind.OVERLAP, "earlier"))[0]
+    np.testing.assert_array_equal(labels.array[2], filled(HEART))
 
 
 def test_contours_between_the_slices_are_refused(a_series, tmp_path):

@@ -64,7 +64,7 @@ Classes = npt.NDArray[np.uint8]
 
 # Small, so that many seeds fit into an hour on one core.
 WINDOW = (32, 32)
-WIDTHS = (8, 16, 16, 32, 32, 32)
+WIDTHS = (8, 8, 16, 16, 16, 16)
 LEARNING_RATE = 1e-2
 
 CPU = ComputeDevice("cpu", "a CPU", "fixed for all runs", half_precision=False)
@@ -181,7 +181,7 @@ def train(
 ) -> SegmentationNetwork:
     """Train a network on human truth, as round 0 of `quick` does."""
     quick = config_for(Profile.QUICK).training
-    stage = replace(quick.supervised, num_steps=steps, batch_size=8, learning_rate=LEARNING_RATE)
+    stage = replace(quick.supervised, num_steps=steps, batch_size=4, learning_rate=LEARNING_RATE)
     config: TrainingConfig = replace(quick, supervised=stage)
     network = SegmentationNetwork(
         NetworkConfig(widths=WIDTHS), num_classes, torch.Generator().manual_seed(seed)
@@ -280,7 +280,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     chosen = parser.parse_args()
     runs: dict[str, dict[str, float]] = {}
     if chosen.output.exists():

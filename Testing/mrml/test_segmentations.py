@@ -38,7 +38,7 @@ from PseudoLabelCLLib.curation.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
-from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.segment_matching import match_segments
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -453,3 +453,19 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
     else:
         matched, _notices = match_segments("a", entries, (), schema, made_from=())
         assert matched == {value: fitting[0] for value, fitting in found.items()}
+
+
+def test_status_of_each_segment_reaches_the_file(scene, tmp_path):
+    volume = a_volume()
+    node = add_segmentation_node(volume, APART)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    first, second = segment_ids(node)
+    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(first), logic.Flagged)
+    logic.SetSegmentStatus(node.GetSegmentation().GetSegment(second), logic.Completed)
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    labels, schema, _ = read_segmentation(tmp_path / "a.seg.nrrd", schema_of(node))
+    found = {label.name: labels.statuses[label.value] for label in schema}
+    assert list(found.values()) == [SegmentStatus.FLAGGED, SegmentStatus.COMPLETED]
+    again = read_by_slicer(scene, tmp_path / "a.seg.nrrd")
+    segments = [again.GetSegmentation().GetSegment(one) for one in segment_ids(again)]
+    assert [logic.GetSegmentStatus(one) for one in segments] == [logic.Flagged, logic.Completed]

@@ -70,7 +70,8 @@ def test_no_tip_is_set_past_the_place_that_makes_it_plain():
     for path in SECTIONS.glob("*.py"):
         for line in path.read_text("utf-8").splitlines():
             sets = re.search(r"\.toolTip = |\.setToolTip\(", line)
-            if sets and not re.match(r"plain\(|tip$", line[sets.end() :]):
+            is_made_plain_above = path.name == "showing.py" and line.endswith("= tip")
+            if sets and not line[sets.end() :].startswith("plain(") and not is_made_plain_above:
                 found.append(f"{path.name}: {line.strip()}")
     assert found == []
 

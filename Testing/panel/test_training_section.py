@@ -9,8 +9,8 @@ import slicer
 from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.installation import InstallProgress
 from PseudoLabelCLGui.panel_state import PanelState
-from PseudoLabelCLGui.python_packages import MissingPackages
-from PySide6 import QtWidgets
+from PseudoLabelCLGui.python_packages import WHEELS_SETTING, MissingPackages
+from PySide6 import QtCore, QtWidgets
 from stand_ins.pythonqt import unwrap
 
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
@@ -273,6 +273,17 @@ def test_another_python_is_taken_once_it_exists(a_panel, tmp_path):
     a_panel.ui.pythonPathEdit.setCurrentPath("")
     a_panel.ui.pythonPathEdit.setCurrentPath(str(python))
     assert ("set_python", str(python)) in a_panel.calls
+
+
+def test_a_folder_of_wheel_files_is_kept_once_it_exists_and_looked_at(a_panel, tmp_path):
+    folder = tmp_path / "wheels"
+    a_panel.ui.wheelsFolderEdit.setCurrentPath(str(folder))
+    assert not QtCore.QSettings().value(WHEELS_SETTING)
+    folder.mkdir()
+    a_panel.ui.wheelsFolderEdit.setCurrentPath("")
+    a_panel.ui.wheelsFolderEdit.setCurrentPath(str(folder))
+    assert QtCore.QSettings().value(WHEELS_SETTING) == str(folder)
+    assert a_panel.presenter.calls[-1] == ("probe",)
 
 
 def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):

@@ -7,6 +7,7 @@ from typing import Any
 import qt
 
 from PseudoLabelCLGui.case_row import QuestionRow
+from PseudoLabelCLGui.sections.plain_text import plain
 from PseudoLabelCLGui.sections.section import Section
 from PseudoLabelCLGui.translation import _
 
@@ -74,7 +75,7 @@ class QuestionLines:
         combo.enabled = row.enabled
         for _value, words, _tip in row.choices:
             combo.addItem(words)
-        combo.toolTip = _("What the file is, or which part of it is meant")
+        combo.toolTip = plain(_("What the file is, or which part of it is meant"))
 
         def choose() -> None:
             self._onAnswer(number, row.choices[combo.currentIndex][0])
@@ -86,7 +87,7 @@ class QuestionLines:
     def _button(self, words: str, tip: str, answer: Callable[[], None], enabled: bool) -> Any:
         button = qt.QPushButton()
         button.text = words
-        button.toolTip = tip
+        button.toolTip = plain(tip)
         button.enabled = enabled
         self._section.connect(button, "clicked()", answer)
         self._buttons.append(button)

@@ -7,7 +7,12 @@ import slicer
 
 from PseudoLabelCLGui.installation import InstallProgress
 from PseudoLabelCLGui.panel_state import Light, PanelState, ProjectState, ReadinessState
-from PseudoLabelCLGui.python_packages import PYTHON_SETTING, PythonPackages, support_text
+from PseudoLabelCLGui.python_packages import (
+    PYTHON_SETTING,
+    WHEELS_SETTING,
+    PythonPackages,
+    support_text,
+)
 from PseudoLabelCLGui.sections.asking import confirm
 from PseudoLabelCLGui.sections.lights import LightMark
 from PseudoLabelCLGui.sections.section import Section, Surroundings
@@ -45,6 +50,8 @@ class ReadinessSection(Section):
         self.connect(self.ui.copyReportButton, "clicked()", self._onCopyReport)
         self.connect(self.ui.authorEdit, "editingFinished()", self._onAuthor)
         self.connect(self.ui.pythonPathEdit, "currentPathChanged(QString)", self._onPython)
+        self.ui.wheelsFolderEdit.setCurrentPath(str(qt.QSettings().value(WHEELS_SETTING) or ""))
+        self.connect(self.ui.wheelsFolderEdit, "currentPathChanged(QString)", self._onWheels)
 
     def show(self, state: PanelState) -> None:
         """Show the mark, the sentence and the details."""
@@ -130,6 +137,13 @@ class ReadinessSection(Section):
             return  # the person is still typing
         qt.QSettings().setValue(PYTHON_SETTING, path)
         self.presenter.set_python(path)
+
+    def _onWheels(self) -> None:
+        folder = self.ui.wheelsFolderEdit.currentPath.strip()
+        if folder and not Path(folder).is_dir():
+            return  # the person is still typing
+        qt.QSettings().setValue(WHEELS_SETTING, folder)
+        self.presenter.probe()
 
     def _showPython(self, python: str) -> None:
         edit = self.ui.pythonPathEdit

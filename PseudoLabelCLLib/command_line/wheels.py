@@ -1,0 +1,80 @@
+"""The command `wheels`: what training needs, downloaded here for a computer without a network."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
+from PseudoLabelCLLib.storage.json_codec import JsonValue
+
+PYTHON_OF_SLICER = {"5.10": "3.12", "5.12": "3.12"}
+# The tags of wheels that run there, newest first; pip takes exactly those that it is given.
+PLATFORM_TAGS = {
+    "windows": ("win_amd64",),
+    "linux": (
+        "manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_24_x86_64",
+        "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64",
+        "manylinux1_x86_64", "linux_x86_64",
+    ),
+    "mac": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_11_0_universal2",
+            "macosx_10_9_universal2"),
+}  # fmt: skip
+_NUM_LINES_TOLD = 5
+
+
+def wheels(arguments: argparse.Namespace, console: Console) -> JsonValue:
+    """Download the wheel files that the panel's *Install* needs, with all that they depend on.
+
+    Raises:
+        StorageError: The folder cannot be made.
+        DownloadError: pip did not get all of them.
+    """
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _download(
+        folder, PYTHON_OF_SLICER[arguments.slicer], PLATFORM_TAGS[arguments.platform], console
+    )
+    files = sorted(file.name for file in folder.glob("*.whl"))
+    console.say(
+        f"{counted(len(files), 'wheel file')} for Slicer {arguments.slicer} ({arguments.platform}) "
+        f"in '{folder}'. Carry the folder to the other computer, choose it in the panel under "
+        "Project > This computer, and press Install there."
+    )
+    return {"folder": str(folder), "files": list(files)}
+
+
+class DownloadError(StorageError):
+    """pip could not download a package."""
+
+
+def _download(folder: Path, python: str, tags: tuple[str, ...], console: Console) -> None:
+    needed = [f"{one.name}>={one.at_least}" for one in REQUIREMENTS]
+    command = [
+        sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check",
+        "--only-binary", ":all:", "--implementation", "cp", "--python-version", python,
+        *(word for tag in tags for word in ("--platform", tag)), "--dest", str(folder), *needed,
+    ]  # fmt: skip
+    lines: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
+        assert pip.stdout is not None  # it is a pipe
+        for line in pip.stdout:
+            lines.append(line.strip())
+            console.say(lines[-1])
+    if pip.returncode:
+        said = " ".join(line for line in lines[-_NUM_LINES_TOLD:] if line) or "pip said nothing"
+        raise DownloadError(
+            f"The wheel files for Python {python} could not be downloaded: {said}",
+            "Check the network (pip uses PIP_INDEX_URL and PIP_EXTRA_INDEX_URL where they are "
+            "set), then repeat the command; files that are there are kept.",
+        )
+
+
+def this_platform() -> str:
+    """Return the key of `PLATFORM_TAGS` for this computer."""
+    return {"win32": "windows", "darwin": "mac"}.get(sys.platform, "linux")
