@@ -56,7 +56,7 @@ from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.desk_answers import FoundVolume
-from PseudoLabelCLLib.domain.desk_requests import NewVolume
+from PseudoLabelCLLib.domain.desk_requests import NewVolume, SignVerdicts
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.readiness import ReadinessReport
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -240,7 +240,9 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def sign_verdicts(self, name: str) -> None:
         """Choose the name that verdicts given here bear from now on; empty for none."""
-        self._projects.sign_verdicts(name)
+        view = self._core.facts.view
+        if view is not None and name != view.author:
+            self._core.ask(SignVerdicts(name))
 
     def answer_question(self, number: int, value: str) -> None:
         """Answer a question about the files of cases; `state.cases.questions` has them."""

@@ -43,7 +43,6 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     RemoveCases,
     SetRole,
-    SignVerdicts,
 )
 from PseudoLabelCLLib.domain.project_view import ProjectView
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -367,12 +366,6 @@ class ProjectActions:
         facts.next_settings.clear()
         if waiting:
             self._change_settings(waiting)
-
-    def sign_verdicts(self, name: str) -> None:
-        """Choose the name that verdicts given here bear."""
-        view = self._core.facts.view
-        if view is not None and name != view.author:
-            self._core.ask(SignVerdicts(name))
 
     # --- history
 
