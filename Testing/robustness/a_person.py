@@ -88,8 +88,11 @@ class Person(Sequence):
     def live(self) -> None:
         """Open the project and go on until all is exported."""
         self.doing("opening the project")
-        self.presenter.open_project(str(self.root))
-        self.until(lambda: bool(self.state.cases.rows))
+        while not self.state.cases.rows:  # a desk that was killed twice waits for the person
+            self.presenter.open_project(str(self.root))
+            self.until(
+                lambda: self.state.cases.rows or self.state.message.next_step.text == "Open again"
+            )
         self.panel = ScreenPanel(self.presenter, LabelSchema(self.state.cases.labels), self.folder)
         self.settle()
         while not self.step_on():
