@@ -82,7 +82,7 @@ def test_any_unzipping_program_can_read_the_card(a_path, weights):
 
 
 def test_missing_model_is_told(a_path):
-    with pytest.raises(ModelFileError, match="no model file"):
+    with pytest.raises(ModelFileError, match="not a model file"):
         read_model_archive(a_path)
 
 
@@ -129,10 +129,10 @@ def _tensor(**changes):
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BAD_FILES = {
-    "empty": (b"", "no model file"),
-    "text": (b"hello world", "no model file"),
+    "empty": (b"", "not a model file"),
+    "text": (b"hello world", "not a model file"),
     "pickle": (pickle.dumps({"a": 1}), "pickle"),
-    "empty zip": (zip_of([]), "no model file"),
+    "empty zip": (zip_of([]), "not a model file"),
     "cut off": (_archive()[:-30], "damaged"),
     "zip beginning only": (b"PK\x03\x04" + bytes(100), "damaged"),
     "no weights": (
