@@ -129,10 +129,10 @@ def _tensor(**changes):
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BAD_FILES = {
-    "empty": (b"", "no model file"),
-    "text": (b"hello world", "no model file"),
+    "empty": (b"", "not a model file"),
+    "text": (b"hello world", "not a model file"),
     "pickle": (pickle.dumps({"a": 1}), "pickle"),
-    "empty zip": (zip_of([]), "no model file"),
+    "empty zip": (zip_of([]), "not a model file"),
     "cut off": (_archive()[:-30], "damaged"),
     "zip beginning only": (b"PK\x03\x04" + bytes(100), "damaged"),
     "no weights": (

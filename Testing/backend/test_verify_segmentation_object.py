@@ -169,8 +169,8 @@ FAULTS = {
     "two frames swapped": (swap_two_frames, "voxels differ"),
     "a frame moved": (move_a_frame, "on no slice"),
     "a frame twice": (repeat_a_frame, "second time"),
-    "another source slice": (name_another_slice, "do not name the slice"),
-    "another purpose": (name_another_purpose, "do not name the slice"),
+    "another source slice": (name_another_slice, "do not name their own slice"),
+    "another purpose": (name_another_purpose, "do not name their own slice"),
     "a slice not referred to": (forget_a_slice, "refers to 5 slices"),
     "no reference to the series": (forget_the_series, "does not refer"),
     "turned": (turn, "turned against"),
@@ -218,7 +218,7 @@ def test_mirrored_stack_is_found_without_knowing_the_content(a_source, good_obje
         item.PlanePositionSequence = position
     header.save_as(path)
     found = verify_segmentation_object(path, a_source)
-    assert "do not name the slice" in " ".join(found.problems)
+    assert "do not name their own slice" in " ".join(found.problems)
 
 
 def test_object_of_another_series_does_not_fit(good_object, tmp_path):
