@@ -10,6 +10,7 @@ from PseudoLabelCLLib.curation.dicom_source_grid import OnSourceGrid
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.desk_answers import ExportFix
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.storage.dicom_segment import LONGEST_LABEL, clean_text
 from PseudoLabelCLLib.storage.terminology_list import in_words, propose_terminology
@@ -78,7 +79,7 @@ def grid_findings(
     found += [
         Finding(
             case_id,
-            f"Case '{case_id}': '{name}' has no voxel; it is described, without a slice.",
+            Note.EMPTY_IN_OBJECT.say(case=case_id, label=name),
             stops=False,
         )
         for name in placed.empty_segments(schema)

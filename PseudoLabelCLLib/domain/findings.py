@@ -105,6 +105,10 @@ class Note(Enum):
         "alone; their contents do not clearly agree.",
         "the direction cosines decide; contents alone turn nothing",
     )
+    EMPTY_IN_OBJECT = (
+        "Case '{case}': '{label}' has no voxel; it is described, without a slice.",
+        "counted; the object says so",
+    )
     TURNED = (
         "The slices of {cases} are stored turned or mirrored against those of most cases; the "
         "network sees them turned, as the header tells.",
@@ -126,6 +130,25 @@ class Note(Enum):
         return self.value[1]
 
 
+# What stops a DICOM export until it is answered there, with the flag or button of that page.
+EXPORT_QUESTIONS = (
+    (
+        "Voxels of a segmentation have no place on the grid of its series, or would change.",
+        "`--accept-losses`, *Accept...*: exports what has a place",
+    ),
+    (
+        "A label has no codes that say what it is.",
+        "`terms PROJECT LABEL=WORDS`, *Choose...*: gives it a term",
+    ),
+    (
+        "A case did not come from DICOM.",
+        "`--with-volume`, *Choose...*: writes its volume as a series first",
+    ),
+    (
+        "The series of a case lies elsewhere now.",
+        "`--source DIR`, *Look in...*: looks below a folder",
+    ),
+)
 # What is looked at and proved harmless, so that nothing is said.
 HARMLESS = (
     (
@@ -155,5 +178,6 @@ def findings_table() -> str:
     for kind, question in QUESTIONS.items():
         ways = (f"`{kind.value}={c.value}` {c.effect}" for c in question.choices)
         lines.append(f"| question | {question.found} | {'; '.join(ways)} |")
+    lines += [f"| question (export) | {found} | {ways} |" for found, ways in EXPORT_QUESTIONS]
     lines.append(f"\nThe answer `{LEAVE}` leaves the case out and goes on with the others.")
     return "\n".join(lines)
