@@ -251,6 +251,7 @@ _WORDS = {
     "ReadModel": "reading a model",
     "MakeSampleData": "making sample volumes",
     "SignVerdicts": "choosing the name on verdicts",
+    "AnswerQuestion": "keeping an answer",
 }
 
 
