@@ -55,7 +55,7 @@ LONG = "training.supervised.num_steps=2000"
 OFTEN = "training.checkpoints_per_round=400"
 # A worker is ready in about 4 s here; a machine under full load may take twenty times that.
 PATIENCE_S = 90.0
-NUM_KILLS = 3
+NUM_KILLS = 2
 
 
 @pytest.fixture(scope="module")
