@@ -265,8 +265,8 @@ def fewer_descriptions(path):
 
 
 OBJECTS = {
-    "no DICOM": (bytes_changed(lambda _: b"hello" * 100), "no DICOM file"),
-    "empty": (bytes_changed(lambda _: b""), "no DICOM file"),
+    "no DICOM": (bytes_changed(lambda _: b"hello" * 100), "not a DICOM file"),
+    "empty": (bytes_changed(lambda _: b""), "not a DICOM file"),
     "cut in the header": (bytes_changed(lambda d: d[:900]), "damaged|none named"),
     "cut in the pixels": (bytes_changed(lambda d: d[:-9]), "damaged or cut off"),
     "noise": (

@@ -139,7 +139,7 @@ def test_frame_beside_its_slice_is_still_found(tmp_path, away):
     place.ImagePositionPatient = [f"{v:.8g}" for v in moved]
     header.save_as(path)
     found = verify_segmentation_object(path, read_source_series(made.folder))
-    assert any("lie on no slice" in problem for problem in found.problems)
+    assert any("match no slice" in problem for problem in found.problems)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_agreement_is_the_mean_dice_of_copies_and_structures():
 def test_what_a_copy_does_not_see_is_no_disagreement():
     mean, half_seen = square(8), square(8)
     half_seen[:, 6:] = UNSEEN_CLASS  # the lower half of the square lies outside that copy
-    doubt = doubt_of(prediction_of(mean, [mean, half_seen]), SCHEMA)
+    doubt = doubt_of(prediction_of(mean, [mean, half_seen]), SCHEMA, NAMES)
     assert doubt.agreement == 1
     assert doubt.doubt_per_slice == (0.0,) * 4
 
@@ -61,7 +61,7 @@ def test_what_a_copy_does_not_see_is_no_disagreement():
 def test_copies_are_compared_on_what_they_see():
     copy = square(4)  # of the 8 x 8 square, 4 rows are seen: 4 x 4 of 4 x 8 is found
     copy[:, 6:] = UNSEEN_CLASS
-    doubt = doubt_of(prediction_of(square(8), [copy]), SCHEMA)
+    doubt = doubt_of(prediction_of(square(8), [copy]), SCHEMA, NAMES)
     assert doubt.agreement == pytest.approx(2 * 16 / (32 + 16))
 
 

@@ -167,7 +167,7 @@ def without(keyword):
 FAULTS = {
     "one voxel": (flip_a_voxel, "1 voxels differ"),
     "two frames swapped": (swap_two_frames, "voxels differ"),
-    "a frame moved": (move_a_frame, "on no slice"),
+    "a frame moved": (move_a_frame, "match no slice"),
     "a frame twice": (repeat_a_frame, "second time"),
     "another source slice": (name_another_slice, "do not name their own slice"),
     "another purpose": (name_another_purpose, "do not name their own slice"),

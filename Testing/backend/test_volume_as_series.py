@@ -170,7 +170,7 @@ def test_series_in_place_is_taken_and_another_thing_is_not_overwritten(tmp_path)
 def test_what_is_no_number_is_refused(value):
     array = INTENSITIES["fractions"].copy()
     array[1, 2, 3] = value
-    with pytest.raises(VolumeError, match="no numbers"):
+    with pytest.raises(VolumeError, match="not numbers"):
         planned(Volume(array, grid()))
 
 

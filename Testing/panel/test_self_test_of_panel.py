@@ -327,13 +327,13 @@ def test_a_button_that_cuts_its_words_is_told(app):
 
 
 def test_a_panel_that_is_crushed_is_told(quick_panel, tmp_path):
-    quick_panel.widget("headFrame").setFixedHeight(3)
+    quick_panel.widget("stepsFrame").setFixedHeight(3)
     with pytest.raises(AssertionError, match=r"layout of 'cases' \(.*3 pixels high"):
         panel_test_of(quick_panel, tmp_path).run(trains=False)
 
 
 def test_a_foot_that_is_out_of_sight_is_told(quick_panel, tmp_path):
-    quick_panel.widget("headFrame").setMinimumHeight(700)
+    quick_panel.widget("stepsFrame").setMinimumHeight(700)
     with pytest.raises(AssertionError, match="footFrame reaches beyond"):
         panel_test_of(quick_panel, tmp_path).run(trains=False)
 
