@@ -264,8 +264,8 @@ def trainer_of(data, config, seed=5, network=None):
     return Trainer(start_training(network or make_network(), stage, CPU, seed), data, config, CPU)
 
 
-# First and last step, in this order of the losses. Round 0 as computed before pixels could be ignored;
-# the joint round since slices of the contrastive loss are drawn class by class.
+# First and last step, in this order of the losses. Round 0 as computed before pixels could be
+# ignored; the joint round since slices of the contrastive loss are drawn class by class.
 REFERENCE = {
     False: ([2.1173472], [2.0229254]),
     True: (
