@@ -6,10 +6,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check pytest install package slicer slicer-test slicer-tour clean
+.PHONY: demo test test-all check pytest install package slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
+
+# the tests of more than a minute, too: whole loops with kills and the self-test with a real worker
+test-all: CHOSEN :=
+test-all: test
+
+CHOSEN ?= -m "not long"
+export CHOSEN
 
 # style and types are checked while the tests run: either can fail, and both are told
 test: $(INSTALLED)
@@ -18,7 +25,7 @@ test: $(INSTALLED)
 # a test process for every core, so a thread for every process; files stay whole; a thread that waits
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
 pytest: $(INSTALLED)
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(CHOSEN)
 
 # style, formatting, types
 check: $(INSTALLED)

@@ -145,6 +145,7 @@ def contents(root):
     }
 
 
+@pytest.mark.long
 def test_killed_training_ends_as_if_it_was_never_killed(tmp_path):
     rows, different = kill_the_worker.run_all(
         tmp_path, NUM_KILLS, random.SystemRandom().randrange(2**32), num_rounds=1

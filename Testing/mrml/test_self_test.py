@@ -66,6 +66,7 @@ def self_test(scene, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_whole_loop_goes_well_and_leaves_the_scene_as_it_was(self_test, scene):
     nodes_before = scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode")
     test, said = self_test()
