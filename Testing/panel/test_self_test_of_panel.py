@@ -216,6 +216,7 @@ def rounds_test_of(panel, folder, said):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_panel_with_its_desk_and_worker_passes(app, answers, tmp_path):
     panel = APanel(Presenter, answers, ThisPython())
     try:
