@@ -1,5 +1,7 @@
 """The part of Slicer's self-test that looks at the panel: what is well passes, a fault is told."""
 
+import gc
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -223,6 +225,9 @@ def test_the_panel_with_its_desk_and_worker_passes(app, answers, tmp_path):
         panel_test_of(panel, tmp_path / "project").run()
     finally:
         panel.close()
+        for child in [one for one in gc.get_objects() if type(one) is subprocess.Popen]:
+            child.kill()
+            child.wait()
 
 
 def test_a_panel_that_works_passes(quick_panel, tmp_path):
