@@ -245,7 +245,7 @@ class SelfTest:
         check(bool(rows.get(case_id)), f"The queue does not show the verdict on '{case_id}'.")
 
     def _export(self) -> None:
-        self._say("Exporting what a person vouches for.")
+        self._say("Exporting what a person confirmed.")
         folder = self._folder / "exported"
         self.presenter.export(str(folder))
         self._until("segmentations were exported", lambda s: bool(s.export.results), QUICK_S)

@@ -41,7 +41,7 @@ class ExportIncompleteError(ProjectError):
 
 
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
-    """Write the segmentations a person vouches for, in any format."""
+    """Write the segmentations a person confirmed, in any format."""
     if arguments.format != "dicom-seg":
         return project_commands.export(arguments, console)
     # The libraries of DICOM load slowly, and other commands need none of them.

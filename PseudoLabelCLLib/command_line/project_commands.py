@@ -117,7 +117,7 @@ def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
-    """Write the segmentations a person vouches for."""
+    """Write the segmentations a person confirmed."""
     root = Path(arguments.project)
     format_: Literal[".seg.nrrd", ".nii.gz"] = (
         ".seg.nrrd" if arguments.format == "seg.nrrd" else ".nii.gz"

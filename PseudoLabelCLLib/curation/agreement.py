@@ -46,7 +46,7 @@ def agreement_with_proposal(
 def _what_counts(
     layout: ProjectLayout, project: Project, review: Review, shape: tuple[int, ...]
 ) -> npt.NDArray[np.bool_]:
-    """Return the voxels that a person vouches for, shape (k, j, i)."""
+    """Return the voxels that a person confirmed, shape (k, j, i)."""
     if review.truth_mask is not None:
         case = project.case(review.case_id)
         return read_truth_mask(layout.own(review.truth_mask), case.geometry)

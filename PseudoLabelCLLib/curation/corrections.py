@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.left_out import require_something_to_vouch_for
+from PseudoLabelCLLib.curation.left_out import require_something_to_confirm
 from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.truth_mask import Mask, near_changed, slices_of_mask
 from PseudoLabelCLLib.domain.case import Case
@@ -148,7 +148,7 @@ def what_counts(  # noqa: PLR0913 - what is corrected, by what, and how much of 
                 "Reject the proposal, or name the slices that are rightly empty.",
             )
     mask = correction.mask
-    require_something_to_vouch_for(
+    require_something_to_confirm(
         [one if mask is None else _within(one, mask) for one in (corrected, proposal)],
         case.id,
         left_out,

@@ -89,7 +89,7 @@ class DicomExportLine:
 
     Args:
         case_id: The case.
-        source: Who vouches for the segmentation.
+        source: Who confirmed the segmentation.
         path: The object, or None if nothing was written.
         problem: Why nothing was written, or empty.
         remedy: What to do about it.
@@ -325,7 +325,7 @@ def _source_of(work: _Work, case: Case) -> SourceSeries:
 
 
 def _stem(exported: ExportedSegmentation) -> str:
-    """Return how the file name begins; it says where no person vouches for all of it."""
+    """Return how the file name begins; it says where no person confirmed all of it."""
     name = exported.path.name.removesuffix(_WHOLE_NAME)
     by_hand = exported.round_index is None
     return name if by_hand else f"{name}.round-{exported.round_index:02d}"

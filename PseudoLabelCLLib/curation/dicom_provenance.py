@@ -99,7 +99,7 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
 
 
 def description_of(origin: Origin, creator: str) -> ObjectDescription:
-    """Return what the object says of itself: the round, and who vouches for it."""
+    """Return what the object says of itself: the round, and who confirmed it."""
     round_index = origin.exported.round_index
     by_hand = round_index is None
     series = "Segmentation, by hand" if by_hand else f"Segmentation, round {round_index}"
@@ -141,7 +141,7 @@ _STATES = {
 
 
 def _what_counts(exported: ExportedSegmentation) -> str:
-    """Return for how much of a segmentation a person vouches, in at most 64 characters."""
+    """Return how much of a segmentation a person confirmed, in at most 64 characters."""
     share = f"Reviewed by a person: {exported.human_fraction:.0%} of the slices"
     has_more = exported.has_single_voxels and exported.human_fraction < 1
     return f"{share}, and single voxels" if has_more else share

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
-from PseudoLabelCLLib.domain.review import Verdict, fully_vouched_slices
+from PseudoLabelCLLib.domain.review import Verdict, fully_confirmed_slices
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.atomic_files import (
@@ -41,14 +41,14 @@ class ExportedSegmentation:
     Args:
         case_id: The case.
         path: The file.
-        source: Who vouches for it.
+        source: Who confirmed it.
         round_index: The newest round with a part in it; None if a person drew all of it.
-        human_fraction: Share of the slices on which a person vouches for every structure, 0..1.
-        left_out: Names of structures that a person rejected while vouching for the others. On
+        human_fraction: Share of the slices on which a person confirmed every structure, 0..1.
+        left_out: Names of structures that a person rejected while confirming the others. On
             those slices, nothing of them is in the file, or what a newer proposal says where
             unreviewed proposals were asked for.
         has_single_voxels: Whether there are corrections of which single voxels count, in slices
-            that no person vouches for or over those of an earlier round.
+            that no person confirmed or over those of an earlier round.
     """
 
     case_id: str
@@ -84,12 +84,12 @@ class _Recipe:
 
     Args:
         case: The case.
-        source: Who vouches for it.
+        source: Who confirmed it.
         round_index: The newest round with a part in it.
-        human_fraction: Share of the slices on which a person vouches for every structure.
+        human_fraction: Share of the slices on which a person confirmed every structure.
         base: The file below the layers.
         rejected_in_base: Label values of structures that are not taken from the base.
-        layers: What a person vouches for, oldest first.
+        layers: What a person confirmed, oldest first.
         fills_gaps: Whether the base says where the structures lie that a layer leaves out.
     """
 
@@ -103,7 +103,7 @@ class _Recipe:
     fills_gaps: bool = False
 
     def file_name(self, format_: ExportFormat) -> str:
-        """Return the name of the file, which says so where no person vouches for all of it."""
+        """Return the name of the file, which says so where no person confirmed all of it."""
         mark = "" if self.human_fraction == 1 else ".partly-reviewed"
         mark = mark if self.layers or not mark else ".unreviewed"
         return f"{self.case.id}{mark}{format_}"
@@ -221,7 +221,7 @@ def _recipe(
     reviews = [r for r in project.truth_reviews_of(case.id) if _is_among(r.segmentation, layers)]
     corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
     num_slices = project.num_slices_of(case.id)
-    true = len(fully_vouched_slices(layers, num_slices)) / num_slices
+    true = len(fully_confirmed_slices(layers, num_slices)) / num_slices
     last = max((review.round_index for review in reviews), default=-1)
     fills_gaps = include_unreviewed and true < 1
     # Where the proposals are gone, the last corrected file serves: it is whole.

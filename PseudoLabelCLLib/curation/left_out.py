@@ -1,4 +1,4 @@
-"""Structures of a proposal that a person rejects while vouching for the others."""
+"""Structures of a proposal that a person rejects while confirming the others."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ def without_structures(labels: LabelVolume, left_out: tuple[int, ...]) -> LabelV
     return LabelVolume(kept, labels.geometry)
 
 
-def require_something_to_vouch_for(
+def require_something_to_confirm(
     shown: Sequence[LabelVolume],
     case_id: str,
     left_out: tuple[int, ...],
@@ -51,7 +51,7 @@ def require_something_to_vouch_for(
     """Refuse a verdict that says nothing of the other structures: none was there, and none is.
 
     Args:
-        shown: What a person vouches for, and the proposal where it may have had more.
+        shown: What a person confirmed, and the proposal where it may have had more.
         case_id: The case.
         left_out: Label values of the structures that are rejected.
         slicing_axis: 0, 1 or 2 for i, j, k.

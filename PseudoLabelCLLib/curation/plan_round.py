@@ -16,7 +16,7 @@ from PseudoLabelCLLib.storage.project_layout import ProjectLayout
 
 @dataclass(frozen=True)
 class TruthSource:
-    """A segmentation that a person vouches for.
+    """A segmentation that a person confirmed.
 
     Args:
         case_id: The case.
@@ -82,7 +82,7 @@ def plan_next_round(project: Project) -> RoundPlan:
 def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPlan:
     """Return the plan without pseudo-labels whose copies agree less than the settings require.
 
-    What a person vouches for stays. A plan from which they were taken before, and any plan where
+    What a person confirmed stays. A plan from which they were taken before, and any plan where
     the settings require nothing, comes back as it is. A proposal without a doubt score counts as
     agreeing nowhere; a case without a proposal stays, for the reader of the round to tell.
 

@@ -10,7 +10,7 @@ from PseudoLabelCLLib.curation.corrections import on_grid_of_case, read_proposal
 from PseudoLabelCLLib.curation.history import keep_in_history
 from PseudoLabelCLLib.curation.image_place import places_of
 from PseudoLabelCLLib.curation.left_out import (
-    require_something_to_vouch_for,
+    require_something_to_confirm,
     structures_to_leave_out,
 )
 from PseudoLabelCLLib.curation.proposals import judged_proposal, require_proposal
@@ -103,7 +103,7 @@ def accept(
         rejected = structures_to_leave_out(project.schema, case.id, left_out)
         labels = read_proposal(judged.file, project.schema, case)
         axis = project.slicing_axis_of(case.id)
-        require_something_to_vouch_for([labels], case.id, rejected, slicing_axis=axis)
+        require_something_to_confirm([labels], case.id, rejected, slicing_axis=axis)
         layout = ProjectLayout(root)
         target = layout.reviewed_segmentation(index, case.id)
         _make_way(root, project, case.id, index)
@@ -149,7 +149,7 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
         project: The project as it is now.
         proposal: What the person changed.
         file: The corrected segmentation, on the case's grid or cropped from it.
-        slices: Indices along the slicing axis that the person vouches for, in place of an extent.
+        slices: Indices along the slicing axis that the person confirmed, in place of an extent.
         extent: Which voxels count as human truth.
         left_out: Label values of structures that the person rejects, whatever the file has of
             them.

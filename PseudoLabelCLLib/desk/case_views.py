@@ -7,7 +7,7 @@ from PseudoLabelCLLib.curation.plan_round import truth_sources_of
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.project_view import CaseState
-from PseudoLabelCLLib.domain.review import Review, Use, Verdict, Vouching, fully_vouched_slices
+from PseudoLabelCLLib.domain.review import Confirming, Review, Use, Verdict, fully_confirmed_slices
 from PseudoLabelCLLib.domain.round import RoundState
 
 _BY_ROLE = {
@@ -25,15 +25,15 @@ class CaseProgress:
     Args:
         state: In one word.
         review: The verdict on the newest proposal, or None.
-        truth_fraction: Share of the slices that a person vouches for, 0..1.
-        is_vouched_for: Whether a person vouches for any part of it, if only for one structure.
+        truth_fraction: Share of the slices that a person confirmed, 0..1.
+        is_confirmed: Whether a person confirmed any part of it, if only for one structure.
         last: The newest verdict of all rounds, or None.
     """
 
     state: CaseState
     review: Review | None
     truth_fraction: float
-    is_vouched_for: bool
+    is_confirmed: bool
     last: Review | None = None
 
 
@@ -72,14 +72,14 @@ def _progress(
         proposed_by: The newest round with proposals if it has one for the case, else None.
     """
     if not case.gets_proposals:
-        vouched = 1.0 if case.annotation is not None else 0.0
-        return CaseProgress(_BY_ROLE[case.role], None, vouched, bool(vouched))
+        confirmed = 1.0 if case.annotation is not None else 0.0
+        return CaseProgress(_BY_ROLE[case.role], None, confirmed, bool(confirmed))
     axis = project.preprocess.slicing_axis_of(case.geometry)
-    truth: Sequence[Vouching] = [review for review in reviews if review.use is Use.TRUTH]
+    truth: Sequence[Confirming] = [review for review in reviews if review.use is Use.TRUTH]
     if case.is_partly_drawn:
         truth = truth_sources_of(project, case.id, len(project.rounds))
     num_slices = case.geometry.size[axis]
-    fraction = len(fully_vouched_slices(truth, num_slices)) / num_slices
+    fraction = len(fully_confirmed_slices(truth, num_slices)) / num_slices
     # Without a proposal in the newest round, the newest is the one that was judged last.
     last = current = reviews[-1] if reviews else None
     if last is not None and proposed_by is not None and last.round_index != proposed_by:

@@ -201,7 +201,7 @@ def _case_view(
         verdict=None if review is None else review.verdict,
         left_out=() if review is None else review.left_out,
         truth_fraction=progress.truth_fraction,
-        is_vouched_for=progress.is_vouched_for,
+        is_confirmed=progress.is_confirmed,
         last_verdict=None if progress.last is None else progress.last.verdict,
         last_verdict_round=None if progress.last is None else progress.last.round_index,
         num_drawn_slices=len(case.drawn_slices or ()) if case.is_partly_drawn else None,

@@ -36,7 +36,7 @@ def _export(holder: OpenProjectHolder, request: Export, working: SayWorking) -> 
 
 
 def _source(item: ExportedSegmentation) -> str:
-    """Who vouches for a file, in words."""
+    """Who confirmed a file, in words."""
     parts = []
     if item.human_fraction not in (0, 1):
         parts.append(f"{100 * item.human_fraction:.0f} % of the slices")

@@ -144,7 +144,7 @@ class ExportedFile:
     Args:
         case_id: The case.
         file: Absolute path.
-        source: Who vouches for it, in words.
+        source: Who confirmed it, in words.
     """
 
     case_id: str
@@ -217,7 +217,7 @@ class DicomExportResult:
 
     Args:
         case_id: The case.
-        source: Who vouches for the segmentation, in words.
+        source: Who confirmed the segmentation, in words.
         file: Absolute path of the verified object, or None if nothing was written.
         message: Why nothing was written, or empty.
         remedy: What to do about it, or empty.

@@ -134,12 +134,12 @@ class Project:
     def truth_reviews_of(self, case_id: str) -> tuple[Review, ...]:
         """Return the accepted and corrected segmentations of a case, oldest first.
 
-        Where two vouch for the same slice, the newer one counts.
+        Where two confirm the same slice, the newer one counts.
         """
         return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
 
     def is_wholly_true(self, case_id: str) -> bool:
-        """Tell whether verdicts vouch for every slice of a case, and all on it."""
+        """Tell whether verdicts confirm every slice of a case, and all on it."""
         is_whole = False
         for review in self.truth_reviews_of(case_id):
             if review.left_out:
@@ -171,7 +171,7 @@ class Project:
         return Use.NOTHING if rejected_last else Use.PSEUDO
 
     def cases_to_propose(self) -> tuple[Case, ...]:
-        """Return the cases, unlabelled or partly drawn, that no person has wholly vouched for."""
+        """Return the cases, unlabelled or partly drawn, that no person has wholly confirmed."""
         open_ = (case for case in self.cases if case.gets_proposals)
         return tuple(case for case in open_ if not self.is_wholly_true(case.id))
 

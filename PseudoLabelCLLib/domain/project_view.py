@@ -42,8 +42,8 @@ class CaseView:
         reason: Why to look at the proposal, one sentence, or empty.
         verdict: The verdict on the newest proposal, or None.
         left_out: Label values of structures that this verdict rejects.
-        truth_fraction: Share of the slices that a person vouches for, 0..1.
-        is_vouched_for: Whether a person vouches for any part of a segmentation of it.
+        truth_fraction: Share of the slices that a person confirmed, 0..1.
+        is_confirmed: Whether a person confirmed any part of a segmentation of it.
         is_from_dicom: Whether the project remembers a DICOM series that it came from.
         proposal: Identity of the newest proposal, which a verdict must name; None without one.
         last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
@@ -67,7 +67,7 @@ class CaseView:
     verdict: Verdict | None = None
     left_out: tuple[int, ...] = ()
     truth_fraction: float = 0.0
-    is_vouched_for: bool = False
+    is_confirmed: bool = False
     is_from_dicom: bool = False
     proposal: ProposalIdentity | None = None
     last_verdict: Verdict | None = None

@@ -58,9 +58,9 @@ class Review:
         verdict: The decision.
         segmentation: Path in the project of the accepted or corrected segmentation, a copy of its
             own that no machine writes to again; None if rejected.
-        truth_slices: Indices along the slicing axis that a person vouches for; None means all.
+        truth_slices: Indices along the slicing axis that a person confirmed; None means all.
         time: When, ISO 8601 with zone.
-        left_out: Label values of structures that the person rejected while vouching for the
+        left_out: Label values of structures that the person rejected while confirming the
             others. Then a voxel outside the others is known to be none of them: it is background
             or one of the rejected structures, and which of these is not known.
         truth_mask: Path in the project of a volume on the case's grid that is 1 at the only voxels
@@ -132,7 +132,7 @@ class Review:
         return tuple(path for path in (self.segmentation, self.truth_mask) if path is not None)
 
 
-class Vouching(Protocol):
+class Confirming(Protocol):
     """What says on which slices and voxels, and of which structures, a segmentation is truth."""
 
     @property
@@ -148,17 +148,17 @@ class Vouching(Protocol):
         """Path of the mask of the only voxels that count; None means all on those slices."""
 
 
-def fully_vouched_slices(oldest_first: Iterable[Vouching], num_slices: int) -> frozenset[int]:
-    """Return the slices on which a person vouches for every structure.
+def fully_confirmed_slices(oldest_first: Iterable[Confirming], num_slices: int) -> frozenset[int]:
+    """Return the slices on which a person confirmed every structure.
 
     Where two name the same slice, the later counts. Slices on which structures are left out are no
     human share of a case. Single voxels change nothing: they lie over what counts on their slice.
     """
-    vouched: frozenset[int] = frozenset()
+    confirmed: frozenset[int] = frozenset()
     for one in oldest_first:
         if one.truth_mask is not None:
             continue
         all_ = range(num_slices)
         own = all_ if one.truth_slices is None else [n for n in one.truth_slices if n in all_]
-        vouched = vouched.difference(own) if one.left_out else vouched.union(own)
-    return vouched
+        confirmed = confirmed.difference(own) if one.left_out else confirmed.union(own)
+    return confirmed

@@ -1,4 +1,4 @@
-"""Pseudo-labels, uncertainty and doubt for every case that no person has vouched for."""
+"""Pseudo-labels, uncertainty and doubt for every case that no person has confirmed."""
 
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice

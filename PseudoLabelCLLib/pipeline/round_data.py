@@ -95,16 +95,16 @@ def load_validation(
 
 
 def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
-    """Find the slices of the plan: truth where a person vouches, proposals elsewhere.
+    """Find the slices of the plan: truth where a person confirmed it, proposals elsewhere.
 
     Images and labels are mapped from the files under `preprocessed/`, so the memory of a round
     does not grow with its cases; labels that this round does not use are deleted there.
 
     Proposals that the settings call too doubtful are left out; without any other, the round learns
     from human truth alone. Where a person left structures out of a proposal, all voxels but those
-    of the others are background or what was left out. Where a person vouches for single voxels,
+    of the others are background or what was left out. Where a person confirmed single voxels,
     those alone are truth on their slices; the others stay pseudo-label there as on slices that no
-    person vouches for.
+    person confirmed.
 
     Raises:
         TrainingError: No slice of the human segmentations teaches anything.

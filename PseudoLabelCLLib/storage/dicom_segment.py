@@ -45,7 +45,7 @@ class ObjectSegment:
         algorithm: What made it; None if a person drew it.
         tracking_id: Name of the structure that stays the same over objects.
         tracking_uid: The same as a UID.
-        description: Who vouches for it, in a sentence.
+        description: Who confirmed it, in a sentence.
     """
 
     label: str

@@ -176,7 +176,7 @@ def test_slices_are_counted_from_one(a_desk, typed, slices):
     assert load_project(Path(a_desk.project)).reviews[0].truth_slices == slices
 
 
-def test_whole_correction_vouches_for_every_slice(a_desk):
+def test_whole_correction_confirms_every_slice(a_desk):
     correct = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
     assert main([*correct, "--correct", a_desk.label, "--whole"]) == 0
     assert load_project(Path(a_desk.project)).reviews[0].truth_slices is None

@@ -89,7 +89,7 @@ def test_the_view_tells_which_volumes_came_from_dicom_and_which_have_a_segmentat
 ):
     cases = opened(start_desk(), a_base / "project").cases
     assert [(case.id, case.is_from_dicom) for case in cases] == [("scan", True), ("copy", False)]
-    assert all(case.is_vouched_for for case in cases)
+    assert all(case.is_confirmed for case in cases)
 
 
 def test_structures_without_codes_come_with_what_their_names_propose(a_desk):

@@ -111,7 +111,7 @@ def test_going_back_puts_later_rounds_aside(a_desk, a_project_in_review):
     assert (view.rounds, view.labels_are_settled) == ((), False)
 
 
-def test_segmentations_go_out_with_who_vouches_for_them(a_desk, a_project_in_review):
+def test_segmentations_go_out_with_who_confirmed_them(a_desk, a_project_in_review):
     root = a_project_in_review
     out = root.parent / "außen"
     opened(a_desk, root)

@@ -121,7 +121,7 @@ def test_structure_left_out_of_a_verdict_is_shown(a_project_in_review):
     assert view_now(root).case("other-1").left_out == (2,)
 
 
-def test_case_corrected_on_some_slices_is_partly_reviewed_until_all_are_vouched_for(
+def test_case_corrected_on_some_slices_is_partly_reviewed_until_all_are_confirmed_for(
     a_project_in_review,
 ):
     root = a_project_in_review

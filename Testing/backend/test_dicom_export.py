@@ -117,7 +117,7 @@ def test_project_remembers_instances_in_their_order_and_no_patient(a_project):
     assert not any(word in text for word in ("Phantom", "Petra", "P-1", "1970"))
 
 
-def test_everything_a_person_vouches_for_goes_out_on_the_grid_of_its_series(a_project, tmp_path):
+def test_everything_a_person_confirmed_goes_out_on_the_grid_of_its_series(a_project, tmp_path):
     lines = exported(a_project, tmp_path / "out")
     assert sorted(lines) == ["accepted", "corrected", "drawn"]
     for name, line in lines.items():

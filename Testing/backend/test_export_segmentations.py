@@ -69,7 +69,7 @@ def a_project(a_project_on_disk, tmp_path):
     return shutil.copytree(made, tmp_path / "project"), project
 
 
-def test_only_what_a_person_vouches_for_goes_out(a_project, tmp_path):
+def test_only_what_a_person_confirmed_goes_out(a_project, tmp_path):
     exported = export_segmentations(*a_project, tmp_path / "out")
 
     assert {item.path.name: item.source for item in exported} == {

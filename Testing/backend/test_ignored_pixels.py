@@ -287,7 +287,7 @@ def test_training_is_what_it_was_where_nothing_is_ignored(joint):
 
 
 def partly_known_data():
-    """Human truth and pseudo-labels with one structure each that nobody vouches for."""
+    """Human truth and pseudo-labels with one structure each that nobody confirmed."""
     truth, pseudo = phantom_slices(5, seed=1), phantom_slices(5, seed=2)
     nothing = without(phantom_slices(1, seed=3), lambda classes: classes > 2)
     return RoundData(
@@ -339,7 +339,7 @@ def test_what_an_image_shows_under_ignored_pixels_is_not_called_background():
 
     unseen_dark = rings(4, 0.3)
     ring, core = 1, 2
-    # the accepted structure is learned from the voxels that a person vouches for
+    # the accepted structure is learned from the voxels that a person confirmed
     assert dice(taught, unseen_dark, ring) > dice(alone, unseen_dark, ring) + 0.15
     # the rejected one stays what the annotated case teaches; called background, it is unlearned
     for unseen in (rings(3, 0.55), unseen_dark):

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.review import Review, TruthExtent, Use, Verdict, fully_vouched_slices
+from PseudoLabelCLLib.domain.review import Review, TruthExtent, Use, Verdict, fully_confirmed_slices
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -126,7 +126,7 @@ def test_verdict_from_before_structures_could_be_left_out_is_read(a_project):
         ((1, 4), "no voxel left that would count as yours. Reject the proposal"),
     ],
 )
-def test_verdict_that_vouches_for_nothing_is_refused(a_project, left_out, words):
+def test_verdict_that_confirms_nothing_is_refused(a_project, left_out, words):
     root, project = a_project
 
     with pytest.raises(ReviewError, match=words):
@@ -275,7 +275,7 @@ def test_newest_verdict_on_a_slice_decides_whether_it_is_human_share(verdicts):
         return bool(own) and not own[0].left_out
 
     expected = {number for number in range(ALL_SLICES) if is_share(number)}
-    assert fully_vouched_slices(sources, ALL_SLICES) == expected
+    assert fully_confirmed_slices(sources, ALL_SLICES) == expected
 
 
 # --- export ---
@@ -300,10 +300,10 @@ def test_rejected_structure_does_not_go_out_as_human_truth(a_project, tmp_path):
 def test_newer_proposal_says_on_demand_where_the_rejected_structure_lies(a_project, tmp_path):
     root, project = a_project
     newer = np.zeros_like(proposed())
-    newer[:, 1:8, 1:3] = 4  # also over voxels that a person vouches for
+    newer[:, 1:8, 1:3] = 4  # also over voxels that a person confirmed
     newer[:, 1:8, 8:] = 1
     project = next_round(root, accept(root, project, "a", left_out=(4,)), a=newer)
-    vouched = np.where(proposed() == 4, 0, proposed())
+    confirmed = np.where(proposed() == 4, 0, proposed())
 
     def exported(folder, *, include):
         (item,) = export_segmentations(
@@ -314,10 +314,10 @@ def test_newer_proposal_says_on_demand_where_the_rejected_structure_lies(a_proje
 
     round_index, array = exported("plain", include=False)
     assert round_index == 0
-    assert np.array_equal(array, vouched)
+    assert np.array_equal(array, confirmed)
     round_index, array = exported("filled", include=True)
     assert round_index == 1
-    assert np.array_equal(array, np.where((vouched == 0) & (newer == 4), 4, vouched))
+    assert np.array_equal(array, np.where((confirmed == 0) & (newer == 4), 4, confirmed))
 
 
 def test_slices_beside_a_correction_lack_what_was_rejected_in_the_proposal(a_project, tmp_path):
@@ -383,7 +383,7 @@ def test_command_leaves_structures_out_by_name(a_desk, capfd):
         (("--leave-out", "label 1"), "No case is named to leave structures out of"),
     ],
 )
-def test_command_refuses_what_leaves_nothing_to_vouch_for(a_desk, capfd, words, told):
+def test_command_refuses_what_leaves_nothing_to_confirm(a_desk, capfd, words, told):
     names = named(a_desk.project, "other-1") if words[0] == "other-1" else []
     assert main(["review", a_desk.project, *words, *names]) != 0
     assert told in capfd.readouterr().err

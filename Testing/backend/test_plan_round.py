@@ -214,7 +214,7 @@ def test_nobody_is_left_out_unless_the_settings_ask_for_it(a_project, tmp_path):
     assert plan.pseudo == tuple("abcde")
 
 
-def test_what_a_person_vouches_for_stays_however_doubtful_it_was(a_project, tmp_path):
+def test_what_a_person_confirmed_stays_however_doubtful_it_was(a_project, tmp_path):
     project = reviewed(
         requiring(a_project, 0.9),
         review("a", 0, Verdict.ACCEPTED),

@@ -150,7 +150,7 @@ def verdicts(draw):
 
 
 class ProjectLife(RuleBasedStateMachine):
-    """Trains and reviews at random; keeps its own plain book of who vouches for which slice."""
+    """Trains and reviews at random; keeps its own plain book of who confirmed which slice."""
 
     def __init__(self):
         super().__init__()
@@ -162,7 +162,7 @@ class ProjectLife(RuleBasedStateMachine):
     def state(self):
         return self.project.latest_round.state if self.project.rounds else None
 
-    def vouched(self, case_id, before):
+    def confirmed(self, case_id, before):
         slices = set()
         for (known, index), (verdict, numbers) in self.verdicts.items():
             if known == case_id and index < before and verdict is not Verdict.REJECTED:
@@ -213,7 +213,7 @@ class ProjectLife(RuleBasedStateMachine):
         assert stored == self.verdicts
 
     @invariant()
-    def plan_teaches_exactly_the_slices_that_a_person_vouches_for(self):
+    def plan_teaches_exactly_the_slices_that_a_person_confirmed(self):
         plan = plan_next_round(self.project)
         for case in self.project.cases_with_role(CaseRole.UNLABELLED):
             planned = set()
@@ -221,7 +221,7 @@ class ProjectLife(RuleBasedStateMachine):
                 if source.case_id == case.id:
                     numbers = source.truth_slices
                     planned |= set(range(NUM_SLICES) if numbers is None else numbers)
-            assert planned == self.vouched(case.id, plan.index)
+            assert planned == self.confirmed(case.id, plan.index)
 
     @invariant()
     def plan_uses_the_rest_as_pseudo_label_unless_rejected(self):
@@ -229,7 +229,7 @@ class ProjectLife(RuleBasedStateMachine):
         assert not set(plan.pseudo) & set(plan.left_out)
         for case in self.project.cases_with_role(CaseRole.UNLABELLED):
             last = self.verdicts.get((case.id, plan.index - 1), (None, None))[0]
-            whole = len(self.vouched(case.id, plan.index)) == NUM_SLICES
+            whole = len(self.confirmed(case.id, plan.index)) == NUM_SLICES
             expected = plan.index > 0 and not whole and last is not Verdict.REJECTED
             assert (case.id in plan.pseudo) == expected
             assert (case.id in plan.left_out) == (last is Verdict.REJECTED)

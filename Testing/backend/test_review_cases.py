@@ -155,7 +155,7 @@ def test_rejected_case_has_no_segmentation(a_project):
     assert load_project(root) == project
 
 
-def test_correction_vouches_for_the_changed_slices(a_project, tmp_path):
+def test_correction_confirms_the_changed_slices(a_project, tmp_path):
     root, project = a_project
 
     project = correct(root, project, "a", drawn(tmp_path, corrected_in(3, 1)))
@@ -175,7 +175,7 @@ def test_named_slices_win_over_the_changed_ones(a_project, tmp_path):
     assert project.reviews[0].truth_slices == (3, 4)
 
 
-def test_whole_correction_vouches_for_every_slice(a_project, tmp_path):
+def test_whole_correction_confirms_every_slice(a_project, tmp_path):
     root, project = a_project
 
     project = correct(
@@ -371,7 +371,7 @@ def slow_dice(first, second, value):
     return 2 * both / (one + other)
 
 
-def test_agreement_counts_the_vouched_slices_alone(a_project, tmp_path):
+def test_agreement_counts_the_confirmed_slices_alone(a_project, tmp_path):
     root, project = a_project
     project = correct(root, project, "a", drawn(tmp_path, corrected_in(1, 3)))
 

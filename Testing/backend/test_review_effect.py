@@ -102,7 +102,7 @@ def test_further_volumes_are_spread_over_the_list():
         spread([1, 2], 3)
 
 
-def test_slices_vouched_for_in_this_round_are_open_still():
+def test_slices_confirmed_in_this_round_are_open_still():
     case = Case("001", CaseRole.UNLABELLED, "001.nii", GRID)
     reviews = (
         Review("001", 0, Verdict.CORRECTED, "a.seg.nrrd", (1,)),

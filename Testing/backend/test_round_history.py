@@ -135,7 +135,7 @@ def test_agreement_is_the_mean_over_verdicts_of_the_mean_over_structures(a_proje
 
     (figures,) = round_figures(root, project, quiet)
 
-    # on the slices that the person vouches for
+    # on the slices that the person confirmed
     first, second = labels_in()[2:4], labels_in(2, 3)[2:4]
     corrected = np.mean([slow_dice(first, second, value) for value in (1, 4)])
     assert figures.agreement == pytest.approx(np.mean([corrected, 1.0]))

@@ -34,7 +34,7 @@ PLENTY = Effort(10**6, 10**6)
 
 @st.composite
 def proposal_lists(draw, min_size=1):
-    """Proposals with doubts of their own, some slices of them vouched for already."""
+    """Proposals with doubts of their own, some slices of them confirmed already."""
     proposals = []
     for number in range(draw(st.integers(min_size, 6))):
         doubts = draw(st.lists(st.floats(0, 1), min_size=1, max_size=9))
@@ -96,7 +96,7 @@ def test_no_slice_left_out_is_more_doubtful_than_a_corrected_one(proposals, num_
 
 
 @given(proposal_lists(), st.integers(0, 60), st.integers(0, 99))
-def test_chance_takes_as_many_as_asked_and_nothing_that_is_vouched_for(proposals, number, seed):
+def test_chance_takes_as_many_as_asked_and_nothing_that_is_confirmed(proposals, number, seed):
     slices = choose(Strategy.RANDOM_SLICES, proposals, Effort(0, number), rng(seed))
     cases = choose(Strategy.RANDOM_CASES, proposals, Effort(number, 0), rng(seed))
 

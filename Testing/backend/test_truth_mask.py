@@ -222,7 +222,7 @@ def test_plan_and_view_say_that_single_voxels_count(a_project):
         "2 pseudo-labels."
     )
     case = view_of(root, project).case("other-1")
-    assert (case.state, case.truth_fraction, case.is_vouched_for) == (
+    assert (case.state, case.truth_fraction, case.is_confirmed) == (
         CaseState.PARTLY_REVIEWED, 0.0, True,
     )  # fmt: skip
 

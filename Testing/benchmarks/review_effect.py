@@ -285,12 +285,12 @@ def _proposals(desk: Desk, run: Run, project: Project, index: int) -> Iterator[P
 
 
 def open_slices(project: Project, case_id: str, index: int) -> tuple[int, ...]:
-    """Slices of a case that no review of a round before `index` vouches for."""
-    vouched: set[int] = set()
+    """Slices of a case that no review of a round before `index` confirms."""
+    confirmed: set[int] = set()
     for review in project.truth_reviews_of(case_id):
         if review.round_index < index:
-            vouched.update(_slices_of(project, review))
-    return tuple(n for n in range(project.num_slices_of(case_id)) if n not in vouched)
+            confirmed.update(_slices_of(project, review))
+    return tuple(n for n in range(project.num_slices_of(case_id)) if n not in confirmed)
 
 
 def _slices_of(project: Project, review: Review) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ class Proposal:
         case_id: The case.
         doubt: Of the whole volume, 0 (sure) to 1.
         doubt_per_slice: The same for each slice along the slicing axis.
-        open_slices: Indices of the slices that nobody has vouched for in an earlier round.
+        open_slices: Indices of the slices that nobody has confirmed in an earlier round.
         dice: Hidden agreement with the truth, mean over structures.
     """
 

@@ -168,7 +168,7 @@ class Disk:
             image_is_missing=False, series_uid=None, annotation=None, num_slices=4,
             spacing_mm=(1.0, 1.0, 1.0), doubt=1 / (number + 1) if is_proposed else None,
             reason="The edges are unsure." if is_proposed else "", verdict=verdict,
-            is_vouched_for=role is CaseRole.ANNOTATED
+            is_confirmed=role is CaseRole.ANNOTATED
             or verdict in (Verdict.ACCEPTED, Verdict.CORRECTED),
             is_from_dicom=case_id in self.from_dicom,
             proposal=self.identity(case_id, self.proposed_by),

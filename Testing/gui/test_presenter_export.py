@@ -110,7 +110,7 @@ def test_without_a_segmentation_nothing_is_asked_of_the_desk():
 # --- the check
 
 
-def test_each_case_that_a_person_vouches_for_is_checked_and_nothing_is_written():
+def test_each_case_that_a_person_confirmed_is_checked_and_nothing_is_written():
     stage = reviewed()
     check(stage)
     assert asked(stage, CheckDicomExport) == ["a", "u0", "u1"]

@@ -99,14 +99,14 @@ def exportable_cases(view: ProjectView, choices: ExportChoices) -> tuple[str, ..
         case.id
         for case in view.cases
         if case.role is not CaseRole.IGNORED
-        and (case.is_vouched_for or (choices.include_unreviewed and is_unreviewed(case)))
+        and (case.is_confirmed or (choices.include_unreviewed and is_unreviewed(case)))
     )
 
 
 def is_unreviewed(case: CaseView) -> bool:
-    """Tell whether a case has a proposal, and no segmentation that a person vouches for."""
+    """Tell whether a case has a proposal, and no segmentation that a person confirmed."""
     is_proposed = case.doubt is not None and case.verdict is not Verdict.REJECTED
-    return is_proposed and not case.is_vouched_for
+    return is_proposed and not case.is_confirmed
 
 
 def state_of_cases(view: ProjectView) -> tuple[object, ...]:
