@@ -91,7 +91,7 @@ class PseudoLabelCLTest(ScriptedLoadableModuleTest):
 
     def runTest(self, *, python: str = "", **_options: object) -> None:
         """Run the self-test; `python` names another interpreter that has PyTorch."""
-        from PseudoLabelCLGui.self_test import run  # noqa: PLC0415 - needed by tests only
+        from PseudoLabelCLGui.self_test.run import run  # noqa: PLC0415 - needed by tests only
 
         slicer.mrmlScene.Clear()
         run(self.delayDisplay, python=python)

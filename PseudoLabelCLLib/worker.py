@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.domain.jobs import Job
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
-from PseudoLabelCLLib.process.failure import failure_of
-from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
-from PseudoLabelCLLib.process.jobs import job_kind, read_job
-from PseudoLabelCLLib.process.kept_texts import KeptTexts
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     PROTOCOL_VERSION,
     Cancel,
     JobCancelled,
@@ -33,8 +28,13 @@ from PseudoLabelCLLib.process.protocol import (
     TerminalEvent,
     decode_line,
 )
+from PseudoLabelCLLib.messages.jobs import Job
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.process.failure import failure_of
+from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
+from PseudoLabelCLLib.process.jobs import job_kind, read_job
+from PseudoLabelCLLib.process.kept_texts import KeptTexts
 from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
-from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
 
 RunJob: TypeAlias = Callable[[Job, Report], dict[str, JsonValue]]
 

@@ -10,31 +10,31 @@ import qt
 import slicer
 
 from PseudoLabelCLGui.mrml_bridge import ShownCase, volume_of_case
+from PseudoLabelCLGui.packages.python_packages import PythonPackages
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
-from PseudoLabelCLGui.python_packages import PythonPackages
-from PseudoLabelCLGui.sections.adding import AddingSection
-from PseudoLabelCLGui.sections.background_work import BackgroundWork
-from PseudoLabelCLGui.sections.cases import CasesSection
-from PseudoLabelCLGui.sections.exporting import ExportSection
-from PseudoLabelCLGui.sections.head import HeadSection
-from PseudoLabelCLGui.sections.message import MessageSection
-from PseudoLabelCLGui.sections.project import ProjectSection
-from PseudoLabelCLGui.sections.readiness import ReadinessSection
-from PseudoLabelCLGui.sections.remembering import RememberedProjects
-from PseudoLabelCLGui.sections.review import ReviewSection
-from PseudoLabelCLGui.sections.rounds import RoundsSection
-from PseudoLabelCLGui.sections.section import Section, Surroundings
-from PseudoLabelCLGui.sections.segmented import SegmentedVolumes
-from PseudoLabelCLGui.sections.steps import StepsSection
-from PseudoLabelCLGui.sections.structures import StructuresSection
-from PseudoLabelCLGui.sections.training import TrainingSection
-from PseudoLabelCLGui.sections.use import UseSection
+from PseudoLabelCLGui.sections.cases.adding import AddingSection
+from PseudoLabelCLGui.sections.cases.cases import CasesSection
+from PseudoLabelCLGui.sections.cases.segmented import SegmentedVolumes
+from PseudoLabelCLGui.sections.cases.structures import StructuresSection
+from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
+from PseudoLabelCLGui.sections.parts.remembering import RememberedProjects
+from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.project.head import HeadSection
+from PseudoLabelCLGui.sections.project.message import MessageSection
+from PseudoLabelCLGui.sections.project.project import ProjectSection
+from PseudoLabelCLGui.sections.project.readiness import ReadinessSection
+from PseudoLabelCLGui.sections.project.steps import StepsSection
+from PseudoLabelCLGui.sections.review.review import ReviewSection
+from PseudoLabelCLGui.sections.train.rounds import RoundsSection
+from PseudoLabelCLGui.sections.train.training import TrainingSection
+from PseudoLabelCLGui.sections.use.exporting import ExportSection
+from PseudoLabelCLGui.sections.use.use import UseSection
 from PseudoLabelCLGui.ticker import Ticker
-from PseudoLabelCLLib.domain.jobs import Job
-from PseudoLabelCLLib.domain.project_view import ProjectView
-from PseudoLabelCLLib.process.desk_process import DeskProcess
+from PseudoLabelCLLib.messages.jobs import Job
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.process.service_process import ServiceProcess
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 
@@ -79,7 +79,7 @@ class Panel:
         self.ui = slicer.util.childWidgetVariables(self.top)
         self.top.setMRMLScene(slicer.mrmlScene)
         self.presenter = self._makePresenter(
-            self._startDesk, self._startWorker, scene=self, recent=RememberedProjects()
+            self._startService, self._startWorker, scene=self, recent=RememberedProjects()
         )
         self._makeSections()
         self._listen()
@@ -138,9 +138,9 @@ class Panel:
     def temporary_folder(self) -> Path:  # noqa: D102 - presenter.ports.SceneFiles
         return self._folder
 
-    def _startDesk(self) -> DeskProcess:
+    def _startService(self) -> ServiceProcess:
         python = self.packages.default_python()
-        return DeskProcess.start(python, self.packages.child_environment(python))
+        return ServiceProcess.start(python, self.packages.child_environment(python))
 
     def _startWorker(self, job: Job, folder: Path) -> WorkerProcess:
         python = self.packages.default_python()

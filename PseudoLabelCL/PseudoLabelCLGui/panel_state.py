@@ -8,9 +8,9 @@ from enum import Enum
 
 from PseudoLabelCLGui.case_row import CaseRow, QuestionRow
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
-from PseudoLabelCLLib.domain.desk_answers import ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelClass
+from PseudoLabelCLLib.messages.answers import ExportFix, ProposedCodes
 
 
 class Light(Enum):

@@ -10,7 +10,7 @@ from pathlib import Path
 import qt
 import slicer
 
-from PseudoLabelCLGui.installation import InstallError, PipInstaller, TorchInstaller
+from PseudoLabelCLGui.packages.installation import InstallError, PipInstaller, TorchInstaller
 from PseudoLabelCLGui.translation import _
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.curation.case_names import are_called_the_same, fit_name, names_of
-from PseudoLabelCLLib.curation.case_table import CaseRow, case_id_from_path, read_case_table
-from PseudoLabelCLLib.curation.file_names import stem_of
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
-from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
+from PseudoLabelCLLib.curation.cases.case_table import CaseRow, case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
+from PseudoLabelCLLib.curation.find.file_names import stem_of
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.counted import counted
-from PseudoLabelCLLib.domain.desk_answers import Problem
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.question import QuestionError
+from PseudoLabelCLLib.messages.answers import Problem
 
 
 @dataclass(frozen=True)

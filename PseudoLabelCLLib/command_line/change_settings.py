@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console, for_shell
-from PseudoLabelCLLib.curation.settings import (
+from PseudoLabelCLLib.curation.cases.settings import (
     changed_config,
     changed_names,
     named_values,
@@ -18,11 +18,14 @@ from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.json_codec import JsonValue
-from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project, save_cases
+from PseudoLabelCLLib.messages.json_codec import JsonValue
+from PseudoLabelCLLib.storage.project.pretraining_record import (
+    pretraining_settings,
+    read_pretraining,
+)
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 
 def set_settings(arguments: argparse.Namespace, console: Console) -> JsonValue:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 
 _BAR_WIDTH = 24
 # All but the end of a line: names may come from strangers. The second range hides in one byte, the

@@ -12,24 +12,28 @@ import numpy as np
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
 from PseudoLabelCLLib.command_line.job_commands import show_quality
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.proposals import newest_proposal
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
-from PseudoLabelCLLib.curation.sample_data import SampleCase, phantom_schema, write_sample_cases
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal
+from PseudoLabelCLLib.curation.review.review_cases import accept, correct, reject, review_queue
+from PseudoLabelCLLib.curation.samples.sample_data import (
+    SampleCase,
+    phantom_schema,
+    write_sample_cases,
+)
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.jobs import new_job_id
-from PseudoLabelCLLib.storage.json_codec import JsonValue
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 NUM_JOINT_ROUNDS = 2
 # The simulated clinician has time for so many cases between two rounds.

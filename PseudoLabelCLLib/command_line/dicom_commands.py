@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.command_line import project_commands
 from PseudoLabelCLLib.command_line.console import Console, for_shell
-from PseudoLabelCLLib.curation.change_labels import change_labels
+from PseudoLabelCLLib.curation.cases.change_labels import change_labels
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
-from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project
-from PseudoLabelCLLib.storage.terminology_list import (
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.images.terminology_list import (
     in_words,
     propose_terminology,
     terminology_named,
 )
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 if TYPE_CHECKING:
-    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices, DicomExportLine
+    from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices, DicomExportLine
 
 _MOST_PROPOSED = 3
 
@@ -45,7 +45,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
     if arguments.format != "dicom-seg":
         return project_commands.export(arguments, console)
     # The libraries of DICOM load slowly, and other commands need none of them.
-    from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices  # noqa: PLC0415
 
     choices = DicomExportChoices(
         case_ids=arguments.cases,
@@ -91,11 +91,11 @@ def terms(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 def verify_seg(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Check a DICOM segmentation by itself, against its series, and against its record."""
-    from PseudoLabelCLLib.curation.verify_segmentation_object import (  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.verify_segmentation_object import (  # noqa: PLC0415
         verify_segmentation_object,
     )
-    from PseudoLabelCLLib.curation.write_verified_object import record_problem  # noqa: PLC0415
-    from PseudoLabelCLLib.storage.dicom_source import read_source_series  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.write_verified_object import record_problem  # noqa: PLC0415
+    from PseudoLabelCLLib.storage.dicom.source_series import read_source_series  # noqa: PLC0415
 
     file = Path(arguments.file)
     source = read_source_series(Path(arguments.source), arguments.series)
@@ -125,7 +125,7 @@ def verify_seg(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 
 def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonValue:
-    from PseudoLabelCLLib.curation.dicom_export import check_dicom_export  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.dicom_export import check_dicom_export  # noqa: PLC0415
 
     findings = check_dicom_export(root, load_project(root), choices)
     for finding in findings:
@@ -138,7 +138,7 @@ def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonV
 
 
 def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Console) -> JsonValue:
-    from PseudoLabelCLLib.curation.dicom_export import export_dicom_segmentations  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.dicom_export import export_dicom_segmentations  # noqa: PLC0415
 
     def progress(text: str, done: int, total: int) -> None:
         if total:
@@ -167,7 +167,7 @@ def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Co
 
 def _tell_notes(project: Project, console: Console) -> None:
     """Tell what will be another way in DICOM, such as a name that is cut."""
-    from PseudoLabelCLLib.curation.dicom_preflight import label_findings  # noqa: PLC0415
+    from PseudoLabelCLLib.curation.export.dicom_preflight import label_findings  # noqa: PLC0415
 
     for finding in label_findings(project.schema):
         if not finding.stops:

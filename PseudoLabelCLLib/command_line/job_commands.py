@@ -14,11 +14,11 @@ from PseudoLabelCLLib.command_line.console import (
     waiting_proposals,
 )
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
-from PseudoLabelCLLib.curation.answer_questions import keep_answers
-from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answers
+from PseudoLabelCLLib.curation.cases.case_table import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
-from PseudoLabelCLLib.domain.jobs import (
+from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
     DoctorJob,
     EvaluateJob,
@@ -28,12 +28,12 @@ from PseudoLabelCLLib.domain.jobs import (
     SegmentationFormat,
     TrainJob,
 )
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.jobs import new_job_id
-from PseudoLabelCLLib.storage.json_codec import JsonValue
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
-from PseudoLabelCLLib.storage.provenance import is_news
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.project.provenance import is_news
 
 # Stands for the series of a volume that needs none.
 NO_SERIES = "-"

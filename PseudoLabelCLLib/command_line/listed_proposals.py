@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposal
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal, require_proposal
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
-from PseudoLabelCLLib.storage.atomic_files import read_json
-from PseudoLabelCLLib.storage.json_codec import from_json
+from PseudoLabelCLLib.messages.json_codec import from_json
+from PseudoLabelCLLib.storage.files.atomic_files import read_json
 
 # Digits of a fingerprint in a table; the chance that two of a project share them is nil.
 SHORT_FINGERPRINT = 12

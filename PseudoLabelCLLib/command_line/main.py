@@ -20,8 +20,8 @@ from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.storage.atomic_files import storage_error
-from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.messages.json_codec import JsonValue
+from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 EXIT_DONE = 0
 EXIT_USER_ERROR = 1

@@ -10,23 +10,23 @@ from typing import Literal
 from PseudoLabelCLLib.command_line.case_rows import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
-from PseudoLabelCLLib.curation.add_rows import add_row, files_to_come, undo_adding
-from PseudoLabelCLLib.curation.case_table import CaseRow
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.new_project import made_aside
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
+from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
+from PseudoLabelCLLib.curation.cases.new_project import made_aside
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError
-from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 

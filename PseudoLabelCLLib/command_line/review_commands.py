@@ -13,17 +13,17 @@ from PseudoLabelCLLib.command_line.listed_proposals import (
     named_proposals,
 )
 from PseudoLabelCLLib.command_line.project_commands import opened, status_of
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.proposals import newest_proposal, require_proposal
-from PseudoLabelCLLib.curation.review_cases import accept, correct, reject, review_queue
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal, require_proposal
+from PseudoLabelCLLib.curation.review.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.json_codec import JsonValue, to_json
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 EXTENTS = {

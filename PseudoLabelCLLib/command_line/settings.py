@@ -4,9 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.case_table import CaseRow
-from PseudoLabelCLLib.curation.label_schema_file import read_label_schema, schema_from_annotation
-from PseudoLabelCLLib.curation.settings import changed_config
+from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.label_schema_file import (
+    read_label_schema,
+    schema_from_annotation,
+)
+from PseudoLabelCLLib.curation.cases.settings import changed_config
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import AnnotationError

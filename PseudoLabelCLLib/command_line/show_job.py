@@ -8,8 +8,7 @@ from types import FrameType
 
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.domain.jobs import Job
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     Event,
     JobCancelled,
     JobCompleted,
@@ -21,8 +20,9 @@ from PseudoLabelCLLib.process.protocol import (
     WorkerCrashed,
     is_terminal,
 )
+from PseudoLabelCLLib.messages.jobs import Job
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
-from PseudoLabelCLLib.storage.json_codec import JsonValue
 
 _LOOK_EVERY_S = 0.2
 

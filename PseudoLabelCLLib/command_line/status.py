@@ -7,11 +7,14 @@ from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.command_line.project_commands import status as project_status
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.json_codec import JsonValue
-from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
-from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
-from PseudoLabelCLLib.storage.provenance import author as chosen_author
-from PseudoLabelCLLib.storage.provenance import choose_author
+from PseudoLabelCLLib.messages.json_codec import JsonValue
+from PseudoLabelCLLib.storage.project.pretraining_record import (
+    pretraining_settings,
+    read_pretraining,
+)
+from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.project.provenance import author as chosen_author
+from PseudoLabelCLLib.storage.project.provenance import choose_author
 
 
 def status(arguments: argparse.Namespace, console: Console) -> JsonValue:

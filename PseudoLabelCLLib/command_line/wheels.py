@@ -8,8 +8,8 @@ from pathlib import Path
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import StorageError
-from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
-from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.messages.json_codec import JsonValue
+from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
 PYTHON_OF_SLICER = {"5.10": "3.12", "5.12": "3.12"}
 # The tags of wheels that run there, newest first; pip takes exactly those that it is given.

@@ -7,14 +7,14 @@ import torch
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import (
     read_tensor_file,
     tensor_bytes,
     tensors_of,
     write_tensor_file,
 )
-from PseudoLabelCLLib.learning.training import TrainingState
+from PseudoLabelCLLib.learning.training.training import TrainingState
 
 _PARTS = {"step", "network", "average", "optimizer", "generator", "notes"}
 _PARTS_OF_BACKBONE = ("encoder.", "decoder.")

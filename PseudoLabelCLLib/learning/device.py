@@ -11,8 +11,8 @@ from torch import nn
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import DeviceError
-from PseudoLabelCLLib.learning.losses import segmentation_loss
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 DeviceRequest = Literal["auto", "cuda", "mps", "cpu"]
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.shapes import Float, UInt8
 
 Grid = Float[Tensor, "1 rows columns 2"]

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.torch_version import refuse_old_torch
-from PseudoLabelCLLib.storage.atomic_files import storage_error, write_bytes
-from PseudoLabelCLLib.storage.regular_files import opened_regular, read_regular
-from PseudoLabelCLLib.storage.safetensors_header import checked_metadata
+from PseudoLabelCLLib.storage.files.atomic_files import storage_error, write_bytes
+from PseudoLabelCLLib.storage.files.regular_files import opened_regular, read_regular
+from PseudoLabelCLLib.storage.project.safetensors_header import checked_metadata
 
 # The widest network that can be set up has a checkpoint of some gigabytes.
 MAX_FILE_BYTES = 2**34

@@ -3,7 +3,7 @@
 import torch
 
 from PseudoLabelCLLib.domain.errors import PackageError
-from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
+from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
 
 def refuse_old_torch() -> None:

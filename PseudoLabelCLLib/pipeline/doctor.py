@@ -10,14 +10,14 @@ import torch
 
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, TrainingConfig
-from PseudoLabelCLLib.domain.jobs import DoctorJob
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
-from PseudoLabelCLLib.storage.json_codec import JsonValue
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.messages.jobs import DoctorJob
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai", "safetensors")
 _TRIAL_SIZE = 192

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.domain.jobs import (
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.messages.jobs import (
     DoctorJob,
     EvaluateJob,
     Job,
@@ -11,25 +12,27 @@ from PseudoLabelCLLib.domain.jobs import (
     PretrainJob,
     TrainJob,
 )
-from PseudoLabelCLLib.domain.reporting import Report
-from PseudoLabelCLLib.pipeline.apply_model import apply_model
-from PseudoLabelCLLib.pipeline.case_slices import preprocess_plan
+from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.doctor import examine
-from PseudoLabelCLLib.pipeline.evaluate import evaluate
-from PseudoLabelCLLib.pipeline.pretrain import (
+from PseudoLabelCLLib.pipeline.results.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.results.evaluate import evaluate
+from PseudoLabelCLLib.pipeline.rounds.pretrain import (
     changes_since,
     pretrain,
     require_before_round_0,
 )
-from PseudoLabelCLLib.pipeline.require_answers import ABOUT_IMAGES, require_answers
-from PseudoLabelCLLib.pipeline.run_round import run_round
+from PseudoLabelCLLib.pipeline.rounds.require_answers import ABOUT_IMAGES, require_answers
+from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
 from PseudoLabelCLLib.pipeline.settle_device import settle_device
-from PseudoLabelCLLib.storage.atomic_files import remove_leftovers
-from PseudoLabelCLLib.storage.json_codec import JsonValue
-from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
+from PseudoLabelCLLib.storage.files.atomic_files import remove_leftovers
+from PseudoLabelCLLib.storage.project.pretraining_record import (
+    pretraining_settings,
+    read_pretraining,
+)
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 
 def run_job(job: Job, report: Report) -> dict[str, JsonValue]:

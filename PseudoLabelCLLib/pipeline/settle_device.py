@@ -7,9 +7,9 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.learning.device import ComputeDevice, DeviceRequest, choose_device
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
-from PseudoLabelCLLib.storage.json_codec import from_json, to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.messages.json_codec import from_json, to_json
+from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 
 @dataclass(frozen=True)

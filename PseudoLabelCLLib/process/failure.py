@@ -5,8 +5,8 @@ import traceback
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.process.protocol import JobFailed
-from PseudoLabelCLLib.storage.atomic_files import storage_error
+from PseudoLabelCLLib.messages.job_messages import JobFailed
+from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _DISK_REFUSES = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,

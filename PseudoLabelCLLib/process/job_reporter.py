@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
     Line,

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
-from PseudoLabelCLLib.domain.jobs import (
+from PseudoLabelCLLib.messages.jobs import (
     DoctorJob,
     EvaluateJob,
     Job,
@@ -13,8 +13,8 @@ from PseudoLabelCLLib.domain.jobs import (
     PretrainJob,
     TrainJob,
 )
-from PseudoLabelCLLib.storage.atomic_files import make_folder, read_json, write_json
-from PseudoLabelCLLib.storage.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
 
 JOB_SCHEMA_VERSION = 1
 JOB_FILE_NAME = "job.json"

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
-from PseudoLabelCLLib.domain.jobs import EvaluateJob, Job, PredictJob
+from PseudoLabelCLLib.messages.jobs import EvaluateJob, Job, PredictJob
 from PseudoLabelCLLib.process.jobs import job_to_json
-from PseudoLabelCLLib.storage.atomic_files import write_text
+from PseudoLabelCLLib.storage.files.atomic_files import write_text
 
 _PROGRAM = Path(__file__).resolve().parents[2]
 

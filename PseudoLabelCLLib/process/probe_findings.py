@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PseudoLabelCLLib.domain.readiness import (
+from PseudoLabelCLLib.messages.readiness import (
     OLDEST_PYTHON,
     REQUIREMENTS,
     ReadinessReport,

@@ -78,7 +78,7 @@ def _torch() -> None:
 
 def _speed() -> None:
     doctor = importlib.import_module("PseudoLabelCLLib.pipeline.doctor")
-    jobs = importlib.import_module("PseudoLabelCLLib.domain.jobs")
+    jobs = importlib.import_module("PseudoLabelCLLib.messages.jobs")
     found = doctor.examine(jobs.DoctorJob(), _Silent())
     _say(minutes_per_round=found["minutes_for_quick_joint_round"])
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.readiness import REQUIREMENTS, ReadinessReport, Requirement
+from PseudoLabelCLLib.messages.readiness import REQUIREMENTS, ReadinessReport, Requirement
 from PseudoLabelCLLib.process.line_process import LineProcess
 from PseudoLabelCLLib.process.probe_findings import ProbeFindings
 from PseudoLabelCLLib.process.probe_steps import MARK

@@ -18,11 +18,7 @@ from types import TracebackType
 from typing import IO
 
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.domain.jobs import Job
-from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
-from PseudoLabelCLLib.process.jobs import write_job
-from PseudoLabelCLLib.process.process_tree import kill_tree, start_tree
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     Cancel,
     Event,
     JobFailed,
@@ -36,6 +32,10 @@ from PseudoLabelCLLib.process.protocol import (
     encode_line,
     is_terminal,
 )
+from PseudoLabelCLLib.messages.jobs import Job
+from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
+from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.process_tree import kill_tree, start_tree
 
 WORKER_MODULE = "PseudoLabelCLLib.worker"
 STDERR_TAIL_BYTES = 16_384

@@ -12,96 +12,96 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 import torch
-from a_desk import SIZE, SPACING, labels, voxels, write_tiny_model
+from a_service import SIZE, SPACING, labels, voxels, write_tiny_model
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 
 
-def nifti(desk, name, array):
+def nifti(service, name, array):
     """Write an array (i, j, k, ...) with nibabel."""
-    nibabel.save(nibabel.Nifti1Image(array, np.diag([*SPACING, 1.0])), desk.path(name))
-    return str(desk.path(name))
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([*SPACING, 1.0])), service.path(name))
+    return str(service.path(name))
 
 
-def nifti_spacing(desk, name, spacing_mm):
+def nifti_spacing(service, name, spacing_mm):
     """Write a good NIfTI file and then another voxel size along i into its header."""
-    nifti(desk, name, voxels().T)
-    data = bytearray(desk.path(name).read_bytes())
+    nifti(service, name, voxels().T)
+    data = bytearray(service.path(name).read_bytes())
     struct.pack_into("<f", data, 80, spacing_mm)  # pixdim[1]
-    desk.path(name).write_bytes(data)
-    return str(desk.path(name))
+    service.path(name).write_bytes(data)
+    return str(service.path(name))
 
 
-def nrrd_spacing(desk, spacings):
+def nrrd_spacing(service, spacings):
     """Write an NRRD file without directions, as old programs do."""
     head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 32 32 5\nendian: little\nencoding: raw\n"
     data = np.arange(np.prod(SIZE), dtype="<i2").tobytes()
-    desk.path("b.nrrd").write_bytes(f"{head}spacings: {spacings}\n\n".encode() + data)
-    return str(desk.path("b.nrrd"))
+    service.path("b.nrrd").write_bytes(f"{head}spacings: {spacings}\n\n".encode() + data)
+    return str(service.path("b.nrrd"))
 
 
-def metaimage(desk, spacings):
-    np.arange(np.prod(SIZE), dtype="<i2").tofile(desk.path("b.raw"))
-    return desk.text(
+def metaimage(service, spacings):
+    np.arange(np.prod(SIZE), dtype="<i2").tofile(service.path("b.raw"))
+    return service.text(
         "b.mhd",
         "ObjectType = Image\nNDims = 3\nDimSize = 32 32 5\nElementType = MET_SHORT\n"
         f"ElementSpacing = {spacings}\nElementDataFile = b.raw\n",
     )
 
 
-def nrrd(desk, name, **fields):
+def nrrd(service, name, **fields):
     """Write a raw NRRD file of short integers with the given header fields."""
     known = {"space": "left-posterior-superior", "sizes": " ".join(map(str, SIZE))}
     known |= {"space_directions": "(1,0,0) (0,1,0) (0,0,8)", "space_origin": "(0,0,0)"} | fields
     lines = "".join(f"{field.replace('_', ' ')}: {value}\n" for field, value in known.items())
     head = f"NRRD0004\ntype: short\ndimension: 3\nendian: little\nencoding: raw\n{lines}\n"
     data = np.arange(np.prod(SIZE), dtype="<i2").tobytes()
-    desk.path(name).write_bytes(head.encode() + data)
-    return str(desk.path(name))
+    service.path(name).write_bytes(head.encode() + data)
+    return str(service.path(name))
 
 
-def cut(desk, source, name, fraction=0.5):
+def cut(service, source, name, fraction=0.5):
     """Write the first part of a file under another name."""
-    data = desk.path(source).read_bytes()
-    desk.path(name).write_bytes(data[: int(len(data) * fraction)])
-    return str(desk.path(name))
+    data = service.path(source).read_bytes()
+    service.path(name).write_bytes(data[: int(len(data) * fraction)])
+    return str(service.path(name))
 
 
-def wrong_checksum(desk):
+def wrong_checksum(service):
     """Write a .nii.gz whose data unpack well and whose CRC says otherwise."""
-    data = bytearray(desk.path("heart.nii.gz").read_bytes())
+    data = bytearray(service.path("heart.nii.gz").read_bytes())
     assert struct.unpack("<I", data[-8:-4])[0] == zlib.crc32(gzip.decompress(bytes(data)))
     data[-8] ^= 0xFF
-    desk.path("crc.nii.gz").write_bytes(data)
-    return str(desk.path("crc.nii.gz"))
+    service.path("crc.nii.gz").write_bytes(data)
+    return str(service.path("crc.nii.gz"))
 
 
-def png_as(desk, name):
+def png_as(service, name):
     """Write a photograph under a name of a volume."""
-    sitk.WriteImage(sitk.GetImageFromArray(np.eye(32, dtype=np.uint8)), str(desk.path("a.png")))
-    return str(desk.path("a.png").rename(desk.path(name)))
+    sitk.WriteImage(sitk.GetImageFromArray(np.eye(32, dtype=np.uint8)), str(service.path("a.png")))
+    return str(service.path("a.png").rename(service.path(name)))
 
 
-def segments_with_a_damaged_key(desk):
+def segments_with_a_damaged_key(service):
     """Write a .seg.nrrd with a key that is no text, and a label value that is no number."""
     image = sitk.GetImageFromArray(labels())
     for key, text in {"ID": "a", "Layer": "0", "LabelValue": "one"}.items():
         image.SetMetaData(f"Segment0_{key}", text)
     image.SetMetaData("SegmentX_Name", "heart")
-    sitk.WriteImage(image, str(desk.path("a.seg.nrrd")))
-    data = desk.path("a.seg.nrrd").read_bytes()
-    desk.path("bad.seg.nrrd").write_bytes(data.replace(b"SegmentX_Name", b"Segment\xff_Name"))
-    return str(desk.path("bad.seg.nrrd"))
+    sitk.WriteImage(image, str(service.path("a.seg.nrrd")))
+    data = service.path("a.seg.nrrd").read_bytes()
+    service.path("bad.seg.nrrd").write_bytes(data.replace(b"SegmentX_Name", b"Segment\xff_Name"))
+    return str(service.path("bad.seg.nrrd"))
 
 
-def folder(desk, name="folder"):
-    desk.path(name).mkdir()
-    return str(desk.path(name))
+def folder(service, name="folder"):
+    service.path(name).mkdir()
+    return str(service.path(name))
 
 
-def dicom(desk, name="series", heights=(0, 8, 16, 24, 32), series=None):
+def dicom(service, name="series", heights=(0, 8, 16, 24, 32), series=None):
     """Write a folder of MR slices at heights in mm; `series` names each slice's series."""
-    place = desk.path(name)
+    place = service.path(name)
     place.mkdir(exist_ok=True)
     for n, height in enumerate(heights):
         image = sitk.GetImageFromArray(voxels()[n % SIZE[2]].astype(np.int16))
@@ -131,23 +131,23 @@ class Evil:
         return (open, (self.trace, "w"))
 
 
-def pickle_model(desk, trace):
-    desk.path("evil.plcl").write_bytes(pickle.dumps(Evil(str(trace))))
-    return str(desk.path("evil.plcl"))
+def pickle_model(service, trace):
+    service.path("evil.plcl").write_bytes(pickle.dumps(Evil(str(trace))))
+    return str(service.path("evil.plcl"))
 
 
-def saved_by_torch(desk, trace):
+def saved_by_torch(service, trace):
     """Write what `torch.save` makes of an object with code, as a model file."""
-    torch.save({"weights": Evil(str(trace))}, desk.path("evil.plcl"))
-    return str(desk.path("evil.plcl"))
+    torch.save({"weights": Evil(str(trace))}, service.path("evil.plcl"))
+    return str(service.path("evil.plcl"))
 
 
-def model_with(desk, **parts):
+def model_with(service, **parts):
     """Rewrite the model file with other members: card=, weights=, earlier_weights=, extra=.
 
     Weights of an earlier version are what `torch.save` makes.
     """
-    with zipfile.ZipFile(desk.model) as archive:
+    with zipfile.ZipFile(service.model) as archive:
         card, weights = archive.read("model.json"), archive.read("weights.safetensors")
     earlier = parts.get("earlier_weights")
     members = {
@@ -156,7 +156,7 @@ def model_with(desk, **parts):
         "weights.pt": earlier,
     }
     members |= parts.get("extra", {})
-    path = desk.path("bad.plcl")
+    path = service.path("bad.plcl")
     with zipfile.ZipFile(path, "w", parts.get("packing", zipfile.ZIP_STORED)) as archive:
         for name, data in members.items():
             if data is not None:
@@ -164,61 +164,61 @@ def model_with(desk, **parts):
     return str(path)
 
 
-def model_with_card(desk, change):
-    with zipfile.ZipFile(desk.model) as archive:
+def model_with_card(service, change):
+    with zipfile.ZipFile(service.model) as archive:
         card = json.loads(archive.read("model.json"))
     change(card)
-    return model_with(desk, card=json.dumps(card).encode())
+    return model_with(service, card=json.dumps(card).encode())
 
 
-def model_with_code(desk, trace):
+def model_with_code(service, trace):
     """Write a model file, right from the outside, whose weights would execute code."""
     buffer = io.BytesIO()
     torch.save({"encoder": Evil(str(trace))}, buffer)
-    return model_with(desk, earlier_weights=buffer.getvalue())
+    return model_with(service, earlier_weights=buffer.getvalue())
 
 
-def bomb_in_weights(desk):
+def bomb_in_weights(service):
     """Write a model file whose weights hold 64 MiB of zeros, packed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(64 * 2**20))
-    return model_with(desk, earlier_weights=buffer.getvalue())
+    return model_with(service, earlier_weights=buffer.getvalue())
 
 
-def declared_bomb(desk):
+def declared_bomb(service):
     """Write a small model file whose directory claims 3 GiB of weights."""
-    data = bytearray(desk.path("model.plcl").read_bytes())
+    data = bytearray(service.path("model.plcl").read_bytes())
     entry = data.rindex(b"PK\x01\x02")  # the last of the central directory: the weights
     struct.pack_into("<I", data, entry + 24, 3 * 2**30)
-    desk.path("bad.plcl").write_bytes(data)
-    return str(desk.path("bad.plcl"))
+    service.path("bad.plcl").write_bytes(data)
+    return str(service.path("bad.plcl"))
 
 
-def path_tricks_in_weights(desk):
+def path_tricks_in_weights(service):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("../../evil.pkl", b"x")
-    return model_with(desk, earlier_weights=buffer.getvalue())
+    return model_with(service, earlier_weights=buffer.getvalue())
 
 
-def model_of(desk, schema=None, **options):
-    write_tiny_model(desk.path("bad.plcl"), *([schema] if schema else []), **options)
-    return str(desk.path("bad.plcl"))
+def model_of(service, schema=None, **options):
+    write_tiny_model(service.path("bad.plcl"), *([schema] if schema else []), **options)
+    return str(service.path("bad.plcl"))
 
 
-def proposal(desk, case="other-1"):
-    return str(desk.path(f"project/rounds/round_00/proposals/{case}.seg.nrrd"))
+def proposal(service, case="other-1"):
+    return str(service.path(f"project/rounds/round_00/proposals/{case}.seg.nrrd"))
 
 
-def shifted_labels(desk, name, mm, array=None):
-    return desk.write(name, labels() if array is None else array, origin=(mm, mm, mm))
+def shifted_labels(service, name, mm, array=None):
+    return service.write(name, labels() if array is None else array, origin=(mm, mm, mm))
 
 
-def copy_of_image(desk, name):
-    path = desk.path(name)
+def copy_of_image(service, name):
+    path = service.path(name)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(desk.path("heart.nii.gz").read_bytes())
+    path.write_bytes(service.path("heart.nii.gz").read_bytes())
     return str(path)
 
 
@@ -227,11 +227,11 @@ def weights_of(model):
         return archive.read("weights.safetensors")
 
 
-def flipped_byte(desk):
-    data = bytearray(desk.path("model.plcl").read_bytes())
+def flipped_byte(service):
+    data = bytearray(service.path("model.plcl").read_bytes())
     data[len(data) // 2] ^= 0xFF
-    desk.path("flipped.plcl").write_bytes(data)
-    return str(desk.path("flipped.plcl"))
+    service.path("flipped.plcl").write_bytes(data)
+    return str(service.path("flipped.plcl"))
 
 
 def all_ignored(told):

@@ -5,34 +5,42 @@ from dataclasses import replace
 from pathlib import Path
 
 import bad_files as bad
-from a_desk import TINY, labels, named, voxels
+from a_service import TINY, labels, named, voxels
 from bad_volumes import NAN, create
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 
 def predict(make):
-    return lambda desk: ["predict", make(desk), desk.image, "--output", desk.out, "--device", "cpu"]
+    return lambda service: [
+        "predict",
+        make(service),
+        service.image,
+        "--output",
+        service.out,
+        "--device",
+        "cpu",
+    ]
 
 
 def review(*arguments):
-    return lambda desk: ["review", desk.project, *arguments]
+    return lambda service: ["review", service.project, *arguments]
 
 
 def verdict(*arguments):
     """A verdict on the first proposal, which is named as the list shows it."""
-    return lambda desk: ["review", desk.project, "other-1", *arguments,
-                         *named(desk.project, "other-1")]  # fmt: skip
+    return lambda service: ["review", service.project, "other-1", *arguments,
+                         *named(service.project, "other-1")]  # fmt: skip
 
 
 def damaged(name, change):
     """Look at a project of which one file is changed; `change` gets its text."""
 
-    def arguments(desk):
-        path = desk.path(f"project/{name}")
+    def arguments(service):
+        path = service.path(f"project/{name}")
         changed = change(path.read_text("utf-8"))
         path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
-        return ["status", desk.project]
+        return ["status", service.project]
 
     return arguments
 
@@ -51,23 +59,29 @@ def with_field(name, value):
 
 
 def train(prepare, project="unreviewed"):
-    def arguments(desk):
-        more = prepare(desk) or []
-        return ["train", str(desk.path(project)), "--device", "cpu", *more]
+    def arguments(service):
+        more = prepare(service) or []
+        return ["train", str(service.path(project)), "--device", "cpu", *more]
 
     return arguments
 
 
 def evaluate(*more):
-    return lambda desk: ["evaluate", desk.project, "--device", "cpu", *[m(desk) for m in more]]
+    return lambda service: [
+        "evaluate",
+        service.project,
+        "--device",
+        "cpu",
+        *[m(service) for m in more],
+    ]
 
 
 def before(action, *then):
-    """Do something on the desk first; what it returns does not matter."""
+    """Do something on the service first; what it returns does not matter."""
 
-    def arguments(desk):
-        action(desk)
-        return [part(desk) if callable(part) else part for part in then]
+    def arguments(service):
+        action(service)
+        return [part(service) if callable(part) else part for part in then]
 
     return arguments
 

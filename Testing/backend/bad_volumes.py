@@ -2,7 +2,7 @@
 
 import bad_files as bad
 import numpy as np
-from a_desk import LABELS, SIZE, labels, voxels
+from a_service import LABELS, SIZE, labels, voxels
 
 NAN, INF = (np.where(labels() > 1, np.float32(x), voxels()) for x in (np.nan, np.inf))
 NOWHERE = "nowhere/volume.nii.gz"
@@ -12,8 +12,8 @@ FOUR_D = np.zeros((*SIZE, 2), np.int16)
 def table(*lines):
     """Create from a table of these lines; its header comes first."""
 
-    def arguments(desk):
-        return ["create", desk.new, "--table", desk.text("cases.csv", "\n".join(lines))]
+    def arguments(service):
+        return ["create", service.new, "--table", service.text("cases.csv", "\n".join(lines))]
 
     return arguments
 
@@ -21,28 +21,28 @@ def table(*lines):
 def image(make):
     """Create with a bad image; `make` returns its path, or an array to write."""
 
-    def arguments(desk):
-        made = make(desk)
-        return desk.create(made if isinstance(made, str) else desk.write("bad.nrrd", made))
+    def arguments(service):
+        made = make(service)
+        return service.create(made if isinstance(made, str) else service.write("bad.nrrd", made))
 
     return arguments
 
 
 def segmentation(make, *more):
-    def arguments(desk):
-        made = make(desk)
-        made = made if isinstance(made, str) else desk.write("bad-label.nrrd", made)
-        return desk.create(None, made, *more)
+    def arguments(service):
+        made = make(service)
+        made = made if isinstance(made, str) else service.write("bad-label.nrrd", made)
+        return service.create(None, made, *more)
 
     return arguments
 
 
 def create(*more):
-    return lambda desk: desk.create(None, None, *more)
+    return lambda service: service.create(None, None, *more)
 
 
 def unlabelled(make):
-    return lambda desk: desk.create(None, None, "--unlabelled", make(desk))
+    return lambda service: service.create(None, None, "--unlabelled", make(service))
 
 
 IMAGES = {

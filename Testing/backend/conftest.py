@@ -1,14 +1,14 @@
-"""What the tests of the desk share: desks that end with their test, and a small project."""
+"""What the tests of the service share: services that end with their test, and a small project."""
 
 import os
 import shutil
 
 import pytest
-from asking_desks import running_desks
+from asking_services import running_services
 from small_projects import make_project, put_in_review
 
 from PseudoLabelCLLib.process.process_tree import short_waits
-from PseudoLabelCLLib.storage.own_seals import STATE_VARIABLE
+from PseudoLabelCLLib.storage.project.own_seals import STATE_VARIABLE
 
 # Tests run side by side, so a thread that waits must let go of its core. Said before any test
 # imports torch, whose OpenMP library looks here once.
@@ -24,15 +24,15 @@ def own_state(tmp_path_factory):
 
 
 @pytest.fixture
-def start_desk():
-    """Starts desks and leaves none behind."""
-    with running_desks() as start_one:
+def start_service():
+    """Starts services and leaves none behind."""
+    with running_services() as start_one:
         yield start_one
 
 
 @pytest.fixture
-def a_desk(start_desk):
-    return start_desk()
+def a_service(start_service):
+    return start_service()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Verdicts of a person who looked at the newest proposal of a case, for tests of all else."""
 
-from PseudoLabelCLLib.curation import review_cases
-from PseudoLabelCLLib.curation.proposals import newest_proposal
+from PseudoLabelCLLib.curation.review import review_cases
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal
 
 
 def accept(root, project, case_id, **how):

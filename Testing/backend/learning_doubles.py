@@ -22,10 +22,10 @@ from PseudoLabelCLLib.domain.method_config import (
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training import RoundData
-from PseudoLabelCLLib.pipeline.model_file import ModelCard, TrainedModel, TrainingSummary
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.training.training import RoundData
+from PseudoLabelCLLib.pipeline.results.model_file import ModelCard, TrainedModel, TrainingSummary
 
 # On slices this small a second thread costs more than it gives.
 torch.set_num_threads(1)

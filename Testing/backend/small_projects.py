@@ -1,11 +1,11 @@
-"""Small projects for tests of the desk, made without torch: cases, rounds, proposals, doubts."""
+"""Small projects for tests of the service, made without torch: cases, rounds, proposals, doubts."""
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -15,12 +15,12 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 SIZE = (24, 20, 5)
 GRID = Geometry(SIZE, (1.5, 1.5, 8.0), (3.0, -4.0, 5.0), (0, 1, 0, -1, 0, 0, 0, 0, 1))

@@ -12,15 +12,15 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.curation.add_cases import add_case, read_annotation
-from PseudoLabelCLLib.curation.case_table import case_id_from_path, read_case_table
-from PseudoLabelCLLib.curation.label_schema_file import (
+from PseudoLabelCLLib.curation.cases.add_cases import add_case, read_annotation
+from PseudoLabelCLLib.curation.cases.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.cases.label_schema_file import (
     read_label_schema,
     schema_from_annotation,
     write_label_schema,
 )
-from PseudoLabelCLLib.curation.match_grid import matched_to_grid, matches_by_cropping
-from PseudoLabelCLLib.curation.sample_data import phantom_schema
+from PseudoLabelCLLib.curation.cases.match_grid import matched_to_grid, matches_by_cropping
+from PseudoLabelCLLib.curation.samples.sample_data import phantom_schema
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
@@ -45,8 +45,8 @@ from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SIZE = (12, 10, 4)
 SPACING = (1.5, 1.5, 8.0)

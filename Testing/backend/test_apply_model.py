@@ -12,15 +12,15 @@ from learning_doubles import CPU, Listener, make_network, model_card
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, VolumeError
-from PseudoLabelCLLib.domain.jobs import PredictJob, SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline import apply_model as apply_module
-from PseudoLabelCLLib.pipeline.apply_model import apply_model
-from PseudoLabelCLLib.pipeline.model_file import write_model
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.pipeline.results import apply_model as apply_module
+from PseudoLabelCLLib.pipeline.results.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.results.model_file import write_model
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
 
 # Two series of one folder, on grids that tell them apart.
 GRIDS = {f"{SERIES}.7": grid(size=(40, 36, 4)), f"{SERIES}.8": grid("coronal", size=(32, 44, 5))}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, StorageError, VolumeError
-from PseudoLabelCLLib.storage.atomic_files import (
+from PseudoLabelCLLib.storage.files.atomic_files import (
     TEMPORARY_PREFIX,
     read_json,
     remove_leftovers,
@@ -203,7 +203,7 @@ def test_missing_json_is_told(tmp_path):
 _ENDLESS_WRITER = """
 import sys
 from pathlib import Path
-from PseudoLabelCLLib.storage.atomic_files import write_text
+from PseudoLabelCLLib.storage.files.atomic_files import write_text
 for n in range(10**9):
     write_text(Path(sys.argv[1]), f"{n % 10}" * 200_000)
     if n == 0:

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ProjectError, TrainingError
-from PseudoLabelCLLib.learning.backbone import build_backbone
-from PseudoLabelCLLib.learning.layers import initialise
+from PseudoLabelCLLib.learning.networks.backbone import build_backbone
+from PseudoLabelCLLib.learning.networks.layers import initialise
 
 UNEQUAL = NetworkConfig(widths=(4, 6, 8, 10, 12, 14), embedding_size=4)
 NUM_LEVELS = {Backbone.PAPER: 6, Backbone.BASIC_UNET: 5}

@@ -17,20 +17,20 @@ import bad_volumes
 import numpy as np
 import pytest
 import torch
-from a_desk import (
+from a_service import (
     QUICKEST,
     contents,
-    copied_desk,
+    copied_service,
     labels,
     named,
     voxels,
     worker_in_this_process,
-    write_desk,
+    write_service,
 )
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.storage import atomic_files
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.files import atomic_files
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 KINDS = {
     id_: kind
@@ -45,7 +45,7 @@ KINDS = {
 HOLDER = """
 import sys
 from pathlib import Path
-from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
 with project_lock(Path(sys.argv[1]), "Slicer"):
     print("held", flush=True)
     sys.stdin.read()
@@ -58,21 +58,21 @@ CODE_IN_MODELS = {
 
 
 @pytest.fixture(scope="session")
-def a_filled_desk(tmp_path_factory):
-    return write_desk(tmp_path_factory.mktemp("desk"))
+def a_filled_service(tmp_path_factory):
+    return write_service(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
-def a_desk(a_filled_desk, tmp_path):
-    return copied_desk(a_filled_desk, tmp_path / "desk")
+def a_service(a_filled_service, tmp_path):
+    return copied_service(a_filled_service, tmp_path / "service")
 
 
 @pytest.fixture
-def a_desk_of_a_plain_user(a_filled_desk):
-    """A desk in a folder that others may enter, seen without the rights of root."""
+def a_service_of_a_plain_user(a_filled_service):
+    """A service in a folder that others may enter, seen without the rights of root."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        yield copied_desk(a_filled_desk, Path(folder) / "desk")
+        yield copied_service(a_filled_service, Path(folder) / "service")
 
 
 @contextmanager
@@ -125,24 +125,24 @@ def refusal(arguments, capfd):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_bad_input_gets_a_sentence_and_changes_nothing(a_desk, kind, capfd, monkeypatch):
+def test_bad_input_gets_a_sentence_and_changes_nothing(a_service, kind, capfd, monkeypatch):
     make_arguments, *words = kind
-    arguments = make_arguments(a_desk)
-    on_disk = contents(a_desk.folder)
+    arguments = make_arguments(a_service)
+    on_disk = contents(a_service.folder)
 
     with worker_in_this_process(monkeypatch):
         message = refusal(arguments, capfd)
 
     for word in words:
         assert word in message
-    assert contents(a_desk.folder) == on_disk
+    assert contents(a_service.folder) == on_disk
 
 
 @pytest.mark.parametrize("kind", bad_projects.USAGE.values(), ids=bad_projects.USAGE)
-def test_wrong_arguments_are_told_with_what_is_possible(a_desk, kind, capfd):
+def test_wrong_arguments_are_told_with_what_is_possible(a_service, kind, capfd):
     make_arguments, *words = kind
-    arguments = make_arguments(a_desk)
-    on_disk = contents(a_desk.folder)
+    arguments = make_arguments(a_service)
+    on_disk = contents(a_service.folder)
 
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
@@ -151,16 +151,24 @@ def test_wrong_arguments_are_told_with_what_is_possible(a_desk, kind, capfd):
     assert err.startswith("usage: pseudolabelcl")
     for word in words:
         assert word in err
-    assert contents(a_desk.folder) == on_disk
+    assert contents(a_service.folder) == on_disk
 
 
 @pytest.mark.parametrize("make", CODE_IN_MODELS.values(), ids=CODE_IN_MODELS)
-def test_code_in_a_model_file_is_never_executed(a_desk, make, capfd, monkeypatch, tmp_path):
+def test_code_in_a_model_file_is_never_executed(a_service, make, capfd, monkeypatch, tmp_path):
     trace = tmp_path / "trace"
-    model = make(a_desk, trace)
+    model = make(a_service, trace)
 
     with worker_in_this_process(monkeypatch):
-        arguments = ["predict", model, a_desk.image, "--output", a_desk.out, "--device", "cpu"]
+        arguments = [
+            "predict",
+            model,
+            a_service.image,
+            "--output",
+            a_service.out,
+            "--device",
+            "cpu",
+        ]
         assert Path(model).name in refusal(arguments, capfd)
 
     assert not trace.exists()
@@ -171,47 +179,47 @@ def test_the_code_in_those_files_works_where_pickle_opens_them(tmp_path):
     assert (tmp_path / "trace").exists()
 
 
-def test_missing_cuda_is_told(a_desk, capfd, monkeypatch):
+def test_missing_cuda_is_told(a_service, capfd, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with worker_in_this_process(monkeypatch):
-        message = refusal(["train", a_desk.unreviewed, "--device", "cuda"], capfd)
+        message = refusal(["train", a_service.unreviewed, "--device", "cuda"], capfd)
     assert "no usable NVIDIA GPU" in message
     assert "'cpu'" in message
 
 
-def accepting(desk):
+def accepting(service):
     """A command that accepts a proposal as the list shows it."""
-    return ["review", desk.project, "other-1", "--accept", *named(desk.project, "other-1")]
+    return ["review", service.project, "other-1", "--accept", *named(service.project, "other-1")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 @pytest.mark.parametrize("command", ["create", "accept", "export"])
-def test_read_only_folder_is_told(a_desk_of_a_plain_user, command, capfd):
-    desk = a_desk_of_a_plain_user
+def test_read_only_folder_is_told(a_service_of_a_plain_user, command, capfd):
+    service = a_service_of_a_plain_user
     arguments = {
-        "create": desk.create(),
-        "accept": accepting(desk),
-        "export": ["export", desk.project, desk.out],
+        "create": service.create(),
+        "accept": accepting(service),
+        "export": ["export", service.project, service.out],
     }[command]
-    on_disk = contents(desk.folder)
+    on_disk = contents(service.folder)
 
-    with read_only(desk.folder), rights_of_a_plain_user():
+    with read_only(service.folder), rights_of_a_plain_user():
         message = refusal(arguments, capfd)
 
     assert "denies access" in message
     assert "permissions" in message
-    assert contents(desk.folder) == on_disk
+    assert contents(service.folder) == on_disk
 
 
 @pytest.mark.parametrize("command", ["create", "add", "accept"])
-def test_full_disk_is_told_and_leaves_all_as_it_was(a_desk, command, capfd, monkeypatch):
+def test_full_disk_is_told_and_leaves_all_as_it_was(a_service, command, capfd, monkeypatch):
     arguments = {
-        "create": a_desk.create(),
-        "add": ["add", a_desk.project, "--annotated", a_desk.write("n.nrrd", voxels(9)),
-                a_desk.label],
-        "accept": accepting(a_desk),
+        "create": a_service.create(),
+        "add": ["add", a_service.project, "--annotated", a_service.write("n.nrrd", voxels(9)),
+                a_service.label],
+        "accept": accepting(a_service),
     }[command]  # fmt: skip
-    on_disk = contents(a_desk.folder)
+    on_disk = contents(a_service.folder)
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -221,35 +229,35 @@ def test_full_disk_is_told_and_leaves_all_as_it_was(a_desk, command, capfd, monk
 
     assert "the disk is full" in message
     assert "Free some space" in message
-    assert contents(a_desk.folder) == on_disk
-    assert not list(a_desk.folder.glob(".creating-*"))
+    assert contents(a_service.folder) == on_disk
+    assert not list(a_service.folder.glob(".creating-*"))
 
 
-def test_project_that_another_process_has_open_is_left_alone(a_desk, capfd):
-    lock = a_desk.path("project/desk.lock")
+def test_project_that_another_process_has_open_is_left_alone(a_service, capfd):
+    lock = a_service.path("project/desk.lock")
     with held_by_another_process(lock) as process:
-        on_disk = contents(a_desk.folder)
-        message = refusal(accepting(a_desk), capfd)
-        assert contents(a_desk.folder) == on_disk
-        assert main(["status", a_desk.project]) == 0
+        on_disk = contents(a_service.folder)
+        message = refusal(accepting(a_service), capfd)
+        assert contents(a_service.folder) == on_disk
+        assert main(["status", a_service.project]) == 0
         assert f"in use by Slicer (process {process.pid} on " in message
-    assert main(accepting(a_desk)) == 0
+    assert main(accepting(a_service)) == 0
 
 
-def test_working_folder_is_not_replaced_by_a_project(a_desk, capfd, tmp_path, monkeypatch):
+def test_working_folder_is_not_replaced_by_a_project(a_service, capfd, tmp_path, monkeypatch):
     (tmp_path / "hearts").mkdir()
     monkeypatch.chdir(tmp_path / "hearts")
-    message = refusal(["create", ".", "--annotated", a_desk.image, a_desk.label], capfd)
+    message = refusal(["create", ".", "--annotated", a_service.image, a_service.label], capfd)
     assert "the folder that you are in" in message
     assert Path.cwd() == tmp_path / "hearts"
 
 
-def test_machines_get_the_error_as_json(a_desk, capfd):
-    assert main(["status", a_desk.new, "--json"]) == 1
+def test_machines_get_the_error_as_json(a_service, capfd):
+    assert main(["status", a_service.new, "--json"]) == 1
     out, err = capfd.readouterr()
     error = json.loads(out)["error"]
     assert error["type"] == "ProjectError"
-    assert a_desk.new in error["message"]
+    assert a_service.new in error["message"]
     assert error["remedy"]
     assert err == ""
 
@@ -257,69 +265,69 @@ def test_machines_get_the_error_as_json(a_desk, capfd):
 # --- odd, but nothing to refuse ---
 
 
-def test_segmentation_on_another_grid_is_resampled_on_demand_and_said(a_desk, capfd):
-    other = a_desk.write("l.nrrd", labels()[:, ::2, ::2], spacing=(3.0, 3.0, 8.0))
-    assert main(a_desk.create(None, other)) == 1
+def test_segmentation_on_another_grid_is_resampled_on_demand_and_said(a_service, capfd):
+    other = a_service.write("l.nrrd", labels()[:, ::2, ::2], spacing=(3.0, 3.0, 8.0))
+    assert main(a_service.create(None, other)) == 1
     assert "other-grid=resample" in capfd.readouterr().err
-    assert main(a_desk.create(None, other, "--answer", "other-grid=resample")) == 0
+    assert main(a_service.create(None, other, "--answer", "other-grid=resample")) == 0
     err = capfd.readouterr().err
     assert "'l.nrrd' has another grid" in err
     assert "resampled" in err
 
 
 @pytest.mark.parametrize("name", ["Jörg Müller 日本", "with  spaces", "quote's [and] {more} %s"])
-def test_paths_of_any_script_work(a_desk, name, capfd):
-    folder = a_desk.path(name)
+def test_paths_of_any_script_work(a_service, name, capfd):
+    folder = a_service.path(name)
     folder.mkdir()
-    image = bad.copy_of_image(a_desk, f"{name}/Herz 1 ä.nii.gz")
+    image = bad.copy_of_image(a_service, f"{name}/Herz 1 ä.nii.gz")
     project = str(folder / "Projekt ü")
-    assert main(["create", project, "--annotated", image, a_desk.label]) == 0
+    assert main(["create", project, "--annotated", image, a_service.label]) == 0
     assert main(["export", project, str(folder / "out")]) == 0
     assert (folder / "out" / "Herz 1 ä.seg.nrrd").is_file()
     assert f'pseudolabelcl train "{project}"' in capfd.readouterr().out
 
 
-def test_mark_before_json_is_read_over(a_desk):
-    path = a_desk.path("project/project.json")
+def test_mark_before_json_is_read_over(a_service):
+    path = a_service.path("project/project.json")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert main(["status", a_desk.project]) == 0
+    assert main(["status", a_service.project]) == 0
 
 
-def test_table_of_a_german_spreadsheet_works(a_desk):
+def test_table_of_a_german_spreadsheet_works(a_service):
     lines = "ID;Role;Image;Annotation\r\np1;annotated;heart.nii.gz;heart-label.nii.gz\r\n"
-    a_desk.text("cases.csv", f"{lines}p2;unlabelled;other-1.nii.gz;\r\n", "utf-8-sig")
-    assert main(["create", a_desk.new, "--table", a_desk.table]) == 0
-    assert [case.id for case in load_project(Path(a_desk.new)).cases] == ["p1", "p2"]
+    a_service.text("cases.csv", f"{lines}p2;unlabelled;other-1.nii.gz;\r\n", "utf-8-sig")
+    assert main(["create", a_service.new, "--table", a_service.table]) == 0
+    assert [case.id for case in load_project(Path(a_service.new)).cases] == ["p1", "p2"]
 
 
-def test_single_picture_can_be_an_unlabelled_case(a_desk):
-    picture = a_desk.write("picture.nrrd", voxels()[2])
-    assert main(a_desk.create(None, None, "--unlabelled", picture)) == 0
-    assert load_project(Path(a_desk.new)).slicing_axis_of("picture") == 2
+def test_single_picture_can_be_an_unlabelled_case(a_service):
+    picture = a_service.write("picture.nrrd", voxels()[2])
+    assert main(a_service.create(None, None, "--unlabelled", picture)) == 0
+    assert load_project(Path(a_service.new)).slicing_axis_of("picture") == 2
 
 
-def test_folder_with_everything_gives_only_what_is_not_named_yet(a_desk):
-    a_desk.write("other-1-label.seg.nrrd", labels())
-    assert main(a_desk.create(None, None, "--unlabelled", str(a_desk.folder))) == 0
-    roles = {case.id: case.role.value for case in load_project(Path(a_desk.new)).cases}
+def test_folder_with_everything_gives_only_what_is_not_named_yet(a_service):
+    a_service.write("other-1-label.seg.nrrd", labels())
+    assert main(a_service.create(None, None, "--unlabelled", str(a_service.folder))) == 0
+    roles = {case.id: case.role.value for case in load_project(Path(a_service.new)).cases}
     assert roles == {"heart": "annotated", "other-1": "unlabelled", "other-2": "unlabelled"}
 
 
-def test_training_without_unlabelled_cases_warns_and_works(a_desk, capfd, monkeypatch):
-    assert main(a_desk.create(None, None, *QUICKEST)) == 0
+def test_training_without_unlabelled_cases_warns_and_works(a_service, capfd, monkeypatch):
+    assert main(a_service.create(None, None, *QUICKEST)) == 0
     with worker_in_this_process(monkeypatch):
-        assert main(["train", a_desk.new, "--device", "cpu"]) == 0
+        assert main(["train", a_service.new, "--device", "cpu"]) == 0
     assert "no unlabelled case" in capfd.readouterr().err
-    assert main(["status", a_desk.new]) == 0
+    assert main(["status", a_service.new]) == 0
 
 
-def test_image_replaced_on_the_same_grid_is_learned_from_anew(a_desk, monkeypatch):
+def test_image_replaced_on_the_same_grid_is_learned_from_anew(a_service, monkeypatch):
     with worker_in_this_process(monkeypatch):
-        assert main(["train", a_desk.unreviewed, "--device", "cpu"]) == 0
-        slices = a_desk.path("unreviewed/preprocessed/other-1/images.npy")
+        assert main(["train", a_service.unreviewed, "--device", "cpu"]) == 0
+        slices = a_service.path("unreviewed/preprocessed/other-1/images.npy")
         before = np.load(slices)
-        a_desk.write("other-1.nii.gz", voxels(1)[::-1])
-        assert main(["train", a_desk.unreviewed, "--device", "cpu"]) == 0
+        a_service.write("other-1.nii.gz", voxels(1)[::-1])
+        assert main(["train", a_service.unreviewed, "--device", "cpu"]) == 0
     # slice by slice the same voxels, with the same percentiles
     np.testing.assert_array_equal(np.load(slices), before[::-1])
 
@@ -330,10 +338,10 @@ def test_image_replaced_on_the_same_grid_is_learned_from_anew(a_desk, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("id_", ["bomb in the weights", "weights of another network",
                                  "prediction exists"])  # fmt: skip
-def test_worker_tells_bad_input_over_its_line(a_desk, id_):
+def test_worker_tells_bad_input_over_its_line(a_service, id_):
     make_arguments, *words = KINDS[id_]
-    arguments = make_arguments(a_desk)
-    on_disk = contents(a_desk.folder)
+    arguments = make_arguments(a_service)
+    on_disk = contents(a_service.folder)
 
     done = subprocess.run(
         [sys.executable, "-m", "PseudoLabelCLLib", *arguments],
@@ -345,4 +353,4 @@ def test_worker_tells_bad_input_over_its_line(a_desk, id_):
     for word in words:
         assert word in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert contents(a_desk.folder) == on_disk
+    assert contents(a_service.folder) == on_disk

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from PseudoLabelCLLib.domain.config import PreprocessConfig
-from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid
-from PseudoLabelCLLib.storage.volume_io import read_volume
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.storage.images.volume_io import read_volume
 
 
 def seen_of(volume, corrected):

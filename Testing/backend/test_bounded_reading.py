@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectInUseError, StorageError
-from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, read_learning_curve
-from PseudoLabelCLLib.storage import atomic_files
-from PseudoLabelCLLib.storage.atomic_files import read_json
-from PseudoLabelCLLib.storage.dicom_header import read_dicom_header
-from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.json_codec import MAX_DEPTH, from_json, parse_json, to_json
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.regular_files import opened_regular, read_regular
+from PseudoLabelCLLib.messages.json_codec import MAX_DEPTH, from_json, parse_json, to_json
+from PseudoLabelCLLib.pipeline.rounds.learning_curve import CurvePoint, read_learning_curve
+from PseudoLabelCLLib.storage.dicom.header import read_dicom_header
+from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
+from PseudoLabelCLLib.storage.files import atomic_files
+from PseudoLabelCLLib.storage.files.atomic_files import read_json
+from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.files.regular_files import opened_regular, read_regular
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 PATIENCE_S = 10.0
@@ -81,7 +81,9 @@ def test_link_to_a_file_is_read_and_one_to_nowhere_is_told(tmp_path):
 
 def test_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(bytes(100))
-    monkeypatch.setattr("PseudoLabelCLLib.storage.regular_files._require_regular", lambda *_: None)
+    monkeypatch.setattr(
+        "PseudoLabelCLLib.storage.files.regular_files._require_regular", lambda *_: None
+    )
     with pytest.raises(StorageError, match="larger than 50 bytes"):
         read_regular(tmp_path / "a", 50)
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judging import accept, correct, reject
 
-from PseudoLabelCLLib.curation import case_display
-from PseudoLabelCLLib.curation.case_display import (
+from PseudoLabelCLLib.curation.cases.stored_files import read_labels
+from PseudoLabelCLLib.curation.review import case_display
+from PseudoLabelCLLib.curation.review.case_display import (
     APART_MM,
     LEAST_DOUBT,
     MAX_KEPT_CASES,
@@ -20,7 +21,6 @@ from PseudoLabelCLLib.curation.case_display import (
     doubtful_slices,
     write_case_files,
 )
-from PseudoLabelCLLib.curation.stored_files import read_labels
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
@@ -37,12 +37,12 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 # Left-handed and turned: nothing may depend on an upright grid.
 GRID = Geometry((10, 9, 5), (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), (1, 0, 0, 0, 0, 1, 0, 1, 0))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from learning_doubles import SCHEMA, grid
 
-from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
@@ -20,14 +20,14 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline import case_slices
-from PseudoLabelCLLib.pipeline.case_slices import ClassCache, load_case_slices
-from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.slices import case_slices
+from PseudoLabelCLLib.pipeline.slices.case_slices import ClassCache, load_case_slices
+from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 SIZE = (32, 32, 40)
 GRID = grid(SIZE, (1.0, 1.0, 5.0))

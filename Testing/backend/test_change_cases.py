@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from judging import accept, correct, reject, take_back
 
-from PseudoLabelCLLib.curation import change_cases, set_aside
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.change_cases import remove_cases, set_role
-from PseudoLabelCLLib.curation.plan_round import plan_next_round, truth_sources_of
-from PseudoLabelCLLib.curation.review_cases import review_queue
+from PseudoLabelCLLib.curation.cases import change_cases
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
+from PseudoLabelCLLib.curation.review import set_aside
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round, truth_sources_of
+from PseudoLabelCLLib.curation.review.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
@@ -24,17 +25,17 @@ from PseudoLabelCLLib.domain.review import Use
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import (
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import (
     create_project,
     load_project,
     save_round,
 )
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
 
 GRID = Geometry((10, 9, 5), (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), (1, 0, 0, 0, 0, 1, 0, 1, 0))
 SCHEMA = LabelSchema.from_values((1,))

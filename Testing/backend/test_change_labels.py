@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from judging import correct, reject, take_back
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.change_labels import change_labels
-from PseudoLabelCLLib.curation.go_back import go_back
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.change_labels import change_labels
+from PseudoLabelCLLib.curation.review.go_back import go_back
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
@@ -20,11 +20,11 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 GRID = Geometry((10, 9, 5), (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), (1, 0, 0, 0, 0, 1, 0, 1, 0))
 CATEGORY = Code("SCT", "123037004", "Anatomical Structure")

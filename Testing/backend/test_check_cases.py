@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -19,9 +19,9 @@ from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.preprocess_plan import save_preprocess_plan
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.project.preprocess_plan import save_preprocess_plan
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 SCHEMA = LabelSchema.from_values((1, 2))
 

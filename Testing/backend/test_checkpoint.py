@@ -20,8 +20,8 @@ from PseudoLabelCLLib.learning.checkpoint import (
     save_moments,
     weights_to_bytes,
 )
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.training import start_training
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.training import start_training
 
 DEVICE = torch.device("cpu")
 

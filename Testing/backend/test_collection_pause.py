@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from PseudoLabelCLLib.storage.collection_pause import paused_collection
+from PseudoLabelCLLib.storage.files.collection_pause import paused_collection
 
 
 @pytest.fixture(autouse=True)

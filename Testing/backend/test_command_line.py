@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from a_desk import (
+from a_service import (
     LABELS,
     QUICKEST,
-    copied_desk,
+    copied_service,
     fake_round,
     labels,
     named,
     worker_in_this_process,
-    write_desk,
+    write_service,
 )
 
 from PseudoLabelCLLib.command_line import job_commands, show_job
@@ -31,23 +31,23 @@ from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
-from PseudoLabelCLLib.process.protocol import JobCancelled, JobFailed, WorkerCrashed
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.messages.job_messages import JobCancelled, JobFailed, WorkerCrashed
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.results.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 COMMANDS = build_parser()._subparsers._group_actions[0].choices
 
 
 @pytest.fixture(scope="session")
-def a_filled_desk(tmp_path_factory):
-    return write_desk(tmp_path_factory.mktemp("desk"))
+def a_filled_service(tmp_path_factory):
+    return write_service(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
-def a_desk(a_filled_desk, tmp_path):
-    return copied_desk(a_filled_desk, tmp_path / "desk")
+def a_service(a_filled_service, tmp_path):
+    return copied_service(a_filled_service, tmp_path / "service")
 
 
 @pytest.fixture
@@ -71,63 +71,69 @@ def labels_in(path):
 # --- the way through ---
 
 
-def test_project_goes_from_volumes_to_export(a_desk, told):
-    others = [str(a_desk.path(f"other-{n}.nii.gz")) for n in (1, 2)]
-    created = told(*a_desk.create(None, None, "--unlabelled", *others, *QUICKEST))
+def test_project_goes_from_volumes_to_export(a_service, told):
+    others = [str(a_service.path(f"other-{n}.nii.gz")) for n in (1, 2)]
+    created = told(*a_service.create(None, None, "--unlabelled", *others, *QUICKEST))
     assert created["cases"] == {
         "heart": "annotated", "other-1": "unlabelled", "other-2": "unlabelled",
     }  # fmt: skip
     assert created["labels"] == ["label 1", "label 2"]
     assert (created["rounds"], created["latest_report"]) == ([], None)
 
-    fake_round(Path(a_desk.new), 0)
-    assert told("status", a_desk.new)["awaiting_review"] == ["other-1", "other-2"]
-    queue = told("review", a_desk.new)
+    fake_round(Path(a_service.new), 0)
+    assert told("status", a_service.new)["awaiting_review"] == ["other-1", "other-2"]
+    queue = told("review", a_service.new)
     assert [item["case_id"] for item in queue] == ["other-2", "other-1"]  # most doubtful first
 
     shown = [f"{item['round_index']}:{item['fingerprint']}" for item in queue]
-    rejected = told("review", a_desk.new, "other-2", "--reject", "--proposal", shown[0])
+    rejected = told("review", a_service.new, "other-2", "--reject", "--proposal", shown[0])
     assert rejected["awaiting_review"] == ["other-1"]
     corrected = told(
-        "review", a_desk.new, "other-1", "--correct", a_desk.label, "--proposal", shown[1]
+        "review", a_service.new, "other-1", "--correct", a_service.label, "--proposal", shown[1]
     )
     assert corrected["awaiting_review"] == []
     assert "1 rejected case is left out" in corrected["next"]
 
-    exported = told("export", a_desk.new, a_desk.out)
+    exported = told("export", a_service.new, a_service.out)
     assert [line["source"] for line in exported] == ["annotated", "corrected"]
     for line in exported:
-        found = labels_in(a_desk.path("out") / line["file"])
+        found = labels_in(a_service.path("out") / line["file"])
         np.testing.assert_array_equal(found[1:4], labels()[1:4])
 
 
-def test_train_brings_the_next_round(a_desk, told, monkeypatch, capfd):
+def test_train_brings_the_next_round(a_service, told, monkeypatch, capfd):
     cases = ("other-1", "other-2")
-    assert main(["review", a_desk.project, *cases, "--accept", *named(a_desk.project, *cases)]) == 0
+    assert (
+        main(["review", a_service.project, *cases, "--accept", *named(a_service.project, *cases)])
+        == 0
+    )
     with worker_in_this_process(monkeypatch):
-        assert main(["train", a_desk.project, "--device", "cpu"]) == 0
+        assert main(["train", a_service.project, "--device", "cpu"]) == 0
     out = capfd.readouterr().out
     assert "Round 1 will learn from 3 human segmentations and 0 pseudo-labels." in out
     assert "Round 1 is ready. Report: " in out
-    assert [r["state"] for r in told("status", a_desk.project)["rounds"]] == ["closed", "in review"]
+    assert [r["state"] for r in told("status", a_service.project)["rounds"]] == [
+        "closed",
+        "in review",
+    ]
 
 
-def test_predicted_volume_lies_on_the_grid_of_its_image(a_desk, told, monkeypatch):
+def test_predicted_volume_lies_on_the_grid_of_its_image(a_service, told, monkeypatch):
     with worker_in_this_process(monkeypatch):
-        result = told("predict", a_desk.model, a_desk.image, "--output", a_desk.out,
+        result = told("predict", a_service.model, a_service.image, "--output", a_service.out,
                       "--format", "nii.gz", "--uncertainty", "--device", "cpu")  # fmt: skip
     image, predicted = (sitk.ReadImage(str(path)) for path in
-                        (a_desk.image, result["segmentations"][0]["output"]))  # fmt: skip
+                        (a_service.image, result["segmentations"][0]["output"]))  # fmt: skip
     assert predicted.GetSize() == image.GetSize()
     assert predicted.GetSpacing() == pytest.approx(image.GetSpacing())
-    assert (a_desk.path("out") / "heart_uncertainty.nrrd").is_file()
+    assert (a_service.path("out") / "heart_uncertainty.nrrd").is_file()
 
 
-def test_evaluation_shows_a_table_of_the_rounds(a_desk, monkeypatch, capfd):
-    pair = ["--pair", a_desk.image, a_desk.label]
+def test_evaluation_shows_a_table_of_the_rounds(a_service, monkeypatch, capfd):
+    pair = ["--pair", a_service.image, a_service.label]
     with worker_in_this_process(monkeypatch):
-        arguments = ["evaluate", a_desk.project, *pair, "--device", "cpu"]
-        assert main([*arguments, "--output", str(a_desk.path("table.json"))]) == 0
+        arguments = ["evaluate", a_service.project, *pair, "--device", "cpu"]
+        assert main([*arguments, "--output", str(a_service.path("table.json"))]) == 0
     out = capfd.readouterr().out
     header = next(line for line in out.splitlines() if "mean Dice" in line)
     assert header.split()[:2] == ["model", "cases"]
@@ -136,7 +142,8 @@ def test_evaluation_shows_a_table_of_the_rounds(a_desk, monkeypatch, capfd):
     assert "larger of the two directed 95th percentiles" in out
     assert any(line.split()[:3] == ["round", "0", "1"] for line in out.splitlines())
     assert (
-        json.loads(a_desk.path("table.json").read_text("utf-8"))["models"][0]["name"] == "round 0"
+        json.loads(a_service.path("table.json").read_text("utf-8"))["models"][0]["name"]
+        == "round 0"
     )
 
 
@@ -159,9 +166,9 @@ def test_structure_that_was_missed_is_named_beside_the_mean_distances(capsys):
 # --- review ---
 
 
-def test_accepted_proposal_is_kept_byte_by_byte(a_desk, told):
-    layout = ProjectLayout(Path(a_desk.project))
-    told("review", a_desk.project, "other-1", "--accept", *named(a_desk.project, "other-1"))
+def test_accepted_proposal_is_kept_byte_by_byte(a_service, told):
+    layout = ProjectLayout(Path(a_service.project))
+    told("review", a_service.project, "other-1", "--accept", *named(a_service.project, "other-1"))
     proposal, kept = layout.proposal(0, "other-1"), layout.reviewed_segmentation(0, "other-1")
     assert kept.read_bytes() == proposal.read_bytes()
 
@@ -169,40 +176,40 @@ def test_accepted_proposal_is_kept_byte_by_byte(a_desk, told):
 @pytest.mark.parametrize(
     ("typed", "slices"), [("2-3", (1, 2)), ("1", (0,)), (" 5, 1-2 ,2", (0, 1, 4))]
 )
-def test_slices_are_counted_from_one(a_desk, typed, slices):
-    correct = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
-    correct += ["--correct", a_desk.label]
+def test_slices_are_counted_from_one(a_service, typed, slices):
+    correct = ["review", a_service.project, "other-1", *named(a_service.project, "other-1")]
+    correct += ["--correct", a_service.label]
     assert main([*correct, "--slices", typed]) == 0
-    assert load_project(Path(a_desk.project)).reviews[0].truth_slices == slices
+    assert load_project(Path(a_service.project)).reviews[0].truth_slices == slices
 
 
-def test_whole_correction_confirms_every_slice(a_desk):
-    correct = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
-    assert main([*correct, "--correct", a_desk.label, "--whole"]) == 0
-    assert load_project(Path(a_desk.project)).reviews[0].truth_slices is None
+def test_whole_correction_confirms_every_slice(a_service):
+    correct = ["review", a_service.project, "other-1", *named(a_service.project, "other-1")]
+    assert main([*correct, "--correct", a_service.label, "--whole"]) == 0
+    assert load_project(Path(a_service.project)).reviews[0].truth_slices is None
 
 
-def test_second_thoughts_replace_a_verdict(a_desk, told):
-    shown = named(a_desk.project, "other-1")
-    told("review", a_desk.project, "other-1", "--reject", *shown)
-    told("review", a_desk.project, "OTHER-1", "--accept", *shown)
-    verdicts = {item["case_id"]: item["verdict"] for item in told("review", a_desk.project)}
+def test_second_thoughts_replace_a_verdict(a_service, told):
+    shown = named(a_service.project, "other-1")
+    told("review", a_service.project, "other-1", "--reject", *shown)
+    told("review", a_service.project, "OTHER-1", "--accept", *shown)
+    verdicts = {item["case_id"]: item["verdict"] for item in told("review", a_service.project)}
     assert verdicts == {"other-1": "accepted", "other-2": None}
 
 
-def test_review_list_is_a_table_for_a_person(a_desk, capfd):
-    assert main(["review", a_desk.project]) == 0
+def test_review_list_is_a_table_for_a_person(a_service, capfd):
+    assert main(["review", a_service.project]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].split() == ["case", "proposal", "doubt", "verdict", "why"]
-    shown = named(a_desk.project, "other-2")[1]
+    shown = named(a_service.project, "other-2")[1]
     assert lines[2].split()[:4] == ["other-2", shown, "0.20", "-"]
     assert "0 of 2 reviewed." in lines[-1]
 
 
 @pytest.mark.parametrize(("project", "words"), [("unreviewed", "nothing to review yet"),
                                                 ("project", "nothing is left")])  # fmt: skip
-def test_empty_review_list_says_why(a_desk, project, words, capfd):
-    root = str(a_desk.path(project))
+def test_empty_review_list_says_why(a_service, project, words, capfd):
+    root = str(a_service.path(project))
     if project == "project":
         for case in ("other-1", "other-2"):
             Path(ProjectLayout(Path(root)).proposal(0, case)).unlink()
@@ -213,27 +220,27 @@ def test_empty_review_list_says_why(a_desk, project, words, capfd):
 # --- status ---
 
 
-def test_status_says_what_comes_next(a_desk, capfd):
-    assert main(["status", a_desk.project]) == 0
+def test_status_says_what_comes_next(a_service, capfd):
+    assert main(["status", a_service.project]) == 0
     out = capfd.readouterr().out
     assert "1 annotated, 2 unlabelled" in out
     assert "Round 0: in review" in out
     assert "2 proposals wait for review: pseudolabelcl review" in out
 
 
-def test_status_checks_the_volumes_if_asked(a_desk, told, capfd):
-    a_desk.path("other-1.nii.gz").unlink()
-    findings = told("status", a_desk.project, "--check")["findings"]
+def test_status_checks_the_volumes_if_asked(a_service, told, capfd):
+    a_service.path("other-1.nii.gz").unlink()
+    findings = told("status", a_service.project, "--check")["findings"]
     assert (findings[0]["case_id"], findings[0]["severity"]) == ("other-1", "error")
-    assert main(["status", a_desk.project, "--check"]) == 0
+    assert main(["status", a_service.project, "--check"]) == 0
     assert "error: Case 'other-1': There is no file" in capfd.readouterr().out
 
 
-def test_settings_and_labels_reach_the_project(a_desk):
+def test_settings_and_labels_reach_the_project(a_service):
     arguments = ["--labels", "2=inside, 1 = outside", "--profile", "paper", "--name", "Hearts"]
     arguments += ["--set", "training.seed=7", "--set", "preprocess.crop=foreground"]
-    assert main(a_desk.create(None, None, *arguments)) == 0
-    project = load_project(Path(a_desk.new))
+    assert main(a_service.create(None, None, *arguments)) == 0
+    project = load_project(Path(a_service.new))
     assert project.name == "Hearts"
     assert dict(zip(project.schema.values, project.schema.names, strict=True)) == {
         2: "inside", 1: "outside",
@@ -242,10 +249,10 @@ def test_settings_and_labels_reach_the_project(a_desk):
     assert project.config.training.supervised.num_steps == 5000
 
 
-def test_project_with_copies_moves_alone(a_desk, tmp_path, told):
-    assert main(a_desk.create(None, None, "--copy-images")) == 0
-    moved = Path(a_desk.new).rename(tmp_path / "moved")
-    a_desk.path("heart.nii.gz").unlink()
+def test_project_with_copies_moves_alone(a_service, tmp_path, told):
+    assert main(a_service.create(None, None, "--copy-images")) == 0
+    moved = Path(a_service.new).rename(tmp_path / "moved")
+    a_service.path("heart.nii.gz").unlink()
     findings = told("status", str(moved), "--check")["findings"]
     assert "error" not in {finding["severity"] for finding in findings}
 
@@ -287,10 +294,10 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_exit_code_tells_how_a_job_ended(a_desk, ending, capfd, monkeypatch):
+def test_exit_code_tells_how_a_job_ended(a_service, ending, capfd, monkeypatch):
     event, code, words = ending
     monkeypatch.setattr(job_commands, "run_job_shown", lambda *_: show_job._result_of(event))
-    assert main(["train", a_desk.unreviewed]) == code
+    assert main(["train", a_service.unreviewed]) == code
     err = capfd.readouterr().err
     assert words in err
     assert "trace" not in err
@@ -332,20 +339,20 @@ def test_ctrl_c_asks_the_worker_and_the_second_one_kills_it(monkeypatch, capfd, 
     assert "press Ctrl-C again to stop at once" in capfd.readouterr().err
 
 
-def test_ctrl_c_while_nothing_works_ends_quietly(a_desk, monkeypatch, capfd):
+def test_ctrl_c_while_nothing_works_ends_quietly(a_service, monkeypatch, capfd):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("PseudoLabelCLLib.curation.add_rows.add_case", interrupt)
-    assert main(a_desk.create()) == 130
+    monkeypatch.setattr("PseudoLabelCLLib.curation.cases.add_rows.add_case", interrupt)
+    assert main(a_service.create()) == 130
     assert capfd.readouterr().err == "Error: Stopped.\n"
-    assert not Path(a_desk.new).exists()
-    assert not list(a_desk.folder.glob(".creating-*"))
+    assert not Path(a_service.new).exists()
+    assert not list(a_service.folder.glob(".creating-*"))
 
 
-def test_reader_that_has_enough_is_no_error(a_desk):
+def test_reader_that_has_enough_is_no_error(a_service):
     process = subprocess.Popen(
-        [sys.executable, "-m", "PseudoLabelCLLib", "status", a_desk.project],
+        [sys.executable, "-m", "PseudoLabelCLLib", "status", a_service.project],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     process.stdout.close()  # as `head` does
@@ -356,11 +363,11 @@ def test_reader_that_has_enough_is_no_error(a_desk):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no interrupt to one process")
-def test_interrupted_training_is_cancelled_and_goes_on(a_desk, monkeypatch):
+def test_interrupted_training_is_cancelled_and_goes_on(a_service, monkeypatch):
     long = ["--set", "training.supervised.num_steps=100000"]
-    arguments = a_desk.create(None, None, "--labels", LABELS, *QUICKEST, *long)
+    arguments = a_service.create(None, None, "--labels", LABELS, *QUICKEST, *long)
     assert main(arguments) == 0
-    train = [sys.executable, "-m", "PseudoLabelCLLib", "train", a_desk.new, "--device", "cpu"]
+    train = [sys.executable, "-m", "PseudoLabelCLLib", "train", a_service.new, "--device", "cpu"]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(train, stderr=subprocess.PIPE, text=True, env=one_thread) as process:
         stop = threading.Timer(200, process.kill)
@@ -373,4 +380,4 @@ def test_interrupted_training_is_cancelled_and_goes_on(a_desk, monkeypatch):
         stop.cancel()
     assert process.returncode == 130
     assert "Run the same command again to go on." in rest
-    assert load_project(Path(a_desk.new)).rounds[0].state.value == "training"
+    assert load_project(Path(a_service.new)).rounds[0].state.value == "training"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_doubles import make_generator
 
-from PseudoLabelCLLib.learning.consistency import consistency_loss
+from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
 
 
 def random_scores(seed, shape=(2, 3, 4, 5)):

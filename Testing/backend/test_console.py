@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from PseudoLabelCLLib.command_line import show_job
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
-from PseudoLabelCLLib.process.protocol import JobStarted, Metrics, Notice, NoticeLevel, Progress
+from PseudoLabelCLLib.messages.job_messages import (
+    JobStarted,
+    Metrics,
+    Notice,
+    NoticeLevel,
+    Progress,
+)
 
 
 class Terminal(io.StringIO):

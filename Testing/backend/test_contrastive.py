@@ -15,7 +15,7 @@ from loss_references import (
 from scipy import stats
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm, Denominator, PairWeighting
-from PseudoLabelCLLib.learning.contrastive import draw_anchors, local_contrastive_loss
+from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_contrastive_loss
 
 TEMPERATURE = 0.1
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from learning_doubles import make_generator
 
-from PseudoLabelCLLib.learning.augmentation import AugmentedBatch
-from PseudoLabelCLLib.learning.copy_paste import draw_boxes, exchange
+from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch
+from PseudoLabelCLLib.learning.training.copy_paste import draw_boxes, exchange
 
 
 def batch(value, number=3, shape=(8, 10)):

@@ -16,20 +16,20 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from a_desk import named
+from a_service import named
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.pipeline import case_slices
-from PseudoLabelCLLib.pipeline.case_slices import load_case_slices
+from PseudoLabelCLLib.messages.job_messages import JobCancelled, JobFailed, Progress, is_terminal
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
+from PseudoLabelCLLib.pipeline.slices import case_slices
+from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices
 from PseudoLabelCLLib.process.failure import failure_of
-from PseudoLabelCLLib.process.protocol import JobCancelled, JobFailed, Progress, is_terminal
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project, save_round
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 
 resource = pytest.importorskip("resource")  # Windows has none
 ROBUSTNESS = Path(__file__).parents[1] / "robustness"
@@ -157,8 +157,8 @@ def test_killed_training_ends_as_if_it_was_never_killed(tmp_path):
 
 def test_killed_commands_have_done_all_or_nothing(tmp_path):
     command = [
-        sys.executable, str(ROBUSTNESS / "kill_the_desk.py"), "--kills", "3", "--output",
-        str(tmp_path / "desk"),
+        sys.executable, str(ROBUSTNESS / "kill_the_service.py"), "--kills", "3", "--output",
+        str(tmp_path / "service"),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROBUSTNESS.parents[1])}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)

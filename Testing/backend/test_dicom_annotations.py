@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 from dicom_objects import KIDNEY, LIVER, SPLEEN, described, structures, write_object
 
-from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
-from PseudoLabelCLLib.curation.label_schema_file import schema_from_annotation
+from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case
+from PseudoLabelCLLib.curation.cases.label_schema_file import schema_from_annotation
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError
@@ -18,9 +18,9 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GEOMETRY = phantoms.grid("oblique", size=(16, 12, 8))

@@ -8,10 +8,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.dicom_export import DicomExportChoices, export_dicom_segmentations
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
-from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.dicom_export import (
+    DicomExportChoices,
+    export_dicom_segmentations,
+)
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -19,11 +22,11 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
-from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.images.volume_io import read_geometry, read_volume
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SCHEMA = LabelSchema((LabelClass(4, "liver", "#56b4e9", propose_terminology("liver")[0]),))

@@ -11,15 +11,15 @@ import pytest
 from judging import accept, correct
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.dicom_export import (
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     check_dicom_export,
     export_dicom_segmentations,
 )
-from PseudoLabelCLLib.curation.dicom_provenance import person_name
-from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
-from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.curation.export.dicom_provenance import person_name
+from PseudoLabelCLLib.curation.export.dicom_series_of_case import series_of_case
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import verify_segmentation_object
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
@@ -29,11 +29,11 @@ from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GEOMETRY = phantoms.grid("oblique", size=(16, 12, 6))

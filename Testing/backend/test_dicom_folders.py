@@ -5,16 +5,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.volume_io import list_dicom_series, read_geometry, read_volume
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.volume_io import list_dicom_series, read_geometry, read_volume
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 OTHER = f"{phantoms.SERIES}.99"

@@ -11,10 +11,10 @@ import pytest
 from pydicom.sequence import Sequence
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError, VolumeError
-from PseudoLabelCLLib.storage.dicom_seg_reader import read_segmentation_object
-from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
-from PseudoLabelCLLib.storage.dicom_segment import ObjectDescription
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
+from PseudoLabelCLLib.storage.dicom.seg_reader import read_segmentation_object
+from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
+from PseudoLabelCLLib.storage.dicom.segment import ObjectDescription
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 MIDDLE = 2  # which slice is changed

@@ -7,19 +7,19 @@ import pytest
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.dicom_series_of_case import series_of_case
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.dicom_series_of_case import series_of_case
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.dicom_mark import looks_like_dicom
-from PseudoLabelCLLib.storage.dicom_series import read_series, read_series_geometry
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.project_store import create_project
+from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
+from PseudoLabelCLLib.storage.dicom.series import read_series, read_series_geometry
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 APART = {

@@ -8,15 +8,15 @@ import pytest
 from dicom_objects import KIDNEY, LIVER, described, structures, write_object
 from test_dicom_round_trips import ABOUT, segment
 
-from PseudoLabelCLLib.curation.verify_segmentation_object import (
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,
     verify_segmentation_object,
 )
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
-from PseudoLabelCLLib.storage.dicom_series import read_series
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
+from PseudoLabelCLLib.storage.dicom.series import read_series
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

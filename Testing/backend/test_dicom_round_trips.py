@@ -6,14 +6,14 @@ import numpy as np
 import pydicom
 import pytest
 
-from PseudoLabelCLLib.curation.verify_segmentation_object import (
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,
     verify_segmentation_object,
 )
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
-from PseudoLabelCLLib.storage.dicom_seg_reader import read_segmentation_object
-from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
-from PseudoLabelCLLib.storage.dicom_segment import (
+from PseudoLabelCLLib.storage.dicom.seg_reader import read_segmentation_object
+from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
+from PseudoLabelCLLib.storage.dicom.segment import (
     Algorithm,
     AlgorithmType,
     ObjectDescription,
@@ -21,8 +21,8 @@ from PseudoLabelCLLib.storage.dicom_segment import (
     new_uid,
     tracking_uid_of,
 )
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.volume_io import read_volume
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.volume_io import read_volume
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of what phantoms leave out
 STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")

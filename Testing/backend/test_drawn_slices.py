@@ -9,28 +9,28 @@ from judging import accept, correct
 from learning_doubles import Listener, grid
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.counting_slices import choose_counting_slices
-from PseudoLabelCLLib.curation.drawn_slices import drawn_slices, look_at_drawn_slices
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.plan_round import plan_next_round, truth_sources_of
-from PseudoLabelCLLib.desk.case_views import progress_of_cases
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
+from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.drawn_slices import drawn_slices, look_at_drawn_slices
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round, truth_sources_of
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.project_view import CaseState
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.messages.project_view import CaseState
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, load_round_data
+from PseudoLabelCLLib.project_service.case_progress import progress_of_cases
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 SIZE = (32, 28, 16)
 GRID = grid(SIZE, (1.0, 1.0, 4.0))
@@ -113,7 +113,7 @@ def write(path, array):
 
 
 @pytest.fixture
-def a_desk(tmp_path):
+def a_service(tmp_path):
     """A project with an unlabelled volume; and files of one that is drawn in part."""
     root = tmp_path / "project"
     project = Project("p", SCHEMA, config_for(Profile.QUICK))
@@ -127,8 +127,8 @@ def a_desk(tmp_path):
     return root, project
 
 
-def add(desk, name="every_fourth", answers=(), role=CaseRole.ANNOTATED):
-    root, project = desk
+def add(service, name="every_fourth", answers=(), role=CaseRole.ANNOTATED):
+    root, project = service
     folder = root.parent
     asking = Asking("t", answers)
     image_file, labels = folder / "t.nrrd", folder / f"{name}.nrrd"
@@ -142,38 +142,38 @@ def add(desk, name="every_fourth", answers=(), role=CaseRole.ANNOTATED):
         ("range", "drawn on 5 of its 16 slices. Beyond both ends the structures are cut off"),
     ],
 )
-def test_adding_it_is_a_question_that_names_its_answers(a_desk, name, words):
+def test_adding_it_is_a_question_that_names_its_answers(a_service, name, words):
     with pytest.raises(QuestionError) as asked:
-        add(a_desk, name)
+        add(a_service, name)
     assert words in asked.value.message
     for answer in ("t:sparse=drawn", "t:sparse=all", "t:sparse=leave"):
         assert f"--answer {answer} (" in asked.value.remedy
-    root, _ = a_desk
+    root, _ = a_service
     assert [case.id for case in load_project(root).cases] == ["u"]
     # 12 or 11 of 16 slices of 32 x 28 voxels
     assert asked.value.question.num_voxels == (16 - (4 if name == "every_fourth" else 5)) * 896
 
 
-def test_the_answer_is_kept_with_the_case(a_desk):
-    root, _ = a_desk
-    project = add(a_desk, answers=DRAWN)
+def test_the_answer_is_kept_with_the_case(a_service):
+    root, _ = a_service
+    project = add(a_service, answers=DRAWN)
     assert project.case("t").drawn_slices == (2, 6, 10, 14)
     assert load_project(root) == project
-    assert add((root, a_desk[1]), answers=ALL).case("t").drawn_slices is None
+    assert add((root, a_service[1]), answers=ALL).case("t").drawn_slices is None
 
 
-def test_a_whole_volume_is_added_without_a_word(a_desk):
-    assert add(a_desk, "all").case("t").drawn_slices is None
+def test_a_whole_volume_is_added_without_a_word(a_service):
+    assert add(a_service, "all").case("t").drawn_slices is None
 
 
-def test_of_a_validation_case_every_slice_counts(a_desk):
+def test_of_a_validation_case_every_slice_counts(a_service):
     with pytest.raises(QuestionError, match="measured on every slice") as asked:
-        add(a_desk, role=CaseRole.VALIDATION)
+        add(a_service, role=CaseRole.VALIDATION)
     assert "sparse=drawn" not in asked.value.remedy
 
 
-def test_command_line_asks_and_takes_the_answer(a_desk, capsys):
-    root, _ = a_desk
+def test_command_line_asks_and_takes_the_answer(a_service, capsys):
+    root, _ = a_service
     folder = root.parent
     command = [
         "add", str(root), "--annotated", str(folder / "t.nrrd"), str(folder / "range.nrrd"),
@@ -187,9 +187,9 @@ def test_command_line_asks_and_takes_the_answer(a_desk, capsys):
 # --- a case that is there already ---
 
 
-def test_check_asks_about_a_case_from_before_and_its_answer_is_remembered(a_desk):
-    root, project = a_desk
-    project = add(a_desk, "all")
+def test_check_asks_about_a_case_from_before_and_its_answer_is_remembered(a_service):
+    root, project = a_service
+    project = add(a_service, "all")
     file = ProjectLayout(root).annotation("t")
     write_segmentation(file, LabelVolume(EVERY_FOURTH, GRID), SCHEMA)
     (finding,) = [one for one in check_cases(root, project) if one.severity == "question"]
@@ -202,9 +202,9 @@ def test_check_asks_about_a_case_from_before_and_its_answer_is_remembered(a_desk
     assert not [one for one in check_cases(root, project) if one.severity != "note"]
 
 
-def test_command_chooses_which_slices_count(a_desk, capsys):
-    root, _ = a_desk
-    add(a_desk, answers=ALL)
+def test_command_chooses_which_slices_count(a_service, capsys):
+    root, _ = a_service
+    add(a_service, answers=ALL)
     assert main(["slices", str(root), "t", "--drawn"]) == 0
     assert "4 of 16 slices count" in capsys.readouterr().out
     assert load_project(root).case("t").drawn_slices == (2, 6, 10, 14)
@@ -214,9 +214,9 @@ def test_command_chooses_which_slices_count(a_desk, capsys):
     assert "annotated cases only" in capsys.readouterr().err
 
 
-def test_slices_cut_along_another_axis_are_chosen_anew(a_desk):
-    root, project = a_desk
-    project = add(a_desk, answers=DRAWN)
+def test_slices_cut_along_another_axis_are_chosen_anew(a_service):
+    root, project = a_service
+    project = add(a_service, answers=DRAWN)
     config = project.config
     turned = Project(
         "p", SCHEMA,
@@ -248,9 +248,9 @@ def loaded(root, project):
     return load_round_data(inputs, Listener())
 
 
-def test_drawn_slices_are_truth_and_the_others_unlabelled(a_desk):
-    root, _ = a_desk
-    project = add(a_desk, answers=DRAWN)
+def test_drawn_slices_are_truth_and_the_others_unlabelled(a_service):
+    root, _ = a_service
+    project = add(a_service, answers=DRAWN)
     assert [case.id for case in project.cases_to_propose()] == ["u", "t"]
     data = loaded(root, project)
     assert (len(data.truth), len(data.pseudo)) == (4, 0)
@@ -264,16 +264,16 @@ def test_drawn_slices_are_truth_and_the_others_unlabelled(a_desk):
     assert (len(data.truth), len(data.pseudo)) == (4, 12 + 16)
 
 
-def test_all_slices_are_truth_where_that_was_the_answer(a_desk):
-    root, _ = a_desk
-    project = add(a_desk, answers=ALL)
+def test_all_slices_are_truth_where_that_was_the_answer(a_service):
+    root, _ = a_service
+    project = add(a_service, answers=ALL)
     assert [case.id for case in project.cases_to_propose()] == ["u"]
     assert len(loaded(root, project).truth) == 16
 
 
-def test_an_accepted_proposal_lies_below_what_was_drawn_and_a_correction_above(a_desk, tmp_path):
-    root, _ = a_desk
-    project = in_review(root, add(a_desk, answers=DRAWN), np.roll(truth(), 3, axis=2))
+def test_an_accepted_proposal_lies_below_what_was_drawn_and_a_correction_above(a_service, tmp_path):
+    root, _ = a_service
+    project = in_review(root, add(a_service, answers=DRAWN), np.roll(truth(), 3, axis=2))
     accepted = accept(root, project, "t")
     assert [source.truth_slices for source in truth_sources_of(accepted, "t", 1)] == [
         None, (2, 6, 10, 14),
@@ -290,10 +290,10 @@ def test_an_accepted_proposal_lies_below_what_was_drawn_and_a_correction_above(a
     ]  # fmt: skip
 
 
-def test_export_has_the_drawn_slices_as_drawn_and_says_that_the_rest_is_not(a_desk, tmp_path):
-    root, _ = a_desk
+def test_export_has_the_drawn_slices_as_drawn_and_says_that_the_rest_is_not(a_service, tmp_path):
+    root, _ = a_service
     proposed = np.roll(truth(), 3, axis=2)
-    project = in_review(root, add(a_desk, answers=DRAWN), proposed)
+    project = in_review(root, add(a_service, answers=DRAWN), proposed)
     (exported,) = export_segmentations(root, project, tmp_path / "out", case_ids=["t"])
     assert (exported.source, exported.human_fraction) == ("annotated", 4 / 16)
     assert exported.path.name == "t.partly-reviewed.seg.nrrd"
@@ -304,9 +304,9 @@ def test_export_has_the_drawn_slices_as_drawn_and_says_that_the_rest_is_not(a_de
     np.testing.assert_array_equal(array[others], proposed[others])
 
 
-def test_the_case_is_shown_as_annotated_then_to_review(a_desk):
-    root, _ = a_desk
-    project = add(a_desk, answers=DRAWN)
+def test_the_case_is_shown_as_annotated_then_to_review(a_service):
+    root, _ = a_service
+    project = add(a_service, answers=DRAWN)
     before = progress_of_cases(project, frozenset())["t"]
     assert (before.state, before.truth_fraction) == (CaseState.ANNOTATED, 4 / 16)
     project = in_review(root, project, truth())
@@ -314,8 +314,8 @@ def test_the_case_is_shown_as_annotated_then_to_review(a_desk):
     assert (after.state, after.truth_fraction) == (CaseState.PROPOSED, 4 / 16)
 
 
-def test_choosing_needs_annotated_cases(a_desk):
-    root, project = a_desk
+def test_choosing_needs_annotated_cases(a_service):
+    root, project = a_service
     with pytest.raises(ProjectError, match="annotated cases only"):
         choose_counting_slices(root, project, ["u"], only_drawn=True)
 
@@ -327,14 +327,14 @@ def test_drawn_slices_are_counted_along_the_slicing_axis():
 
 
 @pytest.mark.parametrize("numbers", [(-1, 2), (3, 3)])
-def test_slices_that_there_cannot_be_are_refused(a_desk, numbers):
+def test_slices_that_there_cannot_be_are_refused(a_service, numbers):
     with pytest.raises(ProjectError, match="names a drawn slice twice, or below 0"):
-        replace(add(a_desk, answers=DRAWN).case("t"), drawn_slices=numbers)
+        replace(add(a_service, answers=DRAWN).case("t"), drawn_slices=numbers)
 
 
-def test_slices_beyond_the_volume_are_no_share_of_it_and_end_no_export(a_desk, tmp_path):
-    root, _ = a_desk
-    project = add(a_desk, answers=DRAWN)
+def test_slices_beyond_the_volume_are_no_share_of_it_and_end_no_export(a_service, tmp_path):
+    root, _ = a_service
+    project = add(a_service, answers=DRAWN)
     project = project.with_case(replace(project.case("t"), drawn_slices=(2, 6, 99)))
     assert progress_of_cases(project, frozenset())["t"].truth_fraction == 2 / 16
     (exported,) = export_segmentations(root, project, tmp_path / "out", case_ids=["t"])

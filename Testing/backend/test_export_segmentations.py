@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from judging import accept, correct, reject
 
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError
@@ -18,9 +18,9 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((10, 9, 4), (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), IDENTITY)

@@ -12,17 +12,17 @@ from dicom_phantoms import grid, write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.curation import find_volumes as find_volumes_module
-from PseudoLabelCLLib.curation import folder_walk
-from PseudoLabelCLLib.curation.case_names import free_name
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
-from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
+from PseudoLabelCLLib.curation.find import find_volumes as find_volumes_module
+from PseudoLabelCLLib.curation.find import folder_walk
+from PseudoLabelCLLib.curation.find.case_names import free_name
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
 
 GRID = Geometry((6, 5, 4), (1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
 

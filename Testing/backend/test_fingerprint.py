@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from PseudoLabelCLLib.domain.errors import StorageError
-from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
 
 
 def test_fingerprint_of_a_file_is_its_sha256(tmp_path):

@@ -9,11 +9,11 @@ import SimpleITK as sitk
 from nrrd_by_hand import masks_of
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.question import QuestionKind
-from PseudoLabelCLLib.storage.frames import frames_in, write_frame
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 SHAPE = (12, 10, 4)
 AFFINE = np.array([[-1.5, 0, 0, 9], [0, -1.2, 0.9, 7], [0, 0.9, 5.0, -4], [0, 0, 0, 1.0]])

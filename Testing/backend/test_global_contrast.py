@@ -15,7 +15,7 @@ from loss_references import (
 )
 
 from PseudoLabelCLLib.domain.pretraining_config import GlobalStrategy
-from PseudoLabelCLLib.learning.global_contrast import global_contrastive_loss
+from PseudoLabelCLLib.learning.losses.global_contrast import global_contrastive_loss
 
 RANDOM, MINUS, PARTITION = (
     GlobalStrategy.RANDOM, GlobalStrategy.PARTITION_MINUS, GlobalStrategy.PARTITION

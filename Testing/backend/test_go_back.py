@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from PseudoLabelCLLib.curation import go_back as go_back_module
-from PseudoLabelCLLib.curation import set_aside
-from PseudoLabelCLLib.curation.go_back import go_back
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review_cases import review_queue
+from PseudoLabelCLLib.curation.review import go_back as go_back_module
+from PseudoLabelCLLib.curation.review import set_aside
+from PseudoLabelCLLib.curation.review.go_back import go_back
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
@@ -19,9 +19,9 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 GRID = Geometry((8, 8, 4), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
 STATES = [RoundState.CLOSED, RoundState.CLOSED, RoundState.CLOSED, RoundState.IN_REVIEW]

@@ -22,11 +22,15 @@ from learning_doubles import (
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, CopyPasteConfig, Mirror
-from PseudoLabelCLLib.learning.augmentation import augment
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
-from PseudoLabelCLLib.learning.consistency import consistency_loss
-from PseudoLabelCLLib.learning.losses import segmentation_loss, soft_cross_entropy, soft_dice_loss
-from PseudoLabelCLLib.learning.sampling import (
+from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
+from PseudoLabelCLLib.learning.losses.segmentation import (
+    segmentation_loss,
+    soft_cross_entropy,
+    soft_dice_loss,
+)
+from PseudoLabelCLLib.learning.training.augmentation import augment
+from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     LabelledSlices,
     SlicePool,
@@ -35,7 +39,7 @@ from PseudoLabelCLLib.learning.sampling import (
     one_hot,
     one_hot_with_ignored,
 )
-from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 
 SHAPE = (2, 3, 4, 5)
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.find_volumes import grid_in_header
+from PseudoLabelCLLib.curation.find.find_volumes import grid_in_header
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
-from PseudoLabelCLLib.storage import free_memory, itk_files
-from PseudoLabelCLLib.storage.free_memory import free_memory_bytes
-from PseudoLabelCLLib.storage.itk_files import check_header
-from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
+from PseudoLabelCLLib.storage.files import free_memory
+from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
+from PseudoLabelCLLib.storage.images import itk_files
+from PseudoLabelCLLib.storage.images.itk_files import check_header
+from PseudoLabelCLLib.storage.images.volume_io import read_geometry, read_volume
 
 SIZE = (5, 4, 3)
 VOXELS = np.arange(60, dtype="<i2").reshape(SIZE[::-1])

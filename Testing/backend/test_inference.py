@@ -24,7 +24,7 @@ from PseudoLabelCLLib.learning.inference import (
     draw_copies,
     predict_slices,
 )
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 UNCHANGED = (CopyTransform(),)
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.process.job_reporter import PROGRESS_INTERVAL_S, EventWriter, JobReporter
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     JobCancelled,
     JobCompleted,
     Metrics,
@@ -16,6 +15,7 @@ from PseudoLabelCLLib.process.protocol import (
     Progress,
     decode_line,
 )
+from PseudoLabelCLLib.process.job_reporter import PROGRESS_INTERVAL_S, EventWriter, JobReporter
 
 
 class Stage:

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.errors import (
     ProjectNewerError,
     StorageError,
 )
-from PseudoLabelCLLib.domain.jobs import (
+from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
     DoctorJob,
     EvaluateJob,

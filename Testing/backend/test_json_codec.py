@@ -14,7 +14,7 @@ from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.storage.json_codec import from_json, parse_json, to_json
+from PseudoLabelCLLib.messages.json_codec import from_json, parse_json, to_json
 
 
 class Color(Enum):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from small_projects import make_project
 
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, EvaluateJob, EvaluationPair, PredictJob
-from PseudoLabelCLLib.domain.jobs import TrainJob as Train
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, PredictJob
+from PseudoLabelCLLib.messages.jobs import TrainJob as Train
 from PseudoLabelCLLib.process.jobs import write_job
 from PseudoLabelCLLib.process.kept_texts import KeptTexts
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "robustness"))
 import kill_whole_loops as kills
 from a_person import sum_of_voxels, sums_of_proposals
 
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 ACCEPTED = ("accepted", sum_of_voxels(drawn(shift=1)))
 

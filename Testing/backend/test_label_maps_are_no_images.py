@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.file_names import channels_in
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
-from PseudoLabelCLLib.curation.label_map_look import label_map_look
-from PseudoLabelCLLib.curation.segmentation_pairs import pair_segmentations
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.find.file_names import channels_in
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.find.label_map_look import label_map_look
+from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
-from PseudoLabelCLLib.storage.project_store import load_project, save_cases
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 SHAPE = (12, 10, 4)
 AFFINE = np.diag([-1.5, -1.5, 6.0, 1.0])

@@ -12,8 +12,8 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.project_store import load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 
 SHAPE = (12, 10, 8)  # i, j, k
 AFFINE = np.diag([-1.5, -1.5, 6.0, 1.0])

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from a_desk import copied_desk, named, worker_in_this_process, write_desk
+from a_service import copied_service, named, worker_in_this_process, write_service
 from hypothesis import given
 from hypothesis import strategies as st
 from judging import accept, correct, take_back
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.plan_round import TruthSource, plan_next_round
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
+from PseudoLabelCLLib.curation.review.plan_round import TruthSource, plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ReviewError
@@ -25,9 +25,9 @@ from PseudoLabelCLLib.domain.review import Review, TruthExtent, Use, Verdict, fu
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 # Left-handed and turned by 90 degrees about x: nothing may depend on an upright grid.
 DIRECTION = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
@@ -351,26 +351,26 @@ def test_human_share_counts_slices_with_every_structure(a_project, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def a_filled_desk(tmp_path_factory):
-    return write_desk(tmp_path_factory.mktemp("desk"))
+def a_filled_service(tmp_path_factory):
+    return write_service(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture
-def a_desk(a_filled_desk, tmp_path):
-    return copied_desk(a_filled_desk, tmp_path / "desk")
+def a_service(a_filled_service, tmp_path):
+    return copied_service(a_filled_service, tmp_path / "service")
 
 
-def test_command_leaves_structures_out_by_name(a_desk, capfd):
-    review = ["review", a_desk.project, "other-1", *named(a_desk.project, "other-1")]
+def test_command_leaves_structures_out_by_name(a_service, capfd):
+    review = ["review", a_service.project, "other-1", *named(a_service.project, "other-1")]
     assert main([*review, "--accept", "--leave-out", "LABEL 2"]) == 0
     assert "other-1: accepted without label 2" in capfd.readouterr().out
-    assert load_project(a_desk.path("project")).reviews[0].left_out == (2,)
-    assert main(["review", a_desk.project]) == 0
+    assert load_project(a_service.path("project")).reviews[0].left_out == (2,)
+    assert main(["review", a_service.project]) == 0
     assert "accepted without label 2" in capfd.readouterr().out
 
-    correction = [*review, "--correct", a_desk.label, "--whole", "--leave-out", "label 2"]
+    correction = [*review, "--correct", a_service.label, "--whole", "--leave-out", "label 2"]
     assert main(correction) == 0
-    (stored,) = load_project(a_desk.path("project")).reviews
+    (stored,) = load_project(a_service.path("project")).reviews
     assert (stored.verdict, stored.left_out) == (Verdict.CORRECTED, (2,))
 
 
@@ -383,15 +383,15 @@ def test_command_leaves_structures_out_by_name(a_desk, capfd):
         (("--leave-out", "label 1"), "No case is named to leave structures out of"),
     ],
 )
-def test_command_refuses_what_leaves_nothing_to_confirm(a_desk, capfd, words, told):
-    names = named(a_desk.project, "other-1") if words[0] == "other-1" else []
-    assert main(["review", a_desk.project, *words, *names]) != 0
+def test_command_refuses_what_leaves_nothing_to_confirm(a_service, capfd, words, told):
+    names = named(a_service.project, "other-1") if words[0] == "other-1" else []
+    assert main(["review", a_service.project, *words, *names]) != 0
     assert told in capfd.readouterr().err
-    assert load_project(a_desk.path("project")).reviews == ()
+    assert load_project(a_service.path("project")).reviews == ()
 
 
-def test_partly_reviewed_case_waits_for_review_after_the_next_round(a_desk, monkeypatch, capfd):
-    project = a_desk.project
+def test_partly_reviewed_case_waits_for_review_after_the_next_round(a_service, monkeypatch, capfd):
+    project = a_service.project
     accept_ = ["review", project, "other-1", "--accept", *named(project, "other-1")]
     assert main([*accept_, "--leave-out", "label 2"]) == 0
     assert main(["review", project, "other-2", "--accept", *named(project, "other-2")]) == 0
@@ -399,5 +399,5 @@ def test_partly_reviewed_case_waits_for_review_after_the_next_round(a_desk, monk
         assert main(["train", project, "--device", "cpu"]) == 0
 
     assert "(1 of them without some structures)" in capfd.readouterr().out
-    waiting = load_project(a_desk.path("project")).cases_awaiting_review()
+    waiting = load_project(a_service.path("project")).cases_awaiting_review()
     assert [case.id for case in waiting] == ["other-1"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from judging import accept, correct
 from learning_doubles import Listener, grid
 
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import TrainingError
@@ -20,23 +20,23 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.learning.sampling import MERGED_CLASS, SlicePool
-from PseudoLabelCLLib.pipeline import round_data
-from PseudoLabelCLLib.pipeline.case_slices import (
+from PseudoLabelCLLib.learning.training.sampling import MERGED_CLASS, SlicePool
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.rounds import round_data
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, load_round_data
+from PseudoLabelCLLib.pipeline.slices.case_slices import (
     ClassCache,
     TruthPart,
     left_out_of_parts,
     load_case_slices,
     network_classes,
 )
-from PseudoLabelCLLib.pipeline.preprocess import slice_grid
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data
-from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 SCHEMA = LabelSchema.from_values((1, 4, 7))
 NUM_SLICES, ROWS, COLUMNS = 4, 26, 28
@@ -118,11 +118,11 @@ def test_whole_slices_replace_what_was_left_out_of_them_and_single_voxels_add_to
 
 # --- a round ---
 
-Desk = namedtuple("Desk", "root project")
+Service = namedtuple("Service", "root project")
 
 
 @pytest.fixture
-def a_desk(tmp_path):
+def a_service(tmp_path):
     """Round 0 in review: t is annotated, a and b have proposals, empty in slice 0."""
     cases = [Case(name, CaseRole.UNLABELLED, f"../{name}.nrrd", GRID) for name in "ab"]
     cases.append(Case("t", CaseRole.ANNOTATED, "../t.nrrd", GRID, "annotations/t.seg.nrrd"))
@@ -137,7 +137,7 @@ def a_desk(tmp_path):
     put(layout.annotation("t"), drawn(9))
     for name in "ab":
         put(layout.proposal(0, name), proposed())
-    return Desk(root, project)
+    return Service(root, project)
 
 
 def put(path, array):
@@ -175,8 +175,8 @@ def taught(cases):
     return [(case.numbers.tolist(), np.array(case.classes)) for case in cases]
 
 
-def test_accepted_structures_are_truth_and_all_else_is_none_of_them(a_desk, monkeypatch):
-    root, project = a_desk
+def test_accepted_structures_are_truth_and_all_else_is_none_of_them(a_service, monkeypatch):
+    root, project = a_service
     project = accept(root, accept(root, project, "a", left_out=(4, 7)), "b")
 
     data, truth, pseudo = slices_of_the_next_round(root, project, monkeypatch)
@@ -196,8 +196,8 @@ def test_accepted_structures_are_truth_and_all_else_is_none_of_them(a_desk, monk
     ]  # fmt: skip
 
 
-def test_nothing_is_ignored_where_nothing_is_left_out(a_desk, monkeypatch):
-    root, project = a_desk
+def test_nothing_is_ignored_where_nothing_is_left_out(a_service, monkeypatch):
+    root, project = a_service
     data, _, pseudo = slices_of_the_next_round(root, accept(root, project, "a"), monkeypatch)
     assert len(pseudo) == 1
     assert not data.has_ignored
@@ -205,9 +205,9 @@ def test_nothing_is_ignored_where_nothing_is_left_out(a_desk, monkeypatch):
 
 
 def test_slices_beside_a_correction_believe_only_what_was_not_rejected(
-    a_desk, monkeypatch, tmp_path
+    a_service, monkeypatch, tmp_path
 ):
-    root, project = a_desk
+    root, project = a_service
     file = put(tmp_path / "drawn.seg.nrrd", changed(2))
     project = correct(root, project, "b", file, left_out=(4,))
 
@@ -223,8 +223,8 @@ def test_slices_beside_a_correction_believe_only_what_was_not_rejected(
     assert pseudo[1].left_out.tolist() == [[False, True, False]] * NUM_SLICES
 
 
-def test_later_verdict_counts_slice_by_slice(a_desk, monkeypatch, tmp_path):
-    root, project = a_desk
+def test_later_verdict_counts_slice_by_slice(a_service, monkeypatch, tmp_path):
+    root, project = a_service
     project = accept(root, project, "a", left_out=(4,))
     for round_ in (Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)):
         project = project.with_round(round_)
@@ -241,8 +241,8 @@ def test_later_verdict_counts_slice_by_slice(a_desk, monkeypatch, tmp_path):
     assert len(pseudo) == 1  # b alone: every slice of a has truth
 
 
-def test_round_without_any_known_structure_is_refused(a_desk, tmp_path):
-    root, project = a_desk
+def test_round_without_any_known_structure_is_refused(a_service, tmp_path):
+    root, project = a_service
     project = accept(root, project, "a", left_out=(4,))
     alone = Project(
         "p", SCHEMA, project.config, (project.case("a"),), project.rounds, project.reviews
@@ -260,8 +260,8 @@ def class_files(root):
     return sorted(path.name for path in ProjectLayout(root).preprocessed("a").glob("classes-*.npy"))
 
 
-def test_what_is_left_out_has_class_files_of_its_own(a_desk):
-    root, project = a_desk
+def test_what_is_left_out_has_class_files_of_its_own(a_service):
+    root, project = a_service
     file = ProjectLayout(root).proposal(0, "a")
     slices = load_case_slices(root, project.case("a"), WINDOW)
     loaded = {
@@ -276,8 +276,8 @@ def test_what_is_left_out_has_class_files_of_its_own(a_desk):
     assert len(class_files(root)) == 3
 
 
-def test_class_file_without_anything_left_out_keeps_its_name(a_desk):
-    root, project = a_desk
+def test_class_file_without_anything_left_out_keeps_its_name(a_service):
+    root, project = a_service
     file = ProjectLayout(root).proposal(0, "a")
     slices = load_case_slices(root, project.case("a"), WINDOW)
     ClassCache(root, SCHEMA).load(slices, file)

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from learning_doubles import make_generator
 from torch.nn import functional
 
-from PseudoLabelCLLib.learning.losses import segmentation_loss, soft_cross_entropy, soft_dice_loss
+from PseudoLabelCLLib.learning.losses.segmentation import (
+    segmentation_loss,
+    soft_cross_entropy,
+    soft_dice_loss,
+)
 
 
 def random_scores(seed, shape=(2, 3, 4, 5)):

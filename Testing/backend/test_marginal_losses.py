@@ -20,8 +20,12 @@ from learning_doubles import (
 )
 from test_ignored_pixels import all_losses, dice, rings, trainer_of
 
-from PseudoLabelCLLib.learning.losses import segmentation_loss, soft_cross_entropy, soft_dice_loss
-from PseudoLabelCLLib.learning.sampling import (
+from PseudoLabelCLLib.learning.losses.segmentation import (
+    segmentation_loss,
+    soft_cross_entropy,
+    soft_dice_loss,
+)
+from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     MERGED_CLASS,
     LabelledSlices,
@@ -29,9 +33,9 @@ from PseudoLabelCLLib.learning.sampling import (
     known_part,
     one_hot_with_ignored,
 )
-from PseudoLabelCLLib.learning.step_batch import SEGMENTATION, StepBatch
-from PseudoLabelCLLib.learning.step_losses import StepLosses
-from PseudoLabelCLLib.learning.training import RoundData
+from PseudoLabelCLLib.learning.training.step_batch import SEGMENTATION, StepBatch
+from PseudoLabelCLLib.learning.training.step_losses import StepLosses
+from PseudoLabelCLLib.learning.training.training import RoundData
 
 ACCEPTED, REJECTED = 1, 2
 

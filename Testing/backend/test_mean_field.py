@@ -7,7 +7,7 @@ import pytest
 import torch
 from learning_doubles import make_generator
 
-from PseudoLabelCLLib.learning.mean_field import mean_field
+from PseudoLabelCLLib.learning.networks.mean_field import mean_field
 
 PUBLISHED = {"num_iterations": 30, "sigma_px": 10.0, "neighbour_weight": 30.0, "self_weight": 10.0}
 

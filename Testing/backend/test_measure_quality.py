@@ -14,7 +14,11 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.pipeline.measure_quality import DEFINITIONS, measure_quality, summarise
+from PseudoLabelCLLib.pipeline.results.measure_quality import (
+    DEFINITIONS,
+    measure_quality,
+    summarise,
+)
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ONE_LABEL = LabelSchema((LabelClass(1, "heart", "#e69f00"),))

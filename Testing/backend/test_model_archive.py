@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from PseudoLabelCLLib.domain.errors import ModelFileError, StorageError
-from PseudoLabelCLLib.storage.model_archive import (
+from PseudoLabelCLLib.storage.project.model_archive import (
     MAX_CARD_BYTES,
     MAX_WEIGHTS_BYTES,
     read_model_archive,

@@ -7,9 +7,9 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from a_desk import SCHEMA, TINY, write_tiny_model
+from a_service import SCHEMA, TINY, write_tiny_model
 
-from PseudoLabelCLLib.curation.model_card import (
+from PseudoLabelCLLib.curation.export.model_card import (
     NEWEST_CARD_VERSION,
     read_model_card,
     save_model,
@@ -19,15 +19,19 @@ from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, Storage
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.pipeline.model_file import MODEL_SCHEMA_VERSION, read_model, write_model
-from PseudoLabelCLLib.storage.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project
+from PseudoLabelCLLib.pipeline.results.model_file import (
+    MODEL_SCHEMA_VERSION,
+    read_model,
+    write_model,
+)
+from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 READ_WITHOUT_TORCH = """
 import sys
 from pathlib import Path
-from PseudoLabelCLLib.curation.model_card import read_model_card
+from PseudoLabelCLLib.curation.export.model_card import read_model_card
 print(read_model_card(Path(sys.argv[1])).trained_on)
 assert "torch" not in sys.modules
 """

@@ -13,14 +13,14 @@ from learning_doubles import SCHEMA, TINY, grid, make_network, model_card
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, PackageError
 from PseudoLabelCLLib.learning.checkpoint import weights_to_bytes
-from PseudoLabelCLLib.pipeline.model_file import (
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.results.model_file import (
     MODEL_SCHEMA_VERSION,
     TrainedModel,
     read_model,
     write_model,
 )
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.model_archive import write_model_archive
+from PseudoLabelCLLib.storage.project.model_archive import write_model_archive
 
 
 @pytest.fixture

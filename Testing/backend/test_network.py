@@ -10,7 +10,7 @@ from learning_doubles import TINY, make_generator, make_network
 from torch import nn
 
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from PseudoLabelCLLib.curation import dicom_series_of_case
-from PseudoLabelCLLib.curation.add_cases import add_case, case_to_annotate
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.dicom_series_of_case import is_from_dicom, series_of_case
-from PseudoLabelCLLib.desk.images_there import ImagesThere
-from PseudoLabelCLLib.desk.meet_request import meet
-from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
-from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
+from PseudoLabelCLLib.curation.cases.add_cases import add_case, case_to_annotate
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.export import dicom_series_of_case
+from PseudoLabelCLLib.curation.export.dicom_series_of_case import is_from_dicom, series_of_case
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_requests import OpenProject, ShowCase
 from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
-from PseudoLabelCLLib.storage import network_paths, own_seals
-from PseudoLabelCLLib.storage.network_paths import choose_server, server_of
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.messages.requests import OpenProject, ShowCase
+from PseudoLabelCLLib.project_service.handle_request import handle
+from PseudoLabelCLLib.project_service.images_there import ImagesThere
+from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
+from PseudoLabelCLLib.storage.files import network_paths
+from PseudoLabelCLLib.storage.files.network_paths import choose_server, server_of
+from PseudoLabelCLLib.storage.project import own_seals
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 SHARES = (
     "\\\\stranger\\scans\\a.nrrd",
@@ -84,10 +85,10 @@ def test_its_server_is_not_asked_when_the_project_is_opened_and_a_person_is_told
     assert [case.id for case in view.cases if case.image_is_missing] == ["other-1"]
     holder = OpenProjectHolder()
     try:
-        opened = meet(holder, OpenProject(str(a_strangers_project)), lambda *_: None)
+        opened = handle(holder, OpenProject(str(a_strangers_project)), lambda *_: None)
         assert any("the server 'stranger'" in notice for notice in opened.notices)
         with pytest.raises(UnknownServerError):
-            meet(holder, ShowCase("other-1", 0, with_image=True), lambda *_: None)
+            handle(holder, ShowCase("other-1", 0, with_image=True), lambda *_: None)
     finally:
         holder.close()
 

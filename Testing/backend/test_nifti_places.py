@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.add_cases import add_case, annotate_case
-from PseudoLabelCLLib.curation.check_cases import check_cases
+from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -18,9 +18,9 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import read_geometry, read_volume
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SHAPE = (14, 12, 6)
 SCANNER = np.array(

@@ -10,26 +10,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from a_desk import worker_in_this_process
+from a_service import worker_in_this_process
 from judging import accept, correct, reject, take_back
 from small_projects import contents
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.case_display import write_case_files
-from PseudoLabelCLLib.curation.change_cases import set_role
-from PseudoLabelCLLib.curation.go_back import go_back
-from PseudoLabelCLLib.curation.round_history import round_figures
-from PseudoLabelCLLib.curation.settings import change_settings
-from PseudoLabelCLLib.desk.project_view import view_of
+from PseudoLabelCLLib.curation.cases.change_cases import set_role
+from PseudoLabelCLLib.curation.cases.settings import change_settings
+from PseudoLabelCLLib.curation.review.case_display import write_case_files
+from PseudoLabelCLLib.curation.review.go_back import go_back
+from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.project_view import CaseState
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage import project_store
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import SCHEMA_VERSION, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.messages.project_view import CaseState
+from PseudoLabelCLLib.project_service.view_project import view_of
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project import project_store
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import SCHEMA_VERSION, load_project, save_round
 
 ARCHIVE = Path(__file__).parent / "data" / "project-0.1.0.zip"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from PseudoLabelCLLib.pipeline.picture_elements import (
+from PseudoLabelCLLib.pipeline.report.picture_elements import (
     intensity_window,
     path_data,
     surroundings,

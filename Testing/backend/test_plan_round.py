@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from learning_doubles import Listener
 
-from PseudoLabelCLLib.curation.plan_round import TruthSource, leave_out_doubtful, plan_next_round
+from PseudoLabelCLLib.curation.review.plan_round import (
+    TruthSource,
+    leave_out_doubtful,
+    plan_next_round,
+)
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
@@ -18,12 +22,12 @@ from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs, load_round_data
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, load_round_data
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((32, 32, 4), (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), IDENTITY)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.answer_questions import keep_answer, keep_answers
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.settings import change_settings
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer, keep_answers
+from PseudoLabelCLLib.curation.cases.settings import change_settings
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError
@@ -20,7 +20,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionKind
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 # How each way of storing is written in words of DICOM orientation, slices last.
 STORED = {"axial": "LPS", "coronal": "LSA", "sagittal": "PSL"}

@@ -14,7 +14,7 @@ from loss_references import (
     value_and_gradient,
 )
 
-from PseudoLabelCLLib.learning.positional_contrast import positional_contrastive_loss
+from PseudoLabelCLLib.learning.losses.positional_contrast import positional_contrastive_loss
 
 PUBLISHED = {"threshold": 0.35, "temperature": 0.1, "base_temperature": 0.07}
 

@@ -15,8 +15,8 @@ from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline import preprocess
-from PseudoLabelCLLib.pipeline.preprocess import (
+from PseudoLabelCLLib.pipeline.slices import preprocess
+from PseudoLabelCLLib.pipeline.slices.preprocess import (
     LARGEST_WINDOW,
     Annotated,
     network_slices,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from a_desk import QUICKEST, copied_desk, worker_in_this_process, write_desk
+from a_service import QUICKEST, copied_service, worker_in_this_process, write_service
 from learning_doubles import (
     CPU,
     SCHEMA,
@@ -19,8 +19,8 @@ from learning_doubles import (
 )
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import (
@@ -29,7 +29,6 @@ from PseudoLabelCLLib.domain.errors import (
     ProjectNewerError,
     TrainingError,
 )
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, PretrainJob
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     PositionalConfig,
@@ -42,23 +41,27 @@ from PseudoLabelCLLib.domain.question import Answered, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.pretraining import GlobalStage
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.pretraining.pretraining import GlobalStage
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
-from PseudoLabelCLLib.pipeline import pretrain as pretrain_module
-from PseudoLabelCLLib.pipeline.case_slices import preprocess_plan
-from PseudoLabelCLLib.pipeline.initial_network import initial_network
-from PseudoLabelCLLib.pipeline.pretrain import pretrain, pretrain_if_needed
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob
+from PseudoLabelCLLib.pipeline.rounds import pretrain as pretrain_module
+from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
+from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain, pretrain_if_needed
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
 from PseudoLabelCLLib.pipeline.run_job import run_job
-from PseudoLabelCLLib.pipeline.run_round import run_round
+from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
 from PseudoLabelCLLib.process.jobs import new_job_id, write_job
-from PseudoLabelCLLib.storage.pretraining_record import pretraining_settings, read_pretraining
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_cases
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.pretraining_record import (
+    pretraining_settings,
+    read_pretraining,
+)
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_cases
 
 pytestmark = pytest.mark.slow
 
@@ -283,7 +286,7 @@ def test_collapse_is_told(make_root, monkeypatch):
         pretrain_module.PretrainingStage, "embed", lambda _, features: features.mean((2, 3)) * 0
     )
     monkeypatch.setattr(
-        "PseudoLabelCLLib.learning.pretraining.PretrainingStage.encode",
+        "PseudoLabelCLLib.learning.pretraining.pretraining.PretrainingStage.encode",
         lambda stage, views: [views * next(iter(stage.network.parameters())).mean()],
     )
     _, listener = run(root)
@@ -483,30 +486,32 @@ def test_worker_reads_the_job(tmp_path):
 
 
 def test_command_line_pretrains_then_trains(tmp_path_factory, tmp_path, monkeypatch, capfd):
-    desk = copied_desk(write_desk(tmp_path_factory.mktemp("desk")), tmp_path / "desk")
-    others = [str(desk.path(f"other-{n}.nii.gz")) for n in (1, 2)]
+    service = copied_service(
+        write_service(tmp_path_factory.mktemp("service")), tmp_path / "service"
+    )
+    others = [str(service.path(f"other-{n}.nii.gz")) for n in (1, 2)]
     steps = [
         "--set", "pretraining.global_local.global_steps=3",
         "--set", "pretraining.global_local.local_steps=2",
     ]  # fmt: skip
-    created = desk.create(None, None, "--unlabelled", *others, *QUICKEST, *steps)
+    created = service.create(None, None, "--unlabelled", *others, *QUICKEST, *steps)
     assert main([*created, "--pretraining", "global+local"]) == 0
-    assert pretraining_settings(load_project(tmp_path / "desk" / "new")).config.method.value == (
+    assert pretraining_settings(load_project(tmp_path / "service" / "new")).config.method.value == (
         "global+local"
     )
-    assert main(["status", desk.new]) == 0
+    assert main(["status", service.new]) == 0
     assert "Pre-training 'global+local' comes before round 0" in capfd.readouterr().out
     with worker_in_this_process(monkeypatch):
-        assert main(["pretrain", desk.new, "--device", "cpu"]) == 0
+        assert main(["pretrain", service.new, "--device", "cpu"]) == 0
         told = capfd.readouterr().out
         assert "global loss" in told
         assert "Next: pseudolabelcl train" in told
-        assert main(["pretrain", desk.new, "--device", "cpu", "--json"]) == 0
+        assert main(["pretrain", service.new, "--device", "cpu", "--json"]) == 0
         out = capfd.readouterr().out
         assert json.loads(out[out.index("{") :])["steps"] == 5
-        assert main(["train", desk.new, "--device", "cpu"]) == 0
+        assert main(["train", service.new, "--device", "cpu"]) == 0
         assert "Round 0 starts from this: Pre-training" in capfd.readouterr().out
-    assert main(["status", desk.new, "--json"]) == 0
+    assert main(["status", service.new, "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["pretraining"] == {
         "method": "global+local", "is_done": True, "volumes": 3,
     }  # fmt: skip

@@ -20,7 +20,12 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     Pretraining,
     PretrainingConfig,
 )
-from PseudoLabelCLLib.learning.pretrained_weights import (
+from PseudoLabelCLLib.learning.networks.pretraining_heads import (
+    GlobalHead,
+    PositionalHead,
+    RegionHead,
+)
+from PseudoLabelCLLib.learning.pretraining.pretrained_weights import (
     load_pretrained,
     read_pretraining_checkpoint,
     restore_pretraining,
@@ -28,23 +33,22 @@ from PseudoLabelCLLib.learning.pretrained_weights import (
     save_pretraining_checkpoint,
     transferred_names,
 )
-from PseudoLabelCLLib.learning.pretraining import (
+from PseudoLabelCLLib.learning.pretraining.pretraining import (
     GlobalStage,
     LocalStage,
     PositionalStage,
     StageInputs,
 )
-from PseudoLabelCLLib.learning.pretraining_heads import GlobalHead, PositionalHead, RegionHead
-from PseudoLabelCLLib.learning.pretraining_views import (
+from PseudoLabelCLLib.learning.pretraining.view_intensity import change_intensity
+from PseudoLabelCLLib.learning.pretraining.views import (
     FULL_CIRCLE_DEG,
     crop_and_enlarge,
     positional_warp,
     warp_views,
 )
-from PseudoLabelCLLib.learning.view_intensity import change_intensity
-from PseudoLabelCLLib.learning.volume_batches import OrderedVolume, VolumePool
-from PseudoLabelCLLib.pipeline.pretrain import transferred_weights
-from PseudoLabelCLLib.storage.pretraining_record import PretrainingSettings
+from PseudoLabelCLLib.learning.pretraining.volume_batches import OrderedVolume, VolumePool
+from PseudoLabelCLLib.pipeline.rounds.pretrain import transferred_weights
+from PseudoLabelCLLib.storage.project.pretraining_record import PretrainingSettings
 
 SIDE = 32
 SMALL = NetworkConfig(widths=(4, 4, 8, 8, 8, 8), embedding_size=4)

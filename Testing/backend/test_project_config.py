@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     PretrainingConfig,
 )
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.learning.backbone import build_backbone
+from PseudoLabelCLLib.learning.networks.backbone import build_backbone
 
 
 def config_with(backbone, method, num_decoder_blocks):

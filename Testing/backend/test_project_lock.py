@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
-from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
 with project_lock(Path(sys.argv[1]), "another Slicer"):
     print("held", flush=True)
     sys.stdin.read()

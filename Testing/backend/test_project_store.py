@@ -20,8 +20,8 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout, round_index
-from PseudoLabelCLLib.storage.project_store import (
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout, round_index
+from PseudoLabelCLLib.storage.project.project_store import (
     SCHEMA_VERSION,
     create_project,
     load_project,

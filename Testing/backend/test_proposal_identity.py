@@ -6,24 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking_desks import answer, opened, refusal, shown
+from asking_services import answer, opened, refusal, shown
 from small_projects import contents, drawn, make_project, put_in_review, write_drawing
 
-from PseudoLabelCLLib.curation import proposals, review_cases
-from PseudoLabelCLLib.curation.go_back import go_back
-from PseudoLabelCLLib.curation.proposals import (
+from PseudoLabelCLLib.curation.review import proposals, review_cases
+from PseudoLabelCLLib.curation.review.go_back import go_back
+from PseudoLabelCLLib.curation.review.proposals import (
     ProposalFingerprints,
     judged_proposal,
     newest_proposal,
 )
-from PseudoLabelCLLib.desk.project_view import ViewMemory, view_of
-from PseudoLabelCLLib.domain import desk_requests as ask
 from PseudoLabelCLLib.domain.errors import ReviewError
-from PseudoLabelCLLib.domain.project_view import CaseState
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project, save_round
+from PseudoLabelCLLib.messages import requests as ask
+from PseudoLabelCLLib.messages.project_view import CaseState
+from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 
 SHOW_AGAIN = "Show the case again."
 
@@ -138,25 +138,25 @@ def test_copy_that_is_judged_is_gone_afterwards(in_review):
     assert not kept.parent.exists()
 
 
-def test_view_and_shown_case_name_the_same_proposal(a_desk, a_project_in_review):
-    view = opened(a_desk, a_project_in_review)
+def test_view_and_shown_case_name_the_same_proposal(a_service, a_project_in_review):
+    view = opened(a_service, a_project_in_review)
     file = ProjectLayout(a_project_in_review).proposal(0, "other-1")
     expected = ProposalIdentity("other-1", 0, hashlib.sha256(file.read_bytes()).hexdigest())
     assert view.case("other-1").proposal == expected
     assert view.case("heart").proposal is None
-    assert answer(a_desk, ask.ShowCase("other-1")).identity == expected
-    assert answer(a_desk, ask.ShowCase("heart")).identity is None
+    assert answer(a_service, ask.ShowCase("other-1")).identity == expected
+    assert answer(a_service, ask.ShowCase("heart")).identity is None
 
 
 def test_older_round_that_is_shown_is_named_as_such_and_cannot_be_judged(
-    a_desk, a_project_in_review
+    a_service, a_project_in_review
 ):
     root = a_project_in_review
     next_round(root)
-    opened(a_desk, root)
-    old = answer(a_desk, ask.ShowCase("other-1", 0)).identity
+    opened(a_service, root)
+    old = answer(a_service, ask.ShowCase("other-1", 0)).identity
     assert old.round_index == 0
-    told = refusal(a_desk, ask.Accept((old,)))
+    told = refusal(a_service, ask.Accept((old,)))
     assert (told.message.endswith("round 1 has made a new proposal."), told.remedy) == (
         True,
         SHOW_AGAIN,
@@ -166,33 +166,35 @@ def test_older_round_that_is_shown_is_named_as_such_and_cannot_be_judged(
 
 @pytest.mark.parametrize("request_", [ask.Accept, ask.Reject])
 def test_many_are_refused_as_a_whole_if_one_is_another_proposal(
-    a_desk, a_project_in_review, request_
+    a_service, a_project_in_review, request_
 ):
     root = a_project_in_review
-    opened(a_desk, root)
-    listed = shown(a_desk, "other-1", "other-2")
+    opened(a_service, root)
+    listed = shown(a_service, "other-1", "other-2")
     write_drawing(ProjectLayout(root).proposal(0, "other-2"), drawn(shift=3))
     before = contents(root)
-    told = refusal(a_desk, request_(listed))
+    told = refusal(a_service, request_(listed))
     assert "'other-2' in round 0 is not the one shown here" in told.message
     assert contents(root) == before
 
 
-def test_preview_is_of_what_is_shown_or_refused(a_desk, a_project_in_review):
+def test_preview_is_of_what_is_shown_or_refused(a_service, a_project_in_review):
     root = a_project_in_review
     array = drawn(shift=1)
     array[2, 0, 0] = 2
     file = write_drawing(root.parent / "c.seg.nrrd", array)
-    opened(a_desk, root)
-    (one,) = shown(a_desk, "other-1")
+    opened(a_service, root)
+    (one,) = shown(a_service, "other-1")
     before = {name: hash_ for name, hash_ in contents(root).items() if not name.startswith("view/")}
-    preview = answer(a_desk, ask.PreviewCorrection(one, str(file)))
+    preview = answer(a_service, ask.PreviewCorrection(one, str(file)))
     assert (preview.changed_slices, preview.num_changed_voxels) == ((2,), 1)
     assert np.load(preview.near).sum() == preview.num_near_voxels
     after = {name: hash_ for name, hash_ in contents(root).items() if not name.startswith("view/")}
     assert after == before
     next_round(root)
-    assert "made a new proposal" in refusal(a_desk, ask.PreviewCorrection(one, str(file))).message
+    assert (
+        "made a new proposal" in refusal(a_service, ask.PreviewCorrection(one, str(file))).message
+    )
 
 
 # --- fingerprints ---

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.process import protocol
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages import job_messages as protocol
+from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Cancel,
     JobCancelled,

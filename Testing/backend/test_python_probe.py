@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
+from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 from PseudoLabelCLLib.process.line_process import LineProcess
 from PseudoLabelCLLib.process.python_probe import STEP_LIMITS_S, probe_python
 

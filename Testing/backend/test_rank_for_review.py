@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from learning_doubles import SCHEMA
 
 from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
-from PseudoLabelCLLib.pipeline.rank_for_review import doubt_of
+from PseudoLabelCLLib.pipeline.rounds.rank_for_review import doubt_of
 
 SHAPE = (4, 16, 16)
 NAMES = ("k = 3", "k = 2", "k = 1", "k = 0")

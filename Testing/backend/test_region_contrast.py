@@ -18,7 +18,7 @@ from loss_references import (
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
-from PseudoLabelCLLib.learning.region_contrast import (
+from PseudoLabelCLLib.learning.losses.region_contrast import (
     CORNERS,
     NEGATIVES,
     gather_regions,

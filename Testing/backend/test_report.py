@@ -12,17 +12,17 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, RoundCurve
-from PseudoLabelCLLib.pipeline.measure_quality import CaseQuality, ClassQuality
-from PseudoLabelCLLib.pipeline.report import (
+from PseudoLabelCLLib.pipeline.report.curves import (
+    RoundQuality,
+)
+from PseudoLabelCLLib.pipeline.report.report import (
     RoundReport,
     format_duration,
     render_report,
     write_report,
 )
-from PseudoLabelCLLib.pipeline.report_curves import (
-    RoundQuality,
-)
+from PseudoLabelCLLib.pipeline.results.measure_quality import CaseQuality, ClassQuality
+from PseudoLabelCLLib.pipeline.rounds.learning_curve import CurvePoint, RoundCurve
 
 VOID_TAGS = {"meta", "input", "br"}
 

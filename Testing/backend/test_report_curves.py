@@ -5,12 +5,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_phantoms import quality_of_dice
 
-from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, RoundCurve
-from PseudoLabelCLLib.pipeline.report_curves import (
+from PseudoLabelCLLib.pipeline.report.curves import (
     RoundQuality,
     draw_dice_over_rounds,
     draw_learning_curves,
 )
+from PseudoLabelCLLib.pipeline.rounds.learning_curve import CurvePoint, RoundCurve
 
 
 def test_a_round_without_quality_is_refused():

@@ -12,7 +12,7 @@ from PIL import Image
 from report_phantoms import SCHEMA, ball, grid, make_figure
 
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.report_pictures import CaseFigure, draw_slices
+from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure, draw_slices
 
 
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (1, -1, -1), (-1, -1, 1)])

@@ -6,11 +6,11 @@ import numpy as np
 from report_phantoms import SCHEMA, ball, grid
 
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.pipeline.measure_quality import measure_quality
-from PseudoLabelCLLib.pipeline.report_curves import (
+from PseudoLabelCLLib.pipeline.report.curves import (
     RoundQuality,
 )
-from PseudoLabelCLLib.pipeline.report_tables import cases_table, rounds_table
+from PseudoLabelCLLib.pipeline.report.tables import cases_table, rounds_table
+from PseudoLabelCLLib.pipeline.results.measure_quality import measure_quality
 
 
 def test_tables_tell_means_spreads_and_what_is_missing():

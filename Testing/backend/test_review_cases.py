@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judging import accept, correct, reject
 
-from PseudoLabelCLLib.curation import review_cases
-from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
-from PseudoLabelCLLib.curation.corrections import changed_slices
-from PseudoLabelCLLib.curation.review_cases import review_queue
+from PseudoLabelCLLib.curation.review import review_cases
+from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
+from PseudoLabelCLLib.curation.review.corrections import changed_slices
+from PseudoLabelCLLib.curation.review.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
@@ -30,11 +30,11 @@ from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 SIZE = (10, 9, 5)
 # Left-handed and turned by 90 degrees about x: nothing may depend on an upright grid.

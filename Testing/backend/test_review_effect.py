@@ -20,19 +20,19 @@ from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import review_effect
 from review_effect import (
     Benchmark,
-    Desk,
     Run,
+    Service,
     corrections_of,
     open_slices,
     planned_runs,
@@ -136,15 +136,17 @@ def proposed(number):
 
 
 @pytest.fixture(scope="module")
-def a_made_desk(tmp_path_factory):
-    output = tmp_path_factory.mktemp("desk")
+def a_made_service(tmp_path_factory):
+    output = tmp_path_factory.mktemp("service")
     dataset = Dataset("{:03d}.nii.gz", (), (), POOL, (), "")
-    desk = Desk(Benchmark("phantoms", dataset, POOL, "quick", (), 1, 0.9), output, output, "cpu")
+    service = Service(
+        Benchmark("phantoms", dataset, POOL, "quick", (), 1, 0.9), output, output, "cpu"
+    )
     cases = tuple(Case(f"{n:03d}", CaseRole.UNLABELLED, f"../{n}.nii", GRID) for n in POOL)
     project = Project(
         "p", SCHEMA, config_for(Profile.QUICK), cases, (Round(0, RoundState.IN_REVIEW),)
     )
-    root = desk.project("start")
+    root = service.project("start")
     create_project(root, project)
     layout = ProjectLayout(root)
     (output / "labels").mkdir()
@@ -154,44 +156,46 @@ def a_made_desk(tmp_path_factory):
         write_segmentation(layout.proposal(0, f"{n:03d}"), pseudo, SCHEMA)
         doubt = Doubt(n / 4, 1 - n / 4, DOUBT_PER_SLICE[n], "made up")
         write_json(layout.doubt(0, f"{n:03d}"), {"schema_version": 1, **to_json(doubt)})
-    return desk
+    return service
 
 
 @pytest.fixture
-def a_desk(a_made_desk, tmp_path, monkeypatch):
+def a_service(a_made_service, tmp_path, monkeypatch):
     """A round in review whose commands run in this process."""
-    desk = replace(a_made_desk, output=shutil.copytree(a_made_desk.output, tmp_path / "desk"))
+    service = replace(
+        a_made_service, output=shutil.copytree(a_made_service.output, tmp_path / "service")
+    )
 
     def command(*words):
         assert main([str(word) for word in words]) == 0
 
     monkeypatch.setattr(review_effect, "_command", command)
-    return desk
+    return service
 
 
-def reviewed(desk, run, times=1):
-    root = desk.project(run.name)
+def reviewed(service, run, times=1):
+    root = service.project(run.name)
     if not root.exists():
-        shutil.copytree(desk.project("start"), root)
+        shutil.copytree(service.project("start"), root)
     for _ in range(times):
-        review_round(desk, run, load_project(root))
+        review_round(service, run, load_project(root))
     return load_project(root)
 
 
-def keep_pace(desk, num_cases, num_slices):
+def keep_pace(service, num_cases, num_slices):
     """The result that the pace is read from."""
     learned = {"new_cases": num_cases, "new_slices": num_slices}
-    (desk.output / "runs").mkdir()
-    write_json(desk.result("seed0-doubt-cases-4"), {"rounds": [{}, learned]})
+    (service.output / "runs").mkdir()
+    write_json(service.result("seed0-doubt-cases-4"), {"rounds": [{}, learned]})
 
 
-def test_chosen_slices_become_human_truth_and_nothing_else_does(a_desk):
-    keep_pace(a_desk, 1, 3)
+def test_chosen_slices_become_human_truth_and_nothing_else_does(a_service):
+    keep_pace(a_service, 1, 3)
 
-    project = reviewed(a_desk, Run(0, Strategy.DOUBT_SLICES, 4))
+    project = reviewed(a_service, Run(0, Strategy.DOUBT_SLICES, 4))
 
     assert corrections_of(project, 0) == {"002": (0, 1), "003": (1,)}
-    layout = ProjectLayout(a_desk.project("seed0-doubt-slices-4"))
+    layout = ProjectLayout(a_service.project("seed0-doubt-slices-4"))
     for review in project.reviews:
         stored = read_segmentation(layout.resolve(review.segmentation), SCHEMA)[0].array
         truth, proposal = hidden_truth(int(review.case_id)), proposed(int(review.case_id))
@@ -200,31 +204,31 @@ def test_chosen_slices_become_human_truth_and_nothing_else_does(a_desk):
             assert np.array_equal(stored[index], source[index])
 
 
-def test_most_doubtful_case_is_corrected_whole(a_desk):
-    project = reviewed(a_desk, Run(0, Strategy.DOUBT_CASES, 4))
+def test_most_doubtful_case_is_corrected_whole(a_service):
+    project = reviewed(a_service, Run(0, Strategy.DOUBT_CASES, 4))
 
     assert corrections_of(project, 0) == {"003": (0, 1, 2, 3)}
     assert project.is_wholly_true("003")
 
 
-def test_interrupted_review_repeated_is_the_same_review(a_desk):
-    keep_pace(a_desk, 1, 5)
+def test_interrupted_review_repeated_is_the_same_review(a_service):
+    keep_pace(a_service, 1, 5)
     run = Run(0, Strategy.RANDOM_SLICES, 4)
 
-    once = corrections_of(reviewed(a_desk, run), 0)
+    once = corrections_of(reviewed(a_service, run), 0)
 
     assert counted(once).num_slices == 5
-    assert corrections_of(reviewed(a_desk, run, times=2), 0) == once
+    assert corrections_of(reviewed(a_service, run, times=2), 0) == once
 
 
-def test_only_good_proposals_are_accepted(a_desk):
-    project = reviewed(a_desk, Run(0, Strategy.ACCEPT_GOOD, None))
+def test_only_good_proposals_are_accepted(a_service):
+    project = reviewed(a_service, Run(0, Strategy.ACCEPT_GOOD, None))
 
     assert [(r.case_id, r.verdict) for r in project.reviews] == [("001", Verdict.ACCEPTED)]
 
 
-def test_unreviewed_strategy_reviews_nothing(a_desk):
-    assert reviewed(a_desk, Run(0, Strategy.NONE, None)).reviews == ()
+def test_unreviewed_strategy_reviews_nothing(a_service):
+    assert reviewed(a_service, Run(0, Strategy.NONE, None)).reviews == ()
 
 
 def a_record(strategy, seed, dice, *, budget=None, slices=(0, 0)):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from judging import accept, correct, reject
 
-from PseudoLabelCLLib.curation import round_history
-from PseudoLabelCLLib.curation.change_cases import set_role
-from PseudoLabelCLLib.curation.round_history import round_figures
+from PseudoLabelCLLib.curation.cases.change_cases import set_role
+from PseudoLabelCLLib.curation.review import round_history
+from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
@@ -21,13 +21,13 @@ from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.pipeline.evaluate import MeasuredCase, MeasuredModel
-from PseudoLabelCLLib.pipeline.measure_quality import measure_quality, summarise
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.results.evaluate import MeasuredCase, MeasuredModel
+from PseudoLabelCLLib.pipeline.results.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 GRID = Geometry((10, 9, 5), (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), (1, 0, 0, 0, 0, 1, 0, 1, 0))
 SCHEMA = LabelSchema.from_values((1, 4))

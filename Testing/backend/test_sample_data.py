@@ -6,9 +6,13 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from PseudoLabelCLLib.curation.sample_data import make_phantom, phantom_schema, write_sample_cases
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_volume
+from PseudoLabelCLLib.curation.samples.sample_data import (
+    make_phantom,
+    phantom_schema,
+    write_sample_cases,
+)
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import read_volume
 
 SEEDS = range(5)
 IN_PLANE_CROSS = ndimage.generate_binary_structure(2, 1)[None]

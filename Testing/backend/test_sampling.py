@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from learning_doubles import NUM_CLASSES, make_generator, phantom_slices, pool
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm
-from PseudoLabelCLLib.learning.sampling import (
+from PseudoLabelCLLib.learning.training.sampling import (
     FOREGROUND_SHARE,
     PAIRS,
     LabelledSlices,

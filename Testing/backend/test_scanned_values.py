@@ -7,11 +7,11 @@ import pytest
 from learning_doubles import grid
 from scipy import ndimage
 
-from PseudoLabelCLLib.curation.scanned_values import looks_like_ct, scanned_values
+from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid, window_center
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid, window_center
 
 SIZE = (64, 64, 12)
 GRID = grid(SIZE, (1.0, 1.0, 3.0))

@@ -16,8 +16,8 @@ from PseudoLabelCLLib.domain.question import (
 )
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
 
 GRID = Geometry((12, 10, 8), (1.5, 1.5, 6), (-48, -42, -40), (1, 0, 0, 0, 1, 0, 0, 0, 1))
 # three lopsided structures, none of which can be taken for another

@@ -7,8 +7,8 @@ import pytest
 from judging import accept, correct
 from nrrd_by_hand import read_nrrd, write_nrrd
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -18,10 +18,10 @@ from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, save_round
 
 GRID = Geometry((12, 10, 4), (1.5, 1.5, 6), (-48, -42, -40), (1, 0, 0, 0, 1, 0, 0, 0, 1))
 SCHEMA = LabelSchema.from_values((1, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from learning_doubles import CPU, Listener, ThresholdNetwork, grid, make_model
 
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.method_config import CleanUpConfig
@@ -15,14 +15,14 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline.apply_model import segment_volume
-from PseudoLabelCLLib.pipeline.preprocess import slice_grid
-from PseudoLabelCLLib.pipeline.pseudo_label_cases import pseudo_label_cases
-from PseudoLabelCLLib.pipeline.round_data import RoundInputs
-from PseudoLabelCLLib.pipeline.segment_volume import NO_CLEAN_UP, segment_slices
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.pipeline.results.apply_model import segment_volume
+from PseudoLabelCLLib.pipeline.results.segment_volume import NO_CLEAN_UP, segment_slices
+from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 SIZE = (40, 36, 5)
 OBLIQUE_LEFT_HANDED = (0.8, 0.6, 0.0, -0.6, 0.8, 0.0, 0.0, 0.0, -1.0)

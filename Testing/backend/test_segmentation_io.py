@@ -11,7 +11,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 
 CATEGORY = Code("SCT", "123037004", "Anatomical Structure")
 TISSUE = Terminology(CATEGORY, Code("SCT", "85756007", "Tissue"))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from PseudoLabelCLLib.learning import shapes
-from PseudoLabelCLLib.learning.cosine import cosines
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.losses.cosine import cosines
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 LIBRARY = Path(shapes.__file__).parents[1]
 # Imports every module, with the packages refused that only tests need, and draws an outline.
@@ -26,8 +26,8 @@ class Refuse(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Refuse())
 for name in sys.argv[1:]:
     importlib.import_module(name)
-from PseudoLabelCLLib.learning.cosine import cosines
-from PseudoLabelCLLib.pipeline.picture_elements import trace_contours
+from PseudoLabelCLLib.learning.losses.cosine import cosines
+from PseudoLabelCLLib.pipeline.report.picture_elements import trace_contours
 import torch
 assert cosines.__annotations__["first"] is torch.Tensor
 assert len(trace_contours(numpy.ones((2, 2), bool))) == 1

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from learning_doubles import IDENTITY, grid
 
-from PseudoLabelCLLib.curation.check_slice_order import needs_order, order_findings
-from PseudoLabelCLLib.curation.slice_order import (
+from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings
+from PseudoLabelCLLib.curation.check.slice_order import (
     SlicedVolume,
     against_most,
     find_slice_order,

@@ -18,13 +18,13 @@ from PseudoLabelCLLib.domain.slice_turn import (
     turn_onto,
 )
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline.preprocess import (
+from PseudoLabelCLLib.messages.json_codec import from_json, to_json
+from PseudoLabelCLLib.pipeline.slices.preprocess import (
     Annotated,
     network_slices,
     resolve_preprocess,
     slice_grid,
 )
-from PseudoLabelCLLib.storage.json_codec import from_json, to_json
 
 # every way to store slices that are cut across the third world axis, as ITK names axes
 WAYS_TO_STORE = tuple(

@@ -9,22 +9,22 @@ import pytest
 from judging import accept, correct, take_back
 from small_projects import contents, drawn, write_drawing
 
-from PseudoLabelCLLib.curation import case_display
-from PseudoLabelCLLib.curation.add_cases import annotate_case
-from PseudoLabelCLLib.curation.case_display import write_case_files
-from PseudoLabelCLLib.curation.new_project import made_aside
+from PseudoLabelCLLib.curation.cases.add_cases import annotate_case
+from PseudoLabelCLLib.curation.cases.new_project import made_aside
+from PseudoLabelCLLib.curation.review import case_display
+from PseudoLabelCLLib.curation.review.case_display import write_case_files
 from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
     ProjectError,
     ProjectInUseError,
     PseudoLabelCLError,
 )
-from PseudoLabelCLLib.pipeline.case_slices import ClassCache
-from PseudoLabelCLLib.storage.atomic_files import remove_leftovers, write_text
-from PseudoLabelCLLib.storage.links import is_link
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_lock import project_lock
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.pipeline.slices.case_slices import ClassCache
+from PseudoLabelCLLib.storage.files.atomic_files import remove_leftovers, write_text
+from PseudoLabelCLLib.storage.files.links import is_link
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 FOLDERS = ("annotations", "rounds", "reviews", "view", "preprocessed", "jobs", "set_aside", "dicom")
 
@@ -270,7 +270,7 @@ def test_slices_behind_a_linked_folder_are_not_deleted(a_project, outside):
 
 
 def test_temporary_file_that_is_a_link_is_not_written_through(tmp_path, outside, monkeypatch):
-    from PseudoLabelCLLib.storage import atomic_files  # noqa: PLC0415
+    from PseudoLabelCLLib.storage.files import atomic_files  # noqa: PLC0415
 
     monkeypatch.setattr(atomic_files, "_temporary_name", lambda path: ".writing-guessed")
     link(tmp_path / ".writing-guessed", outside / "note.txt")

@@ -14,11 +14,9 @@ from small_projects import contents, drawn, write_drawing
 
 from PseudoLabelCLLib.command_line.console import Console, without_escapes
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.desk.meet_request import meet
-from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
-from PseudoLabelCLLib.desk.project_view import view_of
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectError
+from PseudoLabelCLLib.messages.requests import (
     GoBack,
     OpenProject,
     ReadHistory,
@@ -26,12 +24,14 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ShowCase,
     SignVerdicts,
 )
-from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectError
-from PseudoLabelCLLib.storage import own_seals, project_lock
-from PseudoLabelCLLib.storage.own_reports import is_own_report, write_sealed_report
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
-from PseudoLabelCLLib.storage.provenance import Foreign, author, choose_author
+from PseudoLabelCLLib.project_service.handle_request import handle
+from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.view_project import view_of
+from PseudoLabelCLLib.storage.project import own_seals, project_lock
+from PseudoLabelCLLib.storage.project.own_reports import is_own_report, write_sealed_report
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.project.provenance import Foreign, author, choose_author
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def at_another_computer(monkeypatch, tmp_path):
 def opened(root):
     holder = OpenProjectHolder()
     try:
-        return meet(holder, OpenProject(str(root)), lambda *_: None).notices
+        return handle(holder, OpenProject(str(root)), lambda *_: None).notices
     finally:
         holder.close()
 
@@ -59,7 +59,7 @@ def test_own_project_and_verdicts_are_not_told(a_project_in_review, at_another_c
     root = a_project_in_review
     accept_both(root)
     project = load_project(root)
-    from PseudoLabelCLLib.storage.project_store import save_cases  # noqa: PLC0415
+    from PseudoLabelCLLib.storage.project.project_store import save_cases  # noqa: PLC0415
 
     save_cases(root, project)  # the template was made under another state folder
     assert foreign_parts(root, project).sentence == ""
@@ -149,16 +149,16 @@ def test_many_names_on_verdicts_are_told_as_some():
     assert "signed" not in Foreign(False, (("a", 0),), ("", "\x07")).sentence
 
 
-def test_the_desk_takes_the_name_for_verdicts_and_shows_it(
+def test_the_service_takes_the_name_for_verdicts_and_shows_it(
     a_project_in_review, at_another_computer
 ):
     holder = OpenProjectHolder()
     try:
-        view = meet(holder, OpenProject(str(a_project_in_review)), lambda *_: None)
+        view = handle(holder, OpenProject(str(a_project_in_review)), lambda *_: None)
         assert view.author == ""
-        view = meet(holder, SignVerdicts(" reader 2 "), lambda *_: None)
+        view = handle(holder, SignVerdicts(" reader 2 "), lambda *_: None)
         assert view.author == author() == "reader 2"
-        assert meet(holder, SignVerdicts(""), lambda *_: None).author == ""
+        assert handle(holder, SignVerdicts(""), lambda *_: None).author == ""
     finally:
         holder.close()
 
@@ -223,16 +223,16 @@ def test_project_on_a_read_only_share_opens_for_looking(
     before = contents(root)
     read_only(monkeypatch)
     holder = OpenProjectHolder()
-    view = meet(holder, OpenProject(str(root)), nothing)
+    view = handle(holder, OpenProject(str(root)), nothing)
     assert "open for looking only" in view.notices[0]
-    assert meet(holder, ReadHistory(), nothing)
-    files = meet(holder, ShowCase("other-2", None, with_image=True), nothing)
+    assert handle(holder, ReadHistory(), nothing)
+    files = handle(holder, ShowCase("other-2", None, with_image=True), nothing)
     assert files.proposal is not None
     assert Path(files.image).is_file()
     assert root not in Path(files.image).parents
     for request in (SetRole(("other-1",), CaseRole.IGNORED), GoBack(-1)):
         with pytest.raises(ProjectError, match="open for looking only") as caught:
-            meet(holder, request, nothing)
+            handle(holder, request, nothing)
         assert "Copy the project" in caught.value.remedy
     holder.close()
     assert contents(root) == before
@@ -245,7 +245,7 @@ def test_another_user_looks_at_a_project_that_is_not_theirs(a_project_in_review,
     try:
         subprocess.run(["chmod", "-R", "a+rX,go-w", str(place)], check=True)
         program = (
-            "import os, pathlib, sys; from PseudoLabelCLLib.desk.open_project import *\n"
+            "import os, pathlib, sys; from PseudoLabelCLLib.project_service.open_project import *\n"
             "root = pathlib.Path(sys.argv[1]); view_of(root, load_project(root))\n"  # imports
             "os.setgid(65534); os.setuid(65534)\n"
             "holder = OpenProjectHolder(); holder.open(root)\n"
@@ -296,7 +296,7 @@ def test_version_of_the_wrong_type_in_a_doubt_is_refused(a_project_in_review, ve
 
 
 def test_live_temporary_file_stays_however_old_it_is(tmp_path):
-    from PseudoLabelCLLib.storage import atomic_files  # noqa: PLC0415
+    from PseudoLabelCLLib.storage.files import atomic_files  # noqa: PLC0415
 
     live = tmp_path / atomic_files._temporary_name(tmp_path / "x.json")
     gone = tmp_path / f".writing-{atomic_files._machine()}-999999999-1.json"

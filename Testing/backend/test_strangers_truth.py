@@ -9,30 +9,30 @@ import pytest
 from judging import accept, correct
 from small_projects import GRID, SCHEMA, drawn, write_drawing
 
-from PseudoLabelCLLib.curation import case_display
-from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
-from PseudoLabelCLLib.curation.case_display import write_case_files
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.round_history import round_figures
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review import case_display
+from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
+from PseudoLabelCLLib.curation.review.case_display import write_case_files
+from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline import case_slices
-from PseudoLabelCLLib.pipeline.case_slices import (
+from PseudoLabelCLLib.pipeline.slices import case_slices
+from PseudoLabelCLLib.pipeline.slices.case_slices import (
     ClassCache,
     TruthPart,
     annotation_of,
     load_case_slices,
     preprocess_plan,
 )
-from PseudoLabelCLLib.storage import own_seals
-from PseudoLabelCLLib.storage.own_seals import SealedFiles
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project import own_seals
+from PseudoLabelCLLib.storage.project.own_seals import SealedFiles
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 ELSEWHERE = replace(GRID, origin_mm=tuple(place + 37.0 for place in GRID.origin_mm))
 SMALLER = Geometry((20, 20, 5), GRID.spacing_mm, GRID.origin_mm, GRID.direction)

@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.find_volumes import find_volumes
+from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.structure_set import STRUCTURE_SET_CLASS
+from PseudoLabelCLLib.storage.dicom.structure_set import STRUCTURE_SET_CLASS
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GEOMETRY = phantoms.grid("oblique", size=(24, 20, 6))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from judging import accept, correct, reject, take_back
 
-from PseudoLabelCLLib.curation import review_cases, verdict_history
-from PseudoLabelCLLib.curation.truth_mask import read_truth_mask, slices_of_mask
+from PseudoLabelCLLib.curation.review import review_cases, verdict_history
+from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask, slices_of_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, ReviewError
@@ -19,9 +19,9 @@ from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SIZE = (10, 9, 5)
 GRID = Geometry(SIZE, (1.5, 1.5, 8.0), (5.0, -7.0, 30.0), (1, 0, 0, 0, 0, 1, 0, 1, 0))

@@ -23,7 +23,7 @@ from PseudoLabelCLLib.learning.tensor_files import (
     tensors_of,
     write_tensor_file,
 )
-from PseudoLabelCLLib.learning.training import start_training
+from PseudoLabelCLLib.learning.training.training import start_training
 
 DEVICE = torch.device("cpu")
 A_TENSOR = torch.arange(6, dtype=torch.int64).reshape(2, 3)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from PseudoLabelCLLib.storage.terminology_list import (
+from PseudoLabelCLLib.storage.images.terminology_list import (
     LIST_FILE,
     all_terminologies,
     in_words,

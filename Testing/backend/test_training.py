@@ -32,11 +32,11 @@ from PseudoLabelCLLib.domain.method_config import (
     IncompleteSlices,
 )
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
-from PseudoLabelCLLib.learning.contrastive import draw_anchors
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.step_losses import jitter_views
-from PseudoLabelCLLib.learning.training import (
+from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
+from PseudoLabelCLLib.learning.training.step_losses import jitter_views
+from PseudoLabelCLLib.learning.training.training import (
     RoundData,
     Trainer,
     learning_rate,

@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 from judging import accept, correct, reject, take_back
 from small_projects import GRID, SCHEMA, drawn, make_project, put_in_review, write_drawing
 
-from PseudoLabelCLLib.curation.agreement import agreement_with_proposal
-from PseudoLabelCLLib.curation.change_cases import remove_cases
-from PseudoLabelCLLib.curation.correction_preview import preview_correction
-from PseudoLabelCLLib.curation.dicom_provenance import Origin, description_of
-from PseudoLabelCLLib.curation.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.go_back import go_back
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.proposals import newest_proposal
-from PseudoLabelCLLib.curation.round_history import round_figures
-from PseudoLabelCLLib.curation.truth_mask import near_changed, read_truth_mask
-from PseudoLabelCLLib.desk.project_view import view_of
-from PseudoLabelCLLib.desk.result_requests import _source
+from PseudoLabelCLLib.curation.cases.change_cases import remove_cases
+from PseudoLabelCLLib.curation.export.dicom_provenance import Origin, description_of
+from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
+from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
+from PseudoLabelCLLib.curation.review.correction_preview import preview_correction
+from PseudoLabelCLLib.curation.review.go_back import go_back
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal
+from PseudoLabelCLLib.curation.review.round_history import round_figures
+from PseudoLabelCLLib.curation.review.truth_mask import near_changed, read_truth_mask
 from PseudoLabelCLLib.domain.errors import ReviewError, VolumeError
-from PseudoLabelCLLib.domain.project_view import CaseState
 from PseudoLabelCLLib.domain.review import Review, TruthExtent, Verdict
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.messages.project_view import CaseState
+from PseudoLabelCLLib.project_service.handlers.results import _source
+from PseudoLabelCLLib.project_service.view_project import view_of
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 VOXELS = TruthExtent.CHANGED_VOXELS
 SPACING_MM = GRID.spacing_mm[::-1]  # k, j, i

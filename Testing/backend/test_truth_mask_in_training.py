@@ -7,7 +7,7 @@ from test_left_out_in_training import (
     GRID,
     INSIDE,
     NUM_SLICES,
-    a_desk,
+    a_service,
     changed,
     proposed,
     put,
@@ -18,10 +18,10 @@ from test_left_out_in_training import (
 
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.learning.sampling import IGNORED_CLASS
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.learning.training.sampling import IGNORED_CLASS
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
-assert a_desk  # the fixture of a round in review, for the tests below
+assert a_service  # the fixture of a round in review, for the tests below
 SPACING_KJI = GRID.spacing_mm[::-1]
 
 
@@ -70,9 +70,9 @@ def with_round(root, project, index, array):
 
 
 def test_exactly_the_voxels_that_count_are_truth_and_the_rest_stays_pseudo_label(
-    a_desk, monkeypatch
+    a_service, monkeypatch
 ):
-    root, project = a_desk
+    root, project = a_service
     array = touched(proposed(), (0, 10, 12), (2, 20, 3))
     project = corrected_voxels(root, project, array)
     mask = near(proposed(), array)
@@ -89,8 +89,8 @@ def test_exactly_the_voxels_that_count_are_truth_and_the_rest_stays_pseudo_label
     assert data.has_ignored
 
 
-def test_background_is_truth_where_a_person_erased(a_desk, monkeypatch):
-    root, project = a_desk
+def test_background_is_truth_where_a_person_erased(a_service, monkeypatch):
+    root, project = a_service
     voxel = tuple(np.argwhere(proposed() == 4)[0])
     project = corrected_voxels(root, project, touched(proposed(), voxel))
     _, truth, _ = slices_of_the_next_round(root, project, monkeypatch)
@@ -98,8 +98,8 @@ def test_background_is_truth_where_a_person_erased(a_desk, monkeypatch):
     assert classes[INSIDE][voxel] == 0
 
 
-def test_voxels_lie_over_what_earlier_rounds_say_of_their_slices(a_desk, monkeypatch):
-    root, project = a_desk
+def test_voxels_lie_over_what_earlier_rounds_say_of_their_slices(a_service, monkeypatch):
+    root, project = a_service
     first = changed(1, 2)
     project = corrected_voxels(root, project, first, extent=TruthExtent.CHANGED_SLICES)
     project = with_round(root, project, 1, proposed())
@@ -125,8 +125,8 @@ def test_voxels_lie_over_what_earlier_rounds_say_of_their_slices(a_desk, monkeyp
     np.testing.assert_array_equal(beside_classes, without(slow_classes(proposed()), both))
 
 
-def test_whole_slices_of_a_later_round_replace_the_voxels_on_them(a_desk, monkeypatch):
-    root, project = a_desk
+def test_whole_slices_of_a_later_round_replace_the_voxels_on_them(a_service, monkeypatch):
+    root, project = a_service
     first = touched(proposed(), (1, 12, 12), (3, 5, 5))
     project = corrected_voxels(root, project, first)
     project = with_round(root, project, 1, proposed())
@@ -137,8 +137,8 @@ def test_whole_slices_of_a_later_round_replace_the_voxels_on_them(a_desk, monkey
     np.testing.assert_array_equal(taught(truth)[0][1], expected)
 
 
-def test_acceptance_of_a_later_round_replaces_all_voxels(a_desk, monkeypatch):
-    root, project = a_desk
+def test_acceptance_of_a_later_round_replaces_all_voxels(a_service, monkeypatch):
+    root, project = a_service
     project = corrected_voxels(root, project, touched(proposed(), (1, 12, 12)))
     project = with_round(root, project, 1, changed(0))
     _, truth, pseudo = slices_of_the_next_round(root, accept(root, project, "a"), monkeypatch)
@@ -150,9 +150,9 @@ def test_acceptance_of_a_later_round_replaces_all_voxels(a_desk, monkeypatch):
 
 @pytest.mark.parametrize("left_out", [(4,), (4, 7)])
 def test_structures_that_are_left_out_are_ignored_among_the_voxels_too(
-    a_desk, monkeypatch, left_out
+    a_service, monkeypatch, left_out
 ):
-    root, project = a_desk
+    root, project = a_service
     array = touched(proposed(), (2, 12, 12), value=1)
     project = corrected_voxels(root, project, array, left_out=left_out)
     _, truth, _ = slices_of_the_next_round(root, project, monkeypatch)
@@ -162,8 +162,8 @@ def test_structures_that_are_left_out_are_ignored_among_the_voxels_too(
     np.testing.assert_array_equal(classes, expected)
 
 
-def test_labels_beside_the_voxels_change_nothing_that_is_learned(a_desk, monkeypatch):
-    root, project = a_desk
+def test_labels_beside_the_voxels_change_nothing_that_is_learned(a_service, monkeypatch):
+    root, project = a_service
     array = touched(proposed(), (2, 12, 12))
     project = corrected_voxels(root, project, array)
     _, truth, _ = slices_of_the_next_round(root, project, monkeypatch)

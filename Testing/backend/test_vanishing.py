@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.check_cases import check_cases
-from PseudoLabelCLLib.curation.check_vanishing import left_at
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.check_vanishing import left_at
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.profiles import config_for
@@ -17,9 +17,9 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Question, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.preprocess import slice_grid
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.volume_io import read_geometry
+from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.storage.images.volume_io import read_geometry
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SCHEMA = LabelSchema.from_values((1, 2))
 

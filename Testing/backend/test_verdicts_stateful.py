@@ -1,4 +1,4 @@
-"""Random reviews at the desk: no verdict stores anything but what the named proposal stands for."""
+"""Random reviews at the service: a verdict stores what the named proposal stands for, no more."""
 
 import shutil
 import tempfile
@@ -21,16 +21,15 @@ from hypothesis.stateful import (
 )
 from small_projects import GRID, SCHEMA, make_project, put_in_review, write_drawing
 
-from PseudoLabelCLLib.curation.truth_mask import near_changed, read_truth_mask
-from PseudoLabelCLLib.desk.meet_request import meet
-from PseudoLabelCLLib.desk.open_project import OpenProjectHolder
-from PseudoLabelCLLib.domain import desk_requests as ask
+from PseudoLabelCLLib.curation.review.truth_mask import near_changed, read_truth_mask
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.messages import requests as ask
+from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 
 pytestmark = pytest.mark.slow
 CASES = ("other-1", "other-2")

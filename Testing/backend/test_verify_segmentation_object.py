@@ -9,19 +9,19 @@ import pydicom
 import pytest
 from test_dicom_round_trips import ABOUT, KIDNEY, segment
 
-from PseudoLabelCLLib.curation.verify_segmentation_object import (
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,
     verify_segmentation_object,
 )
-from PseudoLabelCLLib.curation.write_verified_object import (
+from PseudoLabelCLLib.curation.export.write_verified_object import (
     ObjectToWrite,
     record_problem,
     write_verified_object,
 )
 from PseudoLabelCLLib.domain.errors import StorageError
-from PseudoLabelCLLib.storage.dicom_seg_writer import write_segmentation_object
-from PseudoLabelCLLib.storage.dicom_segment import AlgorithmType
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
+from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
+from PseudoLabelCLLib.storage.dicom.segment import AlgorithmType
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GEOMETRY = phantoms.grid("oblique", size=(16, 12, 6))
@@ -248,7 +248,7 @@ def test_changed_file_does_not_match_its_record(a_source, tmp_path):
 
 def test_object_that_is_not_as_written_is_not_kept(a_source, tmp_path, monkeypatch):
     """A disk, or a library, that turns one bit: nothing stays in the folder."""
-    import PseudoLabelCLLib.curation.write_verified_object as module  # noqa: PLC0415
+    import PseudoLabelCLLib.curation.export.write_verified_object as module  # noqa: PLC0415
 
     def turns_a_bit(path, *rest):
         write_segmentation_object(path, *rest)

@@ -10,14 +10,14 @@ import pytest
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.dicom_export import (
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     check_dicom_export,
     export_dicom_segmentations,
 )
-from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
-from PseudoLabelCLLib.curation.write_verified_series import write_verified_series
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.curation.export.write_verified_series import write_verified_series
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError, VolumeError
@@ -26,12 +26,12 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.dicom_series_writer import VolumeKind, plan_series
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.project_store import create_project
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.storage.dicom.series_writer import VolumeKind, plan_series
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_store import create_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SIZE = (9, 7, 5)
@@ -288,7 +288,7 @@ def test_series_goes_where_its_object_cannot_be_written(a_project, tmp_path, mon
     def full(*_):
         raise StorageError("The disk is full.")
 
-    monkeypatch.setattr("PseudoLabelCLLib.curation.dicom_export.write_verified_object", full)
+    monkeypatch.setattr("PseudoLabelCLLib.curation.export.dicom_export.write_verified_object", full)
     line = exported(a_project, out, volume_series_too=True, case_ids=("one",))["one"]
     assert line.problem == "The disk is full."
     assert list(out.iterdir()) == []

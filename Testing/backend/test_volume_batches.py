@@ -12,8 +12,8 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalStrategy,
     LocalStrategy,
 )
-from PseudoLabelCLLib.learning.pretraining_batches import global_batch, local_batch
-from PseudoLabelCLLib.learning.volume_batches import OrderedVolume, VolumePool
+from PseudoLabelCLLib.learning.pretraining.batches import global_batch, local_batch
+from PseudoLabelCLLib.learning.pretraining.volume_batches import OrderedVolume, VolumePool
 
 COUNTS = (9, 4, 13, 6, 10, 7, 5)
 SIDE = 8

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.volume_io import (
+from PseudoLabelCLLib.storage.images.volume_io import (
     list_dicom_series,
     read_geometry,
     read_volume,

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.domain.readiness import REQUIREMENTS
+from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
 
 class Pip:

@@ -14,31 +14,31 @@ import torch
 from judging import accept, correct, reject
 from learning_doubles import CPU, SCHEMA, Listener, grid, phantom_slices, training_config
 
-from PseudoLabelCLLib.curation.add_cases import add_case
-from PseudoLabelCLLib.curation.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig, Selection
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.domain.jobs import EvaluateJob, PredictJob
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.learning.sampling import SlicePool
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
-from PseudoLabelCLLib.pipeline import apply_model as apply_module
-from PseudoLabelCLLib.pipeline import evaluate as evaluate_module
-from PseudoLabelCLLib.pipeline import round_data
-from PseudoLabelCLLib.pipeline.apply_model import apply_model
-from PseudoLabelCLLib.pipeline.evaluate import evaluate
-from PseudoLabelCLLib.pipeline.model_file import MODEL_SCHEMA_VERSION, read_model
-from PseudoLabelCLLib.pipeline.run_round import run_round
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.learning.training.sampling import SlicePool
+from PseudoLabelCLLib.messages.jobs import EvaluateJob, PredictJob
+from PseudoLabelCLLib.pipeline.results import apply_model as apply_module
+from PseudoLabelCLLib.pipeline.results import evaluate as evaluate_module
+from PseudoLabelCLLib.pipeline.results.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.results.evaluate import evaluate
+from PseudoLabelCLLib.pipeline.results.model_file import MODEL_SCHEMA_VERSION, read_model
+from PseudoLabelCLLib.pipeline.rounds import round_data
+from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,8 @@ import psutil
 import pytest
 
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.domain.jobs import DoctorJob, TrainJob
-from PseudoLabelCLLib.process import protocol, worker_process
-from PseudoLabelCLLib.process.jobs import write_job
-from PseudoLabelCLLib.process.process_tree import kept_memory, start_tree
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages import job_messages as protocol
+from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     JobCancelled,
     JobCompleted,
@@ -31,6 +28,10 @@ from PseudoLabelCLLib.process.protocol import (
     WorkerCrashed,
     is_terminal,
 )
+from PseudoLabelCLLib.messages.jobs import DoctorJob, TrainJob
+from PseudoLabelCLLib.process import worker_process
+from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.process_tree import kept_memory, start_tree
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 pytestmark = [
@@ -360,7 +361,7 @@ def test_job_that_hangs_after_the_parent_left_is_ended_at_the_deadline(start, jo
 PARENT = """
 import sys, time
 from pathlib import Path
-from PseudoLabelCLLib.domain.jobs import DoctorJob, TrainJob
+from PseudoLabelCLLib.messages.jobs import DoctorJob, TrainJob
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 name, folder, path = sys.argv[1:]
 worker = WorkerProcess.start(

@@ -20,7 +20,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.storage.json_codec import to_json
+from PseudoLabelCLLib.messages.json_codec import to_json
 
 LABELS = "1=right ventricle,2=myocardium,3=left ventricle"
 

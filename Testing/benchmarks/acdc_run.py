@@ -26,10 +26,10 @@ from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project, save_cases
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 # The redistributed files have lost their orientation: what their contents say is taken.
 ANSWERS = ("--answer", "slice-order=reversed", "--answer", "vanishing=train")

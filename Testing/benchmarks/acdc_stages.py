@@ -13,8 +13,8 @@ from typing import Any
 
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.errors import ProjectInUseError, PseudoLabelCLError
-from PseudoLabelCLLib.storage.atomic_files import read_json, write_json
-from PseudoLabelCLLib.storage.project_lock import project_lock
+from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
 
 # What a copied project does without: it belongs to one process, or to one run.
 _NOT_COPIED = shutil.ignore_patterns("*.lock", "jobs")

@@ -43,9 +43,9 @@ def train(seconds: float) -> float:
     from PseudoLabelCLLib.domain.config import NetworkConfig, Profile  # noqa: PLC0415
     from PseudoLabelCLLib.domain.profiles import config_for  # noqa: PLC0415
     from PseudoLabelCLLib.learning.device import choose_number_of_threads  # noqa: PLC0415
-    from PseudoLabelCLLib.learning.network import SegmentationNetwork  # noqa: PLC0415
-    from PseudoLabelCLLib.learning.sampling import SlicePool  # noqa: PLC0415
-    from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training  # noqa: PLC0415
+    from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork  # noqa: PLC0415
+    from PseudoLabelCLLib.learning.training.sampling import SlicePool  # noqa: PLC0415
+    from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training  # noqa: PLC0415
 
     os.nice(NICENESS)
     choose_number_of_threads()

@@ -3,8 +3,8 @@
     python Testing/benchmarks/case_switching.py --output FOLDER
 
 makes a project of volumes of 512 x 512 x 200 voxels with two rounds in FOLDER (kept for the next
-time), opens it in the real panel with a real desk, and goes from case to case by clicks. What the
-application itself adds is measured by `switching_in_slicer.py` with the same project.
+time), opens it in the real panel with a real service, and goes from case to case by clicks. What
+the application itself adds is measured by `switching_in_slicer.py` with the same project.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from loop_watch import LoopWatch, RealPanel, a_real_panel
 from vtk.util.numpy_support import vtk_to_numpy
 
-from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -28,12 +28,12 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, save_round
 
 SIZE = (512, 512, 200)
 NUM_LABELS = 3
@@ -162,7 +162,7 @@ def run(panel: RealPanel, watch: LoopWatch, num_times: int) -> dict[str, list[di
     panel.choose("queueTable", 0)
     panel.click("showCaseButton")
     panel.until(lambda _state: panel.is_shown(first))
-    panel.run_for(8.0)  # the desk makes the files of the second one ready meanwhile
+    panel.run_for(8.0)  # the service makes the files of the second one ready meanwhile
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     for name, way in WAYS.items():
         for _ in range(num_times):

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
-from PseudoLabelCLLib.pipeline.picture_elements import (
+from PseudoLabelCLLib.pipeline.report.picture_elements import (
     intensity_window,
     surroundings,
     to_grey,
     trace_contours,
 )
-from PseudoLabelCLLib.storage.atomic_files import make_folder, written_aside
+from PseudoLabelCLLib.storage.files.atomic_files import make_folder, written_aside
 
 _SIDE_INCHES = 2.2
 _DOTS_PER_INCH = 130

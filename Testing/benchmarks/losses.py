@@ -46,12 +46,16 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     LocalStrategy,
     PositionalConfig,
 )
-from PseudoLabelCLLib.learning.contrastive import draw_anchors, local_contrastive_loss
-from PseudoLabelCLLib.learning.global_contrast import global_contrastive_loss
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.positional_contrast import positional_contrastive_loss
-from PseudoLabelCLLib.learning.pretraining_heads import GlobalHead, PositionalHead, RegionHead
-from PseudoLabelCLLib.learning.region_contrast import gather_regions, region_contrastive_loss
+from PseudoLabelCLLib.learning.losses.global_contrast import global_contrastive_loss
+from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_contrastive_loss
+from PseudoLabelCLLib.learning.losses.positional_contrast import positional_contrastive_loss
+from PseudoLabelCLLib.learning.losses.region_contrast import gather_regions, region_contrastive_loss
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.networks.pretraining_heads import (
+    GlobalHead,
+    PositionalHead,
+    RegionHead,
+)
 
 SIDE = 192
 NUM_CLASSES = 3

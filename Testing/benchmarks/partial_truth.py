@@ -30,7 +30,7 @@ import numpy.typing as npt
 import torch
 from scipy import stats
 
-from PseudoLabelCLLib.curation.sample_data import make_phantom, phantom_schema
+from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_schema
 from PseudoLabelCLLib.domain.config import (
     NetworkConfig,
     PreprocessConfig,
@@ -47,18 +47,18 @@ from PseudoLabelCLLib.learning.inference import (
     draw_copies,
     predict_slices,
 )
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import (
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     MERGED_CLASS,
     LabelledSlices,
     SlicePool,
 )
-from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
-from PseudoLabelCLLib.pipeline.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.volume_io import read_volume
+from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import read_volume
 
 Classes = npt.NDArray[np.uint8]
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.sample_data import make_phantom, phantom_schema
+from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_schema
 from PseudoLabelCLLib.domain.config import PreprocessConfig
-from PseudoLabelCLLib.learning.sampling import LabelledSlices
-from PseudoLabelCLLib.pipeline.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices
+from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
 
 NUM_CLASSES = phantom_schema().num_classes
 

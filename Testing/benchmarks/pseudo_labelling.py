@@ -33,10 +33,10 @@ from phantom_slices import NUM_CLASSES, phantom_slices
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import SlicePool
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file, write_tensor_file
-from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.learning.training.sampling import SlicePool
+from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 
 NUM_COMPARED = 16
 

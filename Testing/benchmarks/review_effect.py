@@ -40,14 +40,14 @@ from simulated_clinician import (
 )
 from whole_loop import Dataset
 
-from PseudoLabelCLLib.curation.proposals import newest_proposal
+from PseudoLabelCLLib.curation.review.proposals import newest_proposal
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 # About one and two volumes of the data set.
 BUDGETS = {"acdc": [10, 20], "hippocampus": [36, 72]}
@@ -92,7 +92,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Service:
     """What is measured, where everything lies, and which device trains."""
 
     benchmark: Benchmark
@@ -121,20 +121,20 @@ def main() -> None:
         arguments.dataset, dataset, pool, arguments.profile, tuple(arguments.set),
         arguments.rounds, arguments.accept_threshold,
     )  # fmt: skip
-    desk = Desk(benchmark, data, arguments.output.absolute(), arguments.device)
-    _claim(desk)
+    service = Service(benchmark, data, arguments.output.absolute(), arguments.device)
+    _claim(service)
     budgets = arguments.budgets or BUDGETS[arguments.dataset]
     strategies = [Strategy(name) for name in arguments.strategies]
     for run in planned_runs(arguments.seeds, budgets, strategies):
-        if not desk.result(run.name).exists():
+        if not service.result(run.name).exists():
             print(f"\n=== {run.name}", flush=True)
-            _carry_out(desk, run)
-        results = sorted((desk.output / "runs").glob("seed*.json"))
+            _carry_out(service, run)
+        results = sorted((service.output / "runs").glob("seed*.json"))
         records = [json.loads(path.read_text()) for path in results]
-        _write_json(desk.output / "results.json", records)
-        write_table(desk.output / "review_effect.md", records)
-        write_plot(desk.output / "review_effect.png", records, benchmark.name)
-    print((desk.output / "review_effect.md").read_text())
+        _write_json(service.output / "results.json", records)
+        write_table(service.output / "review_effect.md", records)
+        write_plot(service.output / "review_effect.png", records, benchmark.name)
+    print((service.output / "review_effect.md").read_text())
 
 
 def planned_runs(
@@ -163,50 +163,50 @@ def planned_runs(
     )
 
 
-def _claim(desk: Desk) -> None:
+def _claim(service: Service) -> None:
     """Keep results of other data or settings out of the folder."""
-    file = desk.output / "benchmark.json"
-    told = json.loads(json.dumps(asdict(desk.benchmark)))
+    file = service.output / "benchmark.json"
+    told = json.loads(json.dumps(asdict(service.benchmark)))
     if file.exists() and json.loads(file.read_text()) != told:
-        raise SystemExit(f"'{desk.output}' holds results of other settings; name a new folder.")
-    (desk.output / "projects").mkdir(parents=True, exist_ok=True)
-    (desk.output / "runs").mkdir(exist_ok=True)
+        raise SystemExit(f"'{service.output}' holds results of other settings; name a new folder.")
+    (service.output / "projects").mkdir(parents=True, exist_ok=True)
+    (service.output / "runs").mkdir(exist_ok=True)
     _write_json(file, told)
-    write_case_tables(desk.output, desk.benchmark.dataset, desk.data)
+    write_case_tables(service.output, service.benchmark.dataset, service.data)
 
 
-def _carry_out(desk: Desk, run: Run) -> None:
+def _carry_out(service: Service, run: Run) -> None:
     """Bring a run from wherever it stands to its result."""
-    start = _start(desk, run.seed)
-    root = desk.project(run.name)
+    start = _start(service, run.seed)
+    root = service.project(run.name)
     if not root.exists():
         passing = root.with_name(f".copying-{root.name}")
         shutil.rmtree(passing, ignore_errors=True)
         shutil.copytree(start, passing)
         passing.replace(root)
     project = load_project(root)
-    while not _is_done(project, desk.benchmark.num_joint_rounds):
+    while not _is_done(project, service.benchmark.num_joint_rounds):
         if project.rounds[-1].state is RoundState.IN_REVIEW:
-            review_round(desk, run, project)
-        _command("train", root, "--device", desk.device)
+            review_round(service, run, project)
+        _command("train", root, "--device", service.device)
         project = load_project(root)
-    joint_rounds = list(range(1, desk.benchmark.num_joint_rounds + 1))
-    dice = _test_dice(desk, start, [0]) | _test_dice(desk, root, joint_rounds)
-    _write_json(desk.result(run.name), _record(desk, run, project, dice))
+    joint_rounds = list(range(1, service.benchmark.num_joint_rounds + 1))
+    dice = _test_dice(service, start, [0]) | _test_dice(service, root, joint_rounds)
+    _write_json(service.result(run.name), _record(service, run, project, dice))
 
 
-def _start(desk: Desk, seed: int) -> Path:
+def _start(service: Service, seed: int) -> Path:
     """The project after round 0, which all strategies of a seed share."""
-    root = desk.project(f"seed{seed}-start")
+    root = service.project(f"seed{seed}-start")
     if not root.exists():
-        settings = (*desk.benchmark.settings, f"training.seed={seed}")
+        settings = (*service.benchmark.settings, f"training.seed={seed}")
         _command(
-            "create", root, "--table", desk.output / "cases.csv",
-            "--labels", desk.benchmark.dataset.labels, "--profile", desk.benchmark.profile,
+            "create", root, "--table", service.output / "cases.csv",
+            "--labels", service.benchmark.dataset.labels, "--profile", service.benchmark.profile,
             *(word for setting in settings for word in ("--set", setting)),
         )  # fmt: skip
     if not _is_done(load_project(root), 0):
-        _command("train", root, "--device", desk.device)
+        _command("train", root, "--device", service.device)
     return root
 
 
@@ -219,12 +219,12 @@ def _is_done(project: Project, num_joint_rounds: int) -> bool:
     )
 
 
-def review_round(desk: Desk, run: Run, project: Project) -> None:
+def review_round(service: Service, run: Run, project: Project) -> None:
     """Review the newest round; the same again where an interrupted review is repeated."""
-    root, index = desk.project(run.name), project.rounds[-1].index
-    proposals = list(_proposals(desk, run, project, index))
+    root, index = service.project(run.name), project.rounds[-1].index
+    proposals = list(_proposals(service, run, project, index))
     if run.strategy is Strategy.ACCEPT_GOOD:
-        accepted = good_enough(proposals, desk.benchmark.accept_threshold)
+        accepted = good_enough(proposals, service.benchmark.accept_threshold)
         if accepted:
             _command("review", root, *accepted, "--accept", *_named(root, project, accepted))
         return
@@ -233,26 +233,26 @@ def review_round(desk: Desk, run: Run, project: Project) -> None:
     if run.strategy is Strategy.DOUBT_CASES:
         effort = within_budget(proposals, run.budget)
     else:
-        effort = _pace(desk, run, index)
+        effort = _pace(service, run, index)
     rng = np.random.default_rng([run.seed, run.budget, index])
-    _correct(desk, run, project, choose(run.strategy, proposals, effort, rng))
+    _correct(service, run, project, choose(run.strategy, proposals, effort, rng))
 
 
-def _pace(desk: Desk, run: Run, index: int) -> Effort:
+def _pace(service: Service, run: Run, index: int) -> Effort:
     """What `doubt-cases` of the same seed and budget took on in this review."""
     pace_setter = replace(run, strategy=Strategy.DOUBT_CASES)
-    record = json.loads(desk.result(pace_setter.name).read_text())
+    record = json.loads(service.result(pace_setter.name).read_text())
     learned = record["rounds"][index + 1]
     return Effort(learned["new_cases"], learned["new_slices"])
 
 
-def _correct(desk: Desk, run: Run, project: Project, choice: Choice) -> None:
-    root, index = desk.project(run.name), project.rounds[-1].index
+def _correct(service: Service, run: Run, project: Project, choice: Choice) -> None:
+    root, index = service.project(run.name), project.rounds[-1].index
     for case_id, slices in choice.items():
         proposal = _read(ProjectLayout(root).proposal(index, case_id), project)
-        truth = _read(desk.benchmark.dataset.label(desk.data, int(case_id)), project)
+        truth = _read(service.benchmark.dataset.label(service.data, int(case_id)), project)
         axis = array_axis(project.slicing_axis_of(case_id))
-        file = desk.output / "corrections" / run.name / f"round{index}-{case_id}.seg.nrrd"
+        file = service.output / "corrections" / run.name / f"round{index}-{case_id}.seg.nrrd"
         file.parent.mkdir(parents=True, exist_ok=True)
         write_segmentation(file, corrected_file(proposal, truth, slices, axis), project.schema)
         named = _named(root, project, [case_id])
@@ -265,15 +265,15 @@ def _named(root: Path, project: Project, case_ids: Iterable[str]) -> list[str]:
     return ["--proposal", *(f"{one.round_index}:{one.fingerprint}" for one in found)]
 
 
-def _proposals(desk: Desk, run: Run, project: Project, index: int) -> Iterator[Proposal]:
+def _proposals(service: Service, run: Run, project: Project, index: int) -> Iterator[Proposal]:
     """The pool's proposals of a round, as they were before anybody reviewed them."""
-    layout = ProjectLayout(desk.project(run.name))
-    for number in desk.benchmark.pool:
+    layout = ProjectLayout(service.project(run.name))
+    for number in service.benchmark.pool:
         case_id = f"{number:03d}"
         path = layout.proposal(index, case_id)
         if not path.exists():
             continue
-        truth = _read(desk.benchmark.dataset.label(desk.data, number), project)
+        truth = _read(service.benchmark.dataset.label(service.data, number), project)
         doubt = json.loads(layout.doubt(index, case_id).read_text())
         yield Proposal(
             case_id,
@@ -309,13 +309,13 @@ def corrections_of(project: Project, round_index: int) -> Choice:
 
 
 def _record(
-    desk: Desk,
+    service: Service,
     run: Run,
     project: Project,
     dice: dict[int, dict[str, float]],
 ) -> dict[str, object]:
     rounds, slices_in_all = [], 0
-    for index in range(desk.benchmark.num_joint_rounds + 1):
+    for index in range(service.benchmark.num_joint_rounds + 1):
         new = counted(corrections_of(project, index - 1))
         slices_in_all += new.num_slices
         accepted = [
@@ -334,7 +334,7 @@ def _record(
                 "dice": dice[index],
                 "proposals": {
                     proposal.case_id: {"doubt": proposal.doubt, "dice": proposal.dice}
-                    for proposal in _proposals(desk, run, project, index)
+                    for proposal in _proposals(service, run, project, index)
                 },
             }
         )
@@ -346,13 +346,13 @@ def _record(
     }
 
 
-def _test_dice(desk: Desk, root: Path, rounds: list[int]) -> dict[int, dict[str, float]]:
+def _test_dice(service: Service, root: Path, rounds: list[int]) -> dict[int, dict[str, float]]:
     """Mean Dice over the structures of each test volume, round by round, measured once."""
-    file = desk.output / "runs" / f".test-{root.name}.json"
+    file = service.output / "runs" / f".test-{root.name}.json"
     if not file.exists():
         _command(
-            "evaluate", root, "--table", desk.output / "test.csv", "--rounds", *rounds,
-            "--output", file, "--device", desk.device,
+            "evaluate", root, "--table", service.output / "test.csv", "--rounds", *rounds,
+            "--output", file, "--device", service.device,
         )  # fmt: skip
     models = json.loads(file.read_text())["models"]
     return {

@@ -42,9 +42,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, TrainingConfig
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.learning.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.sampling import SlicePool
-from PseudoLabelCLLib.learning.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.sampling import SlicePool
+from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 
 NUM_TRUTH_SLICES = 20
 NUM_PSEUDO_SLICES = 40

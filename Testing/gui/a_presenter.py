@@ -1,6 +1,6 @@
-"""A presenter with a pretended desk, worker, scene and clock."""
+"""A presenter with a pretended service, worker, scene and clock."""
 
-from presenter_fakes import ROOT, Clock, Disk, FakeDesk, FakeWorker, Scene
+from presenter_fakes import ROOT, Clock, Disk, FakeService, FakeWorker, Scene
 from PseudoLabelCLGui.presenter import Presenter
 
 
@@ -9,19 +9,19 @@ class Stage:
 
     Args:
         disk: The pretended project.
-        by_hand: Whether desks meet requests only when told.
+        by_hand: Whether services meet requests only when told.
     """
 
     def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:
         self.disk, self.by_hand = disk, by_hand
-        self.desks: list[FakeDesk] = []
+        self.services: list[FakeService] = []
         self.workers: list[FakeWorker] = []
         self.clock, self.scene = Clock(), Scene()
         self.heard: list[tuple] = []
         self.start_error: Exception | None = None
-        self.desk_error: Exception | None = None
+        self.service_error: Exception | None = None
         self.presenter = Presenter(
-            self._start_desk, self._start_worker, scene=self.scene, clock=self.clock
+            self._start_service, self._start_worker, scene=self.scene, clock=self.clock
         )
         self.reads_files = True
         for name in vars(self.presenter.listeners):
@@ -35,11 +35,11 @@ class Stage:
 
         return hear
 
-    def _start_desk(self) -> FakeDesk:
-        if self.desk_error is not None:
-            raise self.desk_error
-        self.desks.append(FakeDesk(self.disk, by_hand=self.by_hand))
-        return self.desks[-1]
+    def _start_service(self) -> FakeService:
+        if self.service_error is not None:
+            raise self.service_error
+        self.services.append(FakeService(self.disk, by_hand=self.by_hand))
+        return self.services[-1]
 
     def _start_worker(self, job, folder) -> FakeWorker:
         if self.start_error is not None:
@@ -48,8 +48,8 @@ class Stage:
         return self.workers[-1]
 
     @property
-    def desk(self) -> FakeDesk:
-        return self.desks[-1]
+    def service(self) -> FakeService:
+        return self.services[-1]
 
     @property
     def worker(self) -> FakeWorker:

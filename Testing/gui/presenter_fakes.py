@@ -1,4 +1,4 @@
-"""A small desk, worker and project on a pretended disk, for tests of the presenter."""
+"""A small service, worker and project on a pretended disk, for tests of the presenter."""
 
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,13 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
-from PseudoLabelCLLib.domain.desk_answers import (
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.messages.answers import (
     CaseFiles,
     CasesChecked,
     CorrectionPreview,
@@ -25,7 +31,24 @@ from PseudoLabelCLLib.domain.desk_answers import (
     VolumesAdded,
     VolumesFound,
 )
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
+    JobCancelled,
+    JobCompleted,
+    JobStarted,
+    Metrics,
+    Progress,
+)
+from PseudoLabelCLLib.messages.jobs import PredictJob, PretrainJob, TrainJob
+from PseudoLabelCLLib.messages.project_view import (
+    CaseState,
+    CaseView,
+    PlanView,
+    ProjectView,
+    RoundFigures,
+    RoundView,
+)
+from PseudoLabelCLLib.messages.requests import (
     Accept,
     AddVolumes,
     ChangeLabels,
@@ -52,30 +75,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ShowCase,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.jobs import PredictJob, PretrainJob, TrainJob
-from PseudoLabelCLLib.domain.pretraining_config import Pretraining
-from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.project_view import (
-    CaseState,
-    CaseView,
-    PlanView,
-    ProjectView,
-    RoundFigures,
-    RoundView,
-)
-from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
-from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.process.desk_protocol import Answered, DeskEnded, Refused
-from PseudoLabelCLLib.process.protocol import (
-    Artifact,
-    JobCancelled,
-    JobCompleted,
-    JobStarted,
-    Metrics,
-    Progress,
-)
+from PseudoLabelCLLib.messages.service_messages import Answered, Refused, ServiceEnded
 
 LABELS = LabelSchema((LabelClass(1, "liver", "#e69f00"),))
 GRID = Geometry((4, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
@@ -177,14 +177,14 @@ class Disk:
         )  # fmt: skip
 
 
-class DeskError(Exception):
+class ServiceError(Exception):
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
 
 
-class FakeDesk:
-    """Meets requests like the desk does: in order, refusing what the disk does not allow."""
+class FakeService:
+    """Meets requests like the service does: in order, refusing what the disk does not allow."""
 
     def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:
         self.disk = disk
@@ -213,20 +213,20 @@ class FakeDesk:
         self.meet(len(self.waiting))
         self.has_ended = True
 
-    def meet(self, number: int = 1) -> None:
+    def handle(self, number: int = 1) -> None:
         for _ in range(min(number, len(self.waiting))):
             if self.has_ended:
                 return
             to, request = self.waiting.popleft()
             try:
                 self.events.append(Answered(to, self._answer(request)))
-            except DeskError as error:
+            except ServiceError as error:
                 self.events.append(Refused(to, error.error_type, str(error), "Do this."))
 
     def crash(self) -> None:
         self.has_ended = True
         self.waiting.clear()
-        self.events.append(DeskEnded("The helper crashed.", "Open again.", ""))
+        self.events.append(ServiceEnded("The helper crashed.", "Open again.", ""))
 
     def refuse(self, kind: type, error_type: str, message: str = "It did not work.") -> None:
         self.refusals.append((kind, error_type, message))
@@ -238,7 +238,7 @@ class FakeDesk:
         for refusal in self.refusals:
             if isinstance(request, refusal[0]):
                 self.refusals.remove(refusal)
-                raise DeskError(*refusal[1:])
+                raise ServiceError(*refusal[1:])
         if isinstance(request, OpenProject | CreateProject):
             return self._open()
         outside = {
@@ -250,14 +250,14 @@ class FakeDesk:
         if type(request) in outside:
             return outside[type(request)]()
         if not self.is_open:
-            raise DeskError("ProjectError", "No project is open.")
+            raise ServiceError("ProjectError", "No project is open.")
         if not self.disk.exists:
-            raise DeskError("StorageError", "The folder is gone.")
+            raise ServiceError("StorageError", "The folder is gone.")
         return self._in_project(request)
 
     def _open(self) -> ProjectView:
         if not self.disk.exists:
-            raise DeskError("ProjectError", "There is no project.")
+            raise ServiceError("ProjectError", "There is no project.")
         self.is_open = True
         return self.disk.view()
 
@@ -329,7 +329,7 @@ class FakeDesk:
 
     def _require_newest(self, proposal: ProposalIdentity) -> None:
         if proposal != self.disk.identity(proposal.case_id, self.disk.proposed_by):
-            raise DeskError("ReviewError", f"'{proposal.case_id}' has a newer proposal.")
+            raise ServiceError("ReviewError", f"'{proposal.case_id}' has a newer proposal.")
 
     def _change(self, request) -> None:
         changes = {
@@ -371,7 +371,7 @@ class FakeDesk:
 
     def _judge(self, proposals, verdict: Verdict) -> None:
         if not self.disk.in_review:
-            raise DeskError("ReviewError", "No round is in review.")
+            raise ServiceError("ReviewError", "No round is in review.")
         for one in proposals:
             self._require_newest(one)
         index = len(self.disk.rounds) - 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.add_cases import add_case
+from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -19,19 +19,19 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     JobCancelled,
     JobCompleted,
     JobStarted,
     Progress,
     WorkerCrashed,
 )
-from PseudoLabelCLLib.storage.atomic_files import write_json
-from PseudoLabelCLLib.storage.json_codec import to_json
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import create_project, load_project, save_round
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.volume_io import write_volume
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
 
 SIZE = (8, 8, 4)  # along i, j, k
 GRID = Geometry(SIZE, (1.0, 1.0, 4.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PseudoLabelCLGui.presenter import Presenter
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.messages.answers import CaseFiles
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
 
 
 @dataclass

@@ -11,8 +11,13 @@ from PseudoLabelCLGui.panel_state import Action, Light
 from PseudoLabelCLGui.presenter import ExportChoices
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import DicomFinding, ExportFix
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.review import TruthExtent
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix
+from PseudoLabelCLLib.messages.job_messages import JobFailed, WorkerCrashed
+from PseudoLabelCLLib.messages.jobs import TrainJob
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.requests import (
     Accept,
     CheckDicomExport,
     Correct,
@@ -24,11 +29,6 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ShowCase,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.domain.jobs import TrainJob
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
-from PseudoLabelCLLib.domain.review import TruthExtent
-from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
 
 LOST = DicomFinding("u0", True, "The series is gone.", "Find it.", ExportFix.FIND_SERIES)
 CASES = st.sampled_from(["a", "u0", "u1", "u2", "nobody"])
@@ -45,7 +45,7 @@ PLAIN = [
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Desk and worker move only when a rule says so: answers may come late or never."""
+    """Service and worker move only when a rule says so: answers may come late or never."""
 
     @initialize(
         rounds=st.sampled_from([(), (RoundState.IN_REVIEW,), (RoundState.TRAINING,)]),
@@ -158,15 +158,15 @@ class AnyOrder(RuleBasedStateMachine):
     # --- what happens
 
     @rule(number=st.integers(1, 4))
-    def desk_works(self, number):
-        if self.stage.desks:
-            self.stage.desk.meet(number)
+    def service_works(self, number):
+        if self.stage.services:
+            self.stage.service.meet(number)
 
     @rule()
     def time_passes(self):
         for _ in range(8):
-            if self.stage.desks:
-                self.stage.desk.meet(10)
+            if self.stage.services:
+                self.stage.service.meet(10)
             self.presenter.tick()
 
     @rule(ending=st.sampled_from(["finish", "finish", "stop"]))
@@ -196,14 +196,14 @@ class AnyOrder(RuleBasedStateMachine):
         ),
         error=ERRORS,
     )
-    def desk_will_refuse(self, kind, error):
-        if self.stage.desks:
-            self.stage.desk.refuse(kind, error)
+    def service_will_refuse(self, kind, error):
+        if self.stage.services:
+            self.stage.service.refuse(kind, error)
 
     @rule()
-    def desk_crashes(self):
-        if self.stage.desks and not self.stage.desk.has_ended:
-            self.stage.desk.crash()
+    def service_crashes(self):
+        if self.stage.services and not self.stage.service.has_ended:
+            self.stage.service.crash()
 
     @rule(exists=st.sampled_from([True, True, False]))
     def folder(self, exists):
@@ -277,9 +277,9 @@ class AnyOrder(RuleBasedStateMachine):
             return
         stage = self.stage
         stage.disk.exists, stage.by_hand = True, False
-        for desk in stage.desks:
-            desk.by_hand = False
-            desk.refusals.clear()
+        for service in stage.services:
+            service.by_hand = False
+            service.refusals.clear()
         stage.settle()
         while self.running is not None:
             self.worker_moves("stop")
@@ -309,9 +309,11 @@ class AnyOrder(RuleBasedStateMachine):
         assert not self.presenter.state.message.answers
 
     def _no_verdict_was_asked_twice(self):
-        """What was lost with a desk is never sent to the next one by itself."""
+        """What was lost with a service is never sent to the next one by itself."""
         verdicts = (Accept, Correct, Reject, TakeBackVerdict)
-        num_sent = sum(isinstance(r, verdicts) for desk in self.stage.desks for r in desk.asked)
+        num_sent = sum(
+            isinstance(r, verdicts) for service in self.stage.services for r in service.asked
+        )
         assert num_sent <= self.num_verdicts_given
 
 

@@ -4,8 +4,8 @@ import pytest
 from a_presenter import Stage
 from reviewing import BACK, SAVE, answers, edited, in_review, shown, written
 
-from PseudoLabelCLLib.domain.desk_requests import Accept, Refresh, Reject
 from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.messages.requests import Accept, Refresh, Reject
 
 
 @pytest.fixture
@@ -27,14 +27,14 @@ def test_accepting_what_nobody_looked_at_is_asked_about(review):
     review.settle()
     assert review.state.message.text == "You have not looked at 3 of these proposals."
     assert answers(review) == ["Accept all 5", "Only the 2 that I looked at", BACK]
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
     assert not review.state.review.accept.enabled
 
 
 def test_all_of_them_are_accepted_with_the_number_that_was_not_shown(review):
     review.presenter.accept_many(ALL)
     review.answer("Accept all 5")
-    assert review.desk.requests(Accept) == [Accept(identities(review, *ALL))]
+    assert review.service.requests(Accept) == [Accept(identities(review, *ALL))]
     assert review.state.message.text.startswith(
         "5 proposals accepted, 3 of them without having been shown."
     )
@@ -43,14 +43,14 @@ def test_all_of_them_are_accepted_with_the_number_that_was_not_shown(review):
 def test_only_those_that_were_looked_at_are_accepted(review):
     review.presenter.accept_many(ALL)
     review.answer("Only the 2 that I looked at")
-    assert review.desk.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
+    assert review.service.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
     assert review.state.message.text == "2 proposals accepted."
 
 
 def test_none_is_accepted(review):
     review.presenter.accept_many(ALL)
     review.answer(BACK)
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
 
 
 def test_one_that_nobody_looked_at_is_asked_about_in_the_singular(review):
@@ -62,7 +62,7 @@ def test_one_that_nobody_looked_at_is_asked_about_in_the_singular(review):
 def test_what_was_looked_at_is_accepted_at_once(review):
     review.presenter.accept_many(("u0", "u1", "a", "nobody"))
     review.settle()
-    assert review.desk.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
+    assert review.service.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
     assert answers(review) == []
 
 
@@ -83,7 +83,7 @@ def test_having_looked_at_a_proposal_says_nothing_about_the_next_rounds(review):
 def test_rejecting_needs_no_look_but_says_how_many(review):
     review.presenter.reject_many(("u1", "u2"))
     review.settle()
-    assert review.desk.requests(Reject) == [Reject(identities(review, "u1", "u2"))]
+    assert review.service.requests(Reject) == [Reject(identities(review, "u1", "u2"))]
     assert review.state.message.text == (
         "2 proposals rejected, 1 of them without having been shown."
     )
@@ -96,7 +96,7 @@ def test_the_answer_is_about_what_was_listed_when_it_was_asked(review):
     review.presenter._core.ask(Refresh())
     review.settle()
     review.answer("Accept all 5")
-    assert review.desk.requests(Accept) == [Accept(listed)]
+    assert review.service.requests(Accept) == [Accept(listed)]
     assert not review.disk.verdicts
     assert "newer proposal" in review.state.message.text
 
@@ -107,7 +107,7 @@ def test_a_correction_is_not_replaced_by_the_proposal(review):
     written(review)
     review.presenter.accept_many(("u0", "u1", "u2"))
     review.settle()
-    assert review.desk.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
+    assert review.service.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
     assert review.disk.verdicts[0, "u2"] is Verdict.CORRECTED
     review.presenter.accept_many(("u2",))
     assert "your corrections count" in review.state.message.text
@@ -118,7 +118,7 @@ def test_a_changed_case_among_them_is_asked_about_first_and_its_correction_stays
     review.presenter.reject_many(("u0", "u1"))
     review.answer(SAVE)
     written(review)
-    assert review.desk.requests(Reject) == [Reject(identities(review, "u0"))]
+    assert review.service.requests(Reject) == [Reject(identities(review, "u0"))]
     assert review.disk.verdicts[0, "u1"] is Verdict.CORRECTED
 
 

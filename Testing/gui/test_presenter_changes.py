@@ -18,7 +18,9 @@ from reviewing import (
     written,
 )
 
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.requests import (
     Accept,
     CloseProject,
     Correct,
@@ -28,8 +30,6 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ShowCase,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.domain.review import Verdict
-from PseudoLabelCLLib.domain.round import RoundState
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_verdict_waits_until_the_case_is_in_the_views(review):
     assert review.state.review.is_loading
     review.presenter.accept()
     review.settle()
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
     review.presenter.case_is_on_screen(files)
     assert not review.state.review.is_loading
     assert review.state.review.accept.enabled
@@ -71,7 +71,7 @@ def test_a_verdict_names_the_proposal_that_is_shown(review):
     identity = review.state.review.identity
     assert identity == review.disk.identity("u0", 0)
     review.presenter.accept((1,))
-    assert review.desk.requests(Accept) == [Accept((identity,), (1,))]
+    assert review.service.requests(Accept) == [Accept((identity,), (1,))]
 
 
 def test_the_round_that_ends_while_a_case_is_shown_takes_it_out_of_the_views(review):
@@ -86,7 +86,7 @@ def test_the_round_that_ends_while_a_case_is_shown_takes_it_out_of_the_views(rev
     assert not review.state.review.accept.enabled
     review.presenter.accept()
     review.settle()
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
 
 
 def test_a_proposal_that_was_made_anew_in_the_same_round_is_not_accepted_unseen(review):
@@ -127,9 +127,9 @@ def test_a_saved_correction_in_the_views_is_not_accepted_as_the_proposal(review)
     assert "take it back" in review.state.review.accept.tool_tip
     review.presenter.accept()
     review.settle()
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
     shown(review, "u1")
-    shown(review, "u0")  # the desk gives the correction now
+    shown(review, "u0")  # the service gives the correction now
     assert not review.state.review.accept.enabled
     review.presenter.case_is_edited(True)
     assert review.state.review.accept.enabled
@@ -138,10 +138,10 @@ def test_a_saved_correction_in_the_views_is_not_accepted_as_the_proposal(review)
 
 def test_what_is_drawn_after_a_verdict_was_given_stays_and_is_not_taken_for_saved(review):
     shown(review, "u0")
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.accept()
     review.presenter.case_is_edited(True)
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert review.disk.verdicts == {(0, "u0"): Verdict.ACCEPTED}
     assert review.state.review.case_id == "u0"
@@ -169,10 +169,11 @@ def gone_on(stage: Stage) -> set[str]:
         "show": stage.state.review.case_id == "u2",
         "next": stage.state.review.case_id == "u1",
         "train": bool(stage.workers),
-        "close": bool(stage.desk.requests(CloseProject)) and not stage.state.project.root,
-        "open another": bool(stage.desk.requests(CloseProject)) and bool(stage.state.project.root),
-        "go back": bool(stage.desk.requests(GoBack)),
-        "accept many": bool(stage.desk.requests(Accept)),
+        "close": bool(stage.service.requests(CloseProject)) and not stage.state.project.root,
+        "open another": bool(stage.service.requests(CloseProject))
+        and bool(stage.state.project.root),
+        "go back": bool(stage.service.requests(GoBack)),
+        "accept many": bool(stage.service.requests(Accept)),
     }
     return {name for name, is_so in done.items() if is_so}
 
@@ -192,7 +193,7 @@ def test_while_it_is_asked_nothing_goes_on_and_no_verdict_is_possible(review, na
     review.presenter.reject_many(("u1",))
     review.settle()
     assert gone_on(review) == set()
-    assert not review.desk.requests(Reject)
+    assert not review.service.requests(Reject)
     assert not left(review)
 
 
@@ -215,16 +216,16 @@ def test_saved_as_a_correction_the_action_goes_on_once_that_is_on_disk(review, n
     review.answer(SAVE)
     assert gone_on(review) == set()
     assert not review.state.review.reject.enabled
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.correct("/mine.seg.nrrd")
     review.settle()
     assert gone_on(review) == set()
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert review.disk.verdicts[0, "u0"] is Verdict.CORRECTED
     if name == "accept many":
         review.answer("Accept it")  # u1, which nobody has looked at
-        assert review.desk.requests(Accept) == [Accept((review.disk.identity("u1", 0),))]
+        assert review.service.requests(Accept) == [Accept((review.disk.identity("u1", 0),))]
     assert gone_on(review) == ({name} - {"leave module"})
     assert (("u0", True)) not in left(review)
 
@@ -234,7 +235,7 @@ def test_if_the_correction_is_refused_nothing_goes_on_and_the_message_says_why(r
     edited(review)
     ACTIONS[name](review.presenter)
     review.answer(SAVE)
-    review.desk.refuse(Correct, "StorageError", "The disk is full.")
+    review.service.refuse(Correct, "StorageError", "The disk is full.")
     written(review)
     assert gone_on(review) == set()
     assert review.state.message.text == "The disk is full."
@@ -260,7 +261,7 @@ def test_discarded_changes_go_and_the_action_goes_on(review, name):
     ACTIONS[name](review.presenter)
     review.answer(DISCARD)
     assert left(review)[0] == ("u0", True)
-    assert not review.desk.requests(Correct)
+    assert not review.service.requests(Correct)
     if name == "accept many":
         review.answer("Only the one that I looked at")
     assert gone_on(review) == ({name} - {"leave module"})
@@ -294,10 +295,10 @@ def test_undoing_the_changes_ends_the_question(review):
 
 def test_drawing_while_the_next_case_is_on_its_way_holds_it_back(review):
     shown(review, "u0")
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.show_case("u2")
     review.presenter.case_is_edited(True)
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert review.state.review.case_id == "u0"
     assert not review.state.review.is_loading
@@ -322,7 +323,7 @@ def test_a_correction_of_a_case_that_was_left_meanwhile_is_not_given_to_another(
     shown(review, "u1")
     review.presenter.correct("/of-u0.seg.nrrd")
     review.settle()
-    assert not review.desk.requests(Correct)
+    assert not review.service.requests(Correct)
 
 
 # --- when the proposal can no longer be corrected
@@ -338,7 +339,7 @@ def test_a_round_that_ends_over_changes_asks_whether_to_keep_them(review):
     review.answer(KEEP)
     assert left(review) == [("u0", False)]
     assert review.state.review.case_id == ""
-    assert not review.desk.requests(Correct)
+    assert not review.service.requests(Correct)
 
 
 def test_such_changes_can_be_discarded(review):
@@ -352,10 +353,10 @@ def test_such_changes_can_be_discarded(review):
 
 def test_what_was_drawn_between_train_and_the_first_step_is_asked_about(review):
     shown(review, "u0")
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.train()
     review.presenter.case_is_edited(True)
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert len(review.workers) == 1
     assert answers(review) == [DROP, KEEP]
@@ -416,7 +417,7 @@ def test_rejecting_a_changed_proposal_asks_what_becomes_of_the_changes(review, a
     edited(review)
     review.presenter.reject()
     review.settle()
-    assert not review.desk.requests(Reject)
+    assert not review.service.requests(Reject)
     assert answers(review)[-1] == BACK
     review.answer(answer)
     assert review.disk.verdicts == {(0, "u0"): Verdict.REJECTED}
@@ -432,7 +433,7 @@ def test_a_round_that_ends_while_rejecting_is_asked_about_leaves_only_the_change
     review.settle()
     assert answers(review) == [DROP, KEEP]
     review.answer(KEEP)
-    assert not review.desk.requests(Reject)
+    assert not review.service.requests(Reject)
     assert left(review) == [("u0", False)]
 
 
@@ -454,10 +455,10 @@ def test_taking_back_with_changes_asks_first(review):
     review.presenter.case_is_edited(True)
     review.presenter.take_back()
     review.settle()
-    assert not review.desk.requests(TakeBackVerdict)
+    assert not review.service.requests(TakeBackVerdict)
     review.answer(SAVE)
     written(review)
-    assert not review.desk.requests(TakeBackVerdict)
+    assert not review.service.requests(TakeBackVerdict)
     assert review.disk.verdicts == {(0, "u0"): Verdict.CORRECTED}
 
 
@@ -497,9 +498,9 @@ def test_a_folder_that_vanished_under_the_review_offers_to_open_it_again(review)
     assert review.state.message.next_step.text == "Open again"
 
 
-def test_the_same_proposal_stays_in_the_views_when_the_desk_comes_back(review):
+def test_the_same_proposal_stays_in_the_views_when_the_service_comes_back(review):
     edited(review)
-    review.desk.crash()
+    review.service.crash()
     review.settle()
     assert review.state.review.case_id == "u0"
     assert review.state.review.accept.text == "Save correction"
@@ -507,12 +508,12 @@ def test_the_same_proposal_stays_in_the_views_when_the_desk_comes_back(review):
     assert not left(review)
 
 
-def test_a_round_that_changed_while_the_desk_was_gone_leaves_the_views(review):
+def test_a_round_that_changed_while_the_service_was_gone_leaves_the_views(review):
     shown(review, "u0")
     review.disk.rounds[-1] = RoundState.CLOSED
     review.disk.rounds.append(RoundState.IN_REVIEW)
     review.disk.dice.append(None)
-    review.desk.crash()
+    review.service.crash()
     review.settle()
     assert left(review) == [("u0", False)]
     assert review.state.review.case_id == ""
@@ -531,10 +532,10 @@ def test_a_scene_that_was_closed_took_the_case_and_its_message_along(review):
 
 
 def test_a_case_on_its_way_does_not_come_into_the_next_scene(review):
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.show_case("u0")
     review.presenter.scene_is_closed()
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert "on_case_files" not in review.names_heard()
     assert not review.state.review.is_loading
@@ -542,10 +543,10 @@ def test_a_case_on_its_way_does_not_come_into_the_next_scene(review):
 
 def test_no_file_is_asked_for_while_the_person_has_not_answered(review):
     edited(review)
-    before = len(review.desk.requests(ShowCase))
+    before = len(review.service.requests(ShowCase))
     review.presenter.next_case()
     review.settle()
-    assert len(review.desk.requests(ShowCase)) == before
+    assert len(review.service.requests(ShowCase)) == before
 
 
 def test_a_new_project_asks_too():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from a_presenter import Stage
 from PseudoLabelCLGui.presenter.facts import Facts
-from PseudoLabelCLGui.presenter.show_correction import extent_choices
+from PseudoLabelCLGui.presenter.review.show_correction import extent_choices
 from reviewing import edited, in_review, shown, written
 
-from PseudoLabelCLLib.domain.desk_answers import CorrectionPreview
-from PseudoLabelCLLib.domain.desk_requests import Accept, Correct, PreviewCorrection
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
+from PseudoLabelCLLib.messages.answers import CorrectionPreview
+from PseudoLabelCLLib.messages.requests import Accept, Correct, PreviewCorrection
 
 SLICES, VOXELS, WHOLE = TruthExtent
 
@@ -37,11 +37,11 @@ def test_changing_and_saving_is_one_button_that_says_so(review):
     assert review.state.review.accept.text == "Save correction"
     review.presenter.accept((1,))
     assert review.heard[-1] == ("on_correction_wanted", (1,))
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
     review.presenter.correct("/mine.seg.nrrd", left_out=(1,))
     review.settle()
     identity = review.disk.identity("u0", 0)
-    assert review.desk.requests(Correct) == [Correct(identity, "/mine.seg.nrrd", SLICES, (1,))]
+    assert review.service.requests(Correct) == [Correct(identity, "/mine.seg.nrrd", SLICES, (1,))]
     assert review.disk.verdicts == {(0, "u0"): Verdict.CORRECTED}
     assert review.state.review.case_id == "u1"
 
@@ -54,10 +54,10 @@ def test_undoing_everything_makes_it_accept_again(review):
     assert review.state.review.extents == ()
     review.presenter.accept()
     review.settle()
-    assert review.desk.requests(Accept)
+    assert review.service.requests(Accept)
 
 
-def test_before_the_desk_has_counted_the_choices_have_no_numbers(review):
+def test_before_the_service_has_counted_the_choices_have_no_numbers(review):
     edited(review)
     assert texts(review) == [
         "the slices that I changed",
@@ -71,7 +71,7 @@ def test_after_it_has_counted_they_do(review):
     edited(review)
     review.presenter.preview_correction("/now.seg.nrrd")
     review.settle()
-    assert review.desk.requests(PreviewCorrection)[0].proposal == review.state.review.identity
+    assert review.service.requests(PreviewCorrection)[0].proposal == review.state.review.identity
     assert texts(review) == [
         "the 2 slices that I changed (k = 1 to 2)",
         "only the voxels that I changed and 3 mm around them (1,240 voxels)",
@@ -118,10 +118,10 @@ def test_a_preview_of_what_was_changed_since_is_not_shown(review):
 
 def test_a_preview_that_comes_after_the_next_change_is_not_shown(review):
     edited(review)
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.preview_correction("/now.seg.nrrd")
     review.presenter.case_is_edited(True)
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
     assert review.state.review.near is None
 
@@ -137,10 +137,10 @@ def test_a_preview_of_voxels_that_were_copied_before_the_newest_change_is_not_sh
 
 def test_a_preview_of_another_case_is_not_shown(review):
     edited(review)
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.preview_correction("/now.seg.nrrd")
     review.presenter.next_case()
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.answer("Discard my changes")
     review.presenter.case_is_edited(True)
     assert review.state.review.case_id == "u1"
@@ -149,12 +149,12 @@ def test_a_preview_of_another_case_is_not_shown(review):
 
 def test_of_several_previews_only_the_newest_is_asked_for(review):
     edited(review)
-    review.desk.by_hand = True
+    review.service.by_hand = True
     for number in range(5):
         review.presenter.preview_correction(f"/{number}.seg.nrrd")
-    review.desk.by_hand = False
+    review.service.by_hand = False
     review.settle()
-    asked = [request.file for request in review.desk.requests(PreviewCorrection)]
+    asked = [request.file for request in review.service.requests(PreviewCorrection)]
     assert asked == ["/0.seg.nrrd", "/4.seg.nrrd"]
     assert review.state.review.near == "/near.npy"
 
@@ -166,14 +166,14 @@ def test_the_chosen_extent_is_stored_and_the_next_case_begins_with_its_slices(re
     assert review.state.review.extent is extent
     review.presenter.accept()
     written(review)
-    assert review.desk.requests(Correct)[0].extent is extent
+    assert review.service.requests(Correct)[0].extent is extent
     assert review.state.review.case_id == "u1"
     assert review.state.review.extent is SLICES
 
 
 def test_a_refused_preview_says_nothing_and_does_not_stop_the_next(review):
     edited(review)
-    review.desk.refuse(PreviewCorrection, "AnnotationError", "It lies elsewhere.")
+    review.service.refuse(PreviewCorrection, "AnnotationError", "It lies elsewhere.")
     review.presenter.preview_correction("/bad.seg.nrrd")
     review.settle()
     assert review.state.message.text == ""

@@ -8,18 +8,18 @@ from presenter_fakes import LABELS, Disk
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import ExportChoices
 
-from PseudoLabelCLLib.domain.desk_answers import DicomFinding, ExportFix, ProposedCodes
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.segmentation import Code, Terminology
+from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix, ProposedCodes
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.requests import (
     ChangeLabels,
     CheckDicomExport,
     Export,
     ExportDicom,
 )
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
-from PseudoLabelCLLib.domain.review import Verdict
-from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.domain.segmentation import Code, Terminology
-from PseudoLabelCLLib.process.desk_protocol import Working
+from PseudoLabelCLLib.messages.service_messages import Working
 
 OUT = ExportChoices("/out")
 LIVER = Terminology(Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "1", "Liver"))
@@ -38,12 +38,12 @@ def reviewed(*, by_hand: bool = False, **findings) -> Stage:
     disk.findings = {name.replace("all", ""): found for name, found in findings.items()}
     disk.from_dicom = {"a", "u0", "u1", "u2"}
     stage = opened(disk)
-    stage.desk.by_hand = by_hand
+    stage.service.by_hand = by_hand
     return stage
 
 
 def asked(stage: Stage, kind: type) -> list[str]:
-    return [request.choices.case_ids[0] for request in stage.desk.requests(kind)]
+    return [request.choices.case_ids[0] for request in stage.service.requests(kind)]
 
 
 def check(stage: Stage, choices: ExportChoices = OUT) -> None:
@@ -67,7 +67,9 @@ def test_the_export_of_files_lists_them_and_shows_their_folder():
     stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
     stage.presenter.export("/out", SegmentationFormat.NIFTI, ("u0",), include_unreviewed=True)
     stage.settle()
-    assert stage.desk.requests(Export) == [Export("/out", SegmentationFormat.NIFTI, ("u0",), True)]
+    assert stage.service.requests(Export) == [
+        Export("/out", SegmentationFormat.NIFTI, ("u0",), True)
+    ]
     assert results(stage) == [(Light.GREEN, "a: a.seg.nrrd (a person)")]
     stage.presenter.message_step()
     assert ("on_folder_wanted", "/out") in stage.heard
@@ -75,7 +77,7 @@ def test_the_export_of_files_lists_them_and_shows_their_folder():
 
 def test_a_refused_export_does_not_speak_of_opening_the_project_again():
     stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
-    stage.desk.refuse(Export, "StorageError", "The disk is full.")
+    stage.service.refuse(Export, "StorageError", "The disk is full.")
     stage.presenter.export("/out")
     stage.settle()
     assert stage.state.message.text == "The disk is full."
@@ -97,13 +99,13 @@ def test_volumes_that_are_not_from_dicom_are_named_as_soon_as_the_project_is_ope
     assert opened(disk).state.export.note.startswith("No volume of this project came from DICOM.")
 
 
-def test_without_a_segmentation_nothing_is_asked_of_the_desk():
+def test_without_a_segmentation_nothing_is_asked_of_the_service():
     disk = Disk.with_cases(2)
     del disk.roles["a"]
     stage = opened(disk)
     check(stage)
     export(stage)
-    assert stage.desk.requests(CheckDicomExport) == stage.desk.requests(ExportDicom) == []
+    assert stage.service.requests(CheckDicomExport) == stage.service.requests(ExportDicom) == []
     assert "There is no segmentation to export yet" in stage.state.message.text
 
 
@@ -114,7 +116,7 @@ def test_each_case_that_a_person_confirmed_is_checked_and_nothing_is_written():
     stage = reviewed()
     check(stage)
     assert asked(stage, CheckDicomExport) == ["a", "u0", "u1"]
-    assert stage.desk.requests(ExportDicom) == []
+    assert stage.service.requests(ExportDicom) == []
     assert stage.state.export.summary.light is Light.GREEN
     assert stage.state.export.summary.text == "Ready for DICOM: 3 volumes."
 
@@ -149,7 +151,7 @@ def test_chosen_codes_go_into_the_project_and_the_finding_is_gone():
     stage.disk.findings = {}
     stage.presenter.choose_codes(1, LIVER)
     stage.settle()
-    (request,) = stage.desk.requests(ChangeLabels)
+    (request,) = stage.service.requests(ChangeLabels)
     assert request.labels.classes == (replace(LABELS.classes[0], terminology=LIVER),)
     assert stage.state.export.summary.light is Light.GREEN
     export(stage)
@@ -163,10 +165,10 @@ def test_a_series_that_was_moved_is_looked_for_in_the_folder_for_its_cases_only(
     assert stage.state.export.summary.text == "2 of 3 volumes can be exported to DICOM."
     stage.presenter.look_in("/moved")
     stage.settle()
-    assert stage.desk.requests(CheckDicomExport)[-1].choices.look_in == "/moved"
+    assert stage.service.requests(CheckDicomExport)[-1].choices.look_in == "/moved"
     assert stage.state.export.summary.light is Light.GREEN
     export(stage)
-    folders = [request.choices.look_in for request in stage.desk.requests(ExportDicom)]
+    folders = [request.choices.look_in for request in stage.service.requests(ExportDicom)]
     assert folders == [None, "/moved", None]
 
 
@@ -179,7 +181,7 @@ def test_volumes_that_are_not_from_dicom_are_written_as_series_of_the_kind_that_
     stage.settle()
     assert stage.state.export.summary.light is Light.GREEN
     export(stage, replace(OUT, to_database=True))
-    kinds = [request.choices.volume_kind for request in stage.desk.requests(ExportDicom)]
+    kinds = [request.choices.volume_kind for request in stage.service.requests(ExportDicom)]
     assert kinds == [None, "CT", None]
     files = ("/out/a.dcm", "/out/u0.volume/1.dcm", "/out/u0.dcm", "/out/u1.dcm")
     assert stage.heard[-1] == ("on_dicom_written", files)
@@ -195,7 +197,7 @@ def test_losses_are_accepted_for_one_case_until_its_segmentation_changes():
     stage.settle()
     export(stage)
     accepted = {r.choices.case_ids[0]: r.choices.accept_losses
-                for r in stage.desk.requests(ExportDicom)}  # fmt: skip
+                for r in stage.service.requests(ExportDicom)}  # fmt: skip
     assert accepted == {"a": False, "u0": True, "u1": False}
     stage.presenter.accept_many(("u2",))
     stage.answer("Accept it")
@@ -225,7 +227,7 @@ def test_export_checks_first_and_goes_on_if_nothing_stops_it():
 def test_what_stops_a_case_is_shown_first_and_a_second_click_exports_the_others():
     stage = reviewed(u0=(LOST,))
     export(stage)
-    assert stage.desk.requests(ExportDicom) == []
+    assert stage.service.requests(ExportDicom) == []
     assert "Problems to fix first: 1" in stage.state.message.text
     export(stage)
     assert asked(stage, ExportDicom) == ["a", "u1"]
@@ -241,7 +243,7 @@ def test_what_stops_all_cases_is_not_gone_past_by_clicking_again():
     stage = reviewed(all=(NO_CODES,))
     export(stage)
     export(stage)
-    assert stage.desk.requests(ExportDicom) == []
+    assert stage.service.requests(ExportDicom) == []
 
 
 def test_other_choices_are_checked_anew():
@@ -257,16 +259,16 @@ def test_progress_is_that_of_all_cases_and_other_requests_come_in_between():
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'a' (1 of 3)"
     stage.presenter.show_case("u0")
-    stage.desk.meet()
+    stage.service.meet()
     stage.presenter.tick()
-    stage.desk.events.append(Working(len(stage.desk.asked) - 1, "resampling", 1, 2))
+    stage.service.events.append(Working(len(stage.service.asked) - 1, "resampling", 1, 2))
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'u0' (2 of 3)"
     assert stage.state.export.fraction == pytest.approx((1 + 1 / 2) / 3)
     assert stage.state.message.light is not Light.WORKING
-    stage.desk.meet()
+    stage.service.meet()
     stage.settle()
-    assert stage.state.review.case_id == "u0", "the desk shows a case before the next export"
+    assert stage.state.review.case_id == "u0", "the service shows a case before the next export"
     assert not stage.state.export.export.enabled
     assert stage.state.export.cancel.enabled
 
@@ -274,12 +276,12 @@ def test_progress_is_that_of_all_cases_and_other_requests_come_in_between():
 def test_stopping_keeps_what_is_written_and_names_the_rest():
     stage = reviewed()
     check(stage)
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.export_dicom(OUT)
     stage.presenter.cancel_export()
     assert not stage.state.export.cancel.enabled
     assert stage.state.export.stage == "Stopping after 'a'"
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.settle()
     assert asked(stage, ExportDicom) == ["a"]
     assert [light for light, _ in results(stage)] == [Light.GREEN, Light.RED, Light.RED]
@@ -287,10 +289,10 @@ def test_stopping_keeps_what_is_written_and_names_the_rest():
     assert not stage.state.export.is_running
 
 
-def test_a_case_that_the_desk_refuses_does_not_stop_the_others():
+def test_a_case_that_the_service_refuses_does_not_stop_the_others():
     stage = reviewed()
     check(stage)
-    stage.desk.refuse(ExportDicom, "ProjectError", "There is nothing.")
+    stage.service.refuse(ExportDicom, "ProjectError", "There is nothing.")
     export(stage)
     assert results(stage)[0] == (Light.RED, "a: not exported: There is nothing. Do this.")
     assert [light for light, _ in results(stage)][1:] == [Light.GREEN, Light.GREEN]
@@ -299,7 +301,7 @@ def test_a_case_that_the_desk_refuses_does_not_stop_the_others():
 def test_a_full_disk_stops_the_queue_and_is_told():
     stage = reviewed()
     check(stage)
-    stage.desk.refuse(ExportDicom, "StorageError", "The disk is full.")
+    stage.service.refuse(ExportDicom, "StorageError", "The disk is full.")
     export(stage)
     assert asked(stage, ExportDicom) == ["a"]
     assert stage.state.message.text == "The disk is full."
@@ -309,21 +311,21 @@ def test_a_full_disk_stops_the_queue_and_is_told():
 
 def test_missing_packages_are_offered_to_be_installed():
     stage = reviewed()
-    stage.desk.refuse(CheckDicomExport, "PackageError", "highdicom is missing.")
+    stage.service.refuse(CheckDicomExport, "PackageError", "highdicom is missing.")
     check(stage)
     assert stage.state.message.text == "highdicom is missing."
     assert stage.state.message.next_step.text == "Install the packages"
 
 
-def test_a_desk_that_ends_leaves_a_line_for_every_case_and_no_running_export():
+def test_a_service_that_ends_leaves_a_line_for_every_case_and_no_running_export():
     stage = reviewed(by_hand=True)
     stage.presenter.check_export(OUT)
-    stage.desk.crash()
+    stage.service.crash()
     stage.settle()
     assert not stage.state.export.is_running
     assert stage.state.export.findings == ()
     export(stage)
-    assert len(results(stage)) == 3, "a new desk exports"
+    assert len(results(stage)) == 3, "a new service exports"
 
 
 def test_the_database_gets_what_was_written_and_its_word_is_a_line():
@@ -331,7 +333,7 @@ def test_the_database_gets_what_was_written_and_its_word_is_a_line():
     choices = replace(OUT, folder="", to_database=True)
     export(stage, choices)
     export(stage, choices)
-    folder = stage.desk.requests(ExportDicom)[0].output_folder
+    folder = stage.service.requests(ExportDicom)[0].output_folder
     assert folder == "/tmp-of-scene/dicom"
     files = tuple(f"{folder}/{name}.dcm" for name in ("a", "u1"))
     assert stage.heard[-1] == ("on_dicom_written", files)
@@ -349,7 +351,7 @@ def test_closing_the_project_ends_the_export():
     stage = reviewed(by_hand=True)
     stage.presenter.export_dicom(OUT)
     stage.presenter.close_project()
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.settle()
-    assert stage.desk.requests(ExportDicom) == []
+    assert stage.service.requests(ExportDicom) == []
     assert not stage.state.export.is_running

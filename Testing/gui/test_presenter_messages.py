@@ -62,7 +62,7 @@ def test_what_failed_stays_over_other_actions(review):
 def test_a_message_about_a_case_goes_with_it(review):
     shown(review, "u0")
     review.presenter._core.tell(Light.RED, "Not written.", topic="review", about="u0")
-    review.presenter._core.facts.topic = "desk of u0"
+    review.presenter._core.facts.topic = "service of u0"
     shown(review, "u1")
     assert review.state.message.text == ""
 

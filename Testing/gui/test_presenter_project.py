@@ -9,14 +9,22 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import (
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Choice,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     FoundVolume,
     Problem,
     VolumesAdded,
     VolumesFound,
 )
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.messages.requests import (
     AddVolumes,
     AnswerQuestion,
     ChangeSettings,
@@ -28,15 +36,7 @@ from PseudoLabelCLLib.domain.desk_requests import (
     ReadHistory,
     SignVerdicts,
 )
-from PseudoLabelCLLib.domain.question import (
-    LEAVE_OUT,
-    Choice,
-    GivenAnswer,
-    Question,
-    QuestionKind,
-)
-from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.desk_protocol import Answered, Working
+from PseudoLabelCLLib.messages.service_messages import Answered, Working
 
 
 def test_without_a_project_nothing_but_making_and_opening_one_is_possible():
@@ -49,19 +49,19 @@ def test_without_a_project_nothing_but_making_and_opening_one_is_possible():
     assert not state.train.train.enabled
 
 
-def test_no_desk_is_started_before_something_is_asked_of_it():
+def test_no_service_is_started_before_something_is_asked_of_it():
     stage = Stage(Disk())
     stage.settle()
-    assert stage.desks == []
+    assert stage.services == []
 
 
-def test_opening_shows_the_project_when_the_desk_has_answered():
+def test_opening_shows_the_project_when_the_service_has_answered():
     stage = Stage(Disk.with_cases(2), by_hand=True)
     stage.presenter.open_project(ROOT)
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.cases.add.tool_tip == "The project is being opened."
-    stage.desk.meet()
+    stage.service.meet()
     assert stage.presenter.tick()
     assert stage.state.project.name == "Livers"
     assert [row.case_id for row in stage.state.cases.rows] == ["a", "u0", "u1"]
@@ -88,10 +88,10 @@ def test_a_tick_in_which_nothing_happened_says_so(stage):
 
 
 def test_many_events_are_dealt_with_in_portions(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.check_cases()
-    number = len(stage.desk.asked) - 1
-    stage.desk.events = [Working(number, "Reading", n, 1000) for n in range(1000)]
+    number = len(stage.service.asked) - 1
+    stage.service.events = [Working(number, "Reading", n, 1000) for n in range(1000)]
     stage.presenter.tick()
     assert stage.state.status.text == "Reading: 99 of 1000"
     assert stage.state.status.fraction == 0.099
@@ -102,13 +102,15 @@ def test_many_events_are_dealt_with_in_portions(stage):
 def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
     stage = Stage(Disk.with_cases(1), by_hand=True)
     stage.presenter.open_project(ROOT)
-    stage.desk.refuse(OpenProject, "ProjectInUseError", "The project is in use by another window.")
-    stage.desk.meet()
+    stage.service.refuse(
+        OpenProject, "ProjectInUseError", "The project is in use by another window."
+    )
+    stage.service.meet()
     stage.settle()
     assert stage.state.message.light is Light.RED
     assert "in use" in stage.state.message.text
     assert stage.state.message.next_step.text == "Open again"
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.presenter.message_step()
     stage.settle()
     assert stage.state.project.root == ROOT
@@ -117,20 +119,20 @@ def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
 
 def test_a_project_that_is_gone_can_be_opened_again_once_it_is_back(stage):
     stage.presenter.check_cases()
-    stage.desk.refuse(CheckCases, "ProjectGoneError", "The project is gone.")
+    stage.service.refuse(CheckCases, "ProjectGoneError", "The project is gone.")
     stage.settle()
     assert stage.state.message.light is Light.RED
     assert stage.state.message.next_step.text == "Open again"
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.presenter.message_step()
     stage.settle()
     assert stage.state.project.root == ROOT
     assert stage.state.message.light is not Light.RED
 
 
-def test_a_desk_that_cannot_be_started_is_told_with_its_remedy():
+def test_a_service_that_cannot_be_started_is_told_with_its_remedy():
     stage = Stage(Disk())
-    stage.desk_error = OSError(12, "Cannot allocate memory")
+    stage.service_error = OSError(12, "Cannot allocate memory")
     stage.presenter.open_project(ROOT)
     assert stage.state.message.light is Light.RED
     assert "Cannot allocate memory" in stage.state.message.text
@@ -166,15 +168,15 @@ def test_closing_lets_go_of_everything(stage):
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.cases.rows == ()
-    assert stage.desk.requests(CloseProject)
+    assert stage.service.requests(CloseProject)
     assert "on_project_closed" in stage.names_heard()
 
 
 def test_an_answer_for_a_project_that_was_closed_does_not_bring_it_back(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.set_role(("u0",), CaseRole.IGNORED)
     stage.presenter.close_project()
-    stage.desk.meet(2)
+    stage.service.meet(2)
     stage.settle()
     assert stage.state.project.root == ""
 
@@ -182,7 +184,7 @@ def test_an_answer_for_a_project_that_was_closed_does_not_bring_it_back(stage):
 def test_opening_another_project_closes_the_one_before(stage):
     stage.presenter.open_project("/other")
     stage.settle()
-    kinds = [type(request) for request in stage.desk.asked]
+    kinds = [type(request) for request in stage.service.asked]
     assert kinds[-2:] == [CloseProject, OpenProject]
 
 
@@ -196,11 +198,11 @@ def test_a_sample_project_is_made_opened_and_filled():
 
 
 def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     assert stage.state.cases.remove.tool_tip == "The volumes are being read."
     assert not stage.state.train.train.enabled
-    stage.desk.meet()
+    stage.service.meet()
     stage.settle()
     assert stage.state.cases.remove.enabled
     assert stage.state.cases.rows[-1].case_id == "b"
@@ -208,11 +210,11 @@ def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
 
 def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(stage):
     problem = Problem("b", is_error=True, message="'b' is a single slice.", remedy="Leave it out.")
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
-    number = len(stage.desk.asked) - 1
-    stage.desk.waiting.clear()
-    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
+    number = len(stage.service.asked) - 1
+    stage.service.waiting.clear()
+    stage.service.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
     stage.settle()
     assert stage.state.message.text == "'b' is a single slice."
     assert stage.state.cases.findings == ("Error: 'b' is a single slice. Leave it out.",)
@@ -223,14 +225,14 @@ QUESTION = Question(QuestionKind.SAME_SHAPE, "'b.nii.gz' lies elsewhere.", 12, "
 
 
 def add_with_a_question(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
-    number = len(stage.desk.asked) - 1
-    stage.desk.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.waiting.clear()
     problem = Problem("b", True, QUESTION.message, "", QUESTION)
-    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
+    stage.service.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
     stage.settle()
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
 
 
 def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_the_chosen_one(stage):
@@ -245,7 +247,7 @@ def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_th
     stage.presenter.answer_question(0, "voxels")
     stage.settle()
 
-    sent = stage.desk.requests(AddVolumes)[-1].volumes[0]
+    sent = stage.service.requests(AddVolumes)[-1].volumes[0]
     assert sent.answers == (GivenAnswer(QuestionKind.SAME_SHAPE, "voxels"),)
     assert stage.state.cases.questions == ()
     assert stage.state.cases.rows[-1].case_id == "b"
@@ -255,35 +257,35 @@ def test_volume_that_is_left_out_is_not_added_again(stage):
     add_with_a_question(stage)
     stage.presenter.answer_question(0, "leave")
     stage.settle()
-    assert len(stage.desk.requests(AddVolumes)) == 1
+    assert len(stage.service.requests(AddVolumes)) == 1
     assert stage.state.cases.questions == ()
 
 
-def test_answer_to_a_question_of_the_check_is_kept_by_the_desk(stage):
-    stage.desk.by_hand = True
+def test_answer_to_a_question_of_the_check_is_kept_by_the_service(stage):
+    stage.service.by_hand = True
     stage.presenter.check_cases()
-    number = len(stage.desk.asked) - 1
-    stage.desk.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.waiting.clear()
     problem = Problem("b", True, QUESTION.message, "", QUESTION)
-    stage.desk.events.append(Answered(number, CasesChecked((problem,))))
+    stage.service.events.append(Answered(number, CasesChecked((problem,))))
     stage.settle()
     stage.presenter.answer_question(0, "voxels")
     stage.settle()
-    assert stage.desk.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
+    assert stage.service.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
     assert stage.state.cases.questions == ()
 
 
 def search_with_a_question(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_paths(("/folder",), CaseRole.UNLABELLED)
-    number = len(stage.desk.asked) - 1
-    stage.desk.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.waiting.clear()
     own = (Choice("T1", "T1", "takes T1"), LEAVE_OUT)
     question = Question(QuestionKind.CHANNELS, "'p7' has T1 and T2.", own_choices=own)
     problem = Problem("", True, question.message, "", question)
-    stage.desk.events.append(Answered(number, VolumesFound((), (problem,))))
+    stage.service.events.append(Answered(number, VolumesFound((), (problem,))))
     stage.settle()
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
 
 
 @pytest.mark.parametrize("value", ["T1", "leave"])
@@ -296,32 +298,32 @@ def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(sta
     stage.settle()
 
     given = (GivenAnswer(QuestionKind.CHANNELS, value),)
-    assert stage.desk.requests(FindVolumes)[-1] == FindVolumes("/folder", given)
-    assert stage.desk.requests(AddVolumes)[-1].volumes[0].role is CaseRole.UNLABELLED
+    assert stage.service.requests(FindVolumes)[-1] == FindVolumes("/folder", given)
+    assert stage.service.requests(AddVolumes)[-1].volumes[0].role is CaseRole.UNLABELLED
     assert stage.state.cases.questions == ()
 
 
 def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     names = ("c1", "c2", "c3")
     stage.presenter.add_volumes(
         tuple(NewVolume(name, CaseRole.UNLABELLED, f"/{name}.nii") for name in names)
     )
-    number = len(stage.desk.asked) - 1
-    stage.desk.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.waiting.clear()
     long, short = ((Choice(str(n), str(n), f"takes {n}"), LEAVE_OUT) for n in (30, 25))
     problems = tuple(
         Problem(name, True, name, "", Question(QuestionKind.FRAMES, name, 0, name, choices))
         for name, choices in zip(names, (long, short, long), strict=True)
     )
-    stage.desk.events.append(Answered(number, VolumesAdded(stage.disk.view(), problems)))
+    stage.service.events.append(Answered(number, VolumesAdded(stage.disk.view(), problems)))
     stage.settle()
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
 
     stage.presenter.answer_question(0, "30")
     stage.settle()
 
-    sent = stage.desk.requests(AddVolumes)[-1].volumes
+    sent = stage.service.requests(AddVolumes)[-1].volumes
     assert [volume.case_id for volume in sent] == ["c1", "c3"]
     assert {volume.answers for volume in sent} == {(GivenAnswer(QuestionKind.FRAMES, "30"),)}
     assert [row.text for row in stage.state.cases.questions] == ["c2: c2"]
@@ -330,19 +332,19 @@ def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
 def test_a_file_is_added_at_once(stage):
     stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
     stage.settle()
-    assert stage.desk.requests(AddVolumes)[0].volumes[0].image == "/x.nrrd"
+    assert stage.service.requests(AddVolumes)[0].volumes[0].image == "/x.nrrd"
 
 
 def test_of_a_folder_with_several_volumes_the_person_chooses(stage):
     several = tuple(FoundVolume(f"s{n}", "/d", f"1.{n}", "a series") for n in range(3))
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_paths(("/d",), CaseRole.UNLABELLED)
-    stage.desk.waiting.clear()
-    number = len(stage.desk.asked) - 1
-    stage.desk.events.append(Answered(number, VolumesFound(several, ())))
+    stage.service.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.events.append(Answered(number, VolumesFound(several, ())))
     stage.settle()
     assert stage.heard[-1] == ("on_found", VolumesFound(several, ()))
-    assert not stage.desk.requests(AddVolumes)
+    assert not stage.service.requests(AddVolumes)
 
 
 HEART = FoundVolume("heart", "/d/heart.nrrd", None, "", "/d/heart.seg.nrrd")
@@ -351,26 +353,26 @@ IS_SEGMENTATION = Problem("", True, "'heart.seg.nrrd' is a segmentation.", "Choo
 
 
 def answer_searches(stage, *answers):
-    """Let the desk answer one search after the other."""
-    stage.desk.by_hand = True
+    """Let the service answer one search after the other."""
+    stage.service.by_hand = True
     for answer in answers:
-        stage.desk.waiting.clear()
-        stage.desk.events.append(Answered(len(stage.desk.asked) - 1, answer))
+        stage.service.waiting.clear()
+        stage.service.events.append(Answered(len(stage.service.asked) - 1, answer))
         stage.presenter.tick()
 
 
 def test_without_a_role_the_person_chooses_even_for_one_file(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_paths((HEART.image,))
     answer_searches(stage, VolumesFound((HEART,), ()))
     assert stage.heard[-1] == ("on_found", VolumesFound((HEART,), ()))
-    assert not stage.desk.requests(AddVolumes)
+    assert not stage.service.requests(AddVolumes)
 
 
 def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem(stage):
     paths = (HEART.image, HEART.annotation, "/d/lung.nrrd", "/d/lung.nrrd")
     labels = FoundVolume("heart.seg", HEART.annotation, None, "")
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.add_paths(paths)
     one = VolumesFound((HEART,), ())
     other = VolumesFound((labels,), (IS_SEGMENTATION,))
@@ -394,7 +396,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
 def test_found_volumes_take_the_role_that_is_chosen(stage, role, roles, told):
     stage.presenter.add_found((HEART, LUNG), role)
     stage.settle()
-    added = stage.desk.requests(AddVolumes)[0].volumes
+    added = stage.service.requests(AddVolumes)[0].volumes
     assert tuple(one.role for one in added) == roles
     assert [one.annotation for one in added] == [
         HEART.annotation if roles[0].needs_annotation else None, None
@@ -403,10 +405,10 @@ def test_found_volumes_take_the_role_that_is_chosen(stage, role, roles, told):
 
 
 def test_a_path_that_cannot_be_read_does_not_stop_the_others(stage):
-    stage.desk.refuse(FindVolumes, "VolumeError", "'/bad' is no volume.")
+    stage.service.refuse(FindVolumes, "VolumeError", "'/bad' is no volume.")
     stage.presenter.add_paths(("/bad", "/good"), CaseRole.UNLABELLED)
     stage.settle()
-    assert [v.image for v in stage.desk.requests(AddVolumes)[0].volumes] == ["/good"]
+    assert [v.image for v in stage.service.requests(AddVolumes)[0].volumes] == ["/good"]
     assert stage.state.message.text == "'/bad' is no volume."
 
 
@@ -423,7 +425,7 @@ def test_found_volumes_get_names_of_their_own_and_roles_that_fit():
 def test_annotating_names_the_volume_again_with_its_segmentation(stage):
     stage.presenter.annotate("u0", "/drawn.seg.nrrd")
     stage.settle()
-    volume = stage.desk.requests(AddVolumes)[0].volumes[0]
+    volume = stage.service.requests(AddVolumes)[0].volumes[0]
     assert (volume.case_id, volume.role, volume.image, volume.annotation) == (
         "u0", CaseRole.ANNOTATED, "/v/u0.nrrd", "/drawn.seg.nrrd",
     )  # fmt: skip
@@ -450,7 +452,7 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
     stage.settle()
     stage.presenter.set_pretraining("positional")
     stage.settle()
-    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+    assert [r.values for r in stage.service.requests(ChangeSettings)] == [
         {"profile": "balanced"},
         {"pretraining.method": "positional"},
     ]
@@ -458,20 +460,20 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
 
 
 def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.change_setting("training.seed", "7")
     stage.presenter.change_setting("pretraining.method", "positional")
     stage.presenter.change_setting("training.joint.batch_size", "4")
     stage.settle()
     assert stage.state.message.text == ""
     assert stage.state.train.settings["pretraining.method"] == "positional"
-    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
-    stage.desk.meet()
+    assert [r.values for r in stage.service.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    stage.service.meet()
     stage.settle()
     assert not stage.state.train.train.enabled
-    stage.desk.meet()
+    stage.service.meet()
     stage.settle()
-    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [
+    assert [r.values for r in stage.service.requests(ChangeSettings)] == [
         {"training.seed": "7"},
         {"pretraining.method": "positional", "training.joint.batch_size": "4"},
     ]
@@ -480,34 +482,34 @@ def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
 
 
 def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
-    stage.desk.by_hand = True
-    stage.desk.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
+    stage.service.by_hand = True
+    stage.service.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
     stage.presenter.change_setting("training.seed", "x")
     stage.presenter.change_setting("pretraining.method", "positional")
-    stage.desk.meet()
+    stage.service.meet()
     stage.settle()
     assert stage.state.message.text == "The seed must be a number."
-    stage.desk.meet()
+    stage.service.meet()
     stage.settle()
     assert stage.state.train.settings["pretraining.method"] == "positional"
     assert stage.state.message.text == "The seed must be a number."
 
 
 def test_settings_that_wait_are_forgotten_with_their_project(stage):
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.change_setting("training.seed", "7")
     stage.presenter.change_setting("pretraining.method", "positional")
     stage.presenter.close_project()
-    stage.desk.meet(2)
+    stage.service.meet(2)
     stage.settle()
-    assert [r.values for r in stage.desk.requests(ChangeSettings)] == [{"training.seed": "7"}]
+    assert [r.values for r in stage.service.requests(ChangeSettings)] == [{"training.seed": "7"}]
 
 
 def test_the_history_is_read_when_a_project_with_rounds_is_opened():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.dice = [0.8, 0.9]
     stage = opened(disk)
-    assert stage.desk.requests(ReadHistory)
+    assert stage.service.requests(ReadHistory)
     assert [row.validation_dice for row in stage.state.rounds.rows] == ["0.800", "0.900"]
     assert stage.state.rounds.quality.y == (0.8, 0.9)
 
@@ -516,24 +518,24 @@ def test_labels_are_shown_as_the_project_has_them(stage):
     assert stage.state.cases.labels == LABELS.classes
 
 
-def test_the_name_on_verdicts_goes_to_the_desk_and_comes_back_with_the_project():
+def test_the_name_on_verdicts_goes_to_the_service_and_comes_back_with_the_project():
     stage = opened(Disk.with_cases(2))
     assert stage.state.project.author == ""
     made = stage.disk.view
-    stage.desk._change = lambda _request: None
+    stage.service._change = lambda _request: None
     stage.disk.view = lambda: replace(made(), author="reader 2")
     stage.presenter.sign_verdicts("reader 2")
     stage.settle()
-    assert stage.desk.requests(SignVerdicts) == [SignVerdicts("reader 2")]
+    assert stage.service.requests(SignVerdicts) == [SignVerdicts("reader 2")]
     assert stage.state.project.author == "reader 2"
     stage.presenter.sign_verdicts("reader 2")
-    assert len(stage.desk.requests(SignVerdicts)) == 1
+    assert len(stage.service.requests(SignVerdicts)) == 1
 
 
 def test_without_a_project_no_name_is_asked_for():
     stage = Stage(Disk())
     stage.presenter.sign_verdicts("reader 2")
-    assert stage.desks == []
+    assert stage.services == []
 
 
 def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):

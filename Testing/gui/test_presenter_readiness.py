@@ -4,7 +4,7 @@ from a_presenter import Stage
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 GPU = ReadinessReport(
     "python", "3.12.1", {"torch": "2.6.0"}, torch_works=True,

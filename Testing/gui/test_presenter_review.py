@@ -4,14 +4,14 @@ import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import Disk
 
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.requests import (
     Accept,
     Refresh,
     Reject,
     ShowCase,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.domain.round import RoundState
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def test_before_a_round_the_review_says_what_is_missing(stage):
 
 
 def test_a_case_is_shown_when_its_files_are_there(review):
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.show_case("u1")
     assert review.state.review.is_loading
     assert review.state.review.accept.tool_tip == "The case is being loaded."
-    review.desk.meet()
+    review.service.meet()
     review.settle()
     assert files_heard(review) == ["u1"]
     assert not review.state.review.is_loading
@@ -61,36 +61,36 @@ def test_a_case_is_shown_when_its_files_are_there(review):
 def test_an_image_that_the_scene_has_is_not_asked_for(review):
     review.scene.images.add("u0")
     shown(review, "u0")
-    assert review.desk.requests(ShowCase)[0] == ShowCase("u0", None, with_image=False)
+    assert review.service.requests(ShowCase)[0] == ShowCase("u0", None, with_image=False)
 
 
 def test_the_next_case_is_made_ready_while_one_looks_at_this_one(review):
     shown(review, "u0")
-    assert [r.case_id for r in review.desk.requests(ShowCase)] == ["u0", "u1"]
+    assert [r.case_id for r in review.service.requests(ShowCase)] == ["u0", "u1"]
     assert files_heard(review) == ["u0"]
 
 
 def test_who_asks_for_a_case_that_is_being_made_ready_gets_that_answer(review):
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.show_case("u0")
-    review.desk.meet()
+    review.service.meet()
     review.settle()
     review.presenter.next_case()
-    review.desk.meet()
+    review.service.meet()
     review.settle()
     assert review.state.review.case_id == "u1"
-    assert [r.case_id for r in review.desk.requests(ShowCase)] == ["u0", "u1", "u2"]
+    assert [r.case_id for r in review.service.requests(ShowCase)] == ["u0", "u1", "u2"]
 
 
 def test_going_fast_through_the_queue_waits_for_the_last_case_only(review):
-    review.desk.by_hand = True
+    review.service.by_hand = True
     for case_id in ("u0", "u1", "u2", "a"):
         review.presenter.show_case(case_id)
     for _ in range(10):
-        review.desk.meet()
+        review.service.meet()
         review.settle()
     assert files_heard(review) == ["a"]
-    assert [r.case_id for r in review.desk.requests(ShowCase)][:2] == ["u0", "a"]
+    assert [r.case_id for r in review.service.requests(ShowCase)][:2] == ["u0", "a"]
 
 
 def test_leaving_a_case_is_told_before_the_next_comes(review):
@@ -117,17 +117,17 @@ def test_next_and_previous_keep_to_the_queue_and_say_where_it_ends(review):
     assert review.state.review.case_id == "u1"
 
 
-def test_a_verdict_is_shown_as_given_only_when_the_desk_has_it_on_disk(review):
+def test_a_verdict_is_shown_as_given_only_when_the_service_has_it_on_disk(review):
     shown(review, "u0")
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.accept((1,))
     review.settle()
-    assert review.desk.asked[-1] == Accept((review.disk.identity("u0", 0),), (1,))
+    assert review.service.asked[-1] == Accept((review.disk.identity("u0", 0),), (1,))
     assert review.state.review.queue[0].verdict == ""
     assert review.state.review.reject.tool_tip == "The verdict is being saved."
     review.presenter.reject()
-    assert not review.desk.requests(Reject)
-    review.desk.meet()
+    assert not review.service.requests(Reject)
+    review.service.meet()
     review.settle()
     assert review.state.review.queue[0].verdict == "accepted"
     assert ("on_verdict_saved", ("u0",)) in review.heard
@@ -158,24 +158,24 @@ def test_who_does_not_want_that_stays_where_he_is(review):
 
 def test_who_went_on_meanwhile_is_not_called_back(review):
     shown(review, "u0")
-    review.desk.by_hand = True
+    review.service.by_hand = True
     review.presenter.accept()
     review.presenter.show_case("u2")
     for _ in range(6):
-        review.desk.meet()
+        review.service.meet()
         review.settle()
     assert review.state.review.case_id == "u2"
 
 
 def test_a_refused_verdict_leaves_the_queue_as_the_disk_has_it(review):
     shown(review, "u0")
-    review.desk.refuse(Accept, "StorageError", "The disk is full.")
+    review.service.refuse(Accept, "StorageError", "The disk is full.")
     review.presenter.accept()
     review.settle()
     assert review.state.message.text == "The disk is full."
     assert review.state.review.queue[0].verdict == ""
     assert review.state.review.accept.enabled
-    assert isinstance(review.desk.asked[-1], Refresh)
+    assert isinstance(review.service.asked[-1], Refresh)
 
 
 def test_taking_back_shows_the_proposal_again(review):
@@ -187,7 +187,7 @@ def test_taking_back_shows_the_proposal_again(review):
     assert review.state.review.take_back.enabled
     review.presenter.take_back()
     review.settle()
-    assert review.desk.requests(TakeBackVerdict)
+    assert review.service.requests(TakeBackVerdict)
     assert review.state.review.queue[0].verdict == ""
     assert files_heard(review) == ["u0", "u0"]
 
@@ -209,7 +209,7 @@ def test_an_earlier_round_can_be_looked_at_but_not_judged():
     shown(stage, "u0")
     stage.presenter.show_round(0)
     stage.settle()
-    assert stage.desk.requests(ShowCase)[-2].round_index == 0
+    assert stage.service.requests(ShowCase)[-2].round_index == 0
     assert "round 0" in stage.state.review.accept.tool_tip
     stage.presenter.show_round(1)
     stage.settle()
@@ -226,7 +226,7 @@ def test_while_a_round_is_trained_the_review_waits(review):
     review.presenter.accept()
     review.presenter.accept_many(("u1",))
     review.settle()
-    assert not review.desk.requests(Accept)
+    assert not review.service.requests(Accept)
 
 
 def test_a_case_that_is_taken_out_is_no_longer_shown(review):
@@ -238,7 +238,7 @@ def test_a_case_that_is_taken_out_is_no_longer_shown(review):
 
 
 def test_a_case_whose_files_cannot_be_made_is_told_and_the_others_go_on(review):
-    review.desk.refuse(ShowCase, "VolumeError", "'u0' cannot be read.")
+    review.service.refuse(ShowCase, "VolumeError", "'u0' cannot be read.")
     review.presenter.show_case("u0")
     review.settle()
     assert review.state.message.text == "'u0' cannot be read."

@@ -23,8 +23,8 @@ def test_the_project_of_a_scene_is_asked_about_and_named(asked):
     assert [one.text for one in message.answers] == [OPEN, NOT_NOW]
 
 
-def test_before_the_answer_no_desk_is_started_and_nothing_is_opened(asked):
-    assert asked.desks == []
+def test_before_the_answer_no_service_is_started_and_nothing_is_opened(asked):
+    assert asked.services == []
     assert asked.state.project.root == ""
     assert asked.state.project.recent == ()
 
@@ -37,7 +37,7 @@ def test_yes_opens_it_as_if_it_had_been_chosen(asked):
 
 def test_no_leaves_it_alone(asked):
     asked.answer(NOT_NOW)
-    assert asked.desks == []
+    assert asked.services == []
     assert asked.state.project.root == ""
     assert asked.state.message.text == ""
 
@@ -46,7 +46,7 @@ def test_a_closed_scene_asks_no_more(asked):
     asked.presenter.withdraw_project()
     assert not asked.state.message.answers
     asked.presenter.answer(0)
-    assert asked.desks == []
+    assert asked.services == []
 
 
 def test_who_opens_another_project_meanwhile_is_asked_no_more(asked):

@@ -9,11 +9,11 @@ from PseudoLabelCLGui.presenter import ExportChoices, Presenter
 from reviewing import edited, in_review, shown, written
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_requests import ReadModel
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.protocol import Progress
+from PseudoLabelCLLib.messages.job_messages import Progress
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.requests import ReadModel
 
 
 def next_thing(stage: Stage) -> tuple[str, str]:
@@ -171,20 +171,20 @@ def test_segmenting_exporting_changing_and_loading_are_told():
     assert stage.state.status.text == "Segmenting: loading packages"
     stage.worker.finish()
     stage.settle()
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.show_case("u0")
     assert stage.state.status.text == "Loading 'u0'"
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.settle()
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.accept()
     assert stage.state.status.text == "Saving the verdict"
     stage.presenter.set_role(("u0",), CaseRole.IGNORED)
     assert stage.state.status.text == "The roles are being changed."
-    stage.desk.by_hand = False
+    stage.service.by_hand = False
     stage.settle()
     assert not stage.state.status.is_running
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.export_dicom(ExportChoices("/out"))
     assert stage.state.status.text == "Checking 'a' (1 of 1)"
     assert stage.state.status.fraction == 0.0
@@ -242,7 +242,7 @@ def test_projects_are_remembered_newest_first_at_most_eight():
     recent = Remembered(*(f"/p{n}" for n in range(9)))
     stage = Stage(Disk.with_cases(1))
     stage.presenter = Presenter(
-        stage._start_desk, stage._start_worker, scene=stage.scene, recent=recent
+        stage._start_service, stage._start_worker, scene=stage.scene, recent=recent
     )
     assert stage.state.project.recent == tuple(f"/p{n}" for n in range(8))
     stage.presenter.open_project(ROOT)
@@ -259,7 +259,7 @@ def test_projects_are_remembered_newest_first_at_most_eight():
 
 def test_the_newest_model_is_there_when_a_project_is_opened():
     stage = in_review(1, num_closed=1)
-    assert stage.desk.requests(ReadModel) == [ReadModel("/m1.plcl")]
+    assert stage.service.requests(ReadModel) == [ReadModel("/m1.plcl")]
     assert stage.state.use.model
     assert stage.state.use.apply.enabled
 
@@ -269,7 +269,7 @@ def test_the_newest_model_follows_the_rounds(stage):
     stage.presenter.train()
     stage.settle()
     stage.train_round()
-    assert [r.file for r in stage.desk.requests(ReadModel)][-1] == "/m0.plcl"
+    assert [r.file for r in stage.service.requests(ReadModel)][-1] == "/m0.plcl"
     assert stage.state.use.model
     stage.presenter.close_project()
     stage.settle()
@@ -282,10 +282,10 @@ def test_a_file_that_was_chosen_stays_until_the_newest_model_is_wanted(stage):
     stage.presenter.train()
     stage.settle()
     stage.train_round()
-    assert [r.file for r in stage.desk.requests(ReadModel)] == ["/mine.plcl"]
+    assert [r.file for r in stage.service.requests(ReadModel)] == ["/mine.plcl"]
     stage.presenter.use_newest_model()
     stage.settle()
-    assert stage.desk.requests(ReadModel)[-1].file == "/m0.plcl"
+    assert stage.service.requests(ReadModel)[-1].file == "/m0.plcl"
 
 
 # --- verdicts of earlier rounds

@@ -6,16 +6,12 @@ import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import ROOT, Disk
 from PseudoLabelCLGui.panel_state import Light
-from PseudoLabelCLGui.presenter.training import stalled
-from PseudoLabelCLGui.presenter.training_monitor import NUM_POINTS, Points, TrainingMonitor
+from PseudoLabelCLGui.presenter.train.training import stalled
+from PseudoLabelCLGui.presenter.train.training_monitor import NUM_POINTS, Points, TrainingMonitor
 
-from PseudoLabelCLLib.domain.desk_requests import Accept, GoBack, Refresh
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, PretrainJob, TrainJob
-from PseudoLabelCLLib.domain.project_view import RoundFigures
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     JobFailed,
     Metrics,
     Notice,
@@ -23,6 +19,10 @@ from PseudoLabelCLLib.process.protocol import (
     Progress,
     WorkerCrashed,
 )
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob, TrainJob
+from PseudoLabelCLLib.messages.project_view import RoundFigures
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.requests import Accept, GoBack, Refresh
 
 
 def training(stage: Stage, num_rounds: int = 1, **how) -> Stage:
@@ -55,18 +55,18 @@ def test_training_waits_for_every_verdict_on_its_way():
     stage = opened(Disk.with_cases(2, (RoundState.IN_REVIEW,)))
     stage.presenter.show_case("u0")
     stage.settle()
-    stage.desk.by_hand = True
+    stage.service.by_hand = True
     stage.presenter.accept()
     assert stage.state.train.train.tool_tip == "A verdict is being saved."
     stage.presenter.train()
     stage.settle()
     assert stage.workers == []
-    stage.desk.meet(5)
+    stage.service.meet(5)
     stage.settle()
     stage.presenter.train()
-    stage.desk.meet(5)
+    stage.service.meet(5)
     stage.settle()
-    kinds = [type(r) for r in stage.desk.asked]
+    kinds = [type(r) for r in stage.service.asked]
     assert kinds.index(Accept) < len(kinds) - 1
     assert kinds[-1] is Refresh
     assert len(stage.workers) == 1
@@ -221,10 +221,10 @@ def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
     stage.presenter.stop()
     assert stage.state.train.stage == "Discarding the pre-training"
     if not has_checkpoint:
-        stage.desk.refuse(GoBack, "ProjectError", "There is no round -1 to go back to.")
+        stage.service.refuse(GoBack, "ProjectError", "There is no round -1 to go back to.")
     stage.worker.stop()
     stage.settle()
-    assert stage.desk.requests(GoBack) == [GoBack(-1)]
+    assert stage.service.requests(GoBack) == [GoBack(-1)]
     said = stage.state.message
     assert said.text == "The pre-training was discarded."
     assert ("no longer used" in said.remedy) is has_checkpoint
@@ -238,7 +238,7 @@ def test_pause_keeps_the_pretraining(stage):
     stage.presenter.pause()
     stage.worker.stop()
     stage.settle()
-    assert not stage.desk.requests(GoBack)
+    assert not stage.service.requests(GoBack)
     assert stage.state.message.text == "The pre-training is paused."
 
 
@@ -247,7 +247,7 @@ def test_a_pretraining_that_crashed_while_it_was_stopped_is_given_up(stage):
     stage.presenter.stop()
     stage.worker.end_with(WorkerCrashed(-11, "The worker crashed (SIGSEGV).", "Look at the log."))
     stage.settle()
-    assert stage.desk.requests(GoBack) == [GoBack(-1)]
+    assert stage.service.requests(GoBack) == [GoBack(-1)]
     assert stage.state.message.text == "The pre-training was discarded."
 
 
@@ -266,7 +266,7 @@ def test_pause_saves_and_train_then_continues_the_round(stage):
     stage.presenter.message_step()
     stage.settle()
     assert len(stage.workers) == 2
-    assert not stage.desk.requests(GoBack)
+    assert not stage.service.requests(GoBack)
 
 
 def test_stop_gives_the_round_up_and_goes_back_to_the_one_before():
@@ -274,7 +274,7 @@ def test_stop_gives_the_round_up_and_goes_back_to_the_one_before():
     stage.presenter.stop()
     stage.worker.stop()
     stage.settle()
-    assert stage.desk.requests(GoBack) == [GoBack(0)]
+    assert stage.service.requests(GoBack) == [GoBack(0)]
     assert stage.disk.rounds == [RoundState.IN_REVIEW]
     assert stage.state.train.train.text == "Train round 1"
     assert "was discarded" in stage.state.message.text
@@ -286,7 +286,7 @@ def test_stop_before_the_round_was_opened_changes_nothing(stage):
     stage.presenter.stop()
     stage.worker.stop()
     stage.settle()
-    assert not stage.desk.requests(GoBack)
+    assert not stage.service.requests(GoBack)
     assert stage.disk.rounds == []
 
 
@@ -295,7 +295,7 @@ def test_a_round_that_ended_before_it_could_be_stopped_stays_and_this_is_said(st
     stage.presenter.stop()
     stage.worker.finish()
     stage.settle()
-    assert not stage.desk.requests(GoBack)
+    assert not stage.service.requests(GoBack)
     assert "before it could be stopped" in stage.state.message.text
 
 
@@ -307,11 +307,11 @@ def test_a_paused_round_can_be_given_up(stage):
     assert stage.state.train.stop.enabled
     stage.presenter.stop()
     stage.settle()
-    assert stage.desk.requests(GoBack) == [GoBack(-1)]
+    assert stage.service.requests(GoBack) == [GoBack(-1)]
     assert stage.state.train.train.text == "Train round 0"
 
 
-def test_going_back_asks_the_desk_and_shows_what_it_says():
+def test_going_back_asks_the_service_and_shows_what_it_says():
     stage = opened(Disk.with_cases(2, (RoundState.CLOSED, RoundState.IN_REVIEW)))
     stage.presenter.go_back(0)
     stage.settle()
@@ -446,12 +446,12 @@ def test_in_another_project_training_waits_until_the_one_before_is_saved(stage):
     assert stage.state.train.train.enabled
 
 
-def test_shutting_down_lets_the_worker_save_and_waits_for_the_desk_only(stage):
+def test_shutting_down_lets_the_worker_save_and_waits_for_the_service_only(stage):
     training(stage)
     stage.presenter.shut_down()
     assert stage.worker.is_cancel_asked
     assert not stage.worker.is_closed
-    assert stage.desk.closed_after_s == 2.0
+    assert stage.service.closed_after_s == 2.0
 
 
 def test_after_the_last_event_of_a_worker_it_is_let_go_only_when_it_has_left(stage):

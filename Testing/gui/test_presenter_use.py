@@ -6,10 +6,10 @@ from a_presenter import Stage, opened
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
-from PseudoLabelCLLib.domain.desk_requests import ReadModel, SaveModel
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.protocol import JobFailed, Notice, NoticeLevel, WorkerCrashed
+from PseudoLabelCLLib.messages.job_messages import JobFailed, Notice, NoticeLevel, WorkerCrashed
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
 
 
 def with_model() -> Stage:
@@ -42,10 +42,10 @@ def test_the_newest_model_is_that_of_the_last_round():
     stage = opened(Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW)))
     stage.presenter.use_newest_model()
     stage.settle()
-    assert stage.desk.requests(ReadModel)[-1] == ReadModel("/m1.plcl")
+    assert stage.service.requests(ReadModel)[-1] == ReadModel("/m1.plcl")
     stage.presenter.save_model("/mine.plcl")
     stage.settle()
-    assert stage.desk.requests(SaveModel) == [SaveModel(1, "/mine.plcl")]
+    assert stage.service.requests(SaveModel) == [SaveModel(1, "/mine.plcl")]
     assert stage.state.use.results == ("Model saved: /mine.plcl",)
 
 

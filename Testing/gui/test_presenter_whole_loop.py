@@ -1,4 +1,4 @@
-"""The presenter with the real desk and the real worker: from phantoms to an export."""
+"""The presenter with the real service and the real worker: from phantoms to an export."""
 
 import sys
 import time
@@ -8,8 +8,8 @@ import pytest
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import Presenter
 
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
-from PseudoLabelCLLib.process.desk_process import DeskProcess
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.process.service_process import ServiceProcess
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 PYTHON = Path(sys.executable)
@@ -43,14 +43,14 @@ class Loop:
     """A presenter with real processes, and a clock that gives up."""
 
     def __init__(self, folder: Path) -> None:
-        self.desks: list[DeskProcess] = []
+        self.services: list[ServiceProcess] = []
         self.workers: list[WorkerProcess] = []
         self.slowest_s = 0.0
-        self.presenter = Presenter(self._start_desk, self._start_worker, scene=Scene(folder))
+        self.presenter = Presenter(self._start_service, self._start_worker, scene=Scene(folder))
 
-    def _start_desk(self) -> DeskProcess:
-        self.desks.append(DeskProcess.start(PYTHON))
-        return self.desks[-1]
+    def _start_service(self) -> ServiceProcess:
+        self.services.append(ServiceProcess.start(PYTHON))
+        return self.services[-1]
 
     def _start_worker(self, job, folder: Path) -> WorkerProcess:
         worker = WorkerProcess.start(
@@ -92,7 +92,7 @@ def idle(state) -> bool:
 
 
 @pytest.mark.slow
-def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # noqa: PLR0915 - one day of one person
+def test_a_person_trains_reviews_loses_the_service_and_exports(loop, tmp_path):  # noqa: PLR0915 - one day of one person
     presenter = loop.presenter
     presenter.make_sample_project(str(tmp_path / "samples"))
     loop.until(lambda state: idle(state) and len(state.cases.rows) > 1)
@@ -123,8 +123,8 @@ def test_a_person_trains_reviews_loses_the_desk_and_exports(loop, tmp_path):  # 
     presenter.accept()
     loop.until(lambda state: state.review.queue[0].verdict == "accepted")
 
-    loop.desks[-1].kill()
-    loop.until(lambda state: len(loop.desks) == 2 and idle(state))
+    loop.services[-1].kill()
+    loop.until(lambda state: len(loop.services) == 2 and idle(state))
     assert loop.state.review.queue[0].verdict == "accepted"
 
     presenter.export(str(tmp_path / "out"), SegmentationFormat.NIFTI)

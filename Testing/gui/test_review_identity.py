@@ -13,18 +13,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from line_desk import LineDesk
+from line_service import LineService
 from presenter_fakes import Clock
 from PseudoLabelCLGui.presenter import Presenter
 from round_maker import SCHEMA, SIZE, UNLABELLED, RoundMaker, StandInWorker, make_project
 from screen_panel import ScreenPanel
 
-from PseudoLabelCLLib.domain.desk_requests import Accept, Correct, Reject, TakeBackVerdict
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.messages.requests import Accept, Correct, Reject, TakeBackVerdict
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 CASES = st.sampled_from(UNLABELLED)
 PLACES = st.tuples(*(st.integers(0, size - 1) for size in SIZE[::-1]))
@@ -67,7 +67,7 @@ class NoImages:
 
 
 class Identity(RuleBasedStateMachine):
-    """A person at the panel, a worker and a desk that move only when a rule says so."""
+    """A person at the panel, a worker and a service that move only when a rule says so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Identity(RuleBasedStateMachine):
         shutil.copytree(folder, self.folder, dirs_exist_ok=True)
         self.root = self.folder / "project"
         self.maker = RoundMaker(self.root, made)
-        self.desk: LineDesk | None = None
+        self.service: LineService | None = None
         self.worker: StandInWorker | None = None
         # what each request will store, and what each verdict on disk has stored, by its proposal
         self.expected: dict[int, dict] = {}
@@ -84,14 +84,14 @@ class Identity(RuleBasedStateMachine):
         self.on_screen: np.ndarray | None = None
         self.listed: dict[str, np.ndarray] = {}
         self.presenter = Presenter(
-            self._start_desk, self._start_worker, scene=NoImages(self.folder), clock=Clock()
+            self._start_service, self._start_worker, scene=NoImages(self.folder), clock=Clock()
         )
         self.panel = ScreenPanel(self.presenter, SCHEMA, self.folder)
 
-    def _start_desk(self) -> LineDesk:
-        self.expected.clear()  # what a desk that is gone was asked for will not be met
-        self.desk = LineDesk(self._asked, self._met)
-        return self.desk
+    def _start_service(self) -> LineService:
+        self.expected.clear()  # what a service that is gone was asked for will not be met
+        self.service = LineService(self._asked, self._met)
+        return self.service
 
     def _start_worker(self, _job, _folder) -> StandInWorker:
         assert self.worker is None or not self.worker.is_alive
@@ -265,19 +265,19 @@ class Identity(RuleBasedStateMachine):
     @rule()
     def time_passes(self):
         for _ in range(6):
-            if self.desk is not None:
-                self.desk.meet(10)
+            if self.service is not None:
+                self.service.meet(10)
             self.presenter.tick()
             self.panel.tick()
 
-    @rule(who=st.sampled_from(["presenter", "panel", "desk"]), number=st.integers(1, 2))
+    @rule(who=st.sampled_from(["presenter", "panel", "service"]), number=st.integers(1, 2))
     def one_moves(self, who, number):
         if who == "presenter":
             self.presenter.tick()
         elif who == "panel":
             self.panel.tick()
-        elif self.desk is not None:
-            self.desk.meet(number)
+        elif self.service is not None:
+            self.service.meet(number)
 
     @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
     def worker_moves(self, what):
@@ -286,10 +286,10 @@ class Identity(RuleBasedStateMachine):
 
     @rule(is_killed=st.booleans())
     def something_else_happens(self, is_killed):
-        """The desk is killed, or another program has proposed anew in the same round."""
+        """The service is killed, or another program has proposed anew in the same round."""
         is_idle = self.worker is None or not self.worker.is_alive
-        if is_killed and self.desk is not None:
-            self.desk.kill()
+        if is_killed and self.service is not None:
+            self.service.kill()
         elif is_idle and self.maker.state is RoundState.IN_REVIEW:
             self.maker.propose()
 
@@ -324,8 +324,8 @@ class Identity(RuleBasedStateMachine):
             given = {key for key, verdicts in self.stored.items() if verdicts}
             assert {(r.round_index, r.case_id) for r in project.reviews} == given
         finally:
-            if self.desk is not None:
-                self.desk.close()
+            if self.service is not None:
+                self.service.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

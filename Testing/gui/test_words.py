@@ -11,11 +11,11 @@ from PseudoLabelCLGui.presenter.words import (
     verdict_words,
 )
 
-from PseudoLabelCLLib.curation.settings import changed_config, named_values
+from PseudoLabelCLLib.curation.cases.settings import changed_config, named_values
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.project_view import CaseState
 from PseudoLabelCLLib.domain.review import Verdict
+from PseudoLabelCLLib.messages.project_view import CaseState
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_every_state_and_verdict_has_words():
 
 
 @pytest.mark.parametrize("profile", list(Profile))
-def test_settings_have_the_names_that_the_desk_knows(profile):
+def test_settings_have_the_names_that_the_service_knows(profile):
     config = config_for(profile)
     assert set(named_settings(config)) == set(named_values(config))
 

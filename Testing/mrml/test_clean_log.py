@@ -18,7 +18,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 )
 from scene_things import GEOMETRIES, LABELS, SIZE, some_labels
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 # What is missing beside the libraries is the application's: colour tables and terminologies.
 NOT_OF_THE_BRIDGE = ("terminolog", "color", "colour")

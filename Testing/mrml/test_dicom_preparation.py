@@ -14,8 +14,8 @@ from PseudoLabelCLGui.mrml_bridge.dicom_preparation import (
 )
 from scene_things import GEOMETRIES, LABELS, SIZE, add_volume_node, box, some_labels
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 SHAPE = SIZE[::-1]
 GEOMETRY = GEOMETRIES["oblique"]

@@ -16,7 +16,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 from scene_things import GEOMETRIES, LABELS, SIZE, some_labels
 from vtk.util.numpy_support import vtk_to_numpy
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 
 def shown_case(folder, rng):
@@ -33,7 +33,7 @@ def shown_case(folder, rng):
 
 
 def files_of(folder):
-    """What the desk answers."""
+    """What the service answers."""
     names = ("image", "proposal", "previous", "uncertainty")
     return CaseFiles(
         case_id="heart",

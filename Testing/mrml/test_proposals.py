@@ -39,9 +39,9 @@ from scene_things import (
     some_labels,
 )
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.messages.answers import CaseFiles
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 
 SHAPE = SIZE[::-1]
 OBLIQUE = GEOMETRIES["oblique"]
@@ -50,7 +50,7 @@ PROJECT = "/projects/hearts"
 
 @pytest.fixture
 def files(tmp_path, rng):
-    """Everything that the desk can answer about a case."""
+    """Everything that the service can answer about a case."""
     arrays = {
         "image": rng.integers(-500, 500, SHAPE, dtype=np.int16),
         "proposal": some_labels(),

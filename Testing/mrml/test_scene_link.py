@@ -24,7 +24,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 )
 from scene_things import GEOMETRIES, LABELS, SIZE, add_volume_node, box, painted, some_labels
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 SHAPE = SIZE[::-1]
 ROOT = Path("/projects/Herz größer 心")

@@ -1,4 +1,4 @@
-"""The self-test that runs in Slicer, run here with a real scene, desk and worker, without Qt."""
+"""The self-test that runs in Slicer, run here with a real scene, service and worker, without Qt."""
 
 import sys
 import time
@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import slicer
 from PseudoLabelCLGui.mrml_bridge import show_case
-from PseudoLabelCLGui.python_packages import PythonPackages
-from PseudoLabelCLGui.self_test import SelfTest, check_log
-from PseudoLabelCLGui.self_test_log import LogWatch
-from PseudoLabelCLGui.self_test_scene import OtherSegmentations
-from PseudoLabelCLGui.self_test_shared import paint_block
-from PseudoLabelCLGui.self_test_stored import check_stored, look_at
+from PseudoLabelCLGui.packages.python_packages import PythonPackages
+from PseudoLabelCLGui.self_test.log import LogWatch
+from PseudoLabelCLGui.self_test.run import SelfTest, check_log
+from PseudoLabelCLGui.self_test.scene import OtherSegmentations
+from PseudoLabelCLGui.self_test.shared import paint_block
+from PseudoLabelCLGui.self_test.stored import check_stored, look_at
 from scene_things import GEOMETRIES, LABELS, SIZE, some_labels
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.messages.answers import CaseFiles
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
 
 
 class AnApplication:
@@ -112,7 +112,7 @@ def project(tmp_path, monkeypatch):
         write_segmentation(tmp_path / name, LabelVolume(array, geometry), LABELS)
         review = Review("heart", round_index, verdict, name)
         project = SimpleNamespace(reviews=(review,), schema=LABELS)
-        monkeypatch.setattr("PseudoLabelCLGui.self_test_stored.load_project", lambda _root: project)
+        monkeypatch.setattr("PseudoLabelCLGui.self_test.stored.load_project", lambda _root: project)
         return tmp_path
 
     return make

@@ -10,7 +10,7 @@ import pytest
 from file_lists import LIBRARY, MODULE, REPOSITORY, ROOT_CMAKE, files_there, listed
 
 from PseudoLabelCLLib import __version__
-from PseudoLabelCLLib.domain.readiness import OLDEST_PYTHON, REQUIREMENTS
+from PseudoLabelCLLib.messages.readiness import OLDEST_PYTHON, REQUIREMENTS
 
 MODULE_FILE = MODULE / "PseudoLabelCL.py"
 RAW = "https://raw.githubusercontent.com/PseudoLabelCL/SlicerPseudoLabelCL/main/"
@@ -44,7 +44,7 @@ def test_every_file_is_installed_and_no_other(cmake, name):
 
 def test_library_installs_more_than_python_files():
     resources = listed(ROOT_CMAKE, "LIBRARY_RESOURCES")
-    assert "PseudoLabelCLLib/pipeline/report_style.css" in resources
+    assert "PseudoLabelCLLib/pipeline/report/style.css" in resources
     # Slicer takes the icon of an installed module from Resources/Icons beside its .py file
     assert {"Resources/UI/PseudoLabelCL.ui", "Resources/Icons/PseudoLabelCL.png"} <= set(resources)
 

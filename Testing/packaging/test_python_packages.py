@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PseudoLabelCLGui.installation import InstallError
-from PseudoLabelCLGui.pip_problems import explain_pip_failure
-from PseudoLabelCLGui.python_packages import (
+from PseudoLabelCLGui.packages.installation import InstallError
+from PseudoLabelCLGui.packages.pip_problems import explain_pip_failure
+from PseudoLabelCLGui.packages.python_packages import (
     PYTHON_SETTING,
     WHEELS_SETTING,
     PythonPackages,
@@ -21,7 +21,7 @@ from PseudoLabelCLGui.python_packages import (
     support_text,
 )
 
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are POSIX scripts")
 PATIENCE_S = 60.0

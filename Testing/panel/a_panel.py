@@ -51,9 +51,9 @@ class NoPackages:
 class RecordingPresenter:
     """Remembers every call; shows the state that a test gives it."""
 
-    def __init__(self, start_desk: Any, start_worker: Any, *, scene: Any, recent: Any) -> None:
+    def __init__(self, start_service: Any, start_worker: Any, *, scene: Any, recent: Any) -> None:
         self.listeners = Listeners()
-        self.starters = (start_desk, start_worker)
+        self.starters = (start_service, start_worker)
         self.scene = scene
         self.recent = recent
         self.state = PanelState()

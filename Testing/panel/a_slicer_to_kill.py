@@ -26,7 +26,7 @@ def main() -> None:
     panel = RealPanel(answers)
     panel.open(Path(sys.argv[1]))
     {"review": review, "train": train}[sys.argv[2]](panel)
-    for child in (*panel.desks, *panel.workers):
+    for child in (*panel.services, *panel.workers):
         print(f"child {child.pid}", flush=True)
     print("done", flush=True)
     while True:

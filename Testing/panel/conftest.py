@@ -64,7 +64,7 @@ def a_panel(app, answers):
 
 @pytest.fixture
 def a_real_panel(app, answers):
-    """The panel with its real presenter, desk and worker."""
+    """The panel with its real presenter, service and worker."""
     panel = RealPanel(answers)
     yield panel
     panel.close()

@@ -8,7 +8,7 @@ import panel_states as states
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
 
-from PseudoLabelCLLib.domain.desk_answers import FoundVolume, VolumesFound
+from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
 
 LONG_NAME = "hippocampus_left_1.2.840.113619.2.55.3.604688119.971.1.nii"
 

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 
 import small_projects
 
-from PseudoLabelCLLib.curation.settings import change_settings
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.curation.cases.settings import change_settings
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 # The smallest training that is one.
 _TINY = {

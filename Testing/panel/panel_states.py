@@ -28,10 +28,10 @@ from PseudoLabelCLGui.panel_state import (
 )
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles, ExportFix, ProposedCodes
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, Terminology
+from PseudoLabelCLLib.messages.answers import CaseFiles, ExportFix, ProposedCodes
 
 SHAPE = (12, 40, 40)  # k, j, i
 GEOMETRY = Geometry(

@@ -1,4 +1,4 @@
-"""The panel with its real presenter, desk and worker, driven by clicks, that knows its children."""
+"""The panel with its real presenter, service and worker, driven by clicks; knows its children."""
 
 import sys
 import time
@@ -12,14 +12,14 @@ from PseudoLabelCLGui.presenter import Presenter
 from PySide6 import QtCore, QtWidgets
 from stand_ins.application import Answers
 
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 LIMIT_S = 120.0
 _READY = ReadinessReport(python=sys.executable, torch_works=True, device="CPU", device_kind="cpu")
 
 
 class ThisPython(NoPackages):
-    """An interpreter for desk and worker: the one that runs now, or another for the worker.
+    """An interpreter for service and worker: the one that runs now, or another for the worker.
 
     Args:
         environment: Variables for both.
@@ -42,11 +42,11 @@ class RealPanel(APanel):
 
     Args:
         answers: What the person answers in dialogs.
-        environment: Variables for desk and worker.
+        environment: Variables for service and worker.
     """
 
     def __init__(self, answers: Answers, environment: Mapping[str, str] | None = None) -> None:
-        self.desks: list[Any] = []
+        self.services: list[Any] = []
         self.workers: list[Any] = []
         variables = {"OMP_NUM_THREADS": "1"} if environment is None else environment
         super().__init__(self._make_presenter, answers, ThisPython(variables))
@@ -106,7 +106,7 @@ class RealPanel(APanel):
                 return
 
     def is_idle(self) -> bool:
-        """Tell whether neither desk nor worker nor a thread is busy."""
+        """Tell whether neither service nor worker nor a thread is busy."""
         is_reading = self.panel._work.isBusy or self.state.review.is_loading
         return self.state.cases.add.enabled and not self.state.train.is_running and not is_reading
 
@@ -118,18 +118,18 @@ class RealPanel(APanel):
     def close(self) -> None:
         """Leave, and leave no child behind."""
         super().close()
-        for child in (*self.desks, *self.workers):
+        for child in (*self.services, *self.workers):
             child.close(60.0)
 
     def _make_presenter(
-        self, start_desk: Any, start_worker: Any, *, scene: Any, recent: Any
+        self, start_service: Any, start_worker: Any, *, scene: Any, recent: Any
     ) -> Presenter:
-        def start_a_desk() -> Any:
-            self.desks.append(start_desk())
-            return self.desks[-1]
+        def start_a_service() -> Any:
+            self.services.append(start_service())
+            return self.services[-1]
 
         def start_a_worker(job: Any, folder: Path) -> Any:
             self.workers.append(start_worker(job, folder))
             return self.workers[-1]
 
-        return Presenter(start_a_desk, start_a_worker, scene=scene, recent=recent)
+        return Presenter(start_a_service, start_a_worker, scene=scene, recent=recent)

@@ -12,9 +12,9 @@ from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import FoundVolume, Problem, VolumesFound
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 
 
 @pytest.fixture

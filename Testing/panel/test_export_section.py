@@ -12,8 +12,8 @@ from PseudoLabelCLGui.panel_state import Action, FindingRow, Light
 from PseudoLabelCLGui.presenter import ExportChoices
 from PySide6 import QtWidgets
 
-from PseudoLabelCLLib.domain.desk_answers import ExportFix
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.answers import ExportFix
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 
 DICOM = 2
 TO_FOLDER, TO_DATABASE, TO_BOTH = range(3)
@@ -102,7 +102,7 @@ def a_database(monkeypatch):
     database = Database()
     Indexer.made = []
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    where = "PseudoLabelCLGui.sections.dicom_database.ctk.ctkDICOMIndexer"
+    where = "PseudoLabelCLGui.sections.use.dicom_database.ctk.ctkDICOMIndexer"
     monkeypatch.setattr(where, Indexer, raising=False)
     return database
 

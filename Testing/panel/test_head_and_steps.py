@@ -145,7 +145,7 @@ def test_projects_that_were_open_before_are_in_the_menu_and_on_the_first_page(a_
 
 
 def test_recent_projects_outlive_the_session(app):
-    from PseudoLabelCLGui.sections.remembering import (  # noqa: PLC0415 - the stand-ins come first
+    from PseudoLabelCLGui.sections.parts.remembering import (  # noqa: PLC0415 - the stand-ins come first
         RememberedProjects,
     )
 
@@ -175,7 +175,9 @@ def test_a_dialog_begins_where_the_last_one_ended(an_open_project, tmp_path, mon
         starts.append(start)
         return (str(tmp_path / "heart.nrrd"),)
 
-    monkeypatch.setattr("PseudoLabelCLGui.sections.asking.qt.QFileDialog.getOpenFileNames", ask)
+    monkeypatch.setattr(
+        "PseudoLabelCLGui.sections.parts.asking.qt.QFileDialog.getOpenFileNames", ask
+    )
     an_open_project.click("addFilesButton")
     an_open_project.click("addFilesButton")
     assert starts[1] == str(tmp_path)

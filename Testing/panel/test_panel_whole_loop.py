@@ -1,4 +1,4 @@
-"""The whole loop by clicks, with the real presenter, desk and worker on tiny phantoms."""
+"""The whole loop by clicks, with the real presenter, service and worker on tiny phantoms."""
 
 import sys
 import time
@@ -13,10 +13,10 @@ from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
 from PySide6 import QtCore
 
-from PseudoLabelCLLib.curation.verify_segmentation_object import verify_segmentation_object
-from PseudoLabelCLLib.domain.desk_answers import ExportFix
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
+from PseudoLabelCLLib.curation.export.verify_segmentation_object import verify_segmentation_object
+from PseudoLabelCLLib.messages.answers import ExportFix
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
 
 LIMIT_S = 120.0
 NIFTI, DICOM = 1, 2
@@ -82,8 +82,8 @@ def a_real_panel(app, answers):
 
         return begin
 
-    def make_presenter(start_desk, start_worker, *, scene, recent):
-        starters = remembering(start_desk), remembering(start_worker)
+    def make_presenter(start_service, start_worker, *, scene, recent):
+        starters = remembering(start_service), remembering(start_worker)
         return Presenter(*starters, scene=scene, recent=recent)
 
     panel = APanel(make_presenter, answers, ThisPython())

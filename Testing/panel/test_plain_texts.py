@@ -26,13 +26,13 @@ def as_shown(tip):
 
 @pytest.mark.parametrize("text", [NAME, f"{NAME}\n  two  spaces\n", "a < b", "a & b", "x\ny"])
 def test_a_text_is_read_as_it_is_written(app, text):
-    from PseudoLabelCLGui.sections.plain_text import plain  # noqa: PLC0415 - as in Slicer
+    from PseudoLabelCLGui.sections.parts.plain_text import plain  # noqa: PLC0415 - as in Slicer
 
     assert as_shown(plain(text)).rstrip("\n") == text.rstrip("\n")
 
 
 def test_a_text_without_tags_stays_as_it_is(app):
-    from PseudoLabelCLGui.sections.plain_text import plain  # noqa: PLC0415 - as in Slicer
+    from PseudoLabelCLGui.sections.parts.plain_text import plain  # noqa: PLC0415 - as in Slicer
 
     assert plain("Adds volumes & cases.\nTwo lines.") == "Adds volumes & cases.\nTwo lines."
 
@@ -58,7 +58,7 @@ def test_tips_of_buttons_and_recent_projects_show_tags_as_text(a_panel):
 
 
 def test_dialogs_show_tags_as_text(app, answers):
-    from PseudoLabelCLGui.sections.asking import confirm  # noqa: PLC0415 - as in Slicer
+    from PseudoLabelCLGui.sections.parts.asking import confirm  # noqa: PLC0415 - as in Slicer
 
     answers.confirms = [False]
     confirm(f"Remove '{NAME}'?")

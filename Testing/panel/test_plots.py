@@ -6,7 +6,7 @@ import panel_states as states
 import pytest
 import slicer
 from PseudoLabelCLGui.panel_state import Curve
-from PseudoLabelCLGui.sections.axes import axis_range, fraction_range, whole_ticks
+from PseudoLabelCLGui.sections.parts.axes import axis_range, fraction_range, whole_ticks
 from PySide6 import QtWidgets
 
 

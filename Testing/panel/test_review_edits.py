@@ -11,7 +11,7 @@ from review_things import corrected, draw, leave, pause, proposal_of, show, wait
 
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 
 KEY = QtCore.Qt.Key
 
@@ -74,7 +74,7 @@ def test_a_stroke_that_was_undone_is_no_edit(a_shown_case):
     assert "preview_correction" not in {call[0] for call in a_shown_case.calls}
 
 
-def test_a_pause_after_a_stroke_lets_the_desk_tell_what_would_count(a_shown_case):
+def test_a_pause_after_a_stroke_lets_the_service_tell_what_would_count(a_shown_case):
     draw(a_shown_case)
     pause(a_shown_case)
     name, file, left_out, edit = a_shown_case.calls[-1]

@@ -22,12 +22,12 @@ def started():
 def a_live_panel(app, answers, started):
     """The panel with its real presenter, whose children cannot be started."""
 
-    def make(_start_desk, start_worker, **named):
-        def start_desk():
-            started.append("desk")
-            raise OSError("no desk in this test")
+    def make(_start_service, start_worker, **named):
+        def start_service():
+            started.append("service")
+            raise OSError("no service in this test")
 
-        return Presenter(start_desk, start_worker, **named)
+        return Presenter(start_service, start_worker, **named)
 
     panel = APanel(make, answers)
     yield panel
@@ -61,7 +61,7 @@ def test_the_project_is_opened_by_the_button(a_live_panel, started):
     import_scene_of("/project")
     said(a_live_panel)
     a_live_panel.click("answerButton1")
-    assert started == ["desk"]
+    assert started == ["service"]
 
 
 def test_who_does_not_want_it_is_asked_again_by_the_next_scene_only(a_live_panel, started):
@@ -85,7 +85,7 @@ def test_a_closed_scene_takes_its_question_along(a_live_panel, started):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="as the other tests with a real desk")
+@pytest.mark.skipif(sys.platform == "win32", reason="as the other tests with a real service")
 def test_a_scene_that_is_loaded_again_brings_its_project_back_after_one_click(
     a_real_panel, tmp_path
 ):

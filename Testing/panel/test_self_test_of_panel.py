@@ -13,11 +13,11 @@ import pytest
 from a_panel import APanel, NoPackages, RecordingPresenter
 from PseudoLabelCLGui.panel_state import Action, Curve
 from PseudoLabelCLGui.presenter import Presenter
-from PseudoLabelCLGui.self_test_curves import check_curves
-from PseudoLabelCLGui.self_test_layout import LayoutTest, layout_faults
-from PseudoLabelCLGui.self_test_panel import PanelTest
-from PseudoLabelCLGui.self_test_rounds import RoundsTest
-from PseudoLabelCLGui.self_test_shared import PanelUnderTest
+from PseudoLabelCLGui.self_test.curves import check_curves
+from PseudoLabelCLGui.self_test.layout import LayoutTest, layout_faults
+from PseudoLabelCLGui.self_test.panel import PanelTest
+from PseudoLabelCLGui.self_test.rounds import RoundsTest
+from PseudoLabelCLGui.self_test.shared import PanelUnderTest
 from PySide6 import QtWidgets
 from stand_ins.pythonqt import unwrap, wrap
 
@@ -177,10 +177,10 @@ def under_test(a_panel, folder, say):
 def quick(app, monkeypatch):
     """Nobody waits for what does not come, nor for what is there; buttons as in Slicer's style."""
     QtWidgets.QApplication.instance().setStyle("Fusion")
-    monkeypatch.setattr("PseudoLabelCLGui.self_test_shared.QUICK_S", 5.0)
-    monkeypatch.setattr("PseudoLabelCLGui.self_test_rounds.SLOW_S", 10.0)
-    monkeypatch.setattr("PseudoLabelCLGui.self_test_shared.SETTLED_S", 0.2)
-    monkeypatch.setattr("PseudoLabelCLGui.sections.plots._REDRAW_EVERY_S", 0.0)
+    monkeypatch.setattr("PseudoLabelCLGui.self_test.shared.QUICK_S", 5.0)
+    monkeypatch.setattr("PseudoLabelCLGui.self_test.rounds.SLOW_S", 10.0)
+    monkeypatch.setattr("PseudoLabelCLGui.self_test.shared.SETTLED_S", 0.2)
+    monkeypatch.setattr("PseudoLabelCLGui.sections.train.plots._REDRAW_EVERY_S", 0.0)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def stored(monkeypatch):
     """What was compared with the disk."""
     compared = []
     monkeypatch.setattr(
-        "PseudoLabelCLGui.self_test_rounds.check_stored",
+        "PseudoLabelCLGui.self_test.rounds.check_stored",
         lambda _root, seen, verdict: compared.append((seen.identity, verdict.value)),
     )
     return compared
@@ -219,7 +219,7 @@ def rounds_test_of(panel, folder, said):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_the_panel_with_its_desk_and_worker_passes(app, answers, tmp_path):
+def test_the_panel_with_its_service_and_worker_passes(app, answers, tmp_path):
     panel = APanel(Presenter, answers, ThisPython())
     try:
         panel_test_of(panel, tmp_path / "project").run()
@@ -244,7 +244,7 @@ def test_an_editor_that_does_not_follow_is_told(quick_panel, tmp_path, name, mon
 def test_a_view_that_shows_something_else_is_told(quick_panel, tmp_path, monkeypatch):
     monkeypatch.setattr("PseudoLabelCLGui.slice_views.Stage.showCase", lambda *_: None)
     monkeypatch.setattr(
-        "PseudoLabelCLGui.self_test_scene.OtherSegmentations.check_hidden", lambda _self: None
+        "PseudoLabelCLGui.self_test.scene.OtherSegmentations.check_hidden", lambda _self: None
     )
     with pytest.raises(AssertionError, match="View Red shows 'None'"):
         panel_test_of(quick_panel, tmp_path).run(trains=False)
@@ -376,7 +376,9 @@ def test_an_axis_that_leaves_points_out_is_told(a_panel, name, arguments, told):
 
 
 def test_ticks_between_whole_numbers_are_told(a_panel, monkeypatch):
-    monkeypatch.setattr("PseudoLabelCLGui.sections.plots.whole_ticks", lambda _x: (0.0, 3.5, 7.0))
+    monkeypatch.setattr(
+        "PseudoLabelCLGui.sections.train.plots.whole_ticks", lambda _x: (0.0, 3.5, 7.0)
+    )
     plot = show_curves(a_panel, Curve("loss", (0.0, 5.0, 7.0), (4.0, 2.0, 3.0)))
     with pytest.raises(AssertionError, match="the ticks of the x axis are"):
         check_curves(plot, "The curve")

@@ -7,14 +7,14 @@ import panel_states as states
 import pytest
 import slicer
 from layout_states import OPEN, TRAINING
-from PseudoLabelCLGui.installation import InstallProgress
+from PseudoLabelCLGui.packages.installation import InstallProgress
+from PseudoLabelCLGui.packages.python_packages import WHEELS_SETTING, MissingPackages
 from PseudoLabelCLGui.panel_state import PanelState
-from PseudoLabelCLGui.python_packages import WHEELS_SETTING, MissingPackages
 from PySide6 import QtCore, QtWidgets
 from stand_ins.pythonqt import unwrap
 
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
-from PseudoLabelCLLib.storage.own_reports import write_sealed_report
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.storage.project.own_reports import write_sealed_report
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_missing_report_is_told(an_open_project):
 def test_a_report_from_elsewhere_is_opened_only_once_the_person_says_so(
     an_open_project, tmp_path, monkeypatch, is_own
 ):
-    from PseudoLabelCLGui.sections import rounds as rounds_section  # noqa: PLC0415 - needs `qt`
+    from PseudoLabelCLGui.sections.train import rounds as rounds_section  # noqa: PLC0415 - needs `qt`
 
     pages = []
     monkeypatch.setattr(rounds_section, "_openInBrowser", pages.append)

@@ -10,7 +10,7 @@ from PseudoLabelCLGui.mrml_bridge import SavedVolume
 from PySide6 import QtCore
 from test_review_section import wait_until
 
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 
 CHECKED = QtCore.Qt.CheckState.Checked
 
@@ -44,7 +44,7 @@ def test_the_series_of_a_volume_from_dicom_is_named(a_model, tmp_path, monkeypat
         slicer.util.addVolumeFromArray(np.ones((5, 6, 7), dtype=np.int16), name=name)
     folder = tmp_path / "dicom"
     monkeypatch.setattr(
-        "PseudoLabelCLGui.sections.use.source_of",
+        "PseudoLabelCLGui.sections.use.use.source_of",
         lambda node: SavedVolume(folder, f"1.2.{node.GetName()[-1]}"),
     )
     a_model.tick()

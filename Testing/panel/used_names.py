@@ -14,7 +14,12 @@ _QT_PREFIXES = {"Q": "qt", "ctk": "ctk", "qMRML": "slicer", "qSlicer": "slicer"}
 
 def panel_sources() -> list[Path]:
     """Return the files that may touch Qt or the application."""
-    plain = {"panel_state.py", "python_packages.py", "installation.py", "pip_problems.py"}
+    plain = {
+        "panel_state.py",
+        "packages/python_packages.py",
+        "packages/installation.py",
+        "packages/pip_problems.py",
+    }
     single = [path for path in GUI.glob("*.py") if path.name not in plain]
     single += [GUI.parent / "PseudoLabelCL.py", REPOSITORY / "Testing/slicer/run_self_test.py"]
     return sorted([*single, *(GUI / "sections").glob("*.py")])

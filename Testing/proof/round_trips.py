@@ -31,7 +31,7 @@ from trial_objects import Masks, blobs, write_object
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.dicom_series_writer import VolumeKind, plan_series, write_series
+from PseudoLabelCLLib.storage.dicom.series_writer import VolumeKind, plan_series, write_series
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "backend"))
 import dicom_phantoms as phantoms

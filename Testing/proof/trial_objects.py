@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.write_verified_object import ObjectToWrite, write_verified_object
-from PseudoLabelCLLib.storage.dicom_segment import (
+from PseudoLabelCLLib.curation.export.write_verified_object import (
+    ObjectToWrite,
+    write_verified_object,
+)
+from PseudoLabelCLLib.storage.dicom.segment import (
     Algorithm,
     AlgorithmType,
     ObjectDescription,
@@ -13,8 +16,8 @@ from PseudoLabelCLLib.storage.dicom_segment import (
     new_uid,
     tracking_uid_of,
 )
-from PseudoLabelCLLib.storage.dicom_source import read_source_series
-from PseudoLabelCLLib.storage.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
 
 Masks = np.ndarray
 

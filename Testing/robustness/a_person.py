@@ -1,4 +1,4 @@
-"""A person at the panel with real desk and worker, who can be killed and tells what is certain.
+"""A person at the panel with real service and worker, who can be killed and tells what is certain.
 
 Run in a fork by `kill_whole_loops.py`. What happens is told in lines of JSON: the processes that
 are started, what is being done, the verdicts that are given, and those that the panel showed.
@@ -15,8 +15,8 @@ from typing import Any
 from forked_worker import start_fork
 from review_sequences import Sequence
 
-from PseudoLabelCLLib.domain.jobs import SegmentationFormat
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 from screen_panel import ScreenPanel  # isort: skip - its path comes with review_sequences
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -72,10 +72,10 @@ class Person(Sequence):
         if self.state.train.is_running and self.state.train.stage:
             self.doing(self.state.train.stage)
 
-    def _start_desk(self) -> Any:
-        desk = super()._start_desk()
-        self.tell("desk", pid=desk.pid)
-        return desk
+    def _start_service(self) -> Any:
+        service = super()._start_service()
+        self.tell("service", pid=service.pid)
+        return service
 
     def _start_worker(self, job: Any, folder: Path) -> Any:
         is_as_in_slicer = self.chance.random() < SHARE_STARTED_AS_IN_SLICER
@@ -88,7 +88,7 @@ class Person(Sequence):
     def live(self) -> None:
         """Open the project and go on until all is exported."""
         self.doing("opening the project")
-        while not self.state.cases.rows:  # a desk that was killed twice waits for the person
+        while not self.state.cases.rows:  # a service that was killed twice waits for the person
             self.presenter.open_project(str(self.root))
             self.until(
                 lambda: self.state.cases.rows or self.state.message.next_step.text == "Open again"
@@ -135,13 +135,13 @@ class Person(Sequence):
         verdict = REJECTED if is_rejected else "corrected" if screen.is_unsaved else "accepted"
         voxels = "" if is_rejected else sum_of_voxels(screen.now)
         told = {"case": case_id, "round": index, "verdict": verdict, "voxels": voxels}
-        desks = len(self.desks)
+        services = len(self.services)
         self.doing(f"saving '{verdict}'")
         self.tell("gives", **told)
         (self.presenter.reject if is_rejected else self.presenter.accept)()
         self.settle()
         shown = {row.case_id: row.verdict for row in self.state.review.queue}.get(case_id)
-        if shown == verdict and len(self.desks) == desks:
+        if shown == verdict and len(self.services) == services:
             self.tell("given", **told)
         self.doing("waiting")
 

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from PseudoLabelCLLib import worker
-from PseudoLabelCLLib.domain.jobs import Job
+from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.process.jobs import write_job
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
@@ -52,7 +52,7 @@ def _be_worker(arguments: list[str], streams: tuple[int, int, int]) -> None:
         os.setsid()
         for number, descriptor in enumerate(streams):
             os.dup2(descriptor, number)
-        os.closerange(3, 4096)  # a desk's line that it held would keep the desk alive
+        os.closerange(3, 4096)  # a service's line that it held would keep the service alive
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.argv = ["worker", *arguments]
         code = worker.main()

@@ -40,33 +40,14 @@ from judging import accept, correct
 from learning_doubles import make_network, model_card
 from small_projects import GRID, drawn, make_project, put_in_review, write_drawing, write_image
 
-from PseudoLabelCLLib.curation.label_schema_file import read_label_schema, write_label_schema
-from PseudoLabelCLLib.curation.model_card import read_model_card
-from PseudoLabelCLLib.curation.plan_round import leave_out_doubtful, plan_next_round
-from PseudoLabelCLLib.curation.verdict_history import replaced_verdicts
-from PseudoLabelCLLib.desk.project_view import view_of
-from PseudoLabelCLLib.domain.desk_requests import Accept, OpenProject, ShowCase
+from PseudoLabelCLLib.curation.cases.label_schema_file import read_label_schema, write_label_schema
+from PseudoLabelCLLib.curation.export.model_card import read_model_card
+from PseudoLabelCLLib.curation.review.plan_round import leave_out_doubtful, plan_next_round
+from PseudoLabelCLLib.curation.review.verdict_history import replaced_verdicts
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline.case_slices import preprocess_plan
-from PseudoLabelCLLib.pipeline.learning_curve import (
-    CurvePoint,
-    read_learning_curve,
-    write_learning_curve,
-)
-from PseudoLabelCLLib.pipeline.model_file import read_model, write_model
-from PseudoLabelCLLib.process.desk_protocol import (
-    Answered,
-    DeskReady,
-    decode_message,
-    decode_request,
-    encode_message,
-    encode_request,
-)
-from PseudoLabelCLLib.process.jobs import read_job, write_job
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     Cancel,
     JobFailed,
     Line,
@@ -74,11 +55,30 @@ from PseudoLabelCLLib.process.protocol import (
     decode_line,
     encode_line,
 )
-from PseudoLabelCLLib.storage.itk_files import check_header
-from PseudoLabelCLLib.storage.preprocess_plan import settled_preprocess
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import foreign_parts, load_project
-from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
+from PseudoLabelCLLib.messages.requests import Accept, OpenProject, ShowCase
+from PseudoLabelCLLib.messages.service_messages import (
+    Answered,
+    ServiceReady,
+    decode_message,
+    decode_request,
+    encode_message,
+    encode_request,
+)
+from PseudoLabelCLLib.pipeline.results.model_file import read_model, write_model
+from PseudoLabelCLLib.pipeline.rounds.learning_curve import (
+    CurvePoint,
+    read_learning_curve,
+    write_learning_curve,
+)
+from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
+from PseudoLabelCLLib.process.jobs import read_job, write_job
+from PseudoLabelCLLib.project_service.view_project import view_of
+from PseudoLabelCLLib.storage.images.itk_files import check_header
+from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 
 LONGEST_S = 5.0
 LONGEST_WAIT_S = 300.0
@@ -164,7 +164,7 @@ def made_lines(root: Path) -> tuple[bytes, ...]:
         encode_request(1, OpenProject("/a")),
         encode_request(2, ShowCase("a", 3, with_image=False)),
         encode_request(3, Accept((shown,), (1,))),
-        encode_message(DeskReady(1, 7)),
+        encode_message(ServiceReady(1, 7)),
         encode_message(Answered(4, view)),
     )
 

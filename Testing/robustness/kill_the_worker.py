@@ -21,9 +21,8 @@ from crash_checks import (
     saved_step,
 )
 
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.process.protocol import (
+from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
     JobCompleted,
@@ -31,9 +30,10 @@ from PseudoLabelCLLib.process.protocol import (
     Progress,
     WorkerCrashed,
 )
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project_store import load_project
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 NUM_ROUNDS = 2
 START_UP = "start-up"

@@ -1,10 +1,10 @@
-"""Kill worker, desk and the panel's process at random moments of whole loops: nothing is lost.
+"""Kill worker, service and the panel's process at random moments of whole loops: nothing is lost.
 
     python Testing/robustness/kill_whole_loops.py --kills 300 --output FOLDER
 
 A loop is a project of phantoms: train, judge every proposal, train on the verdicts, judge again,
-export. A person (`a_person.py`) does that with the real presenter, desk and worker. Each process
-is killed with SIGKILL; every second kill of desk or panel comes right after something has begun,
+export. A person (`a_person.py`) does that with the real presenter, service and worker. Each process
+is killed with SIGKILL; every second kill of service or panel comes right after something has begun,
 if that happens soon, the others anywhere. After each one, every file of the project is read to its
 end, and every verdict that the panel had shown as given must be there, voxel by voxel, as every
 round that was done. The person goes on, or begins anew, until the loop is done.
@@ -28,14 +28,14 @@ from typing import Any
 
 from a_person import Person, sum_of_voxels, sums_of_proposals
 from crash_checks import check_project, make_project, saved_step
-from kill_the_desk import in_fork
+from kill_the_service import in_fork
 
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 NUM_ROUNDS = 2
-VICTIMS = {"worker": 1, "desk": 1, "panel": 1}
+VICTIMS = {"worker": 1, "service": 1, "panel": 1}
 SETTINGS = (
     "network.widths=[4,4,8,8,8,8]",
     "preprocess.window_size=[32,32]",
@@ -45,7 +45,7 @@ SETTINGS = (
 )
 AIMED_AT = ("opening", "showing", "saving", "saving", "exporting", "starting")
 NUM_STAGES = 7
-LONGEST_S = {"worker": 3.0, "desk": 8.0, "panel": 8.0}
+LONGEST_S = {"worker": 3.0, "service": 8.0, "panel": 8.0}
 RIGHT_BEHIND_S = 0.4
 LONGEST_AIM_S = 20.0  # a training may be on its way first
 PATIENCE_S = 600.0
@@ -114,7 +114,7 @@ class Life:
 
     def _take(self, fact: dict[str, Any]) -> None:
         match fact["is"]:
-            case "desk" | "worker":
+            case "service" | "worker":
                 self.now[fact["is"]] = fact["pid"]
                 self.children.append(fact["pid"])
             case "doing":

@@ -1,8 +1,8 @@
-"""Random reviews with the real presenter, desk and worker: verdicts store what was in the views.
+"""Random reviews with the real presenter, service and worker: verdicts store what was in the views.
 
     python Testing/robustness/review_sequences.py --sequences 20 --steps 20 --seed 0 --output FOLDER
 
-A person shows, draws, judges, trains, closes and opens at random; now and then the desk or the
+A person shows, draws, judges, trains, closes and opens at random; now and then the service or the
 worker is killed. After every verdict, the segmentation on disk is compared with what was in the
 views when the verdict was given, voxel by voxel. `Testing/gui/test_review_identity.py` does the
 same with a worker that trains nothing, 500 times.
@@ -27,10 +27,10 @@ from PseudoLabelCLGui.presenter import Presenter  # noqa: E402 - the path comes 
 from screen_panel import ScreenPanel  # noqa: E402 - the path comes first
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema  # noqa: E402
-from PseudoLabelCLLib.process.desk_process import DeskProcess  # noqa: E402
+from PseudoLabelCLLib.process.service_process import ServiceProcess  # noqa: E402
 from PseudoLabelCLLib.process.worker_process import WorkerProcess  # noqa: E402
-from PseudoLabelCLLib.storage.project_layout import ProjectLayout  # noqa: E402
-from PseudoLabelCLLib.storage.segmentation_io import read_segmentation  # noqa: E402
+from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation  # noqa: E402
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout  # noqa: E402
 
 LIMIT_S = 600.0
 # The smallest training that is one.
@@ -58,9 +58,9 @@ class Sequence:
 
     def __init__(self, folder: Path, chance: random.Random, told: Counter) -> None:
         self.folder, self.chance, self.told = folder, chance, told
-        self.desks: list[DeskProcess] = []
+        self.services: list[ServiceProcess] = []
         self.workers: list[WorkerProcess] = []
-        self.presenter = Presenter(self._start_desk, self._start_worker, scene=self)
+        self.presenter = Presenter(self._start_service, self._start_worker, scene=self)
         self.panel: ScreenPanel | None = None
 
     def has_image(self, _case_id: str) -> bool:
@@ -69,9 +69,9 @@ class Sequence:
     def temporary_folder(self) -> Path:
         return self.folder
 
-    def _start_desk(self) -> DeskProcess:
-        self.desks.append(DeskProcess.start(Path(sys.executable)))
-        return self.desks[-1]
+    def _start_service(self) -> ServiceProcess:
+        self.services.append(ServiceProcess.start(Path(sys.executable)))
+        return self.services[-1]
 
     def _start_worker(self, job, folder: Path) -> WorkerProcess:
         environment = {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
@@ -195,12 +195,12 @@ class Sequence:
             self.answer(self.chance.randrange(len(answers)))
 
     def kill(self) -> None:
-        """Kill the desk, or the worker if one runs."""
+        """Kill the service, or the worker if one runs."""
         alive = [worker for worker in self.workers if worker.is_alive]
         if alive and self.chance.random() < 0.5:
             os.kill(alive[-1].pid, 9)
-        elif self.desks:
-            self.desks[-1].kill()
+        elif self.services:
+            self.services[-1].kill()
 
     def leave(self) -> None:
         self.presenter.leave_module()

@@ -1,4 +1,4 @@
-"""The voxels of a case on their way from the desk's files into the scene."""
+"""The voxels of a case on their way from the service's files into the scene."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import CopyPlace
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels, VoxelMemory
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 
 class CaseMemory:
@@ -17,7 +17,7 @@ class CaseMemory:
     all the time; `show_case` then puts the result into the scene.
 
     Args:
-        files: What the desk answered.
+        files: What the service answered.
         labels: The structures.
         with_image: Whether the image is wanted too; it is not if the scene has it.
         with_doubt: Whether the map of doubt is wanted.

@@ -10,9 +10,9 @@ from PseudoLabelCLGui.mrml_bridge.scene_link import Made, case_of, hand_over, no
 from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP, snapshot_segmentation
 from PseudoLabelCLGui.mrml_bridge.spare_nodes import remove_node
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 
 def segment_times(node: Any) -> dict[str, tuple[int, int]]:

@@ -36,10 +36,10 @@ from PseudoLabelCLGui.mrml_bridge.spare_nodes import SpareNodes, remove_node
 from PseudoLabelCLGui.mrml_bridge.volumes import add_volume
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels, VoxelMemory
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.messages.answers import CaseFiles
 
 # The round before is compared, not edited: grey, so that nobody takes one outline for the other.
 # It is seen only when a person asks to compare.
@@ -102,7 +102,7 @@ def show_case(
     """Put a case into the scene, reading its voxels at once.
 
     Args:
-        files: What the desk answered.
+        files: What the service answered.
         labels: The structures.
         image_node: A volume of the scene that is the image of the case, or None.
         project: The project's folder, by which the nodes are found again.

@@ -1,8 +1,16 @@
 """The presenter: what is enabled, shown and said, in plain Python."""
 
-from PseudoLabelCLGui.presenter.export_facts import ExportChoices
-from PseudoLabelCLGui.presenter.finding import new_volumes
-from PseudoLabelCLGui.presenter.ports import Desk, Listeners, SceneFiles, Worker
+from PseudoLabelCLGui.presenter.cases.finding import new_volumes
+from PseudoLabelCLGui.presenter.ports import Listeners, SceneFiles, Service, Worker
 from PseudoLabelCLGui.presenter.presenter import Presenter
+from PseudoLabelCLGui.presenter.use.export_facts import ExportChoices
 
-__all__ = ["Desk", "ExportChoices", "Listeners", "Presenter", "SceneFiles", "Worker", "new_volumes"]
+__all__ = [
+    "ExportChoices",
+    "Listeners",
+    "Presenter",
+    "SceneFiles",
+    "Service",
+    "Worker",
+    "new_volumes",
+]

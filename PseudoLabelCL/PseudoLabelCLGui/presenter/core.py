@@ -1,37 +1,37 @@
-"""What all parts of the presenter share: facts, desk, worker, message, and how answers arrive."""
+"""What all parts of the presenter share: facts, service, worker, message, arriving answers."""
 
 from collections.abc import Callable
 from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
-from PseudoLabelCLGui.presenter.desk_line import READING, Asked, DeskLine, nothing
-from PseudoLabelCLGui.presenter.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.facts import Facts, ReviewFacts
 from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
 from PseudoLabelCLGui.presenter.ports import (
     Listeners,
     SceneFiles,
-    StartDesk,
+    StartService,
     StartWorker,
     nobody,
 )
+from PseudoLabelCLGui.presenter.service_line import READING, Asked, ServiceLine, nothing
+from PseudoLabelCLGui.presenter.use.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.worker_line import WorkerLine
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.desk_answers import History, VolumesAdded
-from PseudoLabelCLLib.domain.desk_requests import DeskRequest, OpenProject, ReadHistory
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.domain.jobs import DeviceChoice
-from PseudoLabelCLLib.domain.project_view import ProjectView
-from PseudoLabelCLLib.process.desk_protocol import (
+from PseudoLabelCLLib.messages.answers import History, VolumesAdded
+from PseudoLabelCLLib.messages.jobs import DeviceChoice
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.requests import OpenProject, ReadHistory, Request
+from PseudoLabelCLLib.messages.service_messages import (
     Answered,
-    DeskAnswer,
-    DeskEnded,
-    DeskEvent,
     Refused,
+    RequestAnswer,
+    ServiceEnded,
+    ServiceEvent,
     Working,
 )
 
-# A desk that ends again so soon is not started by itself a second time.
+# A service that ends again so soon is not started by itself a second time.
 RESTART_AGAIN_S = 60.0
 
 
@@ -39,7 +39,7 @@ class Core:
     """The presenter's common ground.
 
     Args:
-        start_desk: Starts the desk.
+        start_service: Starts the service.
         start_worker: Starts a worker.
         scene: What must be known of the scene.
         listeners: Whom to tell.
@@ -48,14 +48,14 @@ class Core:
 
     def __init__(
         self,
-        start_desk: StartDesk,
+        start_service: StartService,
         start_worker: StartWorker,
         scene: SceneFiles,
         listeners: Listeners,
         clock: Callable[[], float],
     ) -> None:
         self.facts = Facts()
-        self.desk = DeskLine(start_desk)
+        self.service = ServiceLine(start_service)
         self.worker = WorkerLine(start_worker)
         self.scene = scene
         self.listeners = listeners
@@ -71,22 +71,22 @@ class Core:
         self._restarted_s: float | None = None
         self._is_falling = False
 
-    # --- asking the desk
+    # --- asking the service
 
     def ask(
         self,
-        request: DeskRequest,
-        then: Callable[[DeskAnswer], None] = nothing,
+        request: Request,
+        then: Callable[[RequestAnswer], None] = nothing,
         *,
         failed: Callable[[], None] = nothing,
         is_quiet: bool = False,
     ) -> bool:
-        """Ask the desk; a `ProjectView` in the answer becomes the view before `then` is called.
+        """Ask the service; a `ProjectView` in the answer becomes the view before `then` is called.
 
         Args:
             request: What to ask.
             then: Told the answer.
-            failed: Called when it was refused or lost with the desk.
+            failed: Called when it was refused or lost with the service.
             is_quiet: Whether a refusal is not shown.
 
         Returns:
@@ -95,30 +95,30 @@ class Core:
         return self.send(Asked(request, then, failed, is_quiet))
 
     def send(self, asked: Asked) -> bool:
-        """Ask the desk as `ask` does; tell whether it is on its way."""
+        """Ask the service as `ask` does; tell whether it is on its way."""
         self.is_dirty = True
-        lost = self.facts.view if not self.desk.is_started else None
+        lost = self.facts.view if not self.service.is_started else None
         if lost is not None and not self.facts.opening and not self._is_falling:
-            self.reopen(lost.root)  # the desk ended; a new one knows no project
+            self.reopen(lost.root)  # the service ended; a new one knows no project
         if self._is_falling:
             asked.failed()
             return False
         try:
-            self.desk.ask(asked)
+            self.service.ask(asked)
         except (PseudoLabelCLError, OSError) as error:
             asked.failed()
             remedy = _("Check this computer again: is there a working Python interpreter?")
             own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
             text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
-            self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="desk")
+            self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="service")
             return False
         return True
 
     def change(
         self,
-        request: DeskRequest,
+        request: Request,
         words: str,
-        then: Callable[[DeskAnswer], None] = nothing,
+        then: Callable[[RequestAnswer], None] = nothing,
         *,
         failed: Callable[[], None] = nothing,
     ) -> None:
@@ -128,11 +128,11 @@ class Core:
             request: What to ask.
             words: Why other changes must wait, a sentence.
             then: Told the answer.
-            failed: Called when it was refused or lost with the desk.
+            failed: Called when it was refused or lost with the service.
         """
         self.facts.changing = words
 
-        def done(answer: DeskAnswer) -> None:
+        def done(answer: RequestAnswer) -> None:
             self.end_change()
             then(answer)
 
@@ -146,38 +146,38 @@ class Core:
         """Allow changes again."""
         self.facts.changing = ""
 
-    # --- what the desk says
+    # --- what the service says
 
-    def hear_desk(self, limit: int) -> None:
-        """Deal with at most `limit` events of the desk."""
-        for event, asked in self.desk.poll(limit):
+    def hear_service(self, limit: int) -> None:
+        """Deal with at most `limit` events of the service."""
+        for event, asked in self.service.poll(limit):
             self.is_dirty = True
             self._hear(event, asked)
 
-    def _hear(self, event: DeskEvent, asked: Asked | None) -> None:
+    def _hear(self, event: ServiceEvent, asked: Asked | None) -> None:
         match event:
             case Answered() if asked is not None:
-                self._rest_desk()
+                self._rest_service()
                 self._take_answer(event.answer, asked)
             case Refused():
-                self._rest_desk()
+                self._rest_service()
                 self._take_refusal(event, asked)
             case Working() if asked is not None and asked.working is not None:
                 asked.working(event)
             case Working() if asked is not None and not asked.is_quiet:
-                self.facts.desk_working = _("{text}: {done} of {total}").format(
+                self.facts.service_working = _("{text}: {done} of {total}").format(
                     text=event.text, done=event.done, total=event.total
                 )
-                self.facts.desk_fraction = event.done / event.total if event.total else None
-            case DeskEnded():
-                self._desk_ended(event)
+                self.facts.service_fraction = event.done / event.total if event.total else None
+            case ServiceEnded():
+                self._service_ended(event)
             case _:  # the answer to something that nobody waits for any more
                 pass
 
-    def _rest_desk(self) -> None:
-        self.facts.desk_working, self.facts.desk_fraction = "", None
+    def _rest_service(self) -> None:
+        self.facts.service_working, self.facts.service_fraction = "", None
 
-    def _take_answer(self, answer: DeskAnswer, asked: Asked) -> None:
+    def _take_answer(self, answer: RequestAnswer, asked: Asked) -> None:
         if asked.is_forgotten:
             return
         if isinstance(answer, VolumesAdded):
@@ -194,7 +194,7 @@ class Core:
             asked.failed()
         if asked is None or not asked.is_quiet:
             fault = fault_of_refusal(refused, asked.request if asked else None)
-            self.tell_fault(fault, topic="desk")
+            self.tell_fault(fault, topic="service")
 
     def take_view(self, view: ProjectView) -> None:
         """Take the project as it is now."""
@@ -219,11 +219,11 @@ class Core:
         self.is_dirty = True
         self.listeners.on_case_left(left, discard)
 
-    # --- the end of the desk
+    # --- the end of the service
 
-    def _desk_ended(self, ended: DeskEnded) -> None:
-        lost = self.desk.take_lost()
-        self._rest_desk()
+    def _service_ended(self, ended: ServiceEnded) -> None:
+        lost = self.service.take_lost()
+        self._rest_service()
         self._is_falling = True
         for asked in lost:
             asked.failed()
@@ -234,20 +234,20 @@ class Core:
         is_too_soon = was_restarted and self.clock() - (self._restarted_s or 0) < RESTART_AGAIN_S
         root = self.root
         if is_too_soon or not root:
-            self.tell_fault(Fault(ended.message, ended.remedy, Step.OPEN_AGAIN), topic="desk")
+            self.tell_fault(Fault(ended.message, ended.remedy, Step.OPEN_AGAIN), topic="service")
             return
         self._restarted_s = self.clock()
         self._tell_restart(ended, unsure)
         self.reopen(root)
 
-    def _tell_restart(self, ended: DeskEnded, unsure: list[Asked]) -> None:
+    def _tell_restart(self, ended: ServiceEnded, unsure: list[Asked]) -> None:
         text = _("{what} It was started again, and the project is opened again.").format(
             what=ended.message
         )
         remedy = _("Everything that was confirmed is saved.")
         if unsure:
             remedy += " " + _("Check that your last step is there; if not, repeat it.")
-        self.tell(Light.AMBER, text, remedy, topic="desk")
+        self.tell(Light.AMBER, text, remedy, topic="service")
 
     @property
     def root(self) -> str:
@@ -255,14 +255,14 @@ class Core:
         return self.facts.opening or (self.facts.view.root if self.facts.view else "")
 
     def reopen(self, root: str) -> None:
-        """Open a project in a new desk; the review stays where it is."""
+        """Open a project in a new service; the review stays where it is."""
         review = self.facts.review
         self.facts.opening = self.last_root = root
         review.asked = review.wanted = ""
         review.saving.clear()
         review.after_saving, review.is_previewing, review.preview_wanted = None, False, None
 
-        def opened(_answer: DeskAnswer) -> None:
+        def opened(_answer: RequestAnswer) -> None:
             self.facts.opening = ""
             self.facts.is_away = False
             self.opened()
@@ -291,10 +291,10 @@ class Core:
         """Let go of everything that belongs to the open project."""
         facts = self.facts
         self.leave_case()
-        self.desk.forget_answers()
+        self.service.forget_answers()
         facts.view, facts.opening, facts.changing, facts.is_away = None, "", "", False
         facts.next_settings.clear()
-        self._rest_desk()
+        self._rest_service()
         self.drop_message()
         facts.question = None
         facts.asked = ()
@@ -326,7 +326,7 @@ class Core:
             light: How bad it is.
             text: What happened.
             remedy: What to do next.
-            topic: "project", "cases", "train", "review", "rounds", "use", "export" or "desk".
+            topic: "project", "cases", "train", "review", "rounds", "use", "export" or "service".
             step: The words on the button and what it does.
             about: The case that it is about, or empty.
         """
@@ -360,9 +360,9 @@ class Core:
         go_on()
 
     def begin(self, topic: str) -> None:
-        """Begin an action: an older message of its topic, or of the desk, has served."""
+        """Begin an action: an older message of its topic, or of the service, has served."""
         self.is_dirty = True
-        if self.facts.is_passing or self.facts.topic in (topic, "desk"):
+        if self.facts.is_passing or self.facts.topic in (topic, "service"):
             self.drop_message()
 
     def drop_message(self) -> None:
@@ -380,7 +380,7 @@ class Core:
         """Tell whether the panel has set this listener."""
         return getattr(self.listeners, listener) is not nobody
 
-    def take_history(self, answer: DeskAnswer) -> None:
+    def take_history(self, answer: RequestAnswer) -> None:
         """Take the figures of the rounds."""
         assert isinstance(answer, History)
         self.facts.history = answer.rounds

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLGui.panel_state import Message
-from PseudoLabelCLGui.presenter.export_facts import ExportFacts
-from PseudoLabelCLGui.presenter.pace import Pace
-from PseudoLabelCLGui.presenter.questions import AskedQuestion
-from PseudoLabelCLGui.presenter.training_monitor import TrainingMonitor
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles, CorrectionPreview, ModelCard
-from PseudoLabelCLLib.domain.jobs import DeviceChoice, SegmentationFormat
-from PseudoLabelCLLib.domain.project_view import ProjectView, RoundFigures
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
+from PseudoLabelCLGui.presenter.cases.questions import AskedQuestion
+from PseudoLabelCLGui.presenter.train.pace import Pace
+from PseudoLabelCLGui.presenter.train.training_monitor import TrainingMonitor
+from PseudoLabelCLGui.presenter.use.export_facts import ExportFacts
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
+from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, ModelCard
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat
+from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 
 class WorkKind(Enum):
@@ -127,7 +127,7 @@ class ReviewFacts:
         files: From which the shown case is shown.
         round_key: The round that was the newest when it was shown.
         wanted: The case that is being made ready, or empty.
-        asked: The case whose files the desk is making now, or empty.
+        asked: The case whose files the service is making now, or empty.
         asked_round: The round that was asked for with it.
         round_index: The round that is looked at; None for the newest.
         is_edited: Whether what is shown was changed and not saved.
@@ -139,7 +139,7 @@ class ReviewFacts:
         preview: What of the changes would count, or None.
         preview_edit: The change that `preview` looked at.
         preview_wanted: The newest file to look at while an older one is looked at, or None.
-        is_previewing: Whether the desk is looking at a file.
+        is_previewing: Whether the service is looking at a file.
         looked_at: The proposals that were in the views in this session.
         saving: Cases whose verdict is not yet confirmed.
         goes_on: Whether the next case is shown by itself after a verdict.
@@ -232,11 +232,11 @@ class Facts:
     Args:
         view: The open project.
         opening: Folder of the project that is being opened or made, or empty.
-        is_away: Whether the desk that had the project open is gone and no other has it yet.
+        is_away: Whether the service that had the project open is gone and no other has it yet.
         changing: What is being changed in the project now, in words; empty if nothing.
         next_settings: Settings by name that wait until those before them are changed.
-        desk_working: How far a long request is, in words; empty if none.
-        desk_fraction: The same, 0..1, or None.
+        service_working: How far a long request is, in words; empty if none.
+        service_fraction: The same, 0..1, or None.
         message: What happened last, until it has served.
         topic: Which kind of action replaces the message.
         is_passing: Whether any action replaces it.
@@ -265,8 +265,8 @@ class Facts:
     is_away: bool = False
     changing: str = ""
     next_settings: dict[str, str] = field(default_factory=dict)
-    desk_working: str = ""
-    desk_fraction: float | None = None
+    service_working: str = ""
+    service_fraction: float | None = None
     message: Message = field(default_factory=Message)
     topic: str = ""
     is_passing: bool = False

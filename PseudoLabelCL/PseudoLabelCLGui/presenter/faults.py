@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from enum import Enum
 
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.desk_requests import (
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.messages.job_messages import JobFailed, WorkerCrashed
+from PseudoLabelCLLib.messages.requests import (
     CheckDicomExport,
     CreateProject,
-    DeskRequest,
     Export,
     ExportDicom,
     FindVolumes,
     MakeSampleData,
     ReadModel,
+    Request,
     SaveModel,
 )
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.process.desk_protocol import Refused
-from PseudoLabelCLLib.process.protocol import JobFailed, WorkerCrashed
+from PseudoLabelCLLib.messages.service_messages import Refused
 
 
 class Step(Enum):
@@ -116,11 +116,11 @@ def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
     return Fault(f"{crash.message} {saved}", crash.remedy, step)
 
 
-def fault_of_refusal(refused: Refused, request: DeskRequest | None) -> Fault:
-    """Return what a refused request of the desk means.
+def fault_of_refusal(refused: Refused, request: Request | None) -> Fault:
+    """Return what a refused request of the service means.
 
     Args:
-        refused: As the desk told it.
+        refused: As the service told it.
         request: What was asked, if that is known.
     """
     step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE)

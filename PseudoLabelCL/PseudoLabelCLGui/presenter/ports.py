@@ -1,25 +1,25 @@
-"""What the presenter needs from outside, and whom it tells: desk, worker, scene, listeners."""
+"""What the presenter needs from outside, and whom it tells: service, worker, scene, listeners."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from PseudoLabelCLLib.domain.desk_answers import CaseFiles, VolumesFound
-from PseudoLabelCLLib.domain.desk_requests import DeskRequest
-from PseudoLabelCLLib.domain.jobs import Job
-from PseudoLabelCLLib.domain.project_view import ProjectView
-from PseudoLabelCLLib.process.desk_protocol import DeskEvent
-from PseudoLabelCLLib.process.protocol import Event
+from PseudoLabelCLLib.messages.answers import CaseFiles, VolumesFound
+from PseudoLabelCLLib.messages.job_messages import Event
+from PseudoLabelCLLib.messages.jobs import Job
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.requests import Request
+from PseudoLabelCLLib.messages.service_messages import ServiceEvent
 
 
-class Desk(Protocol):
-    """The process that reads and changes the project; `DeskProcess` is one."""
+class Service(Protocol):
+    """The process that reads and changes the project; `ServiceProcess` is one."""
 
-    def ask(self, request: DeskRequest) -> int:
+    def ask(self, request: Request) -> int:
         """Send a request and return its number, at once."""
         ...
 
-    def poll(self) -> list[DeskEvent]:
+    def poll(self) -> list[ServiceEvent]:
         """Return the events since the last call, at once and in order."""
         ...
 
@@ -49,7 +49,7 @@ class Worker(Protocol):
         ...
 
 
-StartDesk = Callable[[], Desk]
+StartService = Callable[[], Service]
 StartWorker = Callable[[Job, Path], Worker]
 
 
@@ -103,7 +103,7 @@ class Listeners:
             they stay in the scene as the person's own.
         on_verdict_saved: The verdicts on these cases are on disk; called before the next case is
             shown.
-        on_project_opened: A project was opened, or opened again after the desk had crashed.
+        on_project_opened: A project was opened, or opened again after the service had crashed.
         on_project_closed: No project is open any more.
         on_segmented: A volume was segmented with a model: volume, then segmentation.
         on_found: Volumes were found: let the person choose, then call `add_found`.

@@ -1,26 +1,26 @@
-"""The presenter: takes what a person does, and what desk and worker say; makes what is shown.
+"""The presenter: takes what a person does, and what service and worker say; makes what is shown.
 
 It is a state machine over two independent lines, and never waits for either.
 
-    project   none -> opening -> open (-> away, while its desk is gone) -> none
+    project   none -> opening -> open (-> away, while its service is gone) -> none
     worker    none -> starting -> running -> pausing | stopping -> none
 
     state               enabled                          what ends it
     no project          new, open, sample, use a model   new_project, open_project
-    opening             close                            the desk's answer
+    opening             close                            the service's answer
     open                cases, settings, train, review   close_project
-    changing            showing cases                    the desk's answer
-    away                open again, close                the desk's answer to opening it again
+    changing            showing cases                    the service's answer
+    away                open again, close                the service's answer to opening it again
     starting            showing cases                    the project, read once more: the worker
     training            pause, stop, showing cases       the worker's last event
     pausing, stopping   showing cases                    the worker's last event
     segmenting          cancel, cases, review            the worker's last event
-    exporting           stop, cases, review, train       the desk's answer to the last case
+    exporting           stop, cases, review, train       the service's answer to the last case
     in review           accept, correct, reject, train   train: the worker closes the review
     asked               answers, no verdict              one of the answers
 
 A verdict names the proposal that is in the views, and is only possible while that is the newest of
-its case; it counts as given once the desk has answered. What would leave a changed proposal asks
+its case; it counts as given once the service has answered. What would leave a changed proposal asks
 first (`leaving`). A disabled button says why (`reasons`), a fault becomes a message with the step
 that goes on from there (`faults`).
 """
@@ -30,37 +30,37 @@ from collections.abc import Callable
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.desk_line import nothing
-from PseudoLabelCLGui.presenter.exporting import ExportActions
 from PseudoLabelCLGui.presenter.facts import WorkKind
 from PseudoLabelCLGui.presenter.faults import Step
-from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.ports import (
     ForgetfulProjects,
     Listeners,
     RecentProjects,
     SceneFiles,
-    StartDesk,
+    StartService,
     StartWorker,
 )
-from PseudoLabelCLGui.presenter.projects import ProjectActions
-from PseudoLabelCLGui.presenter.result_calls import ResultCalls
-from PseudoLabelCLGui.presenter.review import ReviewActions
-from PseudoLabelCLGui.presenter.review_calls import ReviewCalls
-from PseudoLabelCLGui.presenter.scene_project import SceneProject
+from PseudoLabelCLGui.presenter.project.projects import ProjectActions
+from PseudoLabelCLGui.presenter.project.scene_project import SceneProject
+from PseudoLabelCLGui.presenter.review.leaving import Leaving
+from PseudoLabelCLGui.presenter.review.review import ReviewActions
+from PseudoLabelCLGui.presenter.review.review_calls import ReviewCalls
+from PseudoLabelCLGui.presenter.review.verdicts import VerdictActions
+from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.show import Shower
-from PseudoLabelCLGui.presenter.training import TrainingActions
-from PseudoLabelCLGui.presenter.use import UseActions
-from PseudoLabelCLGui.presenter.verdicts import VerdictActions
-from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words
+from PseudoLabelCLGui.presenter.train.training import TrainingActions
+from PseudoLabelCLGui.presenter.train.waiting import num_waiting, waiting_words
+from PseudoLabelCLGui.presenter.use.exporting import ExportActions
+from PseudoLabelCLGui.presenter.use.result_calls import ResultCalls
+from PseudoLabelCLGui.presenter.use.use import UseActions
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.desk_answers import FoundVolume
-from PseudoLabelCLLib.domain.desk_requests import NewVolume, SignVerdicts
-from PseudoLabelCLLib.domain.project_view import ProjectView
-from PseudoLabelCLLib.domain.readiness import ReadinessReport
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.process.protocol import is_terminal
+from PseudoLabelCLLib.messages.answers import FoundVolume
+from PseudoLabelCLLib.messages.job_messages import is_terminal
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.readiness import ReadinessReport
+from PseudoLabelCLLib.messages.requests import NewVolume, SignVerdicts
 
 NUM_RECENT = 8
 # Where a message's button leads.
@@ -70,13 +70,13 @@ EVENTS_PER_TICK = 100
 
 
 class Presenter(ReviewCalls, ResultCalls):
-    """Owns desk, worker and state; the panel calls its actions and shows `state`.
+    """Owns service, worker and state; the panel calls its actions and shows `state`.
 
     Every action returns at once; what it cannot do becomes `state.message`. What the panel wants
     to hear of it sets in `listeners`.
 
     Args:
-        start_desk: Starts the desk; called with the first request.
+        start_service: Starts the service; called with the first request.
         start_worker: Starts a worker for a job in a job folder.
         scene: What must be known of the scene.
         clock: Seconds, ever growing.
@@ -85,7 +85,7 @@ class Presenter(ReviewCalls, ResultCalls):
 
     def __init__(
         self,
-        start_desk: StartDesk,
+        start_service: StartService,
         start_worker: StartWorker,
         *,
         scene: SceneFiles,
@@ -93,7 +93,7 @@ class Presenter(ReviewCalls, ResultCalls):
         recent: RecentProjects | None = None,
     ) -> None:
         self.listeners = Listeners()
-        self._core = Core(start_desk, start_worker, scene, self.listeners, clock)
+        self._core = Core(start_service, start_worker, scene, self.listeners, clock)
         self._recent = recent or ForgetfulProjects()
         self._core.facts.recent = self._recent.read()[:NUM_RECENT]
         leaving = Leaving(self._core, self._save_changes)
@@ -127,12 +127,12 @@ class Presenter(ReviewCalls, ResultCalls):
         return self._state
 
     def tick(self) -> bool:
-        """Hear desk and worker, at most `EVENTS_PER_TICK` events each; tell whether `state` is new.
+        """Hear service and worker, at most `EVENTS_PER_TICK` events each; tell if `state` is new.
 
         Actions change the state too: the next tick tells.
         """
         before = self._state
-        self._core.hear_desk(EVENTS_PER_TICK)
+        self._core.hear_service(EVENTS_PER_TICK)
         self._hear_worker()
         return self.state is not before
 
@@ -332,13 +332,13 @@ class Presenter(ReviewCalls, ResultCalls):
         review.pace.enter_module(self._core.clock(), is_looking=review.is_on_screen)
 
     def shut_down(self, patience_s: float = 2.0) -> None:
-        """Let the worker save and end by itself, and the desk finish what it was asked.
+        """Let the worker save and end by itself, and the service finish what it was asked.
 
         Args:
             patience_s: How long verdicts on their way to the disk are waited for, at most.
         """
         self._core.worker.shut_down()
-        self._core.desk.close(patience_s)
+        self._core.service.close(patience_s)
 
     def _welcome(self, view: ProjectView) -> None:
         """Say where a project that was just opened goes on."""

@@ -1,18 +1,18 @@
 """The head of the panel: what runs now, what to do next, and what each step has done so far."""
 
-from PseudoLabelCLGui.presenter.export_facts import ExportPhase
 from PseudoLabelCLGui.presenter.facts import Facts, WorkKind
-from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
-from PseudoLabelCLGui.presenter.show_export import export_fraction, export_stage
-from PseudoLabelCLGui.presenter.show_training import training_stage
-from PseudoLabelCLGui.presenter.waiting import cases_to_check, num_waiting
+from PseudoLabelCLGui.presenter.review.reasons import is_saving, no_packages
+from PseudoLabelCLGui.presenter.train.show_training import training_stage
+from PseudoLabelCLGui.presenter.train.waiting import cases_to_check, num_waiting
+from PseudoLabelCLGui.presenter.use.export_facts import ExportPhase
+from PseudoLabelCLGui.presenter.use.show_export import export_fraction, export_stage
 from PseudoLabelCLGui.presenter.words import counted, time_left
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.project_view import ProjectView, RoundView
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.project_view import ProjectView, RoundView
 
 CASES, TRAIN, REVIEW, USE = "cases", "train", "review", "use"
 
@@ -31,14 +31,14 @@ def status_state(facts: Facts) -> StatusState:
         return StatusState(
             export_stage(facts.export), export_fraction(facts.export), is_running=True
         )
-    return _desk_status(facts)
+    return _service_status(facts)
 
 
-def _desk_status(facts: Facts) -> StatusState:
+def _service_status(facts: Facts) -> StatusState:
     """What the project's own process does."""
     opening = _("The project is being opened.") if facts.opening else ""
-    if text := facts.desk_working or facts.changing or opening:
-        return StatusState(text, facts.desk_fraction, is_running=True)
+    if text := facts.service_working or facts.changing or opening:
+        return StatusState(text, facts.service_fraction, is_running=True)
     if is_saving(facts):
         return StatusState(_("Saving the verdict"), is_running=True)
     if facts.review.wanted:

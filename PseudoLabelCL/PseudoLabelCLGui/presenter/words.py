@@ -5,9 +5,9 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.project_view import CaseState, CaseView
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.project_view import CaseState, CaseView
 
 GIGABYTE = 1e9
 

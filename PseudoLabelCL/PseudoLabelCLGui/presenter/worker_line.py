@@ -4,8 +4,8 @@ from collections import deque
 from pathlib import Path
 
 from PseudoLabelCLGui.presenter.ports import StartWorker, Worker
-from PseudoLabelCLLib.domain.jobs import Job
-from PseudoLabelCLLib.process.protocol import Event, is_terminal
+from PseudoLabelCLLib.messages.job_messages import Event, is_terminal
+from PseudoLabelCLLib.messages.jobs import Job
 
 
 class WorkerLine:

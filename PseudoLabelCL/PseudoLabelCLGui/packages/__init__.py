@@ -1,0 +1,1 @@
+"""The Python packages that the worker needs, and their installation."""

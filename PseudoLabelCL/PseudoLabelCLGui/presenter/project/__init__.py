@@ -1,0 +1,1 @@
+"""The project of the panel: opened, closed, and the computer it is on."""

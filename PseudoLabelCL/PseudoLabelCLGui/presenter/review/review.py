@@ -1,0 +1,220 @@
+"""The review: which case is shown, and which comes next."""
+
+from functools import partial
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.review.leaving import Leaving, round_key
+from PseudoLabelCLGui.presenter.review.reasons import no_project, no_review
+from PseudoLabelCLGui.presenter.train.waiting import is_waiting
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.messages.answers import CaseFiles
+from PseudoLabelCLLib.messages.requests import Refresh, ShowCase
+from PseudoLabelCLLib.messages.service_messages import RequestAnswer
+
+
+class ReviewActions:
+    """Shows the cases, one after the other.
+
+    Args:
+        core: What all parts share.
+        leaving: Asks about unsaved changes before another case is shown.
+    """
+
+    def __init__(self, core: Core, leaving: Leaving) -> None:
+        self._core = core
+        self._leaving = leaving
+
+    # --- which case is shown
+
+    def show_case(self, case_id: str) -> None:
+        """Show a case, once the unsaved changes of the one that is shown were asked about."""
+        core = self._core
+        core.begin("review")
+        view = core.facts.view
+        if (reason := no_project(core.facts)) or view is None:
+            core.refuse(reason, topic="review")
+        elif view.case(case_id) is None:
+            text = _("There is no case '{case}' in this project any more.").format(case=case_id)
+            core.refuse(text, topic="review")
+        else:
+            self._leaving.before(partial(self._want, case_id))
+
+    def _want(self, case_id: str) -> None:
+        self._core.facts.review.wanted = case_id
+        self._ask_files()
+
+    def show_first(self) -> None:
+        """Show the most doubtful case that nobody has reviewed, or else the most doubtful."""
+        order = self._order()
+        waiting = self._waiting()
+        if order:
+            self.show_case((waiting or order)[0])
+        else:
+            self._core.refuse(no_review(self._core.facts), topic="review")
+
+    def next_case(self) -> None:
+        """Show the case after this one in the queue."""
+        self._step(1)
+
+    def previous_case(self) -> None:
+        """Show the case before this one in the queue."""
+        self._step(-1)
+
+    def show_round(self, index: int) -> None:
+        """Show what another round proposed for the shown case, or for the first."""
+        core, review = self._core, self._core.facts.review
+        view = core.facts.view
+        if view is None or not 0 <= index < len(view.rounds):
+            core.refuse(_("There is no round {index}.").format(index=index), topic="rounds")
+            return
+        review.round_index = None if index == len(view.rounds) - 1 else index
+        unlabelled = [case.id for case in view.cases if case.doubt is not None]
+        case_id = review.shown or next(iter((*self._order(), *unlabelled)), "")
+        if case_id:
+            self.show_case(case_id)
+
+    def go_on(self, judged: str) -> None:
+        """After a verdict: the next case that waits.
+
+        Args:
+            judged: The case that the verdict was on; it is shown again if it was left.
+        """
+        review = self._core.facts.review
+        upcoming = self._next_waiting(judged) if review.goes_on else ""
+        if review.wanted:
+            return
+        if upcoming:
+            self.show_case(upcoming)
+        elif not review.shown and judged:
+            self.show_case(judged)
+
+    def tell_saved(self, told: str) -> None:
+        """Say what was saved, and whether it was the last.
+
+        Args:
+            told: What was saved, if it needs to be said.
+        """
+        view = self._core.facts.view
+        is_over = view is not None and bool(self._order()) and not self._waiting()
+        remedy = view.plan.sentence if view is not None and is_over else ""
+        over = _("All proposals of this round are reviewed.") if is_over else ""
+        if text := f"{told} {over}".strip():
+            self._core.tell(Light.GREEN, text, remedy, topic="review")
+
+    def _step(self, by: int) -> None:
+        order, review = self._order(), self._core.facts.review
+        here = review.wanted or review.shown
+        if here not in order:
+            self.show_first()
+            return
+        index = order.index(here) + by
+        if 0 <= index < len(order):
+            self.show_case(order[index])
+
+    def _order(self) -> tuple[str, ...]:
+        view = self._core.facts.view
+        return view.review_order if view else ()
+
+    def _waiting(self) -> list[str]:
+        view = self._core.facts.view
+        return [case_id for case_id in self._order() if view and is_waiting(view, case_id)]
+
+    # --- its files
+
+    def _ask_files(self) -> None:
+        review = self._core.facts.review
+        if not review.asked and review.wanted:
+            self._ask_for(review.wanted, is_quiet=False)
+
+    def _ask_for(self, case_id: str, *, is_quiet: bool) -> None:
+        """Ask for one case at a time: who goes through the queue fast waits for the last only."""
+        review = self._core.facts.review
+        review.asked, review.asked_round = case_id, review.round_index
+        with_image = not self._core.scene.has_image(case_id)
+        self._core.ask(
+            ShowCase(case_id, review.round_index, with_image),
+            self._files_came,
+            failed=self._no_files,
+            is_quiet=is_quiet,
+        )
+
+    def _files_came(self, files: RequestAnswer) -> None:
+        assert isinstance(files, CaseFiles)
+        review = self._core.facts.review
+        is_same_round = review.asked_round == review.round_index
+        review.asked = ""
+        if review.wanted == files.case_id and is_same_round:
+            self._show(files)
+        else:
+            self._ask_files()
+
+    def _no_files(self) -> None:
+        review = self._core.facts.review
+        if review.wanted == review.asked:
+            review.wanted = ""
+        review.asked = ""
+        self._ask_files()
+
+    def _show(self, files: CaseFiles) -> None:
+        core, review, view = self._core, self._core.facts.review, self._core.facts.view
+        if review.is_edited:
+            # the person began to draw while the next case was on its way
+            review.wanted = ""
+            self._leaving.before(partial(self._want, files.case_id))
+            return
+        core.leave_case()
+        review.shown, review.files, review.wanted = files.case_id, files, ""
+        review.has_correction = bool(files.reviewed) and files.reviewed != files.proposal
+        if view is not None:
+            review.round_key = round_key(view, files.case_id)
+        core.listeners.on_case_files(files)
+        self._prefetch()
+
+    def is_on_screen(self, files: CaseFiles) -> None:
+        """The panel has put a case into the views."""
+        review = self._core.facts.review
+        if files is review.files and not review.is_on_screen:
+            review.is_on_screen = True
+            review.pace.begin(self._core.clock())
+            if files.identity is not None:
+                review.looked_at.add(files.identity)
+            self._core.is_dirty = True
+
+    def cannot_be_shown(self, files: CaseFiles, text: str, remedy: str) -> None:
+        """The panel cannot read the files of a case, or not put it into the scene."""
+        core, review = self._core, self._core.facts.review
+        if files is not review.files:
+            return
+        core.leave_case()
+        step = (_("Show it again"), partial(self.show_case, files.case_id))
+        core.tell(Light.RED, text, remedy, topic="review", step=step)
+        core.ask(Refresh())  # a project that is gone is told in its place, with its own way out
+
+    def is_lost(self) -> None:
+        """Somebody deleted the volume or the segmentation of the shown case from the scene."""
+        core, review = self._core, self._core.facts.review
+        case_id = review.shown
+        if not case_id:
+            return
+        core.leave_case()
+        text = _("The volume or the segmentation of '{case}' was deleted from the scene.")
+        remedy = _("All verdicts are saved; only changes since the last one are lost.")
+        step = (_("Show it again"), partial(self.show_case, case_id))
+        core.tell(Light.AMBER, text.format(case=case_id), remedy, topic="review", step=step)
+
+    def _prefetch(self) -> None:
+        """Let the service make the files of the next case, so that switching to it is quick."""
+        review = self._core.facts.review
+        upcoming = self._next_waiting(review.shown)
+        if upcoming and not review.asked and not review.wanted:
+            self._ask_for(upcoming, is_quiet=True)
+
+    def _next_waiting(self, here: str) -> str:
+        """The next case that waits for a verdict, from one case on and then from the top."""
+        order, saving = self._order(), self._core.facts.review.saving
+        start = order.index(here) + 1 if here in order else 0
+        waiting = self._waiting()
+        around = (*order[start:], *order[:start])
+        candidates = (case for case in around if case in waiting and case not in saving)
+        return next((case for case in candidates if case != here), "")

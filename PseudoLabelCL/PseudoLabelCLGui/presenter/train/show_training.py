@@ -1,0 +1,213 @@
+"""Training and rounds as they are shown."""
+
+from datetime import datetime
+
+from PseudoLabelCLGui.panel_state import Action, Curve, RoundRow, RoundsState, TrainState
+from PseudoLabelCLGui.presenter.cases.show_cases import action
+from PseudoLabelCLGui.presenter.facts import Ending, Facts, WorkKind
+from PseudoLabelCLGui.presenter.review.reasons import (
+    changeable_parts,
+    no_change,
+    no_ending,
+    no_history,
+    no_project,
+    no_stopping,
+    no_training,
+)
+from PseudoLabelCLGui.presenter.train.training_monitor import Points
+from PseudoLabelCLGui.presenter.words import (
+    about_time,
+    counted,
+    dice,
+    named_settings,
+    percent,
+    round_words,
+    time_left,
+)
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
+from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures, RoundView
+
+NUM_LINES_SHOWN = 200
+
+
+class SettingsCache:
+    """The settings as texts, made anew only when they have changed."""
+
+    def __init__(self) -> None:
+        self._config: ProjectConfig | None = None
+        self._texts: dict[str, str] = {}
+
+    def texts(self, config: ProjectConfig) -> dict[str, str]:
+        """Return every setting by its name."""
+        if config is not self._config:
+            self._config, self._texts = config, named_settings(config)
+        return self._texts
+
+
+def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
+    """Return step "train"."""
+    view, monitor = facts.view, facts.monitor
+    texts = settings.texts(view.config) | facts.next_settings if view else {}
+    return TrainState(
+        profile=view.config.profile.value if view else "quick",
+        pretraining=view.config.pretraining.method.value if view else "none",
+        settings=texts,
+        can_change=_can_change(facts, texts),
+        train=train_action(facts),
+        pause=action(
+            no_ending(facts), _("Saves and stops; training continues later where it stopped.")
+        ),
+        stop=action(no_stopping(facts), _stop_tip(facts)),
+        sentence=_sentence(facts),
+        stage=training_stage(facts),
+        fraction=monitor.fraction if facts.trains else None,
+        is_running=facts.trains,
+        time_left=time_left(monitor.seconds_left) if facts.trains else "",
+        loss=_curve("loss", monitor.loss),
+        validation=_curve("validation Dice", monitor.validation),
+        log=tuple(monitor.log[-NUM_LINES_SHOWN:]),
+    )
+
+
+def rounds_state(facts: Facts) -> RoundsState:
+    """Return the rounds so far."""
+    view = facts.view
+    rounds = view.rounds if view else ()
+    figures = {one.index: one for one in facts.history}
+    reason = no_project(facts) or ("" if rounds else _("No round was trained yet."))
+    no_report = reason or ("" if any(r.report for r in rounds) else _("There is no report yet."))
+    return RoundsState(
+        sentence=view.plan.sentence if view else "",
+        rows=tuple(_round_row(one, figures.get(one.index)) for one in rounds),
+        quality=_quality(facts.history),
+        train=train_action(facts),
+        open_report=action(no_report, _("Opens the report of the chosen round.")),
+        show_result=action(reason, _("Shows what the chosen round proposed.")),
+        go_back=action(no_history(facts), _("Makes the chosen round the newest; asks before.")),
+    )
+
+
+def train_action(facts: Facts) -> Action:
+    """Return the button that trains; its text says which round."""
+    view = facts.view
+    text = _("Train")
+    if facts.trains and view is not None:
+        text = _training_words(facts).format(index=_round_at_work(facts))
+    elif view is not None:
+        words = _("Continue round {index}") if view.plan.goes_on else _("Train round {index}")
+        text = words.format(index=view.plan.index)
+    tip = view.plan.sentence if view else ""
+    return action(no_training(facts), tip, text)
+
+
+def _training_words(facts: Facts) -> str:
+    if facts.work is not None and facts.work.kind is WorkKind.PRETRAIN:
+        return _("Pre-training...")
+    return _("Training round {index}...")
+
+
+def _round_at_work(facts: Facts) -> int:
+    if facts.work is not None:
+        return facts.work.round_index
+    return facts.view.plan.index if facts.view else 0
+
+
+def _sentence(facts: Facts) -> str:
+    """What will be used how, and how long that takes here, as far as is known."""
+    if facts.view is None:
+        return ""
+    minutes = _estimate(facts)
+    return f"{facts.view.plan.sentence} {minutes}".strip()
+
+
+def _estimate(facts: Facts) -> str:
+    view, report = facts.view, facts.readiness
+    if view is None or not view.plan.can_train or facts.trains:
+        return ""
+    seconds = seconds_of_round(view)
+    if seconds is not None:
+        return _("It takes {time}, like the rounds before.").format(time=about_time(seconds))
+    is_quick = view.config.profile is Profile.QUICK
+    if is_quick and report is not None and report.minutes_per_round is not None:
+        time = about_time(60 * report.minutes_per_round)
+        return _("It takes {time} on this computer.").format(time=time)
+    return ""
+
+
+def seconds_of_round(view: ProjectView) -> float | None:
+    """Return how long the rounds before took, the shortest of the newest three; None if unknown.
+
+    One that was interrupted took longer than it works. Round 0 learns from less than the others.
+    """
+    later = [one for one in view.rounds if (one.index > 0) == (view.plan.index > 0)]
+    times = [seconds for one in later[-3:] if (seconds := _seconds_between(one)) is not None]
+    return min(times) if times else None
+
+
+def _seconds_between(one: RoundView) -> float | None:
+    try:
+        began, ended = datetime.fromisoformat(one.started), datetime.fromisoformat(one.finished)
+        seconds = (ended - began).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
+    if facts.view is None or no_change(facts):
+        return frozenset()
+    parts = changeable_parts(facts.view)
+    return frozenset(name for name in texts if name.split(".")[0] in parts)
+
+
+def training_stage(facts: Facts) -> str:
+    """Return what the training does now, or nothing."""
+    if facts.is_starting:
+        return _("Preparing")
+    if facts.work is None or facts.work.kind is WorkKind.PREDICT:
+        return ""
+    if facts.work.ending is Ending.PAUSE:
+        return _("Saving")
+    if facts.work.ending is Ending.STOP:
+        is_round = facts.work.kind is WorkKind.TRAIN
+        return _("Discarding the round") if is_round else _("Discarding the pre-training")
+    return facts.monitor.stage or _("Starting: loading packages")
+
+
+def _stop_tip(facts: Facts) -> str:
+    if facts.work is not None and facts.work.kind is WorkKind.PRETRAIN:
+        return _("Discards the pre-training, after asking.")
+    return _("Discards this round, after asking.")
+
+
+def _curve(name: str, points: Points) -> Curve:
+    return Curve(name, tuple(points.x), tuple(points.y))
+
+
+def _round_row(one: RoundView, figures: RoundFigures | None) -> RoundRow:
+    words = _("{human} human, {pseudo} pseudo-labels, {left} left out")
+    learned = words.format(
+        human=one.num_truth_cases, pseudo=one.num_pseudo_cases, left=one.num_left_out_cases
+    )
+    agreement = dice(figures.agreement) if figures else ""
+    if figures is not None and agreement:
+        number = counted(figures.num_compared, _("1 case"), _("{count} cases"))
+        agreement = f"{agreement} ({number})"
+    return RoundRow(
+        index=one.index,
+        state=round_words(one.state),
+        learned_from=learned,
+        validation_dice=dice(figures.validation_dice) if figures else "",
+        agreement=agreement,
+        doubt=percent(figures.mean_doubt) if figures else "",
+    )
+
+
+def _quality(history: tuple[RoundFigures, ...]) -> Curve:
+    """Validation Dice by round, or the agreement where nothing validates."""
+    validated = [(r.index, r.validation_dice) for r in history if r.validation_dice is not None]
+    agreed = [(r.index, r.agreement) for r in history if r.agreement is not None]
+    points = validated or agreed
+    words = _("validation Dice") if validated else _("agreement with your verdicts")
+    return Curve(words, tuple(float(x) for x, _y in points), tuple(y for _x, y in points))

@@ -1,0 +1,397 @@
+"""Training: rounds one after the other, pause, stop, and what is done when a worker ends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.facts import Ending, TrainingRun, Work, WorkKind
+from PseudoLabelCLGui.presenter.faults import (
+    Fault,
+    Step,
+    fault_of_crash,
+    fault_of_failure,
+    fault_of_start,
+)
+from PseudoLabelCLGui.presenter.review.leaving import Leaving
+from PseudoLabelCLGui.presenter.review.reasons import (
+    is_round_0_trained,
+    no_change,
+    no_ending,
+    no_pretraining,
+    no_stopping,
+    no_training,
+    wants_pretraining,
+)
+from PseudoLabelCLGui.presenter.train.waiting import num_waiting, waiting_words, work_words
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.messages.job_messages import (
+    Event,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    Progress,
+    TerminalEvent,
+    WorkerCrashed,
+)
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, PretrainJob, TrainJob
+from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
+from PseudoLabelCLLib.messages.requests import GoBack, ReadHistory, Refresh
+from PseudoLabelCLLib.messages.service_messages import RequestAnswer
+from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+# The state before round 0, for `GoBack`.
+BEFORE_ALL = -1
+# A round whose validation Dice rises by less is not counted as better.
+LEAST_GAIN = 0.005
+
+
+class TrainingActions:
+    """The actions of step "train", and going back to an earlier round.
+
+    Args:
+        core: What all parts share.
+        leaving: Asks about unsaved changes before a round is left.
+        review: Begins the review after a round.
+    """
+
+    def __init__(self, core: Core, leaving: Leaving, review: Callable[[], None]) -> None:
+        self._core = core
+        self._leaving = leaving
+        self._review = review
+        self._last_run = TrainingRun(1)
+        self._is_begun = False
+
+    # --- what a person asks for
+
+    def train(self, num_rounds: int, *, stop_when_no_better: bool) -> None:
+        """Train rounds; an interrupted one goes on first and counts."""
+        self._start(TrainingRun(max(1, num_rounds), stop_when_no_better), no_training)
+
+    def pretrain(self) -> None:
+        """Pre-train the network and train no round."""
+        self._start(TrainingRun(0, only_pretrain=True), no_pretraining)
+
+    def go_on(self) -> None:
+        """Train again what did not come to its end."""
+        run = self._last_run
+        if run.only_pretrain:
+            self.pretrain()
+        else:
+            self.train(run.rounds_left, stop_when_no_better=run.stop_when_no_better)
+
+    def pause(self) -> None:
+        """Save and stop; the round goes on later."""
+        self._end(Ending.PAUSE)
+
+    def stop(self) -> None:
+        """Give up the running or paused round, or the running pre-training."""
+        core = self._core
+        view = core.facts.view
+        if core.facts.work is not None or view is None or no_stopping(core.facts):
+            self._end(Ending.STOP)
+        else:
+            core.begin("train")
+            self._give_up(view.plan.index)
+
+    def rest(self) -> None:
+        """Save and stop because the project is left."""
+        work = self._core.facts.work
+        self._core.facts.run = None
+        if work is not None and work.kind is not WorkKind.PREDICT:
+            work.ending = Ending.PAUSE
+            self._core.worker.request_cancel()
+
+    def go_back(self, round_index: int) -> None:
+        """Make an earlier round the newest; later ones are put aside."""
+        core = self._core
+        core.begin("rounds")
+        if reason := no_change(core.facts):
+            core.refuse(reason, topic="rounds")
+            return
+        self._leaving.before(partial(self._go_back, round_index))
+
+    def _go_back(self, round_index: int) -> None:
+        core = self._core
+        if reason := no_change(core.facts):
+            core.refuse(reason, topic="rounds")
+            return
+        core.facts.review.round_index = None
+        words = _("The project goes back to an earlier round.")
+        core.change(GoBack(round_index), words, lambda _view: self._read_history())
+
+    # --- starting
+
+    def _start(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
+        core = self._core
+        core.begin("train")
+        if reason := why_not(core.facts):
+            core.refuse(reason, topic="train")
+            return
+        if run.only_pretrain:
+            self._begin(run, why_not)
+        else:
+            self._leaving.before(partial(self._begin, run, why_not))
+
+    def _begin(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
+        core = self._core
+        if reason := why_not(core.facts):
+            core.refuse(reason, topic="train")
+            return
+        core.facts.run = self._last_run = run
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        """Read the project once more, after every verdict on the way, then start the worker."""
+        self._core.facts.is_starting = True
+        self._core.ask(Refresh(), self._start_worker, failed=self._not_started)
+
+    def _not_started(self) -> None:
+        self._core.facts.is_starting = False
+        self._core.facts.run = None
+
+    def _start_worker(self, _answer: RequestAnswer) -> None:
+        facts, run = self._core.facts, self._core.facts.run
+        facts.is_starting = False
+        if run is None or facts.view is None:
+            return
+        if reason := (no_pretraining if run.only_pretrain else no_training)(facts):
+            facts.run = None
+            self._core.refuse(reason, topic="train")
+            return
+        is_first = self._pretrains_first(facts.view, run)
+        kind = WorkKind.PRETRAIN if is_first else WorkKind.TRAIN
+        root = facts.view.root
+        job: Job = PretrainJob(root, facts.device) if is_first else TrainJob(root, 1, facts.device)
+        try:
+            self._core.worker.start(job, ProjectLayout(Path(root)).job_folder(new_job_id(job)))
+        except (PseudoLabelCLError, OSError) as error:
+            facts.run = None
+            fault = fault_of_start(error)
+            self._core.tell_fault(fault, topic="train", go_on=self.go_on)
+            return
+        self._is_begun = False
+        facts.monitor.begin()
+        facts.work = Work(kind, root, facts.view.plan.index)
+        if kind is WorkKind.TRAIN:
+            self._leaving.leave()  # its first step closes the review
+
+    def _pretrains_first(self, view: ProjectView, run: TrainingRun) -> bool:
+        if run.only_pretrain:
+            return True
+        is_due = wants_pretraining(view) and not view.is_pretrained and not is_round_0_trained(view)
+        return is_due and not run.has_pretrained
+
+    # --- ending
+
+    def _end(self, ending: Ending) -> None:
+        core = self._core
+        core.begin("train")
+        if reason := no_ending(core.facts):
+            core.refuse(reason, topic="train")
+        elif core.facts.work is not None:
+            core.facts.run = None
+            core.facts.work.ending = ending
+            core.worker.request_cancel()
+
+    # --- what the worker says
+
+    def hear(self, event: Event) -> None:
+        """Deal with an event of a worker that trains."""
+        facts = self._core.facts
+        facts.monitor.hear(event)
+        if isinstance(event, TerminalEvent):
+            self._ended(event)
+        elif isinstance(event, Progress) and not self._is_begun:
+            self._is_begun = True  # the round before is closed now
+            if self._is_of_open_project():
+                self._core.ask(Refresh(), is_quiet=True)
+
+    def _is_of_open_project(self) -> bool:
+        work, view = self._core.facts.work, self._core.facts.view
+        return work is not None and view is not None and work.root == view.root
+
+    def _ended(self, event: TerminalEvent) -> None:
+        facts = self._core.facts
+        work, is_own = facts.work, self._is_of_open_project()
+        facts.work = None
+        facts.monitor.begin()
+        if work is None or not is_own:
+            return
+        if isinstance(event, JobFailed | WorkerCrashed):
+            self._failed(event, work)
+        elif isinstance(event, JobCompleted):
+            self._completed(work)
+        else:
+            self._cancelled(event, work)
+
+    def _failed(self, event: JobFailed | WorkerCrashed, work: Work) -> None:
+        core = self._core
+        is_on_cpu = core.facts.device is DeviceChoice.CPU or self._has_only_cpu()
+        if isinstance(event, JobFailed):
+            fault = fault_of_failure(event, is_on_cpu=is_on_cpu)
+            core.facts.monitor.add_line(f"{event.message} {event.traceback}".strip(), warning=True)
+        else:
+            fault = fault_of_crash(event, is_on_cpu=is_on_cpu)
+            core.facts.monitor.add_line(f"{event.message} {event.stderr_tail}", warning=True)
+        core.facts.run = None
+        if work.ending is Ending.STOP:
+            self._give_up_work(work)
+            return
+        core.tell_fault(fault, topic="train", go_on=self.go_on)
+        # a second message about the same disk would hide the first
+        core.ask(Refresh(), failed=lambda: self._project_is_gone(fault), is_quiet=True)
+
+    def _project_is_gone(self, fault: Fault) -> None:
+        """The project cannot be read either: going on with the training would not help."""
+        if self._core.facts.topic == "train":
+            again = replace(fault, step=Step.OPEN_AGAIN)
+            self._core.tell_fault(again, topic="train")
+
+    def _has_only_cpu(self) -> bool:
+        report = self._core.facts.readiness
+        return report is not None and report.device_kind == "cpu"
+
+    def _cancelled(self, event: JobCancelled, work: Work) -> None:
+        core = self._core
+        core.facts.run = None
+        if work.ending is Ending.STOP:
+            self._give_up_work(work)
+            return
+        what = work_words(work)
+        text = _("{what} is paused.").format(what=what)
+        if work.ending is Ending.NONE:
+            text = _("{what} was stopped from outside this program.").format(what=what)
+        saved = _("Everything is saved; training continues where it stopped.")
+        remedy = saved if event.resumable else _("Start it again.")
+        step = (_("Continue"), self.go_on)
+        core.tell(Light.AMBER, text, remedy, topic="train", step=step)
+        self._after(work)
+
+    def _completed(self, work: Work) -> None:
+        facts, run = self._core.facts, self._core.facts.run
+        if work.kind is WorkKind.PRETRAIN:
+            if run is not None and not run.only_pretrain:
+                run.has_pretrained = True
+                self._begin_next()
+                return
+            facts.run = None
+            text = _("The pre-training is done.")
+            self._core.tell(Light.GREEN, text, _("Train round 0 next."), topic="train")
+            self._after(work)
+            return
+        facts.review.round_index = None
+        if run is not None:
+            run.rounds_left -= 1
+        self._after(work, lambda: self._round_is_done(work))
+
+    def _after(self, _work: Work, then: Callable[[], None] | None = None) -> None:
+        """Read what the worker left."""
+        words = _("The project is being read.")
+        self._core.change(Refresh(), words, lambda _view: then() if then else None)
+
+    def _round_is_done(self, work: Work) -> None:
+        run = self._core.facts.run
+        if run is None or run.rounds_left < 1:
+            self._tell_done(work, "")
+            self._read_history()
+            return
+        self._core.facts.is_starting = True
+
+        def decide(answer: RequestAnswer) -> None:
+            self._core.take_history(answer)
+            self._decide(work, run)
+
+        def cannot() -> None:
+            self._core.facts.is_starting = False
+            self._tell_done(work, "")
+
+        self._core.ask(ReadHistory(), decide, failed=cannot)
+
+    def _decide(self, work: Work, run: TrainingRun) -> None:
+        """Train the next round, unless the figures say that it is not worth its time."""
+        why = stalled(self._core.facts.history) if run.stop_when_no_better else ""
+        self._core.facts.is_starting = False
+        if why:
+            self._tell_done(work, why)
+        else:
+            self._begin_next()
+
+    def _tell_done(self, work: Work, why: str) -> None:
+        core = self._core
+        core.facts.run = None
+        view = core.facts.view
+        waiting = num_waiting(view) if view else 0
+        text = f"{_('Round {index} is done.').format(index=work.round_index)} {why}".strip()
+        if work.ending is Ending.STOP:
+            text += " " + _("It ended before it could be stopped; you can still go back.")
+        if waiting:
+            remedy = waiting_words(waiting)
+            step = (_("Review"), self._review)
+            core.tell(Light.GREEN, text, remedy, topic="train", step=step)
+        else:
+            core.tell(Light.GREEN, text, topic="train")
+
+    # --- giving up
+
+    def _give_up_work(self, work: Work) -> None:
+        if work.kind is WorkKind.PRETRAIN:
+            self._after(work, self._give_up_pretraining)
+        else:
+            self._after(work, lambda: self._give_up_if_begun(work))
+
+    def _give_up_pretraining(self) -> None:
+        """Put its checkpoint aside; without one the service refuses, and nothing is left to do."""
+        core = self._core
+        text = _("The pre-training was discarded.")
+        aside = _("What it had learned stays in the project folder, but is no longer used.")
+        words = _("Train starts it again; to train without it, choose no pre-training.")
+
+        def tell(*remedies: str) -> None:
+            core.end_change()
+            core.tell(Light.AMBER, text, " ".join(remedies), topic="train")
+
+        if core.facts.view is None or core.facts.view.rounds:
+            tell(words)  # going before round 0 would give that up as well
+            return
+        core.facts.changing = _("The pre-training is being discarded.")
+        core.ask(
+            GoBack(BEFORE_ALL),
+            lambda _view: tell(aside, words),
+            failed=lambda: tell(words),
+            is_quiet=True,
+        )
+
+    def _give_up_if_begun(self, work: Work) -> None:
+        view = self._core.facts.view
+        if view is not None and view.plan.goes_on and view.plan.index == work.round_index:
+            self._give_up(work.round_index)
+        else:
+            self._tell_given_up(work.round_index)
+
+    def _give_up(self, index: int) -> None:
+        words = _("The round is being discarded.")
+        self._core.change(GoBack(index - 1), words, lambda _view: self._tell_given_up(index))
+
+    def _tell_given_up(self, index: int) -> None:
+        text = _("Round {index} was discarded; the project is as it was before it.")
+        self._core.tell(Light.AMBER, text.format(index=index), topic="train")
+        self._read_history()
+
+    def _read_history(self) -> None:
+        self._core.ask(ReadHistory(), self._core.take_history)
+
+
+def stalled(history: tuple[RoundFigures, ...]) -> str:
+    """Return why no further round is worth its time, or nothing."""
+    if len(history) < 2:
+        return ""
+    before, now = history[-2].validation_dice, history[-1].validation_dice
+    if before is None or now is None or now - before >= LEAST_GAIN:
+        return ""
+    text = _("Training stopped, as validation Dice went from {before:.3f} to {now:.3f} only.")
+    return text.format(before=before, now=now)

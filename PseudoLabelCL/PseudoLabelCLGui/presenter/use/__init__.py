@@ -1,0 +1,1 @@
+"""The step of results: export, save and use a model."""

@@ -1,0 +1,265 @@
+"""Using the model: segmenting volumes one after the other, model files."""
+
+from pathlib import Path
+
+from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.facts import Ending, Work, WorkKind
+from PseudoLabelCLGui.presenter.faults import (
+    fault_of_crash,
+    fault_of_failure,
+    fault_of_start,
+)
+from PseudoLabelCLGui.presenter.review.reasons import (
+    newest_model,
+    no_apply,
+    no_project,
+)
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.messages.answers import ModelCard
+from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
+    Event,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    Notice,
+    NoticeLevel,
+    TerminalEvent,
+    WorkerCrashed,
+)
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, PredictJob, SegmentationFormat
+from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
+from PseudoLabelCLLib.messages.service_messages import RequestAnswer
+from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+NUM_RESULTS = 500
+
+
+class UseActions:
+    """The actions of step "use".
+
+    Args:
+        core: What all parts share.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # --- model files
+
+    def use_model(self, file: str) -> None:
+        """Take a model file for segmenting volumes."""
+        core = self._core
+
+        def read(answer: RequestAnswer) -> None:
+            assert isinstance(answer, ModelCard)
+            core.facts.use.model, core.facts.use.is_chosen = answer, True
+
+        core.begin("use")
+        core.ask(ReadModel(file), read)
+
+    def use_newest_model(self) -> None:
+        """Take the model of the newest round, and from then on that of every newer one."""
+        core = self._core
+        core.begin("use")
+        if newest_model(core.facts.view) is None:
+            core.refuse(_("No round of this project was trained yet."), topic="use")
+            return
+        core.facts.use.is_chosen, core.facts.use.followed = False, ""
+        self._read_newest(is_quiet=False)
+
+    def follow_project(self) -> None:
+        """Read the newest model of the project by itself, unless a person chose a file."""
+        if not self._core.facts.use.is_chosen and not self._core.facts.predicts:
+            self._read_newest(is_quiet=True)
+
+    def _read_newest(self, *, is_quiet: bool) -> None:
+        core, use = self._core, self._core.facts.use
+        newest = newest_model(core.facts.view)
+        file = (newest.model if newest else None) or ""
+        if not file:
+            use.model, use.followed = None, ""
+            return
+        stamp = f"{file} {newest.finished if newest else ''}"
+        if stamp == use.followed:
+            return
+        use.followed = stamp
+
+        def read(answer: RequestAnswer) -> None:
+            assert isinstance(answer, ModelCard)
+            if use.followed == stamp and not use.is_chosen:
+                use.model = answer
+
+        def failed() -> None:
+            if use.followed == stamp and is_quiet:
+                use.model = None  # pressing the button says why
+
+        core.ask(ReadModel(file), read, failed=failed, is_quiet=is_quiet)
+
+    def save_model(self, file: str) -> None:
+        """Save the newest model as one file."""
+        core = self._core
+        core.begin("use")
+        newest = newest_model(core.facts.view)
+        if reason := no_project(core.facts):
+            core.refuse(reason, topic="use")
+        elif newest is None:
+            core.refuse(_("No round of this project was trained yet."), topic="use")
+        else:
+            core.ask(SaveModel(newest.index, file), self._model_saved)
+
+    def _model_saved(self, answer: RequestAnswer) -> None:
+        assert isinstance(answer, ModelCard)
+        self._add_result(_("Model saved: {file}").format(file=answer.file))
+
+    # --- segmenting
+
+    def apply_model(
+        self,
+        images: tuple[str, ...],
+        output_folder: str,
+        format_: SegmentationFormat,
+        series_uids: tuple[str | None, ...],
+    ) -> None:
+        """Segment volumes with the chosen model."""
+        core = self._core
+        core.begin("use")
+        if reason := no_apply(core.facts):
+            core.refuse(reason, topic="use")
+        elif not images:
+            core.refuse(_("Choose at least one volume."), topic="use")
+        else:
+            use = core.facts.use
+            volumes = zip(images, series_uids or (None,) * len(images), strict=True)
+            use.queue, use.batch = list(dict.fromkeys(volumes)), []
+            use.one_by_one = False
+            use.output_folder = output_folder or str(core.scene.temporary_folder() / "segmented")
+            use.format = format_
+            self._next()
+
+    def cancel(self) -> None:
+        """Stop after the volume that is being segmented."""
+        core = self._core
+        if core.facts.work is not None and core.facts.predicts:
+            core.facts.use.queue.clear()
+            core.facts.work.ending = Ending.STOP
+            core.worker.request_cancel()
+            core.is_dirty = True
+
+    def go_on(self) -> None:
+        """Segment the volumes that are left."""
+        core = self._core
+        core.begin("use")
+        if reason := no_apply(core.facts):
+            core.refuse(reason, topic="use")
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        facts, use = self._core.facts, self._core.facts.use
+        if not use.queue or use.model is None:
+            return
+        use.batch = use.queue[:1] if use.one_by_one else list(use.queue)
+        use.queue = use.queue[len(use.batch) :]
+        images, series_uids = zip(*use.batch, strict=True)
+        job = PredictJob(
+            use.model.file,
+            images,
+            use.output_folder,
+            facts.device,
+            use.format,
+            series_uids=series_uids if any(series_uids) else (),
+        )
+        try:
+            self._core.worker.start(job, self._job_folder(job))
+        except (PseudoLabelCLError, OSError) as error:
+            use.queue, use.batch = [*use.batch, *use.queue], []
+            self._core.tell_fault(fault_of_start(error), topic="use", go_on=self.go_on)
+            return
+        facts.monitor.begin()
+        facts.work = Work(WorkKind.PREDICT, "", 0)
+
+    def _job_folder(self, job: PredictJob) -> Path:
+        view = self._core.facts.view
+        if view is not None and not self._core.facts.is_away:
+            return ProjectLayout(Path(view.root)).job_folder(new_job_id(job))
+        return self._core.scene.temporary_folder() / new_job_id(job)
+
+    # --- what the worker says
+
+    def hear(self, event: Event) -> None:
+        """Deal with an event of a worker that segments volumes."""
+        core = self._core
+        core.facts.monitor.hear(event)
+        if isinstance(event, Notice) and event.level is NoticeLevel.WARNING:
+            self._add_result(event.text)
+        elif isinstance(event, Artifact) and event.kind == "segmentation":
+            self._segmented(event.path)
+        elif isinstance(event, TerminalEvent):
+            core.facts.work = None
+            core.facts.monitor.begin()
+            self._ended(event)
+
+    def _segmented(self, path: str) -> None:
+        use = self._core.facts.use
+        if use.batch:
+            image, _series_uid = use.batch.pop(0)  # they come in the order of the job
+            use.num_segmented += 1
+            line = _("{volume}: {file}")
+            self._add_result(line.format(volume=Path(image).name, file=Path(path).name))
+            self._core.listeners.on_segmented(image, path)
+
+    def _ended(self, event: TerminalEvent) -> None:
+        core, use = self._core, self._core.facts.use
+        if isinstance(event, JobCompleted):
+            self._add_reasons(event)
+            use.batch = []
+            if use.queue:
+                self._next()
+            else:
+                core.tell(Light.GREEN, _("The volumes are segmented."), topic="use")
+        elif isinstance(event, JobCancelled):
+            use.queue, use.batch = [], []
+            text = _("Segmenting was stopped; what is done stays.")
+            core.tell(Light.AMBER, text, topic="use")
+        else:
+            self._failed(event)
+
+    def _failed(self, event: JobFailed | WorkerCrashed) -> None:
+        core, use = self._core, self._core.facts.use
+        is_unfit = isinstance(event, JobFailed) and event.error_type == "VolumeError"
+        if is_unfit and len(use.batch) > 1:
+            # which one is unfit shows when each has a worker of its own
+            use.one_by_one, use.queue, use.batch = True, [*use.batch, *use.queue], []
+            self._next()
+            return
+        if is_unfit and use.batch:
+            name = Path(use.batch.pop()[0]).name
+            self._add_result(_("Error: {volume}: {why}").format(volume=name, why=event.message))
+            if use.queue:
+                self._next()
+            else:
+                core.tell(Light.RED, event.message, event.remedy, topic="use")
+            return
+        use.queue, use.batch = [*use.batch, *use.queue], []
+        is_on_cpu = core.facts.device is DeviceChoice.CPU
+        if isinstance(event, JobFailed):
+            fault = fault_of_failure(event, is_on_cpu=is_on_cpu)
+        else:
+            fault = fault_of_crash(event, is_on_cpu=is_on_cpu)
+        core.tell_fault(fault, topic="use", go_on=self.go_on)
+
+    def _add_reasons(self, event: JobCompleted) -> None:
+        """Add where to look, for the volumes that the model was unsure about."""
+        told = event.result.get("segmentations")
+        for one in told if isinstance(told, list) else ():
+            if isinstance(one, dict) and one.get("reason"):
+                name = Path(str(one.get("image"))).name
+                self._add_result(f"{name}: {one['reason']}")
+
+    def _add_result(self, line: str) -> None:
+        use = self._core.facts.use
+        use.results = [*use.results, line][-NUM_RESULTS:]

@@ -1,0 +1,185 @@
+"""The table of volumes, their roles, the check before training."""
+
+from collections.abc import Callable
+from functools import partial
+
+from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
+from PseudoLabelCLGui.sections.parts.asking import confirm
+from PseudoLabelCLGui.sections.parts.folding import Folding
+from PseudoLabelCLGui.sections.parts.menus import makeMenu
+from PseudoLabelCLGui.sections.parts.plain_text import plain
+from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, stretchColumns
+from PseudoLabelCLGui.sections.project.question_lines import QuestionLines
+from PseudoLabelCLGui.sections.review.showing import showAction, showLines, showVisible
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import CaseRole
+
+# In the order of the combo boxes of the .ui file.
+ROLES = (CaseRole.ANNOTATED, CaseRole.UNLABELLED, CaseRole.VALIDATION, CaseRole.IGNORED)
+
+
+class CasesSection(Section):
+    """The table of volumes and what is done with the chosen ones."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._shown: CasesState | None = None
+        self._root = ""
+        stretchColumns(self.ui.caseTable, 0)
+        makeMenu(self, self.ui.caseTable, self._menuEntries(), self._ticked)
+        self._folding = Folding(
+            self,
+            (
+                (self.ui.addToggle, self.ui.addFrame),
+                (self.ui.structuresToggle, self.ui.structuresFrame),
+            ),
+        )
+        for combo in (self.ui.roleCombo, self.ui.addRoleCombo):
+            combo.toolTip = plain(roleWords())
+        self._questions = QuestionLines(self, self.ui.caseQuestions, self._onAnswer)
+        showVisible(self.ui.caseQuestionsArea, visible=False)
+        self.connect(self.ui.caseTable, "itemSelectionChanged()", self._showButtons)
+        self.connect(self.ui.caseTable, "cellDoubleClicked(int,int)", self._onShow)
+        self.connect(self.ui.setRoleButton, "clicked()", self._onSetRole)
+        self.connect(self.ui.removeButton, "clicked()", self._onRemove)
+        self.connect(self.ui.checkButton, "clicked()", self._onCheck)
+
+    def show(self, state: PanelState) -> None:
+        """Show the table and the findings."""
+        cases = state.cases
+        if cases == self._shown:
+            return
+        if self._shown is None or cases.rows != self._shown.rows:
+            rows = [_words(row) for row in cases.rows]
+            ids, toolTips = [r.case_id for r in cases.rows], [_tip(r) for r in cases.rows]
+            fillTable(self.ui.caseTable, ids, rows, toolTips)
+        if state.project.root != self._root:
+            self._root = state.project.root
+            if self._root and not cases.rows:
+                self.showAdding()
+        before, self._shown = self._shown, cases
+        if before is None or before.questions != cases.questions:
+            self._questions.show(cases.questions)
+            showVisible(self.ui.caseQuestionsArea, visible=bool(cases.questions))
+        showLines(self.ui.findingsList, cases.findings or _hint(cases))
+        showAction(self.ui.checkButton, cases.check)
+        self._showButtons()
+
+    def showAdding(self) -> None:
+        """Show the fields for adding volumes."""
+        self._folding.unfold(self.ui.addToggle)
+
+    def showStructures(self) -> None:
+        """Show the table in which the terminology of structures is edited."""
+        self._folding.unfold(self.ui.structuresToggle)
+        self.ui.structuresTable.setFocus()
+
+    def _showButtons(self) -> None:
+        if self._shown is None:
+            return
+        chosen = chosenIds(self.ui.caseTable)
+        for button, action in (
+            (self.ui.setRoleButton, self._shown.set_role),
+            (self.ui.removeButton, self._shown.remove),
+        ):
+            showAction(button, action)
+            if action.enabled and not chosen:
+                button.enabled = False
+                button.toolTip = plain(_("Choose volumes in the table first"))
+
+    def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
+        words = _("Set role: {role}")
+        roles = tuple(
+            (words.format(role=_roleName(role)), partial(self._setRole, role)) for role in ROLES
+        )
+        slices = (
+            (_("Only the drawn slices count"), partial(self._chooseSlices, True)),
+            (_("All slices count"), partial(self._chooseSlices, False)),
+        )
+        return (*roles, *slices, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
+
+    def _ticked(self) -> tuple[bool, ...]:
+        """Tell for each role, and choice of slices, whether all of the chosen volumes have it."""
+        chosen = set(chosenIds(self.ui.caseTable))
+        rows = self._shown.rows if self._shown else ()
+        own = [row for row in rows if row.case_id in chosen]
+        present = {row.role for row in own}
+        roles = tuple(present == {role} for role in ROLES)
+        isDrawn = {bool(row.slices) for row in own if row.role is CaseRole.ANNOTATED}
+        return (*roles, isDrawn == {True}, isDrawn == {False})
+
+    def _onSetRole(self) -> None:
+        self._setRole(ROLES[self.ui.roleCombo.currentIndex])
+
+    def _setRole(self, role: CaseRole) -> None:
+        self.presenter.set_role(chosenIds(self.ui.caseTable), role)
+
+    def _chooseSlices(self, onlyDrawn: bool) -> None:
+        annotated = {row.case_id for row in self._shown.rows if row.role is CaseRole.ANNOTATED}
+        chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
+        self.presenter.choose_slices(chosen, only_drawn=onlyDrawn)
+
+    def _onShow(self) -> None:
+        for case_id in chosenIds(self.ui.caseTable)[:1]:
+            self.presenter.show_case(case_id)
+
+    def _onRemove(self) -> None:
+        chosen = chosenIds(self.ui.caseTable)
+        question = _(
+            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
+            "The volumes themselves stay where they are, and what was drawn stays in the history."
+        ).format(count=len(chosen), names=", ".join(chosen))
+        if chosen and confirm(question):
+            self.presenter.remove_cases(chosen)
+
+    def _onAnswer(self, number: int, value: str) -> None:
+        self.presenter.answer_question(number, value)
+
+    def _onCheck(self) -> None:
+        self.presenter.check_cases()
+
+
+def _hint(cases: CasesState) -> tuple[str, ...]:
+    """Say how to begin while a project that can be changed has no volumes."""
+    if cases.rows or not cases.add.enabled:
+        return ()
+    return (_("Add volumes below, or drop files and folders here."),)
+
+
+def _roleName(role: CaseRole) -> str:
+    return {
+        CaseRole.ANNOTATED: _("annotated"),
+        CaseRole.UNLABELLED: _("unlabelled"),
+        CaseRole.VALIDATION: _("validation"),
+        CaseRole.IGNORED: _("ignored"),
+    }[role]
+
+
+def _words(row: CaseRow) -> tuple[str, ...]:
+    """Return the texts of a row; what only repeats another column is left out."""
+    role = _roleName(row.role)
+    state = row.verdict or row.state
+    if row.slices:
+        return row.case_id, f"{role}: {row.slices}", "" if state == role else state, row.doubt
+    return row.case_id, role, "" if state == role else state, row.doubt
+
+
+def _tip(row: CaseRow) -> str:
+    """Return what is said over a row, with its segmentation."""
+    if not row.segmentation:
+        return row.tool_tip
+    words = _("Segmentation: {file}").format(file=row.segmentation)
+    return "\n".join(line for line in (row.tool_tip, words) if line)
+
+
+def roleWords() -> str:
+    """Say what each role means."""
+    return "\n".join(
+        (
+            _("annotated: the network learns from your segmentation"),
+            _("unlabelled: the network proposes a segmentation, which you review"),
+            _("validation: your segmentation only measures how good the network is"),
+            _("ignored: takes no part"),
+        )
+    )

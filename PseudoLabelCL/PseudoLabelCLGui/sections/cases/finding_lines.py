@@ -1,0 +1,92 @@
+"""Lines of what was found before an export, each with its mark and the button that mends it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import qt
+
+from PseudoLabelCLGui.panel_state import FindingRow
+from PseudoLabelCLGui.sections.parts.lights import LightMark
+from PseudoLabelCLGui.sections.parts.section import Section
+from PseudoLabelCLGui.sections.review.showing import showAction
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.messages.answers import ExportFix
+
+# What stops comes first, so that the others can wait until it is mended.
+_MOST_LINES = 40
+_MARK_SIZE = 16
+_NARROWEST = 30
+
+
+class FindingLines:
+    """Shows findings one below the other; a text takes as many lines as it needs.
+
+    Args:
+        section: Guards the slots.
+        widget: What the lines are put into; it has a vertical layout.
+        onFix: Called with the finding whose button was pressed.
+    """
+
+    def __init__(self, section: Section, widget: Any, onFix: Callable[[FindingRow], None]) -> None:
+        self._section = section
+        self._layout = widget.layout()
+        self._onFix = onFix
+        self._lines: list[Any] = []
+        self._buttons: list[Any] = []
+
+    def show(self, findings: tuple[FindingRow, ...]) -> None:
+        """Show these findings in place of those before."""
+        self.clear()
+        for row in findings[:_MOST_LINES]:
+            self._add(row)
+        if len(findings) > _MOST_LINES:
+            text = _("... and {count} more.").format(count=len(findings) - _MOST_LINES)
+            self._put(_makeText(text))
+
+    def clear(self) -> None:
+        """Take all lines away."""
+        for button in self._buttons:
+            self._section.disconnectAll(button)
+        for line in self._lines:
+            self._layout.removeWidget(line)
+            line.hide()
+            line.deleteLater()  # one of its buttons may have asked for this
+        self._buttons, self._lines = [], []
+
+    def _add(self, row: FindingRow) -> None:
+        line = qt.QFrame()
+        layout = qt.QHBoxLayout(line)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._makeMark(row))
+        layout.addWidget(_makeText(row.text), 1)
+        if row.fix is not ExportFix.NONE:
+            layout.addWidget(self._makeButton(row))
+        self._put(line)
+
+    def _put(self, line: Any) -> None:
+        self._layout.addWidget(line)
+        self._lines.append(line)
+
+    def _makeMark(self, row: FindingRow) -> Any:
+        mark = qt.QLabel()
+        mark.setFixedSize(_MARK_SIZE, _MARK_SIZE)
+        mark.scaledContents = True
+        LightMark(mark, self._section.icon).show(row.light)
+        return mark
+
+    def _makeButton(self, row: FindingRow) -> Any:
+        button = qt.QPushButton()
+        showAction(button, row.button)
+        self._section.connect(button, "clicked()", partial(self._onFix, row))
+        self._buttons.append(button)
+        return button
+
+
+def _makeText(text: str) -> Any:
+    label = qt.QLabel()
+    label.textFormat = qt.Qt.PlainText  # names of volumes may look like markup
+    label.wordWrap = True
+    label.minimumWidth = _NARROWEST
+    label.text = text
+    return label

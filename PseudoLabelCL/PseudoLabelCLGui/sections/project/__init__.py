@@ -1,0 +1,1 @@
+"""The head of the panel: project, message, steps, this computer."""

@@ -1,0 +1,216 @@
+"""The page "Train": profile, rounds, Train, Pause and Stop, curves, log."""
+
+from typing import Any
+
+from PseudoLabelCLGui.panel_state import PanelState, TrainState
+from PseudoLabelCLGui.sections.parts.asking import confirm
+from PseudoLabelCLGui.sections.parts.folding import Folding
+from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.review.showing import (
+    showAction,
+    showChecked,
+    showChoice,
+    showField,
+    showText,
+    showUsable,
+)
+from PseudoLabelCLGui.sections.train.plots import CurvePlot
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+
+PROFILES = tuple(profile.value for profile in Profile)
+PRETRAININGS = tuple(method.value for method in Pretraining)
+PROFILE_SETTING = "profile"
+PRETRAINING_SETTING = "pretraining.method"
+BIAS_SETTING = "preprocess.bias_correction"
+
+
+class TrainingSection(Section):
+    """Starts, pauses and stops training, and shows how it goes."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._shown: TrainState | None = None
+        self._log: tuple[str, ...] = ()
+        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss"), "Dice")
+        self._fields = self._settingFields()
+        self._tips = {
+            name: (widget, widget.toolTip)
+            for name, widget in {
+                **self._fields,
+                PROFILE_SETTING: self.ui.profileCombo,
+                PRETRAINING_SETTING: self.ui.pretrainingCombo,
+                BIAS_SETTING: self.ui.biasCorrectionCheck,
+                "rounds": self.ui.roundsSpin,
+                "stop rule": self.ui.stopWhenNoBetterCheck,
+                "pretrain": self.ui.pretrainButton,
+            }.items()
+        }
+        ui = self.ui
+        self._folding = Folding(
+            self,
+            (
+                (ui.curveToggle, ui.curveFrame),
+                (ui.historyToggle, ui.historyFrame),
+                (ui.advancedToggle, ui.advancedFrame),
+                (ui.logToggle, ui.logFrame),
+            ),
+            self._onUnfold,
+        )
+        self._folding.unfold(ui.curveToggle)
+        for toggle in (ui.curveToggle, ui.historyToggle, ui.logToggle):
+            self._folding.offer(toggle, isOffered=False)
+        self._fillChoices()
+        self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
+        self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
+        self.connect(self.ui.biasCorrectionCheck, "clicked()", self._onBiasCorrection)
+        self.connect(self.ui.trainButton, "clicked()", self._onTrain)
+        self.connect(self.ui.pauseButton, "clicked()", self._onPause)
+        self.connect(self.ui.stopButton, "clicked()", self._onStop)
+        self.connect(self.ui.pretrainButton, "clicked()", self._onPretrain)
+        for name, field in self._fields.items():
+            self.connect(field, "editingFinished()", lambda name=name: self._onSetting(name))
+
+    def show(self, state: PanelState) -> None:
+        """Show choices, buttons, progress, curves and log."""
+        self._folding.offer(self.ui.historyToggle, isOffered=bool(state.rounds.rows))
+        train = state.train
+        if train == self._shown:
+            return
+        self._shown = train
+        self._showChoices(train)
+        showText(self.ui.trainingSentenceLabel, train.sentence or train.train.tool_tip)
+        showAction(self.ui.trainButton, train.train)
+        showAction(self.ui.pauseButton, train.pause)
+        showAction(self.ui.stopButton, train.stop)
+        hasCurve = bool(train.loss.x or train.validation.x)
+        self._folding.offer(self.ui.curveToggle, isOffered=hasCurve)
+        self._plot.show((train.loss, train.validation))
+        self._showLog(train.log)
+
+    def tick(self) -> None:
+        """Draw the newest points of the curves."""
+        self._plot.tick()
+
+    def sceneClosed(self) -> None:
+        """Let go of the plot's nodes."""
+        self._plot.sceneClosed()
+        self._shown = None
+
+    def cleanUp(self) -> None:
+        """Remove the plot's nodes."""
+        super().cleanUp()
+        self._plot.cleanUp()
+
+    def _settingFields(self) -> dict[str, Any]:
+        ui = self.ui
+        return {
+            "training.supervised.num_steps": ui.supervisedStepsEdit,
+            "training.joint.num_steps": ui.jointStepsEdit,
+            "training.joint.batch_size": ui.batchSizeEdit,
+            "training.joint.learning_rate": ui.learningRateEdit,
+            "preprocess.in_plane_spacing_mm": ui.pixelSizeEdit,
+            "preprocess.max_window_size": ui.windowEdit,
+            "pseudo_label.num_augmented_copies": ui.copiesEdit,
+            "training.seed": ui.seedEdit,
+        }
+
+    def _fillChoices(self) -> None:
+        words = {
+            "quick": _("quick: a first result in minutes"),
+            "balanced": _("balanced: longer, for final results"),
+            "paper": _("paper: as published, hours"),
+            "legacy": _("legacy: as the published code"),
+            "none": _("none"),
+            "global+local": _("global and local contrast"),
+            "positional": _("by position of the slices"),
+        }
+        for combo, values in (
+            (self.ui.profileCombo, PROFILES),
+            (self.ui.pretrainingCombo, PRETRAININGS),
+        ):
+            for value in values:
+                combo.addItem(words.get(value, value))
+
+    def _showChoices(self, train: TrainState) -> None:
+        if train.profile in PROFILES:
+            showChoice(self.ui.profileCombo, PROFILES.index(train.profile))
+        if train.pretraining in PRETRAININGS:
+            showChoice(self.ui.pretrainingCombo, PRETRAININGS.index(train.pretraining))
+        showChecked(self.ui.biasCorrectionCheck, train.settings.get(BIAS_SETTING) == "true")
+        for name, field in self._fields.items():
+            showField(field, train.settings.get(name, ""))
+        whyNoRounds = _("Pause the training first.") if train.is_running else ""
+        reasons = {name: _whySettled(train, name) for name in self._tips}
+        reasons |= {"rounds": whyNoRounds, "stop rule": whyNoRounds}
+        reasons["pretrain"] = reasons[PRETRAINING_SETTING]
+        if not reasons["pretrain"] and train.pretraining == "none":
+            reasons["pretrain"] = _("Choose a kind of pre-training first.")
+        for name, (widget, tip) in self._tips.items():
+            showUsable(widget, reasons[name], tip)
+
+    def _showLog(self, lines: tuple[str, ...]) -> None:
+        if lines == self._log:
+            return
+        old = len(self._log)
+        if old and lines[:old] == self._log:
+            for line in lines[old:]:
+                self.ui.logText.appendPlainText(line)
+        else:
+            self.ui.logText.setPlainText("\n".join(lines))
+        self._log = lines
+        self._folding.offer(self.ui.logToggle, isOffered=bool(lines))
+
+    def _onUnfold(self, button: Any) -> None:
+        if button is self.ui.historyToggle:
+            self.presenter.read_history()
+
+    def _onProfile(self) -> None:
+        self.presenter.set_profile(PROFILES[self.ui.profileCombo.currentIndex])
+
+    def _onPretraining(self) -> None:
+        self.presenter.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
+
+    def _onBiasCorrection(self) -> None:
+        value = "true" if self.ui.biasCorrectionCheck.checked else "false"
+        self.presenter.change_setting(BIAS_SETTING, value)
+
+    def _onSetting(self, name: str) -> None:
+        text = self._fields[name].text.strip()
+        if self._shown is not None and text != self._shown.settings.get(name, ""):
+            self.presenter.change_setting(name, text)
+
+    def _onTrain(self) -> None:
+        self.presenter.train(self.ui.roundsSpin.value, self.ui.stopWhenNoBetterCheck.checked)
+
+    def _onPause(self) -> None:
+        self.presenter.pause()
+
+    def _onStop(self) -> None:
+        question = _(
+            "Discard this training?\n\nWhat this round or pre-training has learned so far is no "
+            "longer used; its files stay in the project folder. Earlier rounds and everything you "
+            "drew are kept. To continue later, press Pause instead."
+        )
+        if confirm(question):
+            self.presenter.stop()
+
+    def _onPretrain(self) -> None:
+        self.presenter.pretrain()
+
+
+def _canChange(train: TrainState, name: str) -> bool:
+    """Tell whether a setting, or the part of the settings it belongs to, may change now."""
+    return name in train.can_change or name.partition(".")[0] in train.can_change
+
+
+def _whySettled(train: TrainState, name: str) -> str:
+    """Say why a setting cannot be changed now, or nothing."""
+    if _canChange(train, name):
+        return ""
+    if train.is_running:
+        return _("Pause the training first.")
+    if train.can_change:
+        return _("Cannot be changed once the first round has started.")
+    return train.train.tool_tip or _("Make or open a project first.")

@@ -1,0 +1,1 @@
+"""The self-test: the whole loop, run inside the application."""

@@ -1,0 +1,1 @@
+"""The cases of a project: added, changed, named, with their structures and settings."""

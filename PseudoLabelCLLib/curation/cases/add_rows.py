@@ -1,0 +1,139 @@
+"""Adding what a row names: a new case, or the segmentation of one that waits for it."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case, case_to_annotate
+from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
+from PseudoLabelCLLib.storage.images.frames import Frames, frames_in, write_frame
+from PseudoLabelCLLib.storage.images.itk_files import NIFTI_SUFFIXES, file_suffix
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import save_cases
+
+
+def add_row(
+    root: Path,
+    project: Project,
+    row: CaseRow,
+    *,
+    copy_image: bool,
+    answers: Sequence[GivenAnswer] = (),
+) -> tuple[Project, tuple[str, ...]]:
+    """Add a case, or the segmentation of one that the project has as unlabelled.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        row: What is added.
+        copy_image: Whether the project keeps its own copy of the image.
+        answers: What a person answered to questions about the files.
+
+    Returns:
+        The project afterwards, and what a person should know.
+
+    Raises:
+        ProjectError: The name is taken or unfit, or the role needs a segmentation.
+        VolumeError: The image cannot be read or is unfit.
+        AnnotationError: The segmentation does not fit image or labels.
+        QuestionError: A person has to say what is meant.
+        LeftOutError: A person answered that the file takes no part.
+        StorageError: The disk refuses.
+    """
+    asking = Asking(row.case_id, answers)
+    frames = None if row.series_uid else frames_in(row.image)
+    if frames is not None:
+        return _add_frames(root, project, row, frames, asking)
+    return _add_one(root, project, row, asking, copy_image=copy_image)
+
+
+def _add_one(
+    root: Path, project: Project, row: CaseRow, asking: Asking, *, copy_image: bool
+) -> tuple[Project, tuple[str, ...]]:
+    if row.role is CaseRole.ANNOTATED and row.annotation is not None:
+        known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
+        if known is not None:
+            project, notices = annotate_case(root, project, known.id, row.annotation, asking)
+            told = Note.NOW_ANNOTATED.say(case=known.id)
+            return project, (told, *notices)
+    return add_case(
+        root,
+        project,
+        row.case_id,
+        row.role,
+        row.image,
+        row.annotation,
+        series_uid=row.series_uid,
+        copy_image=copy_image,
+        asking=asking,
+    )
+
+
+def _add_frames(
+    root: Path, project: Project, row: CaseRow, frames: Frames, asking: Asking
+) -> tuple[Project, tuple[str, ...]]:
+    """Add the volumes of a file that a person wants, as copies; none if one of them is unfit."""
+    wanted = ask_about_frames(row.image, frames, asking, one_only=row.annotation is not None)
+    layout, before, notices = ProjectLayout(root), project, list[str]()
+    new_files: list[Path] = []
+    try:
+        for index in wanted:
+            digits = len(str(frames.number))
+            end = f"_{index + 1:0{digits}d}" if len(wanted) > 1 else ""
+            one = replace(row, case_id=f"{row.case_id}{end}")
+            new_files += files_to_come(layout, before, [one])
+            with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as folder:
+                one = _of_frame(one, index, frames, Path(folder))
+                own = Asking(one.case_id, asking.given, list(asking.used))
+                project, more = _add_one(root, project, one, own, copy_image=True)
+            if not end:
+                number = {"number": index + 1, "all": frames.number}
+                notices.append(Note.FRAME.say(file=row.image.name, **number))
+            notices += more
+    except BaseException:
+        undo_adding(root, before, new_files)
+        raise
+    return project, tuple(notices)
+
+
+def _of_frame(row: CaseRow, index: int, frames: Frames, folder: Path) -> CaseRow:
+    """Return a row with one volume of its file, and with the same one of its segmentation."""
+    image, annotation = write_frame(row.image, index, folder), row.annotation
+    labelled = None if annotation is None else frames_in(annotation)
+    is_series = annotation is not None and file_suffix(annotation) in NIFTI_SUFFIXES
+    if annotation is not None and is_series and labelled and labelled.number == frames.number:
+        labels = folder / "labels"
+        labels.mkdir()
+        annotation = write_frame(annotation, index, labels)
+    return replace(row, image=image, annotation=annotation)
+
+
+def files_to_come(layout: ProjectLayout, before: Project, rows: Sequence[CaseRow]) -> list[Path]:
+    """Return the files that adding the rows may make; none that is there already."""
+    without = [case.id for case in before.cases if case.annotation is None]
+    ids = [*(row.case_id for row in rows), *without]
+    files = [file for id_ in ids for file in (layout.annotation(id_), layout.volume_copy(id_))]
+    return [file for file in files if not file.exists()]
+
+
+def undo_adding(root: Path, before: Project, new_files: Sequence[Path]) -> None:
+    """Leave the project as it was before any of the rows.
+
+    Args:
+        root: The project folder.
+        before: The project as it was.
+        new_files: Of `files_to_come`.
+
+    Raises:
+        ProjectError: There is no project any more.
+        StorageError: The disk refuses.
+    """
+    save_cases(root, before)
+    for file in new_files:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""Which volume is meant of a file that holds several: frames of a cine, or channels."""
+
+from pathlib import Path
+
+from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.storage.images.frames import Frames
+
+EVERY_FRAME = "every"
+# So many are offered one by one; a higher number can be typed on the command line.
+_MOST_OFFERED = 200
+
+
+def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bool) -> list[int]:
+    """Return which volumes of a file become cases, from 0.
+
+    Args:
+        path: The file.
+        frames: What it holds.
+        asking: Asks the person.
+        one_only: Whether it can be only one, as with a segmentation.
+
+    Raises:
+        QuestionError: Nobody has answered yet.
+        LeftOutError: None of them.
+    """
+    number = frames.number
+    offered = range(1, min(number, _MOST_OFFERED) + 1)
+    choices = [Choice(str(n), f"Number {n}", f"takes number {n}") for n in offered]
+    if not one_only:
+        choices.append(Choice(EVERY_FRAME, "Each as a case", "makes each a case of its own"))
+    size = " x ".join(map(str, frames.size))
+    answer = asking.ask(
+        QuestionKind.FRAMES,
+        f"'{path.name}' holds {number} volumes of {size} voxels (frames of a cine, or channels), "
+        "and a case has one. 3D Slicer shows the first.",
+        choices=(*choices, LEAVE_OUT),
+        up_to=number,
+    )
+    return list(range(number)) if answer == EVERY_FRAME else [int(answer) - 1]

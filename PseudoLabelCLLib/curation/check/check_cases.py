@@ -1,0 +1,237 @@
+"""A dry check of all cases before training: what cannot work, and what looks odd."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from PseudoLabelCLLib.curation.check.case_finding import Finding
+from PseudoLabelCLLib.curation.check.check_plane import plane_findings
+from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
+from PseudoLabelCLLib.curation.check.check_vanishing import network_pixel_mm, vanishing_findings
+from PseudoLabelCLLib.curation.check.compare_cases import CaseFigures, figures_of, unlike_others
+from PseudoLabelCLLib.curation.check.drawn_slices import ask_about_drawn_slices, drawn_slices
+from PseudoLabelCLLib.curation.check.image_checks import check_image
+from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct
+from PseudoLabelCLLib.curation.check.slice_order import SlicedVolume
+from PseudoLabelCLLib.curation.find.label_map_look import question_about_label_map
+from PseudoLabelCLLib.curation.review.human_truth import read_on_grid, require_grid_of_case
+from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
+from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.config import settle_directions
+from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import (
+    QUESTIONS,
+    Asking,
+    QuestionError,
+    QuestionKind,
+)
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.slice_turn import AS_STORED
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
+from PseudoLabelCLLib.storage.images.volume_io import read_volume
+from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+_FEW_LABELLED_SLICES = 3
+_MAX_NAMED = 4
+_ORDER = ("error", "question", "note")
+
+
+def check_cases(
+    root: Path, project: Project, *, progress: SayProgress = silent
+) -> tuple[Finding, ...]:
+    """Read every case that takes part and return errors, then questions, then notes.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        progress: Is told before each case how many were looked at.
+    """
+    findings = list(_check_roles(project))
+    figures: list[CaseFigures] = []
+    ordered: list[SlicedVolume] = []
+    ct: list[str] = []
+    taught: set[int] = set()
+    cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
+    for number, case in enumerate(cases):
+        progress(f"Looking at '{case.id}'", number, len(cases))
+        try:
+            volume = _read_image(root, project, case)
+            labels = _read_labels(root, project, case)
+            _check_verdicts(root, project, case)
+        except PseudoLabelCLError as error:
+            findings.append(Finding(case.id, "error", error.message, error.remedy))
+            continue
+        findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
+        if project.config.preprocess.bias_correction and looks_like_ct(volume):
+            ct.append(f"'{case.id}'")
+        findings += _check_is_image(case, volume)
+        if needs_order(project, case):
+            ordered.append(sliced(project, case, volume))
+        figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
+        if labels is not None:
+            findings += _check_labels(project, case, labels)
+            findings += vanishing_findings(project, case, labels, pixel_mm)
+            findings += _check_drawn_slices(project, case, labels, volume)
+            taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
+    findings += _check_untaught_classes(project, taught)
+    for case_id, message in unlike_others(figures):
+        findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
+    findings += plane_findings(project)
+    findings += order_findings(project, ordered)
+    findings += _check_turned(root, project, cases)
+    if ct:
+        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
+        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), ""))
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _check_roles(project: Project) -> Iterator[Finding]:
+    if not project.cases_with_role(CaseRole.ANNOTATED):
+        yield Finding(
+            "", "error", "The project has no annotated case, and round 0 learns from those alone.",
+            "Segment one volume, also one that the project has as unlabelled, and add it: "
+            "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION.",
+        )  # fmt: skip
+    if not project.cases_with_role(CaseRole.UNLABELLED):
+        yield Finding(
+            "", "note", Note.NO_UNLABELLED.say(),
+            "Add volumes without a segmentation.",
+        )  # fmt: skip
+
+
+def _read_image(root: Path, project: Project, case: Case) -> Volume:
+    """Return the image of a case.
+
+    Raises:
+        VolumeError: It is gone, unreadable, unfit, or not the one that was added.
+    """
+    volume = read_volume(
+        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
+    )
+    require_grid_of_case(volume.geometry, case, "image")
+    axis = project.slicing_axis_of(case.id)
+    check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
+    return volume
+
+
+def _check_is_image(case: Case, volume: Volume) -> Iterator[Finding]:
+    """Ask about an image that looks like a label map, as those of older projects may."""
+    question = question_about_label_map(volume, Path(case.image).name, case.id)
+    if question is not None and case.answer_to(question.kind) is None:
+        yield Finding(case.id, "question", question.message, question.flags, question)
+
+
+def _read_labels(root: Path, project: Project, case: Case) -> LabelVolume | None:
+    if case.annotation is None:
+        return None
+    path = ProjectLayout(root).own(case.annotation)
+    return read_on_grid(path, project.schema, case)
+
+
+def _check_verdicts(root: Path, project: Project, case: Case) -> None:
+    """Read all that a person said of a case.
+
+    Raises:
+        PseudoLabelCLError: A file is gone, unreadable, or does not belong to the case.
+    """
+    layout = ProjectLayout(root)
+    for review in project.truth_reviews_of(case.id):
+        if review.segmentation is not None:
+            read_on_grid(layout.own(review.segmentation), project.schema, case)
+        if review.truth_mask is not None:
+            read_truth_mask(layout.own(review.truth_mask), case.geometry)
+
+
+def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator[Finding]:
+    for label in project.schema:
+        if not np.any(labels.array == label.value):
+            yield Finding(
+                case.id, "note", Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
+                "Segment it if it is visible there.",
+            )  # fmt: skip
+    axis = array_axis(project.slicing_axis_of(case.id))
+    others = tuple(n for n in range(labels.array.ndim) if n != axis)
+    num_labelled = int(np.any(labels.array, axis=others).sum())
+    if num_labelled < _FEW_LABELLED_SLICES and case.drawn_slices is None:
+        yield Finding(
+            case.id,
+            "note",
+            Note.FEW_SLICES.say(
+                case=case.id,
+                found=num_labelled,
+                slices=counted(project.num_slices_of(case.id), "slice"),
+            ),
+            "Segment every slice that shows a structure.",
+        )
+
+
+def _check_drawn_slices(
+    project: Project, case: Case, labels: LabelVolume, volume: Volume
+) -> Iterator[Finding]:
+    """Ask about slices on which nobody seems to have drawn, unless that was answered."""
+    axis = project.slicing_axis_of(case.id)
+    if case.is_partly_drawn and case.drawn_slices != drawn_slices(labels, axis):
+        yield Finding(
+            case.id,
+            "error",
+            f"Of case '{case.id}' only the slices that were drawn count, but its slices are cut "
+            "along another axis now.",
+            "Choose once more which of its slices count: pseudolabelcl slices PROJECT "
+            f"'{case.id}' --drawn, or --all.",
+        )
+    if not case.role.needs_annotation or case.answer_to(QuestionKind.SPARSE) is not None:
+        return
+    try:
+        ask_about_drawn_slices(
+            labels, volume, axis, case_id=case.id, role=case.role, asking=Asking(case.id)
+        )
+    except QuestionError as asked:
+        yield Finding(case.id, "question", asked.message, asked.remedy, asked.question)
+
+
+def _answers_of(case: Case) -> Iterator[str]:
+    """Yield what a person answered about the files of a case."""
+    for answer in case.answers:
+        chosen = next(
+            (c.effect for c in QUESTIONS[answer.kind].choices if c.value == answer.value), ""
+        )
+        told = f"{answer.value} ({chosen})" if chosen else answer.value
+        yield f"{answer.message} The answer was: {told}."
+
+
+def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
+    settled = settled_preprocess(root, project)
+    grids = [case.geometry for case in cases]
+    settings = settled or settle_directions(project.preprocess, grids)
+    turned = [c.id for c in cases if settings.slice_turn_of(c.geometry) != AS_STORED]
+    if not turned:
+        return
+    one = len(turned) == 1
+    more = ", ..." if turned[_MAX_NAMED:] else ""
+    named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
+    yield Finding(
+        turned[0] if one else "", "note",
+        Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
+        "If the header is wrong, correct it and add the volume again"
+        + (
+            "." if settled else ", or let all slices be seen as they are stored "
+            "(setting preprocess.turn_slices=false)."
+        ),
+    )  # fmt: skip
+
+
+def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Finding]:
+    if not taught:
+        return
+    for label in project.schema:
+        if label.value not in taught:
+            yield Finding(
+                "", "error", f"No annotated case has a voxel of '{label.name}'.",
+                "Segment it in an annotated case, or take it out of the labels.",
+            )  # fmt: skip

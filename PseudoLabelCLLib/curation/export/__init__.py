@@ -1,0 +1,1 @@
+"""Segmentations and models out of a project, verified after writing."""

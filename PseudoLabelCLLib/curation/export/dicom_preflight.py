@@ -1,0 +1,165 @@
+"""What would stop or surprise a DICOM export, found before anything is written, with its remedy."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.export.dicom_series_of_case import is_from_dicom
+from PseudoLabelCLLib.curation.export.dicom_source_grid import OnSourceGrid
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.messages.answers import ExportFix
+from PseudoLabelCLLib.storage.dicom.segment import LONGEST_LABEL, clean_text
+from PseudoLabelCLLib.storage.images.terminology_list import in_words, propose_terminology
+
+_MOST_PROPOSED = 3
+# The identifiers of DICOM's coding schemes; the value of a code is one word.
+_SCHEME = re.compile(r"[0-9A-Za-z_.-]{1,16}")
+_CODE = re.compile(r"[^\s\\]{1,64}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know or mend before an export.
+
+    Args:
+        case_id: Which case; None where it concerns all.
+        problem: What was found, in a sentence.
+        remedy: What to do, or empty.
+        stops: Whether nothing is written for the case (or at all) until it is mended.
+        fix: What a button of a user interface can do about it.
+        label_value: Which label it concerns, or None.
+    """
+
+    case_id: str | None
+    problem: str
+    remedy: str = ""
+    stops: bool = True
+    fix: ExportFix = ExportFix.NONE
+    label_value: int | None = None
+
+
+def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
+    """Return what is wrong with the labels of a project for DICOM."""
+    own = tuple(
+        replace(finding, label_value=label.value)
+        for label in schema
+        for finding in _label_findings(label)
+    )
+    return (*own, *_alike(schema))
+
+
+def grid_findings(
+    case_id: str, placed: OnSourceGrid, schema: LabelSchema, *, accept_losses: bool
+) -> tuple[Finding, ...]:
+    """Return what is lost on the grid of the series, and which structures are empty."""
+    if not any(placed.num_voxels):
+        return (
+            Finding(
+                case_id,
+                f"The segmentation of case '{case_id}' is empty; a DICOM segmentation cannot be.",
+                "Leave this case out.",
+            ),
+        )
+    found = [
+        Finding(
+            case_id,
+            f"Case '{case_id}': {loss}",
+            ""
+            if accept_losses
+            else "Confirm that these voxels may change, or segment the series itself.",
+            stops=not accept_losses,
+            fix=ExportFix.NONE if accept_losses else ExportFix.ACCEPT_LOSSES,
+        )
+        for loss in placed.losses
+    ]
+    found += [
+        Finding(
+            case_id,
+            Note.EMPTY_IN_OBJECT.say(case=case_id, label=name),
+            stops=False,
+        )
+        for name in placed.empty_segments(schema)
+    ]
+    return tuple(found)
+
+
+def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
+    """Return what it means for an export that a case or its series cannot be used."""
+    fix = ExportFix.NONE
+    if isinstance(error, VolumeError):
+        fix = ExportFix.FIND_SERIES if is_from_dicom(root, case) else ExportFix.NOT_FROM_DICOM
+    return Finding(case.id, error.message, error.remedy, fix=fix)
+
+
+def _alike(schema: LabelSchema) -> Iterator[Finding]:
+    """Find labels whose names become one in DICOM."""
+    by_name: dict[str, list[LabelClass]] = {}
+    for label in schema:
+        by_name.setdefault(clean_text(label.name).casefold(), []).append(label)
+    for alike in by_name.values():
+        if len(alike) > 1:
+            names = ", ".join(f"'{label.name}'" for label in alike)
+            yield Finding(
+                None,
+                f"The labels {names} would all be called '{clean_text(alike[0].name)}': of a name "
+                f"DICOM keeps one line of {LONGEST_LABEL} characters, in which they agree.",
+                "Shorten or change their names until they differ there.",
+                label_value=alike[0].value,
+            )
+
+
+def _label_findings(label: LabelClass) -> Iterator[Finding]:
+    if not clean_text(label.name):
+        yield Finding(None, f"The name of label {label.value} has no readable character.")
+    elif clean_text(label.name) != label.name:
+        yield Finding(
+            None,
+            f"The label '{label.name}' will be called '{clean_text(label.name)}': DICOM allows one "
+            f"line of at most {LONGEST_LABEL} characters without a backslash.",
+            "Shorten its name if another one is better.",
+            stops=False,
+        )
+    terms = label.chosen_terms
+    if terms is None:
+        default = ": Slicer gives 'Tissue' to every new segment" if label.terminology else ""
+        yield Finding(
+            None,
+            f"The label '{label.name}' has no codes that say what it is{default}.",
+            _proposed(label),
+            fix=ExportFix.CHOOSE_CODES,
+        )
+        return
+    for code in _codes_of(terms):
+        if problem := _code_problem(code):
+            yield Finding(
+                None,
+                f"The label '{label.name}' has the code '{code.meaning}', which {problem}.",
+                "Choose again what it is.",
+                fix=ExportFix.CHOOSE_CODES,
+            )
+
+
+def _proposed(label: LabelClass) -> str:
+    words = [in_words(terms) for terms in propose_terminology(label.name)[:_MOST_PROPOSED]]
+    if not words:
+        return "Choose its terminology in the project's labels."
+    return f"Choose its terminology in the project's labels; its name is like: {'; '.join(words)}."
+
+
+def _codes_of(terms: Terminology) -> Iterator[Code]:
+    codes = (terms.category, terms.type, terms.type_modifier, terms.region, terms.region_modifier)
+    return (code for code in codes if code is not None)
+
+
+def _code_problem(code: Code) -> str:
+    if not _SCHEME.fullmatch(code.scheme):
+        return f"names no coding scheme that DICOM can hold ({code.scheme!r})"
+    if not _CODE.fullmatch(code.value):
+        return f"has no value that DICOM can hold ({code.value!r})"
+    if not code.meaning or clean_text(code.meaning) != code.meaning:
+        return f"has no meaning of 1 to {LONGEST_LABEL} plain characters"
+    return ""

@@ -1,0 +1,1 @@
+"""Volumes and segmentations found in folders, by names, headers and voxels."""

@@ -1,0 +1,375 @@
+"""Volumes in a file or folder that could be added, with the segmentations that bear their names."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from PseudoLabelCLLib.curation.find.case_names import free_name, names_of
+from PseudoLabelCLLib.curation.find.file_names import Channels, channels_in, is_slicer_segmentation
+from PseudoLabelCLLib.curation.find.find_dicom import FoundObject, FoundSeries, find_series
+from PseudoLabelCLLib.curation.find.folder_walk import (
+    files_in,
+    folders_below,
+    label_folders,
+    volume_files,
+)
+from PseudoLabelCLLib.curation.find.segmentation_pairs import Pairs, pair_segmentations
+from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Asking,
+    Choice,
+    GivenAnswer,
+    LeftOutError,
+    QuestionError,
+    QuestionKind,
+)
+from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
+from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
+from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
+from PseudoLabelCLLib.storage.images.frames import frames_in
+from PseudoLabelCLLib.storage.images.itk_files import (
+    READABLE_SUFFIXES,
+    check_header,
+    file_suffix,
+    grid_of,
+    quiet_itk,
+)
+
+# Of so many files one is told.
+FILES_PER_WORD = 20
+# The answer that makes a case of each channel.
+EVERY_CHANNEL = "every"
+
+
+def find_volumes(
+    path: Path,
+    taken_ids: Iterable[str],
+    *,
+    progress: SayProgress = silent,
+    answers: Sequence[GivenAnswer] = (),
+) -> VolumesFound:
+    """Look for volumes in a file, or in a folder and all below it.
+
+    Label maps, known by their names and folders, are no volumes.
+
+    Headers alone are read. Hidden files and folders are passed over, links to folders are followed
+    once.
+
+    Args:
+        path: The file or folder.
+        taken_ids: Names that the project has already.
+        progress: Is told now and then how many of the files seen so far were looked at.
+        answers: What a person answered to the questions that an earlier search was met with;
+            without an answer that is needed, nothing is found but the question.
+
+    Raises:
+        VolumeError: There is no such file or folder.
+        StorageError: The folder cannot be read.
+    """
+    if not path.exists():
+        raise VolumeError(f"There is no file or folder '{path}'.", "Check the path.")
+    taken = {name.casefold() for name in taken_ids}
+    search = _Search(taken, Asking("", answers), progress)
+    if path.is_dir():
+        search.look_below(path)
+    elif file_suffix(path) in READABLE_SUFFIXES:
+        search.look_at(path)
+    elif looks_like_dicom(path):
+        search.look_at_series_of(path)
+    else:
+        search.tell(
+            f"'{path}' is of an unknown format; expected {', '.join(READABLE_SUFFIXES)} or DICOM.",
+            "Export the volume in one of these formats.",
+        )
+    if not search.volumes and not search.problems:
+        search.tell(
+            f"No volume was found in '{path}'.",
+            f"Choose a folder with files such as {', '.join(READABLE_SUFFIXES)}, or with DICOM "
+            "slices.",
+        )
+    # what is found with the answer is found as a whole
+    is_asked = any(problem.question is not None for problem in search.problems)
+    return VolumesFound(() if is_asked else tuple(search.volumes), tuple(search.problems))
+
+
+def grid_in_header(path: Path) -> Geometry:
+    """Return the grid of a volume file without a look at its voxels.
+
+    Raises:
+        VolumeError: Its header is damaged, or it is no single 3-D volume of real numbers.
+    """
+    check_header(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(os.fspath(path))
+    with quiet_itk(path):
+        reader.ReadImageInformation()
+    if reader.GetNumberOfComponents() != 1:
+        raise VolumeError(
+            f"'{path}' holds colours or vectors ({reader.GetNumberOfComponents()} per voxel); "
+            "expected one intensity.",
+            "Convert it to a grey-scale volume, or choose another file.",
+        )
+    return grid_of(path, reader)
+
+
+@dataclass
+class _Search:
+    """What was found so far.
+
+    Args:
+        taken: Names that are given, in lower case.
+        asking: Asks the person what could be wrong.
+        progress: Is told how far the search is.
+        num_seen: Files that were seen in folders.
+        num_done: Files of these that were looked at.
+        volumes: The volumes.
+        problems: What cannot be used.
+        objects: DICOM segmentations.
+        lone: Series that lie in a folder of their own, which is named as a file would be.
+    """
+
+    taken: set[str]
+    asking: Asking
+    progress: SayProgress = silent
+    num_seen: int = 0
+    num_done: int = 0
+    volumes: list[FoundVolume] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    objects: list[FoundObject] = field(default_factory=list)
+    lone: dict[Path, FoundSeries] = field(default_factory=dict)
+
+    def look_below(self, root: Path) -> None:
+        """Take the volumes of a folder and of all below it."""
+        files: list[Path] = []
+        for folder, own in folders_below(root, self.tell):
+            self.num_seen += len(own)
+            files += (file for file in own if file_suffix(file) in READABLE_SUFFIXES)
+            others = [file for file in own if file_suffix(file) not in READABLE_SUFFIXES]
+            slices = [file for file in others if looks_like_dicom(file)]
+            self.num_done += len(others) - len(slices)
+            self._take_series(folder, slices)
+        pairs = pair_segmentations(files, root)
+        self.num_done += len(files) - len(pairs.volumes)
+        chosen = self._one_of_channels(root, pairs)
+        for (path, segmentation), name in zip(chosen.items(), names_of(list(chosen)), strict=True):
+            if path in self.lone:
+                self._add_series(name, path, self.lone[path])
+            else:
+                self._look("Reading the headers of volumes")
+                self._take(name, path, segmentation)
+        self._tell_together(
+            pairs.unmatched,
+            "is a segmentation by its name, and no volume of that name was found",
+            "Add the volume by itself, then choose its segmentation.",
+        )
+        self._give_objects()
+        self._tell_spare(pairs.spare)
+
+    def look_at(self, file: Path) -> None:
+        """Take one file, whatever its name says, with the segmentation beside it."""
+        if is_slicer_segmentation(file):
+            self.tell(
+                f"'{file.name}' is a segmentation, not a volume.",
+                "Choose the volume that it was drawn on.",
+            )
+            return
+        near = [file.parent, *label_folders(file.parent), *label_folders(file.parent.parent)]
+        files = dict.fromkeys(f for folder in near for f in volume_files(folder))
+        found = dict(pair_segmentations(files).volumes)
+        self._take(names_of([file])[0], file, found.get(file))
+
+    def look_at_series_of(self, file: Path) -> None:
+        """Take the series that one DICOM file belongs to."""
+        chosen = find_series(file.parent, [file])
+        if chosen.objects or chosen.fractional:
+            self.tell(
+                f"'{file.name}' is a segmentation, not a volume.",
+                "Choose the series that it was drawn on.",
+            )
+            return
+        siblings = [other for other in files_in(file.parent) if looks_like_dicom(other)]
+        only = {series_and_part(series.uid)[0] or "" for series in chosen.series}
+        self.num_seen = len(siblings)
+        self._take_series(file.parent, siblings, only=only)
+        for folder, series in self.lone.items():
+            self._add_series(folder.name, folder, series)
+        self.objects = [found for found in self.objects if only & set(found.series_uids)]
+        self._give_objects()
+
+    def _look(self, words: str) -> None:
+        """Tell, now and then, that one more file is looked at."""
+        if self.num_done % FILES_PER_WORD == 0:
+            self.progress(words, self.num_done, max(self.num_seen, self.num_done))
+        self.num_done += 1
+
+    def _each(self, slices: list[Path]) -> Iterator[Path]:
+        for file in slices:
+            self._look("Looking at DICOM files")
+            yield file
+
+    def tell(self, message: str, remedy: str, *, is_error: bool = True) -> None:
+        """Note what cannot be used."""
+        self.problems.append(Problem("", is_error, message, remedy))
+
+    def _take(self, name: str, volume: Path, segmentation: Path | None) -> None:
+        try:
+            frames = frames_in(volume)
+            words = "" if frames is None else f"{frames.number} volumes in one file"
+            words = words or grid_in_header(volume).describe()
+        except PseudoLabelCLError as error:
+            self.tell(error.message, error.remedy)
+            return
+        self.volumes.append(
+            FoundVolume(
+                case_id=free_name(name, self.taken),
+                image=str(volume),
+                series_uid=None,
+                description=words,
+                annotation=None if segmentation is None else str(segmentation),
+            )
+        )
+
+    def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
+        """Return volumes with their segmentations; of channels of one patient the chosen one."""
+        found = {**dict.fromkeys(self.lone), **dict(pairs.volumes)}
+        labels = [file for file in found.values() if file is not None]
+        groups = channels_in(found, (*labels, *pairs.unmatched))
+        if not groups:
+            return found
+        place_of = {file: n for n, group in enumerate(groups) for file in group.files.values()}
+        choice = self._ask_about_channels(root, groups)
+        chosen: dict[Path, Path | None] = {}
+        for volume, annotation in found.items():
+            if volume not in place_of or choice == EVERY_CHANNEL:
+                chosen[volume] = annotation
+                continue
+            files = groups[place_of[volume]].files
+            if files.get(choice) == volume:
+                own = (found[file] for file in files.values())
+                chosen[volume] = next((file for file in own if file), None)
+        self._tell_together(
+            tuple(
+                next(iter(group.files.values()))
+                for group in groups
+                if choice not in (*group.files, EVERY_CHANNEL, "")
+            ),
+            f"is of a patient without an image called '{choice}'",
+            "Choose another channel, or add the volume by itself.",
+        )
+        return chosen
+
+    def _ask_about_channels(self, root: Path, groups: tuple[Channels, ...]) -> str:
+        """Return which channel is taken; an empty text takes none of them."""
+        names = dict.fromkeys(name for group in groups for name in group.files)
+        first = groups[0]
+        some = counted(len(groups), "patient")
+        choices = (
+            *(Choice(name, name, f"takes the images called '{name}'") for name in names),
+            Choice(EVERY_CHANNEL, "Every one as a case", "makes each image a case of its own"),
+            LEAVE_OUT,
+        )
+        try:
+            return self.asking.ask(
+                QuestionKind.CHANNELS,
+                f"In '{root}', {some} {'has' if len(groups) == 1 else 'have'} several images each, "
+                f"such as '{first.name or next(iter(first.files.values())).parent.name}': "
+                f"{', '.join(first.files)}. A case has one image.",
+                choices=choices,
+            )
+        except QuestionError as asked:
+            problem = Problem("", is_error=True, message=asked.message, remedy="")
+            self.problems.append(replace(problem, question=asked.question))
+        except LeftOutError as left_out:
+            self.tell(left_out.message, "", is_error=False)
+        return ""
+
+    def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
+        if not files:
+            return
+        found = find_series(folder, self._each(files))
+        for series in found.series:
+            if only is None or series_and_part(series.uid)[0] in only:
+                self._take_one_series(folder, series, alone=len(found.series) == 1)
+        self.objects += found.objects
+        if only is not None:
+            return
+        self._tell_together(
+            found.fractional,
+            "is a segmentation that holds fractions in place of labels",
+            "Save it as a binary segmentation in the program that made it.",
+        )
+        if found.num_without_image:
+            self.tell(
+                f"{found.num_without_image} of the DICOM files in '{folder}' hold no image that "
+                "can be read, such as reports or structures.",
+                "Nothing is to be done unless a volume is missing.",
+                is_error=False,
+            )
+
+    def _take_one_series(self, folder: Path, series: FoundSeries, *, alone: bool) -> None:
+        if series.geometry is None or series.problem is not None:
+            problem = series.problem or VolumeError(f"A series in '{folder}' makes no volume.")
+            name = f" ('{series.description}')" if series.description else ""
+            self.tell(f"{problem.message} This is series {series.uid}{name}.", problem.remedy)
+            return
+        if alone:
+            self.lone[folder.absolute()] = series
+        else:
+            words = series.description or series.uid.rpartition(".")[2]
+            self._add_series(f"{folder.resolve().name} {words}", folder, series)
+
+    def _add_series(self, name: str, folder: Path, series: FoundSeries) -> None:
+        size = series.geometry.describe() if series.geometry else ""
+        self.volumes.append(
+            FoundVolume(
+                case_id=free_name(name, self.taken),
+                image=str(folder),
+                series_uid=series.uid,
+                description=f"{series.description}, {size}" if series.description else size,
+            )
+        )
+
+    def _give_objects(self) -> None:
+        """Give each DICOM segmentation to the volume whose series it refers to."""
+        unmatched, spare = [], []
+        for found in self.objects:
+            place = next(
+                (
+                    n
+                    for n, v in enumerate(self.volumes)
+                    if series_and_part(v.series_uid)[0] in found.series_uids
+                ),
+                None,
+            )
+            if place is None:
+                unmatched.append(found.file)
+            elif self.volumes[place].annotation is not None:
+                spare.append(found.file)
+            else:
+                self.volumes[place] = replace(self.volumes[place], annotation=str(found.file))
+        self._tell_together(
+            tuple(unmatched),
+            "is a DICOM segmentation, and no series that it refers to was found",
+            "Add the volume by itself, then choose its segmentation.",
+        )
+        self._tell_spare(tuple(spare))
+
+    def _tell_spare(self, files: tuple[Path, ...]) -> None:
+        self._tell_together(
+            files,
+            "is one more segmentation of a volume that has one",
+            "Change the segmentation of that volume if this is the one that counts.",
+        )
+
+    def _tell_together(self, files: tuple[Path, ...], found: str, remedy: str) -> None:
+        if not files:
+            return
+        more = f" So are {len(files) - 1} others." if files[1:] else ""
+        self.tell(f"'{files[0]}' {found}.{more}", remedy, is_error=False)

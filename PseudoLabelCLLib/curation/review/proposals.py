@@ -1,0 +1,173 @@
+"""Which proposal is in review, and whether it is the one that a person looked at."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import ProposalIdentity
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.storage.files.atomic_files import storage_error
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+_Stamp: TypeAlias = tuple[int, int, int]
+_SHOW_AGAIN = "Show the case again."
+
+
+@dataclass
+class ProposalFingerprints:
+    """Fingerprints of proposals, each made once while its file does not change.
+
+    Args:
+        known: By path, what the file's status was and the fingerprint.
+    """
+
+    known: dict[Path, tuple[_Stamp, str]] = field(default_factory=dict)
+
+    def of(self, path: Path) -> str:
+        """Return the SHA-256 of a file, hexadecimal.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+            kept = self.known.get(path)
+            if kept is None or kept[0] != stamp:
+                kept = (stamp, _sha256(path.read_bytes()))
+                self.known[path] = kept
+        except OSError as error:
+            raise storage_error(path, error, action="read") from error
+        return kept[1]
+
+
+@dataclass(frozen=True)
+class JudgedProposal:
+    """The proposal that a verdict is on.
+
+    Args:
+        case: The case.
+        round_index: The round in review.
+        file: A copy of its own with the very bytes that the person looked at.
+    """
+
+    case: Case
+    round_index: int
+    file: Path
+
+
+def newest_proposal(
+    root: Path, project: Project, case_id: str, fingerprints: ProposalFingerprints | None = None
+) -> ProposalIdentity:
+    """Return what a verdict on a case must name now.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        case_id: The case.
+        fingerprints: What is known of unchanged files.
+
+    Raises:
+        ProjectError: There is no such case.
+        ReviewError: No round is in review, or it has no proposal for the case.
+        StorageError: The proposal cannot be read.
+    """
+    case, round_, file = _find(root, project, case_id)
+    fingerprint = (fingerprints or ProposalFingerprints()).of(file)
+    return ProposalIdentity(case.id, round_.index, fingerprint)
+
+
+def require_proposal(root: Path, project: Project, identity: ProposalIdentity) -> None:
+    """Refuse a verdict on anything but the newest proposal of a case in the round in review.
+
+    Raises:
+        ProjectError: There is no such case.
+        ReviewError: No round is in review, it has no proposal for the case, or another one than the
+            person looked at.
+        StorageError: The proposal cannot be read.
+    """
+    _bytes_of(root, project, identity)
+
+
+@contextmanager
+def judged_proposal(
+    root: Path, project: Project, identity: ProposalIdentity
+) -> Iterator[JudgedProposal]:
+    """Give the proposal that a verdict is on, checked, as a copy that nobody else can change.
+
+    What is read from the copy or stored from it is what the fingerprint was made of.
+
+    Raises:
+        ProjectError: There is no such case.
+        ReviewError: As for `require_proposal`.
+        StorageError: The proposal cannot be read, or the disk refuses.
+    """
+    case, round_, content = _bytes_of(root, project, identity)
+    name = ProjectLayout(root).proposal(round_.index, case.id).name
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / name
+        try:
+            copy.write_bytes(content)
+        except OSError as error:
+            raise storage_error(copy, error) from error
+        yield JudgedProposal(case, round_.index, copy)
+
+
+def _bytes_of(
+    root: Path, project: Project, identity: ProposalIdentity
+) -> tuple[Case, Round, bytes]:
+    _require_round(project, identity)
+    case, round_, file = _find(root, project, identity.case_id)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise storage_error(file, error, action="read") from error
+    if _sha256(content) != identity.fingerprint:
+        raise ReviewError(
+            f"The proposal of '{case.id}' in round {round_.index} is not the one shown here: its "
+            "file has changed since.",
+            _SHOW_AGAIN,
+        )
+    return case, round_, content
+
+
+def _require_round(project: Project, identity: ProposalIdentity) -> None:
+    latest = project.latest_round
+    if latest is None or latest.state is not RoundState.IN_REVIEW:
+        return  # the search for the proposal says so
+    shown = f"The proposal of '{identity.case_id}' shown here is round {identity.round_index}'s;"
+    if identity.round_index < latest.index:
+        raise ReviewError(f"{shown} round {latest.index} has made a new proposal.", _SHOW_AGAIN)
+    if identity.round_index > latest.index:
+        raise ReviewError(f"{shown} the project is back at round {latest.index}.", _SHOW_AGAIN)
+
+
+def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path]:
+    """Return a case, the round in review, and where its proposal for the case lies."""
+    latest = project.latest_round
+    if latest is None:
+        raise ReviewError("There is no round to review yet.", "Train round 0 first.")
+    if latest.state is not RoundState.IN_REVIEW:
+        raise ReviewError(
+            f"Round {latest.index} is '{latest.state.value}', not in review.",
+            "Wait until its pseudo-labels are ready.",
+        )
+    case = project.case(case_id)
+    proposal = ProjectLayout(root).proposal(latest.index, case.id)
+    if not case.gets_proposals or not proposal.exists():
+        raise ReviewError(
+            f"Round {latest.index} has no pseudo-label for case '{case.id}' ({case.role.value}).",
+            "Choose a case from the review list.",
+        )
+    return case, latest, proposal
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

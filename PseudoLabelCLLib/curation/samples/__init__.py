@@ -1,0 +1,1 @@
+"""Phantoms: made-up hearts to try the program on."""

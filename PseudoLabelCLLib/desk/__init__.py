@@ -1,1 +1,0 @@
-"""The desk: a process without torch that reads and changes a project for a user interface."""

@@ -1,0 +1,1 @@
+"""The networks: backbones, heads, and how their probabilities are smoothed."""

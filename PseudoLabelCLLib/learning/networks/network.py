@@ -1,0 +1,81 @@
+"""A backbone with a segmentation head and a projection head (method A, section A.1)."""
+
+import torch
+from torch import Tensor, nn
+
+from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.learning.networks.backbone import Features, Images, build_backbone
+from PseudoLabelCLLib.learning.networks.layers import batch_norm, convolution_unit, initialise
+from PseudoLabelCLLib.learning.shapes import Float
+
+
+class SegmentationNetwork(nn.Module):
+    """A backbone and two heads on its full-resolution features.
+
+    Rows and columns of the input must be multiples of 32.
+
+    Args:
+        config: The backbone and its widths.
+        num_classes: Classes, background included.
+        generator: Where all initial weights are drawn from, the backbone's first.
+
+    Source: Chaitanya et al., MedIA 2023, section 4.2 and its code.
+    """
+
+    def __init__(self, config: NetworkConfig, num_classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.num_classes = num_classes
+        # layers draw weights as they are made; those are replaced, and nobody else's numbers change
+        with torch.random.fork_rng(devices=[]):
+            self.backbone = build_backbone(config)
+            self._add_heads(self.backbone.decoder_width())
+        initialise(self, generator)
+
+    def _add_heads(self, width: int) -> None:
+        config, momentum = self.config, self.config.batch_norm_momentum
+        self.segmentation_head = nn.Sequential(
+            convolution_unit(width, width, momentum, bias=False),
+            convolution_unit(width, width, momentum, bias=False),
+        )
+        self.classifier = nn.Conv2d(width, self.num_classes, 3, padding=1, bias=False)
+        self.projection_head = nn.Sequential(
+            nn.Conv2d(width, config.embedding_size, 1, bias=False),
+            batch_norm(config.embedding_size, momentum),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(config.embedding_size, config.embedding_size, 1, bias=False),
+        )
+
+    def reset_segmentation_head(self, generator: torch.Generator) -> None:
+        """Give the segmentation head new random weights and forget what it averaged.
+
+        Source: The published code of method A does so at the start of every joint round.
+        """
+        initialise(self.segmentation_head, generator)
+        initialise(self.classifier, generator)
+
+    def features(self, images: Images) -> Features:
+        """Return the decoder's full-resolution features."""
+        return self.backbone.decode(self.backbone.encode(images))
+
+    def forward(self, images: Images) -> Float[Tensor, "batch classes rows columns"]:
+        """Return the class scores (logits) of every pixel."""
+        logits: Tensor = self.classifier(self.segmentation_head(self.features(images)))
+        return logits
+
+    def segment_and_embed(
+        self, images: Images, num_segmented: int
+    ) -> tuple[
+        Float[Tensor, "segmented classes rows columns"],
+        Float[Tensor, "embedded embedding rows columns"],
+    ]:
+        """Return logits of the first `num_segmented` images and embeddings of the others.
+
+        All images share the backbone and the hidden layers of the segmentation head, so that
+        the statistics of batch normalisation mix human truth and pseudo-labelled slices.
+
+        Source: Chaitanya et al., MedIA 2023, code; see Docs/methods.md, "The joint step".
+        """
+        features = self.features(images)
+        logits = self.classifier(self.segmentation_head(features)[:num_segmented])
+        return logits, self.projection_head(features[num_segmented:])

@@ -1,0 +1,1 @@
+"""Contrastive pre-training: views, batches, stages, and the weights it leaves."""

@@ -1,0 +1,1 @@
+"""The training loop: which slices a step sees, how they are changed, what is minimised."""

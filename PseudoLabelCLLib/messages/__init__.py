@@ -1,0 +1,1 @@
+"""What travels between the processes, typed, and its one JSON form."""

@@ -1,0 +1,1 @@
+"""The report of a round: one web page that works offline."""

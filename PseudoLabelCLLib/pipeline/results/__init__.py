@@ -1,0 +1,1 @@
+"""Models applied to volumes, and how good they are."""

@@ -1,0 +1,162 @@
+"""The trained model as one portable file: weights, labels, preprocessing, and how it was made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, PseudoLabelConfig
+from PseudoLabelCLLib.domain.errors import ModelFileError, PseudoLabelCLError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_bytes
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.messages.json_codec import from_json, to_json
+from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
+from PseudoLabelCLLib.storage.project.model_archive import read_model_archive, write_model_archive
+
+# Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
+# tensors; all three are read.
+MODEL_SCHEMA_VERSION = 4
+# Rows and columns; no slice of a scanner has more, and a card may claim any number.
+MAX_WINDOW_SIDE = 4096
+# Pixels this many times larger or smaller than in training are unlike anything the network saw.
+UNLIKE_SPACING_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How a model came to be, without a word that could name a patient or a computer.
+
+    Args:
+        project: The project's name.
+        round_index: The round that trained it.
+        num_human_cases: Cases with human truth.
+        num_pseudo_cases: Cases with unreviewed pseudo-labels.
+        in_plane_spacing_mm: Smallest and largest pixel size among the training cases.
+        validation_dice: Mean Dice on the validation cases, or None without any.
+        selected_at_step: Which step's weights were kept.
+        num_steps: Steps of the round.
+        profile: The settings' profile.
+        device: What it was trained on, in words.
+        finished: When, ISO 8601 with zone.
+        program_version: Of PseudoLabelCL.
+        num_validation_cases: How many cases the Dice was measured on.
+        selection: How the weights were chosen (`training.selection`); empty before version 4.
+        num_validations: How often the Dice was measured in the round.
+    """
+
+    project: str
+    round_index: int
+    num_human_cases: int
+    num_pseudo_cases: int
+    in_plane_spacing_mm: tuple[float, float]
+    validation_dice: float | None
+    selected_at_step: int
+    num_steps: int
+    profile: str
+    device: str
+    finished: str
+    program_version: str = __version__
+    num_validation_cases: int = 0
+    selection: str = ""
+    num_validations: int = 0
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that is needed to apply a network, besides its weights.
+
+    Args:
+        schema: The structures.
+        preprocess: Settled pixel size, window and intensity scaling.
+        network: Its shape.
+        pseudo_label: The copies whose predictions are averaged.
+        mirror_copies: Whether copies may be mirrored, as training slices were.
+        seed: Of the copies.
+        training: How it was made.
+        schema_version: Of this card.
+
+    Raises:
+        ModelFileError: Pixel size or window are not settled, or the window is too large.
+    """
+
+    schema: LabelSchema
+    preprocess: PreprocessConfig
+    network: NetworkConfig
+    pseudo_label: PseudoLabelConfig
+    mirror_copies: bool
+    seed: int
+    training: TrainingSummary
+    schema_version: int = MODEL_SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        settled = self.preprocess
+        if settled.window_size is None or settled.in_plane_spacing_mm is None:
+            raise ModelFileError(
+                "The model does not say what its network was trained on "
+                "(window_size, in_plane_spacing_mm)."
+            )
+        if max(settled.window_size) > MAX_WINDOW_SIDE:
+            raise ModelFileError(
+                f"The model's slices are {settled.window_size[0]} x {settled.window_size[1]} "
+                f"pixels; at most {MAX_WINDOW_SIDE} x {MAX_WINDOW_SIDE} are possible."
+            )
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with its card."""
+
+    network: SegmentationNetwork
+    card: ModelCard
+
+    def unlike_training(self, geometry: Geometry) -> str:
+        """Return why a volume is unlike the training cases, or an empty text."""
+        smallest, largest = self.card.training.in_plane_spacing_mm
+        rows, columns = in_plane_spacing(geometry, self.card.preprocess)
+        factor = UNLIKE_SPACING_FACTOR
+        if min(rows, columns) * factor < smallest or max(rows, columns) > largest * factor:
+            return (
+                f"its pixels are {rows:.3g} x {columns:.3g} mm, "
+                f"the model was trained on {smallest:.3g} to {largest:.3g} mm"
+            )
+        return ""
+
+
+def write_model(path: Path, network: SegmentationNetwork, card: ModelCard) -> None:
+    """Write a model file.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
+    write_model_archive(path, to_json(card), weights_to_bytes(network))
+
+
+def read_model(path: Path) -> TrainedModel:
+    """Read a model file; nothing in it is ever executed.
+
+    Raises:
+        ModelFileError: It is no model file, is damaged, unsafe, or of a newer version.
+    """
+    told, weights = read_model_archive(path)
+    version = told.get("schema_version") if isinstance(told, dict) else None
+    if isinstance(version, int) and version > MODEL_SCHEMA_VERSION:
+        raise ModelFileError(
+            f"'{path.name}' was written by a newer version (model format {version}, "
+            f"this program knows {MODEL_SCHEMA_VERSION}).",
+            "Update PseudoLabelCL.",
+        )
+    try:
+        card = from_json(ModelCard, told, "model.json")
+    except PseudoLabelCLError as error:
+        raise ModelFileError(
+            f"The description in '{path.name}' is damaged: {error.message}",
+            "Ask for the model file again.",
+        ) from error
+    try:
+        network = network_from_bytes(weights, card.network, card.schema.num_classes)
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"The model file '{path}' cannot be used. {error.message}", error.remedy
+        ) from error
+    return TrainedModel(network, card)

@@ -1,0 +1,50 @@
+"""Pseudo-labels, uncertainty and doubt for every case that no person has confirmed."""
+
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.results.model_file import TrainedModel
+from PseudoLabelCLLib.pipeline.results.segment_volume import SegmentedVolume, segment_slices
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
+from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+
+def pseudo_label_cases(
+    inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
+) -> None:
+    """Write the proposals of a round; those already there are kept, so that a resume goes on.
+
+    They are cleaned up as the settings say; predictions that are measured or asked for never are.
+
+    Raises:
+        Cancelled: Asked to stop; every proposal on disk is whole.
+    """
+    root, project, round_index = inputs.root, inputs.project, inputs.plan.index
+    layout = ProjectLayout(root)
+    clean_up = project.config.pseudo_label.clean_up
+    device.place(model.network)
+    cases = project.cases_to_propose()
+    stage = f"Round {round_index}: pseudo-labels"
+    for number, case in enumerate(cases, start=1):
+        if report.is_cancelled():
+            raise Cancelled
+        if not layout.doubt(round_index, case.id).exists():
+            slices = load_case_slices(root, case, inputs.preprocess)
+            segmented = segment_slices(
+                model, slices.images, slices.grid, case.geometry, device, clean_up
+            )
+            write_proposal(inputs, case.id, segmented)
+            report.artifact("proposal", layout.proposal(round_index, case.id))
+        report.progress(stage, number, len(cases))
+
+
+def write_proposal(inputs: RoundInputs, case_id: str, segmented: SegmentedVolume) -> None:
+    """Write what a round says of a case; the doubt comes last: where it stands, all is whole."""
+    layout, index = ProjectLayout(inputs.root), inputs.plan.index
+    write_segmentation(layout.proposal(index, case_id), segmented.labels, inputs.project.schema)
+    write_volume(layout.uncertainty(index, case_id), segmented.uncertainty)
+    write_json(layout.doubt(index, case_id), to_json(segmented.doubt))

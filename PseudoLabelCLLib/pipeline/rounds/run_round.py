@@ -1,0 +1,218 @@
+"""One round from where it stands to its review: train, pseudo-label, measure, report."""
+
+import hashlib
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.review.plan_round import (
+    RoundPlan,
+    leave_out_doubtful,
+    plan_next_round,
+)
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.learning.checkpoint import save_moments
+from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.messages.json_codec import to_json
+from PseudoLabelCLLib.pipeline.report.round_report import report_round
+from PseudoLabelCLLib.pipeline.results.evaluate import MeasuredCase, MeasuredModel
+from PseudoLabelCLLib.pipeline.results.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.pipeline.results.model_file import (
+    ModelCard,
+    TrainedModel,
+    TrainingSummary,
+    read_model,
+    write_model,
+)
+from PseudoLabelCLLib.pipeline.results.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain_if_needed
+from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases, write_proposal
+from PseudoLabelCLLib.pipeline.rounds.require_answers import require_answers
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, settle_training
+from PseudoLabelCLLib.pipeline.rounds.train_round import TrainedRound, train_round
+from PseudoLabelCLLib.pipeline.slices.case_slices import (
+    annotation_of,
+    load_case_slices,
+    preprocess_plan,
+)
+from PseudoLabelCLLib.pipeline.slices.earlier_tensors import rewrite_earlier_tensors
+from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
+from PseudoLabelCLLib.storage.files.atomic_files import write_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import save_round
+
+
+def run_round(root: Path, project: Project, device: ComputeDevice, report: Report) -> Project:
+    """Bring the project to the review of its next round, or of the one that was interrupted.
+
+    Every step that is done is on disk; a kill at any moment loses at most the steps since the
+    last checkpoint.
+
+    Raises:
+        Cancelled: Asked to stop; calling again goes on.
+    """
+    started = time.monotonic()
+    plan = leave_out_doubtful(root, project, plan_next_round(project))
+    project = _begin(root, project, plan, report)
+    report.notice(plan.sentence)
+    preprocess = preprocess_plan(root, project)
+    inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
+    round_ = project.rounds[plan.index]
+    if round_.state is RoundState.TRAINING:
+        if plan.index == 0:
+            pretrain_if_needed(root, project, inputs.preprocess, device, report)
+        trained = train_round(inputs, device, report)
+        device = trained.device
+        if trained.moments is not None:
+            save_moments(ProjectLayout(root).moments(plan.index), trained.moments)
+        path = ProjectLayout(root).model(plan.index)
+        write_model(path, trained.network, _card(inputs, trained))
+        report.artifact("model", path)
+        round_ = round_.moved_to(RoundState.PSEUDO_LABELLING)
+        save_round(root, round_)
+    model = read_model(ProjectLayout(root).model(plan.index))
+    pseudo_label_cases(inputs, model, device, report)
+    _measure_validation(inputs, model, device, report)
+    round_ = replace(round_.moved_to(RoundState.IN_REVIEW), finished=_now())
+    project = project.with_round(round_)
+    report_round(
+        root, project, plan,
+        device=device, duration_s=time.monotonic() - started, report=report,
+    )  # fmt: skip
+    save_round(root, round_)
+    return project
+
+
+def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Project:
+    """Close the review of the round before and open this one, unless it is open already."""
+    latest = project.latest_round
+    if latest is not None and latest.index == plan.index:
+        return project
+    _check(root, project, report)
+    if latest is not None:
+        read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
+    rewrite_earlier_tensors(root, report)
+    _tell_reread(project, plan, report)
+    # a kill between closing and opening leaves a closed round as the latest
+    if latest is not None and latest.state is not RoundState.CLOSED:
+        closed = latest.moved_to(RoundState.CLOSED)
+        save_round(root, closed)
+        project = project.with_round(closed)
+    opened = Round(
+        index=plan.index,
+        state=RoundState.TRAINING,
+        config_hash=hashlib.sha256(repr(project.config).encode()).hexdigest()[:12],
+        num_truth_cases=len({source.case_id for source in plan.human}),
+        num_pseudo_cases=len(plan.pseudo),
+        num_left_out_cases=len(plan.left_out),
+        started=_now(),
+        plane=project.preprocess.plane,
+        outside_counts=True,
+    )
+    # the plan of the grid is settled before the round counts as begun
+    preprocess_plan(root, project)
+    save_round(root, opened)
+    return project.with_round(opened)
+
+
+def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:
+    """Say once that verdicts which leave structures out are read otherwise than before."""
+    latest = project.latest_round
+    cases = dict.fromkeys(source.case_id for source in plan.human if source.left_out)
+    if latest is None or latest.outside_counts or not cases:
+        return
+    names = ", ".join(f"'{case_id}'" for case_id in cases)
+    report.notice(
+        f"Structures were left out of the verdicts on {names}. From round {plan.index} on, what "
+        "lies outside the accepted structures there counts as none of them: it is background or "
+        "what was left out. Earlier rounds ignored it. No verdict was changed."
+    )
+
+
+def _check(root: Path, project: Project, report: Report) -> None:
+    """Tell what looks odd about the cases, and refuse to train on what cannot work."""
+    findings = check_cases(root, project)
+    errors = [finding.sentence for finding in findings if finding.severity == "error"]
+    for finding in findings:
+        if finding.severity == "note":
+            report.notice(finding.sentence, warning=True)
+    if errors:
+        raise TrainingError(
+            f"Training cannot start. {' '.join(errors)}", "Fix this, then train again."
+        )
+    require_answers(findings)
+
+
+def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
+    project, plan = inputs.project, inputs.plan
+    config = project.config
+    cases = [project.case(case_id) for case_id in (*_human_ids(plan), *plan.pseudo)]
+    spacings = [s for case in cases for s in in_plane_spacing(case.geometry, inputs.preprocess)]
+    summary = TrainingSummary(
+        project=project.name,
+        round_index=plan.index,
+        num_human_cases=len(_human_ids(plan)),
+        num_pseudo_cases=len(plan.pseudo),
+        in_plane_spacing_mm=(min(spacings), max(spacings)),
+        validation_dice=trained.validation_dice,
+        selected_at_step=trained.selected_at_step,
+        num_steps=trained.num_steps,
+        profile=config.profile.value,
+        device=trained.device.description,
+        finished=_now(),
+        num_validation_cases=len(project.cases_with_role(CaseRole.VALIDATION)),
+        selection=inputs.training.selection.value,
+        num_validations=trained.num_validations,
+    )
+    return ModelCard(
+        schema=project.schema,
+        preprocess=inputs.preprocess,
+        network=config.network,
+        pseudo_label=config.pseudo_label,
+        mirror_copies=config.pseudo_label.mirror
+        and inputs.training.augmentation.mirror is not Mirror.NEVER,
+        seed=config.training.seed,
+        training=summary,
+    )
+
+
+def _human_ids(plan: RoundPlan) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source.case_id for source in plan.human))
+
+
+def _measure_validation(
+    inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
+) -> None:
+    """Write the agreement on the validation cases, if there are any."""
+    root, project, index = inputs.root, inputs.project, inputs.plan.index
+    cases = project.cases_with_role(CaseRole.VALIDATION)
+    if not cases:
+        return
+    device.place(model.network)
+    measured = []
+    for number, case in enumerate(cases, start=1):
+        slices = load_case_slices(root, case, inputs.preprocess)
+        segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+        write_proposal(inputs, case.id, segmented)
+        reference = annotation_of(root, case, project.schema)
+        quality = measure_quality(segmented.labels, reference, project.schema)
+        measured.append(MeasuredCase(case.id, quality))
+        report.progress(f"Round {index}: measuring", number, len(cases))
+    summary = summarise([case.quality for case in measured])
+    path = ProjectLayout(root).evaluation(index)
+    write_json(path, to_json(MeasuredModel(f"round {index}", tuple(measured), summary)))
+    report.artifact("evaluation", path)
+    dice = summary.mean.dice.mean
+    if dice is not None:
+        report.metrics(f"Round {index}: measuring", 1, {"validation Dice": dice})
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

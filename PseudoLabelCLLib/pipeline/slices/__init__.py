@@ -1,0 +1,1 @@
+"""Volumes as the slices that the network sees, and the exact way back."""

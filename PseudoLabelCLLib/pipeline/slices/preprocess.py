@@ -1,0 +1,340 @@
+"""From a volume to the slices that the network sees, and the exact way back to its own grid."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+import torch
+from torch.nn import functional
+
+from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
+from PseudoLabelCLLib.domain.config import (
+    SIZE_MULTIPLE,
+    Crop,
+    PreprocessConfig,
+    settle_directions,
+    typical_pixel_mm,
+)
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.slice_turn import (
+    AS_STORED,
+    SliceTurn,
+)
+from PseudoLabelCLLib.domain.volume import Volume, array_axis
+from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
+
+FloatArray = npt.NDArray[np.float32]
+LabelArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+# A window must hold the structures with this much room around them, in pixels of the network.
+MARGIN_PIXELS = 8
+LARGEST_WINDOW = 512
+# N4 works on a coarser copy: the shading is smooth, and its cost grows with the voxels.
+BIAS_CORRECTION_LONGEST_SIDE = 128
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """How one volume's slices lie on the network's window.
+
+    Args:
+        slicing_axis: 0, 1 or 2 for i, j, k.
+        num_slices: Along that axis.
+        native_shape: Rows and columns of a slice of the volume, after turning.
+        resampled_shape: The same slice at the network's pixel size.
+        window_shape: What the network sees.
+        corner: Row and column of the window's corner in the resampled slice; negative where the
+            window is larger.
+        turn: How a stored slice is turned first.
+    """
+
+    slicing_axis: int
+    num_slices: int
+    native_shape: tuple[int, int]
+    resampled_shape: tuple[int, int]
+    window_shape: tuple[int, int]
+    corner: tuple[int, int]
+    turn: SliceTurn = AS_STORED
+
+    def slices_of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a (k, j, i) array as turned (slices, rows, columns), without a copy."""
+        return self.turn.turn(np.moveaxis(array, array_axis(self.slicing_axis), 0))
+
+    def volume_of(self, slices: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return turned (slices, rows, columns) as a contiguous (k, j, i) array."""
+        stored = self.turn.turn_back(slices)
+        return np.ascontiguousarray(np.moveaxis(stored, 0, array_axis(self.slicing_axis)))
+
+    def images_to_network(self, slices: FloatArray) -> FloatArray:
+        """Resample images linearly (smoothed where they shrink), then crop or pad with 0."""
+        tensor = torch.from_numpy(np.ascontiguousarray(slices, dtype=np.float32))[:, None]
+        if self.resampled_shape != self.native_shape:
+            tensor = functional.interpolate(
+                tensor, size=self.resampled_shape, mode="bilinear", antialias=True
+            )
+        return self._window(tensor)[:, 0].numpy()
+
+    def labels_to_network(self, slices: npt.NDArray[np.integer]) -> LabelArray:
+        """Take the nearest label for every pixel of the network, 0 outside the slice."""
+        tensor = torch.from_numpy(np.ascontiguousarray(slices, dtype=np.uint8))[:, None]
+        if self.resampled_shape != self.native_shape:
+            tensor = functional.interpolate(tensor, size=self.resampled_shape, mode="nearest-exact")
+        return self._window(tensor)[:, 0].numpy()
+
+    def probabilities_to_native(self, probabilities: FloatArray) -> FloatArray:
+        """Put class probabilities back on the volume's own pixels.
+
+        Args:
+            probabilities: Shape (slices, classes, window rows, window columns).
+
+        Returns:
+            Shape (slices, classes, rows, columns) of the volume; background outside the window.
+        """
+        tensor = torch.from_numpy(probabilities)
+        rows, columns = self.resampled_shape
+        canvas = torch.zeros((*tensor.shape[:2], rows, columns))
+        canvas[:, 0] = 1
+        inside, source = self._overlap()
+        canvas[:, :, inside[0], inside[1]] = tensor[:, :, source[0], source[1]]
+        if self.resampled_shape != self.native_shape:
+            canvas = functional.interpolate(canvas, size=self.native_shape, mode="bilinear")
+        return canvas.numpy()
+
+    def _window(self, tensor: torch.Tensor) -> torch.Tensor:
+        window = torch.zeros((*tensor.shape[:2], *self.window_shape), dtype=tensor.dtype)
+        inside, target = self._overlap()
+        window[:, :, target[0], target[1]] = tensor[:, :, inside[0], inside[1]]
+        return window
+
+    def _overlap(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Where slice and window overlap: in the resampled slice, and in the window."""
+        inside, target = [], []
+        for size, window, corner in zip(
+            self.resampled_shape, self.window_shape, self.corner, strict=True
+        ):
+            first, last = max(0, corner), min(size, corner + window)
+            inside.append(slice(first, last))
+            target.append(slice(first - corner, last - corner))
+        return (inside[0], inside[1]), (target[0], target[1])
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """Where an annotated case has structures, and where the window will lie on it.
+
+    Args:
+        geometry: The case's grid.
+        foreground: Where any structure is, shape (k, j, i).
+        window_center: Row and column from `window_center`, in turned slices; None for the middle.
+    """
+
+    geometry: Geometry
+    foreground: BoolArray
+    window_center: tuple[float, float] | None = None
+
+
+def resolve_preprocess(
+    config: PreprocessConfig, geometries: Sequence[Geometry], annotated: Sequence[Annotated]
+) -> PreprocessConfig:
+    """Fill in what the settings leave open: the way slices lie, pixel size and window.
+
+    Slices lie as those of most cases. The pixel size is the median over the cases; the window is
+    the smallest that holds the median slice, at most `max_window_size`, but never so small that it
+    cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow.
+    """
+    config = settle_directions(config, geometries)
+    spacing = config.in_plane_spacing_mm or typical_pixel_mm(config, geometries)
+    if config.window_size is not None:
+        return replace(config, in_plane_spacing_mm=spacing)
+    extents = np.array([in_plane_extent_mm(g, config) for g in geometries])
+    window = [
+        min(config.max_window_size, _round_up(float(extent) / spacing))
+        for extent in np.median(extents, axis=0)
+    ]
+    needed_mm = _needed_extent_mm(config, annotated)
+    for axis in range(2):
+        needed = needed_mm[axis] / spacing + 2 * MARGIN_PIXELS if needed_mm[axis] else 0
+        window[axis] = max(window[axis], _round_up(needed))
+    if max(window) > LARGEST_WINDOW:
+        spacing *= max(window) / LARGEST_WINDOW
+        window = [min(LARGEST_WINDOW, side) for side in window]
+    return replace(config, in_plane_spacing_mm=spacing, window_size=(window[0], window[1]))
+
+
+def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
+    """Return where a volume's slices lie on the network's window.
+
+    Args:
+        volume: The image; its voxels are looked at only for the foreground-aware crop.
+        config: With pixel size and window filled in (`resolve_preprocess`).
+
+    Raises:
+        VolumeError: The slices would need more memory than is free.
+    """
+    geometry = volume.geometry
+    axis = config.slicing_axis_of(geometry)
+    if config.in_plane_spacing_mm is None or config.window_size is None:
+        raise ValueError("the settings must be resolved first, got no pixel size or no window")
+    turn = config.slice_turn_of(geometry)
+    native = _in_plane(geometry.array_shape, axis, turn)
+    rows, columns = (
+        max(1, round(extent / config.in_plane_spacing_mm))
+        for extent in in_plane_extent_mm(geometry, config)
+    )
+    _check_memory(geometry.size[axis], (rows, columns), config)
+    middle = window_center(volume, config)
+    center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
+    corner = tuple(round(c - w / 2) for c, w in zip(center, config.window_size, strict=True))
+    return SliceGrid(
+        slicing_axis=axis,
+        num_slices=geometry.size[axis],
+        native_shape=(int(native[0]), int(native[1])),
+        resampled_shape=(rows, columns),
+        window_shape=config.window_size,
+        corner=(corner[0], corner[1]),
+        turn=turn,
+    )
+
+
+def _check_memory(num_slices: int, resampled: tuple[int, int], config: PreprocessConfig) -> None:
+    """Refuse slices that memory cannot hold; settings and models may come from others."""
+    window = config.window_size or (0, 0)
+    pixels = max(math.prod(resampled), math.prod(window))
+    # as they are and as the network sees them, in float32
+    needed, free = 2 * 4 * num_slices * pixels, free_memory_bytes()
+    if free is not None and needed > free:
+        raise VolumeError(
+            f"{num_slices} slices of {resampled[0]} x {resampled[1]} pixels of "
+            f"{config.in_plane_spacing_mm:g} mm, on a window of {window[0]} x {window[1]}, need "
+            f"{needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            "Close other programs, or check the settings preprocess.in_plane_spacing_mm and "
+            "preprocess.window_size of the project or the model.",
+        )
+
+
+def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, float]:
+    """Return the row and column of the window's middle, in pixels from the turned slice's edge."""
+    axis, turn = config.slicing_axis_of(volume.geometry), config.slice_turn_of(volume.geometry)
+    if config.crop is Crop.FOREGROUND:
+        array = scanned_values(volume).array if config.measured_values else volume.array
+        return _body_center(turn.turn(np.moveaxis(array, array_axis(axis), 0)))
+    rows, columns = _in_plane(volume.geometry.array_shape, axis, turn)
+    return rows / 2, columns / 2
+
+
+def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) -> FloatArray:
+    """Return a volume's slices as the network sees them: evened out, scaled, resampled, cropped.
+
+    CT is never evened out: it has no coil shading, and its values are absolute.
+
+    Intensities are scaled so that the low percentile becomes 0 and the high one 1; they are not
+    clipped. With `measured_values`, padding and metal set no scale.
+
+    Raises:
+        VolumeError: The image is constant between the percentiles.
+
+    Source: Chaitanya et al., MedIA 2023, section 4.2.
+    """
+    array, counts = volume.array.astype(np.float32), None
+    if config.measured_values:
+        array, counts = scanned_values(volume)
+    if config.bias_correction and not looks_like_ct(volume):
+        array = _correct_bias(array, volume.geometry, with_body_mask=config.body_mask)
+    fractions = (100 * config.low_percentile, 100 * config.high_percentile)
+    setting_scale = array if counts is None or not counts.any() else array[counts]
+    low, high = (float(value) for value in np.percentile(setting_scale, fractions))
+    if not high > low:
+        low, high = float(array.min()), float(array.max())
+    if not high > low:
+        raise VolumeError(
+            f"The image is constant: every voxel is {low:g}.",
+            "Check that this is the right volume.",
+        )
+    scaled = (array - low) / (high - low)
+    return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
+
+
+def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
+    """Return the distance of rows and of columns in mm, after turning."""
+    axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)
+    return _in_plane(geometry.spacing_mm[::-1], axis, turn)
+
+
+def in_plane_extent_mm(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
+    """Return the height and width of a slice in mm, after turning."""
+    axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)
+    return _in_plane(geometry.extent_mm[::-1], axis, turn)
+
+
+def _in_plane(kji: Sequence[float], axis: int, turn: SliceTurn) -> tuple[float, float]:
+    rows, columns = [value for n, value in enumerate(kji) if n != array_axis(axis)]
+    return (columns, rows) if turn.exchanged else (rows, columns)
+
+
+def _round_up(pixels: float) -> int:
+    # a tenth of a pixel is rounding, not content
+    return max(SIZE_MULTIPLE, SIZE_MULTIPLE * math.ceil((pixels - 0.1) / SIZE_MULTIPLE))
+
+
+def _needed_extent_mm(
+    config: PreprocessConfig, annotated: Sequence[Annotated]
+) -> tuple[float, float]:
+    """Return how high and wide the window must be to hold every annotated structure."""
+    needed = [0.0, 0.0]
+    for case in annotated:
+        axis = config.slicing_axis_of(case.geometry)
+        spacing = in_plane_spacing(case.geometry, config)
+        turn = config.slice_turn_of(case.geometry)
+        flat = turn.turn(np.any(case.foreground, axis=array_axis(axis), keepdims=False))
+        for n in range(2):
+            places = np.flatnonzero(np.any(flat, axis=1 - n))
+            if len(places):
+                middle = flat.shape[n] / 2 if case.window_center is None else case.window_center[n]
+                reach = max(middle - places[0], places[-1] + 1 - middle)
+                needed[n] = max(needed[n], 2 * reach * spacing[n])
+    return needed[0], needed[1]
+
+
+def _body_center(slices: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the middle (row, column) of the box that holds what is brighter than air."""
+    image = sitk.GetImageFromArray(slices.astype(np.float32))
+    body = sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1)).max(axis=0) > 0
+    center = []
+    for n in range(2):
+        places = np.flatnonzero(np.any(body, axis=1 - n))
+        if len(places):
+            center.append(float(places[0] + places[-1] + 1) / 2)
+        else:
+            center.append(body.shape[n] / 2)
+    return center[0], center[1]
+
+
+def _correct_bias(array: FloatArray, geometry: Geometry, *, with_body_mask: bool) -> FloatArray:
+    """Divide by the smooth shading that N4 finds (4 levels of 50 iterations, threshold 1e-3).
+
+    Args:
+        array: Intensities, shape (k, j, i).
+        geometry: Their grid.
+        with_body_mask: Whether N4 looks only at what Otsu's threshold tells from air.
+    """
+    image = sitk.GetImageFromArray(array - min(0.0, float(array.min())))
+    image.SetSpacing(geometry.spacing_mm)
+    factor = max(1, math.ceil(max(geometry.size) / BIAS_CORRECTION_LONGEST_SIDE))
+    factors = [min(factor, max(1, n // 4)) for n in geometry.size]
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations([50] * 4)
+    n4.SetConvergenceThreshold(1e-3)
+    coarse = sitk.Shrink(image, factors)
+    if with_body_mask:
+        n4.Execute(coarse, sitk.OtsuThreshold(coarse, 0, 1))
+    else:
+        n4.Execute(coarse)
+    field = np.asarray(sitk.GetArrayFromImage(sitk.Exp(n4.GetLogBiasFieldAsImage(image))))
+    evened: FloatArray = (array / np.maximum(field, 1e-6)).astype(np.float32)
+    return evened

@@ -1,0 +1,192 @@
+"""Requests about volumes: find them, add them, give them roles, check them, make samples."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
+from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
+from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
+from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
+from PseudoLabelCLLib.messages.answers import (
+    CasesChecked,
+    Problem,
+    SampleVolume,
+    SampleVolumes,
+    VolumesAdded,
+    VolumesFound,
+)
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.requests import (
+    AddVolumes,
+    AnswerQuestion,
+    CheckCases,
+    ChooseSlices,
+    FindVolumes,
+    MakeSampleData,
+    NewVolume,
+    RemoveCases,
+    SetRole,
+)
+from PseudoLabelCLLib.project_service.handle_request import SayWorking
+from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.refusal import refusal_of
+from PseudoLabelCLLib.storage.files.atomic_files import make_folder, storage_error
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+
+# Enough to see the loop at work, few enough for a CPU: 1 to learn from, 1 to measure with.
+NUM_SAMPLES = {"annotated": 1, "unlabelled": 6, "test": 1}
+_SAMPLE_ROLES = {
+    "annotated": CaseRole.ANNOTATED,
+    "unlabelled": CaseRole.UNLABELLED,
+    "test": CaseRole.VALIDATION,
+}
+_log = logging.getLogger(__name__)
+
+
+def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) -> VolumesFound:
+    from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
+
+    taken = [case.id for case in holder.project().cases] if holder.has_project else []
+    return find_volumes(Path(request.path), taken, progress=working, answers=request.answers)
+
+
+def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) -> VolumesAdded:
+    problems: list[Problem] = []
+    for number, volume in enumerate(request.volumes):
+        working(f"Reading '{volume.case_id}'", number, len(request.volumes))
+        before = holder.project()  # refuses all that follow once the project is gone
+        try:
+            project, notices = _add_one(holder.root, before, volume)
+        except QuestionError as asked:
+            question = asked.question
+            asked_of = _problem(volume, question.message, "", is_error=True)
+            problems.append(replace(asked_of, question=question))
+            continue
+        except LeftOutError as left_out:
+            problems.append(_problem(volume, left_out.message, "", is_error=False))
+            continue
+        except Exception as error:  # noqa: BLE001 - the others shall be added all the same
+            _log.warning("A volume was not added.", exc_info=error)
+            told = refusal_of(0, error)
+            problems.append(_problem(volume, told.message, told.remedy, is_error=True))
+            continue
+        holder.take_over(project)
+        problems += [_problem(volume, notice, "", is_error=False) for notice in notices]
+    return VolumesAdded(holder.view(), tuple(problems))
+
+
+def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, tuple[str, ...]]:
+    annotation = None if volume.annotation is None else Path(volume.annotation)
+    row = CaseRow(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
+    new_files = files_to_come(ProjectLayout(root), before, [row])
+    try:
+        return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)
+    except BaseException:
+        undo_adding(root, before, new_files)
+        raise
+
+
+def _problem(volume: NewVolume, message: str, remedy: str, *, is_error: bool) -> Problem:
+    return Problem(volume.case_id, is_error, message, remedy)
+
+
+def _set_role(holder: OpenProjectHolder, request: SetRole, _: object) -> ProjectView:
+    return holder.shown(set_role(holder.root, holder.project(), request.case_ids, request.role))
+
+
+def _choose_slices(holder: OpenProjectHolder, request: ChooseSlices, _: object) -> ProjectView:
+    changed = choose_counting_slices(
+        holder.root, holder.project(), request.case_ids, only_drawn=request.only_drawn
+    )
+    return holder.shown(changed)
+
+
+def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> ProjectView:
+    return holder.shown(remove_cases(holder.root, holder.project(), request.case_ids))
+
+
+def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking) -> CasesChecked:
+    findings = check_cases(holder.root, holder.project(), progress=working)
+    return CasesChecked(
+        tuple(
+            Problem(f.case_id, f.severity != "note", f.message, f.remedy, f.question)
+            for f in findings
+        )
+    )
+
+
+def _answer(holder: OpenProjectHolder, request: AnswerQuestion, _: object) -> ProjectView:
+    kept = keep_answer(holder.root, holder.project(), request.question, request.value)
+    return holder.shown(kept)
+
+
+def _make_samples(
+    _: OpenProjectHolder, request: MakeSampleData, working: SayWorking
+) -> SampleVolumes:
+    # It brings scipy along, which nothing else here needs.
+    from PseudoLabelCLLib.curation.samples.sample_data import (  # noqa: PLC0415 - see above
+        phantom_schema,
+        write_sample_cases,
+    )
+
+    folder = Path(request.folder).absolute()
+    with _folder_made_aside(folder) as aside:
+        numbers = {f"num_{kind}": number for kind, number in NUM_SAMPLES.items()}
+        samples = write_sample_cases(aside, 0, **numbers, progress=working)
+    volumes = []
+    for sample in samples:
+        role = _SAMPLE_ROLES[sample.kind]
+        drawn = sample.truth if role is CaseRole.VALIDATION else sample.annotation
+        annotation = None if drawn is None else str(folder / drawn.relative_to(aside))
+        image = str(folder / sample.image.relative_to(aside))
+        volumes.append(SampleVolume(sample.case_id, role, image, annotation))
+    return SampleVolumes(tuple(volumes), phantom_schema())
+
+
+@contextmanager
+def _folder_made_aside(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder`, which is empty or not there, if all is well.
+
+    Raises:
+        ProjectError: Something else lies in its place.
+        StorageError: The disk refuses.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ProjectError(
+            f"'{folder}' exists already and is not an empty folder.", "Choose a new folder."
+        )
+    make_folder(folder.parent)
+    aside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        yield aside
+        if folder.exists():
+            folder.rmdir()
+        aside.chmod(0o755)
+        aside.replace(folder)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+HANDLERS = {
+    "FindVolumes": _find,
+    "AddVolumes": _add,
+    "SetRole": _set_role,
+    "ChooseSlices": _choose_slices,
+    "RemoveCases": _remove,
+    "CheckCases": _check,
+    "AnswerQuestion": _answer,
+    "MakeSampleData": _make_samples,
+}

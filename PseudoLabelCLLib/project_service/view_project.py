@@ -1,0 +1,290 @@
+"""A project as a user interface shows it."""
+
+import logging
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.review import ProposalIdentity
+from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
+from PseudoLabelCLLib.project_service.case_progress import (
+    CaseProgress,
+    newest_proposing_round,
+    progress_of_cases,
+)
+from PseudoLabelCLLib.project_service.images_there import ImagesThere
+from PseudoLabelCLLib.storage.project.own_reports import is_own_report
+from PseudoLabelCLLib.storage.project.pretraining_record import (
+    PretrainingRecord,
+    pretraining_settings,
+    read_pretraining,
+)
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.provenance import author
+
+if TYPE_CHECKING:
+    from PseudoLabelCLLib.curation.review.review_cases import QueueItem
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class ViewMemory:
+    """What need not be read again while nothing has changed.
+
+    Args:
+        images: Which images are there.
+        queue_stamp: The proposals that `queue` belongs to.
+        queue: The proposals, most doubtful first.
+        record_stamp: The file that `record` was read from.
+        record: The pre-training that was done, or None.
+        absolute: Absolute paths by what the project stores.
+        fingerprints: Of proposals.
+        foreign_reports: Which reports were written elsewhere, by path, and as the files were then.
+    """
+
+    images: ImagesThere = field(default_factory=ImagesThere)
+    queue_stamp: tuple[object, ...] = ()
+    queue: "tuple[QueueItem, ...]" = ()
+    record_stamp: tuple[object, ...] = ()
+    record: PretrainingRecord | None = None
+    absolute: dict[str, Path] = field(default_factory=dict)
+    fingerprints: ProposalFingerprints = field(default_factory=ProposalFingerprints)
+    foreign_reports: dict[Path, tuple[tuple[int, int], bool]] = field(default_factory=dict)
+
+    def emptied(self) -> "ViewMemory":
+        """Return one that knows nothing but which drives hang."""
+        self.images.forget()
+        return ViewMemory(images=self.images)
+
+
+def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> ProjectView:
+    """Return a project as it is shown.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        memory: Of this project's earlier views; it makes this one faster.
+
+    Raises:
+        ProjectDamagedError: A doubt score is not what was written there.
+        StorageError: The disk refuses.
+    """
+    memory = memory or ViewMemory()
+    layout = ProjectLayout(root)
+    queue = _proposals(layout, project, memory)
+    ids = {case.id for case in project.cases}
+    in_review = project.latest_round is not None and (
+        project.latest_round.state is RoundState.IN_REVIEW
+    )
+    return ProjectView(
+        root=str(root),
+        name=project.name,
+        labels=project.schema,
+        config=project.config,
+        cases=_case_views(layout, project, queue, memory),
+        rounds=tuple(_round_view(layout, round_, memory) for round_ in project.rounds),
+        plan=_plan_view(project),
+        review_order=tuple(i.case_id for i in queue if i.case_id in ids) if in_review else (),
+        labels_are_settled=bool(project.rounds),
+        is_pretrained=_is_pretrained(layout, project, memory),
+        free_disk_bytes=shutil.disk_usage(root).free,
+        author=author(),
+    )
+
+
+def _proposals(
+    layout: ProjectLayout, project: Project, memory: ViewMemory
+) -> "tuple[QueueItem, ...]":
+    """Return the newest proposals of unlabelled cases, most doubtful first."""
+    newest = newest_proposing_round(project)
+    if newest is None:
+        return ()
+    folder = layout.proposal(newest, "any").parent
+    roles = tuple((case.id, case.role) for case in project.cases)
+    stamp = (newest, _stamp(folder), _stamp(layout.round_file(newest)), roles)
+    if stamp != memory.queue_stamp:
+        # It brings the readers of images along, which a project before round 0 does without.
+        from PseudoLabelCLLib.curation.review.review_cases import review_queue  # noqa: PLC0415
+
+        # As it was in its review, also while the round after it is trained.
+        rounds = (*project.rounds[:newest], replace(project.rounds[newest], state=_REVIEW))
+        memory.queue = review_queue(layout.root, replace(project, rounds=rounds))
+        memory.queue_stamp = stamp
+    return memory.queue
+
+
+_REVIEW = RoundState.IN_REVIEW
+
+
+def _case_views(
+    layout: ProjectLayout, project: Project, queue: "tuple[QueueItem, ...]", memory: ViewMemory
+) -> tuple[CaseView, ...]:
+    proposals = {item.case_id: item for item in queue}
+    progress = progress_of_cases(project, frozenset(proposals))
+    images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
+    missing = memory.images.missing(image for image in images.values() if image is not None)
+    series = _cases_with_series(layout)
+    identities = _identities(layout, project, proposals, memory)
+    views = []
+    for case in project.cases:
+        view = _case_view(project, case, progress[case.id], proposals.get(case.id))
+        annotation = case.annotation and str(layout.own(case.annotation))
+        image = images[case.id]
+        views.append(
+            replace(
+                view,
+                image=case.image if image is None else str(image),
+                image_is_missing=image is None or image in missing,
+                annotation=annotation or None,
+                is_from_dicom=case.dicom_series_uid is not None or case.id in series,
+                proposal=identities.get(case.id),
+            )
+        )
+    return tuple(views)
+
+
+def _identities(
+    layout: ProjectLayout, project: Project, case_ids: Iterable[str], memory: ViewMemory
+) -> dict[str, ProposalIdentity]:
+    """Return which proposals are the newest ones, by case; without those that cannot be read."""
+    index = newest_proposing_round(project)
+    if index is None:
+        return {}
+    found = {}
+    for case_id in case_ids:
+        try:
+            fingerprint = memory.fingerprints.of(layout.proposal(index, case_id))
+        except StorageError as error:
+            # The view shows the others; a verdict on this one is impossible anyway.
+            _log.warning("A proposal cannot be read: %s", error)
+            continue
+        found[case_id] = ProposalIdentity(case_id, index, fingerprint)
+    return found
+
+
+def _cases_with_series(layout: ProjectLayout) -> frozenset[str]:
+    """Return the cases whose DICOM series is remembered, with one look at the folder."""
+    record = layout.dicom_series("any")
+    if not record.parent.is_dir():
+        return frozenset()
+    return frozenset(path.stem for path in record.parent.glob(f"*{record.suffix}"))
+
+
+def _case_view(
+    project: Project, case: Case, progress: CaseProgress, proposal: "QueueItem | None"
+) -> CaseView:
+    """Return a case as it is shown, its paths as the project stores them."""
+    axis = project.preprocess.slicing_axis_of(case.geometry)
+    review = progress.review
+    return CaseView(
+        id=case.id,
+        role=case.role,
+        state=progress.state,
+        image=case.image,
+        image_is_missing=False,
+        series_uid=case.dicom_series_uid,
+        annotation=case.annotation,
+        num_slices=case.geometry.size[axis],
+        spacing_mm=case.geometry.spacing_mm,
+        doubt=None if proposal is None else proposal.doubt,
+        reason="" if proposal is None else proposal.reason,
+        verdict=None if review is None else review.verdict,
+        left_out=() if review is None else review.left_out,
+        truth_fraction=progress.truth_fraction,
+        is_confirmed=progress.is_confirmed,
+        last_verdict=None if progress.last is None else progress.last.verdict,
+        last_verdict_round=None if progress.last is None else progress.last.round_index,
+        num_drawn_slices=len(case.drawn_slices or ()) if case.is_partly_drawn else None,
+    )
+
+
+def _is_foreign(report: Path, memory: ViewMemory) -> bool:
+    stamp = _stamp(report)
+    known = memory.foreign_reports.get(report)
+    if known is None or known[0] != stamp:
+        known = (stamp, report.exists() and not is_own_report(report))
+        memory.foreign_reports[report] = known
+    return known[1]
+
+
+def _round_view(layout: ProjectLayout, round_: Round, memory: ViewMemory) -> RoundView:
+    return RoundView(
+        index=round_.index,
+        state=round_.state,
+        num_truth_cases=round_.num_truth_cases,
+        num_pseudo_cases=round_.num_pseudo_cases,
+        num_left_out_cases=round_.num_left_out_cases,
+        started=round_.started,
+        finished=round_.finished,
+        report=_if_there(layout.report(round_.index)),
+        model=_if_there(layout.model(round_.index)),
+        report_is_foreign=_is_foreign(layout.report(round_.index), memory),
+    )
+
+
+def _plan_view(project: Project) -> PlanView:
+    plan = plan_next_round(project)
+    return PlanView(
+        index=plan.index,
+        sentence=plan.sentence,
+        num_human=len({source.case_id for source in plan.human}),
+        num_pseudo=len(plan.pseudo),
+        num_left_out=len(plan.left_out),
+        can_train=bool(plan.human),
+        goes_on=plan.index < len(project.rounds),
+    )
+
+
+def _is_pretrained(layout: ProjectLayout, project: Project, memory: ViewMemory) -> bool:
+    if project.config.pretraining.method is Pretraining.NONE:
+        return False
+    stamp = (_stamp(layout.pretraining_record), _stamp(layout.pretrained_weights))
+    if stamp != memory.record_stamp:
+        memory.record = _read_record(layout.root)
+        memory.record_stamp = stamp
+    if memory.record is None:
+        return False
+    is_used = bool(project.rounds) and project.rounds[0].state is not RoundState.TRAINING
+    return is_used or memory.record.settings == pretraining_settings(project)
+
+
+def _read_record(root: Path) -> PretrainingRecord | None:
+    try:
+        return read_pretraining(root)
+    except PseudoLabelCLError as error:
+        # The view shows that it is to be done; what is wrong is told when it is asked for.
+        _log.warning("The record of the pre-training cannot be read: %s", error)
+        return None
+
+
+def _absolute(layout: ProjectLayout, stored: str, memory: ViewMemory) -> Path | None:
+    """Return where an image lies; None where it must not be looked for."""
+    if stored not in memory.absolute:
+        try:
+            memory.absolute[stored] = layout.resolve(stored)
+        except UnknownServerError:
+            return None
+    return memory.absolute[stored]
+
+
+def _if_there(path: Path) -> str | None:
+    return str(path) if path.exists() else None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written anew, or a file of a folder; (0, 0) for none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_ino)

@@ -1,0 +1,1 @@
+"""Files as such: written aside and renamed, read with limits, never through a link."""

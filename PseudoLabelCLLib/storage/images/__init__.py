@@ -1,0 +1,1 @@
+"""Volumes and segmentations of NIfTI, NRRD and MetaImage, with their exact grid."""

@@ -1,0 +1,1 @@
+"""The project folder: where its files lie, how they are read, written, locked and signed."""

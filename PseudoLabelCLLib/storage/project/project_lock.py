@@ -1,0 +1,151 @@
+"""The lock that lets one process at a time work on a project; it ends with its process."""
+
+import errno
+import json
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
+from PseudoLabelCLLib.storage.files.atomic_files import storage_error
+from PseudoLabelCLLib.storage.files.links import is_link
+from PseudoLabelCLLib.storage.files.regular_files import read_regular
+
+# Windows lets nobody read what is locked, so the locked byte lies far behind the text.
+_LOCKED_BYTE = 1 << 20
+_LONGEST_TEXT_BYTES = 4096
+_BEGIN = b'{"holder": '
+# A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
+_FLAGS = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_APPEND
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+@contextmanager
+def project_lock(path: Path, holder: str) -> Iterator[None]:
+    """Hold the lock of a project while the block runs.
+
+    The system gives the lock back when the process ends, however it ends. The file stays: whoever
+    deleted it could let two processes in. A file in its place with something else in it serves as
+    the lock, but is not written to.
+
+    Args:
+        path: The lock file.
+        holder: What others read about the holder, for example "the training worker".
+
+    Raises:
+        ProjectInUseError: Another process, or another part of this one, holds it.
+        ProjectError: The project's folder is missing, or its lock is a link or something else.
+        StorageError: The disk refuses.
+    """
+    if not path.parent.is_dir():
+        raise ProjectError(f"There is no folder '{path.parent}'.", "Check the path.")
+    with _opened(path) as file:
+        try:
+            taken = _try_lock(file)
+        except OSError as error:
+            raise storage_error(path, error, action="locked") from error
+        if not taken:
+            raise _in_use(path)
+        is_a_lock = _is_a_lock(file)
+        try:
+            if is_a_lock:
+                _write_holder(file, path, holder)
+            yield
+        finally:
+            with suppress(OSError):
+                if is_a_lock:
+                    file.truncate(0)
+            _unlock(file)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a lock, made if it is missing; no link is followed, nothing in it changes."""
+    if is_link(path):
+        raise _no_lock(path, "a link")
+    if path.is_dir():
+        raise _no_lock(path, "a folder")
+    try:
+        file = os.fdopen(os.open(path, _FLAGS, 0o666), "a+b", buffering=0)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _no_lock(path, "a link") from error
+        raise storage_error(path, error, action="opened") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _no_lock(path, "a pipe or a device")
+    return file
+
+
+def _is_a_lock(file: IO[bytes]) -> bool:
+    """Tell whether a file may be written: what no program wrote as a lock stays as it is."""
+    with suppress(OSError):
+        file.seek(0)
+        text = file.read(_LONGEST_TEXT_BYTES + 1)
+        return not text or (text.startswith(_BEGIN) and len(text) <= _LONGEST_TEXT_BYTES)
+    return False
+
+
+def _no_lock(path: Path, found: str) -> ProjectError:
+    return ProjectError(
+        f"'{path.name}' in '{path.parent}' is {found}; expected the lock of the project.",
+        "Move it out of the project.",
+    )
+
+
+def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:
+    text = {"holder": holder, "process": os.getpid(), "machine": socket.gethostname()}
+    try:
+        file.truncate(0)
+        file.write(json.dumps(text).encode("utf-8"))
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _in_use(path: Path) -> ProjectInUseError:
+    remedy = "Close it there, or wait until it has finished."
+    try:
+        found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
+        who = f"{found['holder']} (process {found['process']} on {found['machine']})"
+    except (OSError, StorageError, ValueError, KeyError, TypeError, RecursionError):
+        who = "another process"
+    return ProjectInUseError(f"The project '{path.parent}' is in use by {who}.", remedy)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        file.seek(_LOCKED_BYTE)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
