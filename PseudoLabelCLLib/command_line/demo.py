@@ -31,9 +31,9 @@ from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.jobs import new_job_id
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 NUM_JOINT_ROUNDS = 2
 # The simulated clinician has time for so many cases between two rounds.

@@ -13,14 +13,14 @@ from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
-from PseudoLabelCLLib.storage.images.terminology_list import (
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segments.terminology_list import (
     in_words,
     propose_terminology,
     terminology_named,
 )
-from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import project_lock
-from PseudoLabelCLLib.storage.project.project_store import load_project
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices, DicomExportLine

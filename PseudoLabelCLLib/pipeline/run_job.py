@@ -14,8 +14,8 @@ from PseudoLabelCLLib.messages.jobs import (
 )
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.doctor import examine
-from PseudoLabelCLLib.pipeline.results.apply_model import apply_model
-from PseudoLabelCLLib.pipeline.results.evaluate import evaluate
+from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.prediction.evaluate import evaluate
 from PseudoLabelCLLib.pipeline.rounds.pretrain import (
     changes_since,
     pretrain,

@@ -30,13 +30,13 @@ from PseudoLabelCLLib.learning import device
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.messages.job_messages import Notice, NoticeLevel
 from PseudoLabelCLLib.messages.json_codec import to_json
-from PseudoLabelCLLib.pipeline.results.model_file import ModelCard, TrainingSummary, write_model
+from PseudoLabelCLLib.pipeline.prediction.model_file import ModelCard, TrainingSummary, write_model
 from PseudoLabelCLLib.pipeline.run_job import run_job
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 
 SIZE = (32, 32, 5)
 SPACING = (1.5, 1.5, 8.0)

@@ -8,7 +8,7 @@ from asking_services import running_services
 from small_projects import make_project, put_in_review
 
 from PseudoLabelCLLib.process.process_tree import short_waits
-from PseudoLabelCLLib.storage.project.own_seals import STATE_VARIABLE
+from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE
 
 # Tests run side by side, so a thread that waits must let go of its core. Said before any test
 # imports torch, whose OpenMP library looks here once.

@@ -6,7 +6,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 
-from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.segments.terminology_list import propose_terminology
 
 KIDNEY, LIVER, SPLEEN = (propose_terminology(n)[0] for n in ("left kidney", "liver", "spleen"))
 

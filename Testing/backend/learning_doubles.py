@@ -25,7 +25,7 @@ from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
 from PseudoLabelCLLib.learning.training.training import RoundData
-from PseudoLabelCLLib.pipeline.results.model_file import ModelCard, TrainedModel, TrainingSummary
+from PseudoLabelCLLib.pipeline.prediction.model_file import ModelCard, TrainedModel, TrainingSummary
 
 # On slices this small a second thread costs more than it gives.
 torch.set_num_threads(1)

@@ -5,8 +5,8 @@ import numpy as np
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import CaseQuality, ClassQuality
 from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure
-from PseudoLabelCLLib.pipeline.results.measure_quality import CaseQuality, ClassQuality
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

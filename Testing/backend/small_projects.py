@@ -17,10 +17,10 @@ from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 SIZE = (24, 20, 5)
 GRID = Geometry(SIZE, (1.5, 1.5, 8.0), (3.0, -4.0, 5.0), (0, 1, 0, -1, 0, 0, 0, 0, 1))

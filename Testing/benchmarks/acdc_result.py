@@ -13,9 +13,9 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 Stages = dict[str, Any]
 

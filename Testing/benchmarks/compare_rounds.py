@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from comparison_picture import ComparisonRow, write_comparison_picture
 
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 
 def main(folder: Path, picture: Path) -> None:

@@ -57,8 +57,8 @@ from PseudoLabelCLLib.learning.training.sampling import (
 from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 Classes = npt.NDArray[np.uint8]
 

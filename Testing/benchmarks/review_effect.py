@@ -45,9 +45,9 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 # About one and two volumes of the data set.
 BUDGETS = {"acdc": [10, 20], "hippocampus": [36, 72]}

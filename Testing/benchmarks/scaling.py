@@ -28,8 +28,8 @@ from scipy import ndimage
 from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_schema
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 WATCH_EVERY_S = 0.05
 PIXEL_MM, SLICE_MM = 1.5, 3.0

@@ -28,10 +28,10 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 SIZE = (8, 8, 4)  # along i, j, k
 GRID = Geometry(SIZE, (1.0, 1.0, 4.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))

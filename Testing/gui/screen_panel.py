@@ -9,7 +9,7 @@ from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.answers import CaseFiles
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 
 
 @dataclass

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from a_presenter import Stage
-from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.review.show_correction import extent_choices
 from reviewing import edited, in_review, shown, written
 

@@ -6,8 +6,8 @@ import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import ROOT, Disk
 from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.facts.training_monitor import NUM_POINTS, Points, TrainingMonitor
 from PseudoLabelCLGui.presenter.train.training import stalled
-from PseudoLabelCLGui.presenter.train.training_monitor import NUM_POINTS, Points, TrainingMonitor
 
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.round import RoundState

@@ -22,9 +22,9 @@ from screen_panel import ScreenPanel
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.requests import Accept, Correct, Reject, TakeBackVerdict
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 CASES = st.sampled_from(UNLABELLED)
 PLACES = st.tuples(*(st.integers(0, size - 1) for size in SIZE[::-1]))

@@ -14,7 +14,7 @@ import vtk
 from PseudoLabelCLGui.mrml_bridge import prepare_for_dicom_export, show_segmentation
 
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.segments.terminology_list import propose_terminology
 
 sys.path.append(str(Path(__file__).parents[1] / "proof"))
 sys.path.append(str(Path(__file__).parents[1] / "backend"))

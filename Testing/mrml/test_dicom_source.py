@@ -19,7 +19,7 @@ from scene_things import GEOMETRIES, SIZE
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 SHAPE = SIZE[::-1]
 SERIES = "1.2.826.0.1.3680043.8.498.4.1"

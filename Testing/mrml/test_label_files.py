@@ -18,7 +18,7 @@ from scene_things import (
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 
 ENDINGS = (".seg.nrrd", ".nii.gz")
 

@@ -41,7 +41,7 @@ from scene_things import (
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.messages.answers import CaseFiles
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 SHAPE = SIZE[::-1]
 OBLIQUE = GEOMETRIES["oblique"]

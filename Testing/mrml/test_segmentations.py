@@ -34,16 +34,16 @@ from scene_things import (
 )
 from vtk.util.numpy_support import vtk_to_numpy
 
-from PseudoLabelCLLib.curation.cases.match_grid import matched_to_grid
+from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.images.segment_matching import match_segments
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.slicer_segments import Segment
-from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segments.segment_matching import match_segments
+from PseudoLabelCLLib.storage.segments.slicer_segments import Segment
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 SHAPE = SIZE[::-1]
 every_geometry = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())

@@ -20,7 +20,7 @@ from scene_things import GEOMETRIES, LABELS, SIZE, some_labels
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.answers import CaseFiles
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 
 
 class AnApplication:

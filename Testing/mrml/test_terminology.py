@@ -15,7 +15,7 @@ from scene_things import HEART, LEFT_KIDNEY
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
-from PseudoLabelCLLib.storage.images.slicer_segments import segments_in
+from PseudoLabelCLLib.storage.segments.slicer_segments import segments_in
 
 words = st.text(st.characters(exclude_characters="^~|", exclude_categories=("C",)), max_size=12)
 codes = st.builds(Code, words, words.filter(bool), words)

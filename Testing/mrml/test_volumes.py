@@ -27,7 +27,7 @@ from scene_things import (
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 SHAPE = SIZE[::-1]
 every_geometry = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())

@@ -14,7 +14,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 
 @pytest.fixture

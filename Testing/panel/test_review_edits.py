@@ -11,7 +11,7 @@ from review_things import corrected, draw, leave, pause, proposal_of, show, wait
 
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 KEY = QtCore.Qt.Key
 

@@ -11,8 +11,8 @@ from test_review_section import wait_until
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 # oblique and left-handed, as no tool likes it
 GRID = Geometry(

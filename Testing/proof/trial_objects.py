@@ -17,7 +17,7 @@ from PseudoLabelCLLib.storage.dicom.segment import (
     tracking_uid_of,
 )
 from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
-from PseudoLabelCLLib.storage.images.terminology_list import propose_terminology
+from PseudoLabelCLLib.storage.segments.terminology_list import propose_terminology
 
 Masks = np.ndarray
 

@@ -19,15 +19,15 @@ from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.pipeline import settle_device
-from PseudoLabelCLLib.pipeline.results.model_file import read_model
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import read_learning_curve
+from PseudoLabelCLLib.pipeline.learning_curve import read_learning_curve
+from PseudoLabelCLLib.pipeline.prediction.model_file import read_model
 from PseudoLabelCLLib.pipeline.run_job import run_job
 from PseudoLabelCLLib.storage.files.atomic_files import TEMPORARY_PREFIX, read_json
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
 from PseudoLabelCLLib.storage.project.own_reports import is_own_report
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 SETTINGS = (
     "preprocess.window_size=[64,64]",

@@ -65,20 +65,20 @@ from PseudoLabelCLLib.messages.service_messages import (
     encode_message,
     encode_request,
 )
-from PseudoLabelCLLib.pipeline.results.model_file import read_model, write_model
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import (
+from PseudoLabelCLLib.pipeline.learning_curve import (
     CurvePoint,
     read_learning_curve,
     write_learning_curve,
 )
+from PseudoLabelCLLib.pipeline.prediction.model_file import read_model, write_model
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
 from PseudoLabelCLLib.process.jobs import read_job, write_job
 from PseudoLabelCLLib.project_service.view_project import view_of
 from PseudoLabelCLLib.storage.images.itk_files import check_header
-from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 LONGEST_S = 5.0
 LONGEST_WAIT_S = 300.0

@@ -29,9 +29,9 @@ from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.storage.files.atomic_files import TEMPORARY_PREFIX, read_json, write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 CASE = "unlabelled-02"
 # Beyond the command's own time, so that some kills come too late and the command is done.

@@ -31,8 +31,8 @@ from crash_checks import check_project, make_project, saved_step
 from kill_the_service import in_fork
 
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 NUM_ROUNDS = 2
 VICTIMS = {"worker": 1, "service": 1, "panel": 1}

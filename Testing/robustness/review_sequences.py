@@ -29,8 +29,8 @@ from screen_panel import ScreenPanel  # noqa: E402 - the path comes first
 from PseudoLabelCLLib.domain.segmentation import LabelSchema  # noqa: E402
 from PseudoLabelCLLib.process.service_process import ServiceProcess  # noqa: E402
 from PseudoLabelCLLib.process.worker_process import WorkerProcess  # noqa: E402
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation  # noqa: E402
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout  # noqa: E402
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation  # noqa: E402
 
 LIMIT_S = 600.0
 # The smallest training that is one.

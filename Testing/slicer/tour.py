@@ -20,9 +20,9 @@ import SimpleITK as sitk
 from driving.application import Application, DrivingError, require_tools
 
 from PseudoLabelCLLib.curation.samples.sample_data import write_sample_cases
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "PseudoLabelCL"
 # Rounds of about a minute; what they learn is poor, and nobody measures it here.

@@ -1,9 +1,9 @@
 """The presenter: what is enabled, shown and said, in plain Python."""
 
 from PseudoLabelCLGui.presenter.cases.finding import new_volumes
+from PseudoLabelCLGui.presenter.facts.export_facts import ExportChoices
 from PseudoLabelCLGui.presenter.ports import Listeners, SceneFiles, Service, Worker
 from PseudoLabelCLGui.presenter.presenter import Presenter
-from PseudoLabelCLGui.presenter.use.export_facts import ExportChoices
 
 __all__ = [
     "ExportChoices",

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
-from PseudoLabelCLGui.presenter.facts import Facts, ReviewFacts
+from PseudoLabelCLGui.presenter.facts.export_facts import ExportFacts
+from PseudoLabelCLGui.presenter.facts.facts import Facts, ReviewFacts
 from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
 from PseudoLabelCLGui.presenter.ports import (
     Listeners,
@@ -14,7 +15,6 @@ from PseudoLabelCLGui.presenter.ports import (
     nobody,
 )
 from PseudoLabelCLGui.presenter.service_line import READING, Asked, ServiceLine, nothing
-from PseudoLabelCLGui.presenter.use.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.worker_line import WorkerLine
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError

@@ -30,8 +30,9 @@ from collections.abc import Callable
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts import WorkKind
+from PseudoLabelCLGui.presenter.facts.facts import WorkKind
 from PseudoLabelCLGui.presenter.faults import Step
+from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.ports import (
     ForgetfulProjects,
     Listeners,
@@ -42,17 +43,16 @@ from PseudoLabelCLGui.presenter.ports import (
 )
 from PseudoLabelCLGui.presenter.project.projects import ProjectActions
 from PseudoLabelCLGui.presenter.project.scene_project import SceneProject
-from PseudoLabelCLGui.presenter.review.leaving import Leaving
 from PseudoLabelCLGui.presenter.review.review import ReviewActions
 from PseudoLabelCLGui.presenter.review.review_calls import ReviewCalls
 from PseudoLabelCLGui.presenter.review.verdicts import VerdictActions
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.show import Shower
 from PseudoLabelCLGui.presenter.train.training import TrainingActions
-from PseudoLabelCLGui.presenter.train.waiting import num_waiting, waiting_words
 from PseudoLabelCLGui.presenter.use.exporting import ExportActions
 from PseudoLabelCLGui.presenter.use.result_calls import ResultCalls
 from PseudoLabelCLGui.presenter.use.use import UseActions
+from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.presenter.cases.show_cases import cases_state, project_state
-from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.project.show_readiness import readiness_state
 from PseudoLabelCLGui.presenter.review.show_review import review_state, use_state
 from PseudoLabelCLGui.presenter.show_steps import next_thing, status_state, steps_state

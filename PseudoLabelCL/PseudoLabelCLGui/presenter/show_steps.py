@@ -1,11 +1,11 @@
 """The head of the panel: what runs now, what to do next, and what each step has done so far."""
 
-from PseudoLabelCLGui.presenter.facts import Facts, WorkKind
-from PseudoLabelCLGui.presenter.review.reasons import is_saving, no_packages
+from PseudoLabelCLGui.presenter.facts.export_facts import ExportPhase
+from PseudoLabelCLGui.presenter.facts.facts import Facts, WorkKind
+from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
 from PseudoLabelCLGui.presenter.train.show_training import training_stage
-from PseudoLabelCLGui.presenter.train.waiting import cases_to_check, num_waiting
-from PseudoLabelCLGui.presenter.use.export_facts import ExportPhase
 from PseudoLabelCLGui.presenter.use.show_export import export_fraction, export_stage
+from PseudoLabelCLGui.presenter.waiting import cases_to_check, num_waiting
 from PseudoLabelCLGui.presenter.words import counted, time_left
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
 from PseudoLabelCLGui.translation import _

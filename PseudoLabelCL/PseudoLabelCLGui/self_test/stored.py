@@ -12,9 +12,9 @@ from PseudoLabelCLGui.mrml_bridge import ShownCase
 from PseudoLabelCLGui.self_test.shared import check
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 # Of a voxel; two programs compute its place.
 _SAME_PLACE = 0.01

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.cases.image_place import places_of, settled_place
-from PseudoLabelCLLib.curation.cases.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.check.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.export.dicom_frame_check import check_frame_of_reference
 from PseudoLabelCLLib.curation.export.dicom_series_of_case import remember_series
 from PseudoLabelCLLib.curation.find.label_map_look import ask_about_label_map
+from PseudoLabelCLLib.curation.grids.image_place import places_of, settled_place
+from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.review.history import keep_in_history
 from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
@@ -21,11 +21,11 @@ from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
-from PseudoLabelCLLib.storage.images.label_values import ask_about_background, count_values
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+from PseudoLabelCLLib.storage.segments.label_values import ask_about_background, count_values
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 
 def add_case(  # noqa: PLR0913 - everything a person can say about one volume

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.cases.stored_files import read_segments
+from PseudoLabelCLLib.curation.grids.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.storage.images.segment_matching import match_segments
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.slicer_segments import Segment
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import save_cases
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segments.segment_matching import match_segments
+from PseudoLabelCLLib.storage.segments.slicer_segments import Segment
 
 
 def change_labels(root: Path, project: Project, labels: LabelSchema) -> Project:

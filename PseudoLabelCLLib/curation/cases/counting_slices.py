@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check.drawn_slices import DRAWN, drawn_slices
-from PseudoLabelCLLib.curation.review.human_truth import read_on_grid
+from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project

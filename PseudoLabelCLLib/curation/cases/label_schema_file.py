@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.stored_files import read_segments
+from PseudoLabelCLLib.curation.grids.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.slicer_segments import schema_of
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segments.slicer_segments import schema_of
 
 _SCHEMA_VERSION = 1
 

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct
 from PseudoLabelCLLib.curation.check.slice_order import SlicedVolume
 from PseudoLabelCLLib.curation.find.label_map_look import question_about_label_map
-from PseudoLabelCLLib.curation.review.human_truth import read_on_grid, require_grid_of_case
+from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
@@ -32,9 +32,9 @@ from PseudoLabelCLLib.domain.question import (
 from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _FEW_LABELLED_SLICES = 3
 _MAX_NAMED = 4

@@ -23,6 +23,12 @@ from PseudoLabelCLLib.curation.export.dicom_provenance import (
     segment_of,
 )
 from PseudoLabelCLLib.curation.export.dicom_series_of_case import is_from_dicom, series_of_case
+from PseudoLabelCLLib.curation.export.dicom_series_of_volume import (
+    SeriesAttributes,
+    series_finding,
+    series_of_volume,
+    series_written,
+)
 from PseudoLabelCLLib.curation.export.dicom_source_grid import OnSourceGrid, onto_source_grid
 from PseudoLabelCLLib.curation.export.export_segmentations import (
     ExportedSegmentation,
@@ -34,12 +40,6 @@ from PseudoLabelCLLib.curation.export.write_verified_object import (
     WRITING_STEPS,
     ObjectToWrite,
     write_verified_object,
-)
-from PseudoLabelCLLib.curation.find.dicom_series_of_volume import (
-    SeriesAttributes,
-    series_finding,
-    series_of_volume,
-    series_written,
 )
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError

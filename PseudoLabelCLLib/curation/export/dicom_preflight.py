@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.messages.answers import ExportFix
 from PseudoLabelCLLib.storage.dicom.segment import LONGEST_LABEL, clean_text
-from PseudoLabelCLLib.storage.images.terminology_list import in_words, propose_terminology
+from PseudoLabelCLLib.storage.segments.terminology_list import in_words, propose_terminology
 
 _MOST_PROPOSED = 3
 # The identifiers of DICOM's coding schemes; the value of a code is one word.

@@ -23,9 +23,9 @@ from PseudoLabelCLLib.storage.dicom.segment import (
     tracking_uid_of,
 )
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
-from PseudoLabelCLLib.storage.images.terminology_list import in_words
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segments.terminology_list import in_words
 
 PROGRAM = "PseudoLabelCL"
 # Far from the numbers that scanners give, so that no series of the study has the same.

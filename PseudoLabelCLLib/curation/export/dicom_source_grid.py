@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.cases.match_grid import matched_to_grid
+from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.review.human_truth import read_on_grid
+from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.left_out import without_structures
 from PseudoLabelCLLib.curation.review.plan_round import TruthSource, truth_sources_of
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
@@ -25,8 +25,8 @@ from PseudoLabelCLLib.storage.files.atomic_files import (
     remove_leftovers,
     write_json,
 )
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 ExportFormat: TypeAlias = Literal[".seg.nrrd", ".nii.gz"]
 ExportSource: TypeAlias = Literal["annotated", "accepted", "corrected", "proposal, unreviewed"]

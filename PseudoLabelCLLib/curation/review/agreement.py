@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.review.human_truth import read_on_grid
+from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review

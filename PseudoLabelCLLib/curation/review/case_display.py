@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.cases.stored_files import read_doubt, read_labels
+from PseudoLabelCLLib.curation.grids.stored_files import read_doubt, read_labels
 from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ReviewError, VolumeError
@@ -25,9 +25,9 @@ from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, storage_error, written_aside
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
-from PseudoLabelCLLib.storage.project.own_seals import SealedFiles, sealing
+from PseudoLabelCLLib.storage.files.own_seals import SealedFiles, sealing
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _own = SealedFiles()
 Array = npt.NDArray[Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.cases.match_grid import matched_to_grid, matches_by_cropping
+from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.review.left_out import require_something_to_confirm
 from PseudoLabelCLLib.curation.review.truth_mask import Mask, near_changed, slices_of_mask
 from PseudoLabelCLLib.domain.case import Case
@@ -17,7 +17,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.image_place import places_of
+from PseudoLabelCLLib.curation.grids.image_place import places_of
 from PseudoLabelCLLib.curation.review.corrections import on_grid_of_case, read_proposal, what_counts
 from PseudoLabelCLLib.curation.review.history import keep_in_history
 from PseudoLabelCLLib.curation.review.left_out import (
@@ -33,10 +33,10 @@ from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, written_aside
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import make_review_folder, save_review
 from PseudoLabelCLLib.storage.project.provenance import signed
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 
 @dataclass(frozen=True)

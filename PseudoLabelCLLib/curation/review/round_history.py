@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from PseudoLabelCLLib.curation.cases.stored_files import read_doubt
+from PseudoLabelCLLib.curation.grids.stored_files import read_doubt
 from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
@@ -18,7 +18,7 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.messages.project_view import RoundFigures
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.project.own_seals import is_seal_of_text, seal_of_text
+from PseudoLabelCLLib.storage.files.own_seals import is_seal_of_text, seal_of_text
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 SayWorking: TypeAlias = Callable[[str, int, int], None]

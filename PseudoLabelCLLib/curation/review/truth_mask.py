@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
-from PseudoLabelCLLib.storage.images.volume_io import read_volume, write_volume
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 NEAR_MM = 3.0
 # A voxel exactly that far away counts, whatever its spacing became in a text header.

@@ -21,8 +21,8 @@ from PseudoLabelCLLib.domain.reporting import SayProgress, silent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 SampleKind = Literal["annotated", "unlabelled", "test"]
 _ANATOMICAL_STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")

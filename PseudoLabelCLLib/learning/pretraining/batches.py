@@ -9,13 +9,13 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalStrategy,
     LocalStrategy,
 )
-from PseudoLabelCLLib.learning.pretraining.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.pretraining.views import (
     crop_and_enlarge,
     warp_views,
 )
 from PseudoLabelCLLib.learning.pretraining.volume_batches import PlacedSlices, VolumePool
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 
 # A set holds the parts of three volumes, as published; the local loss takes ten of any slices.
 VOLUMES_IN_SET = 3

@@ -12,7 +12,6 @@ from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
 from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_contrastive_loss
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.pretraining.view_intensity import change_intensity
 from PseudoLabelCLLib.learning.shapes import Bool, Float
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch, augment
 from PseudoLabelCLLib.learning.training.copy_paste import draw_boxes, exchange
@@ -31,6 +30,7 @@ from PseudoLabelCLLib.learning.training.step_batch import (
     SELF_TRAINING,
     StepBatch,
 )
+from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 
 Scalar = Float[Tensor, ""]
 

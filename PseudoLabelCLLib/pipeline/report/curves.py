@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from PseudoLabelCLLib.pipeline.results.measure_quality import CaseQuality
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import RoundCurve
+from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import CaseQuality
 
 _WIDTH, _HEIGHT = 270, 160
 _LEFT, _RIGHT, _TOP, _BOTTOM = 28, 40, 20, 24

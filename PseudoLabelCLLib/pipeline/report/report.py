@@ -11,6 +11,8 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.round import Round
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import summarise
 from PseudoLabelCLLib.pipeline.report.cards import CaseCard, cases_section, draw_cards
 from PseudoLabelCLLib.pipeline.report.curves import (
     RoundQuality,
@@ -20,8 +22,6 @@ from PseudoLabelCLLib.pipeline.report.curves import (
 )
 from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure
 from PseudoLabelCLLib.pipeline.report.tables import cases_table, rounds_table
-from PseudoLabelCLLib.pipeline.results.measure_quality import summarise
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import RoundCurve
 from PseudoLabelCLLib.storage.project.own_reports import write_sealed_report
 from PseudoLabelCLLib.storage.project.pretraining_record import PretrainingRecord
 

@@ -12,17 +12,17 @@ from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import from_json
+from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve, read_learning_curve
+from PseudoLabelCLLib.pipeline.prediction.evaluate import MeasuredModel
 from PseudoLabelCLLib.pipeline.report.curves import RoundQuality
 from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure
 from PseudoLabelCLLib.pipeline.report.report import RoundReport, write_report
-from PseudoLabelCLLib.pipeline.results.evaluate import MeasuredModel
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import RoundCurve, read_learning_curve
 from PseudoLabelCLLib.pipeline.slices.case_slices import annotation_of, case_volume
 from PseudoLabelCLLib.storage.files.atomic_files import read_json
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.images.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.project.pretraining_record import PretrainingRecord, read_pretraining
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 
 def report_round(

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.pipeline.report.curves import RoundQuality
-from PseudoLabelCLLib.pipeline.results.measure_quality import (
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import (
     DEFINITIONS,
     CaseQuality,
     ClassQuality,
@@ -13,6 +12,7 @@ from PseudoLabelCLLib.pipeline.results.measure_quality import (
     Spread,
     summarise,
 )
+from PseudoLabelCLLib.pipeline.report.curves import RoundQuality
 
 _ABSENT = "&ndash;"
 _MEASURES = (("dice", 3), ("hd95_mm", 1), ("assd_mm", 2))

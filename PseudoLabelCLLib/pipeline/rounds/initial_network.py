@@ -5,7 +5,7 @@ import torch
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import load_pretrained
-from PseudoLabelCLLib.pipeline.results.model_file import read_model
+from PseudoLabelCLLib.pipeline.prediction.model_file import read_model
 from PseudoLabelCLLib.pipeline.rounds.pretrain import transferred_weights
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.storage.project.pretraining_record import pretraining_settings

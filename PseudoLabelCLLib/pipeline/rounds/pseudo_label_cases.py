@@ -3,14 +3,14 @@
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
-from PseudoLabelCLLib.pipeline.results.model_file import TrainedModel
-from PseudoLabelCLLib.pipeline.results.segment_volume import SegmentedVolume, segment_slices
+from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
+from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
-from PseudoLabelCLLib.storage.images.segmentation_io import write_segmentation
-from PseudoLabelCLLib.storage.images.volume_io import write_volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
+from PseudoLabelCLLib.storage.volume_io import write_volume
 
 
 def pseudo_label_cases(

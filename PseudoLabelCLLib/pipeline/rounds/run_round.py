@@ -21,17 +21,18 @@ from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
-from PseudoLabelCLLib.pipeline.report.round_report import report_round
-from PseudoLabelCLLib.pipeline.results.evaluate import MeasuredCase, MeasuredModel
-from PseudoLabelCLLib.pipeline.results.measure_quality import measure_quality, summarise
-from PseudoLabelCLLib.pipeline.results.model_file import (
+from PseudoLabelCLLib.pipeline.prediction.evaluate import MeasuredCase, MeasuredModel
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import measure_quality, summarise
+from PseudoLabelCLLib.pipeline.prediction.model_file import (
     ModelCard,
     TrainedModel,
     TrainingSummary,
     read_model,
     write_model,
 )
-from PseudoLabelCLLib.pipeline.results.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.prediction.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.report.round_report import report_round
+from PseudoLabelCLLib.pipeline.rounds.earlier_tensors import rewrite_earlier_tensors
 from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.rounds.require_answers import require_answers
@@ -42,7 +43,6 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
     load_case_slices,
     preprocess_plan,
 )
-from PseudoLabelCLLib.pipeline.slices.earlier_tensors import rewrite_earlier_tensors
 from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout

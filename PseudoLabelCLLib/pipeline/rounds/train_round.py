@@ -22,12 +22,12 @@ from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer, start_training
-from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
-from PseudoLabelCLLib.pipeline.rounds.learning_curve import (
+from PseudoLabelCLLib.pipeline.learning_curve import (
     CurvePoint,
     read_learning_curve,
     write_learning_curve,
 )
+from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
 from PseudoLabelCLLib.pipeline.rounds.round_data import (
     RoundInputs,
     load_round_data,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from PseudoLabelCLLib.curation.review.human_truth import read_on_grid
+from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
@@ -33,13 +33,13 @@ from PseudoLabelCLLib.pipeline.slices.preprocess import (
 )
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.images.volume_io import read_volume
-from PseudoLabelCLLib.storage.project.own_seals import SealedFiles, sealed
+from PseudoLabelCLLib.storage.files.own_seals import SealedFiles, sealed
 from PseudoLabelCLLib.storage.project.preprocess_plan import (
     save_preprocess_plan,
     settled_preprocess,
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _own = SealedFiles()
 

@@ -18,7 +18,7 @@ from PseudoLabelCLLib.messages.answers import (
 from PseudoLabelCLLib.messages.requests import CheckDicomExport, DicomChoices, ExportDicom
 from PseudoLabelCLLib.project_service.handle_request import SayWorking
 from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
-from PseudoLabelCLLib.storage.images.terminology_list import in_words, propose_terminology
+from PseudoLabelCLLib.storage.segments.terminology_list import in_words, propose_terminology
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices, DicomExportLine

@@ -29,12 +29,12 @@ from PseudoLabelCLLib.storage.dicom.slice_stack import (
     slices_at,
 )
 from PseudoLabelCLLib.storage.images.itk_files import direction_of
-from PseudoLabelCLLib.storage.images.segment_matching import (
+from PseudoLabelCLLib.storage.segments.segment_matching import (
     match_segments,
     settle_overlaps,
     unclaimed_notice,
 )
-from PseudoLabelCLLib.storage.images.slicer_segments import Segment, schema_of
+from PseudoLabelCLLib.storage.segments.slicer_segments import Segment, schema_of
 
 _DRIFT_TOLERANCE_PIXELS = 0.5
 _DIRECTION_TOLERANCE = 1e-3

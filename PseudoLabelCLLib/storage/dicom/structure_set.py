@@ -28,8 +28,8 @@ from PseudoLabelCLLib.storage.dicom.header import (
     whole_number_of,
 )
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
-from PseudoLabelCLLib.storage.images.segment_matching import match_segments, settle_overlaps
-from PseudoLabelCLLib.storage.images.slicer_segments import Segment, schema_of
+from PseudoLabelCLLib.storage.segments.segment_matching import match_segments, settle_overlaps
+from PseudoLabelCLLib.storage.segments.slicer_segments import Segment, schema_of
 
 STRUCTURE_SET_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

@@ -12,7 +12,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, UnknownServerError
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
-from PseudoLabelCLLib.storage.project.own_seals import state_folder
+from PseudoLabelCLLib.storage.files.own_seals import state_folder
 
 HAS_SHARES = sys.platform == "win32"
 _MOST_SERVERS = 200

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.storage.files.atomic_files import write_texts
+from PseudoLabelCLLib.storage.files.own_seals import is_seal_of_text, sealing
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
-from PseudoLabelCLLib.storage.project.own_seals import is_seal_of_text, sealing
 
 _BEGIN, _END = "\n<!-- seal ", " -->\n"
 _MAX_BYTES = 2**28

@@ -14,7 +14,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.network_paths import choose_server, require_chosen_server
-from PseudoLabelCLLib.storage.project.own_seals import state_folder
+from PseudoLabelCLLib.storage.files.own_seals import state_folder
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 TRUTH_MASK_SUFFIX = ".truth.nrrd"

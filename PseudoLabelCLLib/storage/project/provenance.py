@@ -14,8 +14,8 @@ from PseudoLabelCLLib.storage.files.atomic_files import (
     write_json,
     write_text,
 )
+from PseudoLabelCLLib.storage.files.own_seals import is_seal_of_text, seal_of_text, state_folder
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
-from PseudoLabelCLLib.storage.project.own_seals import is_seal_of_text, seal_of_text, state_folder
 
 MAX_AUTHOR_LENGTH = 100
 _ELSEWHERE = "on another computer, or by an earlier version of the program"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
-from PseudoLabelCLGui.presenter.cases.questions import question_row
-from PseudoLabelCLGui.presenter.facts import Facts
-from PseudoLabelCLGui.presenter.review.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.questions import question_row
+from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
 from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.project_view import CaseView

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.cases.finding import gather, new_volumes
-from PseudoLabelCLGui.presenter.cases.questions import (
+from PseudoLabelCLGui.presenter.core import Core
+from PseudoLabelCLGui.presenter.facts.questions import (
     answered,
     asked_alike,
     questions_of,
     questions_of_search,
 )
-from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.review.leaving import Leaving
-from PseudoLabelCLGui.presenter.review.reasons import no_change, no_opening
-from PseudoLabelCLGui.presenter.train.waiting import cases_to_check
+from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole

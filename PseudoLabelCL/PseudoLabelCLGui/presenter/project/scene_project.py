@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts import Answer, Question
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Question
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.words import printable
 from PseudoLabelCLGui.translation import _

@@ -1,7 +1,7 @@
 """Whether this computer can train, as it is shown."""
 
 from PseudoLabelCLGui.panel_state import Action, Light, ReadinessState
-from PseudoLabelCLGui.presenter.facts import Facts
+from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.words import gigabytes
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.readiness import ReadinessReport

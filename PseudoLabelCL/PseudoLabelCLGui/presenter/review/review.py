@@ -4,9 +4,9 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.review.leaving import Leaving, round_key
-from PseudoLabelCLGui.presenter.review.reasons import no_project, no_review
-from PseudoLabelCLGui.presenter.train.waiting import is_waiting
+from PseudoLabelCLGui.presenter.leaving import Leaving, round_key
+from PseudoLabelCLGui.presenter.reasons import no_project, no_review
+from PseudoLabelCLGui.presenter.waiting import is_waiting
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.requests import Refresh, ShowCase

@@ -4,8 +4,8 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Action, ExtentChoice
 from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts import Facts
-from PseudoLabelCLGui.presenter.review.reasons import no_accept, no_judging
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.review import TruthExtent

@@ -2,8 +2,8 @@
 
 from PseudoLabelCLGui.panel_state import QueueRow, ReviewState, UseState
 from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts import Facts
-from PseudoLabelCLGui.presenter.review.reasons import (
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import (
     newest_model,
     no_apply,
     no_project,

@@ -5,9 +5,9 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts import Answer, Question, Writing
-from PseudoLabelCLGui.presenter.review.leaving import Leaving
-from PseudoLabelCLGui.presenter.review.reasons import (
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Question, Writing
+from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.reasons import (
     no_accept,
     no_judging,
     no_listed_verdict,

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from PseudoLabelCLGui.panel_state import Action, Curve, RoundRow, RoundsState, TrainState
 from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts import Ending, Facts, WorkKind
-from PseudoLabelCLGui.presenter.review.reasons import (
+from PseudoLabelCLGui.presenter.facts.facts import Ending, Facts, WorkKind
+from PseudoLabelCLGui.presenter.facts.training_monitor import Points
+from PseudoLabelCLGui.presenter.reasons import (
     changeable_parts,
     no_change,
     no_ending,
@@ -14,7 +15,6 @@ from PseudoLabelCLGui.presenter.review.reasons import (
     no_stopping,
     no_training,
 )
-from PseudoLabelCLGui.presenter.train.training_monitor import Points
 from PseudoLabelCLGui.presenter.words import (
     about_time,
     counted,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts import Ending, TrainingRun, Work, WorkKind
+from PseudoLabelCLGui.presenter.facts.facts import Ending, TrainingRun, Work, WorkKind
 from PseudoLabelCLGui.presenter.faults import (
     Fault,
     Step,
@@ -15,8 +15,8 @@ from PseudoLabelCLGui.presenter.faults import (
     fault_of_failure,
     fault_of_start,
 )
-from PseudoLabelCLGui.presenter.review.leaving import Leaving
-from PseudoLabelCLGui.presenter.review.reasons import (
+from PseudoLabelCLGui.presenter.leaving import Leaving
+from PseudoLabelCLGui.presenter.reasons import (
     is_round_0_trained,
     no_change,
     no_ending,
@@ -25,7 +25,7 @@ from PseudoLabelCLGui.presenter.review.reasons import (
     no_training,
     wants_pretraining,
 )
-from PseudoLabelCLGui.presenter.train.waiting import num_waiting, waiting_words, work_words
+from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words, work_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.messages.job_messages import (

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light, MarkedLine
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.faults import fault_of_refusal
-from PseudoLabelCLGui.presenter.review.reasons import no_change
-from PseudoLabelCLGui.presenter.service_line import Asked
-from PseudoLabelCLGui.presenter.use.export_facts import (
+from PseudoLabelCLGui.presenter.facts.export_facts import (
     ExportChoices,
     ExportPhase,
     exportable_cases,
     state_of_cases,
 )
+from PseudoLabelCLGui.presenter.faults import fault_of_refusal
+from PseudoLabelCLGui.presenter.reasons import no_change
+from PseudoLabelCLGui.presenter.service_line import Asked
 from PseudoLabelCLGui.presenter.use.show_export import no_export
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology

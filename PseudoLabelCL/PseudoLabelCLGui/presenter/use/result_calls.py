@@ -1,7 +1,7 @@
 """The presenter's actions of step "use": what the panel calls about models and exports."""
 
 from PseudoLabelCLGui.panel_state import Light
-from PseudoLabelCLGui.presenter.use.export_facts import ExportChoices
+from PseudoLabelCLGui.presenter.facts.export_facts import ExportChoices
 from PseudoLabelCLGui.presenter.use.exporting import ExportActions
 from PseudoLabelCLGui.presenter.use.use import UseActions
 from PseudoLabelCLLib.domain.segmentation import Terminology

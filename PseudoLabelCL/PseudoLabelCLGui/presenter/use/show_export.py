@@ -2,14 +2,14 @@
 
 from PseudoLabelCLGui.panel_state import Action, ExportState, FindingRow, Light, MarkedLine
 from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts import Facts
-from PseudoLabelCLGui.presenter.review.reasons import no_change
-from PseudoLabelCLGui.presenter.use.export_facts import (
+from PseudoLabelCLGui.presenter.facts.export_facts import (
     ExportFacts,
     ExportPhase,
     is_unreviewed,
     state_of_cases,
 )
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole

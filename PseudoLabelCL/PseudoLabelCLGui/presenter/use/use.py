@@ -4,13 +4,13 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts import Ending, Work, WorkKind
+from PseudoLabelCLGui.presenter.facts.facts import Ending, Work, WorkKind
 from PseudoLabelCLGui.presenter.faults import (
     fault_of_crash,
     fault_of_failure,
     fault_of_start,
 )
-from PseudoLabelCLGui.presenter.review.reasons import (
+from PseudoLabelCLGui.presenter.reasons import (
     newest_model,
     no_apply,
     no_project,

@@ -29,7 +29,7 @@ from PseudoLabelCLGui.sections.parts.asking import askFiles, askFolder
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import showAction, showChoice, showVisible
+from PseudoLabelCLGui.sections.parts.showing import showAction, showChoice, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole
 from PseudoLabelCLLib.domain.errors import AnnotationError

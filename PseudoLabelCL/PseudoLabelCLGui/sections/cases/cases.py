@@ -9,9 +9,9 @@ from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.menus import makeMenu
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showVisible
 from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.sections.project.question_lines import QuestionLines
-from PseudoLabelCLGui.sections.review.showing import showAction, showLines, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
 

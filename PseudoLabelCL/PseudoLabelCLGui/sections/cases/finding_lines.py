@@ -9,7 +9,7 @@ import qt
 from PseudoLabelCLGui.panel_state import FindingRow
 from PseudoLabelCLGui.sections.parts.lights import LightMark
 from PseudoLabelCLGui.sections.parts.section import Section
-from PseudoLabelCLGui.sections.review.showing import showAction
+from PseudoLabelCLGui.sections.parts.showing import showAction
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.answers import ExportFix
 

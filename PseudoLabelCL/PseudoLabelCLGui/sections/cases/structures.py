@@ -7,7 +7,7 @@ import slicer
 from PseudoLabelCLGui.mrml_bridge import keep_out_of_lists, labels_of, terminology_text
 from PseudoLabelCLGui.panel_state import CasesState, Light, PanelState
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import showUsable
+from PseudoLabelCLGui.sections.parts.showing import showUsable
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema

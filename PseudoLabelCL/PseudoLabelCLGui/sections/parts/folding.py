@@ -6,7 +6,7 @@ from typing import Any
 import qt
 
 from PseudoLabelCLGui.sections.parts.section import Section
-from PseudoLabelCLGui.sections.review.showing import showVisible
+from PseudoLabelCLGui.sections.parts.showing import showVisible
 
 
 class Folding:

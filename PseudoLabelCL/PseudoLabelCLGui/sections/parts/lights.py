@@ -6,7 +6,7 @@ from typing import Any
 import qt
 
 from PseudoLabelCLGui.panel_state import Light
-from PseudoLabelCLGui.sections.review.showing import showVisible
+from PseudoLabelCLGui.sections.parts.showing import showVisible
 
 _PICTURES = {
     Light.GREEN: "LightGreen.png",

@@ -8,8 +8,8 @@ from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.sections.parts.elided import ElidedText
 from PseudoLabelCLGui.sections.parts.lights import picture
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showBar, showText, showTip, showVisible
 from PseudoLabelCLGui.sections.project.steps import COMPUTER
-from PseudoLabelCLGui.sections.review.showing import showBar, showText, showTip, showVisible
 from PseudoLabelCLGui.translation import _
 
 # Pixels that the arrow and the margins of a tool button take.

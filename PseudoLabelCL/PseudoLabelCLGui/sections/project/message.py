@@ -7,7 +7,7 @@ from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.sections.parts.lights import LightMark
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import showAction, showText, showVisible
+from PseudoLabelCLGui.sections.parts.showing import showAction, showText, showVisible
 
 # More than this would push the foot out of sight on a small screen; the tool tip has all.
 _LONGEST_TEXT = 320

@@ -13,8 +13,8 @@ from PseudoLabelCLGui.panel_state import Action, PanelState, ProjectState
 from PseudoLabelCLGui.sections.parts.asking import askFolder, startFolder
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showAction, showVisible
 from PseudoLabelCLGui.sections.project.steps import COMPUTER, NEW_PROJECT
-from PseudoLabelCLGui.sections.review.showing import showAction, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
 

@@ -16,7 +16,7 @@ from PseudoLabelCLGui.panel_state import Light, PanelState, ProjectState, Readin
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.lights import LightMark
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import (
+from PseudoLabelCLGui.sections.parts.showing import (
     showAction,
     showField,
     showText,

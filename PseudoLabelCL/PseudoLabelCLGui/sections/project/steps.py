@@ -7,8 +7,8 @@ import qt
 from PseudoLabelCLGui.panel_state import Action, PanelState
 from PseudoLabelCLGui.sections.parts.elided import ElidedText
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showAction, showChecked, showVisible
 from PseudoLabelCLGui.sections.review.editor_layout import EditorLayout
-from PseudoLabelCLGui.sections.review.showing import showAction, showChecked, showVisible
 from PseudoLabelCLGui.translation import _
 
 STEPS = ("cases", "train", "review", "use")

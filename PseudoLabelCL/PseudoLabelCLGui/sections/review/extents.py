@@ -4,7 +4,7 @@ from typing import Any
 
 from PseudoLabelCLGui.panel_state import ReviewState
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
-from PseudoLabelCLGui.sections.review.showing import showChoice, showVisible
+from PseudoLabelCLGui.sections.parts.showing import showChoice, showVisible
 from PseudoLabelCLGui.sections.review.shown_proposal import ShownProposal
 from PseudoLabelCLLib.domain.review import TruthExtent
 

@@ -9,19 +9,19 @@ from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.menus import makeMenu
 from PseudoLabelCLGui.sections.parts.node_watch import NodeWatch
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.parts.tables import chooseId, chosenIds, fillTable, stretchColumns
-from PseudoLabelCLGui.sections.review import review_keys
-from PseudoLabelCLGui.sections.review.edit_watch import EditWatch
-from PseudoLabelCLGui.sections.review.extents import CorrectionExtent
-from PseudoLabelCLGui.sections.review.review_keys import ReviewKeys, withKey
-from PseudoLabelCLGui.sections.review.segment_editor import EmbeddedSegmentEditor
-from PseudoLabelCLGui.sections.review.showing import (
+from PseudoLabelCLGui.sections.parts.showing import (
     showAction,
     showChecked,
     showText,
     showUsable,
     showVisible,
 )
+from PseudoLabelCLGui.sections.parts.tables import chooseId, chosenIds, fillTable, stretchColumns
+from PseudoLabelCLGui.sections.review import review_keys
+from PseudoLabelCLGui.sections.review.edit_watch import EditWatch
+from PseudoLabelCLGui.sections.review.extents import CorrectionExtent
+from PseudoLabelCLGui.sections.review.review_keys import ReviewKeys, withKey
+from PseudoLabelCLGui.sections.review.segment_editor import EmbeddedSegmentEditor
 from PseudoLabelCLGui.sections.review.shown_proposal import ShownProposal, correctionFile
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError

@@ -14,7 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from PseudoLabelCLGui.mrml_bridge import keep_out_of_lists
 from PseudoLabelCLGui.panel_state import Curve
 from PseudoLabelCLGui.sections.parts.axes import axis_range, fraction_range, whole_ticks
-from PseudoLabelCLGui.sections.review.showing import showVisible
+from PseudoLabelCLGui.sections.parts.showing import showVisible
 
 # A chart is drawn anew for every point; the eye needs no more than this.
 _REDRAW_EVERY_S = 0.5

@@ -9,8 +9,8 @@ from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showAction
 from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, stretchColumns
-from PseudoLabelCLGui.sections.review.showing import showAction
 from PseudoLabelCLGui.sections.train.plots import CurvePlot
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.storage.project.own_reports import is_own_report

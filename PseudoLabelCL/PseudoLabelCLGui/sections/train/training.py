@@ -6,7 +6,7 @@ from PseudoLabelCLGui.panel_state import PanelState, TrainState
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import (
+from PseudoLabelCLGui.sections.parts.showing import (
     showAction,
     showChecked,
     showChoice,

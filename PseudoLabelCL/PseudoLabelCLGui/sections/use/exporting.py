@@ -14,8 +14,8 @@ from PseudoLabelCLGui.sections.parts.asking import askFolder, confirm
 from PseudoLabelCLGui.sections.parts.lights import LightMark, picture
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.showing import showAction, showText, showVisible
 from PseudoLabelCLGui.sections.parts.tables import chosenIds
-from PseudoLabelCLGui.sections.review.showing import showAction, showText, showVisible
 from PseudoLabelCLGui.sections.use.dicom_database import DicomDatabase
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.answers import ExportFix

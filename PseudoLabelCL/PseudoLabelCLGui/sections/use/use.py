@@ -19,7 +19,7 @@ from PseudoLabelCLGui.sections.parts.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
-from PseudoLabelCLGui.sections.review.showing import showAction, showLines, showText, showVisible
+from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showText, showVisible
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 

@@ -1,0 +1,235 @@
+"""Why a button cannot be used now, in one sentence; empty where it can."""
+
+from PseudoLabelCLGui.presenter.facts.facts import Ending, Facts, WorkKind
+from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.config import ProjectConfig
+from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.messages.project_view import ProjectView, RoundView
+
+
+def no_project(facts: Facts) -> str:
+    """Why nothing can be done with the project."""
+    if facts.opening:
+        return _("The project is being opened.")
+    if facts.is_away:
+        return _("The project cannot be reached now; open it again.")
+    return "" if facts.view else _("Make or open a project first.")
+
+
+def no_change(facts: Facts) -> str:
+    """Why cases, roles, labels and settings cannot change."""
+    return (
+        no_project(facts)
+        or facts.changing
+        or (_("Pause the training first.") if facts.trains else "")
+    )
+
+
+def no_opening(facts: Facts) -> str:
+    """Why no project can be made or opened."""
+    if facts.opening:
+        return _("The project is being opened.")
+    if facts.trains and facts.view is not None and not facts.is_away:
+        return _("Pause the training first.")
+    return facts.changing
+
+
+def no_training(facts: Facts) -> str:
+    """Why no round can be trained."""
+    return (
+        no_project(facts)
+        or busy_worker(facts)
+        or facts.changing
+        or (_("A verdict is being saved.") if is_saving(facts) else "")
+        or no_packages(facts)
+        or _no_plan(facts.view)
+    )
+
+
+def is_saving(facts: Facts) -> bool:
+    """Tell whether a verdict is on its way to the disk."""
+    return bool(facts.review.saving) or facts.review.writing is not None
+
+
+def no_pretraining(facts: Facts) -> str:
+    """Why the network cannot be pre-trained."""
+    reason = no_project(facts) or busy_worker(facts) or facts.changing or no_packages(facts)
+    if reason or facts.view is None:
+        return reason
+    if not wants_pretraining(facts.view):
+        return _("Choose a kind of pre-training first.")
+    if is_round_0_trained(facts.view):
+        return _("Round 0 is trained already; pre-training comes before it.")
+    return "" if facts.view.cases else _("Add at least one volume first.")
+
+
+def busy_worker(facts: Facts) -> str:
+    """Why no worker can start."""
+    if facts.work is None:
+        return _("The training is being started.") if facts.is_starting else ""
+    if facts.work.root and (facts.view is None or facts.work.root != facts.view.root):
+        return _("The training of another project is still being saved; wait a moment.")
+    return {
+        WorkKind.TRAIN: _("A round is being trained."),
+        WorkKind.PRETRAIN: _("The network is being pre-trained."),
+        WorkKind.PREDICT: _("Volumes are being segmented; wait, or cancel that first."),
+    }[facts.work.kind]
+
+
+def no_apply(facts: Facts) -> str:
+    """Why no volume can be segmented now."""
+    if facts.use.model is None:
+        return _("Choose a model first: that of the newest round, or a model file.")
+    return busy_worker(facts) or no_packages(facts)
+
+
+def no_packages(facts: Facts) -> str:
+    """Why this computer cannot train, as far as is known."""
+    report = facts.readiness
+    if report is None or report.can_train:
+        return ""
+    if report.missing:
+        return _("Install the missing packages first.")
+    return report.problem or _("This computer cannot train yet.")
+
+
+def no_ending(facts: Facts) -> str:
+    """Why a training cannot be paused or stopped."""
+    if facts.work is None or facts.work.kind is WorkKind.PREDICT:
+        return (
+            _("The training is being started.")
+            if facts.is_starting
+            else _("Nothing is being trained.")
+        )
+    return {
+        Ending.NONE: "",
+        Ending.PAUSE: _("The training is being saved."),
+        Ending.STOP: _("The training is being discarded."),
+    }[facts.work.ending]
+
+
+def no_stopping(facts: Facts) -> str:
+    """Why no round can be given up; one that is paused can be, too."""
+    reason = no_ending(facts)
+    is_idle = facts.work is None and not facts.is_starting
+    if is_idle and facts.view is not None and facts.view.plan.goes_on:
+        return no_change(facts)
+    return reason
+
+
+def no_review(facts: Facts) -> str:
+    """Why there is nothing to review."""
+    reason = no_project(facts)
+    if reason or facts.view is None:
+        return reason
+    if facts.trains:
+        return _("A round is being trained; its proposals are reviewed after it.")
+    if facts.view.round_in_review is None:
+        return _("Train a round first; its proposals are reviewed here.")
+    return "" if facts.view.review_order else _("This round has no proposals to review.")
+
+
+def no_listed_verdict(facts: Facts) -> str:
+    """Why no verdict can be given on several proposals of the queue at once."""
+    asking = _("Answer the question first.") if facts.question else ""
+    return asking or no_review(facts)
+
+
+def no_verdict(facts: Facts) -> str:
+    """Why no verdict can be given on the shown case."""
+    asking = _("Answer the question first.") if facts.question else ""
+    return asking or no_judging(facts)
+
+
+def no_judging(facts: Facts) -> str:
+    """The same, whether or not something is asked."""
+    reason, review, view = no_review(facts), facts.review, facts.view
+    if reason or view is None:
+        return reason
+    newest = view.rounds[-1].index
+    if review.round_index not in (None, newest):
+        return _("This is what round {index} proposed; only the newest round is reviewed.").format(
+            index=review.round_index
+        )
+    loading = _("The case is being loaded.")
+    what_holds = (
+        (bool(review.wanted), loading),
+        (not review.shown, _("Choose a case of the queue first.")),
+        (review.shown not in view.review_order, _("This case has no proposal to review.")),
+        (not review.is_on_screen, loading),
+        (
+            not shows_newest(facts),
+            _("There is a newer proposal for this case: show the case again."),
+        ),
+        (
+            review.writing is not None or review.shown in review.saving,
+            _("The verdict is being saved."),
+        ),
+    )
+    return next((reason for is_so, reason in what_holds if is_so), "")
+
+
+def no_accept(facts: Facts) -> str:
+    """Why what is shown can neither be accepted nor saved as a correction."""
+    reason = no_verdict(facts)
+    if not reason and facts.review.has_correction and not facts.review.is_edited:
+        return _("Your correction is saved; take it back to accept the proposal as it was.")
+    return reason
+
+
+def shows_newest(facts: Facts) -> bool:
+    """Tell whether the newest proposal of the shown case is the one that is shown."""
+    identity = facts.review.identity
+    case = facts.view.case(facts.review.shown) if facts.view else None
+    return identity is not None and case is not None and case.proposal == identity
+
+
+def no_history(facts: Facts) -> str:
+    """Why there is no earlier round to go back to."""
+    reason = no_change(facts)
+    if reason or facts.view is None:
+        return reason
+    return "" if facts.view.rounds else _("No round was trained yet.")
+
+
+def newest_model(view: ProjectView | None) -> RoundView | None:
+    """Return the newest round that has a model file, or None."""
+    rounds = view.rounds if view else ()
+    return next((r for r in reversed(rounds) if r.model is not None), None)
+
+
+def wants_pretraining(view: ProjectView) -> bool:
+    """Tell whether a pre-training is chosen."""
+    return view.config.pretraining.method.value != "none"
+
+
+def is_round_0_trained(view: ProjectView) -> bool:
+    """Tell whether the weights of round 0 are settled."""
+    return bool(view.rounds) and (
+        len(view.rounds) > 1 or view.rounds[0].state is not RoundState.TRAINING
+    )
+
+
+def changeable_parts(view: ProjectView) -> frozenset[str]:
+    """Return the parts of the settings that may change now.
+
+    The grid is settled once round 0 has begun, network and pre-training once it is trained.
+    """
+    parts = set(ProjectConfig.__dataclass_fields__)
+    if view.rounds:
+        parts -= {"profile", "preprocess"}
+    if is_round_0_trained(view):
+        parts -= {"network", "pretraining"}
+    if view.rounds and view.rounds[-1].state is RoundState.PSEUDO_LABELLING:
+        parts -= {"pseudo_label"}
+    return frozenset(parts)
+
+
+def _no_plan(view: ProjectView | None) -> str:
+    if view is None or view.plan.can_train:
+        return ""
+    if not view.cases:
+        return _("Add volumes and segment at least one first.")
+    if view.plan.num_human == 0:
+        return _("Segment at least one volume first.")
+    return view.plan.sentence

@@ -1,0 +1,1 @@
+"""Models applied to volumes: segmentations, doubt, quality."""

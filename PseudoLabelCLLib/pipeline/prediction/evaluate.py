@@ -1,0 +1,171 @@
+"""Dice, HD95 and ASSD of every round's model on volumes with a reference."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PseudoLabelCLLib.curation.grids.match_grid import is_same_space, matched_to_grid
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
+from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.messages.jobs import EvaluateJob, EvaluationPair
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.pipeline.prediction.apply_model import segment_volume
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import (
+    DEFINITIONS,
+    CaseQuality,
+    QualitySummary,
+    measure_quality,
+    summarise,
+)
+from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
+from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
+from PseudoLabelCLLib.storage.files.atomic_files import make_folder, write_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
+from PseudoLabelCLLib.storage.volume_io import read_geometry, read_volume
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """One volume's agreement with its reference."""
+
+    id: str
+    quality: CaseQuality
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """One model on all volumes.
+
+    Args:
+        name: "round 0", or the model file's name.
+        cases: Every volume.
+        summary: Mean and spread over them.
+    """
+
+    name: str
+    cases: tuple[MeasuredCase, ...]
+    summary: QualitySummary
+
+
+def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
+    """Measure the job's models and write the table where the job says.
+
+    Raises:
+        ProjectError: There is no trained round, or no volume with a reference.
+        Cancelled: Asked to stop.
+    """
+    models = _models(job)
+    pairs = job.pairs or _validation_pairs(job)
+    answers = job.answers if job.pairs else None
+    device = choose_device(job.device.value)
+    report.notice(device.sentence)
+    measured = []
+    for number, (name, path) in enumerate(models.items()):
+        model = read_model(path)
+        if job.single_prediction:
+            model = _predicting_once(model)
+        device.place(model.network)
+        cases = []
+        for done, pair in enumerate(pairs, start=1):
+            if report.is_cancelled():
+                raise Cancelled(resumable=False)
+            cases.append(MeasuredCase(pair.id, _measure(model, pair, device, answers)))
+            report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
+        summary = summarise([case.quality for case in cases])
+        measured.append(MeasuredModel(name, tuple(cases), summary))
+    told = to_json({"definitions": DEFINITIONS, "models": tuple(measured)})
+    if not isinstance(told, dict):
+        raise TypeError(f"a mapping becomes a JSON object, got {told!r}")
+    if job.output is not None:
+        make_folder(Path(job.output).parent)
+        write_json(Path(job.output), told)
+        report.artifact("evaluation", Path(job.output))
+    return told
+
+
+def _models(job: EvaluateJob) -> dict[str, Path]:
+    if job.model is not None:
+        return {Path(job.model).name: Path(job.model)}
+    root = Path(job.project or "")
+    layout = ProjectLayout(root)
+    project = load_project(root)
+    trained = [r.index for r in project.rounds if layout.model(r.index).exists()]
+    wanted = job.rounds or tuple(trained)
+    missing = [index for index in wanted if index not in trained]
+    if missing or not wanted:
+        told = ", ".join(map(str, trained)) or "none"
+        raise ProjectError(
+            f"There is no trained round {', '.join(map(str, missing)) or 'yet'} "
+            f"in this project (trained: {told}).",
+            "Run 'train' first, or name another round.",
+        )
+    return {f"round {index}": layout.model(index) for index in wanted}
+
+
+def _predicting_once(model: TrainedModel) -> TrainedModel:
+    """Return the model without the copies that it averages over."""
+    once = replace(model.card.pseudo_label, num_augmented_copies=1)
+    return replace(model, card=replace(model.card, pseudo_label=once))
+
+
+def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
+    root = Path(job.project or "")
+    layout = ProjectLayout(root)
+    pairs = tuple(
+        EvaluationPair(
+            case.id,
+            str(layout.resolve(case.image)),
+            str(layout.own(case.annotation)),
+            case.dicom_series_uid,
+        )
+        for case in load_project(root).cases_with_role(CaseRole.VALIDATION)
+        if case.annotation is not None
+    )
+    if not pairs:
+        raise ProjectError(
+            "There is nothing to measure on: the project has no validation case.",
+            "Name volumes with references, or give a case the role 'validation'.",
+        )
+    return pairs
+
+
+def _measure(
+    model: TrainedModel,
+    pair: EvaluationPair,
+    device: ComputeDevice,
+    answers: tuple[GivenAnswer, ...] | None,
+) -> CaseQuality:
+    """Return the agreement with a reference; one of the project (no answers) asks nothing."""
+    schema = model.card.schema
+    asking = None if answers is None else Asking(pair.id, answers)
+    image, path = Path(pair.image), Path(pair.reference)
+    # objects and structure sets of DICOM need the grid of their image
+    near = read_geometry(image, pair.series_uid) if looks_like_dicom(path) else None
+    reference, _, _ = read_segmentation(path, schema, near=near, asking=asking)
+    volume = read_volume(image, pair.series_uid, reference.geometry)
+    reference = _on_grid(reference, volume, pair, asking)
+    prediction = segment_volume(model, volume, device, case_id=pair.id)
+    return measure_quality(prediction.labels, reference, schema)
+
+
+def _on_grid(
+    reference: LabelVolume, volume: Volume, pair: EvaluationPair, asking: Asking | None
+) -> LabelVolume:
+    """Return a reference on the grid of its volume; it is never resampled."""
+    is_asked = asking is not None and reference.geometry.size == volume.geometry.size
+    if is_asked or is_same_space(reference.geometry, volume.geometry):
+        name = Path(pair.reference).name
+        return matched_to_grid(reference, volume.geometry, file_name=name, asking=asking)[0]
+    if not reference.geometry.is_close_to(volume.geometry):
+        raise AnnotationError(
+            f"The reference '{Path(pair.reference).name}' has another grid "
+            f"({reference.geometry.describe()}) than its volume '{Path(pair.image).name}' "
+            f"({volume.geometry.describe()}), or lies elsewhere.",
+            "Save the reference again with this volume as its reference image.",
+        )
+    return reference

@@ -1,0 +1,133 @@
+"""A volume's segmentation by a trained model, on the volume's own grid, with its uncertainty."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.method_config import CleanUpConfig
+from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
+from PseudoLabelCLLib.learning.networks.mean_field import mean_field
+from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
+from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
+from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
+from PseudoLabelCLLib.pipeline.slices.preprocess import SliceGrid
+
+LabelArray = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]  # (slices, classes, rows, columns)
+
+# Probabilities of so many slices are put back on the native grid at once, to bound the memory.
+SLICES_AT_ONCE = 16
+# Uncertainty is stored in steps of 1/255: finer ones are noise and do not compress.
+UNCERTAINTY_STEPS = 255
+NO_CLEAN_UP = CleanUpConfig(num_iterations=0)
+
+
+@dataclass(frozen=True)
+class SegmentedVolume:
+    """What a model says about a volume.
+
+    Args:
+        labels: Label values on the volume's grid.
+        uncertainty: Entropy of the class probabilities over its largest possible value, 0..1.
+        doubt: How much changed copies contradict each other.
+    """
+
+    labels: LabelVolume
+    uncertainty: Volume
+    doubt: Doubt
+
+
+def segment_slices(
+    model: TrainedModel,
+    images: npt.NDArray[np.float32],
+    grid: SliceGrid,
+    geometry: Geometry,
+    device: ComputeDevice,
+    clean_up: CleanUpConfig = NO_CLEAN_UP,
+) -> SegmentedVolume:
+    """Segment a volume from its slices on the network's grid.
+
+    Cleaning up changes the labels alone: uncertainty and doubt tell what the network said.
+
+    Args:
+        model: With its network on the device.
+        images: Shape (slices, rows, columns), as the model's preprocessing makes them.
+        grid: How they lie on the volume's own grid.
+        geometry: The volume's grid.
+        device: Where to compute.
+        clean_up: How the labels are smoothed before they leave the network's grid.
+    """
+    card = model.card
+    copies = draw_copies(card.pseudo_label, card.seed, mirror=card.mirror_copies)
+    prediction = predict_slices(model.network, images, copies, device)
+    classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
+    uncertainty = np.empty(classes.shape, np.float32)
+    for part in _parts(grid.num_slices):
+        said = prediction.probabilities[part]
+        probabilities = grid.probabilities_to_native(said)
+        uncertainty[part] = _relative_entropy(probabilities)
+        if clean_up.num_iterations:
+            probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
+        classes[part] = probabilities.argmax(axis=1)
+    classes = _keep_largest_components(classes, card.schema)
+    axis = grid.slicing_axis
+    slice_names = [geometry.slice_name(axis, number) for number in range(grid.num_slices)]
+    return SegmentedVolume(
+        labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
+        uncertainty=Volume(grid.volume_of(uncertainty), geometry),
+        doubt=doubt_of(prediction, card.schema, slice_names),
+    )
+
+
+def _parts(num_slices: int) -> Iterator[slice]:
+    for start in range(0, num_slices, SLICES_AT_ONCE):
+        yield slice(start, start + SLICES_AT_ONCE)
+
+
+def _cleaned(
+    probabilities: Probabilities, clean_up: CleanUpConfig, device: ComputeDevice
+) -> Probabilities:
+    smoothed: Probabilities = (
+        mean_field(
+            torch.from_numpy(probabilities).to(device.torch_device),
+            num_iterations=clean_up.num_iterations,
+            sigma_px=clean_up.sigma_px,
+            neighbour_weight=clean_up.neighbour_weight,
+            self_weight=clean_up.self_weight,
+        )
+        .cpu()
+        .numpy()
+    )
+    return smoothed
+
+
+def _relative_entropy(probabilities: Probabilities) -> npt.NDArray[np.float32]:
+    """Entropy over classes (axis 1) in units of its maximum, in steps of 1/255."""
+    entropy = -(probabilities * np.log(np.clip(probabilities, 1e-7, 1))).sum(axis=1)
+    relative = np.clip(entropy / np.log(probabilities.shape[1]), 0, 1)
+    rounded: npt.NDArray[np.float32] = (
+        np.round(relative * UNCERTAINTY_STEPS) / UNCERTAINTY_STEPS
+    ).astype(np.float32)
+    return rounded
+
+
+def _keep_largest_components(classes: LabelArray, schema: LabelSchema) -> LabelArray:
+    """Drop all but the largest connected part of the labels whose schema asks for it."""
+    for index, label in enumerate(schema, start=1):
+        if not label.keep_largest_component:
+            continue
+        parts, num_parts = ndimage.label(classes == index, structure=np.ones((3, 3, 3)))
+        if num_parts > 1:
+            sizes = np.bincount(parts.ravel())
+            sizes[0] = 0
+            classes[(parts > 0) & (parts != sizes.argmax())] = 0
+    return classes

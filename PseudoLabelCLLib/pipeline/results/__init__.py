@@ -1,1 +1,0 @@
-"""Models applied to volumes, and how good they are."""

@@ -1,0 +1,1 @@
+"""Which segment is which structure: names, terms, values."""

@@ -1,0 +1,257 @@
+"""Which segment of a file is which label of the project: by name and term, never by order."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from PseudoLabelCLLib.domain.counted import belongs, counted
+from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.segment_identity import (
+    contradiction_of,
+    label_by_identifier,
+    label_by_name,
+    label_by_term,
+    label_of_segment,
+    same_name,
+)
+from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.segments.slicer_segments import Segment
+
+# What Slicer calls a new segment.
+_AUTOMATIC = re.compile("Segment_[0-9]+")
+
+
+def match_segments(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    occupied: tuple[Segment, ...],
+    schema: LabelSchema,
+    asking: Asking | None = None,
+    *,
+    made_from: tuple[Segment, ...] | None = None,
+) -> tuple[dict[int, Segment], list[str]]:
+    """Return the segment of each label value, and sentences about what is remarkable.
+
+    Args:
+        file_name: For messages.
+        segments: All segments of the file.
+        occupied: Those with voxels; an empty segment that fits no label is left out.
+        schema: The labels of the project.
+        asking: Asks the person where name and term do not tell; None for a file of the project,
+            which keeps the identifiers of its labels.
+        made_from: Segments of the file of the project that a person changed into this one, or
+            None; a segment with identifier and name of one of them is the same, all others are
+            as of any other file.
+
+    Raises:
+        AnnotationError: A segment fits no label, or two fit the same.
+        QuestionError: A person has to say which label a segment is.
+    """
+    is_own = asking is None and made_from is None
+    kept = {(segment.segment_id, segment.name) for segment in made_from or ()}
+    labels = [
+        label_of_segment(
+            segment,
+            segments,
+            schema,
+            is_own=is_own or (segment.segment_id, segment.name) in kept,
+        )
+        for segment in segments
+    ]
+    if asking is not None:
+        _ask_about_contradictions(file_name, segments, labels, schema, asking)
+        _ask_about_identifiers(file_name, segments, labels, schema, occupied, asking)
+        own = [segment for segment in occupied if (segment.segment_id, segment.name) not in kept]
+        _ask_about_automatic_names(file_name, own, segments, schema, asking)
+    matched: dict[int, Segment] = {}
+    notices: list[str] = []
+    for segment, label in zip(segments, labels, strict=True):
+        if label is None:
+            continue
+        if label.value in matched:
+            raise _both_fit(file_name, matched[label.value], segment, label)
+        matched[label.value] = segment
+        if not same_name(label.name, segment.name):
+            notices.append(Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name))
+    unknown = [s for s, label in zip(segments, labels, strict=True) if label is None]
+    foreign = [segment for segment in unknown if segment in occupied]
+    if foreign:
+        raise _no_label(file_name, foreign, schema)
+    notices.extend(
+        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
+    )
+    return matched, notices
+
+
+def settle_overlaps(
+    file_name: str, overlaps: Mapping[tuple[str, str], int], asking: Asking | None
+) -> tuple[bool, list[str]]:
+    """Ask which of two labels the voxels of both are.
+
+    Args:
+        file_name: For messages.
+        overlaps: Voxels by the names of the earlier and of the later label in the project's list.
+        asking: Asks the person; None lets the later label win.
+
+    Returns:
+        Whether the later label wins, and sentences about it.
+
+    Raises:
+        QuestionError: Nobody has answered yet.
+    """
+    if not overlaps:
+        return True, []
+    found = {
+        pair: f"'{pair[0]}' and '{pair[1]}' overlap in {counted(count, 'voxel')}"
+        for pair, count in overlaps.items()
+    }
+    later = True
+    if asking is not None:
+        told = f"In '{file_name}', {'; '.join(found.values())}."
+        later = asking.ask(QuestionKind.OVERLAP, told, sum(overlaps.values())) == "later"
+    return later, [
+        Note.OVERLAPPED.say(
+            found=f"In '{file_name}', {words}",
+            verb="counts" if overlaps[pair] == 1 else "count",
+            label=pair[later],
+        )
+        for pair, words in found.items()
+    ]
+
+
+def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
+    """Tell of voxels that belong to no segment, once a person agreed that they are background.
+
+    Raises:
+        QuestionError: Nobody was asked yet.
+    """
+    found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
+    if asking is not None:
+        asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
+    return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")
+
+
+def _ask_about_contradictions(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    asking: Asking,
+) -> None:
+    """Ask what counts where the name of a segment says one label and its term another."""
+    found = {
+        place: told
+        for place, segment in enumerate(segments)
+        if labels[place] is None and (told := contradiction_of(segment, segments, schema))
+    }
+    if not found:
+        return
+    told = "; ".join(f"'{segments[place].name}' {clause}" for place, clause in found.items())
+    by_name = asking.ask(QuestionKind.NAME_OR_TERM, f"In '{file_name}', {told}.") == "name"
+    for place in found:
+        segment = segments[place]
+        labels[place] = (
+            label_by_name(segment, schema) if by_name else label_by_term(segment, segments, schema)
+        )
+
+
+def _ask_about_identifiers(
+    file_name: str,
+    segments: tuple[Segment, ...],
+    labels: list[LabelClass | None],
+    schema: LabelSchema,
+    occupied: Sequence[Segment],
+    asking: Asking,
+) -> None:
+    """Ask whether segments are the labels whose identifiers they bear, if that is all to go by."""
+    unknown = [
+        place
+        for place, segment in enumerate(segments)
+        if labels[place] is None and segment in occupied
+    ]
+    by_identifier = {place: label_by_identifier(segments[place], schema) for place in unknown}
+    wanted = [label for label in by_identifier.values() if label not in labels]
+    if not unknown or None in wanted or len(wanted) < len(unknown):
+        return
+    told = ", ".join(
+        f"'{segments[place].name}' that of '{label.name}' ({label.segment_id})"
+        for place, label in by_identifier.items()
+        if label is not None
+    )
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', segments have neither the name nor the term of a label, only the "
+        f"identifier: {told}. Slicer numbers identifiers anew in each file, in the order in which "
+        "segments were made.",
+    )
+    for place, label in by_identifier.items():
+        labels[place] = label
+
+
+def _ask_about_automatic_names(
+    file_name: str,
+    drawn: Sequence[Segment],
+    segments: tuple[Segment, ...],
+    schema: LabelSchema,
+    asking: Asking,
+) -> None:
+    """Ask where nobody named the segments, so that their names are but the order of drawing."""
+    automatic = [
+        segment
+        for segment in drawn
+        if _AUTOMATIC.fullmatch(segment.name)
+        and label_by_name(segment, schema) is not None
+        and label_by_term(segment, segments, schema) is None
+    ]
+    if asking.is_first or len(automatic) < 2:
+        return
+    names = ", ".join(f"'{segment.name}'" for segment in automatic)
+    asking.ask(
+        QuestionKind.BY_IDENTIFIER,
+        f"In '{file_name}', nobody named the segments {names}: Slicer numbers new segments in the "
+        "order in which they are made, which may be another one than in the other files.",
+    )
+
+
+def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:
+    return AnnotationError(
+        f"In '{file_name}', the segments '{one.name}' and '{other.name}' both fit the label "
+        f"'{label.name}'.",
+        "Join them in Slicer, or rename one.",
+    )
+
+
+def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
+    names = ", ".join(segment.name or "one without a name" for segment in foreign)
+    return AnnotationError(
+        f"'{file_name}' holds segments that are not labels of the project: {names}. "
+        f"The labels are: {', '.join(schema.names)}.",
+        "Rename the segment as its label is called, delete it, or add the label.",
+    )
+
+
+def ask_which_has_the_voxels(
+    file_name: str, sharing: Sequence[Segment], count: int, asking: Asking | None
+) -> Segment:
+    """Return the one of several segments of the same voxels that keeps them.
+
+    Slicer gives all of them the voxels of their layer and value; in a label volume a voxel is one
+    structure.
+
+    Raises:
+        AnnotationError: Nobody can be asked, or the names do not tell the segments apart.
+        QuestionError: Nobody was asked yet.
+    """
+    names = [segment.name for segment in sharing]
+    named = "' and '".join(names)
+    told = (
+        f"In '{file_name}', the segments '{named}' are the same "
+        f"{counted(count, 'voxel')} (value {sharing[0].label_value} of layer "
+        f"{sharing[0].layer}), and a voxel can be only one structure."
+    )
+    if asking is None or len(set(names)) < len(names):
+        raise AnnotationError(told, "Delete all but one of them in Slicer.")
+    choices = tuple(Choice(name, f"They are {name}", f"takes them as '{name}'") for name in names)
+    kept = asking.ask(QuestionKind.SAME_VOXELS, told, count, (*choices, LEAVE_OUT))
+    return sharing[names.index(kept)]
