@@ -25,7 +25,7 @@ test: $(INSTALLED)
 # a test process for every core, so a thread for every process; files stay whole; a thread that waits
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
 pytest: $(INSTALLED)
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(CHOSEN)
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(CHOSEN)
 
 # style, formatting, types
 check: $(INSTALLED)

@@ -14,6 +14,16 @@ from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE
 # imports torch, whose OpenMP library looks here once.
 os.environ.update(short_waits(os.environ))
 
+# These take longest and start first; the many short ones then fill the processes to the end.
+LONGEST_FILES = (
+    "test_crash_safety.py", "test_fault_worker.py", "test_whole_round.py", "test_bad_input.py",
+    "test_pretrain.py", "test_panel_whole_loop.py", "test_self_test.py", "test_training.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_state(tmp_path_factory):

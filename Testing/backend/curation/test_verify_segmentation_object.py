@@ -7,7 +7,7 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
-from test_dicom_round_trips import ABOUT, KIDNEY, segment
+from object_segments import ABOUT, KIDNEY, segment
 
 from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,

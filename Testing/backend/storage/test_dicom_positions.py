@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_objects import KIDNEY, LIVER, described, structures, write_object
-from test_dicom_round_trips import ABOUT, segment
+from object_segments import ABOUT, segment
 
 from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,

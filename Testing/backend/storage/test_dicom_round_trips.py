@@ -5,45 +5,22 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from object_segments import ABOUT, MASS, segment
 
 from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,
     verify_segmentation_object,
 )
-from PseudoLabelCLLib.domain.segmentation import Code, Terminology
 from PseudoLabelCLLib.storage.dicom.seg_reader import read_segmentation_object
 from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
 from PseudoLabelCLLib.storage.dicom.segment import (
-    Algorithm,
     AlgorithmType,
-    ObjectDescription,
-    ObjectSegment,
-    new_uid,
     tracking_uid_of,
 )
 from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom warns of what phantoms leave out
-STRUCTURE = Code("SCT", "123037004", "Anatomical Structure")
-LEFT = Code("SCT", "7771000", "Left")
-KIDNEY = Terminology(STRUCTURE, Code("SCT", "64033007", "Kidney"), LEFT)
-MASS = Terminology(
-    Code("SCT", "49755003", "Morphologically Altered Structure"),
-    Code("SCT", "4147007", "Mass"), None, Code("SCT", "64033007", "Kidney"), LEFT,
-)  # fmt: skip
-
-
-def segment(number, label=None, terms=KIDNEY, type_=AlgorithmType.AUTOMATIC):
-    by_hand = type_ is AlgorithmType.MANUAL
-    made_by = Algorithm("PseudoLabelCL", "0.1.0", (("round", "2"), ("model", "sha256:0af")))
-    return ObjectSegment(
-        label or f"structure {number}", terms, "#56b4e9", type_, None if by_hand else made_by,
-        f"id {number}", tracking_uid_of("1.2.3", f"Segment_{number}", terms), "Accepted as it is.",
-    )  # fmt: skip
-
-
-ABOUT = ObjectDescription("Segmentation, round 2", "content", "Doe^Jane", "0.1.0", 9003, new_uid())
 
 
 def written(tmp_path, series, masks, segments=None):
