@@ -17,7 +17,8 @@ os.environ.update(short_waits(os.environ))
 # These take longest and start first; the many short ones then fill the processes to the end.
 LONGEST_FILES = (
     "test_crash_safety.py", "test_fault_worker.py", "test_whole_round.py", "test_bad_input.py",
-    "test_pretrain.py", "test_panel_whole_loop.py", "test_self_test.py", "test_training.py",
+    "test_pretrain.py", "test_verdicts_stateful.py", "test_review_identity.py",
+    "test_panel_whole_loop.py", "test_self_test.py", "test_training.py",
 )  # fmt: skip
 
 
