@@ -14,8 +14,8 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
+from PseudoLabelCLLib.learning.training.training import Trainer, start_training
 from PseudoLabelCLLib.messages.jobs import DoctorJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 

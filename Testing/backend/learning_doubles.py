@@ -23,8 +23,7 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training.training import RoundData
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.pipeline.prediction.model_file import ModelCard, TrainedModel, TrainingSummary
 
 # On slices this small a second thread costs more than it gives.

@@ -9,7 +9,7 @@ from PseudoLabelCLLib.learning.shapes import Bool, Float
 # Keeps the Dice of a class that no confident pixel shows from being 0 / 0.
 DICE_EPSILON = 1e-6
 
-Scores = Float[Tensor, "batch classes rows columns"]
+Scores = Float[Tensor, "batch classes *space"]
 
 
 def consistency_loss(
@@ -17,7 +17,7 @@ def consistency_loss(
     teacher: Scores,
     *,
     min_confidence: float,
-    counts: Bool[Tensor, "batch rows columns"] | None = None,
+    counts: Bool[Tensor, "batch *space"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return cross-entropy plus Dice loss towards the teacher's most likely class where it is sure.
 
@@ -37,15 +37,16 @@ def consistency_loss(
         Tarvainen and Valpola, NeurIPS 2017; Dice term as in Yang et al., CVPR 2023 (UniMatch).
     """
     scores = logits.float()
-    confidence, winner = teacher.detach().max(dim=1)  # (batch, rows, columns)
+    confidence, winner = teacher.detach().max(dim=1)  # (batch, *space)
     is_sure = confidence >= min_confidence
     sure = (is_sure if counts is None else is_sure & counts).float()
     cross_entropy = (functional.cross_entropy(scores, winner, reduction="none") * sure).mean()
-    target = functional.one_hot(winner, logits.shape[1]).movedim(3, 1) * sure[:, None]
+    target = functional.one_hot(winner, logits.shape[1]).movedim(-1, 1) * sure[:, None]
     probabilities = scores.softmax(dim=1) * sure[:, None]
-    intersection = (probabilities * target).sum(dim=(0, 2, 3))  # (classes,)
-    total = (probabilities + target).sum(dim=(0, 2, 3))
-    shown = target.sum(dim=(0, 2, 3)) > 0
+    everywhere = [axis for axis in range(logits.ndim) if axis != 1]
+    intersection = (probabilities * target).sum(dim=everywhere)  # (classes,)
+    total = (probabilities + target).sum(dim=everywhere)
+    shown = target.sum(dim=everywhere) > 0
     dice = (2 * intersection + DICE_EPSILON) / (total + DICE_EPSILON)
     missing = torch.where(shown, 1 - dice, 0).sum() / shown.sum().clamp(min=1)
     return cross_entropy + missing

@@ -10,9 +10,9 @@ from PseudoLabelCLLib.learning.shapes import Bool, Float
 # (methods A, section A.2.1).
 DICE_EPSILON = 1e-10
 
-Scores = Float[Tensor, "batch classes rows columns"]
-Targets = Float[Tensor, "batch targets rows columns"]
-Counts = Bool[Tensor, "batch rows columns"]
+Scores = Float[Tensor, "batch classes *space"]
+Targets = Float[Tensor, "batch targets *space"]
+Counts = Bool[Tensor, "batch *space"]
 LeftOut = Bool[Tensor, "batch foreground"]
 
 
@@ -41,8 +41,8 @@ def soft_dice_loss(
     target = target[:, : logits.shape[1]]
     if counts is not None:
         probabilities, target = probabilities * counts[:, None], target * counts[:, None]
-    intersection = (probabilities * target).sum(dim=(2, 3))  # (batch, classes)
-    total = probabilities.sum(dim=(2, 3)) + target.sum(dim=(2, 3))
+    intersection = (probabilities * target).flatten(2).sum(dim=2)  # (batch, classes)
+    total = probabilities.flatten(2).sum(dim=2) + target.flatten(2).sum(dim=2)
     dice = 2 * intersection / (total + DICE_EPSILON)
     if counts is None and left_out is None:
         return 1 - dice.mean()
@@ -52,7 +52,7 @@ def soft_dice_loss(
     else:
         is_known = ~_merged_classes(left_out) | ~left_out.any(dim=1, keepdim=True)
         missing = (missing * is_known).sum(dim=1) / is_known.sum(dim=1).clamp(min=1)
-    return (missing if counts is None else missing * counts.any(dim=2).any(dim=1)).mean()
+    return (missing if counts is None else missing * counts.flatten(1).any(dim=1)).mean()
 
 
 def soft_cross_entropy(
@@ -75,7 +75,8 @@ def soft_cross_entropy(
         target = target * counts[:, None]
     loss = -(target[:, : logits.shape[1]] * scores).sum(dim=1)
     if left_out is not None:
-        others = ~_merged_classes(left_out)[:, :, None, None]
+        others = ~_merged_classes(left_out)
+        others = others.reshape(*others.shape, *[1] * (logits.ndim - 2))
         loss = loss - target[:, -1] * scores.masked_fill(others, -torch.inf).logsumexp(dim=1)
     return loss.mean()
 

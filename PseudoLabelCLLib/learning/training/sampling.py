@@ -238,6 +238,29 @@ class SlicePool:
         )
 
 
+@dataclass(frozen=True)
+class RoundData:
+    """The slices of a round: human truth, and pseudo-labels (empty in round 0)."""
+
+    truth: SlicePool
+    pseudo: SlicePool
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the losses on unlabelled slices take part."""
+        return len(self.pseudo) > 0
+
+    @property
+    def has_ignored(self) -> bool:
+        """Whether there are pixels that are truth, or pseudo-label, for nothing."""
+        return self.truth.has_ignored or self.pseudo.has_ignored
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether a person left structures out of some slice."""
+        return self.truth.has_left_out or self.pseudo.has_left_out
+
+
 def draw_pairs(  # noqa: PLR0913 - two pools, how many pairs, and three settings of the batch
     truth: SlicePool,
     pseudo: SlicePool,

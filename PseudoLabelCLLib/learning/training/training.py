@@ -13,17 +13,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from PseudoLabelCLLib.domain.config import LearningRate, StageConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
-from PseudoLabelCLLib.domain.method_config import IncompleteSlices, PairWeighting
+from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.shapes import Float
-from PseudoLabelCLLib.learning.training.sampling import (
-    SliceBatch,
-    SlicePool,
-    draw_pairs,
-)
-from PseudoLabelCLLib.learning.training.step_batch import StepBatch
+from PseudoLabelCLLib.learning.training.loss_terms import loss_terms
+from PseudoLabelCLLib.learning.training.sampling import RoundData, SliceBatch
+from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.step_losses import StepLosses
+from PseudoLabelCLLib.learning.training.targets import TargetForm
 
 WARM_UP_FRACTION = 0.3
 # The running average begins short and grows to its full length, so that the random start fades.
@@ -49,29 +47,6 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     step: int = 0
-
-
-@dataclass(frozen=True)
-class RoundData:
-    """The slices of a round: human truth, and pseudo-labels (empty in round 0)."""
-
-    truth: SlicePool
-    pseudo: SlicePool
-
-    @property
-    def is_joint(self) -> bool:
-        """Whether the losses on unlabelled slices take part."""
-        return len(self.pseudo) > 0
-
-    @property
-    def has_ignored(self) -> bool:
-        """Whether there are pixels that are truth, or pseudo-label, for nothing."""
-        return self.truth.has_ignored or self.pseudo.has_ignored
-
-    @property
-    def has_left_out(self) -> bool:
-        """Whether a person left structures out of some slice."""
-        return self.truth.has_left_out or self.pseudo.has_left_out
 
 
 @dataclass(frozen=True)
@@ -129,6 +104,15 @@ class Trainer:
         pools = (data.truth, data.pseudo)
         self._has_complete_pairs = all(pool.shows_every_class for pool in pools)
         self._refuse_endless_skipping()
+        num_classes = state.network.num_classes
+        self._losses = StepLosses(
+            loss_terms(config, self.stage, num_classes, is_joint=data.is_joint),
+            state.network,
+            state.average,
+            TargetForm(num_classes, device.torch_device, data.has_ignored, data.has_left_out),
+            device,
+            state.generator,
+        )
         if device.name != "cpu":
             for pool in pools:
                 pool.keep_on(device.torch_device)
@@ -177,7 +161,7 @@ class Trainer:
         if self._skips():
             return StepReport(number, (), torch.zeros(0), incomplete=True)
         batch = self._draw()
-        incomplete = batch.pairs is not None and not self._has_complete_pairs
+        incomplete = self._draws_pairs and not self._has_complete_pairs
         random_state = self.state.generator.get_state()
         while (losses := self._descend_if_it_fits(batch)) is None:
             self.num_parts *= 2
@@ -224,55 +208,31 @@ class Trainer:
         pools = (data.truth, data.pseudo)
         return not all(pool.draws_enough_complete(self.state.generator) for pool in pools)
 
-    def _draw(self) -> StepBatch:
-        data, config, stage = self.data, self.config, self.stage
-        generator = self.state.generator
-        truth = data.truth.draw(stage.batch_size, generator, min_structures=stage.min_structures)
-        if not data.is_joint:
-            return StepBatch(truth)
-        return StepBatch(
-            truth,
-            believed=data.pseudo.draw(stage.batch_size, generator)
-            if config.pseudo_label_weight
-            else None,
-            unlabelled=data.pseudo.draw(config.consistency.num_slices, generator)
-            if config.consistency.weight or config.copy_paste.weight
-            else None,
-            pairs=self._draw_pairs() if config.contrastive.weight else None,
-        )
+    @property
+    def _draws_pairs(self) -> bool:
+        return any(term.source is Source.PAIRS for term in self._losses.terms)
 
-    def _draw_pairs(self) -> SliceBatch:
-        config = self.config.contrastive
-        return draw_pairs(
-            self.data.truth,
-            self.data.pseudo,
-            config.num_pairs,
-            self.state.generator,
-            form=config.form,
-            authors_order=config.pair_weighting is PairWeighting.LEGACY,
-            complete_only=config.incomplete_slices is IncompleteSlices.SKIP,
-        )
+    def _draw(self) -> StepBatch:
+        drawn: dict[Source, SliceBatch] = {}
+        for term in self._losses.terms:
+            if term.source not in drawn:
+                drawn[term.source] = term.draw(self.data, self.state.generator)
+        return StepBatch(drawn)
 
     def _descend(self, batch: StepBatch) -> dict[str, Tensor]:
         """One step of the optimiser; returns the losses, averaged over the parts."""
         state = self.state
         state.network.train()
         state.optimizer.zero_grad(set_to_none=True)
-        step_losses = StepLosses(
-            state.network,
-            state.average,
-            self.config,
-            self.stage,
-            self.device,
-            state.generator,
-            has_ignored=self.data.has_ignored,
-            has_left_out=self.data.has_left_out,
-        )
-        weights = step_losses.weights()
+        terms = {term.name: term for term in self._losses.terms}
         totals: dict[str, Tensor] = {}
         for part, shares in batch.parts(self.num_parts):
-            losses = {name: shares[name] * loss for name, loss in step_losses.of(part).items()}
-            torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
+            losses = {
+                name: shares[terms[name].source] * loss
+                for name, loss in self._losses.of(part).items()
+            }
+            weighted = [terms[name].weight * loss for name, loss in losses.items()]
+            torch.stack(weighted).sum().backward()
             for name, loss in losses.items():
                 totals[name] = totals.get(name, 0) + loss.detach()
         state.optimizer.step()

@@ -13,8 +13,12 @@ from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
-from PseudoLabelCLLib.learning.training.sampling import IGNORED_CLASS, LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training.training import RoundData
+from PseudoLabelCLLib.learning.training.sampling import (
+    IGNORED_CLASS,
+    LabelledSlices,
+    RoundData,
+    SlicePool,
+)
 from PseudoLabelCLLib.pipeline.slices.case_slices import (
     CaseSlices,
     ClassCache,

@@ -96,3 +96,12 @@ def test_classes_that_are_absent_cost_nothing_where_student_and_teacher_agree():
 def test_half_precision_scores_are_summed_in_single_precision():
     logits, teacher = random_scores(5)
     assert consistency_loss(logits.bfloat16(), teacher, min_confidence=0.5).dtype == torch.float32
+
+
+def test_a_volume_costs_what_its_voxels_cost_in_any_arrangement():
+    generator = make_generator(5)
+    logits, teacher = (torch.randn((2, 3, 4, 5, 6), generator=generator) for _ in range(2))
+    teacher = (4 * teacher).softmax(dim=1)
+    found = consistency_loss(logits, teacher, min_confidence=0.8)
+    flat = consistency_loss(logits.flatten(3), teacher.flatten(3), min_confidence=0.8)
+    assert found.item() == pytest.approx(flat.item(), rel=1e-6)

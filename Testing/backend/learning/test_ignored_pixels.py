@@ -33,13 +33,14 @@ from PseudoLabelCLLib.learning.training.augmentation import augment
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     LabelledSlices,
+    RoundData,
     SlicePool,
     foreground_masks,
     known_part,
     one_hot,
     one_hot_with_ignored,
 )
-from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
+from PseudoLabelCLLib.learning.training.training import Trainer, start_training
 
 SHAPE = (2, 3, 4, 5)
 

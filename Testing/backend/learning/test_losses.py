@@ -114,3 +114,24 @@ def test_half_precision_scores_are_summed_in_single_precision():
     assert loss.dtype == torch.float32
     # 4096 pixels average out the 0.4 % rounding of single scores
     assert loss.item() == pytest.approx(exact.item(), abs=5e-3)
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_a_volume_costs_what_its_voxels_cost_in_any_arrangement(partly):
+    logits, target = random_scores(3, (2, 3, 4, 5, 6))
+    counts = left_out = None
+    if partly:
+        counts = torch.rand(logits.shape[0], *logits.shape[2:], generator=make_generator(4)) > 0.3
+        left_out = torch.tensor([[False, True], [False, False]])
+        target = torch.cat((target, torch.zeros_like(target[:, :1])), dim=1)
+    flat_counts = None if counts is None else counts.flatten(2)
+    found, flat = (
+        segmentation_loss(
+            *pair, dice_weight=1.0, cross_entropy_weight=1.0, counts=which, left_out=left_out
+        )
+        for pair, which in (
+            ((logits, target), counts),
+            ((logits.flatten(3), target.flatten(3)), flat_counts),
+        )
+    )
+    assert found.item() == pytest.approx(flat.item(), rel=1e-6)

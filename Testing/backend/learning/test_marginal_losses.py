@@ -25,17 +25,19 @@ from PseudoLabelCLLib.learning.losses.segmentation import (
     soft_cross_entropy,
     soft_dice_loss,
 )
+from PseudoLabelCLLib.learning.training.loss_terms import SegmentationTerm
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     MERGED_CLASS,
     LabelledSlices,
+    RoundData,
     SlicePool,
     known_part,
     one_hot_with_ignored,
 )
-from PseudoLabelCLLib.learning.training.step_batch import SEGMENTATION, StepBatch
+from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.step_losses import StepLosses
-from PseudoLabelCLLib.learning.training.training import RoundData
+from PseudoLabelCLLib.learning.training.targets import TargetForm
 
 ACCEPTED, REJECTED = 1, 2
 
@@ -211,8 +213,8 @@ def test_drawn_slices_say_what_is_left_out_of_them_wherever_they_are_kept():
 def test_parts_of_a_batch_keep_what_is_left_out_of_their_slices():
     slices = phantom_slices(3)
     batch = pool(slices, without_rejected(slices)).draw(5, make_generator(5))
-    parts = [part for part, _ in StepBatch(batch).parts(2)]
-    assert torch.equal(torch.cat([part.truth.left_out for part in parts]), batch.left_out)
+    parts = [part for part, _ in StepBatch({Source.TRUTH: batch}).parts(2)]
+    assert torch.equal(torch.cat([part[Source.TRUTH].left_out for part in parts]), batch.left_out)
 
 
 def test_every_loss_is_a_number_with_structures_left_out_of_truth_and_pseudo_labels():
@@ -232,10 +234,14 @@ def test_slices_without_anything_left_out_cost_the_same_beside_others_that_have(
     found = []
     for has_left_out in (False, True):
         losses = StepLosses(
-            make_network(), make_network(), config, config.supervised, CPU, make_generator(7),
-            has_left_out=has_left_out,
-        )  # fmt: skip
-        found.append(losses.of(StepBatch(batch))[SEGMENTATION].item())
+            (SegmentationTerm(config, config.supervised),),
+            make_network(),
+            make_network(),
+            TargetForm(NUM_CLASSES, CPU.torch_device, has_left_out=has_left_out),
+            CPU,
+            make_generator(7),
+        )
+        found.append(losses.of(StepBatch({Source.TRUTH: batch}))["segmentation"].item())
     assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 

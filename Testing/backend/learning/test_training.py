@@ -34,10 +34,9 @@ from PseudoLabelCLLib.domain.method_config import (
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
 from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, SlicePool
-from PseudoLabelCLLib.learning.training.step_losses import jitter_views
+from PseudoLabelCLLib.learning.training.loss_terms import jitter_views
+from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.learning.training.training import (
-    RoundData,
     Trainer,
     learning_rate,
     start_training,
