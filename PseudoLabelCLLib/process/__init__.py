@@ -1,1 +1,1 @@
-"""The bridge between a user interface and its worker; no torch."""
+"""Child processes, started, heard and ended: worker, project service, probe; no torch."""

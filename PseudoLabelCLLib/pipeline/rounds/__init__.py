@@ -1,1 +1,1 @@
-"""A round: pre-training, training, pseudo-labels, ranking for the review."""
+"""A round: pre-training, training, pseudo-labels."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLGui.panel_state import MarkedLine
-
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.messages.answers import DicomFinding

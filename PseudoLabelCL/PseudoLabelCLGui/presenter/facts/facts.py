@@ -9,7 +9,6 @@ from PseudoLabelCLGui.presenter.facts.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.facts.pace import Pace
 from PseudoLabelCLGui.presenter.facts.questions import AskedQuestion
 from PseudoLabelCLGui.presenter.facts.training_monitor import TrainingMonitor
-
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, ModelCard
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat

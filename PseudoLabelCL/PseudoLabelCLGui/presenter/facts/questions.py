@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from PseudoLabelCLGui.case_row import QuestionRow
-
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.messages.answers import Problem
