@@ -1,1 +1,1 @@
-"""The project service: a process without torch that reads and changes a project for a user interface."""
+"""The project service: reads and changes a project for a user interface, without torch."""
