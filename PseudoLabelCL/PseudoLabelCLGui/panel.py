@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ class Panel:
     def _show(self) -> None:
         state = self._shownState = self.presenter.state
         for section in self.sections:
-            section.guard(lambda section=section: section.show(state))
+            section.guard(partial(section.show, state))
 
     def _onProjectOpened(self, view: ProjectView) -> None:
         self._parameterNode.rememberProject(view.root)

@@ -92,9 +92,10 @@ def _tell_origin(segment: Any, origin: Origin) -> None:
 def _name_instances(segmentation_node: Any, volume_node: Any) -> None:
     """Name the instances of the volume at the segmentation's place in the subject hierarchy."""
     hierarchy = _hierarchy()
-    item = hierarchy.GetItemByDataNode(segmentation_node) if hierarchy is not None else 0
     instances = volume_node.GetAttribute(_INSTANCES)
-    if item and instances:
+    if hierarchy is None or not instances:
+        return
+    if item := hierarchy.GetItemByDataNode(segmentation_node):
         attribute = (
             slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMReferencedInstanceUIDsAttributeName()
         )
@@ -133,8 +134,7 @@ def _study_problems(segmentation_node: Any) -> Iterator[str]:
 def _stands_in_a_study(segmentation_node: Any) -> bool:
     """Tell whether the node stands right below a study, and that right below a patient."""
     constants, hierarchy = slicer.vtkMRMLSubjectHierarchyConstants, _hierarchy()
-    item = hierarchy.GetItemByDataNode(segmentation_node) if hierarchy is not None else 0
-    if not item:
+    if hierarchy is None or not (item := hierarchy.GetItemByDataNode(segmentation_node)):
         return False
     study = hierarchy.GetItemParent(item)
     patient = hierarchy.GetItemParent(study)

@@ -34,7 +34,7 @@ def _check_pane(pane: Any, what: str) -> int:
     view = pane.mrmlPlotViewNode()
     chart = view.GetPlotChartNode() if view is not None else None  # none before the first point
     points = _points_of(chart)
-    if not len(points):
+    if chart is None or not len(points):
         return 0
     what = f"{what}, {chart.GetYAxisTitle()}"
     x_range, y_range = chart.GetXAxisRange(), chart.GetYAxisRange()

@@ -57,7 +57,8 @@ def run(say: Say, *, python: str = "") -> None:
     say("The panel is opened.")
     slicer.modules.pseudolabelcl.widgetRepresentation()
     widget = getattr(slicer.modules, "PseudoLabelCLWidget", None)
-    check(getattr(widget, "panel", None) is not None, "The panel was not built.")
+    if widget is None or getattr(widget, "panel", None) is None:
+        raise AssertionError("The panel was not built.")
     packages = PythonPackages()
     chosen = Path(python) if python else packages.default_python()
     folder = Path(tempfile.mkdtemp(prefix="PseudoLabelCL-self-test-"))

@@ -10,6 +10,7 @@ from typing import Any
 import qt
 import slicer
 
+from PseudoLabelCLGui.case_row import CaseRow
 from PseudoLabelCLGui.mrml_bridge import (
     CaseMark,
     SavedVolume,
@@ -170,12 +171,17 @@ class AddingSection(Section):
             return _("Choose the segmentation of this volume, or another role")
         return ""
 
+    @property
+    def _rows(self) -> tuple[CaseRow, ...]:
+        return self._shown.rows if self._shown else ()
+
     def _caseOf(self, volume: Any) -> str:
         """Return which case of the open project a volume of the scene is, or nothing."""
         mark = case_of(volume)
-        known = {row.case_id for row in self._shown.rows}
-        isKnown = mark is not None and mark.project == self._root and mark.case_id in known
-        return mark.case_id if isKnown else ""
+        known = {row.case_id for row in self._rows}
+        if mark is None or mark.project != self._root or mark.case_id not in known:
+            return ""
+        return mark.case_id
 
     def _onSegmentation(self) -> None:
         hasOne = self.ui.segmentationSelector.currentNode() is not None
@@ -186,10 +192,12 @@ class AddingSection(Section):
     def _onAdd(self) -> None:
         volume = self.ui.volumeSelector.currentNode()
         segmentation = self.ui.segmentationSelector.currentNode()
-        if caseId := self._caseOf(volume):
-            self._annotate(caseId, self._segmentationSnapshot(segmentation, volume))
+        snapshot = self._segmentationSnapshot(segmentation, volume)
+        caseId = self._caseOf(volume)
+        if caseId and snapshot is not None:
+            self._annotate(caseId, snapshot)
             return
-        snapshots = self._snapshots(volume, segmentation)
+        snapshots = self._snapshots(volume, snapshot)
         remember_case(volume, CaseMark(self._root, snapshots.case_id))
         self._work.do(snapshots.write, lambda new: self.presenter.add_volumes((new,)))
 
@@ -200,22 +208,23 @@ class AddingSection(Section):
         )
         self._work.do(files.write, lambda new: self.presenter.annotate(new.case_id, new.annotation))
 
-    def _snapshots(self, volume: Any, segmentation: Any) -> _Snapshots:
+    def _snapshots(self, volume: Any, segmentation: SegmentationSnapshot | None) -> _Snapshots:
         source = source_of(volume)
         return _Snapshots(
-            case_id=caseIdFor(volume.GetName(), (row.case_id for row in self._shown.rows)),
+            case_id=caseIdFor(volume.GetName(), (row.case_id for row in self._rows)),
             role=ROLES[self.ui.addRoleCombo.currentIndex],
             source=source,
             volume=snapshot_volume(volume) if source is None else None,
-            segmentation=self._segmentationSnapshot(segmentation, volume),
+            segmentation=segmentation,
             folder=self._folder,
         )
 
     def _segmentationSnapshot(self, segmentation: Any, volume: Any) -> SegmentationSnapshot | None:
         if segmentation is None:
             return None
+        labels = self._shown.labels if self._shown else ()
         problems = segmentation_problems(
-            segmentation, volume, LabelSchema(self._shown.labels), look_at_voxels=False
+            segmentation, volume, LabelSchema(labels), look_at_voxels=False
         )
         if problems:
             raise AnnotationError(problems[0])

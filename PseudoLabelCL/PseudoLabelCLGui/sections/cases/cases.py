@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from PseudoLabelCLGui.panel_state import CaseRow, CasesState, PanelState
+from PseudoLabelCLGui.case_row import CaseRow
+from PseudoLabelCLGui.panel_state import CasesState, PanelState
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.menus import makeMenu
@@ -116,7 +117,8 @@ class CasesSection(Section):
         self.presenter.set_role(chosenIds(self.ui.caseTable), role)
 
     def _chooseSlices(self, onlyDrawn: bool) -> None:
-        annotated = {row.case_id for row in self._shown.rows if row.role is CaseRole.ANNOTATED}
+        rows = self._shown.rows if self._shown else ()
+        annotated = {row.case_id for row in rows if row.role is CaseRole.ANNOTATED}
         chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
         self.presenter.choose_slices(chosen, only_drawn=onlyDrawn)
 

@@ -6,7 +6,7 @@ from typing import Any
 import qt
 
 
-class FileDrop(qt.QObject):
+class FileDrop(qt.QObject):  # type: ignore[misc]  # Slicer's Qt has no types
     """Takes files and folders that are dropped on a widget or on what lies in it.
 
     What is no file, such as a text, is left to whoever took it before.

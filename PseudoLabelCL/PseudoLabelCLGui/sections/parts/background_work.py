@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 Then = Callable[[Any], None]
@@ -59,7 +60,7 @@ class BackgroundWork:
         """Report what has finished, in the order in which it was begun."""
         while self._pieces and self._pieces[0].finished.is_set():
             piece = self._pieces.pop(0)
-            self._guard(lambda piece=piece: _report(piece))
+            self._guard(partial(_report, piece))
 
     def wait(self) -> None:
         """Wait until all is written; only for leaving, so that no file is cut in half."""

@@ -1,6 +1,7 @@
 """Parts of a page that are folded; one of a page is unfolded at a time, so that all fits."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import qt
@@ -29,7 +30,7 @@ class Folding:
         self._offered: dict[str, bool] = {}
         for button, frame in self._parts:
             showVisible(frame, visible=False)
-            section.connect(button, "toggled(bool)", lambda button=button: self._onToggle(button))
+            section.connect(button, "toggled(bool)", partial(self._onToggle, button))
 
     def unfold(self, button: Any) -> None:
         """Unfold a part, and fold the others."""

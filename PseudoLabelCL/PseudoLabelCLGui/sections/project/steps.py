@@ -1,5 +1,6 @@
 """The steps of the work: one page at a time between a head and a foot that stay in sight."""
 
+from functools import partial
 from typing import Any
 
 import qt
@@ -39,7 +40,7 @@ class StepsSection(Section):
         self._ticksToEditor = 0
         self._editor = EditorLayout(ui)
         for name, (button, _words) in self._buttons.items():
-            self.connect(button, "clicked()", lambda name=name: self.open(name))
+            self.connect(button, "clicked()", partial(self.open, name))
         self.connect(ui.casesNextButton, "clicked()", lambda: self.open("train"))
         self.connect(ui.segmentChoiceButton, "clicked()", lambda: self._chooseUse(isExport=False))
         self.connect(ui.exportChoiceButton, "clicked()", lambda: self._chooseUse(isExport=True))

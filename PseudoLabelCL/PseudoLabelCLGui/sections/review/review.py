@@ -1,5 +1,6 @@
 """The step Review: the queue of pseudo-labels, the shown case, the verdicts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,7 +237,7 @@ class ReviewSection(Section):
         self.connect(self.ui.queueTable, "cellDoubleClicked(int,int)", self._onShow)
         self.connect(self.ui.queueTable, "itemSelectionChanged()", self._showShowButton)
 
-    def _keySlots(self) -> dict[str, object]:
+    def _keySlots(self) -> dict[str, Callable[[], None]]:
         ui = self.ui
         return {
             review_keys.ACCEPT: ui.acceptButton.click,

@@ -1,5 +1,6 @@
 """The page "Train": profile, rounds, Train, Pause and Stop, curves, log."""
 
+from functools import partial
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import PanelState, TrainState
@@ -70,7 +71,7 @@ class TrainingSection(Section):
         self.connect(self.ui.stopButton, "clicked()", self._onStop)
         self.connect(self.ui.pretrainButton, "clicked()", self._onPretrain)
         for name, field in self._fields.items():
-            self.connect(field, "editingFinished()", lambda name=name: self._onSetting(name))
+            self.connect(field, "editingFinished()", partial(self._onSetting, name))
 
     def show(self, state: PanelState) -> None:
         """Show choices, buttons, progress, curves and log."""

@@ -1,6 +1,7 @@
 """The model, and segmenting other volumes with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ class UseSection(Section):
             folder = str(self._results)
         form = FORMATS[self.ui.applyFormatCombo.currentIndex]
         self._work.do(
-            lambda: [snapshot.write(path) for snapshot, path in pending],
+            partial(_write_all, pending),
             lambda _none: self.presenter.apply_model(files, folder, form, series_uids),
         )
 
@@ -204,3 +205,8 @@ class UseSection(Section):
 
     def _onCancel(self) -> None:
         self.presenter.cancel_apply()
+
+
+def _write_all(pending: Sequence[tuple[VolumeSnapshot, Path]]) -> None:
+    for snapshot, path in pending:
+        snapshot.write(path)
