@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all check pytest install package slicer slicer-test slicer-tour clean
+.PHONY: demo test test-fast test-all check pytest install package slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -26,6 +26,11 @@ test: $(INSTALLED)
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
 pytest: $(INSTALLED)
 	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(CHOSEN)
+
+# under a minute on two cores, for every day: what needs neither PyTorch nor a worker, nor Qt
+FAST := domain messages storage process/test_exit_codes.py process/test_process_tree.py
+test-fast: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto -m "not slow and not long" $(FAST:%=Testing/backend/%) Testing/gui/test_words.py
 
 # style, formatting, types
 check: $(INSTALLED)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acdc_pack import unpack
 from scipy import stats
 
 BASELINE = "baseline"
@@ -75,19 +76,25 @@ def read_runs(folder: Path, *, once: bool = False) -> list[Run]:
     """Read every result, in the order of row, volumes, combination and seed.
 
     Args:
-        folder: Output of `acdc.py`.
+        folder: Output of `acdc.py`, or a file of `acdc_pack.py`.
         once: Whether the figures are those of single predictions, as published, instead of means
             over changed copies.
     """
     runs = []
-    for path in sorted((folder / "results").glob("*.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
+    for told in _results(folder):
         asked = told["asked"]
         if once:
             told["rounds"] = [{**one, "test": one["test_once"]} for one in told["rounds"]]
         row = Row(asked["profile"], asked["recipe"], asked["method"])
         runs.append(Run(row, asked["labelled"], asked["combination"], asked["seed"], told))
     return sorted(runs, key=lambda run: (run.row, run.labelled, run.combination, run.seed))
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    if folder.is_file():
+        return unpack(json.loads(folder.read_text(encoding="utf-8")))
+    files = sorted((folder / "results").glob("*.json"))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 def by_combination(runs: Iterable[Run], value: Callable[[Run], float | None]) -> dict[str, float]:

@@ -52,7 +52,7 @@ def main() -> None:
     if arguments.combination:
         runs = [run for run in runs if run.combination in arguments.combination]
     if not runs:
-        raise SystemExit(f"There is no such result in '{arguments.folder / 'results'}' yet.")
+        raise SystemExit(f"There is no such result in '{arguments.folder}' yet.")
     labelled = sorted({run.labelled for run in runs})
     _print_setting(runs)
     _print_means(runs, labelled)
@@ -61,7 +61,8 @@ def main() -> None:
         _print_combinations(runs, number)
     _print_rounds(runs, labelled)
     _print_structures(runs, labelled)
-    picture = arguments.picture or arguments.folder / "acdc.png"
+    folder = arguments.folder.parent if arguments.folder.is_file() else arguments.folder
+    picture = arguments.picture or folder / "acdc.png"
     draw(runs, labelled, picture)
     print(f"\nPicture: {picture}")
 
@@ -342,7 +343,7 @@ def _print_row(cells: Iterable[str]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folder", type=Path, help="output of acdc.py")
+    parser.add_argument("folder", type=Path, help="output of acdc.py, or a file of acdc_pack.py")
     parser.add_argument(
         "--once", action="store_true", help="figures of single predictions, as the papers predict"
     )
