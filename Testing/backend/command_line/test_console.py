@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from PseudoLabelCLLib.command_line import show_job
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
     JobStarted,
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
 )
 
 

@@ -1,7 +1,6 @@
 """The lines between the service and its parent: every message there and back, every wrong line."""
 
 import json
-import typing
 
 import pytest
 
@@ -10,6 +9,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.question import Choice, GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
@@ -36,8 +36,8 @@ from PseudoLabelCLLib.messages.answers import (
     VolumesAdded,
     VolumesFound,
 )
-from PseudoLabelCLLib.messages.job_messages import ProtocolError, ProtocolVersionError
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.json_lines import ProtocolError, ProtocolVersionError
 from PseudoLabelCLLib.messages.project_view import (
     CaseState,
     CaseView,
@@ -46,15 +46,15 @@ from PseudoLabelCLLib.messages.project_view import (
     RoundFigures,
     RoundView,
 )
+from PseudoLabelCLLib.messages.requests import known_requests
 from PseudoLabelCLLib.messages.service_messages import (
     SERVICE_PROTOCOL_VERSION,
     UNKNOWN_REQUEST,
     Answered,
+    InvalidRequestError,
     Refused,
-    RequestAnswer,
-    ServiceLineError,
+    RequestProgress,
     ServiceReady,
-    Working,
     decode_message,
     decode_request,
     encode_message,
@@ -148,8 +148,10 @@ def named(value):
 
 
 def test_examples_cover_every_request_and_every_answer():
-    assert {type(request) for request in REQUESTS} == set(typing.get_args(ask.Request))
-    assert {type(answer) for answer in ANSWERS} == set(typing.get_args(RequestAnswer))
+    assert {type(request) for request in REQUESTS} == set(known_requests())
+    assert {type(answer) for answer in ANSWERS} == {
+        request_type.answer_type for request_type in known_requests()
+    }
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=named)
@@ -167,7 +169,7 @@ def test_answer_comes_out_as_it_went_in(answer):
     [
         ServiceReady(SERVICE_PROTOCOL_VERSION, 1234),
         Refused(UNKNOWN_REQUEST, "ProjectError", ODD, ""),
-        Working(2, ODD, 0, 10),
+        RequestProgress(2, Progress(ODD, 0, 10, 1.5)),
     ],
     ids=named,
 )
@@ -194,7 +196,7 @@ def test_a_message_is_one_line_of_ascii(request_):
         (b'{"type": "Refresh", "seq": true}', -1, "needs a number"),
         (b'{"type": "Refresh", "seq": "1"}', -1, "needs a number"),
         (b'{"seq": 1}', 1, "type must be text"),
-        (b'{"type": "Answered", "seq": 1}', 1, "There is no request 'Answered'"),
+        (b'{"type": "Answered", "seq": 1}', 1, "There is no request of the type 'Answered'"),
         (b'{"type": "GoBack", "seq": 1, "round_index": 1.5}', 1, "a whole number"),
         (b'{"type": "GoBack", "seq": 1, "round_index": NaN}', -1, "NaN"),
         (b'{"type": "GoBack", "seq": 1, "seq": 2, "round_index": 1}', -1, "twice"),
@@ -203,7 +205,7 @@ def test_a_message_is_one_line_of_ascii(request_):
     ],
 )
 def test_line_that_is_no_request_says_why_and_by_its_number(line, seq, words):
-    with pytest.raises(ServiceLineError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         decode_request(line)
     assert caught.value.seq == seq
     assert words in caught.value.message
@@ -213,7 +215,7 @@ def test_line_that_is_no_request_says_why_and_by_its_number(line, seq, words):
 def test_labels_that_contradict_each_other_are_no_request():
     content = json.loads(encode_request(4, ask.ChangeLabels(LABELS)))
     content["labels"]["classes"][1]["value"] = 3
-    with pytest.raises(ServiceLineError, match="Two labels share the same value: 3") as caught:
+    with pytest.raises(InvalidRequestError, match="Two labels share the same value: 3") as caught:
         decode_request(json.dumps(content).encode())
     assert caught.value.seq == 4
 
@@ -222,8 +224,8 @@ def test_labels_that_contradict_each_other_are_no_request():
     ("line", "words"),
     [
         (b"Slicer says hello.", "no valid JSON"),
-        (b'{"type": "Refresh", "to": 1}', "unknown type 'Refresh'"),
-        (b'{"type": "Working", "to": 1}', "lacks text, done, total"),
+        (b'{"type": "Refresh", "to": 1}', "There is no message of the type 'Refresh'"),
+        (b'{"type": "RequestProgress", "to": 1, "progress": {}}', "lacks stage, step, num_steps"),
     ],
 )
 def test_line_that_is_no_message_says_why(line, words):
@@ -235,7 +237,10 @@ def test_line_that_is_no_message_says_why(line, words):
     ("line", "words"),
     [
         (b'{"type": "Answered", "to": 1, "answer": null}', "not an object"),
-        (b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}', "unknown type 'Cake'"),
+        (
+            b'{"type": "Answered", "to": 1, "answer": {"type": "Cake"}}',
+            "There is no answer of the type 'Cake'",
+        ),
         (b'{"type": "Answered", "answer": {"type": "Done"}}', "a whole number"),
         (b'{"type": "Refused", "to": 1, "new": 2}', "unknown fields: new"),
     ],
@@ -247,5 +252,5 @@ def test_answer_that_is_not_understood_is_one_of_another_version(line, words):
 
 
 def test_service_of_another_version_is_known_even_if_its_fields_are_not():
-    with pytest.raises(ProtocolVersionError, match="speaks version 2"):
-        decode_message(b'{"type": "ServiceReady", "protocol_version": 2, "new": []}')
+    with pytest.raises(ProtocolVersionError, match="speaks version 99"):
+        decode_message(b'{"type": "ServiceReady", "protocol_version": 99, "new": []}')

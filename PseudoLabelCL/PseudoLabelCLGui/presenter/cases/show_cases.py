@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from PseudoLabelCLGui.panel_state import Action, CaseRow, CasesState, ProjectState
+from PseudoLabelCLGui.case_row import CaseRow
+from PseudoLabelCLGui.panel_state import Action, CasesState, ProjectState
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.facts.questions import question_row
 from PseudoLabelCLGui.presenter.reasons import no_change, no_opening

@@ -19,6 +19,7 @@ from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.messages.answers import CorrectionPreview
+from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
     Accept,
     Correct,
@@ -27,7 +28,6 @@ from PseudoLabelCLLib.messages.requests import (
     Reject,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 
 VerdictRequest = Accept | Reject | Correct | TakeBackVerdict
 
@@ -135,8 +135,7 @@ class VerdictActions:
         assert identity is not None
         review.is_previewing = True
 
-        def came(answer: RequestAnswer) -> None:
-            assert isinstance(answer, CorrectionPreview)
+        def came(answer: CorrectionPreview) -> None:
             review.is_previewing = False
             review.preview, review.preview_edit = answer, edit
             self._preview_next()
@@ -288,7 +287,7 @@ class VerdictActions:
             return
         shown = identity.case_id
 
-        def again(_answer: RequestAnswer) -> None:
+        def again(_view: ProjectView) -> None:
             review = self._core.facts.review
             review.saving.discard(shown)
             if review.shown == shown and not review.wanted:
@@ -338,7 +337,7 @@ class VerdictActions:
         edit = review.edit if edit is None else edit
         case_ids = tuple(one.case_id for one in proposals)
 
-        def saved(_answer: RequestAnswer) -> None:
+        def saved(_view: ProjectView) -> None:
             review.saving.difference_update(case_ids)
             shown, is_shown = review.shown, review.identity in proposals
             if is_shown:
@@ -373,7 +372,7 @@ class VerdictActions:
         self,
         proposals: tuple[ProposalIdentity, ...],
         request: VerdictRequest,
-        saved: Callable[[RequestAnswer], None],
+        saved: Callable[[ProjectView], None],
     ) -> None:
         core, review = self._core, self._core.facts.review
         case_ids = {one.case_id for one in proposals}
