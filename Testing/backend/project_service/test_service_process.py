@@ -204,7 +204,7 @@ def test_service_of_another_version_is_ended_with_a_sentence(start):
     service = start("speak_another_version")
     service.ask(Refresh())
     (ended,) = all_events(service)
-    assert "speaks version 99 of the protocol, this program speaks version 1." in ended.message
+    assert "speaks version 99 of the protocol, this program speaks version 2." in ended.message
     assert "install the extension again" in ended.remedy
 
 
@@ -263,7 +263,7 @@ def test_service_ends_by_itself_with_exit_code_0_when_its_parent_closes_the_line
         timeout=PATIENCE_S,
     )
     ready, *answers = out.splitlines()
-    assert ready.startswith(b'{"type": "ServiceReady", "protocol_version": 1, "pid": ')
+    assert ready.startswith(b'{"type": "ServiceReady", "protocol_version": 2, "pid": ')
     assert answers == [
         b'{"type": "Answered", "to": 5, "answer": {"type": "Done"}}',
         b'{"type": "Answered", "to": 6, "answer": {"type": "Done"}}',
