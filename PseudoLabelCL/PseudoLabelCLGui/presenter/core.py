@@ -22,13 +22,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.messages.answers import History, VolumesAdded
 from PseudoLabelCLLib.messages.jobs import DeviceChoice
 from PseudoLabelCLLib.messages.project_view import ProjectView
-from PseudoLabelCLLib.messages.requests import (
-    ChangesProject,
-    OpenProject,
-    ReadHistory,
-    Request,
-    WritesFiles,
-)
+from PseudoLabelCLLib.messages.requests import OpenProject, ReadHistory, Request
 from PseudoLabelCLLib.messages.service_messages import (
     Answered,
     Refused,
@@ -235,7 +229,7 @@ class Core:
             asked.failed()
         self._is_falling = False
         self.facts.is_away = self.facts.view is not None
-        unsure = [a for a in lost if isinstance(a.request, ChangesProject | WritesFiles)]
+        unsure = [asked for asked in lost if asked.writes]
         was_restarted = self._restarted_s is not None
         is_too_soon = was_restarted and self.clock() - (self._restarted_s or 0) < RESTART_AGAIN_S
         root = self.root

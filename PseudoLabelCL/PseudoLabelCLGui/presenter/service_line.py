@@ -7,9 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from PseudoLabelCLGui.presenter.ports import Service, StartService
 from PseudoLabelCLLib.domain.reporting import Progress
-from PseudoLabelCLLib.messages.requests import (
-    Request,
-)
+from PseudoLabelCLLib.messages.requests import ChangesProject, Request, WritesFiles
 from PseudoLabelCLLib.messages.service_messages import (
     Answered,
     Refused,
@@ -45,6 +43,11 @@ class Asked(Generic[A]):
     is_forgotten: bool = False
     refused: Callable[[Refused], None] | None = None
     on_progress: Callable[[Progress], None] | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something on disk, so that it matters whether it was done."""
+        return isinstance(self.request, ChangesProject | WritesFiles)
 
 
 class ServiceLine:

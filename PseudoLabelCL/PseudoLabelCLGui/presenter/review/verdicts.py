@@ -7,12 +7,7 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.facts.facts import Answer, Question, Writing
 from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.reasons import (
-    no_accept,
-    no_judging,
-    no_listed_verdict,
-    no_verdict,
-)
+from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging, no_listed_verdict, no_verdict
 from PseudoLabelCLGui.presenter.review.review import ReviewActions
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.words import counted
