@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from PseudoLabelCLLib.domain.errors import ProjectDamagedError, WorkerError
+from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
 
 M = TypeVar("M")
@@ -88,14 +88,12 @@ def read_line(line: bytes) -> dict[str, JsonValue]:
     """Return the object in a line.
 
     Raises:
-        ProtocolError: It holds none.
+        ProjectDamagedError: It is no JSON.
+        ProtocolError: It is no object.
     """
-    try:
-        content = parse_json(line, "the line")
-    except ProjectDamagedError as error:
-        raise ProtocolError(error.message) from error
+    content = parse_json(line, "the line")
     if not isinstance(content, dict):
-        raise ProtocolError("The line is not a JSON object.")
+        raise ProtocolError(f"A line is not a JSON object: {shown(line)}")
     return content
 
 

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages import requests as ask
+from PseudoLabelCLLib.project_service.handle_request import handle
 from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
