@@ -24,16 +24,16 @@ from PseudoLabelCLLib.messages.job_messages import (
     JobStarted,
     Notice,
     NoticeLevel,
-    ProtocolError,
     TerminalEvent,
     decode_line,
 )
 from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.messages.json_lines import ProtocolError
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
-from PseudoLabelCLLib.process.jobs import job_kind, read_job
-from PseudoLabelCLLib.process.kept_texts import KeptTexts
+from PseudoLabelCLLib.process.jobs import read_job
+from PseudoLabelCLLib.process.path_redactor import PathRedactor
 from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
 
 RunJob: TypeAlias = Callable[[Job, Report], dict[str, JsonValue]]
@@ -99,16 +99,16 @@ class _Session:
         self._log_path = job_path.with_name("log.txt")
         events_path = job_path.with_name("events.jsonl")
         job_id = job_path.parent.name
-        self.kept = KeptTexts(job_path.parent)
+        self.redactor = PathRedactor(job_path.parent)
         self.events = EventWriter(
-            pipe, events_path, job_id, self._end_soon, as_kept=self.kept.hidden_line
+            pipe, events_path, job_id, self._end_soon, as_stored=self.redactor.redact_line
         )
 
     def keep_log(self) -> None:
         """Write log messages to log.txt and to the standard error."""
         line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
         file = logging.FileHandler(self._log_path, encoding="utf-8")
-        file.setFormatter(self.kept.formatter(line))
+        file.setFormatter(self.redactor.formatter(line))
         handlers = (file, logging.StreamHandler())
         logging.basicConfig(level=logging.INFO, format=line, handlers=handlers)
         logging.captureWarnings(capture=True)
@@ -165,9 +165,9 @@ def _ending_of_job(session: _Session, load_run: Callable[[], RunJob]) -> Termina
         session.obey_signals()
         _be_nice()
         job = read_job(session.job_path)
-        session.kept.learn(job)
-        session.kept.keep_job(session.job_path, job)
-        session.events.write(JobStarted(PROTOCOL_VERSION, job_kind(job)))
+        session.redactor.add_job(job)
+        session.redactor.rewrite_job_file(session.job_path, job)
+        session.events.write(JobStarted(PROTOCOL_VERSION, job.kind))
         run = _loaded(load_run)
         session.obey_parent()
         reporter = JobReporter(session.events.write, lambda: session.is_cancelled)

@@ -38,7 +38,7 @@ def set_settings(arguments: argparse.Namespace, console: Console) -> JsonValue:
         raise ProjectError(
             "--all shows the settings and changes none.", "Leave out --all, or the new values."
         )
-    with project_lock(ProjectLayout(root).desk_lock, "a command line"):
+    with project_lock(ProjectLayout(root).lock, "a command line"):
         project = load_project(root)
         remedy = "Correct the value given with 'set'."
         config = changed_config(project.config, arguments.settings, "'set'", remedy)

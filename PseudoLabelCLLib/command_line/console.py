@@ -84,13 +84,18 @@ class Console:
             if number == 0:
                 self.say("  " + "  ".join("-" * width for width in widths))
 
-    def progress(self, stage: str, step: int, num_steps: int, seconds_left: float | None) -> None:
-        """Show how far a stage is: a bar in a terminal, a line every tenth elsewhere."""
-        if self.as_json:
+    def progress(
+        self, stage: str, step: int, num_steps: int, seconds_left: float | None = None
+    ) -> None:
+        """Show how far a stage is: a bar in a terminal, a line every tenth elsewhere.
+
+        Nothing is shown while the number of steps is not known (0). See `Progress` for the rest.
+        """
+        if self.as_json or not num_steps:
             return
         stage = without_escapes(stage)
         left = "" if seconds_left is None else f", {format_seconds(seconds_left)} left"
-        done = step / max(1, num_steps)
+        done = step / num_steps
         if self._is_terminal:
             filled = round(done * _BAR_WIDTH)
             bar = "#" * filled + "." * (_BAR_WIDTH - filled)

@@ -68,7 +68,7 @@ def terms(arguments: argparse.Namespace, console: Console) -> JsonValue:
     root = Path(arguments.project)
     project = load_project(root)
     if arguments.terms or arguments.accept_proposed:
-        with project_lock(ProjectLayout(root).desk_lock, "a command line"):
+        with project_lock(ProjectLayout(root).lock, "a command line"):
             project = load_project(root)
             labels = _with_terms(project, arguments.terms, accept=arguments.accept_proposed)
             project = change_labels(root, project, labels)
@@ -140,13 +140,9 @@ def _check(root: Path, choices: "DicomExportChoices", console: Console) -> JsonV
 def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Console) -> JsonValue:
     from PseudoLabelCLLib.curation.export.dicom_export import export_dicom_segmentations  # noqa: PLC0415
 
-    def progress(text: str, done: int, total: int) -> None:
-        if total:
-            console.progress(text, done, total, seconds_left=None)
-
     project = load_project(root)
     _tell_notes(project, console)
-    lines = export_dicom_segmentations(root, project, output, choices, progress=progress)
+    lines = export_dicom_segmentations(root, project, output, choices, progress=console.progress)
     written = [(line.case_id, line.source, line.path.name) for line in lines if line.path]
     for line in lines:
         for notice in line.notices:

@@ -45,7 +45,7 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     project = load_project(root)
     layout = ProjectLayout(root)
     job = PretrainJob(str(root), DeviceChoice(arguments.device))
-    with project_lock(layout.desk_lock, "a command line"):
+    with project_lock(layout.lock, "a command line"):
         keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     shown = for_shell(arguments.project)
@@ -68,7 +68,7 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
         console.warn(foreign.sentence)
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
-    with project_lock(layout.desk_lock, "a command line"):
+    with project_lock(layout.lock, "a command line"):
         keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")

@@ -140,7 +140,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def opened(root: Path) -> Iterator[Project]:
     """The project, while no other user interface may change it."""
     load_project(root)
-    with project_lock(ProjectLayout(root).desk_lock, "a command line"):
+    with project_lock(ProjectLayout(root).lock, "a command line"):
         yield load_project(root)
 
 
@@ -160,7 +160,7 @@ def _add_rows(
             notices = (left_out.message,)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
-        console.progress("Reading volumes", number, len(rows), None)
+        console.progress("Reading volumes", number, len(rows))
     return project
 
 

@@ -8,6 +8,7 @@ from types import FrameType
 
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
     Event,
     JobCancelled,
@@ -16,7 +17,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
     WorkerCrashed,
     is_terminal,
 )

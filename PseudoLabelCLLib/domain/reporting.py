@@ -1,16 +1,38 @@
 """What a long job tells while it runs, and how it learns that it shall stop."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-# Is told what is done now, in words for a person, how many steps are done, and how many there are
-# as far as is known.
-SayProgress: TypeAlias = Callable[[str, int, int], None]
+# Told the stage, the steps done and the steps in all, as in `Progress`; returns at once.
+ReportProgress: TypeAlias = Callable[[str, int, int], None]
 
 
-def silent(_text: str, _done: int, _total: int) -> None:
+def silent(_stage: str, _step: int, _num_steps: int) -> None:
     """Stand for a listener where nobody wants to know how far it is."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage of some work is.
+
+    Args:
+        stage: What is done now, in words for a person: "Round 1: training".
+        step: Steps done, 0..num_steps.
+        num_steps: Steps of the whole stage, as far as is known; 0 if nothing is known yet.
+        seconds_left: Estimate for the rest of the stage, or None while there is none.
+    """
+
+    stage: str
+    step: int
+    num_steps: int
+    seconds_left: float | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """The part that is done, 0..1; None if the number of steps is not known."""
+        return self.step / self.num_steps if self.num_steps else None
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an answer to a request, not an error

@@ -3,12 +3,22 @@
 Docs/protocol.md tells the rules of the exchange in prose.
 """
 
-import json
+import typing
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from PseudoLabelCLLib.domain.errors import ProjectDamagedError, WorkerError
-from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
+from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
+from PseudoLabelCLLib.messages.json_lines import (
+    MessageTypes,
+    ProtocolError,
+    read_line,
+    require_version,
+    shown,
+    typed_object,
+    write_line,
+)
 
 PROTOCOL_VERSION = 1
 
@@ -36,23 +46,6 @@ class JobStarted:
 
     protocol_version: int
     kind: str
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is.
-
-    Args:
-        stage: What is done now, in words for a person.
-        step: Steps done, 0..num_steps.
-        num_steps: Steps of the stage.
-        seconds_left: Estimate for the rest of the stage, or None while there is none.
-    """
-
-    stage: str
-    step: int
-    num_steps: int
-    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,13 +138,7 @@ TerminalEvent = JobCompleted | JobCancelled | JobFailed | WorkerCrashed
 Event = JobStarted | Progress | Metrics | Notice | Artifact | TerminalEvent
 Message = Cancel | Event
 
-_MESSAGE_TYPES: dict[str, type[Message]] = {
-    message.__name__: message
-    for message in (
-        Cancel, JobStarted, Progress, Metrics, Notice, Artifact,
-        JobCompleted, JobCancelled, JobFailed, WorkerCrashed,
-    )
-}  # fmt: skip
+_MESSAGE_TYPES = MessageTypes[Message](typing.get_args(Message), "message")
 
 
 @dataclass(frozen=True)
@@ -169,18 +156,6 @@ class Line:
     message: Message
 
 
-class ProtocolError(WorkerError):
-    """A line is not a message."""
-
-
-class UnknownMessageError(ProtocolError):
-    """A line is a message of a type that this version does not know."""
-
-
-class ProtocolVersionError(ProtocolError):
-    """Worker and parent speak different versions."""
-
-
 def is_terminal(event: Message) -> bool:
     """Tell whether no event follows this one."""
     return isinstance(event, TerminalEvent)
@@ -193,12 +168,7 @@ def encode_line(line: Line) -> bytes:
         TypeError: A value has no JSON form.
         ValueError: A number is not finite.
     """
-    name = type(line.message).__name__
-    envelope: dict[str, JsonValue] = {"type": name, "job_id": line.job_id, "seq": line.seq}
-    body = to_json(line.message)
-    assert isinstance(body, dict)  # a dataclass becomes an object
-    # ASCII, so that neither an odd file name nor a foreign encoding can break a line.
-    return json.dumps(envelope | body, allow_nan=False).encode("ascii") + b"\n"
+    return write_line(typed_object(line.message, job_id=line.job_id, seq=line.seq))
 
 
 def decode_line(data: bytes) -> Line:
@@ -210,36 +180,23 @@ def decode_line(data: bytes) -> Line:
         ProtocolError: It is no message at all, or its fields are not those of its type.
     """
     try:
-        content = parse_json(data, "the line")
-        if not isinstance(content, dict):
-            raise ProtocolError(f"A line of the worker is not a JSON object: {_shown(data)}")
-        name = from_json(str, content.pop("type", None), "type")
+        content = read_line(data)
+        type_ = _MESSAGE_TYPES.pop_type(content)
         job_id = from_json(str, content.pop("job_id", None), "job_id")
         seq = from_json(int, content.pop("seq", None), "seq")
-        if name not in _MESSAGE_TYPES:
-            raise UnknownMessageError(f"The worker sent a message of unknown type '{name}'.")
-        return Line(job_id, seq, _decode_message(_MESSAGE_TYPES[name], content))
+        return Line(job_id, seq, _decode_message(type_, content))
     except ProjectDamagedError as error:
         raise ProtocolError(
-            f"A line of the worker is not a message: {error.message} The line: {_shown(data)}"
+            f"A line of the worker is not a message: {error.message} The line: {shown(data)}"
         ) from error
 
 
 def _decode_message(type_: type[Message], content: dict[str, JsonValue]) -> Message:
     if type_ is JobStarted:
-        _check_version(content.get("protocol_version"))
+        require_version(content.get("protocol_version"), PROTOCOL_VERSION, "The worker")
     if type_ is JobCompleted:
         return _decode_completed(content)
     return from_json(type_, content, type_.__name__)
-
-
-def _check_version(version: JsonValue) -> None:
-    if version != PROTOCOL_VERSION:
-        raise ProtocolVersionError(
-            f"The worker speaks version {version!r} of the protocol, this program speaks "
-            f"version {PROTOCOL_VERSION}.",
-            "Restart the program; if that does not help, install the extension again.",
-        )
 
 
 def _decode_completed(content: dict[str, JsonValue]) -> JobCompleted:
@@ -248,7 +205,3 @@ def _decode_completed(content: dict[str, JsonValue]) -> JobCompleted:
     if set(content) != {f.name for f in fields(JobCompleted)} or not isinstance(result, dict):
         raise ProtocolError(f"A JobCompleted holds an object 'result' alone; got {content!r:.200}")
     return JobCompleted(result)
-
-
-def _shown(data: bytes) -> str:
-    return repr(data[:200].decode("utf-8", errors="replace"))

@@ -1,7 +1,11 @@
-"""The jobs that the worker process can do; paths in them are absolute."""
+"""The jobs that the worker process can do; paths in them are absolute.
+
+The kind of a job names it in its file and in its folder.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.question import GivenAnswer
@@ -34,6 +38,8 @@ class TrainJob:
         device: What shall run the network.
     """
 
+    kind: ClassVar[str] = "train"
+
     project: str
     rounds: int = 1
     device: DeviceChoice = DeviceChoice.AUTO
@@ -54,6 +60,8 @@ class PretrainJob:
         project: The project folder.
         device: What shall run the network.
     """
+
+    kind: ClassVar[str] = "pretrain"
 
     project: str
     device: DeviceChoice = DeviceChoice.AUTO
@@ -77,6 +85,8 @@ class PredictJob:
     Raises:
         ProjectError: There is no volume, or the series are not one for each volume.
     """
+
+    kind: ClassVar[str] = "predict"
 
     model: str
     images: tuple[str, ...]
@@ -139,6 +149,8 @@ class EvaluateJob:
         ProjectError: Neither a project nor a model is named, or both, or a model has no pairs.
     """
 
+    kind: ClassVar[str] = "evaluate"
+
     project: str | None = None
     model: str | None = None
     pairs: tuple[EvaluationPair, ...] = ()
@@ -167,6 +179,8 @@ class DoctorJob:
     Args:
         device: What shall run the network.
     """
+
+    kind: ClassVar[str] = "doctor"
 
     device: DeviceChoice = DeviceChoice.AUTO
 

@@ -3,49 +3,28 @@
 Docs/project-service.md tells the rules of the exchange in prose.
 """
 
-import json
 import typing
 from dataclasses import dataclass
+from typing import Any
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
-from PseudoLabelCLLib.messages.answers import (
-    CaseFiles,
-    CasesChecked,
-    CorrectionPreview,
-    DicomExportChecked,
-    DicomExported,
-    Done,
-    Exported,
-    History,
-    ModelCard,
-    SampleVolumes,
-    VolumesAdded,
-    VolumesFound,
+from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
+from PseudoLabelCLLib.messages.json_lines import (
+    MessageTypes,
+    ProtocolError,
+    ProtocolVersionError,
+    read_line,
+    require_version,
+    shown,
+    typed_object,
+    write_line,
 )
-from PseudoLabelCLLib.messages.job_messages import ProtocolError, ProtocolVersionError
-from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
-from PseudoLabelCLLib.messages.project_view import ProjectView
-from PseudoLabelCLLib.messages.requests import Request
+from PseudoLabelCLLib.messages.requests import Request, known_requests
 
-SERVICE_PROTOCOL_VERSION = 1
+SERVICE_PROTOCOL_VERSION = 2
 # The number of a request that could not be read.
 UNKNOWN_REQUEST = -1
-
-RequestAnswer = (
-    ProjectView
-    | Done
-    | VolumesFound
-    | VolumesAdded
-    | CasesChecked
-    | CaseFiles
-    | CorrectionPreview
-    | History
-    | Exported
-    | DicomExportChecked
-    | DicomExported
-    | ModelCard
-    | SampleVolumes
-)
 
 
 @dataclass(frozen=True)
@@ -63,20 +42,20 @@ class ServiceReady:
 
 @dataclass(frozen=True)
 class Answered:
-    """A request was met.
+    """A request was done.
 
     Args:
         to: The request's number.
-        answer: What it is answered with.
+        answer: The answer, of the request's `answer_type`.
     """
 
     to: int
-    answer: RequestAnswer
+    answer: object
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A request could not be met, and has changed nothing on disk.
+    """A request could not be done, and has changed nothing on disk.
 
     Args:
         to: The request's number; `UNKNOWN_REQUEST` for a line that was none.
@@ -92,20 +71,16 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Working:
+class RequestProgress:
     """A request takes a while.
 
     Args:
         to: The request's number.
-        text: What is done now, for a person.
-        done: Steps done, 0..total.
-        total: Steps in all.
+        progress: How far it is.
     """
 
     to: int
-    text: str
-    done: int
-    total: int
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -123,22 +98,16 @@ class ServiceEnded:
     stderr_tail: str
 
 
-ServiceEvent = Answered | Refused | Working | ServiceEnded
+ServiceEvent = Answered | Refused | RequestProgress | ServiceEnded
 # What travels from the service to its parent.
-ServiceMessage = ServiceReady | Answered | Refused | Working
+ServiceMessage = ServiceReady | Answered | Refused | RequestProgress
 
-_REQUEST_TYPES: dict[str, type[Request]] = {
-    type_.__name__: type_ for type_ in typing.get_args(Request)
-}
-_ANSWER_TYPES: dict[str, type[RequestAnswer]] = {
-    type_.__name__: type_ for type_ in typing.get_args(RequestAnswer)
-}
-_MESSAGE_TYPES: dict[str, type[ServiceMessage]] = {
-    type_.__name__: type_ for type_ in typing.get_args(ServiceMessage)
-}
+_REQUESTS = MessageTypes[Request[Any]](known_requests(), "request")
+_ANSWERS = MessageTypes[object]({type_.answer_type for type_ in known_requests()}, "answer")
+_MESSAGES = MessageTypes[ServiceMessage](typing.get_args(ServiceMessage), "message")
 
 
-class ServiceLineError(ProtocolError):
+class InvalidRequestError(ProtocolError):
     """A line is not a request.
 
     Args:
@@ -151,31 +120,29 @@ class ServiceLineError(ProtocolError):
         self.seq = seq
 
 
-def encode_request(seq: int, request: Request) -> bytes:
+def encode_request(seq: int, request: Request[Any]) -> bytes:
     r"""Return a request as one line of ASCII JSON, the final "\n" included.
 
     Raises:
         TypeError: A value has no JSON form.
         ValueError: A number is not finite.
     """
-    return _line({"type": type(request).__name__, "seq": seq, **_object(request)})
+    return write_line(typed_object(request, seq=seq))
 
 
-def decode_request(data: bytes) -> tuple[int, Request]:
+def decode_request(data: bytes) -> tuple[int, Request[Any]]:
     """Return the number and the request in a line.
 
     Raises:
-        ServiceLineError: It is no request; the error names its number if that can be read.
+        InvalidRequestError: It is no request; the error names its number if that can be read.
     """
     seq = UNKNOWN_REQUEST
     try:
-        content = _content(data)
+        content = read_line(data)
         seq = _number(content.pop("seq", None))
-        return seq, _decode_request(content)
-    except ProjectDamagedError as error:
-        raise ServiceLineError(f"A line is not a request: {error.message}", seq) from error
-    except ProtocolError as error:
-        raise ServiceLineError(error.message, seq) from error
+        return seq, _REQUESTS.decode(content)
+    except (ProjectDamagedError, ProtocolError) as error:
+        raise InvalidRequestError(f"A line is not a request: {error.message}", seq) from error
 
 
 def encode_message(message: ServiceMessage) -> bytes:
@@ -185,11 +152,10 @@ def encode_message(message: ServiceMessage) -> bytes:
         TypeError: A value has no JSON form.
         ValueError: A number is not finite.
     """
-    name = {"type": type(message).__name__}
+    content = typed_object(message)
     if isinstance(message, Answered):
-        answer = {"type": type(message.answer).__name__, **_object(message.answer)}
-        return _line({**name, "to": message.to, "answer": answer})
-    return _line({**name, **_object(message)})
+        content["answer"] = typed_object(message.answer)
+    return write_line(content)
 
 
 def decode_message(data: bytes) -> ServiceMessage:
@@ -200,23 +166,32 @@ def decode_message(data: bytes) -> ServiceMessage:
             does not understand: whoever waits for it would wait for ever.
         ProtocolError: It is no message, or its fields are not those of its type.
     """
-    name = ""
+    type_ = None
     try:
-        content = _content(data)
-        name = _known_type(content.pop("type", None))
-        if name == ServiceReady.__name__:
-            _check_version(content.get("protocol_version"))
-        if name == Answered.__name__:
-            return _decode_answered(content)
-        return from_json(_MESSAGE_TYPES[name], content, name)
+        content = read_line(data)
+        type_ = _MESSAGES.pop_type(content)
+        return _decode_message(type_, content)
     except ProtocolVersionError:
         raise
     except (ProjectDamagedError, ProtocolError) as error:
-        if name in (Answered.__name__, Refused.__name__):
-            raise _not_understood(error) from error
+        if type_ in (Answered, Refused):
+            raise not_understood(error.message) from error
         raise ProtocolError(
-            f"A line of the service is not a message: {error.message} The line: {_shown(data)}"
+            f"A line of the service is not a message: {error.message} The line: {shown(data)}"
         ) from error
+
+
+def not_understood(what: str) -> ProtocolVersionError:
+    """Return the error for an answer that this version does not understand.
+
+    Args:
+        what: What is wrong with it, a sentence.
+    """
+    return ProtocolVersionError(
+        "The helper process gave an answer that this program does not understand, as after an "
+        f"update of the extension while Slicer was open ({what})",
+        "Restart Slicer; if that does not help, install the extension again.",
+    )
 
 
 def _number(found: JsonValue) -> int:
@@ -225,11 +200,13 @@ def _number(found: JsonValue) -> int:
     return found
 
 
-def _decode_request(content: dict[str, JsonValue]) -> Request:
-    name = from_json(str, content.pop("type", None), "type")
-    if name not in _REQUEST_TYPES:
-        raise ProtocolError(f"There is no request '{name:.60}'.")
-    return from_json(_REQUEST_TYPES[name], content, name)
+def _decode_message(type_: type[ServiceMessage], content: dict[str, JsonValue]) -> ServiceMessage:
+    if type_ is ServiceReady:
+        version = content.get("protocol_version")
+        require_version(version, SERVICE_PROTOCOL_VERSION, "The helper process")
+    if type_ is Answered:
+        return _decode_answered(content)
+    return from_json(type_, content, type_.__name__)
 
 
 def _decode_answered(content: dict[str, JsonValue]) -> Answered:
@@ -237,54 +214,4 @@ def _decode_answered(content: dict[str, JsonValue]) -> Answered:
     answer = content.get("answer")
     if not isinstance(answer, dict):
         raise ProtocolError(f"An answer is not an object: {answer!r:.200}")
-    name = from_json(str, answer.pop("type", None), "Answered, answer, type")
-    if name not in _ANSWER_TYPES:
-        raise ProtocolError(f"The service gave an answer of unknown type '{name}'.")
-    return Answered(to, from_json(_ANSWER_TYPES[name], answer, name))
-
-
-def _check_version(version: JsonValue) -> None:
-    if version != SERVICE_PROTOCOL_VERSION:
-        raise ProtocolVersionError(
-            f"The helper process speaks version {version!r} of the protocol, this program speaks "
-            f"version {SERVICE_PROTOCOL_VERSION}.",
-            "Restart the program; if that does not help, install the extension again.",
-        )
-
-
-def _known_type(told: JsonValue) -> str:
-    name = from_json(str, told, "type")
-    if name not in _MESSAGE_TYPES:
-        raise ProtocolError(f"The service sent a message of unknown type '{name}'.")
-    return name
-
-
-def _not_understood(error: ProjectDamagedError | ProtocolError) -> ProtocolVersionError:
-    return ProtocolVersionError(
-        "The helper process gave an answer that this program does not understand, as after an "
-        f"update of the extension while Slicer was open ({error.message})",
-        "Restart Slicer; if that does not help, install the extension again.",
-    )
-
-
-def _content(data: bytes) -> dict[str, JsonValue]:
-    content = parse_json(data, "the line")
-    if not isinstance(content, dict):
-        raise ProtocolError(f"A line is not a JSON object: {_shown(data)}")
-    return content
-
-
-def _object(value: object) -> dict[str, JsonValue]:
-    body = to_json(value)
-    if not isinstance(body, dict):
-        raise TypeError(f"Expected a request or an answer, got {value!r:.60}")
-    return body
-
-
-def _line(content: dict[str, JsonValue]) -> bytes:
-    # ASCII, so that neither an odd file name nor a foreign encoding can break a line.
-    return json.dumps(content, allow_nan=False).encode("ascii") + b"\n"
-
-
-def _shown(data: bytes) -> str:
-    return repr(data[:200].decode("utf-8", errors="replace"))
+    return Answered(to, _ANSWERS.decode(answer))

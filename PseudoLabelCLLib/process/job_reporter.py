@@ -1,4 +1,4 @@
-"""The worker's voice: numbers events, writes them to the parent and to the job's folder."""
+"""What a worker reports: numbered events, written to the parent and to the job's folder."""
 
 import math
 import os
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
@@ -14,7 +15,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
     encode_line,
     is_terminal,
 )
@@ -32,7 +32,7 @@ class EventWriter:
         file: Where the events are kept for later reading.
         job_id: The job they belong to.
         on_broken_pipe: Called once, when the parent turns out to be gone.
-        as_kept: What a line becomes in the file; by default it is the same.
+        as_stored: What a line becomes in the file; by default it is the same.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class EventWriter:
         file: Path,
         job_id: str,
         on_broken_pipe: Callable[[], None],
-        as_kept: Callable[[bytes], bytes] = bytes,
+        as_stored: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        self._as_kept = as_kept
+        self._as_stored = as_stored
         self._job_id = job_id
         self._on_broken_pipe = on_broken_pipe
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class EventWriter:
         self._has_ended = is_terminal(event)
         # The file first: whatever the parent has heard is kept.
         if self._file is not None:
-            self._file_error = _error_of_writing(self._file, self._as_kept(data))
+            self._file_error = _error_of_writing(self._file, self._as_stored(data))
             if self._file_error:
                 os.close(self._file)
                 self._file = None

@@ -2,41 +2,24 @@
 
 import secrets
 import time
+import typing
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
-from PseudoLabelCLLib.messages.jobs import (
-    DoctorJob,
-    EvaluateJob,
-    Job,
-    PredictJob,
-    PretrainJob,
-    TrainJob,
-)
+from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
 
 JOB_SCHEMA_VERSION = 1
 JOB_FILE_NAME = "job.json"
 
-_JOB_TYPES: dict[str, type[Job]] = {
-    "pretrain": PretrainJob,
-    "train": TrainJob,
-    "predict": PredictJob,
-    "evaluate": EvaluateJob,
-    "doctor": DoctorJob,
-}
-
-
-def job_kind(job: Job) -> str:
-    """Return the kind of a job in one word: "pretrain", "train", "predict", ..."""
-    return next(kind for kind, type_ in _JOB_TYPES.items() if type_ is type(job))
+_JOB_TYPES: dict[str, type[Job]] = {type_.kind: type_ for type_ in typing.get_args(Job)}
 
 
 def new_job_id(job: Job) -> str:
     """Return a fresh name for a job's folder; names sort by time, then are random."""
     moment = time.strftime("%Y%m%d-%H%M%S")
-    return f"{moment}-{job_kind(job)}-{secrets.token_hex(3)}"
+    return f"{moment}-{job.kind}-{secrets.token_hex(3)}"
 
 
 def write_job(folder: Path, job: Job) -> Path:
@@ -68,7 +51,7 @@ def job_to_json(job: Job) -> dict[str, JsonValue]:
     """Return a job as a JSON object with its schema version and kind."""
     body = to_json(job)
     assert isinstance(body, dict)  # a dataclass becomes an object
-    return {"schema_version": JOB_SCHEMA_VERSION, "kind": job_kind(job), **body}
+    return {"schema_version": JOB_SCHEMA_VERSION, "kind": job.kind, **body}
 
 
 def job_from_json(value: JsonValue, where: str) -> Job:

@@ -1,4 +1,4 @@
-"""The service's line: reads requests one after the other, has them met, answers each one.
+"""The service's loop: reads requests one after the other and answers each one.
 
 Docs/project-service.md tells the rules of the exchange.
 """
@@ -11,20 +11,21 @@ import sys
 from collections.abc import Iterator
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.service_messages import (
     SERVICE_PROTOCOL_VERSION,
     UNKNOWN_REQUEST,
     Answered,
-    ServiceLineError,
+    InvalidRequestError,
+    RequestProgress,
     ServiceMessage,
     ServiceReady,
-    Working,
     decode_request,
     encode_message,
 )
 from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
 from PseudoLabelCLLib.project_service.handle_request import handle
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.project_service.refusal import refusal_of
 
 _READ_BYTES = 65_536
@@ -43,40 +44,49 @@ def main() -> int:
 
 
 def serve(requests: int, pipe: int) -> None:
-    """Meet requests in order until their line ends, then let go of the project.
+    """Answer requests in order until the parent closes its line, then close the project.
 
     Args:
         requests: File descriptor of the parent's line.
         pipe: File descriptor of the line to the parent.
     """
     _send(pipe, ServiceReady(SERVICE_PROTOCOL_VERSION, os.getpid()))
-    with contextlib.closing(OpenProjectHolder()) as holder:
+    with contextlib.closing(ProjectSession()) as session:
         for line in _lines(requests):
-            _send_ending(pipe, *_ending_of(holder, line, pipe))
+            _send_response(pipe, *response_to(session, line, pipe))
             _give_memory_back()
 
 
-def _ending_of(holder: OpenProjectHolder, line: bytes, pipe: int) -> tuple[int, ServiceMessage]:
-    """Meet the request in a line; return its number and what it is answered with."""
+def response_to(session: ProjectSession, line: bytes, pipe: int) -> tuple[int, ServiceMessage]:
+    """Handle the request in a line.
+
+    Args:
+        session: The open project, if any.
+        line: The line.
+        pipe: File descriptor of the line to the parent, for progress.
+
+    Returns:
+        The request's number, and the `Answered` or `Refused` to send.
+    """
     seq = UNKNOWN_REQUEST
     try:
         seq, request = decode_request(line)
 
-        def working(text: str, done: int, total: int) -> None:
-            _send(pipe, Working(seq, text, done, total))
+        def progress(stage: str, step: int, num_steps: int) -> None:
+            _send(pipe, RequestProgress(seq, Progress(stage, step, num_steps)))
 
-        return seq, Answered(seq, handle(holder, request, working))
-    except ServiceLineError as error:
+        return seq, Answered(seq, handle(session, request, progress))
+    except InvalidRequestError as error:
         return error.seq, refusal_of(error.seq, error)
     except PseudoLabelCLError as error:
         _log.info("Refused: %s", error)
         return seq, refusal_of(seq, error)
     except Exception as error:  # noqa: BLE001 - one request must not end the service
-        _log.exception("A request met an error that was not expected.")
+        _log.exception("Unexpected error while handling a request.")
         return seq, refusal_of(seq, error)
 
 
-def _send_ending(pipe: int, seq: int, message: ServiceMessage) -> None:
+def _send_response(pipe: int, seq: int, message: ServiceMessage) -> None:
     try:
         _send(pipe, message)
     except (TypeError, ValueError) as error:  # the answer has no JSON form

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.project_service.case_progress import (
     newest_proposing_round,
     progress_of_cases,
 )
-from PseudoLabelCLLib.project_service.images_there import ImagesThere
+from PseudoLabelCLLib.project_service.image_availability import ImageAvailability
 from PseudoLabelCLLib.storage.project.own_reports import is_own_report
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     PretrainingRecord,
@@ -52,7 +52,7 @@ class ViewMemory:
         foreign_reports: Which reports were written elsewhere, by path, and as the files were then.
     """
 
-    images: ImagesThere = field(default_factory=ImagesThere)
+    images: ImageAvailability = field(default_factory=ImageAvailability)
     queue_stamp: tuple[object, ...] = ()
     queue: "tuple[QueueItem, ...]" = ()
     record_stamp: tuple[object, ...] = ()

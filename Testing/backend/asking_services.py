@@ -44,7 +44,7 @@ def answers_to(service, number):
 
 
 def answer(service, request):
-    """What a request that must be met is answered with."""
+    """The answer to a request that must be done."""
     ending = answers_to(service, service.ask(request))[-1]
     assert isinstance(ending, Answered), ending
     return ending.answer

@@ -9,7 +9,7 @@ class Stage:
 
     Args:
         disk: The pretended project.
-        by_hand: Whether services meet requests only when told.
+        by_hand: Whether services handle requests only when told.
     """
 
     def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:

@@ -11,8 +11,8 @@ from PseudoLabelCLLib.messages.service_messages import (
     encode_message,
     encode_request,
 )
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
-from PseudoLabelCLLib.project_service.serve import _ending_of
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
+from PseudoLabelCLLib.project_service.serve import response_to
 
 
 class LineService:
@@ -20,13 +20,13 @@ class LineService:
 
     Args:
         asked: Told every request when it is asked for.
-        met: Told every request and its answer when it was met, heard or not.
+        handled: Told every request and its answer when it was handled, heard or not.
     """
 
-    def __init__(self, asked, met) -> None:
-        self._holder = OpenProjectHolder()
+    def __init__(self, asked, handled) -> None:
+        self._session = ProjectSession()
         self._nowhere = os.open(os.devnull, os.O_WRONLY)
-        self._asked, self._met = asked, met
+        self._asked, self._handled = asked, handled
         self._lines: list[tuple[Request, bytes]] = []
         self._events: list[ServiceEvent] = []
         self._num_asked = 0
@@ -42,17 +42,17 @@ class LineService:
         events, self._events = self._events, []
         return events
 
-    def meet(self, number: int) -> None:
-        """Meet requests; their answers are heard with the next `poll`."""
+    def handle(self, number: int) -> None:
+        """Handle requests; their answers are heard with the next `poll`."""
         for _ in range(min(number, len(self._lines))):
             request, line = self._lines.pop(0)
-            seq, message = _ending_of(self._holder, line, self._nowhere)
+            seq, message = response_to(self._session, line, self._nowhere)
             heard = decode_message(encode_message(message))
-            self._met(seq, request, heard if isinstance(heard, Answered) else None)
+            self._handled(seq, request, heard if isinstance(heard, Answered) else None)
             self._events.append(heard)
 
     def kill(self) -> None:
-        """Die now: what waits is not met, and what was met is perhaps not heard."""
+        """Die now: what waits is not handled, and answers are perhaps not heard."""
         if not self.is_dead:
             self.is_dead = True
             self.close()
@@ -60,7 +60,7 @@ class LineService:
 
     def close(self, patience_s: float = 0.0) -> None:
         self._lines.clear()
-        self._holder.close()
+        self._session.close()
         if self._nowhere >= 0:
             os.close(self._nowhere)
         self._nowhere = -1

@@ -9,6 +9,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.profiles import config_for
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
@@ -37,7 +38,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     JobCompleted,
     JobStarted,
     Metrics,
-    Progress,
 )
 from PseudoLabelCLLib.messages.jobs import PredictJob, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import (
@@ -184,7 +184,7 @@ class ServiceError(Exception):
 
 
 class FakeService:
-    """Meets requests like the service does: in order, refusing what the disk does not allow."""
+    """Handles requests like the service does: in order, refusing what the disk does not allow."""
 
     def __init__(self, disk: Disk, *, by_hand: bool = False) -> None:
         self.disk = disk
@@ -204,13 +204,13 @@ class FakeService:
 
     def poll(self) -> list:
         if not self.by_hand:
-            self.meet(len(self.waiting))
+            self.handle(len(self.waiting))
         events, self.events = self.events, []
         return events
 
     def close(self, patience_s: float = 5.0) -> None:
         self.closed_after_s = patience_s
-        self.meet(len(self.waiting))
+        self.handle(len(self.waiting))
         self.has_ended = True
 
     def meet(self, number: int = 1) -> None:

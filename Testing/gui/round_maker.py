@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
@@ -23,7 +24,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     JobCancelled,
     JobCompleted,
     JobStarted,
-    Progress,
     WorkerCrashed,
 )
 from PseudoLabelCLLib.messages.json_codec import to_json

@@ -8,6 +8,7 @@ from presenter_fakes import LABELS, Disk
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import ExportChoices
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
@@ -19,7 +20,7 @@ from PseudoLabelCLLib.messages.requests import (
     Export,
     ExportDicom,
 )
-from PseudoLabelCLLib.messages.service_messages import Working
+from PseudoLabelCLLib.messages.service_messages import RequestProgress
 
 OUT = ExportChoices("/out")
 LIVER = Terminology(Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "1", "Liver"))
@@ -259,14 +260,16 @@ def test_progress_is_that_of_all_cases_and_other_requests_come_in_between():
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'a' (1 of 3)"
     stage.presenter.show_case("u0")
-    stage.service.meet()
+    stage.service.handle()
     stage.presenter.tick()
-    stage.service.events.append(Working(len(stage.service.asked) - 1, "resampling", 1, 2))
+    stage.service.events.append(
+        RequestProgress(len(stage.service.asked) - 1, Progress("resampling", 1, 2))
+    )
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'u0' (2 of 3)"
     assert stage.state.export.fraction == pytest.approx((1 + 1 / 2) / 3)
     assert stage.state.message.light is not Light.WORKING
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.review.case_id == "u0", "the service shows a case before the next export"
     assert not stage.state.export.export.enabled

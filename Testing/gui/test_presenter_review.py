@@ -51,7 +51,7 @@ def test_a_case_is_shown_when_its_files_are_there(review):
     review.presenter.show_case("u1")
     assert review.state.review.is_loading
     assert review.state.review.accept.tool_tip == "The case is being loaded."
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert files_heard(review) == ["u1"]
     assert not review.state.review.is_loading
@@ -73,10 +73,10 @@ def test_the_next_case_is_made_ready_while_one_looks_at_this_one(review):
 def test_who_asks_for_a_case_that_is_being_made_ready_gets_that_answer(review):
     review.service.by_hand = True
     review.presenter.show_case("u0")
-    review.service.meet()
+    review.service.handle()
     review.settle()
     review.presenter.next_case()
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert review.state.review.case_id == "u1"
     assert [r.case_id for r in review.service.requests(ShowCase)] == ["u0", "u1", "u2"]
@@ -87,7 +87,7 @@ def test_going_fast_through_the_queue_waits_for_the_last_case_only(review):
     for case_id in ("u0", "u1", "u2", "a"):
         review.presenter.show_case(case_id)
     for _ in range(10):
-        review.service.meet()
+        review.service.handle()
         review.settle()
     assert files_heard(review) == ["a"]
     assert [r.case_id for r in review.service.requests(ShowCase)][:2] == ["u0", "a"]
@@ -127,7 +127,7 @@ def test_a_verdict_is_shown_as_given_only_when_the_service_has_it_on_disk(review
     assert review.state.review.reject.tool_tip == "The verdict is being saved."
     review.presenter.reject()
     assert not review.service.requests(Reject)
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert review.state.review.queue[0].verdict == "accepted"
     assert ("on_verdict_saved", ("u0",)) in review.heard
@@ -162,7 +162,7 @@ def test_who_went_on_meanwhile_is_not_called_back(review):
     review.presenter.accept()
     review.presenter.show_case("u2")
     for _ in range(6):
-        review.service.meet()
+        review.service.handle()
         review.settle()
     assert review.state.review.case_id == "u2"
 

@@ -9,9 +9,9 @@ from PseudoLabelCLGui.presenter import ExportChoices, Presenter
 from reviewing import edited, in_review, shown, written
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.messages.job_messages import Progress
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 from PseudoLabelCLLib.messages.requests import ReadModel
 

@@ -10,13 +10,13 @@ from PseudoLabelCLGui.presenter.facts.training_monitor import NUM_POINTS, Points
 from PseudoLabelCLGui.presenter.train.training import stalled
 
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.job_messages import (
     JobFailed,
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
     WorkerCrashed,
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob, TrainJob
@@ -61,10 +61,10 @@ def test_training_waits_for_every_verdict_on_its_way():
     stage.presenter.train()
     stage.settle()
     assert stage.workers == []
-    stage.service.meet(5)
+    stage.service.handle(5)
     stage.settle()
     stage.presenter.train()
-    stage.service.meet(5)
+    stage.service.handle(5)
     stage.settle()
     kinds = [type(r) for r in stage.service.asked]
     assert kinds.index(Accept) < len(kinds) - 1

@@ -89,8 +89,8 @@ class Identity(RuleBasedStateMachine):
         self.panel = ScreenPanel(self.presenter, SCHEMA, self.folder)
 
     def _start_service(self) -> LineService:
-        self.expected.clear()  # what a service that is gone was asked for will not be met
-        self.service = LineService(self._asked, self._met)
+        self.expected.clear()  # a service that is gone handles nothing more
+        self.service = LineService(self._asked, self._handled)
         return self.service
 
     def _start_worker(self, _job, _folder) -> StandInWorker:
@@ -119,8 +119,8 @@ class Identity(RuleBasedStateMachine):
         elif isinstance(request, Reject):
             self.expected[number] = dict.fromkeys(request.proposals, REJECTED)
 
-    def _met(self, number: int, request, answered) -> None:
-        """A verdict was met: what lies on disk is what it was given on."""
+    def _handled(self, number: int, request, answered) -> None:
+        """A verdict was saved: what lies on disk is what it was given on."""
         if answered is None:
             return
         if isinstance(request, TakeBackVerdict):
@@ -266,7 +266,7 @@ class Identity(RuleBasedStateMachine):
     def time_passes(self):
         for _ in range(6):
             if self.service is not None:
-                self.service.meet(10)
+                self.service.handle(10)
             self.presenter.tick()
             self.panel.tick()
 
@@ -277,7 +277,7 @@ class Identity(RuleBasedStateMachine):
         elif who == "panel":
             self.panel.tick()
         elif self.service is not None:
-            self.service.meet(number)
+            self.service.handle(number)
 
     @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
     def worker_moves(self, what):

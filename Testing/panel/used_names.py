@@ -22,7 +22,7 @@ def panel_sources() -> list[Path]:
     }
     single = [path for path in GUI.glob("*.py") if path.name not in plain]
     single += [GUI.parent / "PseudoLabelCL.py", REPOSITORY / "Testing/slicer/run_self_test.py"]
-    return sorted([*single, *(GUI / "sections").glob("*.py")])
+    return sorted([*single, *(GUI / "sections").rglob("*.py")])
 
 
 def names_in_panel() -> tuple[set[str], set[str]]:

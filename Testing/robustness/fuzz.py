@@ -45,13 +45,13 @@ from PseudoLabelCLLib.curation.export.model_card import read_model_card
 from PseudoLabelCLLib.curation.review.plan_round import leave_out_doubtful, plan_next_round
 from PseudoLabelCLLib.curation.review.verdict_history import replaced_verdicts
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.messages.job_messages import (
     Cancel,
     JobFailed,
     Line,
-    Progress,
     decode_line,
     encode_line,
 )

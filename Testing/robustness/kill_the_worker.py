@@ -21,13 +21,13 @@ from crash_checks import (
     saved_step,
 )
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
     JobCompleted,
     Notice,
-    Progress,
     WorkerCrashed,
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
 from PseudoLabelCLGui.presenter.facts.export_facts import ExportFacts
@@ -14,7 +15,7 @@ from PseudoLabelCLGui.presenter.ports import (
     StartWorker,
     nobody,
 )
-from PseudoLabelCLGui.presenter.service_line import READING, Asked, ServiceLine, nothing
+from PseudoLabelCLGui.presenter.service_line import A, Asked, ServiceLine, nothing
 from PseudoLabelCLGui.presenter.worker_line import WorkerLine
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
@@ -25,10 +26,9 @@ from PseudoLabelCLLib.messages.requests import OpenProject, ReadHistory, Request
 from PseudoLabelCLLib.messages.service_messages import (
     Answered,
     Refused,
-    RequestAnswer,
+    RequestProgress,
     ServiceEnded,
     ServiceEvent,
-    Working,
 )
 
 # A service that ends again so soon is not started by itself a second time.
@@ -75,8 +75,8 @@ class Core:
 
     def ask(
         self,
-        request: Request,
-        then: Callable[[RequestAnswer], None] = nothing,
+        request: Request[A],
+        then: Callable[[A], None] = nothing,
         *,
         failed: Callable[[], None] = nothing,
         is_quiet: bool = False,
@@ -94,7 +94,7 @@ class Core:
         """
         return self.send(Asked(request, then, failed, is_quiet))
 
-    def send(self, asked: Asked) -> bool:
+    def send(self, asked: Asked[Any]) -> bool:
         """Ask the service as `ask` does; tell whether it is on its way."""
         self.is_dirty = True
         lost = self.facts.view if not self.service.is_started else None
@@ -116,9 +116,9 @@ class Core:
 
     def change(
         self,
-        request: Request,
+        request: Request[A],
         words: str,
-        then: Callable[[RequestAnswer], None] = nothing,
+        then: Callable[[A], None] = nothing,
         *,
         failed: Callable[[], None] = nothing,
     ) -> None:
@@ -132,7 +132,7 @@ class Core:
         """
         self.facts.changing = words
 
-        def done(answer: RequestAnswer) -> None:
+        def done(answer: A) -> None:
             self.end_change()
             then(answer)
 
@@ -154,7 +154,7 @@ class Core:
             self.is_dirty = True
             self._hear(event, asked)
 
-    def _hear(self, event: ServiceEvent, asked: Asked | None) -> None:
+    def _hear(self, event: ServiceEvent, asked: Asked[Any] | None) -> None:
         match event:
             case Answered() if asked is not None:
                 self._rest_service()
@@ -162,13 +162,13 @@ class Core:
             case Refused():
                 self._rest_service()
                 self._take_refusal(event, asked)
-            case Working() if asked is not None and asked.working is not None:
-                asked.working(event)
-            case Working() if asked is not None and not asked.is_quiet:
+            case RequestProgress(progress=progress) if asked and asked.on_progress:
+                asked.on_progress(progress)
+            case RequestProgress(progress=progress) if asked and not asked.is_quiet:
                 self.facts.service_working = _("{text}: {done} of {total}").format(
-                    text=event.text, done=event.done, total=event.total
+                    text=progress.stage, done=progress.step, total=progress.num_steps
                 )
-                self.facts.service_fraction = event.done / event.total if event.total else None
+                self.facts.service_fraction = progress.fraction
             case ServiceEnded():
                 self._service_ended(event)
             case _:  # the answer to something that nobody waits for any more
@@ -177,7 +177,7 @@ class Core:
     def _rest_service(self) -> None:
         self.facts.service_working, self.facts.service_fraction = "", None
 
-    def _take_answer(self, answer: RequestAnswer, asked: Asked) -> None:
+    def _take_answer(self, answer: object, asked: Asked[Any]) -> None:
         if asked.is_forgotten:
             return
         if isinstance(answer, VolumesAdded):
@@ -186,7 +186,7 @@ class Core:
             self.take_view(answer)
         asked.then(answer)
 
-    def _take_refusal(self, refused: Refused, asked: Asked | None) -> None:
+    def _take_refusal(self, refused: Refused, asked: Asked[Any] | None) -> None:
         if asked is not None and asked.refused is not None:
             asked.refused(refused)
             return
@@ -229,7 +229,7 @@ class Core:
             asked.failed()
         self._is_falling = False
         self.facts.is_away = self.facts.view is not None
-        unsure = [asked for asked in lost if not isinstance(asked.request, (*READING, OpenProject))]
+        unsure = [asked for asked in lost if asked.writes]
         was_restarted = self._restarted_s is not None
         is_too_soon = was_restarted and self.clock() - (self._restarted_s or 0) < RESTART_AGAIN_S
         root = self.root
@@ -240,7 +240,7 @@ class Core:
         self._tell_restart(ended, unsure)
         self.reopen(root)
 
-    def _tell_restart(self, ended: ServiceEnded, unsure: list[Asked]) -> None:
+    def _tell_restart(self, ended: ServiceEnded, unsure: list[Asked[Any]]) -> None:
         text = _("{what} It was started again, and the project is opened again.").format(
             what=ended.message
         )
@@ -262,7 +262,7 @@ class Core:
         review.saving.clear()
         review.after_saving, review.is_previewing, review.preview_wanted = None, False, None
 
-        def opened(_answer: RequestAnswer) -> None:
+        def opened(_view: ProjectView) -> None:
             self.facts.opening = ""
             self.facts.is_away = False
             self.opened()
@@ -380,10 +380,9 @@ class Core:
         """Tell whether the panel has set this listener."""
         return getattr(self.listeners, listener) is not nobody
 
-    def take_history(self, answer: RequestAnswer) -> None:
+    def take_history(self, history: History) -> None:
         """Take the figures of the rounds."""
-        assert isinstance(answer, History)
-        self.facts.history = answer.rounds
+        self.facts.history = history.rounds
 
 
 def step_words(step: Step) -> str:

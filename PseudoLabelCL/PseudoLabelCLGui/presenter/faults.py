@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
@@ -116,7 +117,7 @@ def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
     return Fault(f"{crash.message} {saved}", crash.remedy, step)
 
 
-def fault_of_refusal(refused: Refused, request: Request | None) -> Fault:
+def fault_of_refusal(refused: Refused, request: Request[Any] | None) -> Fault:
     """Return what a refused request of the service means.
 
     Args:

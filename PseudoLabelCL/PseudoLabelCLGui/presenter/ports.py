@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PseudoLabelCLLib.messages.answers import CaseFiles, VolumesFound
 from PseudoLabelCLLib.messages.job_messages import Event
@@ -15,7 +15,7 @@ from PseudoLabelCLLib.messages.service_messages import ServiceEvent
 class Service(Protocol):
     """The process that reads and changes the project; `ServiceProcess` is one."""
 
-    def ask(self, request: Request) -> int:
+    def ask(self, request: Request[Any]) -> int:
         """Send a request and return its number, at once."""
         ...
 

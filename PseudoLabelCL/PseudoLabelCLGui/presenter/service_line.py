@@ -3,33 +3,19 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from PseudoLabelCLGui.presenter.ports import Service, StartService
-from PseudoLabelCLLib.messages.requests import (
-    CheckCases,
-    CheckDicomExport,
-    FindVolumes,
-    PreviewCorrection,
-    ReadHistory,
-    ReadModel,
-    Refresh,
-    Request,
-    ShowCase,
-)
+from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.messages.requests import ChangesProject, Request, WritesFiles
 from PseudoLabelCLLib.messages.service_messages import (
     Answered,
     Refused,
-    RequestAnswer,
     ServiceEnded,
     ServiceEvent,
-    Working,
 )
 
-# Requests that only read: whether they were met before a crash does not matter.
-READING = (
-    CheckCases, CheckDicomExport, FindVolumes, PreviewCorrection, ReadHistory, ReadModel, Refresh,
-    ShowCase,
-)  # fmt: skip
+A = TypeVar("A")
 
 
 def nothing(*_args: object) -> None:
@@ -37,7 +23,7 @@ def nothing(*_args: object) -> None:
 
 
 @dataclass
-class Asked:
+class Asked(Generic[A]):
     """A request on its way.
 
     Args:
@@ -47,16 +33,21 @@ class Asked:
         is_quiet: Whether a refusal is not told to the person.
         is_forgotten: Whether it was asked for a project that was closed since.
         refused: Told a refusal in place of `failed` and the person, if there is one.
-        working: Told how far it is in place of the person, if there is one.
+        on_progress: Told how far it is in place of the person, if there is one.
     """
 
-    request: Request
-    then: Callable[[RequestAnswer], None] = nothing
+    request: Request[A]
+    then: Callable[[A], None] = nothing
     failed: Callable[[], None] = nothing
     is_quiet: bool = False
     is_forgotten: bool = False
     refused: Callable[[Refused], None] | None = None
-    working: Callable[[Working], None] | None = None
+    on_progress: Callable[[Progress], None] | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something on disk, so that it matters whether it was done."""
+        return isinstance(self.request, ChangesProject | WritesFiles)
 
 
 class ServiceLine:
@@ -69,7 +60,8 @@ class ServiceLine:
     def __init__(self, start: StartService) -> None:
         self._start = start
         self._service: Service | None = None
-        self._asked: dict[int, Asked] = {}
+        # The answer is of the type that its request names: `ServiceProcess` sees to that.
+        self._asked: dict[int, Asked[Any]] = {}
         self._events: deque[ServiceEvent] = deque()
 
     @property
@@ -77,7 +69,7 @@ class ServiceLine:
         """Whether there is a service, as far as is known."""
         return self._service is not None
 
-    def ask(self, asked: Asked) -> None:
+    def ask(self, asked: Asked[Any]) -> None:
         """Send a request.
 
         Raises:
@@ -88,21 +80,21 @@ class ServiceLine:
             self._service = self._start()
         self._asked[self._service.ask(asked.request)] = asked
 
-    def awaits(self, kind: type[Request]) -> bool:
+    def awaits(self, kind: type[Request[Any]]) -> bool:
         """Tell whether a request of this kind is on its way."""
         return any(isinstance(asked.request, kind) for asked in self._asked.values())
 
-    def poll(self, limit: int) -> list[tuple[ServiceEvent, Asked | None]]:
+    def poll(self, limit: int) -> list[tuple[ServiceEvent, Asked[Any] | None]]:
         """Return at most `limit` events; the others come with the next call."""
         if self._service is not None:
             self._events.extend(self._service.poll())
-        heard: list[tuple[ServiceEvent, Asked | None]] = []
+        heard: list[tuple[ServiceEvent, Asked[Any] | None]] = []
         while self._events and len(heard) < limit:
             event = self._events.popleft()
             heard.append((event, self._request_of(event)))
         return heard
 
-    def take_lost(self) -> list[Asked]:
+    def take_lost(self) -> list[Asked[Any]]:
         """Forget a service that has ended, and return the requests that it did not answer."""
         lost = list(self._asked.values())
         self._service = None
@@ -115,7 +107,7 @@ class ServiceLine:
         for asked in self._asked.values():
             asked.then = asked.failed = nothing
             asked.is_quiet = asked.is_forgotten = True
-            asked.refused = asked.working = None
+            asked.refused = asked.on_progress = None
 
     def close(self, patience_s: float) -> None:
         """Let the service finish what it was asked."""
@@ -123,7 +115,7 @@ class ServiceLine:
             self._service.close(patience_s)
         self.take_lost()
 
-    def _request_of(self, event: ServiceEvent) -> Asked | None:
+    def _request_of(self, event: ServiceEvent) -> Asked[Any] | None:
         if isinstance(event, Answered | Refused):
             return self._asked.pop(event.to, None)
         return None if isinstance(event, ServiceEnded) else self._asked.get(event.to)

@@ -36,7 +36,7 @@ def made_aside(root: Path) -> Iterator[Path]:
     if is_link(aside):
         raise ProjectError(f"'{aside}' is a link.", "Remove the link, or choose another name.")
     make_folder(aside)
-    lock, is_ours = ProjectLayout(aside).desk_lock, False
+    lock, is_ours = ProjectLayout(aside).lock, False
     try:
         with project_lock(lock, "another 'create'"):
             is_ours = True

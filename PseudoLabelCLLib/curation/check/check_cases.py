@@ -29,7 +29,7 @@ from PseudoLabelCLLib.domain.question import (
     QuestionError,
     QuestionKind,
 )
-from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
@@ -42,7 +42,7 @@ _ORDER = ("error", "question", "note")
 
 
 def check_cases(
-    root: Path, project: Project, *, progress: SayProgress = silent
+    root: Path, project: Project, *, progress: ReportProgress = silent
 ) -> tuple[Finding, ...]:
     """Read every case that takes part and return errors, then questions, then notes.
 

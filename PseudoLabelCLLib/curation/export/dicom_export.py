@@ -44,6 +44,7 @@ from PseudoLabelCLLib.curation.export.write_verified_object import (
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom.series_writer import PlannedSeries, VolumeKind
@@ -51,7 +52,6 @@ from PseudoLabelCLLib.storage.dicom.source_series import SourceSeries
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
 
 # Words for a person, steps done, steps in all (0: not known yet).
-Progress: TypeAlias = Callable[[str, int, int], None]
 _Tell: TypeAlias = Callable[[str], None]
 
 _WHOLE_NAME: ExportFormat = ".seg.nrrd"
@@ -107,7 +107,7 @@ class DicomExportLine:
 
 
 def check_dicom_export(
-    root: Path, project: Project, choices: DicomExportChoices, *, progress: Progress | None = None
+    root: Path, project: Project, choices: DicomExportChoices, *, progress: ReportProgress = silent
 ) -> tuple[Finding, ...]:
     """Return everything that would stop or surprise an export; nothing is written.
 
@@ -122,7 +122,7 @@ def check_dicom_export(
         StorageError: The disk refuses.
     """
     found = list(label_findings(project.schema))
-    work = _Work(root, project, choices, _CHECKING_STEPS, progress or _silent)
+    work = _Work(root, project, choices, _CHECKING_STEPS, progress)
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as aside:
         waiting = work.segmentations(Path(aside))
         for number, exported in enumerate(waiting):
@@ -137,7 +137,7 @@ def export_dicom_segmentations(
     output_folder: Path,
     choices: DicomExportChoices,
     *,
-    progress: Progress | None = None,
+    progress: ReportProgress = silent,
     is_stopped: Callable[[], bool] | None = None,
 ) -> tuple[DicomExportLine, ...]:
     """Write one object for each case; a case that cannot go out does not stop the others.
@@ -157,7 +157,7 @@ def export_dicom_segmentations(
     """
     _require_ready_labels(project)
     steps = (*_CHECKING_STEPS, *WRITING_STEPS)
-    work = _Work(root, project, choices, steps, progress or _silent)
+    work = _Work(root, project, choices, steps, progress)
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
     lines: list[DicomExportLine] = []
@@ -179,7 +179,7 @@ class _Work:
     project: Project
     choices: DicomExportChoices
     steps: tuple[str, ...]
-    progress: Progress
+    progress: ReportProgress
 
     def segmentations(self, aside: Path) -> list[ExportedSegmentation]:
         """Put the segmentations together as every other format does, in a folder of their own."""
@@ -213,10 +213,6 @@ class _Work:
         """Tell that all steps of all cases are done."""
         total = num_cases * len(self.steps)
         self.progress("All cases are through", total, total)
-
-
-def _silent(_text: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
 
 
 def _require_ready_labels(project: Project) -> None:

@@ -14,7 +14,7 @@ from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.review import Verdict, fully_confirmed_slices
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
@@ -127,7 +127,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     *,
     case_ids: Sequence[str] | None = None,
     include_unreviewed: bool = False,
-    progress: SayProgress = silent,
+    progress: ReportProgress = silent,
 ) -> list[ExportedSegmentation]:
     """Write segmentations and a record of where each comes from (`export.json`).
 

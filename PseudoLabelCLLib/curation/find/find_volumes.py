@@ -29,7 +29,7 @@ from PseudoLabelCLLib.domain.question import (
     QuestionError,
     QuestionKind,
 )
-from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
@@ -52,7 +52,7 @@ def find_volumes(
     path: Path,
     taken_ids: Iterable[str],
     *,
-    progress: SayProgress = silent,
+    progress: ReportProgress = silent,
     answers: Sequence[GivenAnswer] = (),
 ) -> VolumesFound:
     """Look for volumes in a file, or in a folder and all below it.
@@ -137,7 +137,7 @@ class _Search:
 
     taken: set[str]
     asking: Asking
-    progress: SayProgress = silent
+    progress: ReportProgress = silent
     num_seen: int = 0
     num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)

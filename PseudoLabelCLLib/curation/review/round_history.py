@@ -3,15 +3,15 @@
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from PseudoLabelCLLib.curation.grids.stored_files import read_doubt
 from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
@@ -20,9 +20,6 @@ from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.files.own_seals import is_seal_of_text, seal_of_text
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-
-SayWorking: TypeAlias = Callable[[str, int, int], None]
-
 
 _AGREEMENTS = "agreements"
 
@@ -35,7 +32,9 @@ class _Kept:
     seal: str
 
 
-def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[RoundFigures, ...]:
+def round_figures(
+    root: Path, project: Project, progress: ReportProgress
+) -> tuple[RoundFigures, ...]:
     """Measure the rounds so far.
 
     Comparing corrections with proposals reads two segmentations for each verdict; what was
@@ -44,7 +43,7 @@ def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[Ro
     Args:
         root: The project folder.
         project: The project as it is now.
-        working: Is told what is done: words, done, total.
+        progress: Told how many verdicts were compared.
 
     Returns:
         One entry for each round, round 0 first. Dice is the mean over the validation cases that
@@ -58,7 +57,7 @@ def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[Ro
         StorageError: The disk refuses.
     """
     layout = ProjectLayout(root)
-    agreements = _agreements(root, project, working)
+    agreements = _agreements(root, project, progress)
     figures = []
     for round_ in project.rounds:
         compared = [
@@ -81,7 +80,7 @@ def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[Ro
 
 
 def _agreements(
-    root: Path, project: Project, working: SayWorking
+    root: Path, project: Project, progress: ReportProgress
 ) -> dict[tuple[str, int], float | None]:
     """Return the agreement of each verdict by case and round; None where nothing is comparable."""
     cache_file = ProjectLayout(root).agreements
@@ -90,7 +89,7 @@ def _agreements(
     found: dict[tuple[str, int], float | None] = {}
     reviews = [review for review in project.reviews if _can_be_compared(root, project, review)]
     for number, review in enumerate(reviews):
-        working("Comparing corrections with proposals", number, len(reviews))
+        progress("Comparing corrections with proposals", number, len(reviews))
         key = _key(root, project, review)
         if key in before:
             used[key] = before[key]

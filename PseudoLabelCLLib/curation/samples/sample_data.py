@@ -17,7 +17,7 @@ from PseudoLabelCLLib.curation.samples.sample_anatomy import (
     draw_anatomy,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.reporting import SayProgress, silent
+from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder
@@ -103,7 +103,7 @@ def write_sample_cases(
     num_annotated: int = 1,
     num_unlabelled: int = 8,
     num_test: int = 4,
-    progress: SayProgress = silent,
+    progress: ReportProgress = silent,
 ) -> tuple[SampleCase, ...]:
     """Write phantoms as NIfTI, NRRD and MetaImage files, and their truth into `truth/`.
 

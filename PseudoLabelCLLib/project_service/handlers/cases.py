@@ -18,6 +18,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
+from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     Problem,
@@ -38,8 +39,8 @@ from PseudoLabelCLLib.messages.requests import (
     RemoveCases,
     SetRole,
 )
-from PseudoLabelCLLib.project_service.handle_request import SayWorking
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handler
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.project_service.refusal import refusal_of
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -54,20 +55,22 @@ _SAMPLE_ROLES = {
 _log = logging.getLogger(__name__)
 
 
-def _find(holder: OpenProjectHolder, request: FindVolumes, working: SayWorking) -> VolumesFound:
+@handler
+def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgress) -> VolumesFound:
     from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    taken = [case.id for case in holder.project().cases] if holder.has_project else []
-    return find_volumes(Path(request.path), taken, progress=working, answers=request.answers)
+    taken = [case.id for case in session.project().cases] if session.has_project else []
+    return find_volumes(Path(request.path), taken, progress=progress, answers=request.answers)
 
 
-def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) -> VolumesAdded:
+@handler
+def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress) -> VolumesAdded:
     problems: list[Problem] = []
     for number, volume in enumerate(request.volumes):
-        working(f"Reading '{volume.case_id}'", number, len(request.volumes))
-        before = holder.project()  # refuses all that follow once the project is gone
+        progress(f"Reading '{volume.case_id}'", number, len(request.volumes))
+        before = session.project()  # refuses all that follow once the project is gone
         try:
-            project, notices = _add_one(holder.root, before, volume)
+            project, notices = _add_one(session.root, before, volume)
         except QuestionError as asked:
             question = asked.question
             asked_of = _problem(volume, question.message, "", is_error=True)
@@ -81,9 +84,9 @@ def _add(holder: OpenProjectHolder, request: AddVolumes, working: SayWorking) ->
             told = refusal_of(0, error)
             problems.append(_problem(volume, told.message, told.remedy, is_error=True))
             continue
-        holder.take_over(project)
+        session.update(project)
         problems += [_problem(volume, notice, "", is_error=False) for notice in notices]
-    return VolumesAdded(holder.view(), tuple(problems))
+    return VolumesAdded(session.view(), tuple(problems))
 
 
 def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, tuple[str, ...]]:
@@ -101,23 +104,29 @@ def _problem(volume: NewVolume, message: str, remedy: str, *, is_error: bool) ->
     return Problem(volume.case_id, is_error, message, remedy)
 
 
-def _set_role(holder: OpenProjectHolder, request: SetRole, _: object) -> ProjectView:
-    return holder.shown(set_role(holder.root, holder.project(), request.case_ids, request.role))
-
-
-def _choose_slices(holder: OpenProjectHolder, request: ChooseSlices, _: object) -> ProjectView:
-    changed = choose_counting_slices(
-        holder.root, holder.project(), request.case_ids, only_drawn=request.only_drawn
+@handler
+def _set_role(session: ProjectSession, request: SetRole, _: object) -> ProjectView:
+    return session.updated_view(
+        set_role(session.root, session.project(), request.case_ids, request.role)
     )
-    return holder.shown(changed)
 
 
-def _remove(holder: OpenProjectHolder, request: RemoveCases, _: object) -> ProjectView:
-    return holder.shown(remove_cases(holder.root, holder.project(), request.case_ids))
+@handler
+def _choose_slices(session: ProjectSession, request: ChooseSlices, _: object) -> ProjectView:
+    changed = choose_counting_slices(
+        session.root, session.project(), request.case_ids, only_drawn=request.only_drawn
+    )
+    return session.updated_view(changed)
 
 
-def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking) -> CasesChecked:
-    findings = check_cases(holder.root, holder.project(), progress=working)
+@handler
+def _remove(session: ProjectSession, request: RemoveCases, _: object) -> ProjectView:
+    return session.updated_view(remove_cases(session.root, session.project(), request.case_ids))
+
+
+@handler
+def _check(session: ProjectSession, _request: CheckCases, progress: ReportProgress) -> CasesChecked:
+    findings = check_cases(session.root, session.project(), progress=progress)
     return CasesChecked(
         tuple(
             Problem(f.case_id, f.severity != "note", f.message, f.remedy, f.question)
@@ -126,13 +135,15 @@ def _check(holder: OpenProjectHolder, _request: CheckCases, working: SayWorking)
     )
 
 
-def _answer(holder: OpenProjectHolder, request: AnswerQuestion, _: object) -> ProjectView:
-    kept = keep_answer(holder.root, holder.project(), request.question, request.value)
-    return holder.shown(kept)
+@handler
+def _answer(session: ProjectSession, request: AnswerQuestion, _: object) -> ProjectView:
+    kept = keep_answer(session.root, session.project(), request.question, request.value)
+    return session.updated_view(kept)
 
 
+@handler
 def _make_samples(
-    _: OpenProjectHolder, request: MakeSampleData, working: SayWorking
+    _: ProjectSession, request: MakeSampleData, progress: ReportProgress
 ) -> SampleVolumes:
     # It brings scipy along, which nothing else here needs.
     from PseudoLabelCLLib.curation.samples.sample_data import (  # noqa: PLC0415 - see above
@@ -143,7 +154,7 @@ def _make_samples(
     folder = Path(request.folder).absolute()
     with _folder_made_aside(folder) as aside:
         numbers = {f"num_{kind}": number for kind, number in NUM_SAMPLES.items()}
-        samples = write_sample_cases(aside, 0, **numbers, progress=working)
+        samples = write_sample_cases(aside, 0, **numbers, progress=progress)
     volumes = []
     for sample in samples:
         role = _SAMPLE_ROLES[sample.kind]
@@ -178,15 +189,3 @@ def _folder_made_aside(folder: Path) -> Iterator[Path]:
         raise storage_error(folder, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-HANDLERS = {
-    "FindVolumes": _find,
-    "AddVolumes": _add,
-    "SetRole": _set_role,
-    "ChooseSlices": _choose_slices,
-    "RemoveCases": _remove,
-    "CheckCases": _check,
-    "AnswerQuestion": _answer,
-    "MakeSampleData": _make_samples,
-}

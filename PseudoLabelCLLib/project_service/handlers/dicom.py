@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.domain.errors import PackageError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.messages.answers import (
     DicomExportChecked,
     DicomExported,
@@ -16,8 +17,8 @@ from PseudoLabelCLLib.messages.answers import (
     ProposedCodes,
 )
 from PseudoLabelCLLib.messages.requests import CheckDicomExport, DicomChoices, ExportDicom
-from PseudoLabelCLLib.project_service.handle_request import SayWorking
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handler
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.storage.segments.terminology_list import in_words, propose_terminology
 
 if TYPE_CHECKING:
@@ -28,18 +29,22 @@ _MOST_PROPOSED = 8
 _PACKAGES = ("highdicom", "pydicom")
 
 
+@handler
 def _check(
-    holder: OpenProjectHolder, request: CheckDicomExport, working: SayWorking
+    session: ProjectSession, request: CheckDicomExport, progress: ReportProgress
 ) -> DicomExportChecked:
     _require_packages()
     from PseudoLabelCLLib.curation.export.dicom_export import check_dicom_export  # noqa: PLC0415
 
-    project, choices = holder.project(), _choices(request.choices)
-    found = check_dicom_export(holder.root, project, choices, progress=working)
+    project, choices = session.project(), _choices(request.choices)
+    found = check_dicom_export(session.root, project, choices, progress=progress)
     return DicomExportChecked(tuple(_finding(project, one, request.choices) for one in found))
 
 
-def _export(holder: OpenProjectHolder, request: ExportDicom, working: SayWorking) -> DicomExported:
+@handler
+def _export(
+    session: ProjectSession, request: ExportDicom, progress: ReportProgress
+) -> DicomExported:
     _require_packages()
     from PseudoLabelCLLib.curation.export.dicom_export import (  # noqa: PLC0415
         export_dicom_segmentations,
@@ -47,7 +52,7 @@ def _export(holder: OpenProjectHolder, request: ExportDicom, working: SayWorking
 
     folder, choices = Path(request.output_folder).absolute(), _choices(request.choices)
     lines = export_dicom_segmentations(
-        holder.root, holder.project(), folder, choices, progress=working
+        session.root, session.project(), folder, choices, progress=progress
     )
     return DicomExported(tuple(_result(line) for line in lines))
 
@@ -115,6 +120,3 @@ def _finding(project: Project, found: "Finding", chosen: DicomChoices) -> DicomF
         label_value=found.label_value,
         proposals=proposals,
     )
-
-
-HANDLERS = {"CheckDicomExport": _check, "ExportDicom": _export}

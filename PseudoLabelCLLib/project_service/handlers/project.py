@@ -19,67 +19,64 @@ from PseudoLabelCLLib.messages.requests import (
     Refresh,
     SignVerdicts,
 )
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handler
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.storage.project.project_store import create_project
 from PseudoLabelCLLib.storage.project.provenance import choose_author
 
 
-def _create(holder: OpenProjectHolder, request: CreateProject, _: object) -> ProjectView:
+@handler
+def _create(session: ProjectSession, request: CreateProject, _: object) -> ProjectView:
     root = Path(request.root)
     name = request.name.strip() or root.name
     project = Project(name, request.labels, config_for(request.profile))
     with made_aside(root) as aside:
         create_project(aside, project)
-    holder.open(root)
-    return holder.view()
+    session.open(root)
+    return session.view()
 
 
-def _open(holder: OpenProjectHolder, request: OpenProject, _: object) -> ProjectView:
-    holder.open(Path(request.root))
-    return replace(holder.view(), notices=holder.notices)
+@handler
+def _open(session: ProjectSession, request: OpenProject, _: object) -> ProjectView:
+    session.open(Path(request.root))
+    return replace(session.view(), notices=session.notices)
 
 
-def _close(holder: OpenProjectHolder, _request: CloseProject, _: object) -> Done:
-    holder.close()
+@handler
+def _close(session: ProjectSession, _request: CloseProject, _: object) -> Done:
+    session.close()
     return Done()
 
 
-def _refresh(holder: OpenProjectHolder, _request: Refresh, _: object) -> ProjectView:
-    holder.read_anew()
-    return holder.view()
+@handler
+def _refresh(session: ProjectSession, _request: Refresh, _: object) -> ProjectView:
+    session.reload()
+    return session.view()
 
 
-def _sign_verdicts(holder: OpenProjectHolder, request: SignVerdicts, _: object) -> ProjectView:
+@handler
+def _sign_verdicts(session: ProjectSession, request: SignVerdicts, _: object) -> ProjectView:
     choose_author(request.name)
-    return holder.view()
+    return session.view()
 
 
-def _change_labels(holder: OpenProjectHolder, request: ChangeLabels, _: object) -> ProjectView:
+@handler
+def _change_labels(session: ProjectSession, request: ChangeLabels, _: object) -> ProjectView:
     # Reads segmentations, and so needs the readers of images.
     from PseudoLabelCLLib.curation.cases.change_labels import change_labels  # noqa: PLC0415 - see above
 
-    return holder.shown(change_labels(holder.root, holder.project(), request.labels))
+    return session.updated_view(change_labels(session.root, session.project(), request.labels))
 
 
-def _change_settings(holder: OpenProjectHolder, request: ChangeSettings, _: object) -> ProjectView:
-    return holder.shown(change_settings(holder.root, holder.project(), request.values))
+@handler
+def _change_settings(session: ProjectSession, request: ChangeSettings, _: object) -> ProjectView:
+    return session.updated_view(change_settings(session.root, session.project(), request.values))
 
 
-def _go_back(holder: OpenProjectHolder, request: GoBack, _: object) -> ProjectView:
+@handler
+def _go_back(session: ProjectSession, request: GoBack, _: object) -> ProjectView:
     from PseudoLabelCLLib.curation.review.go_back import go_back  # noqa: PLC0415 - seldom needed
 
-    go_back(holder.root, holder.project(), request.round_index)
-    holder.read_anew()
-    return holder.view()
-
-
-HANDLERS = {
-    "CreateProject": _create,
-    "OpenProject": _open,
-    "CloseProject": _close,
-    "Refresh": _refresh,
-    "SignVerdicts": _sign_verdicts,
-    "ChangeLabels": _change_labels,
-    "ChangeSettings": _change_settings,
-    "GoBack": _go_back,
-}
+    go_back(session.root, session.project(), request.round_index)
+    session.reload()
+    return session.view()

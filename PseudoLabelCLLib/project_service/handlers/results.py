@@ -8,11 +8,12 @@ from PseudoLabelCLLib.curation.export.export_segmentations import (
     export_segmentations,
 )
 from PseudoLabelCLLib.curation.export.model_card import read_model_card, save_model
+from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelCard
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests import Export, ReadModel, SaveModel
-from PseudoLabelCLLib.project_service.handle_request import SayWorking
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handler
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 
 _FORMATS: dict[SegmentationFormat, ExportFormat] = {
     SegmentationFormat.SEG_NRRD: ".seg.nrrd",
@@ -20,15 +21,16 @@ _FORMATS: dict[SegmentationFormat, ExportFormat] = {
 }
 
 
-def _export(holder: OpenProjectHolder, request: Export, working: SayWorking) -> Exported:
+@handler
+def _export(session: ProjectSession, request: Export, progress: ReportProgress) -> Exported:
     exported = export_segmentations(
-        holder.root,
-        holder.project(),
+        session.root,
+        session.project(),
         Path(request.output_folder).absolute(),
         _FORMATS[request.format],
         case_ids=request.case_ids or None,
         include_unreviewed=request.include_unreviewed,
-        progress=working,
+        progress=progress,
     )
     return Exported(
         tuple(ExportedFile(item.case_id, str(item.path), _source(item)) for item in exported)
@@ -45,12 +47,11 @@ def _source(item: ExportedSegmentation) -> str:
     return f"{item.source} on {' and '.join(parts)}" if parts else item.source
 
 
-def _save_model(holder: OpenProjectHolder, request: SaveModel, _: object) -> ModelCard:
-    return save_model(holder.root, holder.project(), request.round_index, Path(request.file))
+@handler
+def _save_model(session: ProjectSession, request: SaveModel, _: object) -> ModelCard:
+    return save_model(session.root, session.project(), request.round_index, Path(request.file))
 
 
-def _read_model(_holder: OpenProjectHolder, request: ReadModel, _: object) -> ModelCard:
+@handler
+def _read_model(_session: ProjectSession, request: ReadModel, _: object) -> ModelCard:
     return read_model_card(Path(request.file))
-
-
-HANDLERS = {"Export": _export, "SaveModel": _save_model, "ReadModel": _read_model}

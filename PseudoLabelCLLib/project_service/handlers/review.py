@@ -15,6 +15,7 @@ from PseudoLabelCLLib.curation.review.review_cases import (
 )
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, History
 from PseudoLabelCLLib.messages.project_view import ProjectView
@@ -27,73 +28,77 @@ from PseudoLabelCLLib.messages.requests import (
     ShowCase,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.project_service.handle_request import SayWorking
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handler
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 
 
-def _show(holder: OpenProjectHolder, request: ShowCase, _: object) -> CaseFiles:
+@handler
+def _show(session: ProjectSession, request: ShowCase, _: object) -> CaseFiles:
     return write_case_files(
-        holder.root,
-        holder.project(),
+        session.root,
+        session.project(),
         request.case_id,
         request.round_index,
         request.with_image,
-        holder.fingerprints,
+        session.fingerprints,
     )
 
 
-def _accept(holder: OpenProjectHolder, request: Accept, working: SayWorking) -> ProjectView:
+@handler
+def _accept(session: ProjectSession, request: Accept, progress: ReportProgress) -> ProjectView:
     if request.left_out and len(request.proposals) != 1:
         raise ReviewError(
             "Structures can be left out of one case at a time.", "Accept the cases one by one."
         )
-    root = holder.root
+    root = session.root
 
     def judge(project: Project, proposal: ProposalIdentity) -> Project:
         return accept(root, project, proposal, left_out=request.left_out)
 
-    return _judge_all(holder, request.proposals, judge, working)
+    return _judge_all(session, request.proposals, judge, progress)
 
 
-def _reject(holder: OpenProjectHolder, request: Reject, working: SayWorking) -> ProjectView:
-    root = holder.root
+@handler
+def _reject(session: ProjectSession, request: Reject, progress: ReportProgress) -> ProjectView:
+    root = session.root
     return _judge_all(
-        holder, request.proposals, lambda project, one: reject(root, project, one), working
+        session, request.proposals, lambda project, one: reject(root, project, one), progress
     )
 
 
 def _judge_all(
-    holder: OpenProjectHolder,
+    session: ProjectSession,
     proposals: tuple[ProposalIdentity, ...],
     judge: Callable[[Project, ProposalIdentity], Project],
-    working: SayWorking,
+    progress: ReportProgress,
 ) -> ProjectView:
     """Judge all proposals; if one cannot be judged, the verdicts on those before it are undone."""
-    project = holder.project()
+    project = session.project()
     proposals = tuple(dict.fromkeys(proposals))
     for proposal in proposals:
-        require_proposal(holder.root, project, proposal)
+        require_proposal(session.root, project, proposal)
     judged: list[ProposalIdentity] = []
     try:
         for number, proposal in enumerate(proposals):
             if len(proposals) > 1:
-                working("Saving verdicts", number, len(proposals))
+                progress("Saving verdicts", number, len(proposals))
             project = judge(project, proposal)
             judged.append(proposal)
     except BaseException:
         for one in reversed(judged):
             case_id = project.case(one.case_id).id
-            project = undo_verdict(holder.root, project, case_id, one.round_index)
-        holder.take_over(project)
+            project = undo_verdict(session.root, project, case_id, one.round_index)
+        session.update(project)
         raise
-    return holder.shown(project)
+    return session.updated_view(project)
 
 
-def _correct(holder: OpenProjectHolder, request: Correct, _: object) -> ProjectView:
-    return holder.shown(
+@handler
+def _correct(session: ProjectSession, request: Correct, _: object) -> ProjectView:
+    return session.updated_view(
         correct(
-            holder.root,
-            holder.project(),
+            session.root,
+            session.project(),
             request.proposal,
             Path(request.file),
             extent=request.extent,
@@ -102,28 +107,20 @@ def _correct(holder: OpenProjectHolder, request: Correct, _: object) -> ProjectV
     )
 
 
-def _preview(holder: OpenProjectHolder, request: PreviewCorrection, _: object) -> CorrectionPreview:
+@handler
+def _preview(session: ProjectSession, request: PreviewCorrection, _: object) -> CorrectionPreview:
     return preview_correction(
-        holder.root, holder.project(), request.proposal, Path(request.file), request.left_out
+        session.root, session.project(), request.proposal, Path(request.file), request.left_out
     )
 
 
-def _take_back(holder: OpenProjectHolder, request: TakeBackVerdict, _: object) -> ProjectView:
-    return holder.shown(take_back(holder.root, holder.project(), request.proposal))
+@handler
+def _take_back(session: ProjectSession, request: TakeBackVerdict, _: object) -> ProjectView:
+    return session.updated_view(take_back(session.root, session.project(), request.proposal))
 
 
-def _history(holder: OpenProjectHolder, _request: ReadHistory, working: SayWorking) -> History:
+@handler
+def _history(session: ProjectSession, _request: ReadHistory, progress: ReportProgress) -> History:
     from PseudoLabelCLLib.curation.review.round_history import round_figures  # noqa: PLC0415 - seldom used
 
-    return History(round_figures(holder.root, holder.project(), working))
-
-
-HANDLERS = {
-    "ShowCase": _show,
-    "Accept": _accept,
-    "Reject": _reject,
-    "Correct": _correct,
-    "PreviewCorrection": _preview,
-    "TakeBackVerdict": _take_back,
-    "ReadHistory": _history,
-}
+    return History(round_figures(session.root, session.project(), progress))

@@ -104,8 +104,9 @@ class ProjectLayout:
         return self._at("project.json")
 
     @property
-    def desk_lock(self) -> Path:
+    def lock(self) -> Path:
         """Held by the one user interface that has the project open."""
+        # The file keeps its older name, which other versions of the program look for.
         return self._at("desk.lock")
 
     @property

@@ -180,6 +180,6 @@ def test_all_together_with_a_value_is_refused(a_service, capfd):
 
 
 def test_project_that_is_open_elsewhere_can_be_looked_at_but_not_changed(a_service, capfd):
-    with project_lock(ProjectLayout(Path(a_service.project)).desk_lock, "Slicer"):
+    with project_lock(ProjectLayout(Path(a_service.project)).lock, "Slicer"):
         assert "in use by Slicer" in told_by(a_service, capfd, "training.seed=1", code=1)
         assert "num_steps" in told_by(a_service, capfd)

@@ -26,7 +26,8 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages import requests as ask
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.handle_request import handle
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -80,14 +81,14 @@ class Reviews(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         shutil.copytree(type(self).template, self.folder, dirs_exist_ok=True)
         self.root = self.folder / "project"
-        self.holder = OpenProjectHolder()
+        self.session = ProjectSession()
         self.ask(ask.OpenProject(str(self.root)))
         self.num_written = 0
         self.verdicts = {}  # of a case and a round, oldest first
         self.propose(0)
 
     def ask(self, request):
-        return meet(self.holder, request, lambda *_: None)
+        return handle(self.session, request, lambda *_: None)
 
     def propose(self, index):
         """Write what a worker that has trained a round leaves."""
@@ -123,7 +124,7 @@ class Reviews(RuleBasedStateMachine):
         )
 
     def judge(self, request, judged, stored):
-        """Ask for a verdict; it must be met if all that is named is the newest, else refused."""
+        """Ask for a verdict; it must be done if all that is named is the newest, else refused."""
         if all(self.is_newest(one.identity) for one in judged):
             self.ask(request)
             for one in judged:
@@ -237,8 +238,8 @@ class Reviews(RuleBasedStateMachine):
                 assert mask.tobytes() == stored.mask
 
     def teardown(self):
-        if hasattr(self, "holder"):
-            self.holder.close()
+        if hasattr(self, "session"):
+            self.session.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import string
+import typing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages import job_messages as protocol
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
@@ -20,14 +22,15 @@ from PseudoLabelCLLib.messages.job_messages import (
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
-    ProtocolError,
-    ProtocolVersionError,
-    UnknownMessageError,
     WorkerCrashed,
     decode_line,
     encode_line,
     is_terminal,
+)
+from PseudoLabelCLLib.messages.json_lines import (
+    ProtocolError,
+    ProtocolVersionError,
+    UnknownMessageError,
 )
 
 # Lone surrogates included: they stand for undecodable bytes of file names.
@@ -120,6 +123,6 @@ def test_other_version_is_refused_before_its_fields_are_looked_at(version):
 
 
 def test_terminal_events_are_these_four():
-    every = [*protocol._MESSAGE_TYPES.values()]
+    every = typing.get_args(protocol.Message)
     terminal = [type_ for type_ in every if is_terminal(object.__new__(type_))]
     assert terminal == [JobCompleted, JobCancelled, JobFailed, WorkerCrashed]

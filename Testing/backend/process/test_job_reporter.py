@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
     JobCancelled,
     JobCompleted,
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
     decode_line,
 )
 from PseudoLabelCLLib.process.job_reporter import PROGRESS_INTERVAL_S, EventWriter, JobReporter

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages import job_messages as protocol
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
@@ -24,7 +25,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     Metrics,
     Notice,
     NoticeLevel,
-    Progress,
     WorkerCrashed,
     is_terminal,
 )
@@ -434,7 +434,7 @@ def test_worker_of_another_version_is_refused_and_ended(start):
 def test_unknown_messages_are_skipped_with_a_notice_and_nothing_follows_the_end(start):
     started, unknown, broken, completed = all_events(start("speak_of_the_future"))
     assert (started, completed) == (STARTED, JobCompleted({}))
-    assert "unknown type 'Applause'" in unknown.text
+    assert "no message of the type 'Applause'" in unknown.text
     assert "no message" in broken.text
 
 

@@ -16,7 +16,7 @@ from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.answers import ExportFix
-from PseudoLabelCLLib.messages.service_messages import Answered, Working
+from PseudoLabelCLLib.messages.service_messages import Answered, RequestProgress
 from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume
@@ -120,8 +120,8 @@ def test_progress_is_told_and_a_volume_without_a_series_stops_no_other(a_service
     request = ask.ExportDicom(str(tmp_path / "out"))
     *events, last = answers_to(a_service, a_service.ask(request))
     assert isinstance(last, Answered)
-    shares = [event.done / event.total for event in events if event.total]
-    assert all(isinstance(event, Working) for event in events)
+    shares = [event.progress.fraction for event in events if event.progress.num_steps]
+    assert all(isinstance(event, RequestProgress) for event in events)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     lines = {line.case_id: line for line in last.answer.lines}

@@ -38,7 +38,7 @@ def test_project_is_made_and_open_at_once(a_service, tmp_path):
     assert (view.root, view.name, view.labels, view.cases) == (str(root), "Hearts", SCHEMA, ())
     assert view.config == config_for(Profile.BALANCED)
     assert load_project(root).schema == SCHEMA
-    with pytest.raises(ProjectInUseError), project_lock(ProjectLayout(root).desk_lock, "a test"):
+    with pytest.raises(ProjectInUseError), project_lock(ProjectLayout(root).lock, "a test"):
         pass
     assert sorted(p.name for p in root.parent.iterdir()) == [root.name]
 
@@ -52,7 +52,7 @@ def test_project_is_opened_and_closed(a_service, a_project):
     view = opened(a_service, a_project)
     assert [case.id for case in view.cases] == ["heart", "other-1", "other-2"]
     assert answer(a_service, ask.CloseProject()) == Done()
-    with project_lock(ProjectLayout(a_project).desk_lock, "a test"):
+    with project_lock(ProjectLayout(a_project).lock, "a test"):
         pass
     assert refusal(a_service, ask.Refresh()).message == "No project is open."
 
@@ -110,7 +110,7 @@ def test_service_lets_go_of_the_project_when_its_parent_closes_the_line(a_projec
     out, _ = service.communicate(lines, timeout=PATIENCE_S)
     assert [line[:20] for line in out.splitlines()[1:]] == [b'{"type": "Answered",'] * 2
     assert service.returncode == 0
-    with project_lock(ProjectLayout(a_project).desk_lock, "a test"):
+    with project_lock(ProjectLayout(a_project).lock, "a test"):
         assert load_project(a_project).case("other-1").role is CaseRole.IGNORED
 
 

@@ -1,4 +1,4 @@
-"""Requests that a real service cannot meet: a sentence, and not a byte of the project changes."""
+"""Requests that a real service cannot do: a sentence, and not a byte of the project changes."""
 
 import shutil
 import sys

@@ -15,12 +15,13 @@ from small_projects import (
     write_drawing,
 )
 
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.project_view import CaseState
-from PseudoLabelCLLib.messages.service_messages import Working
+from PseudoLabelCLLib.messages.service_messages import RequestProgress
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -65,7 +66,7 @@ def test_many_are_judged_together(a_service, a_project_in_review):
     events = answers_to(
         a_service, a_service.ask(ask.Reject(shown(a_service, "other-2", "other-1", "other-2")))
     )
-    assert events[:-1] == [Working(2, "Saving verdicts", n, 2) for n in range(2)]
+    assert events[:-1] == [RequestProgress(2, Progress("Saving verdicts", n, 2)) for n in range(2)]
     assert [case.verdict for case in events[-1].answer.cases] == [None, *[Verdict.REJECTED] * 2]
 
 

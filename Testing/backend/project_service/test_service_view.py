@@ -18,7 +18,7 @@ from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.messages.project_view import CaseState
-from PseudoLabelCLLib.project_service.images_there import ImagesThere
+from PseudoLabelCLLib.project_service.image_availability import ImageAvailability
 from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     PretrainingRecord,
@@ -295,7 +295,7 @@ HERE = tuple(Path(f"/mnt/here/{number}") for number in range(50))
 
 
 def test_drive_that_hangs_counts_as_away_and_hides_no_other(a_hanging_drive):
-    images = ImagesThere(a_hanging_drive, patience_s=0.2)
+    images = ImageAvailability(a_hanging_drive, patience_s=0.2)
     assert images.missing([*AWAY, *HERE, Path("/mnt/here/gone")]) == {
         *AWAY,
         Path("/mnt/here/gone"),
@@ -303,14 +303,14 @@ def test_drive_that_hangs_counts_as_away_and_hides_no_other(a_hanging_drive):
 
 
 def test_drive_that_hangs_is_not_asked_again_while_it_hangs(a_hanging_drive):
-    images = ImagesThere(a_hanging_drive, patience_s=0.1)
+    images = ImageAvailability(a_hanging_drive, patience_s=0.1)
     for _ in range(3):
         assert images.missing(AWAY) == set(AWAY)
     assert len(a_hanging_drive.asked) == 1
 
 
 def test_image_seen_a_moment_ago_is_not_asked_for_again_unless_forgotten(a_hanging_drive):
-    images = ImagesThere(a_hanging_drive)
+    images = ImageAvailability(a_hanging_drive)
     images.missing(HERE)
     images.missing(HERE)
     assert len(a_hanging_drive.asked) == 50
@@ -320,7 +320,7 @@ def test_image_seen_a_moment_ago_is_not_asked_for_again_unless_forgotten(a_hangi
 
 
 def test_image_that_was_gone_is_asked_for_again(a_hanging_drive):
-    images, gone = ImagesThere(a_hanging_drive), Path("/mnt/here/gone")
+    images, gone = ImageAvailability(a_hanging_drive), Path("/mnt/here/gone")
     assert images.missing([gone]) == {gone}
     assert images.missing([gone]) == {gone}
     assert a_hanging_drive.asked == [gone, gone]
@@ -328,4 +328,4 @@ def test_image_that_was_gone_is_asked_for_again(a_hanging_drive):
 
 def test_path_that_no_system_takes_is_missing():
     odd = Path("/a\0b")
-    assert ImagesThere().missing([odd]) == {odd}
+    assert ImageAvailability().missing([odd]) == {odd}

@@ -13,10 +13,11 @@ from small_projects import (
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.project_view import CaseState
-from PseudoLabelCLLib.messages.service_messages import Working
+from PseudoLabelCLLib.messages.service_messages import RequestProgress
 from PseudoLabelCLLib.storage.project.project_store import load_project
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,7 @@ def test_volumes_are_added_one_by_one_and_unfit_ones_are_told(a_service, a_proje
     )
     *working, ending = answers_to(a_service, a_service.ask(ask.AddVolumes(volumes)))
     assert working == [
-        Working(1, f"Reading '{volume.case_id}'", number, 6)
+        RequestProgress(1, Progress(f"Reading '{volume.case_id}'", number, 6))
         for number, volume in enumerate(volumes)
     ]
     added = ending.answer
@@ -78,7 +79,7 @@ def test_kill_between_two_volumes_keeps_the_first_and_the_rest_can_be_added(
     )  # fmt: skip
     opened(first, a_project)
     first.ask(ask.AddVolumes(volumes))
-    events_until(first, lambda event: isinstance(event, Working) and event.done == 2)
+    events_until(first, lambda e: isinstance(e, RequestProgress) and e.progress.step == 2)
     psutil.Process(first.pid).kill()
     psutil.Process(first.pid).wait(PATIENCE_S)
     found = [case.id for case in opened(second, a_project).cases[3:]]

@@ -13,8 +13,8 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
 from PseudoLabelCLLib.messages.requests import OpenProject, ShowCase
 from PseudoLabelCLLib.project_service.handle_request import handle
-from PseudoLabelCLLib.project_service.images_there import ImagesThere
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.image_availability import ImageAvailability
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
 from PseudoLabelCLLib.storage.files import network_paths, own_seals
 from PseudoLabelCLLib.storage.files.network_paths import choose_server, server_of
@@ -78,18 +78,18 @@ def test_its_server_is_not_asked_when_the_project_is_opened_and_a_person_is_told
     a_strangers_project,
 ):
     asked = []
-    memory = ViewMemory(images=ImagesThere(lambda path: asked.append(path) or True))
+    memory = ViewMemory(images=ImageAvailability(lambda path: asked.append(path) or True))
     view = view_of(a_strangers_project, load_project(a_strangers_project), memory)
     assert {path.name for path in asked} == {"heart.nrrd", "other-2.nrrd"}
     assert [case.id for case in view.cases if case.image_is_missing] == ["other-1"]
-    holder = OpenProjectHolder()
+    session = ProjectSession()
     try:
-        opened = handle(holder, OpenProject(str(a_strangers_project)), lambda *_: None)
+        opened = handle(session, OpenProject(str(a_strangers_project)), lambda *_: None)
         assert any("the server 'stranger'" in notice for notice in opened.notices)
         with pytest.raises(UnknownServerError):
-            handle(holder, ShowCase("other-1", 0, with_image=True), lambda *_: None)
+            handle(session, ShowCase("other-1", 0, with_image=True), lambda *_: None)
     finally:
-        holder.close()
+        session.close()
 
 
 @pytest.mark.usefixtures("on_windows")

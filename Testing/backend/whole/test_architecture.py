@@ -15,7 +15,7 @@ REPOSITORY = LIBRARY.parent
 MODULE = REPOSITORY / "PseudoLabelCL"
 SOURCES = sorted([*LIBRARY.rglob("*.py"), *MODULE.rglob("*.py")])
 TESTS = sorted((REPOSITORY / "Testing").rglob("*.py"))
-WITHOUT_TORCH = ("domain", "storage", "curation", "process", "command_line", "service")
+WITHOUT_TORCH = ("domain", "storage", "curation", "process", "command_line", "project_service")
 LONGEST_FUNCTION = 50
 
 CHILD = """

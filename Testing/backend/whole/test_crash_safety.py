@@ -21,8 +21,13 @@ from a_service import named
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.messages.job_messages import JobCancelled, JobFailed, Progress, is_terminal
+from PseudoLabelCLLib.messages.job_messages import (
+    JobCancelled,
+    JobFailed,
+    is_terminal,
+)
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
 from PseudoLabelCLLib.pipeline.slices import case_slices
 from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices

@@ -25,7 +25,7 @@ from PseudoLabelCLLib.messages.requests import (
     SignVerdicts,
 )
 from PseudoLabelCLLib.project_service.handle_request import handle
-from PseudoLabelCLLib.project_service.open_project import OpenProjectHolder
+from PseudoLabelCLLib.project_service.project_session import ProjectSession
 from PseudoLabelCLLib.project_service.view_project import view_of
 from PseudoLabelCLLib.storage.files import own_seals
 from PseudoLabelCLLib.storage.project import project_lock
@@ -45,11 +45,11 @@ def at_another_computer(monkeypatch, tmp_path):
 
 
 def opened(root):
-    holder = OpenProjectHolder()
+    session = ProjectSession()
     try:
-        return handle(holder, OpenProject(str(root)), lambda *_: None).notices
+        return handle(session, OpenProject(str(root)), lambda *_: None).notices
     finally:
-        holder.close()
+        session.close()
 
 
 def accept_both(root):
@@ -153,15 +153,15 @@ def test_many_names_on_verdicts_are_told_as_some():
 def test_the_service_takes_the_name_for_verdicts_and_shows_it(
     a_project_in_review, at_another_computer
 ):
-    holder = OpenProjectHolder()
+    session = ProjectSession()
     try:
-        view = handle(holder, OpenProject(str(a_project_in_review)), lambda *_: None)
+        view = handle(session, OpenProject(str(a_project_in_review)), lambda *_: None)
         assert view.author == ""
-        view = handle(holder, SignVerdicts(" reader 2 "), lambda *_: None)
+        view = handle(session, SignVerdicts(" reader 2 "), lambda *_: None)
         assert view.author == author() == "reader 2"
-        assert handle(holder, SignVerdicts(""), lambda *_: None).author == ""
+        assert handle(session, SignVerdicts(""), lambda *_: None).author == ""
     finally:
-        holder.close()
+        session.close()
 
 
 def test_nothing_in_a_project_names_computer_or_login(a_project_in_review, at_another_computer):
@@ -223,19 +223,19 @@ def test_project_on_a_read_only_share_opens_for_looking(
     accept(root, load_project(root), "other-1")
     before = contents(root)
     read_only(monkeypatch)
-    holder = OpenProjectHolder()
-    view = handle(holder, OpenProject(str(root)), nothing)
-    assert "open for looking only" in view.notices[0]
-    assert handle(holder, ReadHistory(), nothing)
-    files = handle(holder, ShowCase("other-2", None, with_image=True), nothing)
+    session = ProjectSession()
+    view = handle(session, OpenProject(str(root)), nothing)
+    assert "open read-only" in view.notices[0]
+    assert handle(session, ReadHistory(), nothing)
+    files = handle(session, ShowCase("other-2", None, with_image=True), nothing)
     assert files.proposal is not None
     assert Path(files.image).is_file()
     assert root not in Path(files.image).parents
     for request in (SetRole(("other-1",), CaseRole.IGNORED), GoBack(-1)):
-        with pytest.raises(ProjectError, match="open for looking only") as caught:
-            handle(holder, request, nothing)
+        with pytest.raises(ProjectError, match="open read-only") as caught:
+            handle(session, request, nothing)
         assert "Copy the project" in caught.value.remedy
-    holder.close()
+    session.close()
     assert contents(root) == before
 
 
@@ -246,11 +246,12 @@ def test_another_user_looks_at_a_project_that_is_not_theirs(a_project_in_review,
     try:
         subprocess.run(["chmod", "-R", "a+rX,go-w", str(place)], check=True)
         program = (
-            "import os, pathlib, sys; from PseudoLabelCLLib.project_service.open_project import *\n"
+            "import os, pathlib, sys\n"
+            "from PseudoLabelCLLib.project_service.project_session import *\n"
             "root = pathlib.Path(sys.argv[1]); view_of(root, load_project(root))\n"  # imports
             "os.setgid(65534); os.setuid(65534)\n"
-            "holder = OpenProjectHolder(); holder.open(root)\n"
-            "print(holder.notices[0]); print(len(holder.view().cases))"
+            "session = ProjectSession(); session.open(root)\n"
+            "print(session.notices[0]); print(len(session.view().cases))"
         )
         told = subprocess.run(
             [sys.executable, "-c", program, str(place / a_project_in_review.name)],
@@ -258,7 +259,7 @@ def test_another_user_looks_at_a_project_that_is_not_theirs(a_project_in_review,
             env={**os.environ, own_seals.STATE_VARIABLE: str(place / "none")},
         )  # fmt: skip
         assert told.returncode == 0, told.stderr
-        assert "open for looking only" in told.stdout
+        assert "open read-only" in told.stdout
         assert told.stdout.split()[-1] == "3"
     finally:
         shutil.rmtree(place)

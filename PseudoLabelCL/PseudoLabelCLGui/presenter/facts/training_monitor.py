@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from PseudoLabelCLLib.messages.job_messages import Event, Metrics, Notice, NoticeLevel, Progress
+from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.messages.job_messages import (
+    Event,
+    Metrics,
+    Notice,
+    NoticeLevel,
+)
 
 NUM_LOG_LINES = 500
 NUM_POINTS = 2000

@@ -46,7 +46,6 @@ from PseudoLabelCLLib.messages.requests import (
     RemoveCases,
     SetRole,
 )
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 
 
 class ProjectActions:
@@ -112,14 +111,13 @@ class ProjectActions:
     def _make_samples(self, parent: Path) -> None:
         core = self._core
 
-        def made(answer: RequestAnswer) -> None:
-            assert isinstance(answer, SampleVolumes)
+        def made(answer: SampleVolumes) -> None:
             volumes = tuple(
                 NewVolume(v.case_id, v.role, v.image, None, v.annotation) for v in answer.volumes
             )
             core.end_change()
 
-            def created(created: RequestAnswer) -> None:
+            def created(created: ProjectView) -> None:
                 self._opened(created)
                 self._add(volumes)
 
@@ -151,15 +149,14 @@ class ProjectActions:
         then()
 
     def _create(
-        self, root: str, name: str, labels: LabelSchema, then: Callable[[RequestAnswer], None]
+        self, root: str, name: str, labels: LabelSchema, then: Callable[[ProjectView], None]
     ) -> None:
         core = self._core
         core.facts.opening = core.last_root = root
         request = CreateProject(root, name, Profile.QUICK, labels)
         core.ask(request, then, failed=self._not_opened)
 
-    def _opened(self, answer: RequestAnswer) -> None:
-        assert isinstance(answer, ProjectView)
+    def _opened(self, _view: ProjectView) -> None:
         self._core.facts.opening = ""
         self._core.opened()
 
@@ -192,8 +189,7 @@ class ProjectActions:
             core.end_change()
             self._take_found(gather(tuple(found)), len(searches), role)
 
-        def heard(one: FindVolumes, answer: RequestAnswer) -> None:
-            assert isinstance(answer, VolumesFound)
+        def heard(one: FindVolumes, answer: VolumesFound) -> None:
             found.append((one.path, answer))
             new = questions_of_search(one, role, answer.problems)
             core.facts.asked = tuple(dict.fromkeys((*core.facts.asked, *new)))
@@ -249,8 +245,7 @@ class ProjectActions:
     def _add(self, volumes: tuple[NewVolume, ...], remark: str = "") -> None:
         """Add volumes; the remark is told if nothing worse is."""
 
-        def added(answer: RequestAnswer) -> None:
-            assert isinstance(answer, VolumesAdded)
+        def added(answer: VolumesAdded) -> None:
             facts = self._core.facts
             new = questions_of(answer.problems, volumes)
             facts.asked = tuple(dict.fromkeys((*facts.asked, *new)))
@@ -307,8 +302,7 @@ class ProjectActions:
         """Look at every case before training."""
         core = self._core
 
-        def checked(answer: RequestAnswer) -> None:
-            assert isinstance(answer, CasesChecked)
+        def checked(answer: CasesChecked) -> None:
             core.facts.asked = questions_of(answer.problems)
             lines = problem_lines(answer.problems)
             fits = () if answer.problems else (_("All cases fit together."),)

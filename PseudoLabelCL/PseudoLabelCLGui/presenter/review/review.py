@@ -10,7 +10,6 @@ from PseudoLabelCLGui.presenter.waiting import is_waiting
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.requests import Refresh, ShowCase
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 
 
 class ReviewActions:
@@ -139,8 +138,7 @@ class ReviewActions:
             is_quiet=is_quiet,
         )
 
-    def _files_came(self, files: RequestAnswer) -> None:
-        assert isinstance(files, CaseFiles)
+    def _files_came(self, files: CaseFiles) -> None:
         review = self._core.facts.review
         is_same_round = review.asked_round == review.round_index
         review.asked = ""

@@ -7,18 +7,14 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.facts.facts import Answer, Question, Writing
 from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.reasons import (
-    no_accept,
-    no_judging,
-    no_listed_verdict,
-    no_verdict,
-)
+from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging, no_listed_verdict, no_verdict
 from PseudoLabelCLGui.presenter.review.review import ReviewActions
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent, Verdict
 from PseudoLabelCLLib.messages.answers import CorrectionPreview
+from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
     Accept,
     Correct,
@@ -27,7 +23,6 @@ from PseudoLabelCLLib.messages.requests import (
     Reject,
     TakeBackVerdict,
 )
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 
 VerdictRequest = Accept | Reject | Correct | TakeBackVerdict
 
@@ -135,8 +130,7 @@ class VerdictActions:
         assert identity is not None
         review.is_previewing = True
 
-        def came(answer: RequestAnswer) -> None:
-            assert isinstance(answer, CorrectionPreview)
+        def came(answer: CorrectionPreview) -> None:
             review.is_previewing = False
             review.preview, review.preview_edit = answer, edit
             self._preview_next()
@@ -288,7 +282,7 @@ class VerdictActions:
             return
         shown = identity.case_id
 
-        def again(_answer: RequestAnswer) -> None:
+        def again(_view: ProjectView) -> None:
             review = self._core.facts.review
             review.saving.discard(shown)
             if review.shown == shown and not review.wanted:
@@ -338,7 +332,7 @@ class VerdictActions:
         edit = review.edit if edit is None else edit
         case_ids = tuple(one.case_id for one in proposals)
 
-        def saved(_answer: RequestAnswer) -> None:
+        def saved(_view: ProjectView) -> None:
             review.saving.difference_update(case_ids)
             shown, is_shown = review.shown, review.identity in proposals
             if is_shown:
@@ -373,7 +367,7 @@ class VerdictActions:
         self,
         proposals: tuple[ProposalIdentity, ...],
         request: VerdictRequest,
-        saved: Callable[[RequestAnswer], None],
+        saved: Callable[[ProjectView], None],
     ) -> None:
         core, review = self._core, self._core.facts.review
         case_ids = {one.case_id for one in proposals}

@@ -28,19 +28,19 @@ from PseudoLabelCLGui.presenter.reasons import (
 from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words, work_words
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.messages.answers import History
 from PseudoLabelCLLib.messages.job_messages import (
     Event,
     JobCancelled,
     JobCompleted,
     JobFailed,
-    Progress,
     TerminalEvent,
     WorkerCrashed,
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 from PseudoLabelCLLib.messages.requests import GoBack, ReadHistory, Refresh
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 from PseudoLabelCLLib.process.jobs import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -154,7 +154,7 @@ class TrainingActions:
         self._core.facts.is_starting = False
         self._core.facts.run = None
 
-    def _start_worker(self, _answer: RequestAnswer) -> None:
+    def _start_worker(self, _view: ProjectView) -> None:
         facts, run = self._core.facts, self._core.facts.run
         facts.is_starting = False
         if run is None or facts.view is None:
@@ -302,7 +302,7 @@ class TrainingActions:
             return
         self._core.facts.is_starting = True
 
-        def decide(answer: RequestAnswer) -> None:
+        def decide(answer: History) -> None:
             self._core.take_history(answer)
             self._decide(work, run)
 

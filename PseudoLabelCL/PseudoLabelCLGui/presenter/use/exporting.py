@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PseudoLabelCLGui.panel_state import Light, MarkedLine
 from PseudoLabelCLGui.presenter.core import Core
@@ -15,9 +16,10 @@ from PseudoLabelCLGui.presenter.facts.export_facts import (
 )
 from PseudoLabelCLGui.presenter.faults import fault_of_refusal
 from PseudoLabelCLGui.presenter.reasons import no_change
-from PseudoLabelCLGui.presenter.service_line import Asked
+from PseudoLabelCLGui.presenter.service_line import A, Asked
 from PseudoLabelCLGui.presenter.use.show_export import no_export
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 from PseudoLabelCLLib.messages.answers import (
     DicomExportChecked,
@@ -28,6 +30,7 @@ from PseudoLabelCLLib.messages.answers import (
     ExportFix,
 )
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
     ChangeLabels,
     CheckDicomExport,
@@ -36,7 +39,7 @@ from PseudoLabelCLLib.messages.requests import (
     ExportDicom,
     Request,
 )
-from PseudoLabelCLLib.messages.service_messages import Refused, RequestAnswer, Working
+from PseudoLabelCLLib.messages.service_messages import Refused
 
 # Refusals that concern one case; the others concern every case that follows.
 _OF_ONE_CASE = ("ProjectError", "VolumeError", "AnnotationError")
@@ -68,8 +71,7 @@ class ExportActions:
         """Write segmentations of the project into a folder, as files of one kind."""
         core = self._core
 
-        def exported(answer: RequestAnswer) -> None:
-            assert isinstance(answer, Exported)
+        def exported(answer: Exported) -> None:
             line = _("{case}: {file} ({source})")
             core.facts.export.results = [
                 MarkedLine(
@@ -126,7 +128,7 @@ class ExportActions:
             return
         was_fresh = export.checked is not None and export.checked[0] == state_of_cases(view)
 
-        def changed(_answer: RequestAnswer) -> None:
+        def changed(_view: ProjectView) -> None:
             export.findings = tuple(
                 one
                 for one in export.findings
@@ -234,14 +236,14 @@ class ExportActions:
             ended()
             return
         export.current, export.fraction = export.queue.pop(0), 0.0
-        request: Request
-        take: Callable[[RequestAnswer], None]
         if export.phase is ExportPhase.CHECK:
-            request, take = CheckDicomExport(self._choices()), self._checked
+            self._send(CheckDicomExport(self._choices()), self._checked)
         else:
-            request, take = ExportDicom(self._folder(), self._choices()), self._written
-        refused = partial(self._refused, request)
-        self._core.send(Asked(request, take, self._lost, refused=refused, working=self._working))
+            self._send(ExportDicom(self._folder(), self._choices()), self._written)
+
+    def _send(self, request: Request[A], then: Callable[[A], None]) -> None:
+        refused, on_progress = partial(self._refused, request), self._on_progress
+        self._core.send(Asked(request, then, self._lost, refused=refused, on_progress=on_progress))
 
     def _choices(self) -> DicomChoices:
         export = self._core.facts.export
@@ -260,21 +262,19 @@ class ExportActions:
 
     # --- what the service says
 
-    def _working(self, event: Working) -> None:
-        self._core.facts.export.fraction = event.done / event.total if event.total else 0.0
+    def _on_progress(self, progress: Progress) -> None:
+        self._core.facts.export.fraction = progress.fraction or 0.0
 
-    def _checked(self, answer: RequestAnswer) -> None:
-        assert isinstance(answer, DicomExportChecked)
+    def _checked(self, answer: DicomExportChecked) -> None:
         self._add_findings(answer.findings)
         self._next()
 
-    def _written(self, answer: RequestAnswer) -> None:
-        assert isinstance(answer, DicomExported)
+    def _written(self, answer: DicomExported) -> None:
         for line in answer.lines:
             self._add_result(line)
         self._next()
 
-    def _refused(self, request: Request, refused: Refused) -> None:
+    def _refused(self, request: Request[Any], refused: Refused) -> None:
         export = self._core.facts.export
         if refused.error_type not in _OF_ONE_CASE:
             self._lost()

@@ -31,7 +31,6 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, PredictJob, SegmentationFormat
 from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
-from PseudoLabelCLLib.messages.service_messages import RequestAnswer
 from PseudoLabelCLLib.process.jobs import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -54,8 +53,7 @@ class UseActions:
         """Take a model file for segmenting volumes."""
         core = self._core
 
-        def read(answer: RequestAnswer) -> None:
-            assert isinstance(answer, ModelCard)
+        def read(answer: ModelCard) -> None:
             core.facts.use.model, core.facts.use.is_chosen = answer, True
 
         core.begin("use")
@@ -88,8 +86,7 @@ class UseActions:
             return
         use.followed = stamp
 
-        def read(answer: RequestAnswer) -> None:
-            assert isinstance(answer, ModelCard)
+        def read(answer: ModelCard) -> None:
             if use.followed == stamp and not use.is_chosen:
                 use.model = answer
 
@@ -111,8 +108,7 @@ class UseActions:
         else:
             core.ask(SaveModel(newest.index, file), self._model_saved)
 
-    def _model_saved(self, answer: RequestAnswer) -> None:
-        assert isinstance(answer, ModelCard)
+    def _model_saved(self, answer: ModelCard) -> None:
         self._add_result(_("Model saved: {file}").format(file=answer.file))
 
     # --- segmenting

@@ -1,4 +1,4 @@
-"""What stays in the folder of a job names no place of this computer: a project may be handed on."""
+"""Takes the folders of this computer out of stored texts: a project may be passed on."""
 
 import contextlib
 import json
@@ -14,8 +14,8 @@ from PseudoLabelCLLib.storage.files.atomic_files import write_text
 _PROGRAM = Path(__file__).resolve().parents[2]
 
 
-class KeptTexts:
-    """Takes the folders of this computer out of texts before they are kept.
+class PathRedactor:
+    """Replaces the folders of this computer by names in texts that are stored.
 
     Args:
         job_folder: Of the job; in a project it is `jobs/<job>`.
@@ -31,8 +31,8 @@ class KeptTexts:
         if job_folder.parent.name == "jobs":
             self._add(job_folder.parent.parent, "PROJECT")
 
-    def learn(self, job: Job) -> None:
-        """Take out the folders, too, in which lies what a job names."""
+    def add_job(self, job: Job) -> None:
+        """Replace the folders of a job's files, too."""
         files: list[str | None] = [getattr(job, "model", None)]
         if isinstance(job, PredictJob):
             files += [*job.images, str(Path(job.output_folder) / "any")]
@@ -44,31 +44,31 @@ class KeptTexts:
         if project := getattr(job, "project", None):
             self._add(Path(project), "PROJECT")
 
-    def keep_job(self, path: Path, job: Job) -> None:
-        """Write the file of a job anew, without the folders; its reader has it already."""
+    def rewrite_job_file(self, path: Path, job: Job) -> None:
+        """Write the file of a job again, without the folders; the worker has read it already."""
         with contextlib.suppress(StorageError):
             text = json.dumps(job_to_json(job), indent=2, ensure_ascii=False)
-            write_text(path, self.hidden(text) + "\n")
+            write_text(path, self.redact(text) + "\n")
 
-    def hidden(self, text: str) -> str:
-        """Return a text with names in place of the folders of this computer."""
+    def redact(self, text: str) -> str:
+        """Return a text with names in place of folders."""
         for folder in sorted(self._names, key=len, reverse=True):
             text = text.replace(folder, self._names[folder])
         return text
 
-    def hidden_line(self, data: bytes) -> bytes:
-        """Return the same of a line in JSON."""
-        return self.hidden(data.decode("utf-8", "surrogateescape")).encode(
+    def redact_line(self, data: bytes) -> bytes:
+        """Return a line of JSON with names in place of folders."""
+        return self.redact(data.decode("utf-8", "surrogateescape")).encode(
             "utf-8", "surrogateescape"
         )
 
     def formatter(self, line: str) -> logging.Formatter:
-        """Return what writes such lines to a log, tracebacks included."""
-        hidden = self.hidden
+        """Return a formatter for a log, whose tracebacks are redacted, too."""
+        redact = self.redact
 
         class Formatter(logging.Formatter):
             def format(self, record: logging.LogRecord) -> str:
-                return hidden(super().format(record))
+                return redact(super().format(record))
 
         return Formatter(line)
 

@@ -1,4 +1,4 @@
-"""The one project that the service has open: its folder, its lock, its state as it is on disk."""
+"""The one project that the service has open: its folder, its lock, its state on disk."""
 
 import contextlib
 import errno
@@ -21,17 +21,17 @@ from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
-HOLDER = "the PseudoLabelCL panel"
-_READ_ONLY = "The project lies where you may not write: it is open for looking only."
+LOCK_OWNER = "the PseudoLabelCL panel"
+_READ_ONLY = "You may not write to the project's folder: the project is open read-only."
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Stamp: TypeAlias = tuple[int, int]
 
 
-class OpenProjectHolder:
-    """Holds the open project, if any, and its lock.
+class ProjectSession:
+    """The open project, if any, and its lock.
 
     The state is read again when a worker has changed it: nobody else may while the lock is held.
-    A project on a disk that cannot be written to is opened without a lock, for looking only.
+    A project on a disk that cannot be written to is opened read-only, without a lock.
 
     Attributes:
         notices: What a person should know who has just opened the project, in sentences.
@@ -82,7 +82,7 @@ class OpenProjectHolder:
         load_project(root)  # a folder that holds no project shall get no lock
         if self._is_same(root):
             if not self._is_lost:
-                self.read_anew()
+                self.reload()
                 return
             self.close()  # whoever brought the folder back may have made its lock anew
         with contextlib.ExitStack() as lock:
@@ -97,10 +97,10 @@ class OpenProjectHolder:
             self.notices += (foreign.sentence,)
         self.notices += _unknown_servers(root, project)
         self._root, self._is_lost, self._memory = root, False, ViewMemory()
-        self._lock_stamp = _identity(ProjectLayout(root).desk_lock)
+        self._lock_stamp = _identity(ProjectLayout(root).lock)
 
     def close(self) -> None:
-        """Let go of the project, if one is open."""
+        """Close the project, if one is open, and release its lock."""
         with contextlib.suppress(OSError):  # the lock of a drive that is away is nobody's
             self._lock.close()
         self._root = self._project = None
@@ -123,7 +123,7 @@ class OpenProjectHolder:
         return self._project
 
     def require_writable(self) -> None:
-        """Refuse a change of a project that is open for looking only.
+        """Refuse a change of a project that is open read-only.
 
         Raises:
             ProjectError: It is.
@@ -131,18 +131,18 @@ class OpenProjectHolder:
         if self._root is not None and self._is_read_only:
             raise ProjectError(_READ_ONLY, "Copy the project to a disk of your own to go on.")
 
-    def take_over(self, project: Project) -> None:
+    def update(self, project: Project) -> None:
         """Go on with a project that was changed and saved."""
         self._project = project
         # The rounds keep their stamp: what a worker wrote meanwhile is read at the next look.
         self._file_stamp = _stamp(ProjectLayout(self.root).project_file)
 
-    def shown(self, project: Project) -> ProjectView:
+    def updated_view(self, project: Project) -> ProjectView:
         """Go on with a project that was changed and saved, and return it as it is shown."""
-        self.take_over(project)
+        self.update(project)
         return self.view()
 
-    def read_anew(self) -> None:
+    def reload(self) -> None:
         """Read the project from disk at the next look, whatever seems to have changed."""
         self._project = None
         self._memory = self._memory.emptied()
@@ -178,7 +178,7 @@ class OpenProjectHolder:
             raise storage_error(layout.project_file, error, action="read") from error
         # Once it was away, the lock may be another's: the project has to be opened again. So it is
         # with another folder that took its place.
-        is_ours = is_there and _identity(layout.desk_lock) == self._lock_stamp
+        is_ours = is_there and _identity(layout.lock) == self._lock_stamp
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectGoneError(
@@ -191,7 +191,7 @@ class OpenProjectHolder:
 def _locked(stack: contextlib.ExitStack, root: Path) -> bool:
     """Take the lock of a project; False where the disk cannot be written to."""
     try:
-        stack.enter_context(project_lock(ProjectLayout(root).desk_lock, HOLDER))
+        stack.enter_context(project_lock(ProjectLayout(root).lock, LOCK_OWNER))
     except StorageError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE:
             return False

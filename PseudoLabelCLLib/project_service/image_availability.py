@@ -12,7 +12,7 @@ PATIENCE_S = 2.0
 REMEMBERED_S = 60.0
 
 
-class ImagesThere:
+class ImageAvailability:
     """Remembers which images are there, and which drive hangs.
 
     One thread asks each drive, so that a drive that hangs makes no other look empty.

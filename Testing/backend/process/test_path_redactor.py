@@ -11,7 +11,7 @@ from small_projects import make_project
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, PredictJob
 from PseudoLabelCLLib.messages.jobs import TrainJob as Train
 from PseudoLabelCLLib.process.jobs import write_job
-from PseudoLabelCLLib.process.kept_texts import KeptTexts
+from PseudoLabelCLLib.process.path_redactor import PathRedactor
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -33,9 +33,9 @@ def test_job_of_a_project_names_no_folder(a_folder, tmp_path):
     ]  # fmt: skip
     for job in jobs:
         path = write_job(a_folder, job)
-        kept = KeptTexts(a_folder)
-        kept.learn(job)
-        kept.keep_job(path, job)
+        redactor = PathRedactor(a_folder)
+        redactor.add_job(job)
+        redactor.rewrite_job_file(path, job)
         text = path.read_text(encoding="utf-8")
         assert str(tmp_path) not in text
         assert json.dumps(str(tmp_path))[1:-1] not in text
@@ -43,8 +43,8 @@ def test_job_of_a_project_names_no_folder(a_folder, tmp_path):
 
 
 def test_tracebacks_in_the_log_name_no_folder(a_folder):
-    kept = KeptTexts(a_folder)
-    formatter = kept.formatter("%(message)s")
+    redactor = PathRedactor(a_folder)
+    formatter = redactor.formatter("%(message)s")
     record = logging.LogRecord("a", 20, "f", 1, "%s", (f"at {a_folder} and {Path.home()}/x",), None)
     assert formatter.format(record) == "at JOB and ~/x"
 

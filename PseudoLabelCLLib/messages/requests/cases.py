@@ -1,0 +1,129 @@
+"""Requests about volumes: find them, add them, give them roles, check them, make samples."""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
+from PseudoLabelCLLib.messages.answers import (
+    CasesChecked,
+    SampleVolumes,
+    VolumesAdded,
+    VolumesFound,
+)
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.requests.request import ChangesProject, Request, WritesFiles
+
+
+@dataclass(frozen=True)
+class FindVolumes(Request[VolumesFound]):
+    """Look for volumes in a file or folder.
+
+    Args:
+        path: The file or folder.
+        answers: What a person answered to the questions that an earlier search led to.
+    """
+
+    activity = "looking for volumes"
+
+    path: str
+    answers: tuple[GivenAnswer, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewVolume:
+    """A volume to add.
+
+    Args:
+        case_id: Its name in the project.
+        role: What it is used for.
+        image: A file, or a folder of DICOM slices.
+        series_uid: Which DICOM series of the folder, or None.
+        annotation: A segmentation file, or None.
+        copy_image: Whether the project keeps a copy of its own.
+        answers: What a person answered to the questions that an earlier request led to.
+    """
+
+    case_id: str
+    role: CaseRole
+    image: str
+    series_uid: str | None = None
+    annotation: str | None = None
+    copy_image: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
+
+
+@dataclass(frozen=True)
+class AddVolumes(ChangesProject[VolumesAdded]):
+    """Add volumes one by one; those that are unfit are told, the others stay.
+
+    A volume that the project has as unlabelled, named again as annotated, gets its segmentation.
+    """
+
+    activity = "adding volumes"
+
+    volumes: tuple[NewVolume, ...]
+
+
+@dataclass(frozen=True)
+class SetRole(ChangesProject[ProjectView]):
+    """Give cases another role."""
+
+    activity = "changing roles"
+
+    case_ids: tuple[str, ...]
+    role: CaseRole
+
+
+@dataclass(frozen=True)
+class ChooseSlices(ChangesProject[ProjectView]):
+    """Choose which slices of annotated cases count.
+
+    Args:
+        case_ids: The cases.
+        only_drawn: Whether only the slices that were drawn do; the others get proposals.
+    """
+
+    activity = "choosing the slices that count"
+
+    case_ids: tuple[str, ...]
+    only_drawn: bool
+
+
+@dataclass(frozen=True)
+class RemoveCases(ChangesProject[ProjectView]):
+    """Take cases out of the project; what people drew stays in its history."""
+
+    activity = "removing cases"
+
+    case_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckCases(Request[CasesChecked]):
+    """Look at every case before training."""
+
+    activity = "checking the cases"
+
+
+@dataclass(frozen=True)
+class AnswerQuestion(ChangesProject[ProjectView]):
+    """Keep the answer to a question that `CheckCases` asked.
+
+    Args:
+        question: The question.
+        value: One of its answers.
+    """
+
+    activity = "keeping an answer"
+
+    question: Question
+    value: str
+
+
+@dataclass(frozen=True)
+class MakeSampleData(WritesFiles[SampleVolumes]):
+    """Make phantom volumes to try the program with."""
+
+    activity = "making sample volumes"
+
+    folder: str

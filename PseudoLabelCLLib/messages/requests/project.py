@@ -1,0 +1,84 @@
+"""Requests about the project as a whole: make, open, close, settings, structures, rounds."""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.messages.answers import Done
+from PseudoLabelCLLib.messages.project_view import ProjectView
+from PseudoLabelCLLib.messages.requests.request import ChangesProject, Request, WritesFiles
+
+
+@dataclass(frozen=True)
+class CreateProject(WritesFiles[ProjectView]):
+    """Make a project and open it."""
+
+    activity = "making the project"
+
+    root: str
+    name: str
+    profile: Profile
+    labels: LabelSchema
+
+
+@dataclass(frozen=True)
+class OpenProject(Request[ProjectView]):
+    """Open a project, which no other window may have open."""
+
+    activity = "opening the project"
+
+    root: str
+
+
+@dataclass(frozen=True)
+class CloseProject(Request[Done]):
+    """Close the project."""
+
+    activity = "closing the project"
+
+
+@dataclass(frozen=True)
+class Refresh(Request[ProjectView]):
+    """Read the project again, after a worker has changed it."""
+
+    activity = "reading the project"
+
+
+@dataclass(frozen=True)
+class ChangeLabels(ChangesProject[ProjectView]):
+    """Change names, colours and codes, and before round 0 the structures."""
+
+    activity = "changing the structures"
+
+    labels: LabelSchema
+
+
+@dataclass(frozen=True)
+class ChangeSettings(ChangesProject[ProjectView]):
+    """Change settings by name, such as {"training.joint.num_steps": "400"}."""
+
+    activity = "changing settings"
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class GoBack(ChangesProject[ProjectView]):
+    """Make an earlier round the newest; later ones are put aside, not deleted.
+
+    Args:
+        round_index: The round to go back to; -1 goes back to before round 0.
+    """
+
+    activity = "going back to an earlier round"
+
+    round_index: int
+
+
+@dataclass(frozen=True)
+class SignVerdicts(WritesFiles[ProjectView]):
+    """Choose the name for the verdicts that are given on this computer from now on."""
+
+    activity = "choosing the name on verdicts"
+
+    name: str

@@ -1,0 +1,45 @@
+"""Requests about what leaves the project: segmentations and models."""
+
+from dataclasses import dataclass
+
+from PseudoLabelCLLib.messages.answers import Exported, ModelCard
+from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
+
+
+@dataclass(frozen=True)
+class Export(WritesFiles[Exported]):
+    """Write segmentations into a folder.
+
+    Args:
+        output_folder: The folder.
+        format: The kind of file.
+        case_ids: The cases; empty takes all that can be exported.
+        include_unreviewed: Whether proposals that nobody has reviewed go out too.
+    """
+
+    activity = "exporting"
+
+    output_folder: str
+    format: SegmentationFormat
+    case_ids: tuple[str, ...] = ()
+    include_unreviewed: bool = False
+
+
+@dataclass(frozen=True)
+class SaveModel(WritesFiles[ModelCard]):
+    """Copy the model of a round to a file of its own."""
+
+    activity = "saving the model"
+
+    round_index: int
+    file: str
+
+
+@dataclass(frozen=True)
+class ReadModel(Request[ModelCard]):
+    """Tell what a model file can do."""
+
+    activity = "reading a model"
+
+    file: str
