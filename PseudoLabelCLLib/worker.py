@@ -31,8 +31,8 @@ from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.messages.json_lines import ProtocolError
 from PseudoLabelCLLib.process.failure import failure_of
+from PseudoLabelCLLib.process.job_files import read_job
 from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
-from PseudoLabelCLLib.process.jobs import read_job
 from PseudoLabelCLLib.process.path_redactor import PathRedactor
 from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
 

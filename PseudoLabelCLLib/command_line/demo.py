@@ -30,7 +30,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
-from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.command_line.console import (
 )
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answers
-from PseudoLabelCLLib.curation.cases.case_table import case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.messages.jobs import (
@@ -29,7 +29,7 @@ from PseudoLabelCLLib.messages.jobs import (
     TrainJob,
 )
 from PseudoLabelCLLib.messages.json_codec import JsonValue
-from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project

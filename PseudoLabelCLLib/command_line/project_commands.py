@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from PseudoLabelCLLib.command_line.case_rows import case_rows
+from PseudoLabelCLLib.command_line.case_arguments import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
 from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
-from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
@@ -147,7 +147,7 @@ def opened(root: Path) -> Iterator[Project]:
 def _add_rows(
     root: Path,
     project: Project,
-    rows: list[CaseRow],
+    rows: list[CaseEntry],
     arguments: argparse.Namespace,
     console: Console,
 ) -> Project:

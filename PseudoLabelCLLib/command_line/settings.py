@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.label_schema_file import (
     read_label_schema,
     schema_from_annotation,
@@ -30,7 +30,7 @@ def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfi
 
 
 def schema_from_arguments(
-    labels: str | None, rows: Sequence[CaseRow], answers: Sequence[GivenAnswer] = ()
+    labels: str | None, rows: Sequence[CaseEntry], answers: Sequence[GivenAnswer] = ()
 ) -> LabelSchema:
     """Return the labels from a file, from "1=name,2=name", or from the first annotated case.
 

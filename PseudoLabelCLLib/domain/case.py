@@ -7,7 +7,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import Answered, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
@@ -56,7 +56,7 @@ class Case:
     geometry: Geometry
     annotation: str | None = None
     dicom_series_uid: str | None = None
-    answers: tuple[Answered, ...] = ()
+    answers: tuple[KeptAnswer, ...] = ()
     drawn_slices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Case:
         found = [answer.value for answer in self.answers if answer.kind is kind]
         return found[-1] if found else None
 
-    def with_answers(self, answers: Iterable[Answered]) -> "Case":
+    def with_answers(self, answers: Iterable[KeptAnswer]) -> "Case":
         """Return the same case with more answers; they replace those of the same kind."""
         new = tuple(answers)
         kinds = {answer.kind for answer in new}

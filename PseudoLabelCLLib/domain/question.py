@@ -271,7 +271,7 @@ class GivenAnswer:
 
 
 @dataclass(frozen=True)
-class Answered:
+class KeptAnswer:
     """A question that a person has answered, as the project keeps it.
 
     Args:
@@ -320,7 +320,7 @@ class Asking:
 
     case_id: str = ""
     given: Sequence[GivenAnswer] = ()
-    used: list[Answered] = field(default_factory=list)
+    used: list[KeptAnswer] = field(default_factory=list)
     labels_can_grow: bool = False
     is_first: bool = False
 
@@ -358,7 +358,7 @@ class Asking:
             )
         if value == LEAVE:
             raise LeftOutError(question)
-        self.used.append(Answered(kind, value, message, num_voxels))
+        self.used.append(KeptAnswer(kind, value, message, num_voxels))
         return value
 
     def _answer_to(self, question: Question) -> str | None:

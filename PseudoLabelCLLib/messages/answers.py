@@ -242,7 +242,7 @@ class DicomExported:
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelSummary:
     """What a model file can do.
 
     Args:

@@ -23,8 +23,8 @@ from PseudoLabelCLLib.pipeline.rounds.pretrain import (
 )
 from PseudoLabelCLLib.pipeline.rounds.require_answers import ABOUT_IMAGES, require_answers
 from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
-from PseudoLabelCLLib.pipeline.settle_device import settle_device
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
+from PseudoLabelCLLib.pipeline.training_device import choose_training_device
 from PseudoLabelCLLib.storage.files.atomic_files import remove_leftovers
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     pretraining_settings,
@@ -73,7 +73,7 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
             report.notice(f"Nothing is left to do: {record.sentence}")
         else:
             require_answers(check_cases(root, project), ABOUT_IMAGES)
-            device = settle_device(root, project, job.device.value)
+            device = choose_training_device(root, project, job.device.value)
             report.notice(device.sentence)
             record = pretrain(root, project, preprocess, device, report)
     return {
@@ -92,7 +92,7 @@ def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:
     with project_lock(ProjectLayout(root).worker_lock, "a training"):
         project = load_project(root)
         remove_leftovers(root)
-        device = settle_device(root, project, job.device.value)
+        device = choose_training_device(root, project, job.device.value)
         report.notice(device.sentence)
         for _ in range(job.rounds):
             project = run_round(root, project, device, report)

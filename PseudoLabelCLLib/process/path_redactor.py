@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.messages.jobs import EvaluateJob, Job, PredictJob
-from PseudoLabelCLLib.process.jobs import job_to_json
+from PseudoLabelCLLib.process.job_files import job_to_json
 from PseudoLabelCLLib.storage.files.atomic_files import write_text
 
 _PROGRAM = Path(__file__).resolve().parents[2]

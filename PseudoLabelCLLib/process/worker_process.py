@@ -31,7 +31,7 @@ from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.messages.json_lines import ProtocolError, ProtocolVersionError
 from PseudoLabelCLLib.process.child_process import ChildProcess
 from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
-from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.job_files import write_job
 from PseudoLabelCLLib.process.process_tree import start_tree
 
 WORKER_MODULE = "PseudoLabelCLLib.worker"

@@ -20,9 +20,9 @@ from PseudoLabelCLLib.domain.config import (
     Profile,
     PseudoLabelConfig,
 )
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume

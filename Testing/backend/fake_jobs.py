@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.reporting import Cancelled
-from PseudoLabelCLLib.process.jobs import read_job
+from PseudoLabelCLLib.process.job_files import read_job
 from PseudoLabelCLLib.worker import serve
 
 DEADLINE_S = 0.5

@@ -26,7 +26,7 @@ from PseudoLabelCLLib.messages.answers import (
     ExportedFile,
     FoundVolume,
     History,
-    ModelCard,
+    ModelSummary,
     SampleVolume,
     SampleVolumes,
     VolumesAdded,
@@ -242,7 +242,7 @@ class FakeService:
         if isinstance(request, OpenProject | CreateProject):
             return self._open()
         outside = {
-            ReadModel: lambda: ModelCard(request.file, "f", LABELS, "Trained on 3 volumes."),
+            ReadModel: lambda: ModelSummary(request.file, "f", LABELS, "Trained on 3 volumes."),
             MakeSampleData: lambda: SampleVolumes(
                 (SampleVolume("s1", CaseRole.ANNOTATED, "/s1", "/s1.seg"),), LABELS
             ),
@@ -271,7 +271,7 @@ class FakeService:
             ShowCase: self._files,
             PreviewCorrection: self._preview,
             Export: lambda _: Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),)),
-            SaveModel: lambda request: ModelCard(request.file, "f", LABELS, "Trained."),
+            SaveModel: lambda request: ModelSummary(request.file, "f", LABELS, "Trained."),
             CheckDicomExport: lambda request: DicomExportChecked(self._found(request.choices)),
             ExportDicom: self._export_dicom,
         }

@@ -18,7 +18,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
-from PseudoLabelCLLib.pipeline import settle_device
+from PseudoLabelCLLib.pipeline import training_device as choose_training_device
 from PseudoLabelCLLib.pipeline.learning_curve import read_learning_curve
 from PseudoLabelCLLib.pipeline.prediction.model_file import read_model
 from PseudoLabelCLLib.pipeline.run_job import run_job
@@ -106,7 +106,7 @@ def train_here(root, on_progress=lambda stage, step: None, *, half_precision=Fal
     listener = Listener(on_progress)
     device = ComputeDevice("cpu", "CPU", "", half_precision)
     torch.set_num_threads(1)
-    with mock.patch.object(settle_device, "choose_device", return_value=device):
+    with mock.patch.object(choose_training_device, "choose_device", return_value=device):
         run_job(TrainJob(str(root), 1, DeviceChoice.CPU), listener)
     return listener.notices
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib import worker
 from PseudoLabelCLLib.messages.jobs import Job
-from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.job_files import write_job
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
 

@@ -72,7 +72,7 @@ from PseudoLabelCLLib.pipeline.learning_curve import (
 )
 from PseudoLabelCLLib.pipeline.prediction.model_file import read_model, write_model
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
-from PseudoLabelCLLib.process.jobs import read_job, write_job
+from PseudoLabelCLLib.process.job_files import read_job, write_job
 from PseudoLabelCLLib.project_service.view_project import view_of
 from PseudoLabelCLLib.storage.images.itk_files import check_header
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess

@@ -23,7 +23,7 @@ import numpy as np
 from PseudoLabelCLLib.command_line.main import main as command_line
 from PseudoLabelCLLib.curation.review.proposals import newest_proposal
 from PseudoLabelCLLib.curation.samples.sample_data import write_sample_cases
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case, case_to_annotate
-from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.findings import Note
@@ -21,7 +21,7 @@ from PseudoLabelCLLib.storage.project.project_store import save_cases
 def add_row(
     root: Path,
     project: Project,
-    row: CaseRow,
+    row: CaseEntry,
     *,
     copy_image: bool,
     answers: Sequence[GivenAnswer] = (),
@@ -54,7 +54,7 @@ def add_row(
 
 
 def _add_one(
-    root: Path, project: Project, row: CaseRow, asking: Asking, *, copy_image: bool
+    root: Path, project: Project, row: CaseEntry, asking: Asking, *, copy_image: bool
 ) -> tuple[Project, tuple[str, ...]]:
     if row.role is CaseRole.ANNOTATED and row.annotation is not None:
         known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
@@ -76,7 +76,7 @@ def _add_one(
 
 
 def _add_frames(
-    root: Path, project: Project, row: CaseRow, frames: Frames, asking: Asking
+    root: Path, project: Project, row: CaseEntry, frames: Frames, asking: Asking
 ) -> tuple[Project, tuple[str, ...]]:
     """Add the volumes of a file that a person wants, as copies; none if one of them is unfit."""
     wanted = ask_about_frames(row.image, frames, asking, one_only=row.annotation is not None)
@@ -102,7 +102,7 @@ def _add_frames(
     return project, tuple(notices)
 
 
-def _of_frame(row: CaseRow, index: int, frames: Frames, folder: Path) -> CaseRow:
+def _of_frame(row: CaseEntry, index: int, frames: Frames, folder: Path) -> CaseEntry:
     """Return a row with one volume of its file, and with the same one of its segmentation."""
     image, annotation = write_frame(row.image, index, folder), row.annotation
     labelled = None if annotation is None else frames_in(annotation)
@@ -114,7 +114,7 @@ def _of_frame(row: CaseRow, index: int, frames: Frames, folder: Path) -> CaseRow
     return replace(row, image=image, annotation=annotation)
 
 
-def files_to_come(layout: ProjectLayout, before: Project, rows: Sequence[CaseRow]) -> list[Path]:
+def files_to_come(layout: ProjectLayout, before: Project, rows: Sequence[CaseEntry]) -> list[Path]:
     """Return the files that adding the rows may make; none that is there already."""
     without = [case.id for case in before.cases if case.annotation is None]
     ids = [*(row.case_id for row in rows), *without]

@@ -13,9 +13,9 @@ from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import (
     LEAVE,
-    Answered,
     Asking,
     GivenAnswer,
+    KeptAnswer,
     Question,
     QuestionKind,
 )
@@ -63,7 +63,7 @@ def keep_answers(root: Path, project: Project, given: Sequence[GivenAnswer]) -> 
     return project
 
 
-def _with_answers(project: Project, question: Question, used: Sequence[Answered]) -> Project:
+def _with_answers(project: Project, question: Question, used: Sequence[KeptAnswer]) -> Project:
     if question.kind is QuestionKind.PLANE:
         preprocess = replace(project.config.preprocess, plane=Plane(used[-1].value))
         return replace(project, config=replace(project.config, preprocess=preprocess))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.review.set_aside import SetAside, moving_aside
+from PseudoLabelCLLib.curation.review.files_set_aside import SetAside, moving_aside
 from PseudoLabelCLLib.curation.review.verdict_history import TAKEN_BACK_FOLDER
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError

@@ -9,7 +9,7 @@ from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
@@ -41,7 +41,7 @@ def choose_counting_slices(
         changed = with_counting_slices(root, changed, case.id, only_drawn=only_drawn)
         chosen = changed.case(case.id)
         told = f"Which slices of case '{case.id}' count was chosen."
-        answer = Answered(QuestionKind.SPARSE, DRAWN if only_drawn else "all", told)
+        answer = KeptAnswer(QuestionKind.SPARSE, DRAWN if only_drawn else "all", told)
         changed = changed.with_case(chosen.with_answers([answer]))
     save_cases(root, changed)
     return changed

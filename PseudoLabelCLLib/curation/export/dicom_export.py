@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.export.dicom_preflight import (
-    Finding,
+    ExportFinding,
     error_finding,
     grid_findings,
     label_findings,
@@ -108,7 +108,7 @@ class DicomExportLine:
 
 def check_dicom_export(
     root: Path, project: Project, choices: DicomExportChoices, *, progress: ReportProgress = silent
-) -> tuple[Finding, ...]:
+) -> tuple[ExportFinding, ...]:
     """Return everything that would stop or surprise an export; nothing is written.
 
     Args:
@@ -224,7 +224,9 @@ def _require_ready_labels(project: Project) -> None:
         )
 
 
-def _case_findings(work: _Work, exported: ExportedSegmentation, tell: _Tell) -> tuple[Finding, ...]:
+def _case_findings(
+    work: _Work, exported: ExportedSegmentation, tell: _Tell
+) -> tuple[ExportFinding, ...]:
     try:
         return _prepared(work, exported, tell)[1]
     except PseudoLabelCLError as error:
@@ -266,7 +268,7 @@ def _export_one(
 
 def _prepared(
     work: _Work, exported: ExportedSegmentation, tell: _Tell
-) -> tuple[ObjectToWrite, tuple[Finding, ...]]:
+) -> tuple[ObjectToWrite, tuple[ExportFinding, ...]]:
     """Return what would be written for a case, and what is to be known about it."""
     case, schema, choices = work.project.case(exported.case_id), work.project.schema, work.choices
     tell("checking")

@@ -22,7 +22,7 @@ _CODE = re.compile(r"[^\s\\]{1,64}")
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExportFinding:
     """One thing that a person should know or mend before an export.
 
     Args:
@@ -42,7 +42,7 @@ class Finding:
     label_value: int | None = None
 
 
-def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
+def label_findings(schema: LabelSchema) -> tuple[ExportFinding, ...]:
     """Return what is wrong with the labels of a project for DICOM."""
     own = tuple(
         replace(finding, label_value=label.value)
@@ -54,18 +54,18 @@ def label_findings(schema: LabelSchema) -> tuple[Finding, ...]:
 
 def grid_findings(
     case_id: str, placed: OnSourceGrid, schema: LabelSchema, *, accept_losses: bool
-) -> tuple[Finding, ...]:
+) -> tuple[ExportFinding, ...]:
     """Return what is lost on the grid of the series, and which structures are empty."""
     if not any(placed.num_voxels):
         return (
-            Finding(
+            ExportFinding(
                 case_id,
                 f"The segmentation of case '{case_id}' is empty; a DICOM segmentation cannot be.",
                 "Leave this case out.",
             ),
         )
     found = [
-        Finding(
+        ExportFinding(
             case_id,
             f"Case '{case_id}': {loss}",
             ""
@@ -77,7 +77,7 @@ def grid_findings(
         for loss in placed.losses
     ]
     found += [
-        Finding(
+        ExportFinding(
             case_id,
             Note.EMPTY_IN_OBJECT.say(case=case_id, label=name),
             stops=False,
@@ -87,15 +87,15 @@ def grid_findings(
     return tuple(found)
 
 
-def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> Finding:
+def error_finding(root: Path, case: Case, error: PseudoLabelCLError) -> ExportFinding:
     """Return what it means for an export that a case or its series cannot be used."""
     fix = ExportFix.NONE
     if isinstance(error, VolumeError):
         fix = ExportFix.FIND_SERIES if is_from_dicom(root, case) else ExportFix.NOT_FROM_DICOM
-    return Finding(case.id, error.message, error.remedy, fix=fix)
+    return ExportFinding(case.id, error.message, error.remedy, fix=fix)
 
 
-def _alike(schema: LabelSchema) -> Iterator[Finding]:
+def _alike(schema: LabelSchema) -> Iterator[ExportFinding]:
     """Find labels whose names become one in DICOM."""
     by_name: dict[str, list[LabelClass]] = {}
     for label in schema:
@@ -103,7 +103,7 @@ def _alike(schema: LabelSchema) -> Iterator[Finding]:
     for alike in by_name.values():
         if len(alike) > 1:
             names = ", ".join(f"'{label.name}'" for label in alike)
-            yield Finding(
+            yield ExportFinding(
                 None,
                 f"The labels {names} would all be called '{clean_text(alike[0].name)}': of a name "
                 f"DICOM keeps one line of {LONGEST_LABEL} characters, in which they agree.",
@@ -112,11 +112,11 @@ def _alike(schema: LabelSchema) -> Iterator[Finding]:
             )
 
 
-def _label_findings(label: LabelClass) -> Iterator[Finding]:
+def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
     if not clean_text(label.name):
-        yield Finding(None, f"The name of label {label.value} has no readable character.")
+        yield ExportFinding(None, f"The name of label {label.value} has no readable character.")
     elif clean_text(label.name) != label.name:
-        yield Finding(
+        yield ExportFinding(
             None,
             f"The label '{label.name}' will be called '{clean_text(label.name)}': DICOM allows one "
             f"line of at most {LONGEST_LABEL} characters without a backslash.",
@@ -126,7 +126,7 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
     terms = label.chosen_terms
     if terms is None:
         default = ": Slicer gives 'Tissue' to every new segment" if label.terminology else ""
-        yield Finding(
+        yield ExportFinding(
             None,
             f"The label '{label.name}' has no codes that say what it is{default}.",
             _proposed(label),
@@ -135,7 +135,7 @@ def _label_findings(label: LabelClass) -> Iterator[Finding]:
         return
     for code in _codes_of(terms):
         if problem := _code_problem(code):
-            yield Finding(
+            yield ExportFinding(
                 None,
                 f"The label '{label.name}' has the code '{code.meaning}', which {problem}.",
                 "Choose again what it is.",

@@ -35,7 +35,7 @@ Labels = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Origin:
+class SegmentOrigin:
     """Where the segmentation of a case comes from.
 
     Args:
@@ -56,7 +56,7 @@ class Origin:
         return proposal is not None and np.array_equal(self.labels == value, proposal == value)
 
 
-def origin_of(root: Path, project: Project, exported: ExportedSegmentation) -> Origin:
+def origin_of(root: Path, project: Project, exported: ExportedSegmentation) -> SegmentOrigin:
     """Read what is known about the origin of an exported segmentation.
 
     Raises:
@@ -65,15 +65,17 @@ def origin_of(root: Path, project: Project, exported: ExportedSegmentation) -> O
     layout, round_index = ProjectLayout(root), exported.round_index
     labels = read_segmentation(exported.path, project.schema)[0].array
     if round_index is None:
-        return Origin(exported, labels, None, "")
+        return SegmentOrigin(exported, labels, None, "")
     file, model = layout.proposal(round_index, exported.case_id), layout.model(round_index)
     proposal = read_segmentation(file, project.schema)[0].array if file.exists() else None
     if proposal is not None and proposal.shape != labels.shape:
         proposal = None
-    return Origin(exported, labels, proposal, file_fingerprint(model) if model.exists() else "")
+    return SegmentOrigin(
+        exported, labels, proposal, file_fingerprint(model) if model.exists() else ""
+    )
 
 
-def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegment:
+def segment_of(label: LabelClass, origin: SegmentOrigin, series_uid: str) -> ObjectSegment:
     """Return what the object says of a structure.
 
     Raises:
@@ -98,7 +100,7 @@ def segment_of(label: LabelClass, origin: Origin, series_uid: str) -> ObjectSegm
     )
 
 
-def description_of(origin: Origin, creator: str) -> ObjectDescription:
+def description_of(origin: SegmentOrigin, creator: str) -> ObjectDescription:
     """Return what the object says of itself: the round, and who confirmed it."""
     round_index = origin.exported.round_index
     by_hand = round_index is None
@@ -113,7 +115,7 @@ def description_of(origin: Origin, creator: str) -> ObjectDescription:
     )
 
 
-def algorithm_type_of(label: LabelClass, origin: Origin) -> AlgorithmType:
+def algorithm_type_of(label: LabelClass, origin: SegmentOrigin) -> AlgorithmType:
     """Return MANUAL if drawn by a person, SEMIAUTOMATIC if corrected, AUTOMATIC if as proposed."""
     source = origin.exported.source
     if source == "annotated":
@@ -147,14 +149,14 @@ def _what_counts(exported: ExportedSegmentation) -> str:
     return f"{share}, and single voxels" if has_more else share
 
 
-def _algorithm(origin: Origin) -> Algorithm:
+def _algorithm(origin: SegmentOrigin) -> Algorithm:
     parameters = [("round", str(origin.exported.round_index))]
     if origin.model_hash:
         parameters.append(("model", origin.model_hash))
     return Algorithm(PROGRAM, __version__, tuple(parameters))
 
 
-def _told(label: LabelClass, origin: Origin) -> str:
+def _told(label: LabelClass, origin: SegmentOrigin) -> str:
     exported = origin.exported
     if exported.source == "annotated":
         return "Drawn by a person."

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.export.dicom_preflight import Finding
+from PseudoLabelCLLib.curation.export.dicom_preflight import ExportFinding
 from PseudoLabelCLLib.curation.export.dicom_provenance import person_name
 from PseudoLabelCLLib.curation.export.write_verified_object import ObjectToWrite
 from PseudoLabelCLLib.curation.export.write_verified_series import write_verified_series
@@ -53,7 +53,7 @@ def series_of_volume(root: Path, case: Case, attributes: SeriesAttributes) -> Pl
     )
 
 
-def series_finding(case_id: str, planned: PlannedSeries) -> Finding:
+def series_finding(case_id: str, planned: PlannedSeries) -> ExportFinding:
     """Return what a person should know about a series before it is written."""
     changed = (
         f"its intensities change by at most {planned.max_error:.3g}"
@@ -61,7 +61,7 @@ def series_finding(case_id: str, planned: PlannedSeries) -> Finding:
         else "its intensities stay as they are"
     )
     number, patient_id = len(planned.headers), planned.headers[0].PatientID
-    return Finding(
+    return ExportFinding(
         case_id,
         f"Case '{case_id}' did not come from DICOM: its volume goes out first, as a new series of "
         f"{number} slice{'' if number == 1 else 's'} marked as derived, of a patient "

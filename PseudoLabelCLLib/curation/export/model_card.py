@@ -8,7 +8,7 @@ from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.messages.answers import ModelCard
+from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.storage.files.atomic_files import written_aside
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
@@ -41,7 +41,7 @@ class _Training:
     num_validations: int = 0
 
 
-def read_model_card(path: Path) -> ModelCard:
+def read_model_card(path: Path) -> ModelSummary:
     """Tell what a model file can do.
 
     Raises:
@@ -64,12 +64,12 @@ def read_model_card(path: Path) -> ModelCard:
             f"The description in '{path.name}' is damaged: {error.message}",
             "Ask for the model file again.",
         ) from error
-    return ModelCard(
+    return ModelSummary(
         str(path.absolute()), file_fingerprint(path), labels, _sentence_about(training)
     )
 
 
-def save_model(root: Path, project: Project, round_index: int, file: Path) -> ModelCard:
+def save_model(root: Path, project: Project, round_index: int, file: Path) -> ModelSummary:
     """Copy the model of a round to a file of its own.
 
     A model file that is there already is replaced; anything else stays.
@@ -95,7 +95,7 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
     _require_replaceable(file)
     with written_aside(file) as temporary:
         shutil.copyfile(source, temporary)
-    return ModelCard(str(file.absolute()), card.fingerprint, card.labels, card.trained_on)
+    return ModelSummary(str(file.absolute()), card.fingerprint, card.labels, card.trained_on)
 
 
 def _require_replaceable(file: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version

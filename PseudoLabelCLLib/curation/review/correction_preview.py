@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.grids.stored_files import read_labels
-from PseudoLabelCLLib.curation.review.case_display import CaseArrays, stamp_of
 from PseudoLabelCLLib.curation.review.corrections import changed_voxels, on_grid_of_case
+from PseudoLabelCLLib.curation.review.display_files import CaseArrays, stamp_of
 from PseudoLabelCLLib.curation.review.left_out import structures_to_leave_out
 from PseudoLabelCLLib.curation.review.proposals import require_proposal
 from PseudoLabelCLLib.curation.review.truth_mask import near_changed, slices_of_mask

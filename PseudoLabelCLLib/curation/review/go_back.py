@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.review.set_aside import moving_aside
+from PseudoLabelCLLib.curation.review.files_set_aside import moving_aside
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState

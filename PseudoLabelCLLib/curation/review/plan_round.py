@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Use, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version

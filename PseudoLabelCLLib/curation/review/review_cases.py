@@ -25,9 +25,9 @@ from PseudoLabelCLLib.curation.review.verdict_history import (
     require_files,
     with_files_at,
 )
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState

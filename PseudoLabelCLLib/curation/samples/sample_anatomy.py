@@ -18,7 +18,7 @@ _EDGE_MM = 1.6
 
 
 @dataclass(frozen=True)
-class SliceGrid:
+class PhantomGrid:
     """Where the pixels of a stack of short-axis slices lie.
 
     Args:
@@ -44,7 +44,7 @@ class SliceGrid:
         return x * cos + y * sin, y * cos - x * sin
 
 
-def draw_anatomy(grid: SliceGrid, rng: np.random.Generator) -> tuple[FloatArray, LabelArray]:
+def draw_anatomy(grid: PhantomGrid, rng: np.random.Generator) -> tuple[FloatArray, LabelArray]:
     """Draw one person's chest.
 
     Returns:
@@ -60,7 +60,7 @@ def draw_anatomy(grid: SliceGrid, rng: np.random.Generator) -> tuple[FloatArray,
     return canvas, labels
 
 
-def _bent(grid: SliceGrid, rng: np.random.Generator) -> SliceGrid:
+def _bent(grid: PhantomGrid, rng: np.random.Generator) -> PhantomGrid:
     """Return the grid with smooth waves, and slices a little apart as each breath-hold differs."""
     moved = []
     for _ in range(2):
@@ -70,11 +70,11 @@ def _bent(grid: SliceGrid, rng: np.random.Generator) -> SliceGrid:
         breath_mm = rng.normal(0, 1.0, size=grid.z_mm.shape)
         moved.append(rng.uniform(1, 3.5) * wave + rng.uniform(0.3, 1.2) * finer + breath_mm)
     x_mm, y_mm = grid.x_mm + moved[0], grid.y_mm + moved[1]
-    return SliceGrid(x_mm.astype(np.float32), y_mm.astype(np.float32), grid.z_mm)
+    return PhantomGrid(x_mm.astype(np.float32), y_mm.astype(np.float32), grid.z_mm)
 
 
 def _draw_chest(
-    canvas: FloatArray, grid: SliceGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
+    canvas: FloatArray, grid: PhantomGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
 ) -> None:
     """Paint skin fat, chest muscles with ribs, and lungs with vessels."""
     x, y = grid.around((rng.uniform(-35, -15), rng.uniform(20, 45)), tilt_rad)
@@ -96,7 +96,7 @@ def _draw_chest(
 
 
 def _draw_abdomen(
-    canvas: FloatArray, grid: SliceGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
+    canvas: FloatArray, grid: PhantomGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
 ) -> None:
     """Paint liver, spine, vessels and other organs below the diaphragm; it rises to the apex."""
     x, y = grid.around((0.0, rng.uniform(38, 62)), tilt_rad + rng.uniform(-0.2, 0.2))
@@ -114,7 +114,7 @@ def _draw_abdomen(
 
 
 def _organ_depth(
-    grid: SliceGrid, rng: np.random.Generator, center_mm: PointMm, radius_mm: float
+    grid: PhantomGrid, rng: np.random.Generator, center_mm: PointMm, radius_mm: float
 ) -> FloatArray:
     x, y = grid.around(center_mm, rng.uniform(0, np.pi))
     middle_mm, half_mm = rng.uniform(grid.z_mm.min(), grid.z_mm.max()), rng.uniform(20, 60)
@@ -172,7 +172,7 @@ def _random_heart(rng: np.random.Generator, tilt_rad: float) -> _Heart:
 
 
 def _draw_heart(
-    canvas: FloatArray, grid: SliceGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
+    canvas: FloatArray, grid: PhantomGrid, rng: np.random.Generator, *, tilt_rad: float, fat: float
 ) -> LabelArray:
     """Paint the heart with the fat around it; return its labels.
 
@@ -198,7 +198,7 @@ def _draw_heart(
 
 
 def _heart_depths(
-    grid: SliceGrid, heart: _Heart
+    grid: PhantomGrid, heart: _Heart
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return depths inside pool, left wall with pool, right pool, and whole right side, in mm."""
     level = grid.z_mm / heart.length_mm
@@ -225,7 +225,7 @@ def _heart_depths(
     return pool, wall, np.minimum(sides, gap), sides
 
 
-def _papillary_depth(grid: SliceGrid, heart: _Heart) -> FloatArray:
+def _papillary_depth(grid: PhantomGrid, heart: _Heart) -> FloatArray:
     x, y = _from_axis(grid, heart)
     level = grid.z_mm / heart.length_mm
     distance_mm = 0.68 * heart.pool_mm * _taper(level / 0.93, heart.bluntness)
@@ -238,7 +238,7 @@ def _papillary_depth(grid: SliceGrid, heart: _Heart) -> FloatArray:
     return depth
 
 
-def _from_axis(grid: SliceGrid, heart: _Heart) -> tuple[FloatArray, FloatArray]:
+def _from_axis(grid: PhantomGrid, heart: _Heart) -> tuple[FloatArray, FloatArray]:
     """Return x and y from the long axis of the heart, which leans over the slices."""
     level = grid.z_mm / np.float32(heart.length_mm)
     x = grid.x_mm - np.float32(heart.center_mm[0]) - np.float32(heart.drift_mm[0]) * level

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.curation.samples.sample_anatomy import (
     MYOCARDIUM,
     RIGHT_VENTRICLE,
     FloatArray,
-    SliceGrid,
+    PhantomGrid,
     draw_anatomy,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -136,7 +136,7 @@ def _random_geometry(rng: np.random.Generator, *, oblique: bool) -> Geometry:
     )
 
 
-def _slice_grid(geometry: Geometry, rng: np.random.Generator) -> SliceGrid:
+def _slice_grid(geometry: Geometry, rng: np.random.Generator) -> PhantomGrid:
     columns, rows, slices = (np.arange(n, dtype=np.float32) for n in geometry.size)
     pixel_mm, slice_mm = np.float32(geometry.spacing_mm[0]), np.float32(geometry.spacing_mm[2])
     above_base_mm = np.float32(rng.uniform(0.3, 1.4) * slice_mm)
@@ -146,7 +146,7 @@ def _slice_grid(geometry: Geometry, rng: np.random.Generator) -> SliceGrid:
         (columns - columns.mean()) * pixel_mm,
         indexing="ij",
     )
-    return SliceGrid(x_mm, y_mm, z_mm[:, :1, :1])
+    return PhantomGrid(x_mm, y_mm, z_mm[:, :1, :1])
 
 
 def _scan(tissue: FloatArray, rng: np.random.Generator) -> FloatArray:

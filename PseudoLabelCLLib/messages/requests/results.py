@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from PseudoLabelCLLib.messages.answers import Exported, ModelCard
+from PseudoLabelCLLib.messages.answers import Exported, ModelSummary
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
 
@@ -27,7 +27,7 @@ class Export(WritesFiles[Exported]):
 
 
 @dataclass(frozen=True)
-class SaveModel(WritesFiles[ModelCard]):
+class SaveModel(WritesFiles[ModelSummary]):
     """Copy the model of a round to a file of its own."""
 
     activity = "saving the model"
@@ -37,7 +37,7 @@ class SaveModel(WritesFiles[ModelCard]):
 
 
 @dataclass(frozen=True)
-class ReadModel(Request[ModelCard]):
+class ReadModel(Request[ModelSummary]):
     """Tell what a model file can do."""
 
     activity = "reading a model"

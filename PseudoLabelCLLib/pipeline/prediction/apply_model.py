@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.case_table import case_id_from_path
+from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
 from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole

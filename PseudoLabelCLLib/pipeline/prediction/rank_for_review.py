@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
 

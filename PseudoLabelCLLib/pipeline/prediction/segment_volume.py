@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.method_config import CleanUpConfig
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice

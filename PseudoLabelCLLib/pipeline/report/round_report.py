@@ -6,9 +6,9 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.review.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import from_json

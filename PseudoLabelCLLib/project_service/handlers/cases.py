@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.cases.case_table import CaseRow
+from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
@@ -91,7 +91,7 @@ def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress)
 
 def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, tuple[str, ...]]:
     annotation = None if volume.annotation is None else Path(volume.annotation)
-    row = CaseRow(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
+    row = CaseEntry(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
     new_files = files_to_come(ProjectLayout(root), before, [row])
     try:
         return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)

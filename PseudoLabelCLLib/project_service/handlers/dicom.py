@@ -23,7 +23,7 @@ from PseudoLabelCLLib.storage.segments.terminology_list import in_words, propose
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices, DicomExportLine
-    from PseudoLabelCLLib.curation.export.dicom_preflight import Finding
+    from PseudoLabelCLLib.curation.export.dicom_preflight import ExportFinding
 
 _MOST_PROPOSED = 8
 _PACKAGES = ("highdicom", "pydicom")
@@ -103,7 +103,7 @@ def _choices(chosen: DicomChoices) -> "DicomExportChoices":
     return replace(choices, volume_series_too=True, volume_modality=chosen.volume_kind)
 
 
-def _finding(project: Project, found: "Finding", chosen: DicomChoices) -> DicomFinding:
+def _finding(project: Project, found: "ExportFinding", chosen: DicomChoices) -> DicomFinding:
     # the command line's remedy names its own options; a user interface has a button for them
     is_offered = found.fix is ExportFix.NOT_FROM_DICOM and chosen.volume_kind is None
     proposals: tuple[ProposedCodes, ...] = ()

@@ -9,7 +9,7 @@ from PseudoLabelCLLib.curation.export.export_segmentations import (
 )
 from PseudoLabelCLLib.curation.export.model_card import read_model_card, save_model
 from PseudoLabelCLLib.domain.reporting import ReportProgress
-from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelCard
+from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelSummary
 from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests import Export, ReadModel, SaveModel
 from PseudoLabelCLLib.project_service.handle_request import handler
@@ -48,10 +48,10 @@ def _source(item: ExportedSegmentation) -> str:
 
 
 @handler
-def _save_model(session: ProjectSession, request: SaveModel, _: object) -> ModelCard:
+def _save_model(session: ProjectSession, request: SaveModel, _: object) -> ModelSummary:
     return save_model(session.root, session.project(), request.round_index, Path(request.file))
 
 
 @handler
-def _read_model(_session: ProjectSession, request: ReadModel, _: object) -> ModelCard:
+def _read_model(_session: ProjectSession, request: ReadModel, _: object) -> ModelSummary:
     return read_model_card(Path(request.file))

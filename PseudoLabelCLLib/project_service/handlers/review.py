@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.review.case_display import write_case_files
 from PseudoLabelCLLib.curation.review.correction_preview import preview_correction
+from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.curation.review.proposals import require_proposal
 from PseudoLabelCLLib.curation.review.review_cases import (
     accept,

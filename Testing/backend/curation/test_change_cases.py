@@ -11,16 +11,16 @@ from judging import accept, correct, reject, take_back
 from PseudoLabelCLLib.curation.cases import change_cases
 from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
-from PseudoLabelCLLib.curation.review import set_aside
+from PseudoLabelCLLib.curation.review import files_set_aside as set_aside
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round, truth_sources_of
 from PseudoLabelCLLib.curation.review.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Use
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

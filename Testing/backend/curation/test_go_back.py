@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from PseudoLabelCLLib.curation.review import files_set_aside as set_aside
 from PseudoLabelCLLib.curation.review import go_back as go_back_module
-from PseudoLabelCLLib.curation.review import set_aside
 from PseudoLabelCLLib.curation.review.go_back import go_back
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review.review_cases import review_queue

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.curation.review.corrections import changed_slices
 from PseudoLabelCLLib.curation.review.review_cases import review_queue
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.errors import (
     AnnotationError,
     ProjectDamagedError,
@@ -25,7 +26,6 @@ from PseudoLabelCLLib.domain.errors import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

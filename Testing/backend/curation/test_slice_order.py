@@ -17,7 +17,7 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -128,6 +128,6 @@ def test_content_against_a_header_that_cannot_tell_is_a_question_until_it_is_ans
         ("case 2", "question"),
         ("case 5", "question"),
     ]
-    answer = Answered(QuestionKind.SLICE_ORDER, "reversed", "")
+    answer = KeptAnswer(QuestionKind.SLICE_ORDER, "reversed", "")
     project = project.with_case(project.case("case 2").with_answers([answer]))
     assert [f.case_id for f in order_findings(project, volumes)] == ["case 5"]

@@ -11,7 +11,7 @@ from judging import accept, correct, reject, take_back
 from small_projects import GRID, SCHEMA, drawn, make_project, put_in_review, write_drawing
 
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases
-from PseudoLabelCLLib.curation.export.dicom_provenance import Origin, description_of
+from PseudoLabelCLLib.curation.export.dicom_provenance import SegmentOrigin, description_of
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
 from PseudoLabelCLLib.curation.review.correction_preview import preview_correction
@@ -266,7 +266,7 @@ def test_export_lays_the_voxels_over_the_proposal_and_says_so(a_project):
     assert item.path.name == "other-1.partly-reviewed.seg.nrrd"
     assert (item.human_fraction, item.has_single_voxels) == (0.4, True)
     assert _source(item) == "corrected on 40 % of the slices and single voxels of others"
-    told = description_of(Origin(item, expected, None, ""), "").content_description
+    told = description_of(SegmentOrigin(item, expected, None, ""), "").content_description
     assert told == "Reviewed by a person: 40% of the slices, and single voxels"
     assert len(told) <= 64
 

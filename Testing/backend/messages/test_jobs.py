@@ -23,7 +23,7 @@ from PseudoLabelCLLib.messages.jobs import (
     SegmentationFormat,
     TrainJob,
 )
-from PseudoLabelCLLib.process.jobs import (
+from PseudoLabelCLLib.process.job_files import (
     job_from_json,
     job_to_json,
     new_job_id,

@@ -37,7 +37,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Answered, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
@@ -52,7 +52,7 @@ from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
 from PseudoLabelCLLib.pipeline.run_job import run_job
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
-from PseudoLabelCLLib.process.jobs import new_job_id, write_job
+from PseudoLabelCLLib.process.job_files import new_job_id, write_job
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     pretraining_settings,
     read_pretraining,
@@ -336,7 +336,7 @@ def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
     assert "counted from the other end" in words(listener)
     # what a person answered counts before the header
     project = load_project(root)
-    stored = Answered(QuestionKind.SLICE_ORDER, "as-stored", "")
+    stored = KeptAnswer(QuestionKind.SLICE_ORDER, "as-stored", "")
     save_cases(root, project.with_case(project.case("turned").with_answers([stored])))
     assert run(root)[0].turned == ()
 

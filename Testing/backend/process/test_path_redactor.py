@@ -10,7 +10,7 @@ from small_projects import make_project
 
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, PredictJob
 from PseudoLabelCLLib.messages.jobs import TrainJob as Train
-from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.job_files import write_job
 from PseudoLabelCLLib.process.path_redactor import PathRedactor
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout

@@ -30,7 +30,7 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.jobs import DoctorJob, TrainJob
 from PseudoLabelCLLib.process import worker_process
-from PseudoLabelCLLib.process.jobs import write_job
+from PseudoLabelCLLib.process.job_files import write_job
 from PseudoLabelCLLib.process.process_tree import kept_memory, start_tree
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 
@@ -557,7 +557,7 @@ def test_no_memory_setting_elsewhere_than_on_linux(monkeypatch):
 
 def test_importing_the_parents_side_loads_no_torch_and_no_numpy(tmp_path):
     code = (
-        "import sys, PseudoLabelCLLib.process.worker_process, PseudoLabelCLLib.process.jobs;"
+        "import sys, PseudoLabelCLLib.process.worker_process, PseudoLabelCLLib.process.job_files;"
         "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)

@@ -12,8 +12,8 @@ from small_projects import drawn, put_in_review, write_drawing
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages.json_codec import to_json

@@ -17,7 +17,7 @@ from small_projects import contents
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.cases.change_cases import set_role
 from PseudoLabelCLLib.curation.cases.settings import change_settings
-from PseudoLabelCLLib.curation.review.case_display import write_case_files
+from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.curation.review.go_back import go_back
 from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.case import CaseRole

@@ -11,8 +11,8 @@ from small_projects import contents, drawn, write_drawing
 
 from PseudoLabelCLLib.curation.cases.add_cases import annotate_case
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
-from PseudoLabelCLLib.curation.review import case_display
-from PseudoLabelCLLib.curation.review.case_display import write_case_files
+from PseudoLabelCLLib.curation.review import display_files as case_display
+from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
     ProjectError,

@@ -11,9 +11,9 @@ from small_projects import GRID, SCHEMA, drawn, write_drawing
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.review import case_display
+from PseudoLabelCLLib.curation.review import display_files as case_display
 from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
-from PseudoLabelCLLib.curation.review.case_display import write_case_files
+from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry

@@ -10,7 +10,7 @@ from PseudoLabelCLGui.presenter.facts.pace import Pace
 from PseudoLabelCLGui.presenter.facts.questions import AskedQuestion
 from PseudoLabelCLGui.presenter.facts.training_monitor import TrainingMonitor
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
-from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, ModelCard
+from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, ModelSummary
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
@@ -213,7 +213,7 @@ class UseFacts:
         num_segmented: Volumes that were segmented in this session.
     """
 
-    model: ModelCard | None = None
+    model: ModelSummary | None = None
     is_chosen: bool = False
     followed: str = ""
     queue: list[tuple[str, str | None]] = field(default_factory=list)

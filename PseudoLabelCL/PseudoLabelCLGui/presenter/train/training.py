@@ -41,7 +41,7 @@ from PseudoLabelCLLib.messages.job_messages import (
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 from PseudoLabelCLLib.messages.requests import GoBack, ReadHistory, Refresh
-from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 # The state before round 0, for `GoBack`.

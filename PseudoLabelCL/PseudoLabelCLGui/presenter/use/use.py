@@ -17,7 +17,7 @@ from PseudoLabelCLGui.presenter.reasons import (
 )
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
-from PseudoLabelCLLib.messages.answers import ModelCard
+from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
@@ -31,7 +31,7 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, PredictJob, SegmentationFormat
 from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
-from PseudoLabelCLLib.process.jobs import new_job_id
+from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 NUM_RESULTS = 500
@@ -53,7 +53,7 @@ class UseActions:
         """Take a model file for segmenting volumes."""
         core = self._core
 
-        def read(answer: ModelCard) -> None:
+        def read(answer: ModelSummary) -> None:
             core.facts.use.model, core.facts.use.is_chosen = answer, True
 
         core.begin("use")
@@ -86,7 +86,7 @@ class UseActions:
             return
         use.followed = stamp
 
-        def read(answer: ModelCard) -> None:
+        def read(answer: ModelSummary) -> None:
             if use.followed == stamp and not use.is_chosen:
                 use.model = answer
 
@@ -108,7 +108,7 @@ class UseActions:
         else:
             core.ask(SaveModel(newest.index, file), self._model_saved)
 
-    def _model_saved(self, answer: ModelCard) -> None:
+    def _model_saved(self, answer: ModelSummary) -> None:
         self._add_result(_("Model saved: {file}").format(file=answer.file))
 
     # --- segmenting

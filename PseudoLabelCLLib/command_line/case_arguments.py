@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.curation.cases.case_table import CaseRow, case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry, case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
 from PseudoLabelCLLib.curation.find.file_names import stem_of
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
@@ -36,7 +36,7 @@ class _Named:
     found_as: str = ""
 
 
-def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
+def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseEntry]:
     """Return all cases that the arguments name, in their order.
 
     Args:
@@ -49,7 +49,7 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
         QuestionError: A person has to say which images of a folder are meant.
         StorageError: The table cannot be read.
     """
-    rows: list[CaseRow] = []
+    rows: list[CaseEntry] = []
     for row in read_case_table(Path(arguments.table)) if arguments.table else ():
         _add_row(rows, row)
     named = [
@@ -64,7 +64,7 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseRow]:
     unlabelled = _unlabelled(arguments, console)
     named += [one for one in unlabelled if one.image.absolute() not in taken]
     for one, case_id in zip(named, _case_ids(named), strict=True):
-        _add_row(rows, CaseRow(case_id, one.role, one.image, one.annotation, None))
+        _add_row(rows, CaseEntry(case_id, one.role, one.image, one.annotation, None))
     return rows
 
 
@@ -83,7 +83,7 @@ def _case_ids(named: Sequence[_Named]) -> list[str]:
     ]
 
 
-def _add_row(rows: list[CaseRow], row: CaseRow) -> None:
+def _add_row(rows: list[CaseEntry], row: CaseEntry) -> None:
     for known in rows:
         if known.case_id.casefold() == row.case_id.casefold():
             raise ProjectError(

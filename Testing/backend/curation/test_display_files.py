@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation.grids.stored_files import read_labels
-from PseudoLabelCLLib.curation.review import case_display
-from PseudoLabelCLLib.curation.review.case_display import (
+from PseudoLabelCLLib.curation.review import display_files as case_display
+from PseudoLabelCLLib.curation.review.display_files import (
     APART_MM,
     LEAST_DOUBT,
     MAX_KEPT_CASES,
@@ -23,6 +23,7 @@ from PseudoLabelCLLib.curation.review.case_display import (
 )
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.errors import (
     AnnotationError,
     ProjectError,
@@ -33,7 +34,6 @@ from PseudoLabelCLLib.domain.errors import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.pseudo_label import Doubt
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume

@@ -20,7 +20,7 @@ class _Settled:
     half_precision: bool
 
 
-def settle_device(root: Path, project: Project, request: DeviceRequest) -> ComputeDevice:
+def choose_training_device(root: Path, project: Project, request: DeviceRequest) -> ComputeDevice:
     """Return the device to train on.
 
     Which precision is faster is measured, and on a busy machine the measurement can change its

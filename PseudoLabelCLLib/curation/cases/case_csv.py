@@ -16,7 +16,7 @@ _COLUMNS = "The columns are id, role, image and, where needed, annotation and se
 
 
 @dataclass(frozen=True)
-class CaseRow:
+class CaseEntry:
     """One line of the table; paths are taken from the folder of the table."""
 
     case_id: str
@@ -45,7 +45,7 @@ def case_id_from_path(path: Path) -> str:
     return case_id
 
 
-def read_case_table(path: Path) -> tuple[CaseRow, ...]:
+def read_case_table(path: Path) -> tuple[CaseEntry, ...]:
     """Read a CSV file with the columns id, role, image and optionally annotation and series_uid.
 
     Comma, semicolon and tab separate; an empty id is made from the image's name.
@@ -57,7 +57,7 @@ def read_case_table(path: Path) -> tuple[CaseRow, ...]:
     text = _read_text(path)
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
-    rows: dict[str, CaseRow] = {}
+    rows: dict[str, CaseEntry] = {}
     try:
         reader = csv.DictReader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -117,7 +117,7 @@ def _check_columns(path: Path, found: "list[str]") -> None:
 
 
 def _add_row(
-    rows: dict[str, CaseRow], line: object, cells: dict[str, str], *, path: Path, number: int
+    rows: dict[str, CaseEntry], line: object, cells: dict[str, str], *, path: Path, number: int
 ) -> None:
     where = f"Line {number} of '{path.name}'"
     if isinstance(line, dict) and line.get(None):
@@ -130,7 +130,7 @@ def _add_row(
     rows[row.case_id.casefold()] = row
 
 
-def _row(cells: dict[str, str], folder: Path, where: str) -> CaseRow:
+def _row(cells: dict[str, str], folder: Path, where: str) -> CaseEntry:
     if not cells["image"]:
         raise ProjectError(f"{where} names no image.", "Give the path of a volume.")
     image = folder / cells["image"]
@@ -140,7 +140,7 @@ def _row(cells: dict[str, str], folder: Path, where: str) -> CaseRow:
         check_case_id(case_id)
     except ProjectError as error:
         raise ProjectError(f"{where}: {error.message}", error.remedy) from error
-    return CaseRow(
+    return CaseEntry(
         case_id=case_id,
         role=_role(cells["role"], where),
         image=image,
