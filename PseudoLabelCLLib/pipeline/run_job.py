@@ -32,7 +32,7 @@ from PseudoLabelCLLib.storage.project.pretraining_record import (
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
-from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.project.project_store import load_project, require_project
 
 
 def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
@@ -58,7 +58,7 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
 def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
     """Pre-train, unless it is done already with these settings on these cases."""
     root = Path(job.project)
-    require_before_round_0(load_project(root))  # a folder that is no project gets no lock
+    require_project(root)  # another folder gets no lock
     with project_lock(ProjectLayout(root).worker_lock, "a pre-training"):
         project = load_project(root)
         require_before_round_0(project)
@@ -88,7 +88,7 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
 def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:
     """Train the job's rounds; only one worker may do so in a project at a time."""
     root = Path(job.project)
-    load_project(root)  # a folder that is no project gets no lock
+    require_project(root)  # another folder gets no lock
     with project_lock(ProjectLayout(root).worker_lock, "a training"):
         project = load_project(root)
         remove_leftovers(root)

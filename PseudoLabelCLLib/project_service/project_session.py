@@ -18,7 +18,11 @@ from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout, round_index
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
-from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
+from PseudoLabelCLLib.storage.project.project_store import (
+    foreign_parts,
+    load_project,
+    require_project,
+)
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
 LOCK_OWNER = "the PseudoLabelCL panel"
@@ -79,7 +83,7 @@ class ProjectSession:
             StorageError: The disk refuses.
         """
         root = root.absolute()
-        load_project(root)  # a folder that holds no project shall get no lock
+        require_project(root)  # another folder gets no lock
         if self._is_same(root):
             if not self._is_lost:
                 self.reload()

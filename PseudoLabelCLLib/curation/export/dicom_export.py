@@ -1,6 +1,5 @@
 """Segmentations of a project out as verified DICOM segmentation objects, one line for each case."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from PseudoLabelCLLib.curation.export.compose_segmentations import (
+    ExportSource,
+    SegmentationRecipe,
+    compose,
+    recipes_of,
+)
 from PseudoLabelCLLib.curation.export.dicom_preflight import (
     ExportFinding,
     error_finding,
@@ -30,12 +35,6 @@ from PseudoLabelCLLib.curation.export.dicom_series_of_volume import (
     series_written,
 )
 from PseudoLabelCLLib.curation.export.dicom_source_grid import OnSourceGrid, onto_source_grid
-from PseudoLabelCLLib.curation.export.export_segmentations import (
-    ExportedSegmentation,
-    ExportFormat,
-    ExportSource,
-    export_segmentations,
-)
 from PseudoLabelCLLib.curation.export.write_verified_object import (
     WRITING_STEPS,
     ObjectToWrite,
@@ -46,7 +45,6 @@ from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
-from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom.series_writer import PlannedSeries, VolumeKind
 from PseudoLabelCLLib.storage.dicom.source_series import SourceSeries
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
@@ -54,7 +52,6 @@ from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_left
 # Words for a person, steps done, steps in all (0: not known yet).
 _Tell: TypeAlias = Callable[[str], None]
 
-_WHOLE_NAME: ExportFormat = ".seg.nrrd"
 _CHECKING_STEPS = ("checking", "resampling")
 
 
@@ -70,7 +67,7 @@ class DicomExportChoices:
         creator: Who answers for the content, as a DICOM person name.
         volume_series_too: Whether volumes that did not come from DICOM go out as series first.
         volume_modality: What those volumes are: "MR", "CT", or "OT" where nobody said so.
-        patient_id: Of the one case that is exported, a pseudonym for its volume; or empty.
+        patient_id: Of the one case that is recipe, a pseudonym for its volume; or empty.
     """
 
     case_ids: Sequence[str] | None = None
@@ -123,10 +120,9 @@ def check_dicom_export(
     """
     found = list(label_findings(project.schema))
     work = _Work(root, project, choices, _CHECKING_STEPS, progress)
-    with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as aside:
-        waiting = work.segmentations(Path(aside))
-        for number, exported in enumerate(waiting):
-            found.extend(_case_findings(work, exported, work.teller(waiting, number)))
+    waiting = work.recipes()
+    for number, recipe in enumerate(waiting):
+        found.extend(_case_findings(work, recipe, work.teller(waiting, number)))
     work.tell_end(len(waiting))
     return tuple(found)
 
@@ -161,12 +157,11 @@ def export_dicom_segmentations(
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
     lines: list[DicomExportLine] = []
-    with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as aside:
-        waiting = work.segmentations(Path(aside))
-        for number, exported in enumerate(waiting):
-            if is_stopped is not None and is_stopped():
-                return (*lines, *map(_stopped_line, waiting[number:]))
-            lines.append(_line_of(work, exported, output_folder, work.teller(waiting, number)))
+    waiting = work.recipes()
+    for number, recipe in enumerate(waiting):
+        if is_stopped is not None and is_stopped():
+            return (*lines, *map(_stopped_line, waiting[number:]))
+        lines.append(_line_of(work, recipe, output_folder, work.teller(waiting, number)))
     work.tell_end(len(waiting))
     return tuple(lines)
 
@@ -181,16 +176,14 @@ class _Work:
     steps: tuple[str, ...]
     progress: ReportProgress
 
-    def segmentations(self, aside: Path) -> list[ExportedSegmentation]:
-        """Put the segmentations together as every other format does, in a folder of their own."""
-        self.progress("Putting the segmentations together", 0, 0)
-        found = export_segmentations(
+    def recipes(self) -> list[SegmentationRecipe]:
+        """Return how the segmentations are put together."""
+        choices = self.choices
+        found = recipes_of(
             self.root,
             self.project,
-            aside,
-            _WHOLE_NAME,
-            case_ids=self.choices.case_ids,
-            include_unreviewed=self.choices.include_unreviewed,
+            choices.case_ids,
+            include_unreviewed=choices.include_unreviewed,
         )
         if self.choices.patient_id and len(found) > 1:
             raise ProjectError(
@@ -199,7 +192,7 @@ class _Work:
             )
         return found
 
-    def teller(self, waiting: Sequence[ExportedSegmentation], number: int) -> _Tell:
+    def teller(self, waiting: Sequence[SegmentationRecipe], number: int) -> _Tell:
         """Return what tells, by its name, which step of a case begins."""
         of_case = f"Case '{waiting[number].case_id}' ({number + 1} of {len(waiting)})"
 
@@ -219,47 +212,47 @@ def _require_ready_labels(project: Project) -> None:
     stops = [finding for finding in label_findings(project.schema) if finding.stops]
     if stops:
         raise ProjectError(
-            "Nothing was exported. " + " ".join(finding.problem for finding in stops),
+            "Nothing was recipe. " + " ".join(finding.problem for finding in stops),
             " ".join(dict.fromkeys(finding.remedy for finding in stops)),
         )
 
 
 def _case_findings(
-    work: _Work, exported: ExportedSegmentation, tell: _Tell
+    work: _Work, recipe: SegmentationRecipe, tell: _Tell
 ) -> tuple[ExportFinding, ...]:
     try:
-        return _prepared(work, exported, tell)[1]
+        return _prepared(work, recipe, tell)[1]
     except PseudoLabelCLError as error:
-        return (error_finding(work.root, work.project.case(exported.case_id), error),)
+        return (error_finding(work.root, work.project.case(recipe.case_id), error),)
 
 
-def _stopped_line(exported: ExportedSegmentation) -> DicomExportLine:
+def _stopped_line(recipe: SegmentationRecipe) -> DicomExportLine:
     problem = "The export was stopped before this case."
-    return DicomExportLine(exported.case_id, exported.source, None, problem, "Export it again.")
+    return DicomExportLine(recipe.case_id, recipe.source, None, problem, "Export it again.")
 
 
 def _line_of(
-    work: _Work, exported: ExportedSegmentation, output_folder: Path, tell: _Tell
+    work: _Work, recipe: SegmentationRecipe, output_folder: Path, tell: _Tell
 ) -> DicomExportLine:
     try:
-        return _export_one(work, exported, output_folder, tell)
+        return _export_one(work, recipe, output_folder, tell)
     except PseudoLabelCLError as error:
-        return DicomExportLine(exported.case_id, exported.source, None, error.message, error.remedy)
+        return DicomExportLine(recipe.case_id, recipe.source, None, error.message, error.remedy)
 
 
 def _export_one(
-    work: _Work, exported: ExportedSegmentation, output_folder: Path, tell: _Tell
+    work: _Work, recipe: SegmentationRecipe, output_folder: Path, tell: _Tell
 ) -> DicomExportLine:
-    content, findings = _prepared(work, exported, tell)
+    content, findings = _prepared(work, recipe, tell)
     stops = [finding for finding in findings if finding.stops]
     if stops:
         problem = " ".join(finding.problem for finding in stops)
-        return DicomExportLine(exported.case_id, exported.source, None, problem, stops[0].remedy)
-    with series_written(content, output_folder, exported.case_id) as whole:
-        path, _ = write_verified_object(output_folder, _stem(exported), whole, tell)
+        return DicomExportLine(recipe.case_id, recipe.source, None, problem, stops[0].remedy)
+    with series_written(content, output_folder, recipe.case_id) as whole:
+        path, _ = write_verified_object(output_folder, _stem(recipe), whole, tell)
     return DicomExportLine(
-        exported.case_id,
-        exported.source,
+        recipe.case_id,
+        recipe.source,
         path,
         notices=tuple(f.problem for f in findings),
         volume_folder=None if whole is content else whole.source.folder,
@@ -267,15 +260,15 @@ def _export_one(
 
 
 def _prepared(
-    work: _Work, exported: ExportedSegmentation, tell: _Tell
+    work: _Work, recipe: SegmentationRecipe, tell: _Tell
 ) -> tuple[ObjectToWrite, tuple[ExportFinding, ...]]:
     """Return what would be written for a case, and what is to be known about it."""
-    case, schema, choices = work.project.case(exported.case_id), work.project.schema, work.choices
+    case, schema, choices = work.project.case(recipe.case_id), work.project.schema, work.choices
     tell("checking")
     source = _source_of(work, case)
-    origin = origin_of(work.root, work.project, exported)
+    labels = compose(work.root, work.project, recipe)
+    origin = origin_of(work.root, work.project, recipe, labels.array)
     tell("resampling")
-    labels = LabelVolume(origin.labels, case.geometry)
     placed = onto_source_grid(labels, schema, source.geometry, file_name=case.id)
     findings = grid_findings(case.id, placed, schema, accept_losses=choices.accept_losses)
     if isinstance(source, PlannedSeries):
@@ -322,8 +315,8 @@ def _source_of(work: _Work, case: Case) -> SourceSeries:
     return series_of_volume(work.root, case, attributes)
 
 
-def _stem(exported: ExportedSegmentation) -> str:
+def _stem(recipe: SegmentationRecipe) -> str:
     """Return how the file name begins; it says where no person confirmed all of it."""
-    name = exported.path.name.removesuffix(_WHOLE_NAME)
-    by_hand = exported.round_index is None
-    return name if by_hand else f"{name}.round-{exported.round_index:02d}"
+    name = recipe.file_stem
+    by_hand = recipe.round_index is None
+    return name if by_hand else f"{name}.round-{recipe.round_index:02d}"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib import __version__
-from PseudoLabelCLLib.curation.export.export_segmentations import ExportedSegmentation
+from PseudoLabelCLLib.curation.export.compose_segmentations import SegmentationRecipe
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass
@@ -39,13 +39,13 @@ class SegmentOrigin:
     """Where the segmentation of a case comes from.
 
     Args:
-        exported: What the project says of it.
+        recipe: What the project says of it.
         labels: The segmentation, label values, shape (k, j, i).
         proposal: The proposal of its round on the same grid; None if there is none (any more).
         model_hash: Of the model that proposed it, or empty.
     """
 
-    exported: ExportedSegmentation
+    recipe: SegmentationRecipe
     labels: Labels
     proposal: Labels | None
     model_hash: str
@@ -56,22 +56,29 @@ class SegmentOrigin:
         return proposal is not None and np.array_equal(self.labels == value, proposal == value)
 
 
-def origin_of(root: Path, project: Project, exported: ExportedSegmentation) -> SegmentOrigin:
-    """Read what is known about the origin of an exported segmentation.
+def origin_of(
+    root: Path, project: Project, recipe: SegmentationRecipe, labels: Labels
+) -> SegmentOrigin:
+    """Read what is known about the origin of a segmentation.
+
+    Args:
+        root: The project folder.
+        project: The project as it is now.
+        recipe: What the project says of it.
+        labels: The segmentation, label values, shape (k, j, i).
 
     Raises:
         PseudoLabelCLError: A file of the project cannot be read.
     """
-    layout, round_index = ProjectLayout(root), exported.round_index
-    labels = read_segmentation(exported.path, project.schema)[0].array
+    layout, round_index = ProjectLayout(root), recipe.round_index
     if round_index is None:
-        return SegmentOrigin(exported, labels, None, "")
-    file, model = layout.proposal(round_index, exported.case_id), layout.model(round_index)
+        return SegmentOrigin(recipe, labels, None, "")
+    file, model = layout.proposal(round_index, recipe.case_id), layout.model(round_index)
     proposal = read_segmentation(file, project.schema)[0].array if file.exists() else None
     if proposal is not None and proposal.shape != labels.shape:
         proposal = None
     return SegmentOrigin(
-        exported, labels, proposal, file_fingerprint(model) if model.exists() else ""
+        recipe, labels, proposal, file_fingerprint(model) if model.exists() else ""
     )
 
 
@@ -102,12 +109,12 @@ def segment_of(label: LabelClass, origin: SegmentOrigin, series_uid: str) -> Obj
 
 def description_of(origin: SegmentOrigin, creator: str) -> ObjectDescription:
     """Return what the object says of itself: the round, and who confirmed it."""
-    round_index = origin.exported.round_index
+    round_index = origin.recipe.round_index
     by_hand = round_index is None
     series = "Segmentation, by hand" if by_hand else f"Segmentation, round {round_index}"
     return ObjectDescription(
-        series_description=f"{series} ({_STATES[origin.exported.source]})"[:LONGEST_LABEL],
-        content_description=_what_counts(origin.exported),
+        series_description=f"{series} ({_STATES[origin.recipe.source]})"[:LONGEST_LABEL],
+        content_description=_what_counts(origin.recipe),
         creator=creator,
         software_version=__version__,
         series_number=_FIRST_SERIES_NUMBER + (0 if round_index is None else round_index + 1),
@@ -117,7 +124,7 @@ def description_of(origin: SegmentOrigin, creator: str) -> ObjectDescription:
 
 def algorithm_type_of(label: LabelClass, origin: SegmentOrigin) -> AlgorithmType:
     """Return MANUAL if drawn by a person, SEMIAUTOMATIC if corrected, AUTOMATIC if as proposed."""
-    source = origin.exported.source
+    source = origin.recipe.source
     if source == "annotated":
         return AlgorithmType.MANUAL
     if source == "corrected" and not origin.is_untouched(label.value):
@@ -142,31 +149,31 @@ _STATES = {
 }
 
 
-def _what_counts(exported: ExportedSegmentation) -> str:
+def _what_counts(recipe: SegmentationRecipe) -> str:
     """Return how much of a segmentation a person confirmed, in at most 64 characters."""
-    share = f"Reviewed by a person: {exported.human_fraction:.0%} of the slices"
-    has_more = exported.has_single_voxels and exported.human_fraction < 1
+    share = f"Reviewed by a person: {recipe.human_fraction:.0%} of the slices"
+    has_more = recipe.has_single_voxels and recipe.human_fraction < 1
     return f"{share}, and single voxels" if has_more else share
 
 
 def _algorithm(origin: SegmentOrigin) -> Algorithm:
-    parameters = [("round", str(origin.exported.round_index))]
+    parameters = [("round", str(origin.recipe.round_index))]
     if origin.model_hash:
         parameters.append(("model", origin.model_hash))
     return Algorithm(PROGRAM, __version__, tuple(parameters))
 
 
 def _told(label: LabelClass, origin: SegmentOrigin) -> str:
-    exported = origin.exported
-    if exported.source == "annotated":
+    recipe = origin.recipe
+    if recipe.source == "annotated":
         return "Drawn by a person."
-    proposal = f"Proposal of round {exported.round_index}"
-    if label.name in exported.left_out:
+    proposal = f"Proposal of round {recipe.round_index}"
+    if label.name in recipe.left_out((label,)):
         return f"{proposal}; a person rejected this structure and accepted others."
-    if exported.source == "proposal, unreviewed":
+    if recipe.source == "proposal, unreviewed":
         return f"{proposal}; no person has reviewed it."
-    part = "" if exported.human_fraction == 1 else f" {_what_counts(exported)}."
-    if exported.source == "accepted":
+    part = "" if recipe.human_fraction == 1 else f" {_what_counts(recipe)}."
+    if recipe.source == "accepted":
         return f"{proposal}; a person accepted it as it is.{part}"
     if origin.is_untouched(label.value):
         return f"{proposal}; a person reviewed it and left this structure as it is.{part}"

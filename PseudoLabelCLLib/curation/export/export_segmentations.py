@@ -1,23 +1,22 @@
 """Segmentations out of a project, into a folder that others can use, with where they come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
-from PseudoLabelCLLib.curation.review.left_out import without_structures
-from PseudoLabelCLLib.curation.review.plan_round import TruthSource, truth_sources_of
-from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
-from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.curation.export.compose_segmentations import (
+    ExportSource,
+    compose,
+    recipes_of,
+)
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
-from PseudoLabelCLLib.domain.review import Verdict, fully_confirmed_slices
-from PseudoLabelCLLib.domain.segmentation import LabelSchema, SegmentStatus
-from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
+from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import (
     make_folder,
@@ -29,7 +28,6 @@ from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 ExportFormat: TypeAlias = Literal[".seg.nrrd", ".nii.gz"]
-ExportSource: TypeAlias = Literal["annotated", "accepted", "corrected", "proposal, unreviewed"]
 RECORD_NAME = "export.json"
 _SCHEMA_VERSION = 2
 
@@ -78,47 +76,6 @@ class _Record:
     segmentations: tuple[_RecordLine, ...]
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """How the segmentation of a case is put together: a base, and truth laid over it in order.
-
-    Args:
-        case: The case.
-        source: Who confirmed it.
-        round_index: The newest round with a part in it.
-        human_fraction: Share of the slices on which a person confirmed every structure.
-        base: The file below the layers.
-        rejected_in_base: Label values of structures that are not taken from the base.
-        layers: What a person confirmed, oldest first.
-        fills_gaps: Whether the base says where the structures lie that a layer leaves out.
-    """
-
-    case: Case
-    source: ExportSource
-    round_index: int | None
-    human_fraction: float
-    base: Path
-    rejected_in_base: tuple[int, ...] = ()
-    layers: tuple[TruthSource, ...] = ()
-    fills_gaps: bool = False
-
-    def file_name(self, format_: ExportFormat) -> str:
-        """Return the name of the file, which says so where no person confirmed all of it."""
-        mark = "" if self.human_fraction == 1 else ".partly-reviewed"
-        mark = mark if self.layers or not mark else ".unreviewed"
-        return f"{self.case.id}{mark}{format_}"
-
-    @property
-    def has_single_voxels(self) -> bool:
-        """Whether of some layer single voxels count."""
-        return any(layer.truth_mask is not None for layer in self.layers)
-
-    def left_out(self, schema: LabelSchema) -> tuple[str, ...]:
-        """Return the names of the structures that a verdict leaves out."""
-        values = {value for layer in self.layers for value in layer.left_out}
-        return tuple(label.name for label in schema if label.value in values)
-
-
 def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     root: Path,
     project: Project,
@@ -149,21 +106,21 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
         ProjectError: There is nothing to export, or an unknown case.
         StorageError: Another file is in the way, or the disk refuses.
     """
-    recipes = _recipes(root, project, case_ids, include_unreviewed=include_unreviewed)
+    recipes = recipes_of(root, project, case_ids, include_unreviewed=include_unreviewed)
     schema, record_file = project.schema, output_folder / RECORD_NAME
     layout = ProjectLayout(root)
     earlier = _read_record(record_file)
-    targets = {recipe.case.id: output_folder / recipe.file_name(format_) for recipe in recipes}
+    targets = {recipe.case.id: output_folder / f"{recipe.file_stem}{format_}" for recipe in recipes}
     there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
     to_write = [recipe for recipe in recipes if not targets[recipe.case.id].exists()]
     for number, recipe in enumerate(there):
         progress(f"Comparing '{recipe.case.id}' with what is there", number, len(recipes))
-        _require_same(targets[recipe.case.id], _composed(root, project, recipe), schema)
+        _require_same(targets[recipe.case.id], compose(root, project, recipe), schema)
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
     for number, recipe in enumerate(to_write, start=len(there)):
         progress(f"Writing '{recipe.case.id}'", number, len(recipes))
-        labels = _composed(root, project, recipe)
+        labels = compose(root, project, recipe)
         write_segmentation(
             targets[recipe.case.id], labels, schema, layout.resolve(recipe.case.image)
         )
@@ -176,139 +133,6 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     ]  # fmt: skip
     _write_record(record_file, project.name, earlier, exported)
     return exported
-
-
-def _recipes(
-    root: Path, project: Project, case_ids: Sequence[str] | None, *, include_unreviewed: bool
-) -> list[_Recipe]:
-    cases: Iterable[Case] = [case for case in project.cases if case.role is not CaseRole.IGNORED]
-    if case_ids is not None:
-        cases = {case.id: case for case in map(project.case, case_ids)}.values()
-    recipes = []
-    for case in cases:
-        recipe = _recipe(root, project, case, include_unreviewed=include_unreviewed)
-        if recipe is not None:
-            recipes.append(recipe)
-        elif case_ids is not None:
-            raise ProjectError(
-                f"Case '{case.id}' has no segmentation that a person drew, corrected or accepted.",
-                "Review its pseudo-label, or ask for unreviewed proposals too.",
-            )
-    if not recipes:
-        raise ProjectError(
-            "There is no segmentation to export: no case is annotated, accepted or corrected.",
-            "Review some pseudo-labels, or ask for unreviewed proposals too.",
-        )
-    return recipes
-
-
-def _recipe(
-    root: Path, project: Project, case: Case, *, include_unreviewed: bool
-) -> _Recipe | None:
-    layout = ProjectLayout(root)
-    if not case.gets_proposals:
-        if case.annotation is None:
-            return None
-        return _Recipe(case, "annotated", None, 1.0, layout.own(case.annotation))
-    layers = truth_sources_of(project, case.id, len(project.rounds))
-    proposal = _newest_proposal(layout, project, case.id)
-    if not layers:
-        if proposal is None or not include_unreviewed:
-            return None
-        file = layout.proposal(proposal, case.id)
-        return _Recipe(case, "proposal, unreviewed", proposal, 0.0, file)
-
-    reviews = [r for r in project.truth_reviews_of(case.id) if _is_among(r.segmentation, layers)]
-    corrected = any(review.verdict is Verdict.CORRECTED for review in reviews)
-    num_slices = project.num_slices_of(case.id)
-    true = len(fully_confirmed_slices(layers, num_slices)) / num_slices
-    last = max((review.round_index for review in reviews), default=-1)
-    fills_gaps = include_unreviewed and true < 1
-    # Where the proposals are gone, the last corrected file serves: it is whole.
-    base, rejected = layout.own(layers[-1].segmentation), layers[-1].left_out
-    if (
-        (fills_gaps or not _cover_all(layers, num_slices))
-        and proposal is not None
-        and proposal >= last
-    ):
-        base, last = layout.proposal(proposal, case.id), proposal
-        rejected = _rejected_in(project, case.id, proposal)
-    source: ExportSource = "corrected" if corrected else "accepted" if reviews else "annotated"
-    newest = None if last < 0 else last
-    return _Recipe(case, source, newest, true, base, rejected, layers, fills_gaps)
-
-
-def _rejected_in(project: Project, case_id: str, proposal: int) -> tuple[int, ...]:
-    """Return the label values of the structures that a person rejected in a proposal."""
-    reviews = project.reviews_of(case_id)
-    return next((review.left_out for review in reviews if review.round_index == proposal), ())
-
-
-def _newest_proposal(layout: ProjectLayout, project: Project, case_id: str) -> int | None:
-    """Return the round of the newest proposal that nobody rejected."""
-    rejected = {
-        review.round_index
-        for review in project.reviews_of(case_id)
-        if review.verdict is Verdict.REJECTED
-    }
-    found = [
-        round_.index
-        for round_ in project.rounds
-        if round_.index not in rejected and layout.proposal(round_.index, case_id).exists()
-    ]
-    return found[-1] if found else None
-
-
-def _is_among(segmentation: str | None, layers: tuple[TruthSource, ...]) -> bool:
-    return any(layer.segmentation == segmentation for layer in layers)
-
-
-def _cover_all(layers: tuple[TruthSource, ...], num_slices: int) -> bool:
-    named = [layer.truth_slices for layer in layers if layer.truth_mask is None]
-    return None in named or len({n for slices in named for n in slices or ()}) == num_slices
-
-
-def _statuses(recipe: _Recipe, base: LabelVolume, project: Project) -> Mapping[int, SegmentStatus]:
-    """Return what the review said of each structure; of a drawing, what its own file said."""
-    if recipe.source == "annotated":
-        return base.statuses
-    num_slices = project.num_slices_of(recipe.case.id)
-    return {value: _reviewed(recipe.layers, value, num_slices) for value in project.schema.values}
-
-
-def _reviewed(layers: tuple[TruthSource, ...], value: int, num_slices: int) -> SegmentStatus:
-    """Return how far the review of a structure is: completed where a person confirmed all of it."""
-    if not layers:
-        return SegmentStatus.NOT_STARTED
-    own = tuple(layer for layer in layers if value not in layer.left_out)
-    if not own:
-        return SegmentStatus.FLAGGED
-    is_whole = _cover_all(own, num_slices)
-    return SegmentStatus.COMPLETED if is_whole else SegmentStatus.IN_PROGRESS
-
-
-def _composed(root: Path, project: Project, recipe: _Recipe) -> LabelVolume:
-    layout = ProjectLayout(root)
-    base = read_on_grid(recipe.base, project.schema, recipe.case)
-    base = without_structures(base, recipe.rejected_in_base)
-    array, axis = base.array.copy(), array_axis(project.slicing_axis_of(recipe.case.id))
-    slices = np.moveaxis(array, axis, 0)
-    for layer in recipe.layers:
-        labels = read_on_grid(layout.own(layer.segmentation), project.schema, recipe.case)
-        own = without_structures(labels, layer.left_out).array
-        if recipe.fills_gaps and layer.left_out:
-            is_gap = (own == 0) & np.isin(base.array, layer.left_out)
-            own = np.where(is_gap, base.array, own)
-        if layer.truth_mask is not None:
-            mask = read_truth_mask(layout.own(layer.truth_mask), recipe.case.geometry)
-            array[mask] = own[mask]
-            continue
-        chosen = range(len(slices)) if layer.truth_slices is None else layer.truth_slices
-        for number in chosen:
-            if number < len(slices):  # they are checked before training, not before an export
-                slices[number] = np.moveaxis(own, axis, 0)[number]
-    statuses = _statuses(recipe, base, project)
-    return LabelVolume(array, recipe.case.geometry, statuses)
 
 
 def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:

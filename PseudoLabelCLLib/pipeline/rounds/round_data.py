@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.curation.review.plan_round import RoundPlan, leave_out_doubtful
+from PseudoLabelCLLib.curation.review.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
@@ -104,16 +104,17 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     Images and labels are mapped from the files under `preprocessed/`, so the memory of a round
     does not grow with its cases; labels that this round does not use are deleted there.
 
-    Proposals that the settings call too doubtful are left out; without any other, the round learns
-    from human truth alone. Where a person left structures out of a proposal, all voxels but those
-    of the others are background or what was left out. Where a person confirmed single voxels,
+    Of the proposals that the plan leaves out as too doubtful, the names are told; without any other
+    proposal the round learns from human truth alone. Where a person left structures out of a
+    proposal, all voxels but those of the others are background or what was left out. Where a
+    person confirmed single voxels,
     those alone are truth on their slices; the others stay pseudo-label there as on slices that no
     person confirmed.
 
     Raises:
         TrainingError: No slice of the human segmentations teaches anything.
     """
-    inputs = _without_doubtful(inputs, report)
+    _tell_too_doubtful(inputs, report)
     cache = ClassCache(inputs.root, inputs.project.schema)
     truth = _load_truth(inputs, cache, report)
     pseudo = _load_pseudo(inputs, cache, report)
@@ -128,9 +129,9 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     return data
 
 
-def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
-    """Leave out the doubtful, whether or not the plan did so, and tell their names."""
-    plan = leave_out_doubtful(inputs.root, inputs.project, inputs.plan)
+def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
+    """Name the cases whose proposals the plan leaves out as too doubtful."""
+    plan = inputs.plan
     if plan.too_doubtful:
         names = ", ".join(f"'{case_id}'" for case_id in plan.too_doubtful)
         text = (
@@ -141,7 +142,6 @@ def _without_doubtful(inputs: RoundInputs, report: Report) -> RoundInputs:
         if not plan.pseudo:
             text += " No pseudo-label is left: it learns from human segmentations alone."
         report.notice(text, warning=not plan.pseudo)
-    return replace(inputs, plan=plan)
 
 
 def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.curation.review.plan_round import (
     plan_next_round,
 )
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
@@ -60,9 +61,8 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     """
     started = time.monotonic()
     plan = leave_out_doubtful(root, project, plan_next_round(project))
-    project = _begin(root, project, plan, report)
+    project, preprocess = _begin(root, project, plan, report)
     report.notice(plan.sentence)
-    preprocess = preprocess_plan(root, project)
     inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
@@ -90,11 +90,17 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     return project
 
 
-def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Project:
-    """Close the review of the round before and open this one, unless it is open already."""
+def _begin(
+    root: Path, project: Project, plan: RoundPlan, report: Report
+) -> tuple[Project, PreprocessConfig]:
+    """Close the review of the round before and open this one, unless it is open already.
+
+    Returns:
+        The project with the round, and its settled preprocessing.
+    """
     latest = project.latest_round
     if latest is not None and latest.index == plan.index:
-        return project
+        return project, preprocess_plan(root, project)
     _check(root, project, report)
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
@@ -117,9 +123,9 @@ def _begin(root: Path, project: Project, plan: RoundPlan, report: Report) -> Pro
         outside_counts=True,
     )
     # the plan of the grid is settled before the round counts as begun
-    preprocess_plan(root, project)
+    preprocess = preprocess_plan(root, project)
     save_round(root, opened)
-    return project.with_round(opened)
+    return project.with_round(opened), preprocess
 
 
 def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:

@@ -101,7 +101,7 @@ def load_project(root: Path) -> Project:
         StorageError: The disk refuses.
     """
     layout = ProjectLayout(root)
-    _require_project(layout)
+    require_project(root)
     file = _read(_ProjectFile, layout.project_file, root)
     for case in file.cases:
         if case.annotation is not None:
@@ -132,7 +132,7 @@ def save_cases(root: Path, project: Project) -> None:
         StorageError: The disk refuses.
     """
     layout = ProjectLayout(root)
-    _require_project(layout)
+    require_project(root)
     _write(layout.project_file, _project_file_of(project))
 
 
@@ -229,8 +229,14 @@ def foreign_parts(root: Path, project: Project) -> Foreign:
     )
 
 
-def _require_project(layout: ProjectLayout) -> None:
-    root = layout.root
+def require_project(root: Path) -> None:
+    """Make sure that a folder holds a project, without reading it.
+
+    Raises:
+        ProjectError: There is no project, or a file where a folder belongs.
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
     try:
         if not root.exists():
             raise ProjectError(f"There is no folder '{root}'.", "Check the path.")

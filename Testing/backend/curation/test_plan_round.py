@@ -273,7 +273,7 @@ def inputs_of(a_project, tmp_path):
         preprocess = replace(
             project.config.preprocess, in_plane_spacing_mm=1.0, window_size=(32, 32)
         )
-        plan = plan_next_round(project)
+        plan = leave_out_doubtful(root, project, plan_next_round(project))
         return RoundInputs(root, project, plan, preprocess, project.config.training)
 
     return make
