@@ -42,7 +42,7 @@ class LineService:
         events, self._events = self._events, []
         return events
 
-    def meet(self, number: int) -> None:
+    def handle(self, number: int) -> None:
         """Meet requests; their answers are heard with the next `poll`."""
         for _ in range(min(number, len(self._lines))):
             request, line = self._lines.pop(0)

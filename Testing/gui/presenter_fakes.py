@@ -204,13 +204,13 @@ class FakeService:
 
     def poll(self) -> list:
         if not self.by_hand:
-            self.meet(len(self.waiting))
+            self.handle(len(self.waiting))
         events, self.events = self.events, []
         return events
 
     def close(self, patience_s: float = 5.0) -> None:
         self.closed_after_s = patience_s
-        self.meet(len(self.waiting))
+        self.handle(len(self.waiting))
         self.has_ended = True
 
     def handle(self, number: int = 1) -> None:

@@ -160,13 +160,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(number=st.integers(1, 4))
     def service_works(self, number):
         if self.stage.services:
-            self.stage.service.meet(number)
+            self.stage.service.handle(number)
 
     @rule()
     def time_passes(self):
         for _ in range(8):
             if self.stage.services:
-                self.stage.service.meet(10)
+                self.stage.service.handle(10)
             self.presenter.tick()
 
     @rule(ending=st.sampled_from(["finish", "finish", "stop"]))

@@ -259,14 +259,14 @@ def test_progress_is_that_of_all_cases_and_other_requests_come_in_between():
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'a' (1 of 3)"
     stage.presenter.show_case("u0")
-    stage.service.meet()
+    stage.service.handle()
     stage.presenter.tick()
     stage.service.events.append(Working(len(stage.service.asked) - 1, "resampling", 1, 2))
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'u0' (2 of 3)"
     assert stage.state.export.fraction == pytest.approx((1 + 1 / 2) / 3)
     assert stage.state.message.light is not Light.WORKING
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.review.case_id == "u0", "the service shows a case before the next export"
     assert not stage.state.export.export.enabled

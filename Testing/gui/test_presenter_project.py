@@ -45,7 +45,7 @@ def test_without_a_project_nothing_but_making_and_opening_one_is_possible():
     assert state.project.open.enabled
     assert not state.project.close.enabled
     assert not state.cases.add.enabled
-    assert state.cases.add.tool_tip == "Make or open a project first."
+    assert state.cases.add.tool_tip == "Create or open a project first."
     assert not state.train.train.enabled
 
 
@@ -61,7 +61,7 @@ def test_opening_shows_the_project_when_the_service_has_answered():
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.cases.add.tool_tip == "The project is being opened."
-    stage.service.meet()
+    stage.service.handle()
     assert stage.presenter.tick()
     assert stage.state.project.name == "Livers"
     assert [row.case_id for row in stage.state.cases.rows] == ["a", "u0", "u1"]
@@ -105,7 +105,7 @@ def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
     stage.service.refuse(
         OpenProject, "ProjectInUseError", "The project is in use by another window."
     )
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.message.light is Light.RED
     assert "in use" in stage.state.message.text
@@ -176,7 +176,7 @@ def test_an_answer_for_a_project_that_was_closed_does_not_bring_it_back(stage):
     stage.service.by_hand = True
     stage.presenter.set_role(("u0",), CaseRole.IGNORED)
     stage.presenter.close_project()
-    stage.service.meet(2)
+    stage.service.handle(2)
     stage.settle()
     assert stage.state.project.root == ""
 
@@ -202,7 +202,7 @@ def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
     stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     assert stage.state.cases.remove.tool_tip == "The volumes are being read."
     assert not stage.state.train.train.enabled
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.cases.remove.enabled
     assert stage.state.cases.rows[-1].case_id == "b"
@@ -388,7 +388,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
         (
             CaseRole.VALIDATION,
             (CaseRole.VALIDATION, CaseRole.UNLABELLED),
-            "1 of the volumes has no segmentation and became unlabelled.",
+            "1 of the volumes has no segmentation and was added as unlabelled.",
         ),
         (CaseRole.IGNORED, (CaseRole.IGNORED, CaseRole.IGNORED), ""),
     ],
@@ -468,10 +468,10 @@ def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
     assert stage.state.message.text == ""
     assert stage.state.train.settings["pretraining.method"] == "positional"
     assert [r.values for r in stage.service.requests(ChangeSettings)] == [{"training.seed": "7"}]
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert not stage.state.train.train.enabled
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert [r.values for r in stage.service.requests(ChangeSettings)] == [
         {"training.seed": "7"},
@@ -486,10 +486,10 @@ def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
     stage.service.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
     stage.presenter.change_setting("training.seed", "x")
     stage.presenter.change_setting("pretraining.method", "positional")
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.message.text == "The seed must be a number."
-    stage.service.meet()
+    stage.service.handle()
     stage.settle()
     assert stage.state.train.settings["pretraining.method"] == "positional"
     assert stage.state.message.text == "The seed must be a number."
@@ -500,7 +500,7 @@ def test_settings_that_wait_are_forgotten_with_their_project(stage):
     stage.presenter.change_setting("training.seed", "7")
     stage.presenter.change_setting("pretraining.method", "positional")
     stage.presenter.close_project()
-    stage.service.meet(2)
+    stage.service.handle(2)
     stage.settle()
     assert [r.values for r in stage.service.requests(ChangeSettings)] == [{"training.seed": "7"}]
 

@@ -41,8 +41,7 @@ def test_the_queue_is_most_doubtful_first_with_doubt_and_reason(review):
 
 def test_before_a_round_the_review_says_what_is_missing(stage):
     assert (
-        stage.state.review.accept.tool_tip
-        == "Train a round first; its proposals are reviewed here."
+        stage.state.review.accept.tool_tip == "Train a round first; you review its proposals here."
     )
 
 
@@ -51,7 +50,7 @@ def test_a_case_is_shown_when_its_files_are_there(review):
     review.presenter.show_case("u1")
     assert review.state.review.is_loading
     assert review.state.review.accept.tool_tip == "The case is being loaded."
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert files_heard(review) == ["u1"]
     assert not review.state.review.is_loading
@@ -73,10 +72,10 @@ def test_the_next_case_is_made_ready_while_one_looks_at_this_one(review):
 def test_who_asks_for_a_case_that_is_being_made_ready_gets_that_answer(review):
     review.service.by_hand = True
     review.presenter.show_case("u0")
-    review.service.meet()
+    review.service.handle()
     review.settle()
     review.presenter.next_case()
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert review.state.review.case_id == "u1"
     assert [r.case_id for r in review.service.requests(ShowCase)] == ["u0", "u1", "u2"]
@@ -87,7 +86,7 @@ def test_going_fast_through_the_queue_waits_for_the_last_case_only(review):
     for case_id in ("u0", "u1", "u2", "a"):
         review.presenter.show_case(case_id)
     for _ in range(10):
-        review.service.meet()
+        review.service.handle()
         review.settle()
     assert files_heard(review) == ["a"]
     assert [r.case_id for r in review.service.requests(ShowCase)][:2] == ["u0", "a"]
@@ -105,13 +104,13 @@ def test_next_and_previous_keep_to_the_queue_and_say_where_it_ends(review):
     review.presenter.next_case()
     review.settle()
     assert review.state.review.case_id == "u0"
-    assert review.state.review.previous_case.tool_tip == "This is the first case of the queue."
+    assert review.state.review.previous_case.tool_tip == "This is the first case in the list."
     review.presenter.next_case()
     review.settle()
     review.presenter.next_case()
     review.settle()
     assert review.state.review.case_id == "u2"
-    assert review.state.review.next_case.tool_tip == "This is the last case of the queue."
+    assert review.state.review.next_case.tool_tip == "This is the last case in the list."
     review.presenter.previous_case()
     review.settle()
     assert review.state.review.case_id == "u1"
@@ -127,7 +126,7 @@ def test_a_verdict_is_shown_as_given_only_when_the_service_has_it_on_disk(review
     assert review.state.review.reject.tool_tip == "The verdict is being saved."
     review.presenter.reject()
     assert not review.service.requests(Reject)
-    review.service.meet()
+    review.service.handle()
     review.settle()
     assert review.state.review.queue[0].verdict == "accepted"
     assert ("on_verdict_saved", ("u0",)) in review.heard
@@ -144,7 +143,7 @@ def test_after_a_verdict_the_next_case_that_waits_comes_by_itself(review):
     review.presenter.accept()
     review.settle()
     assert review.state.review.case_id == "u0"
-    assert review.state.message.text == "All proposals of this round are reviewed."
+    assert review.state.message.text == "All proposals of this round have been reviewed."
     assert review.state.review.progress == "3 of 3 reviewed"
 
 
@@ -162,7 +161,7 @@ def test_who_went_on_meanwhile_is_not_called_back(review):
     review.presenter.accept()
     review.presenter.show_case("u2")
     for _ in range(6):
-        review.service.meet()
+        review.service.handle()
         review.settle()
     assert review.state.review.case_id == "u2"
 
@@ -222,7 +221,7 @@ def test_while_a_round_is_trained_the_review_waits(review):
     shown(review, "u0")
     review.presenter.train()
     review.settle()
-    assert "reviewed after it" in review.state.review.accept.tool_tip
+    assert "can be reviewed when it is done" in review.state.review.accept.tool_tip
     review.presenter.accept()
     review.presenter.accept_many(("u1",))
     review.settle()

@@ -39,7 +39,7 @@ def test_a_verdict_on_its_way_is_not_repeated_and_the_person_is_told_to_look(rev
     review.service.crash()
     review.settle()
     assert not review.service.requests(Accept)
-    assert "Check that your last step is there" in review.state.message.remedy
+    assert "Check that your last action was saved" in review.state.message.remedy
     assert review.state.review.queue[0].verdict == ""
     assert review.state.review.accept.enabled
 
@@ -47,7 +47,7 @@ def test_a_verdict_on_its_way_is_not_repeated_and_the_person_is_told_to_look(rev
 def test_a_verdict_that_reached_the_disk_before_the_crash_is_there_afterwards(review):
     review.service.by_hand = True
     review.presenter.accept()
-    review.service.meet()
+    review.service.handle()
     review.service.events.clear()
     review.service.crash()
     review.service.by_hand = review.by_hand = False

@@ -61,10 +61,10 @@ def test_training_waits_for_every_verdict_on_its_way():
     stage.presenter.train()
     stage.settle()
     assert stage.workers == []
-    stage.service.meet(5)
+    stage.service.handle(5)
     stage.settle()
     stage.presenter.train()
-    stage.service.meet(5)
+    stage.service.handle(5)
     stage.settle()
     kinds = [type(r) for r in stage.service.asked]
     assert kinds.index(Accept) < len(kinds) - 1
@@ -193,7 +193,7 @@ def test_pretraining_comes_first_if_it_is_chosen_and_only_once(stage):
 def test_pretraining_alone_trains_no_round(stage):
     stage.presenter.pretrain()
     stage.settle()
-    assert stage.state.message.text == "Choose a kind of pre-training first."
+    assert stage.state.message.text == "Choose a pre-training method first."
     stage.presenter.set_pretraining("positional")
     stage.settle()
     stage.presenter.pretrain()

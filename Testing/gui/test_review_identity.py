@@ -266,7 +266,7 @@ class Identity(RuleBasedStateMachine):
     def time_passes(self):
         for _ in range(6):
             if self.service is not None:
-                self.service.meet(10)
+                self.service.handle(10)
             self.presenter.tick()
             self.panel.tick()
 
@@ -277,7 +277,7 @@ class Identity(RuleBasedStateMachine):
         elif who == "panel":
             self.panel.tick()
         elif self.service is not None:
-            self.service.meet(number)
+            self.service.handle(number)
 
     @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
     def worker_moves(self, what):

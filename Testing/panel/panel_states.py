@@ -127,7 +127,7 @@ OPEN = replace(
     ),
     use=UseState(
         apply=cannot("Train a round or load a model first."),
-        save_model=cannot("No round was trained yet."),
+        save_model=cannot("No round has been trained yet."),
         load_model=CAN,
     ),
     export=ExportState(
@@ -221,7 +221,7 @@ REVIEW = replace(
         identity=identity_of("heart 4"),
         reject=CAN,
         take_back=cannot("There is no verdict to take back."),
-        previous_case=cannot("This is the first case of the queue."),
+        previous_case=cannot("This is the first case in the list."),
         next_case=CAN,
         next_doubt=CAN,
         compare=CAN,
@@ -337,7 +337,7 @@ EXPORT_CHECKED = replace(
     REVIEW,
     export=replace(
         OPEN.export,
-        summary=MarkedLine(Light.RED, "Fix the lines marked red first, then export to DICOM."),
+        summary=MarkedLine(Light.RED, "First fix the lines marked in red, then export to DICOM."),
         findings=FINDINGS,
     ),
 )

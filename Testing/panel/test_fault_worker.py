@@ -43,7 +43,7 @@ def test_a_worker_that_was_killed_is_told_and_continue_goes_on(in_training):
     in_training.until(is_told)
     text, remedy, button = in_training.said
     assert text.startswith("The worker was killed from outside, most often because the computer's")
-    assert "What was saved at the last checkpoint is kept." in text
+    assert "Everything up to the last checkpoint is kept." in text
     assert "Close other programs or choose smaller settings" in remedy
     assert button == "Continue"
     goes_on(in_training)

@@ -144,8 +144,8 @@ class SegmentationSnapshot:
         for overlap in self.overlaps():
             yield _(
                 "Segments '{first}' and '{second}' of '{name}' overlap in {count} voxels, but a "
-                "voxel can be only one structure: the one that stands later in the project's list "
-                "will count. Paint the other one away to decide otherwise."
+                "voxel can belong to only one structure: the one further down the project's "
+                "list will count. To keep the other one, erase the overlap from this one."
             ).format(
                 first=overlap.first,
                 second=overlap.second,

@@ -208,7 +208,7 @@ def _read_into(buffer: memoryview, stream: BinaryIO, file: Path) -> None:
 
 def _unreadable(file: Path) -> VolumeError:
     return VolumeError(
-        _("The voxels to be shown cannot be read from '{file}'.").format(file=file),
+        _("The voxels to show cannot be read from '{file}'.").format(file=file),
         _("Check that the project's folder is still there, then show the case again."),
     )
 

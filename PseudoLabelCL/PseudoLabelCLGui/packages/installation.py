@@ -164,7 +164,7 @@ class Installation:
         self._run_pip(["uninstall", "--yes", *names], text)
 
     def _announce_torch(self) -> None:
-        self._tell(_("Installing PyTorch. Slicer does not answer until it is done ..."))
+        self._tell(_("Installing PyTorch. Slicer will not respond until this is done..."))
 
     def _install_torch(self, requirement: str) -> None:
         install = self._installers.torch_installer()
