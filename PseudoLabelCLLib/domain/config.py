@@ -177,7 +177,7 @@ def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The 2-D U-Net with a projection head (methods A and C, section A.1).
+    """The 2-D U-Net with a projection head (Docs/methods.md, "The network").
 
     Args:
         backbone: What computes the features; the two heads are the same for all.
@@ -323,9 +323,9 @@ class PseudoLabelConfig:
 
     Args:
         num_augmented_copies: Predictions of changed copies that are averaged and compared
-            (section A.3.4), the unchanged one included. With 1 nothing is averaged, as in the
-            published evaluation, and nothing can be compared: doubt tells only where nothing was
-            found.
+            (Docs/methods.md, "Doubt"), the unchanged one included. With 1 nothing is averaged, as
+            in the published evaluation, and nothing can be compared: doubt then only tells where
+            nothing was found.
         max_rotation_deg: Largest rotation of a copy.
         max_scale_fraction: Largest zoom of a copy.
         mirror: Whether every other copy is mirrored where training mirrors, as in the published

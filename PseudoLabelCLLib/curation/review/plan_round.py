@@ -94,7 +94,7 @@ def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPl
     Raises:
         ProjectDamagedError: A doubt score is not what was written there.
 
-    Source: Chaitanya et al., MedIA 2023, section 5.5 and code (agreement above 0.9).
+    Source: Chaitanya et al., MedIA 2023, section 5.6(d) and code (agreement above 0.9).
     """
     required = project.config.pseudo_label.min_agreement
     if plan.too_doubtful or not (required and plan.pseudo):
