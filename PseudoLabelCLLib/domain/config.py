@@ -275,9 +275,9 @@ class TrainingConfig:
         copy_paste: Of the joint rounds.
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
-        reset_head: Whether the segmentation head starts anew in the first joint round.
-        keep_moments: Whether a joint round goes on with the moments that the optimiser had at the
-            weights selected in the joint round before, as published; else they start anew, as a
+        reset_head: Whether the segmentation head is reset in the first joint round.
+        keep_moments: Whether a joint round continues with the moments that the optimiser had at the
+            weights selected in the joint round before, as published; otherwise they are reset, as a
             new cycle of the learning rate does.
         selection: Which weights of a round are kept.
         validations_per_round: How often a round measures Dice on the validation cases.
