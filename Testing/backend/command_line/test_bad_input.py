@@ -206,7 +206,7 @@ def test_read_only_folder_is_told(a_service_of_a_plain_user, command, capfd):
     with read_only(service.folder), rights_of_a_plain_user():
         message = refusal(arguments, capfd)
 
-    assert "denies access" in message
+    assert "access is denied" in message
     assert "permissions" in message
     assert contents(service.folder) == on_disk
 
