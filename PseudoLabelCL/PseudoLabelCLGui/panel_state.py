@@ -88,7 +88,7 @@ class ProjectState:
         root: Its folder, or empty while none is open.
         name: What a person calls it.
         new, sample: Make a project, or one from phantoms.
-        open, close: Open one, or let go of it.
+        open, close: Open one, or close it.
         recent: Folders of projects, the one that was opened last first.
         author: The name that verdicts given here bear, or empty.
     """
@@ -153,7 +153,7 @@ class TrainState:
         settings: The folded settings by name, as texts; the panel shows those it has a field for.
         can_change: Names of the settings that may change now.
         train: Trains the next round; its text says which ("Train round 1").
-        pause: Saves and stops; the round goes on later.
+        pause: Saves and stops; the round can be continued later.
         stop: Gives the running round up.
         sentence: What will be used how, and how long it takes here if that is known.
         stage: What is done now, or empty.
@@ -320,7 +320,7 @@ class MarkedLine:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One thing to know or to mend before a DICOM export, with the button that mends it.
+    """One thing to know or to fix before a DICOM export, with the button that fixes it.
 
     Args:
         light: RED stops the export, AMBER is to be known.

@@ -34,7 +34,7 @@ STDERR_TAIL_BYTES = 16_384
 # After the service has died, a process that it left behind may hold its lines open; do not wait for
 # that one longer than this.
 _LAST_WORDS_S = 1.0
-_REOPEN = "Open the project again: all that was answered is on disk."
+_REOPEN = "Open the project again: everything that was answered is on disk."
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +93,7 @@ class ServiceProcess:
         except OSError as error:
             raise WorkerError(
                 f"The helper process cannot be started with '{python}': {error.strerror or error}.",
-                "Check that this Python interpreter exists and may be run.",
+                "Check that this Python interpreter exists and is executable.",
             ) from error
         return cls(process)
 

@@ -21,8 +21,8 @@ from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
-HOLDER = "the PseudoLabelCL panel"
-_READ_ONLY = "The project lies where you may not write: it is open for looking only."
+HOLDER = "another PseudoLabelCL session"
+_READ_ONLY = "You cannot write to the project's folder: the project is open read-only."
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Stamp: TypeAlias = tuple[int, int]
 
@@ -129,7 +129,9 @@ class OpenProjectHolder:
             ProjectError: It is.
         """
         if self._root is not None and self._is_read_only:
-            raise ProjectError(_READ_ONLY, "Copy the project to a disk of your own to go on.")
+            raise ProjectError(
+                _READ_ONLY, "To continue, copy the project to a disk that you can write to."
+            )
 
     def take_over(self, project: Project) -> None:
         """Go on with a project that was changed and saved."""
@@ -182,9 +184,9 @@ class OpenProjectHolder:
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectGoneError(
-                f"The project '{layout.root}' is gone: its folder was deleted or renamed, or its "
-                "drive is away.",
-                "Bring the folder back and open the project again, or open another one.",
+                f"The project '{layout.root}' is no longer there: its folder was deleted or "
+                "renamed, or its drive was disconnected.",
+                "Restore the folder and open the project again, or open another one.",
             )
 
 

@@ -72,7 +72,7 @@ def _ending_of(holder: OpenProjectHolder, line: bytes, pipe: int) -> tuple[int, 
         _log.info("Refused: %s", error)
         return seq, refusal_of(seq, error)
     except Exception as error:  # noqa: BLE001 - one request must not end the service
-        _log.exception("A request met an error that was not expected.")
+        _log.exception("An unexpected error occurred while handling a request.")
         return seq, refusal_of(seq, error)
 
 

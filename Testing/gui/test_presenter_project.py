@@ -240,7 +240,7 @@ def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_th
     assert stage.state.message.light is Light.AMBER
     (row,) = stage.state.cases.questions
     assert row.text == "b: 'b.nii.gz' lies elsewhere."
-    assert [words for _, words, _ in row.choices] == ["Take it voxel for voxel", "Leave it out"]
+    assert [words for _, words, _ in row.choices] == ["Use it voxel for voxel", "Leave it out"]
     assert row.enabled
     assert stage.state.cases.findings == ()
 

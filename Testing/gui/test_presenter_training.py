@@ -329,7 +329,7 @@ FAULTS = [
         "Install the packages",
     ),
     (
-        JobFailed("OutOfMemoryError", "The memory ran out.", "Close programs."),
+        JobFailed("OutOfMemoryError", "The computer ran out of memory.", "Close programs."),
         "Continue on the CPU",
     ),
     (JobFailed("StorageError", "The disk is full.", "Free some space."), "Continue"),

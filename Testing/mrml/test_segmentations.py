@@ -448,7 +448,7 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
         if label is not None:
             found.setdefault(label.value, []).append(entry)
     if any(len(fitting) > 1 for fitting in found.values()):
-        with pytest.raises(AnnotationError, match="both fit"):
+        with pytest.raises(AnnotationError, match="both match"):
             match_segments("a", entries, (), schema, made_from=())
     else:
         matched, _notices = match_segments("a", entries, (), schema, made_from=())

@@ -161,16 +161,21 @@ ASKED = replace(
                 "as its image, but its header puts them elsewhere, up to 96.2 mm away. "
                 "2570 labelled voxels would move.",
                 (
-                    ("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
+                    (
+                        "voxels",
+                        "Use it voxel for voxel",
+                        "uses it voxel for voxel, whatever its header says",
+                    ),
                     ("leave", "Leave it out", "leaves the file out"),
                 ),
             ),
             QuestionRow(
-                "Some volumes resolve another anatomical plane best than most do.",
+                "Some volumes have their best resolution in a different anatomical plane from "
+                "most.",
                 (
-                    ("axial", "Axial slices", "cuts every volume axially"),
-                    ("coronal", "Coronal slices", "cuts every volume coronally"),
-                    ("sagittal", "Sagittal slices", "cuts every volume sagittally"),
+                    ("axial", "Axial slices", "slices every volume axially"),
+                    ("coronal", "Coronal slices", "slices every volume coronally"),
+                    ("sagittal", "Sagittal slices", "slices every volume sagittally"),
                 ),
             ),
         ),
@@ -305,7 +310,7 @@ FINDINGS = (
     FindingRow(
         Light.RED,
         "Case 'heart 5' did not come from a DICOM series, or was added before the project "
-        "remembered series.",
+        "recorded series.",
         ExportFix.NOT_FROM_DICOM,
         fix_button("Choose..."),
         "heart 5",
@@ -325,7 +330,7 @@ FINDINGS = (
         fix_button("Accept..."),
         "heart 4",
     ),
-    FindingRow(Light.AMBER, "Case 'heart 6': 'myocardium' has no voxel; it is described."),
+    FindingRow(Light.AMBER, "Case 'heart 6': 'myocardium' has no voxels; it is described."),
     FindingRow(
         Light.AMBER,
         "Proposals that nobody has reviewed are left out: 2.",

@@ -103,7 +103,7 @@ def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(a
     assert an_open_project.widget("caseQuestionsArea").isVisible()
     buttons = an_open_project.widget("caseQuestions").findChildren(QtWidgets.QPushButton)
     assert [button.text() for button in buttons] == [
-        "Take it voxel for voxel", "Leave it out", "Axial slices", "Coronal slices",
+        "Use it voxel for voxel", "Leave it out", "Axial slices", "Coronal slices",
         "Sagittal slices",
     ]  # fmt: skip
     buttons[0].click()

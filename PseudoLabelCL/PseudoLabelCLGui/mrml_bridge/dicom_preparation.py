@@ -131,7 +131,7 @@ def _study_problems(segmentation_node: Any) -> Iterator[str]:
 
 
 def _stands_in_a_study(segmentation_node: Any) -> bool:
-    """Tell whether the node stands right below a study, and that right below a patient."""
+    """Return whether the node stands right below a study, and that right below a patient."""
     constants, hierarchy = slicer.vtkMRMLSubjectHierarchyConstants, _hierarchy()
     item = hierarchy.GetItemByDataNode(segmentation_node) if hierarchy is not None else 0
     if not item:

@@ -84,7 +84,7 @@ class ShownCase:
 
 
 def fits_case(volume_node: Any, geometry: Geometry) -> bool:
-    """Tell whether a volume in the scene has the grid of a case and can serve as its image."""
+    """Return whether a volume in the scene has the grid of a case and can serve as its image."""
     try:
         match = match_rasters(geometry_of(volume_node), geometry)
         num_voxels = geometry_of(volume_node).size
@@ -190,7 +190,7 @@ def save_edits_with_scene(shown: ShownCase, *, edited: bool) -> None:
 
 
 def is_edited(shown: ShownCase, *, look_at_voxels: bool = False) -> bool:
-    """Tell whether the shown proposal was changed since it was loaded.
+    """Return whether the shown proposal was changed since it was loaded.
 
     Args:
         shown: The case.

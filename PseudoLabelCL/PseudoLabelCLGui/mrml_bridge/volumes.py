@@ -232,7 +232,7 @@ def _voxel_problems(volume_node: Any) -> Iterator[str]:
 
 
 def _is_temporary(path: Path) -> bool:
-    """Tell whether a file lies where Slicer unpacks archives, which it deletes later."""
+    """Return whether a file lies where Slicer unpacks archives, which it deletes later."""
     places = []
     cache = slicer.mrmlScene.GetCacheManager()
     if cache is not None:

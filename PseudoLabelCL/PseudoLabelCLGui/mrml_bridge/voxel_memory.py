@@ -65,7 +65,7 @@ def _kind_of(array: Any) -> tuple[int, int]:
 
 
 def _is_free(arrays: list[Any], number: int) -> bool:
-    """Tell whether nobody but the list has an array: no VTK object, and no numpy view of it."""
+    """Return whether nobody but the list has an array: no VTK object, and no numpy view of it."""
     is_free_of_vtk: bool = arrays[number].GetReferenceCount() == 1
     return is_free_of_vtk and _num_references(arrays, number) == _num_references([object()], 0)
 

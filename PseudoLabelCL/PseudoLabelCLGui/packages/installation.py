@@ -262,6 +262,6 @@ def get_torch_extension() -> str:
 
 
 def _is_any_loaded(report: ReadinessReport) -> bool:
-    """Tell whether this process has loaded a package that will be replaced."""
+    """Return whether this process has loaded a package that will be replaced."""
     replaced = {one.partition(">")[0] for one in report.missing}
     return any(one.module in sys.modules for one in REQUIREMENTS if one.name in replaced)

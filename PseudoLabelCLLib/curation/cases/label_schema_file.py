@@ -24,7 +24,7 @@ def schema_from_annotation(path: Path, asking: Asking | None = None) -> LabelSch
 
     Raises:
         QuestionError: A person has to say what is meant.
-        AnnotationError: It holds no label or is no segmentation.
+        AnnotationError: It holds no labels, or is not a segmentation.
         VolumeError: It cannot be read.
     """
     if looks_like_dicom(path):

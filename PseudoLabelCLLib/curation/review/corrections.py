@@ -144,8 +144,8 @@ def what_counts(  # noqa: PLR0913 - what is corrected, by what, and how much of 
         _require_change(case, changed, leaves_out=bool(left_out))
         if not np.any(corrected.array):
             raise ReviewError(
-                f"The correction of case '{case.id}' holds no label at all.",
-                "Reject the proposal, or name the slices that are rightly empty.",
+                f"The correction of case '{case.id}' is empty.",
+                "Reject the proposal, or name the slices that should be empty.",
             )
     mask = correction.mask
     require_something_to_confirm(
@@ -174,8 +174,8 @@ def _by_extent(
 def _require_change(case: Case, changed: Mask, *, leaves_out: bool) -> None:
     if not changed.any():
         raise ReviewError(
-            f"The correction of case '{case.id}' is equal to the proposal"
-            f"{' in what is not left out' if leaves_out else ''}.",
+            f"The correction of case '{case.id}' is identical to the "
+            f"proposal{' in what is not left out' if leaves_out else ''}.",
             f"Accept the proposal instead{', and leave out the same' if leaves_out else ''}.",
         )
 
@@ -193,7 +193,7 @@ def _named_slices(
         raise ReviewError(
             f"Case '{case.id}' has no slice {', '.join(map(str, wrong))}; "
             f"its slices are 0 to {num_slices - 1}.",
-            "Name slices that the case has.",
+            "Choose among these slices.",
         )
     return tuple(sorted(set(slices)))
 

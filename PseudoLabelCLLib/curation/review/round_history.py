@@ -44,7 +44,7 @@ def round_figures(root: Path, project: Project, working: SayWorking) -> tuple[Ro
     Args:
         root: The project folder.
         project: The project as it is now.
-        working: Is told what is done: words, done, total.
+        working: Called with the progress: words, done, total.
 
     Returns:
         One entry for each round, round 0 first. Dice is the mean over the validation cases that
@@ -104,7 +104,7 @@ def _agreements(
 
 
 def _can_be_compared(root: Path, project: Project, review: Review) -> bool:
-    """Tell whether both segmentations are there; where a person deleted one, nothing is known."""
+    """Return whether both segmentations are there; where a person deleted one, nothing is known."""
     layout = ProjectLayout(root)
     return (
         review.segmentation is not None
@@ -130,7 +130,7 @@ def _key(root: Path, project: Project, review: Review) -> str:
 
 
 def _read_cache(path: Path) -> dict[str, float | None]:
-    """Return what was measured before on this computer; any other cache is made anew."""
+    """Return what was measured before on this computer; any other cache is made again."""
     if not path.is_file():
         return {}
     try:

@@ -311,8 +311,14 @@ def test_copy_of_the_image_cannot_be_its_annotation(a_project, an_image, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda a: a.__setitem__((0, 0, 0), np.nan), "1 voxel without a finite number"),
-        (lambda a: a.__setitem__((0, 0, 0), np.inf), "1 voxel without a finite number"),
+        (
+            lambda a: a.__setitem__((0, 0, 0), np.nan),
+            "1 voxel whose intensity is not a finite number",
+        ),
+        (
+            lambda a: a.__setitem__((0, 0, 0), np.inf),
+            "1 voxel whose intensity is not a finite number",
+        ),
         (lambda a: a.fill(7), "constant: every voxel is 7"),
     ],
 )
@@ -471,7 +477,7 @@ def test_absolute_image_path_is_kept(tmp_path):
         ("id,id,role,image\n", "column id twice"),
         ("id,role,image\n", "lists no case"),
         ("id,role,image\na,trainig,a.nii\n", "Line 2 .* role 'trainig'"),
-        ("id,role,image\na,unlabelled,\n", "Line 2 .* names no image"),
+        ("id,role,image\na,unlabelled,\n", "Line 2 .* gives no image"),
         ("id,role,image\na,unlabelled,a.nii\nA,unlabelled,b.nii\n", "Line 3 .* second time"),
         ("id,role,image\na/b,unlabelled,a.nii\n", "Line 2 .*'a/b'"),
         ("id,role,image\na,unlabelled,a.nii,x,y\n", "more cells than the header"),

@@ -131,7 +131,7 @@ def test_words_change_at_any_time_and_no_voxel_with_them(a_reviewed_project):
 )
 def test_structures_are_settled_by_round_0_and_free_again_before_it(a_reviewed_project, labels):
     root, project = a_reviewed_project
-    with pytest.raises(ProjectError, match="settled since round 0") as told:
+    with pytest.raises(ProjectError, match="fixed since round 0") as told:
         change_labels(root, project, labels)
     assert "before round 0" in told.value.remedy
     assert load_project(root) == project

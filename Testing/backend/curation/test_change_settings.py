@@ -149,7 +149,7 @@ def test_changed_seed_does_not_undo_a_pretraining_that_round_0_used(a_service, c
     ("states", "typed", "words"),
     [
         ([], "training.sed=1", "no setting 'training.sed'"),
-        ([], "training.seed", "'training.seed' gives a setting no value"),
+        ([], "training.seed", "'training.seed' is not a valid setting"),
         ([], "training.seed=soon", "a whole number"),
         ([], "preprocess.slicing_axis=7", "0, 1, 2"),
         ([], "profile=paper", "'profile' names what the project was made from"),

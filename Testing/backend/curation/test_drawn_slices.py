@@ -211,7 +211,7 @@ def test_command_chooses_which_slices_count(a_service, capsys):
     assert main(["slices", str(root), "t", "--all"]) == 0
     assert load_project(root).case("t").drawn_slices is None
     assert main(["slices", str(root), "u", "--drawn"]) == 1
-    assert "annotated cases only" in capsys.readouterr().err
+    assert "only annotated cases" in capsys.readouterr().err
 
 
 def test_slices_cut_along_another_axis_are_chosen_anew(a_service):
@@ -316,7 +316,7 @@ def test_the_case_is_shown_as_annotated_then_to_review(a_service):
 
 def test_choosing_needs_annotated_cases(a_service):
     root, project = a_service
-    with pytest.raises(ProjectError, match="annotated cases only"):
+    with pytest.raises(ProjectError, match="only annotated cases"):
         choose_counting_slices(root, project, ["u"], only_drawn=True)
 
 

@@ -89,7 +89,7 @@ def test_segmentation_without_its_volume_is_told_and_no_volume(tmp_path):
     found = find_volumes(tmp_path, ())
 
     assert list(pairs_in(found, tmp_path)) == ["a"]
-    assert "is a segmentation by its name" in messages(found)
+    assert "is a segmentation, judging by its name" in messages(found)
     assert "2 others" in messages(found)
     assert not any(problem.is_error for problem in found.problems)
     # a person who names the very file knows what it is, but for Slicer's segmentations

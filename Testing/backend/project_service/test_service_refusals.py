@@ -88,7 +88,7 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     assert not root.exists()
     assert contents(tmp_path) == before
     kept.rename(root)
-    assert refusal(a_service, ask.Refresh()).remedy.startswith("Bring the folder back and open")
+    assert refusal(a_service, ask.Refresh()).remedy.startswith("Restore the folder and open")
     assert opened(a_service, root).review_order == ("other-2", "other-1")
     assert (
         answer(a_service, ask.Accept(shown(a_service, "other-1"))).case("other-1").verdict
@@ -161,7 +161,7 @@ def as_shown(view, request):
         (ask.SetRole(("other-1", "x"), CaseRole.IGNORED), "no case 'x'"),
         (ask.SetRole(("heart", "other-1"), CaseRole.VALIDATION), "'other-1' cannot be validation"),
         (ask.RemoveCases(("other-1", "x")), "no case 'x'"),
-        (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are settled since round 0"),
+        (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are fixed since round 0"),
         (ask.ChangeSettings({"training.seed": "1", "magic": "2"}), "no setting 'magic'"),
         (ask.ChangeSettings({"training.seed": "many"}), "must be a whole number"),
         (ask.ChangeSettings({"network.embedding_size": "8"}), "is settled"),
@@ -208,7 +208,7 @@ def as_shown(view, request):
             "no pseudo-label for case 'heart'",
         ),
         (ask.Correct(of("other-1"), "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
-        (ask.Correct(of("other-1"), "same.seg.nrrd"), "equal to the proposal"),
+        (ask.Correct(of("other-1"), "same.seg.nrrd"), "identical to the proposal"),
         (ask.Correct(of("other-1"), "foreign.seg.nrrd"), "liver"),
         (ask.TakeBackVerdict(of("other-1")), "other-1"),
         (ask.PreviewCorrection(of("other-1"), "foreign.seg.nrrd"), "liver"),

@@ -78,7 +78,7 @@ def test_failure_while_writing_keeps_the_old_file(tmp_path, failure):
     [
         (errno.ENOSPC, "full"),
         (errno.EROFS, "read-only"),
-        (errno.EACCES, "denies access"),
+        (errno.EACCES, "access is denied"),
         (errno.ENOENT, "not there"),
         (errno.EIO, "Input/output error"),
     ],
@@ -123,7 +123,7 @@ def test_folder_in_place_of_the_file_is_told(tmp_path):
 def test_read_only_folder_is_told(tmp_path):
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(StorageError, match="denies access"):
+        with pytest.raises(StorageError, match="access is denied"):
             write_text(tmp_path / "a.txt", "x")
     finally:
         tmp_path.chmod(0o700)

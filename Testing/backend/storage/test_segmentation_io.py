@@ -323,7 +323,7 @@ def test_empty_segment_that_is_no_label_is_left_out_aloud(a_path, a_schema):
 def test_two_segments_for_one_label_are_refused(a_path, a_schema):
     layer = np.array([0, 9, 8] * 20, np.uint8).reshape(1, 3, 4, 5)
     write_slicer_file(a_path, layer, [segment("a", "Cyst", 9), segment("b", "cyst", 8)])
-    with pytest.raises(AnnotationError, match="both fit the label 'cyst'"):
+    with pytest.raises(AnnotationError, match="both match the structure 'cyst'"):
         read_segmentation(a_path, a_schema)
 
 

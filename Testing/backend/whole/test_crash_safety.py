@@ -199,7 +199,7 @@ def test_second_command_line_is_told_and_interrupt_saves(a_command_line, a_long_
     assert process.returncode == 130
     assert "Stopping after this step" in told
     assert "everything done so far is saved. " in told.replace("\n", " ") + " "
-    assert "Run the same command again to go on." in told
+    assert "Run the same command again to continue." in told
     assert saved_step(a_long_project, 0) > 0
     assert main(["status", str(a_long_project)]) == 0
 
@@ -287,7 +287,7 @@ def test_file_too_large_for_the_disk_is_told_and_training_goes_on_later(a_projec
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
-        with pytest.raises(StorageError, match="holds no file so large"):
+        with pytest.raises(StorageError, match="too large for this disk"):
             train_here(a_project)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
