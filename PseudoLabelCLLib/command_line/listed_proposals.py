@@ -56,7 +56,8 @@ def named_proposals(
     """
     if len(names) != len(case_ids):
         raise ReviewError(
-            f"There are {len(case_ids)} cases, but {len(names)} values for --proposal.",
+            f"The number of cases ({len(case_ids)}) differs from the number of "
+            f"--proposal values ({len(names)}).",
             "Give one ROUND:FINGERPRINT for each case, in the same order.",
         )
     return tuple(

@@ -170,7 +170,7 @@ REVIEWS = {
         lambda d: verdict("--correct", d.label, "--slices", "1", "--whole")(d), "both",
     ),
     "correction identical to the proposal": (
-        lambda d: verdict("--correct", bad.proposal(d))(d), "other-1", "equal",
+        lambda d: verdict("--correct", bad.proposal(d))(d), "other-1", "identical",
     ),
     "correction of another patient": (
         lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 900.0))(d),
@@ -182,7 +182,7 @@ REVIEWS = {
     ),
     "empty correction": (
         lambda d: verdict("--correct", d.write("l.nrrd", labels() * 0))(d),
-        "other-1", "no label",
+        "other-1", "is empty",
     ),
     "correction is an image": (
         lambda d: verdict("--correct", d.image)(d), "heart.nii.gz", "looks like an image",
@@ -237,7 +237,7 @@ EXPORTS = {
     "export over another file": (
         before(lambda d: d.path("out").mkdir() or d.text("out/heart.seg.nrrd", "mine"),
                "export", lambda d: d.project, lambda d: d.out),
-        "heart.seg.nrrd", "something else",
+        "heart.seg.nrrd", "different contents",
     ),
     "export into a file": (lambda d: ["export", d.project, d.image], "heart.nii.gz"),
     "export without anything": (

@@ -208,7 +208,7 @@ def read_annotation(
     labels, schema, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
-            f"The segmentation '{path.name}' is empty: no voxel has a label.",
+            f"The segmentation '{path.name}' is empty: no voxel has a label value.",
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
     matched, more = matched_to_grid(

@@ -117,5 +117,5 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
             raise ProjectError(
                 f"With this change, '{segment.name}' in '{path.name}' would no longer be read as "
                 f"'{label.name}', which it is now.",
-                "Choose names and codes that no other structure has or has had.",
+                "Choose other names or codes, which no other structure has or has had.",
             )

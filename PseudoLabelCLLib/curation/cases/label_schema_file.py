@@ -52,8 +52,8 @@ def read_label_schema(path: Path) -> LabelSchema:
     version = value.pop("schema_version", None) if isinstance(value, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
         raise ProjectDamagedError(
-            f"'{path.name}' is not a label schema: it has no schema_version.",
-            "Choose a file that holds label definitions.",
+            f"'{path.name}' is not a list of structures: it has no schema_version.",
+            "Choose a file that defines the structures of a project.",
         )
     if version > _SCHEMA_VERSION:
         raise ProjectNewerError(

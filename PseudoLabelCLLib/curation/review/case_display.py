@@ -221,8 +221,7 @@ def _round_to_show(root: Path, project: Project, case: Case, round_index: int | 
     if round_index not in shown:
         told = ", ".join(map(str, shown)) or "none"
         raise ReviewError(
-            f"Round {round_index} has no pseudo-label for case '{case.id}' (rounds with one: "
-            f"{told}).",
+            f"Round {round_index} has no proposal for case '{case.id}' (rounds with one: {told}).",
             "Choose another round.",
         )
     return round_index

@@ -45,8 +45,8 @@ def read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
     proposal = read_segmentation(path, schema)[0]
     if not proposal.geometry.is_close_to(case.geometry):
         raise ReviewError(
-            f"The pseudo-label of case '{case.id}' has {proposal.geometry.describe()}, "
-            f"its image has {case.geometry.describe()}.",
+            f"The proposal of case '{case.id}' has {proposal.geometry.describe()}, its image has "
+            f"{case.geometry.describe()}.",
             "Train the round again.",
         )
     return proposal

@@ -152,8 +152,8 @@ def plain_labels(path: Path, array: npt.NDArray[Any]) -> "PlainLabels":
     low, high = array.min(), array.max()
     if low < BACKGROUND_VALUE or high > MAX_LABEL_VALUE:
         raise AnnotationError(
-            f"'{path.name}' holds values from {low:g} to {high:g}; "
-            f"labels go from {BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
+            f"'{path.name}' holds values from {low:g} to {high:g}; label values go from "
+            f"{BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
             SWAPPED,
         )
     labels = array.astype(np.int16)

@@ -271,7 +271,7 @@ def test_segmentation_on_another_grid_is_resampled_on_demand_and_said(a_service,
     assert "other-grid=resample" in capfd.readouterr().err
     assert main(a_service.create(None, other, "--answer", "other-grid=resample")) == 0
     err = capfd.readouterr().err
-    assert "'l.nrrd' has another grid" in err
+    assert "'l.nrrd' has a different grid" in err
     assert "resampled" in err
 
 

@@ -163,7 +163,7 @@ def test_structure_that_nobody_drew_can_go(a_project):
 
 def test_names_cannot_be_swapped_since_files_would_be_read_the_other_way_round(a_project):
     root, project = a_project
-    with pytest.raises(ProjectError, match="'pool' would no longer be"):
+    with pytest.raises(ProjectError, match="would no longer be read as 'pool'"):
         change_labels(root, project, renamed(pool="wall", wall="pool"))
     assert load_project(root) == project
 

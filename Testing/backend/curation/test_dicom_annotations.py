@@ -168,7 +168,7 @@ def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_pa
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
-    with pytest.raises(AnnotationError, match="the project does not have: Milz"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: Milz"):
         annotated(a_project, a_series.folder, path)
 
 
@@ -190,7 +190,7 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
     np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
     told = " ".join(notices)
     assert "'Leber' and 'kidney' overlap in 4 voxels, which count as 'kidney'" in told
-    assert "empty segment 'spare' is not a label" in told
+    assert "empty segment 'spare' is not a structure" in told
 
 
 def test_fractions_are_refused_with_the_reason(a_series, a_project, tmp_path):

@@ -239,7 +239,7 @@ def test_label_without_codes_stops_everything_and_a_proposal_is_made(a_project, 
     root, project = a_project
     bare = replace(SCHEMA.classes[1], terminology=None)
     project = replace(project, schema=LabelSchema((SCHEMA.classes[0], bare)))
-    with pytest.raises(ProjectError, match="'liver' has no codes") as refusal:
+    with pytest.raises(ProjectError, match="'liver' has no terminology codes") as refusal:
         exported((root, project), tmp_path / "out")
     assert "Liver" in refusal.value.remedy
     assert not (tmp_path / "out").exists()

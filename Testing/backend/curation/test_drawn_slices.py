@@ -139,7 +139,7 @@ def add(service, name="every_fourth", answers=(), role=CaseRole.ANNOTATED):
     ("name", "words"),
     [
         ("every_fourth", "drawn on 4 of its 16 slices. On 9 slices between them its structures"),
-        ("range", "drawn on 5 of its 16 slices. Beyond both ends the structures are cut off"),
+        ("range", "drawn on 5 of its 16 slices. At both ends the structures stop abruptly"),
     ],
 )
 def test_adding_it_is_a_question_that_names_its_answers(a_service, name, words):

@@ -322,7 +322,7 @@ def test_object_without_its_series_one_too_many_and_fractions_are_told(two_serie
     (volume,) = found.volumes
     assert volume.annotation == str(tmp_path / "ax" / "seg1.dcm")
     told = messages(found)
-    assert "seg2.dcm' is one more segmentation" in told
+    assert "seg2.dcm' is another segmentation" in told
     assert "lost.dcm' is a DICOM segmentation, and no series that it refers to" in told
     assert "f.dcm' is a segmentation that holds fractions" in told
 

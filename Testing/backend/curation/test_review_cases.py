@@ -285,9 +285,9 @@ def test_case_without_a_proposal_cannot_be_judged(a_project):
     root, project = a_project
     ProjectLayout(root).proposal(0, "a").unlink()
 
-    with pytest.raises(ReviewError, match="no pseudo-label for case 'a'"):
+    with pytest.raises(ReviewError, match="no proposal for case 'a'"):
         accept(root, project, "a")
-    with pytest.raises(ReviewError, match="no pseudo-label for case 't'"):
+    with pytest.raises(ReviewError, match="no proposal for case 't'"):
         reject(root, project, "t")
     with pytest.raises(ProjectError, match="no case 'x'"):
         reject(root, project, "x")

@@ -176,7 +176,7 @@ def test_verdict_whose_mask_is_gone_is_not_brought_back(a_project):
     root, project = a_project
     project = reject(root, corrected_by(root, stroke(1)), "other-1")
     (root / "reviews/round_00/history/other-1.1.truth.nrrd").unlink()
-    with pytest.raises(ReviewError, match="mask of the verdict on case 'other-1' is gone"):
+    with pytest.raises(ReviewError, match="mask of the verdict on case 'other-1' is missing"):
         take_back(root, project, "other-1")
     assert load_project(root).reviews[0].verdict is Verdict.REJECTED
 

@@ -327,7 +327,7 @@ def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
     add_case(root, project, "turned", CaseRole.UNLABELLED, image, None)
     record, listener = run(root)
     assert record.turned == ("turned",)
-    assert "run the other way" in words(listener)
+    assert "run in the opposite direction" in words(listener)
     assert "turned" in words(listener)
     # so are the parts that global contrast compares
     change(root, GLOBAL_LOCAL)
@@ -520,4 +520,7 @@ def test_command_line_pretrains_then_trains(tmp_path_factory, tmp_path, monkeypa
 def test_unknown_pretraining_is_refused(capfd):
     with pytest.raises(SystemExit):
         main(["create", "somewhere", "--pretraining", "magic"])
-    assert "'magic' is none of none, global+local, positional" in capfd.readouterr().err
+    assert (
+        "'magic' is not a valid method; choose one of none, global+local, positional"
+        in capfd.readouterr().err
+    )

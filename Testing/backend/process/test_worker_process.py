@@ -157,7 +157,7 @@ def test_user_error_fails_with_remedy_and_keeps_its_traceback_in_the_log(start, 
 @pytest.mark.parametrize(
     ("name", "error_type", "words"),
     [
-        ("memory_is_full", "OutOfMemoryError", "memory ran out"),
+        ("memory_is_full", "OutOfMemoryError", "ran out of memory"),
         ("torch_memory_is_full", "OutOfMemoryError", "Tried to allocate 2.00 GiB"),
         ("disk_is_full", "StorageError", "the disk is full"),
         ("missing_package", "WorkerError", "no_such_package"),

@@ -146,4 +146,4 @@ def test_profile_that_changes_the_network_is_refused_once_round_0_is_trained(
     a_service, a_project_in_review
 ):
     opened(a_service, a_project_in_review)
-    assert "is settled" in refusal(a_service, ask.ChangeSettings({"profile": "legacy"})).message
+    assert "is fixed" in refusal(a_service, ask.ChangeSettings({"profile": "legacy"})).message

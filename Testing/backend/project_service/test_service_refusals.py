@@ -82,7 +82,7 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     before = contents(tmp_path)
     for request in EVERY_REQUEST_FOR_AN_OPEN_PROJECT:
         told = refusal(a_service, request)
-        assert told.message.startswith(f"The project '{root}' is gone:"), request
+        assert told.message.startswith(f"The project '{root}' is no longer there:"), request
         assert told.error_type == "ProjectGoneError", request
     refusal(a_service, ask.OpenProject(str(root)))
     assert not root.exists()
@@ -104,7 +104,9 @@ def test_project_in_the_place_of_the_open_one_is_not_written_to(start_service, a
     shutil.rmtree(a_project)
     copy.rename(a_project)
     opened(second, a_project)
-    assert "is gone" in refusal(first, ask.SetRole(("other-1",), CaseRole.IGNORED)).message
+    assert (
+        "is no longer there" in refusal(first, ask.SetRole(("other-1",), CaseRole.IGNORED)).message
+    )
     assert refusal(first, ask.OpenProject(str(a_project))).error_type == "ProjectInUseError"
     assert answer(first, ask.CloseProject()) == Done()
 
@@ -164,7 +166,7 @@ def as_shown(view, request):
         (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are fixed since round 0"),
         (ask.ChangeSettings({"training.seed": "1", "magic": "2"}), "no setting 'magic'"),
         (ask.ChangeSettings({"training.seed": "many"}), "must be a whole number"),
-        (ask.ChangeSettings({"network.embedding_size": "8"}), "is settled"),
+        (ask.ChangeSettings({"network.embedding_size": "8"}), "is fixed"),
         (ask.ChangeSettings({"profile": "magic"}), "no profile 'magic'"),
         (ask.ShowCase("x"), "no case 'x'"),
         (ask.ShowCase("other-1", 7), "7"),
@@ -175,7 +177,7 @@ def as_shown(view, request):
                     of("heart"),
                 )
             ),
-            "no pseudo-label for case 'heart'",
+            "no proposal for case 'heart'",
         ),
         (
             ask.Accept(
@@ -205,7 +207,7 @@ def as_shown(view, request):
                     of("heart"),
                 )
             ),
-            "no pseudo-label for case 'heart'",
+            "no proposal for case 'heart'",
         ),
         (ask.Correct(of("other-1"), "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
         (ask.Correct(of("other-1"), "same.seg.nrrd"), "identical to the proposal"),

@@ -374,7 +374,9 @@ def test_fractions_look_like_a_swapped_image(tmp_path, suffix, value):
     array = np.zeros((3, 4, 5), np.float32)
     array[1, 1, 1] = value
     path = save(tmp_path / f"a{suffix}", array)
-    with pytest.raises(AnnotationError, match=r"looks like an image|labels go from") as caught:
+    with pytest.raises(
+        AnnotationError, match=r"looks like an image|label values go from"
+    ) as caught:
         read_segmentation(path, LabelSchema.from_values((1,)))
     assert "swapped" in caught.value.remedy
 
