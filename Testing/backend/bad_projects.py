@@ -178,7 +178,7 @@ REVIEWS = {
     ),
     "correction on another grid": (
         lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 0.7))(d),
-        "l.nrrd", "another grid",
+        "l.nrrd", "different grid",
     ),
     "empty correction": (
         lambda d: verdict("--correct", d.write("l.nrrd", labels() * 0))(d),

@@ -76,8 +76,9 @@ def on_grid_of_case(
     kept = np.count_nonzero(matched.array) == np.count_nonzero(corrected.array)
     if notices and not (kept and matches_by_cropping(corrected.geometry, case.geometry)):
         raise ReviewError(
-            f"The correction '{file_name}' has another grid ({corrected.geometry.describe()}) "
-            f"than case '{case.id}' ({case.geometry.describe()}), or lies elsewhere.",
+            f"The correction '{file_name}' has a different grid "
+            f"({corrected.geometry.describe()}) from case '{case.id}' "
+            f"({case.geometry.describe()}), or lies elsewhere.",
             "Save it with the case's image as its reference.",
         )
     return matched

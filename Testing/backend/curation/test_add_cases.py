@@ -153,7 +153,7 @@ def test_finer_annotation_is_resampled_and_told(a_project, an_image, tmp_path):
     )
 
     before = files_below(root)
-    with pytest.raises(QuestionError, match="another grid") as asked:
+    with pytest.raises(QuestionError, match="different grid") as asked:
         add_case(root, project, "p1", ANNOTATED, an_image, path)
     assert asked.value.question.num_voxels == np.count_nonzero(fine)
     assert "--answer p1:other-grid=resample" in asked.value.remedy
@@ -505,7 +505,7 @@ def test_endless_cell_is_no_valid_table(tmp_path, where):
 
 
 def test_missing_table_is_told(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         read_case_table(tmp_path / "nothing.csv")
 
 

@@ -219,7 +219,7 @@ def test_correction_on_another_grid_is_refused(a_project, tmp_path):
     root, project = a_project
     other = replace(GRID, spacing_mm=(1.4, 1.5, 8.0))
 
-    with pytest.raises(ReviewError, match="another grid"):
+    with pytest.raises(ReviewError, match="different grid"):
         correct(root, project, "a", drawn(tmp_path, corrected_in(1), geometry=other))
 
 

@@ -79,7 +79,7 @@ def test_failure_while_writing_keeps_the_old_file(tmp_path, failure):
         (errno.ENOSPC, "full"),
         (errno.EROFS, "read-only"),
         (errno.EACCES, "access is denied"),
-        (errno.ENOENT, "not there"),
+        (errno.ENOENT, "does not exist"),
         (errno.EIO, "Input/output error"),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_the_disk_refuses_is_told_in_a_sentence(tmp_path, number, words):
 
 
 def test_deleted_project_does_not_come_back_as_a_torso(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         write_text(tmp_path / "deleted" / "rounds" / "a.txt", "x")
     assert names_in(tmp_path) == []
 
@@ -196,7 +196,7 @@ def test_byte_order_mark_of_an_editor_does_no_harm(tmp_path):
 
 
 def test_missing_json_is_told(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         read_json(tmp_path / "a.json")
 
 

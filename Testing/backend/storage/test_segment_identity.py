@@ -117,7 +117,7 @@ def test_single_segment_that_nobody_named_is_no_question(a_path):
 def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
     rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
     write_nrrd(a_path, TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="the project does not have: cyst"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: cyst"):
         read(a_path)
 
 
@@ -294,7 +294,7 @@ def test_segment_that_was_made_anew_in_a_correction_is_not_the_deleted_one(a_pat
     write_segmentation(a_path, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
     rows = {0: ("Segment_1", "RV", 1), 1: ("Segment_2", "fat", 2), 2: ("Segment_3", "LV", 3)}
     changed = write_nrrd(a_path.with_name("changed.seg.nrrd"), TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="the project does not have: fat"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: fat"):
         read(changed, asking=None, made_from=a_path)
 
 

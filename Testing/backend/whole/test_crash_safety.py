@@ -338,7 +338,7 @@ def test_project_that_goes_away_during_training_is_told(a_project, stage, fate):
     with pytest.raises(PseudoLabelCLError) as caught:
         train_here(a_project, lose)
     assert failure_of(caught.value).error_type != "InternalError"
-    assert "not there" in str(caught.value) or "no " in str(caught.value)
+    assert "does not exist" in str(caught.value) or "no " in str(caught.value)
     assert not a_project.exists(), "it came back as a torso"
     if fate == "renamed":
         check_project(moved)

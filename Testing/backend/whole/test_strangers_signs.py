@@ -225,14 +225,14 @@ def test_project_on_a_read_only_share_opens_for_looking(
     read_only(monkeypatch)
     holder = OpenProjectHolder()
     view = handle(holder, OpenProject(str(root)), nothing)
-    assert "open for looking only" in view.notices[0]
+    assert "open read-only" in view.notices[0]
     assert handle(holder, ReadHistory(), nothing)
     files = handle(holder, ShowCase("other-2", None, with_image=True), nothing)
     assert files.proposal is not None
     assert Path(files.image).is_file()
     assert root not in Path(files.image).parents
     for request in (SetRole(("other-1",), CaseRole.IGNORED), GoBack(-1)):
-        with pytest.raises(ProjectError, match="open for looking only") as caught:
+        with pytest.raises(ProjectError, match="open read-only") as caught:
             handle(holder, request, nothing)
         assert "copy the project" in caught.value.remedy
     holder.close()
@@ -258,7 +258,7 @@ def test_another_user_looks_at_a_project_that_is_not_theirs(a_project_in_review,
             env={**os.environ, own_seals.STATE_VARIABLE: str(place / "none")},
         )  # fmt: skip
         assert told.returncode == 0, told.stderr
-        assert "open for looking only" in told.stdout
+        assert "open read-only" in told.stdout
         assert told.stdout.split()[-1] == "3"
     finally:
         shutil.rmtree(place)
