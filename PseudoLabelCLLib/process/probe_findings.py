@@ -15,7 +15,7 @@ from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
 
 # What a person can make use of; a package that talks for megabytes is cut.
 _LONGEST_LOG = 400
-_INSTALL = "Install the missing packages."
+_INSTALL = "Install the packages that are missing or too old."
 _INSTALL_AGAIN = "Install the package again."
 _OTHER_PYTHON = "Choose another interpreter, or use the default one."
 _NEWER_TORCH = "This PyTorch was built for an older NumPy. Install a newer PyTorch."
