@@ -366,7 +366,7 @@ def test_full_memory_is_told(tmp_path):
         ended = wait_for(worker, is_terminal)
     assert isinstance(ended, JobFailed)
     assert ended.error_type == "OutOfMemoryError", ended
-    assert "memory ran out" in ended.message
+    assert "ran out of memory" in ended.message
     assert check_project(greedy).num_left == 0
 
 
