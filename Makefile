@@ -1,4 +1,4 @@
-# `make demo` runs the main job end to end on made-up volumes, `make test` runs the tests.
+# `make demo` runs the main job end to end on synthetic volumes, `make test` runs the tests.
 # Both install what they need into .venv first. Python 3.10 or later: make PYTHON=python3.12 demo
 
 PYTHON ?= python3

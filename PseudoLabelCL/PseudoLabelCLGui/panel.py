@@ -103,7 +103,7 @@ class Panel:
         self._offerProjectOfScene()
 
     def exit(self) -> None:
-        """Another module is shown; a training goes on and is followed."""
+        """Another module is shown; training continues and is followed."""
         for section in self.sections:
             section.exit()
 

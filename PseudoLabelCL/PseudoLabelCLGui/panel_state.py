@@ -88,7 +88,7 @@ class ProjectState:
         root: Its folder, or empty while none is open.
         name: What a person calls it.
         new, sample: Make a project, or one from phantoms.
-        open, close: Open one, or let go of it.
+        open, close: Open one, or close it.
         recent: Folders of projects, the one that was opened last first.
         author: The name that verdicts given here bear, or empty.
     """
@@ -114,9 +114,9 @@ class CasesState:
         add: Adds what is chosen in the scene.
         add_files: Adds files.
         add_folder: Adds a folder of files or DICOM series.
-        set_role: Gives the chosen cases another role.
+        set_role: Changes the role of the selected cases.
         remove: Takes the chosen cases out.
-        check: Looks at every case before training.
+        check: Checks every case before training.
         findings: What the check found, one line each; the error lines begin with "Error:".
         questions: What a person has to answer first.
     """
@@ -153,7 +153,7 @@ class TrainState:
         settings: The folded settings by name, as texts; the panel shows those it has a field for.
         can_change: Names of the settings that may change now.
         train: Trains the next round; its text says which ("Train round 1").
-        pause: Saves and stops; the round goes on later.
+        pause: Saves and stops; the round can be continued later.
         stop: Gives the running round up.
         sentence: What will be used how, and how long it takes here if that is known.
         stage: What is done now, or empty.
@@ -267,7 +267,7 @@ class RoundsState:
         rows: The rounds so far, round 0 first.
         quality: Validation Dice by round, or agreement where there is no validation case.
         train: Trains the next round.
-        open_report: Opens the report of the chosen round.
+        open_report: Opens the report of the selected round.
         show_result: Shows the chosen round's proposals in place of the newest.
         go_back: Makes the chosen round the newest.
     """
@@ -287,10 +287,10 @@ class UseState:
 
     Args:
         model: What the chosen model is, in one sentence, or empty.
-        apply: Segments the chosen volumes.
+        apply: Segments the marked volumes.
         cancel: Stops the queue.
         save_model: Saves the newest model as one file.
-        load_model: Uses a model file.
+        load_model: Loads a model file.
         is_running: Whether the queue runs.
         stage: What is done now.
         fraction: 0..1, or None.
@@ -320,7 +320,7 @@ class MarkedLine:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One thing to know or to mend before a DICOM export, with the button that mends it.
+    """One thing to know or to fix before a DICOM export, with the button that fixes it.
 
     Args:
         light: RED stops the export, AMBER is to be known.

@@ -85,7 +85,7 @@ def _install_packages(
     except (RuntimeError, subprocess.CalledProcessError) as error:
         raise InstallError(
             _("Slicer's package installer refused: {reason}.").format(reason=error),
-            _("Wait until other installations have ended, then press Install again."),
+            _("Wait until other installations have finished, then press Install again."),
         ) from error
     if slicer.app.testingEnabled():
         on_end(0)  # a Slicer that runs tests waits for pip and calls nobody back

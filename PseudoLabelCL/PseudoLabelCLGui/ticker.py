@@ -30,7 +30,7 @@ class Ticker:
         self._timer.stop()
 
     def cleanUp(self) -> None:
-        """Stop for good."""
+        """Stop; it cannot be started again."""
         self._timer.stop()
         self._timer.disconnect("timeout()", self._tick)
 

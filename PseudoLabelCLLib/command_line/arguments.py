@@ -13,12 +13,12 @@ from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat
 
 _DESCRIPTION = """\
 Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round
-the proposals ("pseudo-labels") are yours to accept, correct or reject; the next round learns from
-that. Everything stays on this computer.
+you accept, correct or reject the proposals ("pseudo-labels"); the next round learns from your
+verdicts. Everything stays on this computer.
 """
 
 _EXAMPLE = """\
-the way through:
+a typical session:
   pseudolabelcl create heart --annotated 002.nii.gz 002-label.nii.gz --unlabelled images/
   pseudolabelcl train heart                      round 0, then proposals for all other volumes
   pseudolabelcl review heart                     the proposals, most doubtful first
@@ -30,7 +30,7 @@ the way through:
   pseudolabelcl export heart results             your segmentations, as .seg.nrrd
   pseudolabelcl predict heart/rounds/round_01/model.plcl new-patient.nii.gz --output results
 
-try it without any data:  pseudolabelcl demo
+to try it without any data:  pseudolabelcl demo
 """
 
 
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         add(commands)
     for command in commands.choices.values():
         command.add_argument(
-            "--json", action="store_true", help="write one JSON document for machines"
+            "--json", action="store_true", help="write one JSON document, for scripts"
         )
     return parser
 
@@ -62,19 +62,19 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser(
-        "demo", help="run the whole loop on made-up hearts, with a simulated review"
+        "demo", help="run the whole loop on synthetic hearts, with a simulated review"
     )
     demo.add_argument(
         "folder", nargs="?", help="new folder (default: demo-output, or demo-output-2, ...)"
     )
-    demo.add_argument("--seed", type=int, default=0, help="another seed makes other hearts")
+    demo.add_argument("--seed", type=int, default=0, help="seed of the synthetic hearts")
     _add_device(demo)
 
 
 def _add_create(commands: Commands) -> None:
-    create = commands.add_parser("create", help="make a project from volumes and segmentations")
+    create = commands.add_parser("create", help="create a project from volumes and segmentations")
     create.add_argument("project", help="the new project folder")
-    create.add_argument("--name", help="what to call it (default: the folder's name)")
+    create.add_argument("--name", help="name of the project (default: the folder's name)")
     create.add_argument(
         "--profile",
         choices=[profile.value for profile in Profile],
@@ -84,8 +84,9 @@ def _add_create(commands: Commands) -> None:
     create.add_argument(
         "--labels",
         metavar="NAMES",
-        help="a label file (JSON), or '1=right ventricle,2=myocardium'; default: what the first "
-        "segmentation says, so needed where no volume is annotated yet",
+        help="the structures with their label values: a file (JSON), or '1=right "
+        "ventricle,2=myocardium' (default: taken from the first segmentation; required if "
+        "no volume is annotated yet)",
     )
     create.add_argument(
         "--set",
@@ -111,13 +112,15 @@ def _pretraining_setting(method: str) -> str:
     """Return `--pretraining METHOD` as the setting that `--set` would take."""
     known = [choice.value for choice in Pretraining]
     if method not in known:
-        raise argparse.ArgumentTypeError(f"'{method}' is none of {', '.join(known)}")
+        raise argparse.ArgumentTypeError(
+            f"'{method}' is not a valid method; choose one of {', '.join(known)}"
+        )
     return f"pretraining.method={method}"
 
 
 def _add_add(commands: Commands) -> None:
     add = commands.add_parser(
-        "add", help="add volumes to a project, or the segmentation of one that it has as unlabelled"
+        "add", help="add volumes to a project, or a segmentation to one of its unlabelled volumes"
     )
     add.add_argument("project", help="the project folder")
     _add_case_arguments(add)
@@ -131,7 +134,7 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar=("VOLUME", "SEGMENTATION"),
-            help=f"a volume and its segmentation, used as {role} case; may be repeated",
+            help=f"a volume and its segmentation, added as {role} case; may be repeated",
         )
     parser.add_argument(
         "--unlabelled",
@@ -139,8 +142,8 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="VOLUME",
-        help="volumes nobody has segmented: files, or folders, searched with all that lies below "
-        "for volumes and DICOM series; label maps in them are left out",
+        help="volumes nobody has segmented: files, or folders, which are searched with their "
+        "subfolders for volumes and DICOM series; label maps in them are left out",
     )
     parser.add_argument(
         "--table",
@@ -151,7 +154,7 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copy-images",
         action="store_true",
-        help="keep copies of the volumes in the project, so that it can move alone",
+        help="copy the volumes into the project, so that it can be moved on its own",
     )
     add_answers(parser)
 
@@ -165,9 +168,9 @@ def _add_status(commands: Commands) -> None:
 
 
 def _add_author(commands: Commands) -> None:
-    author = commands.add_parser("author", help="show or choose the name that verdicts bear")
+    author = commands.add_parser("author", help="show or choose the name stored with verdicts")
     author.add_argument(
-        "name", nargs="?", help='any name, such as "reader 2"; an empty one signs with none'
+        "name", nargs="?", help='any name, such as "reader 2"; an empty one stores none'
     )
 
 
@@ -195,8 +198,8 @@ def _add_set(commands: Commands) -> None:
         "settings",
         nargs="*",
         metavar="NAME=VALUE",
-        help="what to change, such as training.joint.num_steps=500; none shows what differs from "
-        "the profile",
+        help="what to change, such as training.joint.num_steps=500; without any, shows what "
+        "differs from the profile",
     )
     set_.add_argument("--all", action="store_true", help="show every setting")
 
@@ -213,14 +216,14 @@ def _add_pretrain(commands: Commands) -> None:
 
 def _add_train(commands: Commands) -> None:
     train = commands.add_parser(
-        "train", help="train the next round, or go on with an interrupted one"
+        "train", help="train the next round, or continue an interrupted one"
     )
     train.add_argument("project", help="the project folder")
     train.add_argument(
         "--rounds",
         type=int,
         default=1,
-        help="number of rounds to train without review in between (default: 1)",
+        help="number of rounds to train without review (default: 1)",
     )
     add_answers(train)
     _add_device(train)
@@ -237,12 +240,12 @@ def _add_predict(commands: Commands) -> None:
         nargs="+",
         default=[],
         metavar="UID",
-        help="which DICOM series, one for each volume in the same order, '-' for a volume that "
-        "needs none; a folder may be named once for each of its series",
+        help="UID of the DICOM series, one for each volume in the same order, '-' for a volume "
+        "that needs none; name a folder once for each of its series",
     )
     add_answers(predict)
     predict.add_argument(
-        "--uncertainty", action="store_true", help="also write how unsure each voxel is"
+        "--uncertainty", action="store_true", help="also write the uncertainty of each voxel"
     )
     _add_device(predict)
 
@@ -263,7 +266,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument(
         "--table",
         metavar="CSV",
-        help="a table as for 'create': every line with an annotation is measured",
+        help="a table as for 'create': every row with an annotation is measured",
     )
     evaluate.add_argument(
         "--rounds", type=int, nargs="+", default=[], help="only these rounds (default: all)"
@@ -271,7 +274,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument(
         "--single",
         action="store_true",
-        help="predict each volume once, without averaging over turned and zoomed copies",
+        help="predict each volume once, without averaging over rotated and zoomed copies",
     )
     evaluate.add_argument("--output", metavar="JSON", help="also write every number to this file")
     add_answers(evaluate)
@@ -288,7 +291,7 @@ def _add_export(commands: Commands) -> None:
     export.add_argument(
         "--include-unreviewed",
         action="store_true",
-        help="also the newest proposals that nobody has judged, marked as such",
+        help="also the newest unreviewed proposals, marked as such",
     )
     _add_format(export, "dicom-seg")
     dicom = export.add_argument_group("only for --format dicom-seg")
@@ -301,10 +304,10 @@ def _add_export(commands: Commands) -> None:
     dicom.add_argument(
         "--accept-losses",
         action="store_true",
-        help="voxels that have no place on the grid of the series may be lost",
+        help="allow the loss of voxels that have no place on the grid of the series",
     )
     dicom.add_argument(
-        "--creator", metavar="NAME", help="who answers for the content, such as Doe^Jane"
+        "--creator", metavar="NAME", help="the DICOM content creator, such as Doe^Jane"
     )
     dicom.add_argument(
         "--with-volume",
@@ -315,7 +318,7 @@ def _add_export(commands: Commands) -> None:
         "--modality",
         choices=["MR", "CT", "OT"],
         default="OT",
-        help="what those volumes are (default: OT, other)",
+        help="modality of those volumes (default: OT, other)",
     )
     dicom.add_argument(
         "--patient-id", metavar="ID", default="", help="a pseudonym for the volume of one case"
@@ -323,18 +326,20 @@ def _add_export(commands: Commands) -> None:
 
 
 def _add_terms(commands: Commands) -> None:
-    terms = commands.add_parser("terms", help="show or choose the DICOM terminology of the labels")
+    terms = commands.add_parser(
+        "terms", help="show or choose the DICOM terminology of the structures"
+    )
     terms.add_argument("project", help="the project folder")
     terms.add_argument(
         "terms",
         nargs="*",
-        metavar="LABEL=WORDS",
-        help="what a label is, such as 'kidney_l=Kidney, left'; none shows what is proposed",
+        metavar="STRUCTURE=WORDS",
+        help="what a structure is, such as 'kidney_l=Kidney, left'; without any, shows suggestions",
     )
     terms.add_argument(
         "--accept-proposed",
         action="store_true",
-        help="take the first proposal for every label that has none yet",
+        help="take the first suggestion for every structure that has no terminology yet",
     )
 
 
@@ -351,7 +356,7 @@ def _add_verify_seg(commands: Commands) -> None:
 
 def _add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser(
-        "doctor", help="what device, memory and versions there are, and how long training takes"
+        "doctor", help="show device, memory and versions, and how long training takes"
     )
     _add_device(doctor)
 
@@ -360,15 +365,18 @@ def _add_wheels(commands: Commands) -> None:
     command = commands.add_parser(
         "wheels", help="download what training needs, for a computer without a network"
     )
-    command.add_argument("folder", help="where the wheel files go")
+    command.add_argument("folder", help="folder for the wheel files")
     command.add_argument(
-        "--slicer", choices=PYTHON_OF_SLICER, default="5.12", help="its version there"
+        "--slicer",
+        choices=PYTHON_OF_SLICER,
+        default="5.12",
+        help="version of Slicer on the other computer",
     )
     command.add_argument(
         "--platform",
         choices=PLATFORM_TAGS,
         default=this_platform(),
-        help="the system there (default: that of this computer)",
+        help="operating system of the other computer (default: the one used here)",
     )
 
 
@@ -377,7 +385,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=[device.value for device in DeviceChoice],
         default=DeviceChoice.AUTO.value,
-        help="what runs the network (default: the fastest that works)",
+        help="device for the network (default: the fastest that works)",
     )
 
 
@@ -386,5 +394,5 @@ def _add_format(parser: argparse.ArgumentParser, *more: str) -> None:
         "--format",
         choices=[*(kind.value for kind in SegmentationFormat), *more],
         default=SegmentationFormat.SEG_NRRD.value,
-        help="kind of file (default: %(default)s, for Slicer)",
+        help="file format (default: %(default)s, for Slicer)",
     )

@@ -41,7 +41,7 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseEntry
 
     Args:
         arguments: Those of `create` and `add`.
-        console: Is told which files of a folder are no volumes.
+        console: Shows which files of a folder are not volumes.
 
     Raises:
         ProjectError: Two volumes would have the same name, or the table is wrong.

@@ -83,14 +83,14 @@ def _require_same_profile(names: Collection[str]) -> None:
 
 
 def _consequences(root: Path, before: Project, after: Project) -> list[str]:
-    """From when on the new settings count, and what is done anew."""
+    """From when on the new settings count, and what is done again."""
     index = _first_round(after)
     is_interrupted = index < len(after.rounds)
     told = [
         f"Round {index} was interrupted; it starts again with the new settings: "
         f"pseudolabelcl train {for_shell(root)}"
         if is_interrupted
-        else f"This counts from round {index} on."
+        else f"This applies from round {index} on."
     ]
     is_other = pretraining_settings(before) != pretraining_settings(after)
     if index == 0 and is_other and read_pretraining(root) is not None:

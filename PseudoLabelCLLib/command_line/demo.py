@@ -1,4 +1,4 @@
-"""The whole loop on made-up hearts: three rounds, a simulated review, an export, a table."""
+"""The whole loop on synthetic hearts: three rounds, a simulated review, an export, a table."""
 
 import argparse
 import shutil
@@ -81,7 +81,7 @@ def _free_name() -> str:
 
 
 def demo_config() -> ProjectConfig:
-    """Return the quick profile, shortened for small made-up hearts."""
+    """Return the quick profile, shortened for small synthetic hearts."""
     quick = config_for(Profile.QUICK)
     training = quick.training
     return replace(

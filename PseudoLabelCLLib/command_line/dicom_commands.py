@@ -35,7 +35,7 @@ class ExportIncompleteError(ProjectError):
         super().__init__(
             f"{num_refused} of {counted(num_cases, 'case')} "
             f"{'was' if num_refused == 1 else 'were'} not exported; the notes say why.",
-            "Solve what they name, then export again.",
+            "Fix these problems, then export again.",
         )
         self.result = result
 
@@ -76,9 +76,9 @@ def terms(arguments: argparse.Namespace, console: Console) -> JsonValue:
         (label.name, _chosen(label), "; ".join(_proposed_words(label)) or "-")
         for label in project.schema
     ]
-    console.table(("label", "is", "its name is like"), rows)
+    console.table(("structure", "is", "similar terms"), rows)
     if any(label.chosen_terms is None for label in project.schema):
-        console.say(f"Choose: pseudolabelcl terms {for_shell(root)} 'LABEL=WORDS'")
+        console.say(f"Choose: pseudolabelcl terms {for_shell(root)} 'STRUCTURE=WORDS'")
     return [
         {
             "label": label.name,
@@ -117,8 +117,8 @@ def verify_seg(arguments: argparse.Namespace, console: Console) -> JsonValue:
     problems = [problem for problem in problems if problem]
     if problems:
         raise AnnotationError(
-            f"'{file.name}' is not right for this series: {' '.join(problems)}",
-            "Do not use it; write it again, or name the series that it belongs to.",
+            f"'{file.name}' does not match this series: {' '.join(problems)}",
+            "Do not use it; export it again, or name the series that it belongs to.",
         )
     console.say(f"'{file.name}' fits the series; slices stored: {verification.num_frames}.")
     return to_json(verification)
@@ -197,15 +197,16 @@ def _parsed(project: Project, text: str) -> tuple[str, Terminology]:
     known = {label.name.casefold(): label.name for label in project.schema}
     if not equals or name.strip().casefold() not in known:
         raise ProjectError(
-            f"'{text}' names no label of the project (labels: {', '.join(project.schema.names)}).",
-            "Write LABEL=WORDS, such as 'kidney_l=Kidney, left'.",
+            f"'{text}' does not name a structure of the project (structures: "
+            f"{', '.join(project.schema.names)}).",
+            "Write STRUCTURE=WORDS, such as 'kidney_l=Kidney, left'.",
         )
     terminology = terminology_named(words)
     if terminology is None:
         like = "; ".join(in_words(found) for found in propose_terminology(words)[:_MOST_PROPOSED])
         raise ProjectError(
-            f"No structure of the list is called '{words.strip()}'.",
-            f"Some are like it: {like}." if like else "Choose it in Slicer's segment editor.",
+            f"There is no '{words.strip()}' in the list of terms.",
+            f"Similar terms: {like}." if like else "Choose it in Slicer's segment editor.",
         )
     return known[name.strip().casefold()], terminology
 

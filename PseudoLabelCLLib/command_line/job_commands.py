@@ -55,7 +55,7 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
         else f"segment one of the volumes, then: pseudolabelcl add {shown} --annotated VOLUME "
         "SEGMENTATION"
     )
-    console.say(f"Pre-training is ready. Next: {step}")
+    console.say(f"Pre-training is done. Next: {step}")
     return result
 
 

@@ -56,7 +56,8 @@ def named_proposals(
     """
     if len(names) != len(case_ids):
         raise ReviewError(
-            f"The number of cases ({len(case_ids)}) is not that of --proposal ({len(names)}).",
+            f"The number of cases ({len(case_ids)}) differs from the number of "
+            f"--proposal values ({len(names)}).",
             "Give one ROUND:FINGERPRINT for each case, in the same order.",
         )
     return tuple(
@@ -72,7 +73,7 @@ def listed_proposals(file: Path, case_ids: Sequence[str]) -> tuple[ProposalIdent
         case_ids: The cases.
 
     Raises:
-        ReviewError: It is no such listing, or a case is not on it.
+        ReviewError: It is not such a listing, or a case is not on it.
         StorageError: It cannot be read.
     """
     value = read_json(file)
@@ -80,7 +81,7 @@ def listed_proposals(file: Path, case_ids: Sequence[str]) -> tuple[ProposalIdent
         lines = from_json(tuple[ListedProposal, ...], value, file.name)
     except PseudoLabelCLError as error:
         raise ReviewError(
-            f"'{file}' is not a listing of proposals: {error.message}",
+            f"'{file}' is not a valid list of proposals: {error.message}",
             "Make one with: pseudolabelcl review PROJECT --json > FILE",
         ) from error
     by_case = {line.case_id: line for line in lines}
@@ -98,8 +99,8 @@ def _named(root: Path, project: Project, case_id: str, name: str) -> ProposalIde
     match = _NAMED.fullmatch(name.strip().lower())
     if match is None:
         raise ReviewError(
-            f"'{name[:60]}' does not name a proposal.",
-            "Write round and at least 8 digits of the fingerprint, such as 0:3fa4bc12.",
+            f"'{name[:60]}' is not a valid name of a proposal.",
+            "Write the round and at least 8 digits of the fingerprint, such as 0:3fa4bc12.",
         )
     newest = newest_proposal(root, project, case_id)
     round_index, digits = int(match[1]), match[2]

@@ -55,7 +55,7 @@ _logger = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 is done, 1 something that the user can mend, 2 wrong arguments, 3 a defect of the program,
+    0 is done, 1 something that the user can fix, 2 wrong arguments, 3 a defect of the program,
     130 stopped by Ctrl-C.
     """
     arguments = build_parser().parse_args(argv)
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _user_error(console: Console, error: PseudoLabelCLError) -> int:
-    """Show what a person can mend; a machine still gets a line for each case of an export."""
+    """Show what a person can fix; a machine still gets a line for each case of an export."""
     if console.as_json and isinstance(error, dicom_commands.ExportIncompleteError):
         console.result(error.result)
     else:

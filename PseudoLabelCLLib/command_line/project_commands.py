@@ -61,7 +61,7 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     rows = case_rows(arguments, console)
     if not rows:
         raise ProjectError(
-            "No volume is named.", "Use --annotated, --validation, --unlabelled or --table."
+            "No volume was given.", "Use --annotated, --validation, --unlabelled or --table."
         )
     with opened(root) as before:
         new_files = files_to_come(ProjectLayout(root), before, rows)
@@ -81,7 +81,7 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     root = Path(arguments.project)
     project = load_project(root)
     console.say(f"{project.name}: {_counted_roles(project)}")
-    console.say(f"Labels: {', '.join(project.schema.names)}")
+    console.say(f"Structures: {', '.join(project.schema.names)}")
     for round_ in project.rounds:
         console.say(
             f"Round {round_.index}: {round_.state.value}; {round_.num_truth_cases} human, "
@@ -111,7 +111,7 @@ def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
     for case_id in arguments.cases:
         case, number = changed.case(case_id), changed.num_slices_of(case_id)
         drawn = number if case.drawn_slices is None else len(case.drawn_slices)
-        console.say(f"Of case '{case.id}', {drawn} of {counted(number, 'slice')} count.")
+        console.say(f"Case '{case.id}': {drawn} of {counted(number, 'slice')} count.")
         told.append({"case": case.id, "slices": None if drawn == number else drawn})
     return told
 
@@ -182,7 +182,7 @@ def _counted_roles(project: Project) -> str:
 
 
 def status_of(root: Path, project: Project) -> dict[str, JsonValue]:
-    """Return what is told of a project to a machine."""
+    """Return the description of a project as JSON."""
     latest = project.latest_round
     return {
         "project": str(root),

@@ -9,18 +9,23 @@ def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command that lists and judges proposals."""
     review = commands.add_parser(
         "review",
-        help="list the proposals, or judge some of them",
-        description="List the proposals of the round in review, or judge some of them. A verdict "
-        "is about the proposal that you saw: name it with --proposal as the list shows it, or "
-        "give --listing; with neither, a single case is asked about at the terminal. If there is "
-        "a newer proposal by now, nothing is stored.",
+        help="list the proposals, or give verdicts on them",
+        description="List the proposals of the round in review, or give verdicts on them. A "
+        "verdict applies to the proposal that you saw: name it with --proposal as "
+        "the list shows it, or give --listing; with neither, the terminal asks "
+        "about a single case. If there is a newer proposal by then, nothing is "
+        "saved.",
     )
     review.add_argument("project", help="the project folder")
-    review.add_argument("cases", nargs="*", metavar="CASE", help="the cases to judge")
+    review.add_argument(
+        "cases", nargs="*", metavar="CASE", help="the cases that the verdict is for"
+    )
     verdict = review.add_mutually_exclusive_group()
-    verdict.add_argument("--accept", action="store_true", help="the proposals are right")
+    verdict.add_argument("--accept", action="store_true", help="the proposals are correct")
     verdict.add_argument(
-        "--reject", action="store_true", help="the proposals are wrong: leave them out next round"
+        "--reject",
+        action="store_true",
+        help="the proposals are wrong: leave them out of the next round",
     )
     verdict.add_argument(
         "--correct",
@@ -45,8 +50,8 @@ def _add_named_proposals(review: argparse.ArgumentParser) -> None:
     review.add_argument(
         "--listing",
         metavar="FILE",
-        help="judge the cases as a list has them that you kept by: pseudolabelcl review PROJECT "
-        "--json > FILE; says how many were not opened one by one",
+        help="the proposals that you saw, as a list saved with: pseudolabelcl review PROJECT "
+        "--json > FILE; says how many were not opened individually",
     )
 
 
@@ -72,5 +77,5 @@ def _add_what_counts(review: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="with --accept or --correct: structures that you reject; every voxel outside the "
-        "others then counts as none of them",
+        "other structures then counts as none of those",
     )

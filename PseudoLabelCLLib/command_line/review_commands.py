@@ -110,7 +110,7 @@ def _to_judge(
     if len(case_ids) == 1:
         return _Verdicts((_asked(root, project, case_ids[0], console),), 0)
     raise ReviewError(
-        "Several cases are named, but not which proposals of theirs you mean.",
+        "Several cases are named, but not which of their proposals you mean.",
         "Add --proposal ROUND:FINGERPRINT for each, as 'review' lists them, or --listing FILE with "
         "what 'review PROJECT --json' printed.",
     )
@@ -127,12 +127,14 @@ def _asked(root: Path, project: Project, case_id: str, console: Console) -> Prop
     )
     if answer is None:
         raise ReviewError(
-            f"You did not say which proposal of '{case_id}' you saw, and there is no terminal to "
+            f"It is not clear which proposal of '{case_id}' you saw, and there is no terminal to "
             "ask at.",
             "Add --proposal ROUND:FINGERPRINT as 'review' lists it.",
         )
     if not answer:
-        raise ReviewError("Nothing was judged.", "Look at the newest proposal, then judge it.")
+        raise ReviewError(
+            "No verdict was saved.", "Look at the newest proposal, then give your verdict."
+        )
     return newest
 
 
@@ -142,31 +144,31 @@ def _say_unseen(verdicts: _Verdicts, console: Console) -> None:
         was = "was" if number == 1 else "were"
         console.warn(
             f"{number} of {total} proposal{'' if total == 1 else 's'} {was} judged from the "
-            "listing, without being opened one by one."
+            "listing, without being opened individually."
         )
 
 
 def _check_listing(arguments: argparse.Namespace) -> None:
     if arguments.cases:
         raise ReviewError(
-            f"What about {', '.join(arguments.cases)}?",
+            f"No verdict is given for {', '.join(arguments.cases)}.",
             "Add --accept, --reject or --correct FILE.",
         )
     if arguments.leave_out:
         raise ReviewError(
-            "No case is named to leave structures out of.",
+            "Structures to leave out are given, but no case.",
             "Name the case, and add --accept or --correct FILE.",
         )
 
 
 def _check_verdict(arguments: argparse.Namespace) -> None:
     if not arguments.cases:
-        raise ReviewError("No case is named.", "Name the cases to judge, before the option.")
+        raise ReviewError("No case was given.", "Name the cases before the option.")
     if arguments.correct and len(arguments.cases) != 1:
-        raise ReviewError("One file can correct one case only.", "Correct the cases one by one.")
+        raise ReviewError("One file can correct only one case.", "Correct the cases one by one.")
     if not arguments.correct and (arguments.slices or arguments.whole or arguments.extent):
         raise ReviewError(
-            "What counts of a correction can be said of a correction only.",
+            "--slices, --extent and --whole apply only to a correction.",
             "Add --correct FILE, or leave out --slices, --extent and --whole.",
         )
     if arguments.reject and arguments.leave_out:
@@ -176,7 +178,8 @@ def _check_verdict(arguments: argparse.Namespace) -> None:
         )
     if arguments.proposal and arguments.listing:
         raise ReviewError(
-            "The proposals are named by fingerprint and by a listing.", "Use one of the two."
+            "The proposals are named both with --proposal and with --listing.",
+            "Use one of the two.",
         )
 
 
@@ -259,16 +262,18 @@ def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
     for part in text.replace(" ", "").split(","):
         match = _SLICE_LIST.fullmatch(part)
         if not match:
-            raise ReviewError(f"'{text[:60]}' is not a list of slices.", "Write it like 3-7,9.")
+            raise ReviewError(
+                f"'{text[:60]}' is not a valid list of slices.", "Write it like 3-7,9."
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last:
             raise ReviewError(
-                f"'{part}' is not a range of slices.", "Slices are counted from 1, as in 3-7."
+                f"'{part}' is not a valid range of slices.", "Slices are counted from 1, as in 3-7."
             )
         if last > num_slices:
             raise ReviewError(
                 f"Case '{case_id}' has no slice {last}; its slices are 1 to {num_slices}.",
-                "Name slices that the case has.",
+                "Choose among these slices.",
             )
         indices += range(first - 1, last)
     return tuple(sorted(set(indices)))

@@ -41,13 +41,13 @@ def schema_from_arguments(
         annotated = [row for row in rows if row.role is CaseRole.ANNOTATED]
         if not annotated:
             raise AnnotationError(
-                "There is no annotated volume whose segmentation could name the labels.",
+                "There is no annotated volume from which to take the structures.",
                 "Name them with --labels '1=right ventricle,2=myocardium', or name an annotated "
                 "volume with --annotated VOLUME SEGMENTATION.",
             )
         if annotated[0].annotation is None:
             raise AnnotationError(
-                f"Case '{annotated[0].case_id}' is to be annotated but has no segmentation.",
+                f"Case '{annotated[0].case_id}' is meant to be annotated but has no segmentation.",
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
         asking = Asking(annotated[0].case_id, answers)
@@ -68,6 +68,7 @@ def _label(text: str, number: int) -> LabelClass:
     value, _, name = text.partition("=")
     if not re.fullmatch("[0-9]{1,9}", value.strip()):
         raise AnnotationError(
-            f"'{text}' names no label.", "Write labels like 1=right ventricle,2=myocardium."
+            f"'{text}' is not a valid structure.",
+            "Write structures like 1=right ventricle,2=myocardium.",
         )
     return LabelClass(int(value), name.strip(), DEFAULT_COLORS[number % len(DEFAULT_COLORS)])

@@ -31,7 +31,7 @@ class JobEndedBadlyError(PseudoLabelCLError):
     """The worker said what went wrong, or died.
 
     Args:
-        error_type: What kind of error the worker met.
+        error_type: The kind of error in the worker.
         message: What happened.
         remedy: What to do next.
         is_defect: Whether the program is to blame.
@@ -91,8 +91,8 @@ def _result_of(event: Event) -> dict[str, JsonValue]:
         case JobCompleted():
             return event.result
         case JobCancelled():
-            again = "Run the same command again to go on." if event.resumable else ""
-            raise JobCancelledError("Stopped as asked; everything done so far is saved.", again)
+            again = "Run the same command again to continue." if event.resumable else ""
+            raise JobCancelledError("Stopped as requested; everything done so far is saved.", again)
         case JobFailed():
             defect = event.error_type == "InternalError"
             raise JobEndedBadlyError(

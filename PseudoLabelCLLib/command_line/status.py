@@ -43,7 +43,7 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
         console.say(record.sentence)
     elif method is not Pretraining.NONE and project.latest_round is None:
         console.say(
-            f"Pre-training '{method.value}' comes before round 0, by itself or with "
+            f"Pre-training '{method.value}' runs before round 0, automatically or with "
             f"'pseudolabelcl pretrain {for_shell(root)}'."
         )
     return told

@@ -40,9 +40,9 @@ def wheels(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     files = sorted(file.name for file in folder.glob("*.whl"))
     console.say(
-        f"{counted(len(files), 'wheel file')} for Slicer {arguments.slicer} ({arguments.platform}) "
-        f"in '{folder}'. Carry the folder to the other computer, choose it in the panel under "
-        "Project > This computer, and press Install there."
+        f"{counted(len(files), 'wheel file')} for Slicer {arguments.slicer} "
+        f"({arguments.platform}) in '{folder}'. Copy the folder to the other computer and choose "
+        "it there as the folder of wheel files to install from."
     )
     return {"folder": str(folder), "files": list(files)}
 
@@ -71,7 +71,7 @@ def _download(folder: Path, python: str, tags: tuple[str, ...], console: Console
         raise DownloadError(
             f"The wheel files for Python {python} could not be downloaded: {said}",
             "Check the network (pip uses PIP_INDEX_URL and PIP_EXTRA_INDEX_URL where they are "
-            "set), then repeat the command; files that are there are kept.",
+            "set), then repeat the command; files already downloaded are kept.",
         )
 
 

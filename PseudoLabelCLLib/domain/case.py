@@ -63,7 +63,7 @@ class Case:
         check_case_id(self.id)
         if self.role.needs_annotation and self.annotation is None:
             raise ProjectError(
-                f"Case '{self.id}' is to be {self.role.value} but has no segmentation.",
+                f"Case '{self.id}' is meant to be {self.role.value} but has no segmentation.",
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
         numbers = self.drawn_slices or ()
@@ -113,6 +113,6 @@ def check_case_id(case_id: str) -> None:
     elif _DEVICE_NAME.fullmatch(case_id):
         problem = "is the name of a device on Windows"
     elif _FORBIDDEN_IN_ID.search(case_id):
-        problem = 'holds one of / \\ : * ? " < > | or a control character'
+        problem = 'contains one of / \\ : * ? " < > | or a control character'
     if problem:
         raise ProjectError(f"The case name {case_id!r} {problem}.", "Choose another name.")

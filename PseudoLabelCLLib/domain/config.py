@@ -177,7 +177,7 @@ def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The 2-D U-Net with a projection head (methods A and C, section A.1).
+    """The 2-D U-Net with a projection head (Docs/methods.md, "The network").
 
     Args:
         backbone: What computes the features; the two heads are the same for all.
@@ -275,9 +275,9 @@ class TrainingConfig:
         copy_paste: Of the joint rounds.
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
-        reset_head: Whether the segmentation head starts anew in the first joint round.
-        keep_moments: Whether a joint round goes on with the moments that the optimiser had at the
-            weights selected in the joint round before, as published; else they start anew, as a
+        reset_head: Whether the segmentation head is reset in the first joint round.
+        keep_moments: Whether a joint round continues with the moments that the optimiser had at the
+            weights selected in the joint round before, as published; otherwise they are reset, as a
             new cycle of the learning rate does.
         selection: Which weights of a round are kept.
         validations_per_round: How often a round measures Dice on the validation cases.
@@ -323,9 +323,9 @@ class PseudoLabelConfig:
 
     Args:
         num_augmented_copies: Predictions of changed copies that are averaged and compared
-            (section A.3.4), the unchanged one included. With 1 nothing is averaged, as in the
-            published evaluation, and nothing can be compared: doubt tells only where nothing was
-            found.
+            (Docs/methods.md, "Doubt"), the unchanged one included. With 1 nothing is averaged, as
+            in the published evaluation, and nothing can be compared: doubt then only tells where
+            nothing was found.
         max_rotation_deg: Largest rotation of a copy.
         max_scale_fraction: Largest zoom of a copy.
         mirror: Whether every other copy is mirrored where training mirrors, as in the published

@@ -1,8 +1,8 @@
-"""The errors that a user can meet: each says what was found and what to do next."""
+"""The errors that a user can see: each says what was found and what to do next."""
 
 
 class PseudoLabelCLError(Exception):
-    """Something a person can mend.
+    """Something a person can fix.
 
     Args:
         message: What happened, with what was found and what was expected, in one or two sentences.

@@ -12,62 +12,64 @@ class Note(Enum):
     """
 
     CROPPED = (
-        "{grids}; their voxels coincide and every label kept its place.",
-        "each voxel of the one is a voxel of the other; Slicer crops so",
+        "{grids}; their voxels coincide, and every labelled voxel kept its position.",
+        "every voxel of one is a voxel of the other, as after cropping in Slicer",
     )
     PLACE_OF_LABEL = (
-        "{found} Its segmentation lies on the {place}, which is taken.",
-        "whoever drew it saw the image there",
+        "{found} Its segmentation lies on the {place}, which is used.",
+        "the person who drew it saw the image there",
     )
     BOTH_PLACES = (
-        "{found} Its segmentation has the same two, and is taken voxel for voxel.",
+        "{found} Its segmentation has the same two, and is used voxel for voxel.",
         "array shape and both matrices are those of the image",
     )
     OTHER_PLACE = (
-        "'{file}' lies on the other place that the header of its image names; it was taken voxel "
-        "for voxel.",
-        "array shape and matrix are those of the image for the program that wrote it",
+        "'{file}' lies at the other position that the header of its image gives; it was used "
+        "voxel for voxel.",
+        "array shape and matrix are those of the image as the program that wrote it reads them",
     )
     RESAMPLED = (
         "{grids} and was resampled by position: {between} lay between its voxels.",
-        "said after the question 'other-grid' was answered so",
+        "follows from the answer to the question 'other-grid'",
     )
     LOST = (
         "{found} and {verb} lost.",
-        "said after the question 'outside' was answered so",
+        "follows from the answer to the question 'outside'",
     )
     BY_TERM = (
         "In '{file}', the segment '{segment}' counts as '{label}'.",
-        "its term is that of the label, or a person was asked",
+        "it has the terminology of that structure, or a person was asked",
     )
     EMPTY_SEGMENT = (
-        "In '{file}', the empty segment '{segment}' is not a label; it was left out.",
-        "it has no voxel",
+        "In '{file}', the empty segment '{segment}' is not a structure of the project; it was "
+        "left out.",
+        "it has no voxels",
     )
     NO_VOXEL_OF = ("In '{file}', no voxel belongs to: {segments}.", "counted in the file")
     OVERLAPPED = (
         "{found}, which {verb} as '{label}'.",
-        "said after the question 'overlap' was answered so",
+        "follows from the answer to the question 'overlap'",
     )
     UNCLAIMED = (
         "{found} and {verb} left out.",
-        "said after the question 'no-segment' was answered so",
+        "follows from the answer to the question 'no-segment'",
     )
     NO_FRAME = (
-        "'{file}' was placed by its positions alone: of '{image}' no frame of reference is known.",
+        "'{file}' was placed by its positions alone: the frame of reference of '{image}' is not "
+        "known.",
         "its voxels coincide with those of the image; anything else is asked or refused",
     )
     OTHER_SERIES = (
-        "'{file}' was made on another series of the same frame of reference; it was placed by its "
-        "positions.",
+        "'{file}' was made on another series with the same frame of reference; it was placed by "
+        "its positions.",
         "in one frame of reference, equal positions are equal places",
     )
     FRAME = (
-        "Number {number} of the {all} volumes in '{file}' is taken; the project keeps a copy.",
-        "said after the question 'frames' was answered so",
+        "Volume {number} of the {all} in '{file}' is used; the project keeps a copy.",
+        "follows from the answer to the question 'frames'",
     )
     NOW_ANNOTATED = (
-        "It is the case '{case}' of the project, which is annotated now.",
+        "It is case '{case}' of the project, which is now annotated.",
         "known by its path, or by its name and every voxel",
     )
     NOT_EXPORTABLE = (
@@ -78,7 +80,7 @@ class Note(Enum):
         "The project has no unlabelled case; joint rounds have nothing to add.",
         "counted",
     )
-    STRUCTURE_MISSING = ("Case '{case}' has no voxel of '{label}'.", "counted")
+    STRUCTURE_MISSING = ("Case '{case}' has no voxels of '{label}'.", "counted")
     FEW_SLICES = (
         "Case '{case}' is segmented on {found} of its {slices}; the others count as background.",
         "counted",
@@ -88,8 +90,8 @@ class Note(Enum):
         "measured; nothing is changed",
     )
     MIXED = (
-        "The {figure} goes from {least} to {most} over the cases; {odd} of {all} are far from the "
-        "middle ({named}, ...).",
+        "The {figure} ranges from {least} to {most} across the cases; {odd} of {all} are far "
+        "from the median ({named}, ...).",
         "measured; nothing is changed",
     )
     OTHER_PLANE = (
@@ -101,23 +103,23 @@ class Note(Enum):
         "the plane was chosen by a person, or settled by round 0",
     )
     ORDER_BY_HEADER = (
-        "Whether the slices of {cases} begin where those of the others do is told by their headers "
-        "alone; their contents do not clearly agree.",
+        "Only the headers say at which end the slices of {cases} begin; their contents do not "
+        "clearly confirm it.",
         "the direction cosines decide; contents alone turn nothing",
     )
     EMPTY_IN_OBJECT = (
-        "Case '{case}': '{label}' has no voxel; it is described, without a slice.",
+        "Case '{case}': '{label}' has no voxels; it is described, without a slice.",
         "counted; the object says so",
     )
     TURNED = (
-        "The slices of {cases} are stored turned or mirrored against those of most cases; the "
-        "network sees them turned, as the header tells.",
+        "The slices of {cases} are stored rotated or mirrored relative to those of most cases; "
+        "the network sees them turned, as the header says.",
         "turning by right angles is exact, and undone in every result",
     )
 
     CT_NOT_EVENED_OUT = (
         "N4 is not applied to {cases}: CT has no coil shading.",
-        "told from the DICOM headers, or from the values of fat and air",
+        "recognised by the DICOM headers, or by the values of fat and air",
     )
 
     def say(self, **words: object) -> str:
@@ -133,20 +135,20 @@ class Note(Enum):
 # What stops a DICOM export until it is answered there, with the flag or button of that page.
 EXPORT_QUESTIONS = (
     (
-        "Voxels of a segmentation have no place on the grid of its series, or would change.",
-        "`--accept-losses`, *Accept...*: exports what has a place",
+        "Voxels of a segmentation have no place on the grid of its series, or would change there.",
+        "`--accept-losses`, *Accept...*: exports the voxels that have a place",
     ),
     (
-        "A label has no codes that say what it is.",
-        "`terms PROJECT LABEL=WORDS`, *Choose...*: gives it a term",
+        "A structure has no terminology codes.",
+        "`terms PROJECT STRUCTURE=WORDS`, *Choose...*: gives it a terminology",
     ),
     (
         "A case did not come from DICOM.",
         "`--with-volume`, *Choose...*: writes its volume as a series first",
     ),
     (
-        "The series of a case lies elsewhere now.",
-        "`--source DIR`, *Look in...*: looks below a folder",
+        "The series of a case has been moved.",
+        "`--source DIR`, *Look in...*: searches a folder and its subfolders",
     ),
 )
 # What is looked at and proved harmless, so that nothing is said.
@@ -160,8 +162,8 @@ HARMLESS = (
         "each voxel has one voxel at its place, and no other",
     ),
     (
-        "Segments in another order, or numbered otherwise, than the labels",
-        "names and terms decide, never numbers",
+        "Segments in a different order, or numbered differently, from the structures",
+        "names and terminology decide, never numbers",
     ),
     (
         "A DICOM object without the slices on which nothing is drawn",
@@ -179,5 +181,5 @@ def findings_table() -> str:
         ways = (f"`{kind.value}={c.value}` {c.effect}" for c in question.choices)
         lines.append(f"| question | {question.found} | {'; '.join(ways)} |")
     lines += [f"| question (export) | {found} | {ways} |" for found, ways in EXPORT_QUESTIONS]
-    lines.append(f"\nThe answer `{LEAVE}` leaves the case out and goes on with the others.")
+    lines.append(f"\nThe answer `{LEAVE}` leaves the case out and continues with the others.")
     return "\n".join(lines)

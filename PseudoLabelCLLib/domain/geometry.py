@@ -44,13 +44,14 @@ class Geometry:
         numbers = (*self.spacing_mm, *self.origin_mm, *self.direction)
         if not np.all(np.isfinite(numbers)) or min(self.spacing_mm) <= 0:
             raise VolumeError(
-                f"The volume's header holds an impossible geometry (spacing {self.spacing_mm} mm, "
+                f"The volume's header has an impossible geometry (spacing {self.spacing_mm} mm, "
                 f"origin {self.origin_mm} mm).",
                 "Load the volume in another program and save it again.",
             )
         if abs(np.linalg.det(self.direction_matrix)) < DIRECTION_TOLERANCE:
             raise VolumeError(
-                f"The axes of the volume do not span space (direction {self.direction}).",
+                "The axes of the volume do not span three-dimensional space (direction "
+                f"{self.direction}).",
                 "Load the volume in another program and save it again.",
             )
 
@@ -132,7 +133,7 @@ class Geometry:
         return self.index_to_world(corners * np.asarray(self.size) - 0.5)
 
     def is_close_to(self, other: "Geometry") -> bool:
-        """Tell whether both grids have the same voxels: each corner within a tenth of a voxel."""
+        """Return whether both grids have the same voxels: each corner within a tenth of a voxel."""
         if self.size != other.size:
             return False
         distance = np.linalg.norm(self.corners_mm() - other.corners_mm(), axis=1).max()

@@ -34,7 +34,7 @@ class AugmentationConfig:
     Args:
         affine: "all" rotates, zooms, shifts and mirrors every slice; "one-of-five" does exactly one
             of rotation, zoom, mirroring with a fair coin, a multiple of 45 degrees, and nothing
-            (section A.5 of the published code).
+            (as in the published code).
         rotation_deg: Largest rotation.
         scale_fraction: Largest zoom, 0.15 means 0.85 to 1.15.
         shift_fraction: Largest shift, as a fraction of the window.
@@ -111,7 +111,7 @@ class IncompleteSlices(Enum):
 
 @dataclass(frozen=True)
 class ContrastiveConfig:
-    """The local contrastive loss on human truth and pseudo-labels (method A, section A.2).
+    """The local contrastive loss on human truth and pseudo-labels (Docs/methods.md).
 
     Args:
         weight: lambda, the weight beside the segmentation loss; 0 leaves it out.
@@ -213,7 +213,7 @@ class CopyPasteConfig:
 
 @dataclass(frozen=True)
 class CleanUpConfig:
-    """Mean-field smoothing of pseudo-labels: the published code's CRF (section A.3.3).
+    """Mean-field smoothing of pseudo-labels: the published code's CRF (Docs/methods.md, "Doubt").
 
     It is a strong smoother and can delete thin structures, so it is off by default.
 

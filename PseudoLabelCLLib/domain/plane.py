@@ -47,7 +47,7 @@ class Plane(Enum):
         return max(sides) / geometry.spacing_mm[axis]
 
     def suits(self, geometry: Geometry) -> bool:
-        """Tell whether slices of this plane show what the volume resolves."""
+        """Return whether slices of this plane show what the volume resolves."""
         return self.stretch_in(geometry) <= _MOST_STRETCHED
 
 

@@ -15,7 +15,7 @@ class Pretraining(Enum):
 
 
 class GlobalStrategy(Enum):
-    """Which slices are alike for the global loss (section C.2).
+    """Which slices are alike for the global loss (Docs/methods.md, "Pre-training").
 
     `random` is G^R (only two views of one slice), `partition-minus` G^D- (no negatives from the
     same part of other volumes), `partition` G^D (those are positives).

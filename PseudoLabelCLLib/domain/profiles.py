@@ -35,8 +35,8 @@ def config_for(profile: Profile) -> ProjectConfig:
     """Return the settings of a profile.
 
     `quick` gives a useful result on a CPU, `balanced` trains longer with the same recipe, `paper`
-    is the published schedule (Chaitanya et al., MedIA 2023, section 4), `legacy` follows their code
-    where it differs from the text (see Docs/methods.md).
+    is the published schedule (Chaitanya et al., MedIA 2023), `legacy` follows their code where it
+    differs from the text (see Docs/methods.md).
     """
     if profile is Profile.PAPER:
         return _paper_config()
@@ -97,7 +97,7 @@ def _paper_config() -> ProjectConfig:
                 rotation_deg=15.0,
                 scale_fraction=0.05,
                 mirror=Mirror.LEFT_RIGHT,
-                # 5 of 192 pixels on a 3 x 3 raster (section A.5)
+                # 5 of 192 pixels on a 3 x 3 grid, as in the published code
                 elastic_fraction=5 / 192,
                 elastic_grid=3,
                 elastic_mixed=True,

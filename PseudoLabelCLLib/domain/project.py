@@ -64,7 +64,9 @@ class Project:
         unknown = sorted(set(review.left_out) - set(self.schema.values))
         if unknown:
             told = ", ".join(map(str, unknown))
-            raise ProjectError(f"{named} leaves out {told}, which is not a label of the project.")
+            raise ProjectError(
+                f"{named} leaves out {told}, which is not a structure of the project."
+            )
         if set(review.left_out) == set(self.schema.values):
             raise ProjectError(f"{named} leaves out every structure, but does not reject it.")
 
@@ -139,7 +141,7 @@ class Project:
         return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
 
     def is_wholly_true(self, case_id: str) -> bool:
-        """Tell whether verdicts confirm every slice of a case, and all on it."""
+        """Return whether verdicts confirm every slice of a case, and all on it."""
         is_whole = False
         for review in self.truth_reviews_of(case_id):
             if review.left_out:

@@ -1,7 +1,7 @@
 """Questions: findings that could be wrong, so that only a person can say what was meant.
 
 A finding is one of three: nothing to say (proved harmless), a note (cannot be wrong), a question.
-A question stops whatever met it until it is answered, and its answer is kept with the case.
+A question stops whatever raised it until it is answered, and its answer is kept with the case.
 """
 
 from collections.abc import Sequence
@@ -72,8 +72,8 @@ class KindOfQuestion:
 
 QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     QuestionKind.TWO_PLACES: KindOfQuestion(
-        "The two matrices of a NIfTI header put the same image in two places, and no segmentation "
-        "on one of them tells which is meant.",
+        "The two matrices of a NIfTI header place the image at two different positions, and no "
+        "segmentation shows which one is right.",
         (
             Choice("sform", "Use the sform", "takes the sform, as nibabel, FSL and SPM do"),
             Choice("qform", "Use the qform", "takes the qform, as the scanner wrote it"),
@@ -81,16 +81,23 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         ),
     ),
     QuestionKind.SAME_SHAPE: KindOfQuestion(
-        "A segmentation has the array shape of its image, but its header gives another grid.",
+        "A segmentation has the same array shape as its image, but its header gives a different "
+        "grid.",
         (
-            Choice("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
+            Choice(
+                "voxels",
+                "Use it voxel for voxel",
+                "uses it voxel for voxel, whatever its header says",
+            ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.OTHER_GRID: KindOfQuestion(
-        "A segmentation was drawn on another grid than that of its image.",
+        "A segmentation was drawn on a different grid from that of its image.",
         (
-            Choice("resample", "Resample it", "looks up each voxel by its position"),
+            Choice(
+                "resample", "Resample it", "resamples it onto the grid of the image, by position"
+            ),
             LEAVE_OUT,
         ),
     ),
@@ -99,71 +106,73 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
     ),
     QuestionKind.BY_IDENTIFIER: KindOfQuestion(
-        "Segments agree with labels by nothing but what Slicer numbers anew in each file: their "
-        "identifiers, or names that nobody gave.",
+        "Segments match structures only by what Slicer renumbers in every file: their "
+        "identifiers or default names.",
         (
-            Choice("take", "Yes, it is that label", "takes it as that label"),
+            Choice("take", "Yes, it is that structure", "takes it as that structure"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.NAME_OR_TERM: KindOfQuestion(
-        "The name of a segment is that of one label, its term that of another.",
+        "A segment has the name of one structure and the terminology of another.",
         (
             Choice("name", "The name is right", "goes by the name"),
-            Choice("term", "The term is right", "goes by the term"),
+            Choice("term", "The terminology is right", "goes by the terminology"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.NO_SEGMENT: KindOfQuestion(
-        "Voxels of a segmentation belong to no segment that its header describes.",
+        "Some voxels of a segmentation belong to none of the segments that its header describes.",
         (
             Choice("background", "They are background", "counts them as background"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.OVERLAP: KindOfQuestion(
-        "Two structures of a segmentation share voxels; a voxel can have only one label.",
+        "Two structures of a segmentation overlap; a voxel can belong to only one.",
         (
             Choice(
                 "later",
-                "The later label wins",
-                "gives them to the label that stands later in the list",
+                "The later structure wins",
+                "assigns them to the structure further down the list",
             ),
-            Choice("earlier", "The earlier label wins", "gives them to the earlier one"),
+            Choice("earlier", "The earlier structure wins", "assigns them to the one further up"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.SAME_VOXELS: KindOfQuestion(
-        "Several segments of a file have the same value in the same layer, so that all have the "
+        "Several segments of a file have the same value in the same layer and therefore the "
         "same voxels.",
         (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
     ),
     QuestionKind.NO_BACKGROUND: KindOfQuestion(
-        "A segmentation has no voxel of background.",
+        "A segmentation has no background voxels.",
         (
             Choice("NUMBER", "NUMBER is background", "counts that value as background"),
-            Choice("shift", "All are N too high", "subtracts the lowest value from every value"),
-            Choice("none", "All are structures", "takes every voxel as part of a structure"),
+            Choice(
+                "shift", "All values are N too high", "subtracts the lowest value from every value"
+            ),
+            Choice("none", "All values are structures", "takes every voxel as part of a structure"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.UNLISTED: KindOfQuestion(
-        "A segmentation has values that the project does not list.",
+        "A segmentation has label values that the project does not have.",
         (
             Choice("background", "They are background", "counts them as background"),
             Choice(
                 "new",
-                "New structures",
-                "makes each value a new structure of the project (before round 0)",
+                "Add them as structures",
+                "adds each value to the project as a structure (only before round 0)",
             ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.CHANNELS: KindOfQuestion(
-        "A folder holds several images of each patient (channels, sequences), and a case has one.",
+        "A folder holds several images of each patient (channels, sequences); a case has one.",
         (
             Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
-            Choice("every", "Every one as a case", "makes each image a case of its own"),
+            Choice("every", "Each as its own case", "makes each image its own case"),
             LEAVE_OUT,
         ),
     ),
@@ -171,49 +180,49 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "A file holds several volumes: frames of a cine, or channels.",
         (
             Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
-            Choice("every", "Each as a case", "makes each a case of its own"),
+            Choice("every", "Each as its own case", "makes each one its own case"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.LABEL_MAP: KindOfQuestion(
-        "An image has at most 64 different values, whole numbers, one of them in more than half "
-        "of its voxels, as a label map has.",
+        "An image looks like a label map: it has at most 64 different values, all whole "
+        "numbers, one of them in more than half of its voxels.",
         (
-            Choice("image", "It is an image", "takes it as an image"),
+            Choice("image", "It is an image", "uses it as an image"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.PLANE: KindOfQuestion(
-        "Some volumes resolve another anatomical plane best than most do.",
+        "Some volumes have their best resolution in a different anatomical plane from most.",
         (
-            Choice("axial", "Axial slices", "cuts every volume axially"),
-            Choice("coronal", "Coronal slices", "cuts every volume coronally"),
-            Choice("sagittal", "Sagittal slices", "cuts every volume sagittally"),
+            Choice("axial", "Axial slices", "slices every volume axially"),
+            Choice("coronal", "Coronal slices", "slices every volume coronally"),
+            Choice("sagittal", "Sagittal slices", "slices every volume sagittally"),
         ),
     ),
     QuestionKind.SLICE_ORDER: KindOfQuestion(
-        "Where a volume begins cannot be told from its direction cosines.",
+        "The direction cosines do not show at which end a volume begins.",
         (
             Choice("as-stored", "As they are stored", "keeps the slices in their order"),
-            Choice("reversed", "The other way round", "reverses the order for the network"),
+            Choice("reversed", "In reverse order", "reverses the order for the network"),
         ),
     ),
     QuestionKind.SPARSE: KindOfQuestion(
-        "A segmentation leaves slices out on which its structures would have to be: it was drawn "
-        "on every n-th slice, or on a range.",
+        "A segmentation is empty on slices where its structures should be: it was drawn on "
+        "every n-th slice, or on a range of slices.",
         (
             Choice(
                 "drawn",
                 "Only the drawn slices",
                 "learns from the drawn slices alone; the others are unlabelled and get proposals",
             ),
-            Choice("all", "All slices", "counts the slices without a drawing as background"),
+            Choice("all", "All slices", "counts the slices that were not drawn as background"),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.VANISHING: KindOfQuestion(
-        "A structure has hardly a voxel left at the pixel size of the network.",
-        (Choice("train", "Train all the same", "trains with what is left of it"),),
+        "A structure has hardly any voxels left at the network's pixel size.",
+        (Choice("train", "Train anyway", "trains with what is left of it"),),
     ),
 }
 
@@ -252,7 +261,7 @@ class Question:
         ]
         if len(ways) > _MOST_TOLD:  # such as the frames of a film
             ways = [ways[0], "...", *ways[-3:]]
-        return f"Answer it: {', or '.join(ways)}."
+        return f"Answer with {', or '.join(ways)}."
 
 
 @dataclass(frozen=True)
@@ -277,7 +286,7 @@ class KeptAnswer:
     Args:
         kind: What it was about.
         value: The answer.
-        message: What the person was told.
+        message: The text that the person was shown.
         num_voxels: How many voxels it concerned.
     """
 
@@ -313,7 +322,7 @@ class Asking:
     Args:
         case_id: The case, or empty.
         given: The answers that a person gave.
-        used: Those that a question has met.
+        used: Those that answered a question.
         labels_can_grow: Whether values that the project does not list can become structures.
         is_first: Whether no segmentation was read before that this one could contradict.
     """
@@ -383,7 +392,7 @@ def given_answer(text: str) -> GivenAnswer:
     known = {one.value: one for one in QuestionKind}
     if kind.strip() not in known or not value.strip():
         raise ProjectError(
-            f"'{text}' answers no question; expected KIND=VALUE or CASE:KIND=VALUE.",
+            f"'{text}' is not a valid answer; expected KIND=VALUE or CASE:KIND=VALUE.",
             f"The kinds are {', '.join(known)}.",
         )
     return GivenAnswer(known[kind.strip()], value.strip(), case_id.strip())

@@ -39,7 +39,7 @@ class Cancelled(Exception):  # noqa: N818 - it is an answer to a request, not an
     """The job stopped early because it was asked to, with everything saved.
 
     Args:
-        resumable: Whether the same job, started again, goes on from where this one stopped.
+        resumable: Whether the same job, started again, continues from where this one stopped.
     """
 
     def __init__(self, *, resumable: bool = True) -> None:
@@ -69,4 +69,4 @@ class Report(Protocol):
         """Tell that a file is ready: its kind in one word ("report", "proposal"), and where."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether the job shall save its state and raise `Cancelled`; ask at every step."""
+        """Return whether the job shall save its state and raise `Cancelled`; ask at every step."""

@@ -37,7 +37,7 @@ def label_of_segment(
 ) -> LabelClass | None:
     """Return the label that a segment is, or None where name and term do not tell.
 
-    Slicer numbers identifiers anew in each file (`Segment_1`, `Segment_2`), so an identifier tells
+    Slicer renumbers identifiers in every file (`Segment_1`, `Segment_2`), so an identifier tells
     nothing about the file of somebody else. In the project's own files it is the project that gave
     it, so that a structure may get another name.
 
@@ -71,12 +71,12 @@ def contradiction_of(
         return ""
     term = segment.terminology
     if by_term is not None:
-        return f"is called like '{by_name.name}' and has the term of '{by_term.name}'"
+        return f"is called like '{by_name.name}' and has the terminology of '{by_term.name}'"
     side, own = _side(term), _side(by_name.terminology)
     same_type = by_name.terminology is not None and _type(term) == _type(by_name.terminology)
     if same_type and side and own and side != own:
         return (
-            f"is called like '{by_name.name}' and has a term of another side "
+            f"is called like '{by_name.name}' and has a terminology of the other side "
             f"({(term.type_modifier or term.type).meaning})"
         )
     return ""
@@ -95,7 +95,7 @@ def term_key(terminology: Terminology | None) -> tuple[str, ...] | None:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Tell whether two names are the same for a reader."""
+    """Return whether two names are the same for a reader."""
     return _plain(one) == _plain(other)
 
 
@@ -123,7 +123,7 @@ def label_by_term(
 
 
 def _regions_agree(one: Terminology | None, other: Terminology | None) -> bool:
-    """Tell whether two terms of one type can be the same: a mass may lie in any organ."""
+    """Return whether two terms of one type can be the same: a mass may lie in any organ."""
     if one is None or other is None:
         return False
     regions = [_code_key(term.region) + _code_key(term.region_modifier) for term in (one, other)]

@@ -79,15 +79,18 @@ class LabelClass:
     def __post_init__(self) -> None:
         if not BACKGROUND_VALUE < self.value <= MAX_LABEL_VALUE:
             raise AnnotationError(
-                f"Label '{self.name}' has the value {self.value}; "
-                f"values go from 1 to {MAX_LABEL_VALUE}, 0 is the background.",
+                f"Structure '{self.name}' has the label value {self.value}; values go from 1 to "
+                f"{MAX_LABEL_VALUE}, 0 is the background.",
                 "Give it another value.",
             )
         if not self.name.strip():
-            raise AnnotationError(f"Label {self.value} has no name.", "Give every label a name.")
+            raise AnnotationError(
+                f"The structure with label value {self.value} has no name.",
+                "Give every structure a name.",
+            )
         if not _COLOR_PATTERN.fullmatch(self.color):
             raise AnnotationError(
-                f"Label '{self.name}' has the colour {self.color!r}; expected '#rrggbb'.",
+                f"Structure '{self.name}' has the colour {self.color!r}; expected '#rrggbb'.",
                 "Write red, green and blue as six hexadecimal digits, such as #e69f00.",
             )
         if not self.segment_id:
@@ -95,7 +98,7 @@ class LabelClass:
 
     @property
     def chosen_terms(self) -> Terminology | None:
-        """Its codes as far as a person chose them: what Slicer gives by itself is no choice."""
+        """Its codes as far as a person chose them: what Slicer fills in is not a choice."""
         terms = self.terminology
         return None if terms is None or terms.is_slicers_default else terms
 
@@ -125,15 +128,16 @@ class LabelSchema:
     def __post_init__(self) -> None:
         if not self.classes:
             raise AnnotationError(
-                "The project has no label to segment.", "Name at least one structure."
+                "The project has no structure to segment.", "Name at least one structure."
             )
         for attribute in ("value", "name", "segment_id"):
             seen = [getattr(label, attribute) for label in self.classes]
             twice = sorted({str(s) for s in seen if seen.count(s) > 1})
             if twice:
                 raise AnnotationError(
-                    f"Two labels share the same {attribute.replace('_', ' ')}: {', '.join(twice)}.",
-                    "Give each label its own.",
+                    f"Two structures share the same {attribute.replace('_', ' ')}: "
+                    f"{', '.join(twice)}.",
+                    "Give each structure its own.",
                 )
 
     def __iter__(self) -> Iterator[LabelClass]:

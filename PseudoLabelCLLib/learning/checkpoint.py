@@ -112,7 +112,7 @@ def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
     own = optimizer.state_dict()
     shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     unusable = ProjectDamagedError(
-        f"The optimiser's moments in {path.name} are damaged, or those of another network.",
+        f"The optimiser's moments in {path.name} are damaged, or belong to another network.",
         "Delete the file; the next round then starts with new moments.",
     )
     try:
@@ -159,7 +159,7 @@ def network_from_bytes(
         raise ModelFileError(
             f"Its weights do not fit its description: a network '{config.backbone.value}' of "
             f"widths {config.widths} for {num_classes} classes, background included.",
-            "Ask for the model file again.",
+            "Get the model file again from where it came.",
         )
     network = SegmentationNetwork(config, num_classes, torch.Generator())
     network.load_state_dict(state)

@@ -38,8 +38,8 @@ def read_tensor_file(path: Path, device: torch.device) -> Any:
     """Return the content of a file that `write_tensor_file`, or an earlier version, wrote.
 
     Raises:
-        ValueError: It is no such file, or damaged.
-        StorageError: The disk refuses, or it is no regular file.
+        ValueError: It is not such a file, or damaged.
+        StorageError: The disk refuses, or it is not a regular file.
         PackageError: It is of an earlier version and PyTorch is too old to open that.
     """
     try:
@@ -50,10 +50,10 @@ def read_tensor_file(path: Path, device: torch.device) -> Any:
 
 
 def is_of_earlier_version(path: Path) -> bool:
-    """Tell whether `torch.save` of an earlier version wrote a file.
+    """Return whether `torch.save` of an earlier version wrote a file.
 
     Raises:
-        StorageError: The disk refuses, or it is no regular file.
+        StorageError: The disk refuses, or it is not a regular file.
     """
     try:
         with opened_regular(path) as file:

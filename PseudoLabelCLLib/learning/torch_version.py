@@ -10,7 +10,7 @@ def refuse_old_torch() -> None:
     """Refuse to work with a PyTorch that is older than `REQUIREMENTS` say.
 
     In older ones a file of an earlier version of this program could run a program although
-    PyTorch was told to read numbers alone.
+    PyTorch was set to read tensors only.
 
     Raises:
         PackageError: It is too old.
@@ -19,8 +19,7 @@ def refuse_old_torch() -> None:
     found = str(torch.__version__)
     if not needed.is_met_by(found):
         raise PackageError(
-            f"PyTorch {found} is too old: {needed.at_least} or later is needed, as older ones are "
-            "unsafe with files from others.",
-            f"Install PyTorch {needed.at_least} or later: in the panel with Install, elsewhere "
-            f'with pip install "{needed}".',
+            f"PyTorch {found} is too old: {needed.at_least} or later is needed, because older "
+            "versions are unsafe with files from others.",
+            f'Install PyTorch {needed.at_least} or later, for example with pip install "{needed}".',
         )

@@ -48,7 +48,7 @@ class TrainJob:
         if self.rounds < 1:
             raise ProjectError(
                 f"At least 1 round must be trained; asked for {self.rounds}.",
-                "Ask for 1 round or more.",
+                "Ask for at least 1 round.",
             )
 
 

@@ -48,7 +48,7 @@ def read_learning_curve(path: Path) -> tuple[CurvePoint, ...]:
 
     Raises:
         ProjectDamagedError: A line is not what was written.
-        StorageError: The disk refuses, or it is no regular file.
+        StorageError: The disk refuses, or it is not a regular file.
     """
     if not path.exists():
         return ()

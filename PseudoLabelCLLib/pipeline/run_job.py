@@ -39,7 +39,7 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
     """Do a job to its end and return its result.
 
     Raises:
-        PseudoLabelCLError: Something a person can mend.
+        PseudoLabelCLError: Something a person can fix.
         Cancelled: Asked to stop.
     """
     match job:

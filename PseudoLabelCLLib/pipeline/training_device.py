@@ -1,4 +1,4 @@
-"""The device of a training; a round that was interrupted goes on in the precision it began with."""
+"""The device of a training; an interrupted round continues in the precision it began with."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def _is_interrupted(project: Project) -> bool:
 
 
 def _read_settled(path: Path) -> _Settled | None:
-    """What was settled, or None where it is absent or damaged: then it is settled anew."""
+    """What was settled, or None where it is absent or damaged: then it is settled again."""
     try:
         return from_json(_Settled, read_json(path), path.name) if path.exists() else None
     except PseudoLabelCLError:

@@ -3,10 +3,10 @@
 import signal
 
 _LOOK_AT_LOG = "Look at the worker's last lines and at log.txt in the job's folder."
-_GO_ON = "Start the job again: it goes on from its last checkpoint."
+_GO_ON = "Start the job again: it continues from its last checkpoint."
 _LESS_MEMORY = (
-    "Close other programs or choose smaller settings, then start the job again: "
-    "it goes on from its last checkpoint."
+    "Close other programs or choose smaller settings, then start the job again: it continues "
+    "from its last checkpoint."
 )
 
 _BY_SIGNAL_NAME = {
@@ -17,8 +17,8 @@ _BY_SIGNAL_NAME = {
     "SIGTERM": ("The worker was asked to end by another program", _GO_ON),
     "SIGHUP": ("The worker was ended because its terminal was closed", _GO_ON),
     "SIGINT": ("The worker was interrupted from the keyboard", _GO_ON),
-    "SIGSEGV": ("The worker crashed: it touched memory that is not its own", _LOOK_AT_LOG),
-    "SIGBUS": ("The worker crashed: it touched memory that is not there", _LOOK_AT_LOG),
+    "SIGSEGV": ("The worker crashed: it accessed memory that it does not own", _LOOK_AT_LOG),
+    "SIGBUS": ("The worker crashed: it accessed memory that does not exist", _LOOK_AT_LOG),
     "SIGABRT": ("The worker crashed: a library stopped it", _LOOK_AT_LOG),
     "SIGFPE": ("The worker crashed in a calculation", _LOOK_AT_LOG),
     "SIGILL": (
@@ -74,11 +74,11 @@ def exit_code_in_words(exit_code: int, last_words: str = "") -> tuple[str, str]:
         what, remedy = _BY_SIGNAL_NAME.get(name, ("The worker was ended by a signal", _LOOK_AT_LOG))
         return f"{what} ({name}).", remedy
     if exit_code == 0:
-        return "The worker ended without saying how its job went.", _LOOK_AT_LOG
+        return "The worker ended without reporting the result of its job.", _LOOK_AT_LOG
     if _LAUNCHER_SAYS in last_words:
         what, remedy = _BEHIND_LAUNCHER
         return f"{what} (exit code {exit_code}).", remedy
-    return f"The worker ended before its job did (exit code {exit_code}).", _LOOK_AT_LOG
+    return f"The worker ended before its job was done (exit code {exit_code}).", _LOOK_AT_LOG
 
 
 def _signal_name(number: int) -> str:

@@ -23,7 +23,7 @@ def failure_of(error: BaseException) -> JobFailed:
     if _is_out_of_memory(error):
         return JobFailed(
             "OutOfMemoryError",
-            f"The memory ran out: {_first_line(error)}.",
+            f"The computer ran out of memory: {_first_line(error)}.",
             "Close other programs or choose smaller settings, then start the job again.",
         )
     if isinstance(error, OSError) and error.errno in _DISK_REFUSES:
@@ -32,8 +32,7 @@ def failure_of(error: BaseException) -> JobFailed:
         return JobFailed(type(refused).__name__, refused.message, refused.remedy)
     return JobFailed(
         "InternalError",
-        f"The program met an error that it did not expect: {type(error).__name__}: "
-        f"{_first_line(error)}.",
+        f"An unexpected error occurred: {type(error).__name__}: {_first_line(error)}.",
         "Please report it, with the file log.txt of the job's folder.",
         "".join(traceback.format_exception(error)),
     )
@@ -50,4 +49,4 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else "no further words"
+    return text.splitlines()[0].rstrip(".") if text else "no further details"

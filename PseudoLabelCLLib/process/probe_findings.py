@@ -15,16 +15,14 @@ from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
 
 # What a person can make use of; a package that talks for megabytes is cut.
 _LONGEST_LOG = 400
-_INSTALL = "Press Install."
-_INSTALL_AGAIN = "Press Install: it removes the package and installs it again."
-_OTHER_PYTHON = "Choose another interpreter, or leave the field empty to use Slicer's own."
-_NEWER_TORCH = (
-    "This PyTorch was built for an older NumPy. Press Install: it installs a newer PyTorch."
-)
+_INSTALL = "Install the packages that are missing or too old."
+_INSTALL_AGAIN = "Install the package again."
+_OTHER_PYTHON = "Choose another interpreter, or use the default one."
+_NEWER_TORCH = "This PyTorch was built for an older NumPy. Install a newer PyTorch."
 _NOT_INSTALLED = "not installed"
 _VISUAL_C = (
     "Install the Microsoft Visual C++ runtime for x64 from Microsoft's pages, restart the "
-    "computer, then check again; if that does not help, press Install."
+    "computer, then check again; if that does not help, install the package again."
 )
 
 

@@ -29,7 +29,7 @@ from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
 from PseudoLabelCLLib.process.process_tree import start_tree
 
 SERVICE_MODULE = "PseudoLabelCLLib.project_service"
-_REOPEN = "Open the project again: all that was answered is on disk."
+_REOPEN = "Open the project again: everything that was answered is on disk."
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +82,7 @@ class ServiceProcess(ChildProcess):
         except OSError as error:
             raise WorkerError(
                 f"The helper process cannot be started with '{python}': {error.strerror or error}.",
-                "Check that this Python interpreter exists and may be run.",
+                "Check that this Python interpreter exists and is executable.",
             ) from error
         return cls(process)
 

@@ -94,7 +94,7 @@ class WorkerProcess(ChildProcess):
         except OSError as error:
             raise WorkerError(
                 f"The worker cannot be started with '{python}': {error.strerror or error}.",
-                "Check that this Python interpreter exists and may be run.",
+                "Check that this Python interpreter exists and is executable.",
             ) from error
         return cls(process, job_path.parent.name)
 
@@ -181,7 +181,7 @@ class WorkerProcess(ChildProcess):
         message, remedy = exit_code_in_words(exit_code, self.stderr_tail)
         if self._is_ended_on_request:
             message = "The worker was ended on request."
-            remedy = "Start the job again: it goes on from its last checkpoint."
+            remedy = "Start the job again: it continues from its last checkpoint."
         return WorkerCrashed(exit_code, message, remedy, self.stderr_tail)
 
     def _read_stdout(self) -> None:

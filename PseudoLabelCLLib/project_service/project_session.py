@@ -25,8 +25,8 @@ from PseudoLabelCLLib.storage.project.project_store import (
 )
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
-LOCK_OWNER = "the PseudoLabelCL panel"
-_READ_ONLY = "You may not write to the project's folder: the project is open read-only."
+LOCK_OWNER = "another PseudoLabelCL session"
+_READ_ONLY = "You cannot write to the project's folder: the project is open read-only."
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Stamp: TypeAlias = tuple[int, int]
 
@@ -133,7 +133,9 @@ class ProjectSession:
             ProjectError: It is.
         """
         if self._root is not None and self._is_read_only:
-            raise ProjectError(_READ_ONLY, "Copy the project to a disk of your own to go on.")
+            raise ProjectError(
+                _READ_ONLY, "To continue, copy the project to a disk that you can write to."
+            )
 
     def update(self, project: Project) -> None:
         """Go on with a project that was changed and saved."""
@@ -186,9 +188,9 @@ class ProjectSession:
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectGoneError(
-                f"The project '{layout.root}' is gone: its folder was deleted or renamed, or its "
-                "drive is away.",
-                "Bring the folder back and open the project again, or open another one.",
+                f"The project '{layout.root}' is no longer there: its folder was deleted or "
+                "renamed, or its drive was disconnected.",
+                "Restore the folder and open the project again, or open another one.",
             )
 
 

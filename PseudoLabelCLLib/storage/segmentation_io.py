@@ -67,7 +67,7 @@ def read_segmentation(
     """Read a segmentation as one label volume with the values of a schema.
 
     Names and terms tell which segment is which label. Identifiers count only where the project
-    gave them, for Slicer numbers them anew in each file.
+    gave them, for Slicer renumbers them in every file.
 
     Args:
         path: A .seg.nrrd file, a DICOM segmentation object or structure set, or a label volume
@@ -85,7 +85,7 @@ def read_segmentation(
         know (overlaps, ignored voxels).
 
     Raises:
-        AnnotationError: The labels do not fit the schema, or it is no segmentation.
+        AnnotationError: The labels do not fit the schema, or it is not a segmentation.
         QuestionError: A person has to say what is meant.
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
@@ -103,10 +103,10 @@ def read_segmentation(
         return LabelVolume(array, geometry, statuses), used, notices
     if is_slicer_segmentation(path) and (schema is None or asking is not None):
         raise AnnotationError(
-            f"'{path.name}' is a segmentation of Slicer by its name and describes no segment, so "
-            "that nothing says which structure its values are.",
+            f"'{path.name}' is a segmentation of Slicer by its name but describes no segments, "
+            "so nothing says which structure each value is.",
             "Open it in Slicer, name its segments, and save it again. If its values are the "
-            "values of the project's labels, rename it to end in .nrrd.",
+            "label values of the project, rename it to end in .nrrd.",
         )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(

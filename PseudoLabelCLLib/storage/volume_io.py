@@ -32,7 +32,7 @@ def read_volume(path: Path, series_uid: str | None = None, near: Geometry | None
         near: Where it lies if its header names two places: the grid of its case.
 
     Raises:
-        VolumeError: It is no single 3-D volume of real numbers, or it is damaged.
+        VolumeError: It is not a single 3-D volume of real numbers, or it is damaged.
         StorageError: The disk refuses.
     """
     if path.is_dir():
@@ -47,7 +47,7 @@ def read_geometry(path: Path, series_uid: str | None = None) -> Geometry:
     """Read the grid of an image from its headers, without its voxels.
 
     Raises:
-        VolumeError: It is no single 3-D volume of real numbers, or it is damaged.
+        VolumeError: It is not a single 3-D volume of real numbers, or it is damaged.
         StorageError: The disk refuses.
     """
     if path.is_dir():
@@ -70,7 +70,7 @@ def write_volume(path: Path, volume: Volume) -> None:
     elif array.dtype == np.float16:
         array = array.astype(np.float32)
     elif array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise VolumeError(f"'{path.name}' cannot hold voxels of type {array.dtype}.")
+        raise VolumeError(f"'{path.name}' cannot store voxels of type {array.dtype}.")
     write_image(path, image_of(array.astype(array.dtype.newbyteorder("=")), volume.geometry))
 
 

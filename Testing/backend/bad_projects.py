@@ -158,7 +158,8 @@ REVIEWS = {
         "other-1", "1 to 5",
     ),
     "slices of very many digits": (
-        lambda d: review("other-1", "--correct", d.label, "--slices", "9" * 5000)(d), "not a list",
+        lambda d: review("other-1", "--correct", d.label, "--slices", "9" * 5000)(d),
+        "not a valid list",
     ),
     "slices from zero": (
         lambda d: review("other-1", "--correct", d.label, "--slices", "0-2")(d), "0-2", "from 1",
@@ -168,8 +169,8 @@ REVIEWS = {
     "slices and whole": (
         lambda d: verdict("--correct", d.label, "--slices", "1", "--whole")(d), "both",
     ),
-    "correction equal to the proposal": (
-        lambda d: verdict("--correct", bad.proposal(d))(d), "other-1", "equal",
+    "correction identical to the proposal": (
+        lambda d: verdict("--correct", bad.proposal(d))(d), "other-1", "identical",
     ),
     "correction of another patient": (
         lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 900.0))(d),
@@ -177,17 +178,17 @@ REVIEWS = {
     ),
     "correction on another grid": (
         lambda d: verdict("--correct", bad.shifted_labels(d, "l.nrrd", 0.7))(d),
-        "l.nrrd", "another grid",
+        "l.nrrd", "different grid",
     ),
     "empty correction": (
         lambda d: verdict("--correct", d.write("l.nrrd", labels() * 0))(d),
-        "other-1", "no label",
+        "other-1", "is empty",
     ),
     "correction is an image": (
         lambda d: verdict("--correct", d.image)(d), "heart.nii.gz", "looks like an image",
     ),
     "several cases without saying which proposals": (
-        review("other-1", "other-2", "--reject"), "not which proposals", "--listing",
+        review("other-1", "other-2", "--reject"), "not which of their proposals", "--listing",
     ),
     "a case without saying which proposal": (
         review("other-1", "--reject"), "which proposal of 'other-1' you saw", "--proposal",
@@ -208,7 +209,7 @@ REVIEWS = {
     "a proposal and a listing": (verdict("--accept", "--listing", "x.json"), "one of the two"),
     "no listing": (
         lambda d: review("other-1", "--accept", "--listing", d.text("l.json", "{}"))(d),
-        "l.json", "not a listing",
+        "l.json", "not a valid list",
     ),
     "a case that is not on the listing": (
         lambda d: review("other-1", "--accept", "--listing", d.text("l.json", "[]"))(d),
@@ -236,7 +237,7 @@ EXPORTS = {
     "export over another file": (
         before(lambda d: d.path("out").mkdir() or d.text("out/heart.seg.nrrd", "mine"),
                "export", lambda d: d.project, lambda d: d.out),
-        "heart.seg.nrrd", "something else",
+        "heart.seg.nrrd", "different contents",
     ),
     "export into a file": (lambda d: ["export", d.project, d.image], "heart.nii.gz"),
     "export without anything": (
@@ -330,7 +331,7 @@ WORK = {
     ),
     "prediction of a volume of NaN": (
         lambda d: ["predict", d.model, d.write("nan.nrrd", NAN), "--output", d.out],
-        "'nan'", "without a finite number",
+        "'nan'", "whose intensity is not a finite number",
     ),
     "prediction of a folder of text": (
         lambda d: ["predict", d.model, bad.folder(d), "--output", d.out], "folder", "no DICOM",

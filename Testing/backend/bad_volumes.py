@@ -59,8 +59,8 @@ IMAGES = {
     ),
     "wrong gzip checksum": (image(bad.wrong_checksum), "crc.nii.gz", "compression is broken"),
     "png as nrrd": (image(lambda d: bad.png_as(d, "bad.nrrd")), "bad.nrrd", "not the kind of file"),
-    "NaN": (image(lambda _: NAN), "'bad'", "without a finite number"),
-    "infinite": (image(lambda _: INF), "'bad'", "without a finite number"),
+    "NaN": (image(lambda _: NAN), "'bad'", "whose intensity is not a finite number"),
+    "infinite": (image(lambda _: INF), "'bad'", "whose intensity is not a finite number"),
     "constant": (image(lambda _: np.full(SIZE[::-1], 7, np.int16)), "'bad'", "constant"),
     "two frames": (image(lambda d: bad.nifti(d, "b.nii.gz", FOUR_D)), "b.nii.gz", "2 volumes"),
     "colours": (
@@ -100,7 +100,7 @@ IMAGES = {
     ),
     "unlabelled volume of NaN": (
         unlabelled(lambda d: d.write("b.nrrd", np.full_like(voxels(), np.nan))),
-        "'b'", "without a finite number",
+        "'b'", "whose intensity is not a finite number",
     ),
     "slices of few pixels": (image(lambda _: voxels()[:, :4, :4]), "'bad'", "4 x 4 pixels"),
 }  # fmt: skip
@@ -225,13 +225,13 @@ SETTINGS = {
         create("--set", "training.joint.learning_rate=1e999"), "learning_rate", "finite",
     ),
     "nonsense labels": (create("--labels", "one=heart"), "'one=heart'", "1=right ventricle"),
-    "labels with an odd digit": (create("--labels", "\u00b2=heart"), "names no label"),
+    "labels with an odd digit": (create("--labels", "\u00b2=heart"), "is not a valid structure"),
     "label value out of range": (create("--labels", "99999=heart"), "99999"),
     "label values twice": (create("--labels", "1=a,1=b"), "same value"),
     "label names missing": (create("--labels", "1=,2=b"), "no name"),
     "labels longer than a file name": (
         create("--labels", ",".join(f"{n}=structure number {n}" for n in range(5, 30))),
-        "heart-label", "not labels of the project",
+        "heart-label", "the project does not have",
     ),
     "label file missing": (create("--labels", "labels.json"), "labels.json"),
     "label file damaged": (

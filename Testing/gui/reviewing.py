@@ -5,7 +5,7 @@ from presenter_fakes import Disk
 
 from PseudoLabelCLLib.domain.round import RoundState
 
-SAVE, DISCARD, BACK = "Save as correction", "Discard my changes", "Go back"
+SAVE, DISCARD, BACK = "Save as correction", "Discard my changes", "Cancel"
 KEEP, DROP = "Keep them in the scene", "Discard"
 
 

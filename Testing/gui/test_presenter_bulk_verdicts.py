@@ -110,7 +110,7 @@ def test_a_correction_is_not_replaced_by_the_proposal(review):
     assert review.service.requests(Accept) == [Accept(identities(review, "u0", "u1"))]
     assert review.disk.verdicts[0, "u2"] is Verdict.CORRECTED
     review.presenter.accept_many(("u2",))
-    assert "your corrections count" in review.state.message.text
+    assert "your corrections stand" in review.state.message.text
 
 
 def test_a_changed_case_among_them_is_asked_about_first_and_its_correction_stays(review):
@@ -125,4 +125,4 @@ def test_a_changed_case_among_them_is_asked_about_first_and_its_correction_stays
 def test_when_all_are_judged_that_is_said(review):
     review.presenter.reject_many(ALL)
     review.settle()
-    assert "All proposals of this round are reviewed." in review.state.message.text
+    assert "All proposals of this round have been reviewed." in review.state.message.text

@@ -411,7 +411,7 @@ def test_a_project_that_is_away_does_not_hold_its_changes_captive(review):
 
 @pytest.mark.parametrize(
     ("answer", "discard"),
-    [("Reject, discard my changes", True), ("Reject, keep my changes", False)],
+    [("Reject and discard my changes", True), ("Reject but keep my changes", False)],
 )
 def test_rejecting_a_changed_proposal_asks_what_becomes_of_the_changes(review, answer, discard):
     edited(review)
@@ -441,7 +441,7 @@ def test_who_does_not_go_on_sees_the_rejected_proposal_as_it_was_proposed(review
     review.presenter.go_on_after_verdict(False)
     edited(review)
     review.presenter.reject()
-    review.answer("Reject, keep my changes")
+    review.answer("Reject but keep my changes")
     assert review.state.review.case_id == "u0"
     assert review.names_heard().count("on_case_files") == 2
     assert review.state.review.accept.text == "Accept"

@@ -29,7 +29,7 @@ def test_an_unchanged_proposal_has_nothing_to_choose(review):
     shown(review, "u0")
     assert review.state.review.extents == ()
     assert review.state.review.accept.text == "Accept"
-    assert "proposal as you see it" in review.state.review.accept.tool_tip
+    assert "proposal as shown" in review.state.review.accept.tool_tip
 
 
 def test_changing_and_saving_is_one_button_that_says_so(review):

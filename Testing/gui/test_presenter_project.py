@@ -46,7 +46,7 @@ def test_without_a_project_nothing_but_making_and_opening_one_is_possible():
     assert state.project.open.enabled
     assert not state.project.close.enabled
     assert not state.cases.add.enabled
-    assert state.cases.add.tool_tip == "Make or open a project first."
+    assert state.cases.add.tool_tip == "Create or open a project first."
     assert not state.train.train.enabled
 
 
@@ -243,7 +243,7 @@ def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_th
     assert stage.state.message.light is Light.AMBER
     (row,) = stage.state.cases.questions
     assert row.text == "b: 'b.nii.gz' lies elsewhere."
-    assert [words for _, words, _ in row.choices] == ["Take it voxel for voxel", "Leave it out"]
+    assert [words for _, words, _ in row.choices] == ["Use it voxel for voxel", "Leave it out"]
     assert row.enabled
     assert stage.state.cases.findings == ()
 
@@ -391,7 +391,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
         (
             CaseRole.VALIDATION,
             (CaseRole.VALIDATION, CaseRole.UNLABELLED),
-            "1 of the volumes has no segmentation and became unlabelled.",
+            "1 of the volumes has no segmentation and was added as unlabelled.",
         ),
         (CaseRole.IGNORED, (CaseRole.IGNORED, CaseRole.IGNORED), ""),
     ],

@@ -41,8 +41,7 @@ def test_the_queue_is_most_doubtful_first_with_doubt_and_reason(review):
 
 def test_before_a_round_the_review_says_what_is_missing(stage):
     assert (
-        stage.state.review.accept.tool_tip
-        == "Train a round first; its proposals are reviewed here."
+        stage.state.review.accept.tool_tip == "Train a round first; you review its proposals here."
     )
 
 
@@ -105,13 +104,13 @@ def test_next_and_previous_keep_to_the_queue_and_say_where_it_ends(review):
     review.presenter.next_case()
     review.settle()
     assert review.state.review.case_id == "u0"
-    assert review.state.review.previous_case.tool_tip == "This is the first case of the queue."
+    assert review.state.review.previous_case.tool_tip == "This is the first case in the list."
     review.presenter.next_case()
     review.settle()
     review.presenter.next_case()
     review.settle()
     assert review.state.review.case_id == "u2"
-    assert review.state.review.next_case.tool_tip == "This is the last case of the queue."
+    assert review.state.review.next_case.tool_tip == "This is the last case in the list."
     review.presenter.previous_case()
     review.settle()
     assert review.state.review.case_id == "u1"
@@ -144,7 +143,7 @@ def test_after_a_verdict_the_next_case_that_waits_comes_by_itself(review):
     review.presenter.accept()
     review.settle()
     assert review.state.review.case_id == "u0"
-    assert review.state.message.text == "All proposals of this round are reviewed."
+    assert review.state.message.text == "All proposals of this round have been reviewed."
     assert review.state.review.progress == "3 of 3 reviewed"
 
 
@@ -222,7 +221,7 @@ def test_while_a_round_is_trained_the_review_waits(review):
     shown(review, "u0")
     review.presenter.train()
     review.settle()
-    assert "reviewed after it" in review.state.review.accept.tool_tip
+    assert "can be reviewed when it is done" in review.state.review.accept.tool_tip
     review.presenter.accept()
     review.presenter.accept_many(("u1",))
     review.settle()

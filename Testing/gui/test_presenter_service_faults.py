@@ -39,7 +39,7 @@ def test_a_verdict_on_its_way_is_not_repeated_and_the_person_is_told_to_look(rev
     review.service.crash()
     review.settle()
     assert not review.service.requests(Accept)
-    assert "Check that your last step is there" in review.state.message.remedy
+    assert "Check that your last action was saved" in review.state.message.remedy
     assert review.state.review.queue[0].verdict == ""
     assert review.state.review.accept.enabled
 

@@ -29,7 +29,7 @@ def step(stage: Stage, name: str):
 
 def test_the_next_thing_leads_from_nothing_to_the_second_round():
     stage = Stage(Disk())
-    assert next_thing(stage) == ("cases", "Make or open a project")
+    assert next_thing(stage) == ("cases", "Create or open a project")
     stage.presenter.open_project(ROOT)
     stage.settle()
     assert next_thing(stage) == ("cases", "Add volumes")
@@ -206,7 +206,7 @@ def at(minutes: int) -> str:
 def test_the_time_of_a_round_is_that_of_the_last_ones_on_this_computer():
     stage = trained((at(0), at(1)), (at(10), at(22)), (at(60), at(200)))
     sentence = stage.state.train.sentence
-    assert sentence == "Round 3 will learn. It takes about 12 min, like the rounds before."
+    assert sentence == "Round 3 will learn. It will take about 12 min, judging by earlier rounds."
 
 
 def test_round_0_says_nothing_about_the_time_of_the_next():
@@ -219,7 +219,8 @@ def test_before_any_round_the_measured_minutes_of_this_computer_count(stage):
     )
     stage.presenter.readiness_found(report)
     assert (
-        stage.state.train.sentence == "Round 0 will learn. It takes about 6 min on this computer."
+        stage.state.train.sentence
+        == "Round 0 will learn. It will take about 6 min on this computer."
     )
     assert trained(("", "")).state.train.sentence == "Round 1 will learn."
 
@@ -334,7 +335,7 @@ def test_one_case_is_told_in_the_singular():
     facts.history = tuple(replace(one, agreement=0.9, num_compared=1) for one in facts.history)
     stage.presenter._core.is_dirty = True
     assert stage.state.rounds.rows[0].agreement == "0.900 (1 case)"
-    assert stage.state.message.text == "1 proposal waits for review."
+    assert stage.state.message.text == "1 proposal is waiting for review."
 
 
 def test_no_text_speaks_of_a_numbered_section(stage):

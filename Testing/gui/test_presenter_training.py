@@ -193,7 +193,7 @@ def test_pretraining_comes_first_if_it_is_chosen_and_only_once(stage):
 def test_pretraining_alone_trains_no_round(stage):
     stage.presenter.pretrain()
     stage.settle()
-    assert stage.state.message.text == "Choose a kind of pre-training first."
+    assert stage.state.message.text == "Choose a pre-training method first."
     stage.presenter.set_pretraining("positional")
     stage.settle()
     stage.presenter.pretrain()
@@ -329,7 +329,7 @@ FAULTS = [
         "Install the packages",
     ),
     (
-        JobFailed("OutOfMemoryError", "The memory ran out.", "Close programs."),
+        JobFailed("OutOfMemoryError", "The computer ran out of memory.", "Close programs."),
         "Continue on the CPU",
     ),
     (JobFailed("StorageError", "The disk is full.", "Free some space."), "Continue"),

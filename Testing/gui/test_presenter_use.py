@@ -114,7 +114,7 @@ def test_cancelling_keeps_what_is_done():
     stage.worker.stop()
     stage.settle()
     assert not stage.state.use.is_running
-    assert "what is done stays" in stage.state.message.text
+    assert "finished volumes are kept" in stage.state.message.text
     assert stage.state.use.cancel.tool_tip == "Nothing is being segmented."
 
 

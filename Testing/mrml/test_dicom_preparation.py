@@ -166,8 +166,8 @@ def test_volume_outside_of_a_study_is_told(scene, volume):
 def test_structure_without_codes_and_name_with_accents_are_told(scene, volume):
     problems = prepare_for_dicom_export(a_proposal(scene, volume, name="Närbe"), volume)
     assert len(problems) == 2
-    assert "No terminology was chosen for structure 'Närbe'" in problems[0]
-    assert "without accents" in problems[1]
+    assert "No terminology has been chosen for structure 'Närbe'" in problems[0]
+    assert "unaccented characters" in problems[1]
 
 
 def test_origin_that_a_segment_tells_already_stays(scene, volume):

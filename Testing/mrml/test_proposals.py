@@ -219,7 +219,7 @@ def test_volume_that_is_not_the_image_any_more_is_refused(scene, files):
     moved = add_volume_node(np.load(files.image), GEOMETRIES["plain"], "moved")
     before = ids_in(scene)
     assert not fits_case(moved, OBLIQUE)
-    with pytest.raises(VolumeError, match="'moved' in the scene is not the image"):
+    with pytest.raises(VolumeError, match="'moved' in the scene is no longer the image"):
         show_case(files, LABELS, moved)
     assert ids_in(scene) == before
 

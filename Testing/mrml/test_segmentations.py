@@ -239,10 +239,10 @@ def test_other_grid_is_told_with_both_grids(scene, tmp_path, other):
     node = add_segmentation_node(drawn_on, APART, "mine")
     volume = a_volume(name="T1")
     (problem,) = segmentation_problems(node, volume, None)
-    assert "'mine' lies on another grid" in problem
+    assert "'mine' is on a different grid" in problem
     assert other.describe() in problem
     assert GEOMETRIES["oblique"].describe() in problem
-    with pytest.raises(AnnotationError, match="another grid"):
+    with pytest.raises(AnnotationError, match="different grid"):
         save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
     assert list(tmp_path.iterdir()) == []
 
@@ -253,7 +253,7 @@ def test_transformed_segmentation_is_refused(scene, tmp_path):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
     node.SetAndObserveTransformNodeID(transform.GetID())
     (problem,) = segmentation_problems(node, volume, None)
-    assert "moved by transform 'shift'" in problem
+    assert "under transform 'shift'" in problem
     with pytest.raises(AnnotationError, match="Harden the transform"):
         save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
 
@@ -448,7 +448,7 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
         if label is not None:
             found.setdefault(label.value, []).append(entry)
     if any(len(fitting) > 1 for fitting in found.values()):
-        with pytest.raises(AnnotationError, match="both fit"):
+        with pytest.raises(AnnotationError, match="both match"):
             match_segments("a", entries, (), schema, made_from=())
     else:
         matched, _notices = match_segments("a", entries, (), schema, made_from=())

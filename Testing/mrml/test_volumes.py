@@ -232,7 +232,7 @@ def test_volume_that_changes_while_it_is_written_is_not_left_half_done(scene, tm
     node = add_volume_node(an_array(rng), GEOMETRIES["plain"])
     snapshot = snapshot_volume(node)
     change_a_voxel(node)
-    with pytest.raises(VolumeError, match="changed while it was saved"):
+    with pytest.raises(VolumeError, match="changed while it was being saved"):
         snapshot.write(tmp_path / "a.nrrd")
     assert list(tmp_path.iterdir()) == []
 

@@ -187,7 +187,7 @@ def test_question_says_what_how_much_and_that_slicer_waits(packages, slicers_own
     assert missing.names == ALL_MISSING.missing
     assert "3 GB" in missing.size
     assert "torch>=2.10" in missing.question
-    assert "Slicer does not answer" in missing.question
+    assert "Slicer will not respond" in missing.question
     assert missing.obstacle == ""
 
 
@@ -223,7 +223,7 @@ def test_that_slicer_will_not_answer_is_shown_before_it_stops_answering(
     packages, an_application, slicers_own
 ):
     steps = install(packages, an_application, replace(ALL_MISSING, python=str(slicers_own)))
-    assert "Slicer does not answer" in steps[0].text
+    assert "Slicer will not respond" in steps[0].text
 
 
 def test_extension_that_fails_is_told_and_nothing_else_is_installed(
@@ -255,7 +255,7 @@ def test_wheel_folder_without_the_wheel_is_told_with_the_remedy(
     an_application.environment = {"PIP_TARGET": str(tmp_path / "site"), "PATH": os.environ["PATH"]}
     report = replace(ALL_MISSING, python=sys.executable, missing=("no-such-package-here>=1",))
     steps = install(packages, an_application, report)
-    assert steps[-1].problem == "No version of a package fits this Python."
+    assert steps[-1].problem == "No version of a package is available for this Python."
     assert "folder of wheel files" in steps[-1].remedy
     assert "no-such-package-here" in steps[-1].log
 

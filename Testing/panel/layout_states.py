@@ -34,12 +34,12 @@ def headed(state: PanelState, text: str, step: str, *done: str, **more: Any) -> 
 
 QUESTION = Message(
     Light.AMBER,
-    "You changed the proposal of 'heart 4', and the changes are not saved.",
+    "Your changes to the proposal for 'heart 4' are not saved.",
     "Save them as a correction before round 2 is trained?",
     answers=(
         Action(enabled=True, text="Save correction"),
         Action(enabled=True, text="Discard"),
-        Action(enabled=True, text="Go back"),
+        Action(enabled=True, text="Cancel"),
     ),
 )
 LONG_MESSAGE = Message(
@@ -52,7 +52,7 @@ LONG_MESSAGE = Message(
 WORKING = StatusState(
     "Round 1: training, step 300 of 600", 0.45, is_running=True, time_left="about 3 min left"
 )
-NEW = headed(states.NEW, "Make or open a project", "cases")
+NEW = headed(states.NEW, "Create or open a project", "cases")
 OPEN = headed(states.OPEN, "Check the cases", "cases", "cases")
 ASKED = headed(states.ASKED, "Check the cases", "cases", "cases")
 CHECKED = headed(states.CHECKED, "Train round 0", "train", "cases")

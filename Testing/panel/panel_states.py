@@ -127,7 +127,7 @@ OPEN = replace(
     ),
     use=UseState(
         apply=cannot("Train a round or load a model first."),
-        save_model=cannot("No round was trained yet."),
+        save_model=cannot("No round has been trained yet."),
         load_model=CAN,
     ),
     export=ExportState(
@@ -161,16 +161,21 @@ ASKED = replace(
                 "as its image, but its header puts them elsewhere, up to 96.2 mm away. "
                 "2570 labelled voxels would move.",
                 (
-                    ("voxels", "Take it voxel for voxel", "takes it voxel for voxel, unmoved"),
+                    (
+                        "voxels",
+                        "Use it voxel for voxel",
+                        "uses it voxel for voxel, whatever its header says",
+                    ),
                     ("leave", "Leave it out", "leaves the file out"),
                 ),
             ),
             QuestionRow(
-                "Some volumes resolve another anatomical plane best than most do.",
+                "Some volumes have their best resolution in a different anatomical plane from "
+                "most.",
                 (
-                    ("axial", "Axial slices", "cuts every volume axially"),
-                    ("coronal", "Coronal slices", "cuts every volume coronally"),
-                    ("sagittal", "Sagittal slices", "cuts every volume sagittally"),
+                    ("axial", "Axial slices", "slices every volume axially"),
+                    ("coronal", "Coronal slices", "slices every volume coronally"),
+                    ("sagittal", "Sagittal slices", "slices every volume sagittally"),
                 ),
             ),
         ),
@@ -221,7 +226,7 @@ REVIEW = replace(
         identity=identity_of("heart 4"),
         reject=CAN,
         take_back=cannot("There is no verdict to take back."),
-        previous_case=cannot("This is the first case of the queue."),
+        previous_case=cannot("This is the first case in the list."),
         next_case=CAN,
         next_doubt=CAN,
         compare=CAN,
@@ -305,7 +310,7 @@ FINDINGS = (
     FindingRow(
         Light.RED,
         "Case 'heart 5' did not come from a DICOM series, or was added before the project "
-        "remembered series.",
+        "recorded series.",
         ExportFix.NOT_FROM_DICOM,
         fix_button("Choose..."),
         "heart 5",
@@ -325,7 +330,7 @@ FINDINGS = (
         fix_button("Accept..."),
         "heart 4",
     ),
-    FindingRow(Light.AMBER, "Case 'heart 6': 'myocardium' has no voxel; it is described."),
+    FindingRow(Light.AMBER, "Case 'heart 6': 'myocardium' has no voxels; it is described."),
     FindingRow(
         Light.AMBER,
         "Proposals that nobody has reviewed are left out: 2.",
@@ -337,7 +342,7 @@ EXPORT_CHECKED = replace(
     REVIEW,
     export=replace(
         OPEN.export,
-        summary=MarkedLine(Light.RED, "Fix the lines marked red first, then export to DICOM."),
+        summary=MarkedLine(Light.RED, "First fix the lines marked in red, then export to DICOM."),
         findings=FINDINGS,
     ),
 )

@@ -103,7 +103,7 @@ def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(a
     assert an_open_project.widget("caseQuestionsArea").isVisible()
     buttons = an_open_project.widget("caseQuestions").findChildren(QtWidgets.QPushButton)
     assert [button.text() for button in buttons] == [
-        "Take it voxel for voxel", "Leave it out", "Axial slices", "Coronal slices",
+        "Use it voxel for voxel", "Leave it out", "Axial slices", "Coronal slices",
         "Sagittal slices",
     ]  # fmt: skip
     buttons[0].click()
@@ -189,7 +189,7 @@ def test_a_volume_that_is_a_case_already_is_given_its_segmentation(an_open_proje
     remember_case(volume, CaseMark("/projects/Hearts", "heart 3"))
     an_open_project.ui.volumeSelector.setCurrentNode(volume)
     assert not an_open_project.ui.addButton.enabled
-    assert "is the case 'heart 3' already" in an_open_project.ui.addButton.toolTip
+    assert "is already case 'heart 3'" in an_open_project.ui.addButton.toolTip
     node = a_segmentation(volume, "left ventricle", "myocardium")
     an_open_project.ui.segmentationSelector.setCurrentNode(node)
     an_open_project.click("addButton")
@@ -225,7 +225,7 @@ def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project)
     an_open_project.ui.segmentationSelector.setCurrentNode(node)
     an_open_project.click("addButton")
     assert "'aorta'" in an_open_project.ui.messageLabel.text
-    assert "Rename it" in an_open_project.ui.messageLabel.text
+    assert "Give it the name of its structure" in an_open_project.ui.messageLabel.text
     assert an_open_project.calls == []
 
 
@@ -399,7 +399,7 @@ def test_the_last_structure_stays_and_this_is_said(an_open_project):
     an_open_project.show(replace(states.OPEN, cases=one))
     an_open_project.widget("structuresTable")._table.selectAll()
     an_open_project.click("removeStructureButton")
-    assert "one structure at least" in an_open_project.ui.messageLabel.text
+    assert "at least one structure" in an_open_project.ui.messageLabel.text
     assert an_open_project.calls == []
 
 

@@ -211,7 +211,7 @@ def test_a_structure_can_be_looked_up_in_slicers_own_list(a_check):
 def test_a_volume_without_a_series_can_be_written_as_one_or_leave_dicom(a_check):
     press(a_check, "Choose...", 1)
     offered = menu_of(a_check)
-    offered["Write the volumes as DICOM series first: they are CT"].trigger()
+    offered["Write the volumes as DICOM series first, as CT"].trigger()
     assert a_check.calls == [("write_volumes", "CT")]
     offered["Export as .seg.nrrd instead"].trigger()
     assert a_check.ui.exportFormatCombo.currentIndex == 0

@@ -72,7 +72,7 @@ def test_a_pytorch_that_breaks_later_is_told_when_training_begins(a_panel_withou
     text, remedy, button = panel.said
     assert text.startswith("A Python package that the job needs cannot be loaded: ")
     assert "torch" in text
-    assert "that says what is missing or broken, and installs it." in remedy
+    assert "that shows what is missing or broken and can install it." in remedy
     assert button == "Check this computer again"
     num_looks = len(panel.packages.probed)
     panel.click("messageButton")

@@ -34,8 +34,8 @@ def test_a_service_that_was_killed_is_started_again_and_the_review_goes_on(revie
     projects.end_at_once(reviewing.services[0].pid)
     reviewing.until(lambda state: len(reviewing.services) == 2 and state.review.accept.enabled)
     text, remedy, button = reviewing.said
-    assert "It was started again, and the project is opened again." in text
-    assert remedy == "Everything that was confirmed is saved."
+    assert "It has been restarted, and the project is being reopened." in text
+    assert remedy == "Everything the panel showed as saved is saved."
     assert not button
     assert reviewing.is_shown("other-2")
     reviewing.click("acceptButton")
@@ -100,7 +100,7 @@ def test_closing_the_scene_during_training_lets_the_training_go_on(a_real_panel,
     a_real_panel.until(lambda state: len(state.review.queue) == 2 and not state.train.is_running)
     text, remedy, button = a_real_panel.said
     assert text == "Round 0 is done."
-    assert remedy == "2 proposals wait for review."
+    assert remedy == "2 proposals are waiting for review."
     assert button == "Review"
     a_real_panel.click("messageButton")
     a_real_panel.until(lambda state: a_real_panel.is_shown(state.review.queue[0].case_id))

@@ -42,7 +42,7 @@ def test_killed_in_review_it_goes_on_with_the_case_that_has_no_verdict(a_real_pa
     a_real_panel.open(root)
     a_real_panel.until(lambda state: state.message.next_step.text)
     text, _remedy, button = a_real_panel.said
-    assert text == "1 proposal waits for review."
+    assert text == "1 proposal is waiting for review."
     assert button == "Review"
     a_real_panel.click("messageButton")
     a_real_panel.until(lambda _state: a_real_panel.is_shown("other-1"))

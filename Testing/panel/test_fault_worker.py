@@ -43,7 +43,7 @@ def test_a_worker_that_was_killed_is_told_and_continue_goes_on(in_training):
     in_training.until(is_told)
     text, remedy, button = in_training.said
     assert text.startswith("The worker was killed from outside, most often because the computer's")
-    assert "What was saved at the last checkpoint is kept." in text
+    assert "Everything up to the last checkpoint is kept." in text
     assert "Close other programs or choose smaller settings" in remedy
     assert button == "Continue"
     goes_on(in_training)
@@ -59,7 +59,7 @@ def test_memory_that_runs_out_is_told_and_continue_is_offered(a_real_panel, tmp_
     a_real_panel.click("trainButton")
     a_real_panel.until(is_told)
     text, remedy, button = a_real_panel.said
-    assert "memory ran out" in text
+    assert "ran out of memory" in text
     assert "smaller" in remedy
     assert button == "Continue"
     a_real_panel.presenter.change_setting("training.supervised.batch_size", "2")

@@ -86,7 +86,7 @@ def test_a_question_stands_in_the_head_and_its_buttons_answer_it(a_panel):
     a_panel.show(replace(laid_out.EDITED, message=laid_out.QUESTION))
     buttons = [a_panel.widget(f"answerButton{n}") for n in (1, 2, 3, 4)]
     assert [one.text() for one in buttons if one.isVisible()] == [
-        "Save correction", "Discard", "Go back",
+        "Save correction", "Discard", "Cancel",
     ]  # fmt: skip
     assert [one.isDefault() for one in buttons[:3]] == [False, False, True]
     a_panel.click("answerButton3")
@@ -224,7 +224,7 @@ def test_volumes_of_the_scene_are_segmented_without_a_folder(a_panel, tmp_path):
     a_panel.click("useStepButton")
     a_panel.click("markAllButton")
     assert a_panel.ui.applyButton.enabled
-    assert "only put into the scene" in a_panel.ui.applyFolderNote.text
+    assert "exist only in the scene" in a_panel.ui.applyFolderNote.text
     file = tmp_path / "heart 9.nrrd"
     a_panel.answers.paths = [(str(file),)]
     a_panel.click("applyFilesButton")

@@ -53,7 +53,7 @@ def test_a_correction_of_another_grid_is_refused_in_words(a_shown_case):
     a_shown_case.presenter.listeners.on_correction_wanted(())
     name, text, *_rest = a_shown_case.calls[-1]
     assert name == "correction_failed"
-    assert "another grid" in text
+    assert "different grid" in text
     assert slicer.mrmlScene.IsNodePresent(case.proposal)
 
 

@@ -160,7 +160,7 @@ def test_the_buttons_name_their_keys(a_shown_case):
 
 
 def test_a_review_without_proposals_says_why(a_panel, tmp_path):
-    reason = "Train a round first; its proposals are reviewed here."
+    reason = "Train a round first; you review its proposals here."
     no = states.cannot(reason)
     review = replace(states.OPEN.review, next_case=no, reject=no)
     a_panel.show(replace(states.OPEN, review=review))
@@ -169,7 +169,7 @@ def test_a_review_without_proposals_says_why(a_panel, tmp_path):
     assert a_panel.ui.showCaseButton.toolTip == "Choose a case in the table first"
     a_panel.show(states.REVIEW)
     show(a_panel, tmp_path)
-    assert a_panel.ui.acceptStructureButton.toolTip == "Mark the chosen structure as reviewed"
+    assert a_panel.ui.acceptStructureButton.toolTip == "Mark the selected structure as reviewed"
 
 
 def test_the_key_for_editing_does_nothing_without_a_case(a_panel):
@@ -331,7 +331,7 @@ def test_chosen_cases_are_judged_together(a_shown_case):
     a_shown_case.choose("queueTable", 0, 1)
     menus = a_shown_case.widget("queueTable").findChildren(QtCore.QObject)
     actions = {a.text(): a for a in menus if a.metaObject().className() == "QAction"}
-    actions["Accept the chosen ones"].trigger()
+    actions["Accept selected"].trigger()
     assert a_shown_case.calls == [("accept_many", ("heart 4", "heart 3"))]
 
 

@@ -41,7 +41,7 @@ def test_what_cannot_be_chosen_now_says_why(a_panel):
     spin, seed = a_panel.ui.roundsSpin, a_panel.ui.seedEdit
     for_rounds, settled = spin.toolTip, "Cannot be changed once the first round has started."
     assert seed.toolTip == settled
-    assert a_panel.ui.pretrainButton.toolTip == "Choose a kind of pre-training first."
+    assert a_panel.ui.pretrainButton.toolTip == "Choose a pre-training method first."
     a_panel.show(states.TRAINING)
     for name in ("roundsSpin", "profileCombo", "pretrainingCombo", "jointStepsEdit"):
         assert a_panel.widget(name).toolTip() == "Pause the training first."

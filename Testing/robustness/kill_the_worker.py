@@ -175,7 +175,7 @@ def _is_done(root: Path, index: int) -> bool:
 def resumed_from(run: Run, index: int) -> str:
     """Say in words where a run took up the round."""
     for text in run.notices:
-        if "goes on after step" in text:
+        if "continues after step" in text:
             return text.removeprefix(f"Round {index} goes on ").rstrip(".")
     if run.first_stage in ("pseudo-labels", "measuring", "report"):
         return run.first_stage

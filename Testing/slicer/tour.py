@@ -266,7 +266,7 @@ class Tour:
         self._give_verdict(case, "rejectButton")
 
     def leave_edits_to_the_question(self):
-        """Unsaved strokes: showing another case asks, and Go back loses nothing."""
+        """Unsaved strokes: showing another case asks, and Cancel loses nothing."""
         app, case = self.app, self._show_queued(4)
         self._draw()
         app.until("the stroke is seen", lambda s: "correction" in s["accept"][0].lower())
@@ -279,8 +279,8 @@ class Tour:
         self._picture("question")
         app.click(f"answerButton{len(state['answers'])}")
         app.until("the question is gone", lambda s: not s["answers"])
-        check(app.state()["case"] == case, "Go back left the case.")
-        check(app.ask("voxels_shown") == shown, "Go back changed what was drawn.")
+        check(app.state()["case"] == case, "Cancel left the case.")
+        check(app.ask("voxels_shown") == shown, "Cancel changed what was drawn.")
         app.click("previousCaseButton")
         app.until("it is asked again", lambda s: bool(s["answers"]))
         app.click("answerButton2")  # discard

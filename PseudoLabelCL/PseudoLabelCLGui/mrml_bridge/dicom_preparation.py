@@ -107,8 +107,8 @@ def _instance_problems(volume_node: Any) -> Iterator[str]:
     instances = (volume_node.GetAttribute(_INSTANCES) or "").split()
     if not instances:
         yield _(
-            "Volume '{name}' was not loaded from Slicer's DICOM database. Load its series there, "
-            "or export with PseudoLabelCL."
+            "Volume '{name}' was not loaded from Slicer's DICOM database. Load its series from "
+            "there, or export with PseudoLabelCL."
         ).format(name=name)
         return
     database = getattr(slicer, "dicomDatabase", None)
@@ -132,7 +132,7 @@ def _study_problems(segmentation_node: Any) -> Iterator[str]:
 
 
 def _stands_in_a_study(segmentation_node: Any) -> bool:
-    """Tell whether the node stands right below a study, and that right below a patient."""
+    """Return whether the node stands right below a study, and that right below a patient."""
     constants, hierarchy = slicer.vtkMRMLSubjectHierarchyConstants, _hierarchy()
     if hierarchy is None or not (item := hierarchy.GetItemByDataNode(segmentation_node)):
         return False
@@ -149,13 +149,13 @@ def _segment_problems(segmentation_node: Any) -> Iterator[str]:
         name = segment.GetName() or ""
         if terminology_of(text_of_segment(segment)) is None:
             yield _(
-                "No terminology was chosen for structure '{name}'. Double-click its colour in the "
-                "Segment Editor and choose what it is."
+                "No terminology has been chosen for structure '{name}'. Double-click its colour "
+                "in the Segment Editor and choose what it is."
             ).format(name=name)
         if not name.isascii() or len(name) > _LONGEST_NAME:
             yield _(
-                "Slicer's own export takes structure names of up to {longest} letters without "
-                "accents, which '{name}' is not. Rename it, or export with PseudoLabelCL."
+                "Slicer's own export accepts structure names of up to {longest} unaccented "
+                "characters, and '{name}' is not one. Rename it, or export with PseudoLabelCL."
             ).format(longest=_LONGEST_NAME, name=name)
 
 

@@ -33,7 +33,7 @@ def dicom_source(volume_node: Any) -> tuple[Path, str] | None:
 
 
 def is_acquired(volume_node: Any) -> bool:
-    """Tell whether a volume stands under the transform that Slicer makes of uneven slices."""
+    """Return whether a volume stands under the transform that Slicer makes of uneven slices."""
     transform = volume_node.GetParentTransformNode()
     is_grid = transform is not None and transform.IsA("vtkMRMLGridTransformNode")
     return bool(is_grid and volume_node.GetAttribute("DICOM.instanceUIDs"))
@@ -85,7 +85,7 @@ def _equals(volume_node: Any, files: tuple[Path, ...], *, compares_places: bool 
 
 
 def _is_slice(file: Path, plane: npt.NDArray[Any], geometry: Geometry | None, k: int) -> bool:
-    """Tell whether a slice has the intensities of a DICOM file, and its place on a grid if any."""
+    """Return whether a slice has the intensities of a DICOM file, and its place on any grid."""
     try:
         from pydicom import dcmread  # noqa: PLC0415 - without it the voxels are copied
         from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above

@@ -47,7 +47,7 @@ def geometry_of_labelmap(labelmap: Any) -> Geometry:
 
 
 def is_perpendicular(volume_node: Any) -> bool:
-    """Tell whether the axes of a volume node stand at right angles on each other."""
+    """Return whether the axes of a volume node stand at right angles on each other."""
     axes = _ijk_to_ras_of(volume_node)[:3, :3]
     axes = axes / np.maximum(np.linalg.norm(axes, axis=0), np.finfo(float).tiny)
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= _PERPENDICULAR_TOLERANCE)

@@ -41,10 +41,11 @@ def read_labels(file: Path) -> tuple[Array, Geometry]:
         return _read_nifti(file)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, struct.error) as error:
         raise VolumeError(
-            _("The segmentation '{file}' cannot be shown: it is gone, damaged or unusual.").format(
-                file=file
-            ),
-            _("Load it by hand: File, Add Data."),
+            _(
+                "The segmentation '{file}' cannot be shown: it is missing, damaged or in an "
+                "unexpected form."
+            ).format(file=file),
+            _("Load it by hand: File > Add Data."),
         ) from error
 
 
@@ -63,8 +64,10 @@ def unpack_labels(file: Path, unpacked: Path) -> Geometry:
     except OSError as error:
         unpacked.unlink(missing_ok=True)
         raise VolumeError(
-            _("There is no room to show the segmentation '{file}'.").format(file=file),
-            _("Free some space in '{folder}', or load it by hand: File, Add Data.").format(
+            _("There is not enough disk space to show the segmentation '{file}'.").format(
+                file=file
+            ),
+            _("Free some space in '{folder}', or load it by hand: File > Add Data.").format(
                 folder=unpacked.parent
             ),
         ) from error
@@ -143,4 +146,4 @@ def _vector(text: str) -> list[float]:
 
 def _require(is_so: bool) -> None:
     if not is_so:
-        raise ValueError("not as this program writes it")
+        raise ValueError("not in the form this program writes")

@@ -107,7 +107,7 @@ def _segmentation(memory: VoxelMemory, labels: LabelSchema, look: Look) -> Any:
             segment.SetTag(name, text)
         if not segmentation.AddSegment(segment, label.segment_id):
             raise AnnotationError(
-                _("Slicer does not take the segment '{name}'.").format(name=label.name),
+                _("Slicer does not accept the segment '{name}'.").format(name=label.name),
                 _("Rename the structure, then show the case again."),
             )
     # only then does it tell of later changes of voxels, as those of the Segment Editor

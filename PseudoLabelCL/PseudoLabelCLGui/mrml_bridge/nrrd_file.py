@@ -53,7 +53,7 @@ def write_nrrd(
             _("'{file}' cannot be written: {reason}.").format(
                 file=path, reason=error.strerror or error
             ),
-            _("Free some space, or check that the folder is there and may be written to."),
+            _("Free some space, or check that the folder exists and is writable."),
         ) from error
 
 
@@ -63,7 +63,7 @@ def _header(
     kind = layers[0].dtype.str[1:]
     if kind not in _TYPES:
         raise VolumeError(
-            _("'{file}' cannot hold voxels of type {type}.").format(
+            _("'{file}' cannot store voxels of type {type}.").format(
                 file=path.name, type=layers[0].dtype
             ),
             _("Convert the volume to whole numbers or floating point with Cast Scalar Volume."),

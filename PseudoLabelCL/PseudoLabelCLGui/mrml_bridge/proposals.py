@@ -84,7 +84,7 @@ class ShownCase:
 
 
 def fits_case(volume_node: Any, geometry: Geometry) -> bool:
-    """Tell whether a volume in the scene has the grid of a case and can serve as its image."""
+    """Return whether a volume in the scene has the grid of a case and can serve as its image."""
     try:
         match = match_rasters(geometry_of(volume_node), geometry)
         num_voxels = geometry_of(volume_node).size
@@ -190,7 +190,7 @@ def save_edits_with_scene(shown: ShownCase, *, edited: bool) -> None:
 
 
 def is_edited(shown: ShownCase, *, look_at_voxels: bool = False) -> bool:
-    """Tell whether the shown proposal was changed since it was loaded.
+    """Return whether the shown proposal was changed since it was loaded.
 
     Args:
         shown: The case.
@@ -281,10 +281,10 @@ def _check_image(memory: CaseMemory, image_node: Any | None) -> None:
     if image_node is not None and not fits_case(image_node, files.geometry):
         raise VolumeError(
             _(
-                "Volume '{name}' in the scene is not the image of '{case}' any more: it was "
-                "moved, cropped or resampled."
+                "Volume '{name}' in the scene is no longer the image of '{case}': it was moved, "
+                "cropped or resampled."
             ).format(name=image_node.GetName(), case=files.case_id),
-            _("Delete it from the scene; the image of the project is shown then."),
+            _("Delete it from the scene; the project's own image is then shown."),
         )
 
 
@@ -316,7 +316,7 @@ def _mark(node: Any, kind: Made, shown: ShownCase) -> None:
 def _add_image(memory: CaseMemory, project: str, spare: SpareNodes) -> Any:
     if memory.image is None:
         raise VolumeError(
-            _("The image of '{case}' was not read.").format(case=memory.files.case_id),
+            _("The image of '{case}' has not been read.").format(case=memory.files.case_id),
             _("Show the case again."),
         )
     volume = add_volume(memory.image, memory.files.case_id, into=spare.take(Made.IMAGE))
@@ -342,7 +342,7 @@ def _add_previous(memory: CaseMemory, volume: Any, spare: SpareNodes) -> Any | N
 
 def _add_doubt(voxels: VoxelMemory, shown: ShownCase, into: Any | None) -> Any:
     voxels.brightness = (0.0, 100.0)
-    name = _("{case} - doubt in percent").format(case=shown.case_id)
+    name = _("{case} - uncertainty in percent").format(case=shown.case_id)
     node = add_volume(voxels, name, into=into)
     save_with_scene(node, saved=False)
     display = node.GetDisplayNode()

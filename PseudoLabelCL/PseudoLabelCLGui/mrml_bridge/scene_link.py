@@ -89,7 +89,7 @@ def hand_over(node: Any) -> None:
 def save_with_scene(node: Any, *, saved: bool) -> None:
     """Let a node and how it is displayed be part of a saved scene, or neither.
 
-    Slicer neither saves nor asks about a node that is no part of the scene's file.
+    Slicer neither saves nor asks about a node that is not part of the scene's file.
     """
     displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
     for one in (node, *displays, node.GetStorageNode()):
@@ -132,7 +132,7 @@ def keep_out_of_lists(node: Any) -> None:
     """Hide a node of the panel's own, which is in the scene, from all lists and the data tree.
 
     Slicer logs an error for each change of a segmentation that was hidden before it was added,
-    and the data tree shows what is only hidden from editors once it is built anew.
+    and the data tree shows what is only hidden from editors once it is rebuilt.
     """
     exclude = slicer.vtkMRMLSubjectHierarchyConstants
     node.SetAttribute(exclude.GetSubjectHierarchyExcludeFromTreeAttributeName(), "1")

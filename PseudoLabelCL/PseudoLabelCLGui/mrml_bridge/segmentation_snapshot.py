@@ -84,7 +84,7 @@ class SegmentationSnapshot:
         write_nrrd(path, self.layers, self.geometry, self._header())
 
     def differs_from(self, values: Labels, labels: LabelSchema) -> bool:
-        """Tell whether any voxel has another label value than in an array of shape (k, j, i).
+        """Return whether any voxel has another label value than in an array of shape (k, j, i).
 
         Where labels overlap, the later counts; segments that fit no label are left out. It is a
         copy of what the project showed, so that identifiers count.
@@ -102,7 +102,7 @@ class SegmentationSnapshot:
         return False
 
     def is_same_as(self, other: "SegmentationSnapshot") -> bool:
-        """Tell whether another snapshot has the same segments with the same voxels."""
+        """Return whether another snapshot has the same segments with the same voxels."""
         mine, others = (
             [(entry.segment_id, entry.layer, entry.label_value) for entry in one.segments]
             for one in (self, other)
@@ -112,7 +112,7 @@ class SegmentationSnapshot:
         return all(np.array_equal(*pair) for pair in zip(self.layers, other.layers, strict=True))
 
     def has_unknown_segments(self, labels: LabelSchema) -> bool:
-        """Tell whether a segment that is none of the labels has voxels."""
+        """Return whether a segment that is not one of the structures has voxels."""
         known = {label.segment_id for label in labels}
         unknown = [entry for entry in self.segments if entry.segment_id not in known]
         return any(self._has_voxels(entry) for entry in unknown)
@@ -144,8 +144,8 @@ class SegmentationSnapshot:
         for overlap in self.overlaps():
             yield _(
                 "Segments '{first}' and '{second}' of '{name}' overlap in {count} voxels, but a "
-                "voxel can be only one structure: the one that stands later in the project's list "
-                "will count. Paint the other one away to decide otherwise."
+                "voxel can belong to only one structure: the one further down the project's "
+                "list will count. To keep the other one, erase the overlap from this one."
             ).format(
                 first=overlap.first,
                 second=overlap.second,

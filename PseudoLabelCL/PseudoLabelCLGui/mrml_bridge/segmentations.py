@@ -257,18 +257,18 @@ def _node_problems(segmentation_node: Any) -> Iterator[str]:
     name = segmentation_node.GetName()
     if segmentation_node.GetParentTransformNode() is not None:
         yield _(
-            "Segmentation '{name}' is moved by transform '{transform}'. Harden the transform "
-            "(Data module, right click, Harden transform) or remove it."
+            "Segmentation '{name}' is under transform '{transform}'. Harden the transform (in "
+            "the Data module: right-click, Harden transform) or remove it."
         ).format(name=name, transform=segmentation_node.GetParentTransformNode().GetName())
     segmentation = segmentation_node.GetSegmentation()
     if segmentation.GetNumberOfSegments() == 0:
-        yield _("Segmentation '{name}' has no segment. Add one in the Segment Editor.").format(
+        yield _("Segmentation '{name}' has no segments. Add one in the Segment Editor.").format(
             name=name
         )
     elif segmentation.GetSourceRepresentationName() != BINARY_LABELMAP:
         yield _(
-            "Segmentation '{name}' is made of {kind}, not of voxels. In the Segmentations module, "
-            "create 'Binary labelmap' under Representations and make it the source."
+            "Segmentation '{name}' is stored as {kind}, not as voxels. In the Segmentations "
+            "module, create 'Binary labelmap' under Representations and make it the source."
         ).format(name=name, kind=segmentation.GetSourceRepresentationName())
 
 
@@ -277,9 +277,9 @@ def _grid_problems(segmentation_node: Any, volume_node: Any) -> Iterator[str]:
     for _voxels, grid in _layers_of(segmentation_node).values():
         if match_rasters(grid, geometry) is None:
             yield _(
-                "Segmentation '{name}' lies on another grid ({found}) than volume '{volume}' "
-                "({expected}). In the Segment Editor choose '{volume}' as source volume, press the "
-                "button beside it (Specify geometry), and take the geometry of '{volume}'."
+                "Segmentation '{name}' is on a different grid ({found}) from volume '{volume}' "
+                "({expected}). In the Segment Editor choose '{volume}' as source volume, press "
+                "the button next to it (Specify geometry), and use the geometry of '{volume}'."
             ).format(
                 name=segmentation_node.GetName(),
                 found=_grid_words(grid),
@@ -305,8 +305,8 @@ def _match_problems(segmentation_node: Any, labels: LabelSchema | None) -> Itera
         label = label_of_segment(entry, entries, labels)
         if label is None:
             yield _(
-                "Segment '{segment}' of '{name}' is none of the project's structures ({labels}). "
-                "Rename it as the structure is called, or delete it."
+                "Segment '{segment}' of '{name}' is not one of the project's structures "
+                "({labels}). Give it the name of its structure, or delete it."
             ).format(
                 segment=entry.name,
                 name=segmentation_node.GetName(),
@@ -314,8 +314,8 @@ def _match_problems(segmentation_node: Any, labels: LabelSchema | None) -> Itera
             )
         elif label.value in seen:
             yield _(
-                "Segments '{first}' and '{second}' of '{name}' are both '{label}'. "
-                "Join them, or rename one."
+                "Segments '{first}' and '{second}' of '{name}' are both '{label}'. Merge them, "
+                "or rename one."
             ).format(
                 first=seen[label.value].name,
                 second=entry.name,

@@ -104,7 +104,7 @@ def _one_voxel() -> Any:
 
 
 def let_go_of_voxels(segmentation: Any) -> None:
-    """Take the voxels from the segments of a segmentation that no node has any more.
+    """Take the voxels from the segments of a segmentation that no node has any longer.
 
     A segmentation that ends with its voxels first erases one segment after the other from the
     volume they share: half a second for 512 x 512 x 200 voxels.

@@ -73,7 +73,7 @@ def segment_of(segmentation_node: Any, segment_id: str) -> Any:
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
         raise AnnotationError(
-            _("Segmentation '{name}' has no segment '{segment}' any more.").format(
+            _("Segmentation '{name}' no longer has the segment '{segment}'.").format(
                 name=segmentation_node.GetName(), segment=segment_id
             ),
             _("Show the case again."),

@@ -13,7 +13,7 @@ _SEPARATORS = str.maketrans("^~|", "   ")
 
 
 def terminology_of(text: str) -> Terminology | None:
-    """Read a terminology text; None if nothing was chosen or it is no such text."""
+    """Read a terminology text; None if nothing was chosen or it is not such a text."""
     parts = text.split("~")
     if len(parts) != _NUM_PARTS:
         return None

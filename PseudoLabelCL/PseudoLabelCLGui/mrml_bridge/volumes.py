@@ -68,7 +68,7 @@ class VolumeSnapshot:
         if self.image.GetMTime() != self.modified:
             path.unlink(missing_ok=True)
             raise VolumeError(
-                _("Volume '{name}' was changed while it was saved.").format(name=self.name),
+                _("Volume '{name}' was changed while it was being saved.").format(name=self.name),
                 _("Add it again."),
             )
 
@@ -181,36 +181,36 @@ def _header_problems(volume_node: Any) -> Iterator[str]:
         return
     if is_acquired(volume_node):
         yield _(
-            "Volume '{name}' stands under the acquisition transform '{transform}': its slices are "
-            "not evenly spaced, or the gantry was tilted. Add its DICOM files with Add folder; "
-            "what is missing where is told then. Do not harden the transform, which resamples the "
-            "volume and loses its DICOM series."
+            "Volume '{name}' is under the acquisition transform '{transform}': its slices are "
+            "not evenly spaced, or the gantry was tilted. Add its DICOM files with Add volumes "
+            "> Folder...; the panel then says which slices are missing. Do not harden the "
+            "transform: that would resample the volume and lose its DICOM series."
         ).format(name=name, transform=volume_node.GetParentTransformNode().GetName())
     elif volume_node.GetParentTransformNode() is not None:
         yield _(
-            "Volume '{name}' is moved by transform '{transform}'. Harden the transform "
-            "(Data module, right click, Harden transform) or remove it."
+            "Volume '{name}' is under transform '{transform}'. Harden the transform (in the "
+            "Data module: right-click, Harden transform) or remove it."
         ).format(name=name, transform=volume_node.GetParentTransformNode().GetName())
     if volume_node.IsA("vtkMRMLLabelMapVolumeNode"):
         yield _(
-            "'{name}' is a label map, not an image. Choose the image; in the Data module, a right "
-            "click on the label map converts it to a segmentation."
+            "'{name}' is a label map, not an image. Choose the image; to turn a label map into "
+            "a segmentation, right-click it in the Data module."
         ).format(name=name)
     if image.GetNumberOfScalarComponents() != 1:
         yield _(
-            "Volume '{name}' holds colours or vectors ({count} numbers per voxel), expected one "
-            "brightness. Convert it with the module Vector to Scalar Volume."
+            "Volume '{name}' holds colours or vectors ({count} numbers per voxel); expected one "
+            "intensity. Convert it with the module Vector to Scalar Volume."
         ).format(name=name, count=image.GetNumberOfScalarComponents())
     if min(image.GetDimensions()) < 2:
         yield _(
-            "Volume '{name}' is a single slice ({size} voxels), expected a stack of slices. "
+            "Volume '{name}' is a single slice ({size} voxels); expected a stack of slices. "
             "Load the whole series."
         ).format(name=name, size=" x ".join(str(n) for n in image.GetDimensions()))
     if not is_perpendicular(volume_node):
         yield _(
-            "The axes of volume '{name}' are not at right angles (a tilted gantry, for example). "
-            "Choose a series without tilt, or resample it with the module Resample "
-            "Scalar/Vector/DWI Volume; a resampled volume is no DICOM series any more."
+            "The axes of volume '{name}' are not at right angles (a tilted gantry, for "
+            "example). Choose a series without tilt, or resample it with the module Resample "
+            "Scalar/Vector/DWI Volume; a resampled volume is no longer a DICOM series."
         ).format(name=name)
 
 
@@ -232,7 +232,7 @@ def _voxel_problems(volume_node: Any) -> Iterator[str]:
 
 
 def _is_temporary(path: Path) -> bool:
-    """Tell whether a file lies where Slicer unpacks archives, which it deletes later."""
+    """Return whether a file lies where Slicer unpacks archives, which it deletes later."""
     places = []
     cache = slicer.mrmlScene.GetCacheManager()
     if cache is not None:

@@ -65,7 +65,7 @@ def _kind_of(array: Any) -> tuple[int, int]:
 
 
 def _is_free(arrays: list[Any], number: int) -> bool:
-    """Tell whether nobody but the list has an array: no VTK object, and no numpy view of it."""
+    """Return whether nobody but the list has an array: no VTK object, and no numpy view of it."""
     is_free_of_vtk: bool = arrays[number].GetReferenceCount() == 1
     return is_free_of_vtk and _num_references(arrays, number) == _num_references([object()], 0)
 
@@ -208,7 +208,7 @@ def _read_into(buffer: memoryview, stream: BinaryIO, file: Path) -> None:
 
 def _unreadable(file: Path) -> VolumeError:
     return VolumeError(
-        _("The voxels to be shown cannot be read from '{file}'.").format(file=file),
+        _("The voxels to show cannot be read from '{file}'.").format(file=file),
         _("Check that the project's folder is still there, then show the case again."),
     )
 

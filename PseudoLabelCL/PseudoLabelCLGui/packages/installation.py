@@ -164,7 +164,7 @@ class Installation:
         self._run_pip(["uninstall", "--yes", *names], text)
 
     def _announce_torch(self) -> None:
-        self._tell(_("Installing PyTorch. Slicer does not answer until it is done ..."))
+        self._tell(_("Installing PyTorch. Slicer will not respond until this is done..."))
 
     def _install_torch(self, requirement: str) -> None:
         install = self._installers.torch_installer()
@@ -262,6 +262,6 @@ def get_torch_extension() -> str:
 
 
 def _is_any_loaded(report: ReadinessReport) -> bool:
-    """Tell whether this process has loaded a package that will be replaced."""
+    """Return whether this process has loaded a package that will be replaced."""
     replaced = {one.partition(">")[0] for one in report.missing}
     return any(one.module in sys.modules for one in REQUIREMENTS if one.name in replaced)

@@ -55,7 +55,7 @@ def _disk_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ...]:
                 _("A file could not be written: it is in use or protected."),
                 _(
                     "Restart Slicer and press Install before anything else; if that does not "
-                    "help, install Slicer in a folder that you may write to."
+                    "help, install Slicer in a folder that you can write to."
                 ),
             ),
         ),
@@ -72,7 +72,7 @@ def _network_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ..
             ("certificate_verify_failed", "certificate verify failed", "sslerror"),
             (
                 _("The network inspects encrypted connections, and pip does not trust it."),
-                _("Tell pip your institution's certificate (pip config set global.cert FILE). ")
+                _("Give pip your institution's certificate (pip config set global.cert FILE). ")
                 + without_network,
             ),
         ),
@@ -80,7 +80,7 @@ def _network_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ..
             ("proxyerror", "407 proxy", "cannot connect to proxy", "proxy authentication"),
             (
                 _("The network's proxy refused the connection."),
-                _("Tell pip the proxy (pip config set global.proxy URL). ") + without_network,
+                _("Give pip the proxy (pip config set global.proxy URL). ") + without_network,
             ),
         ),
         (
@@ -107,14 +107,14 @@ def _package_explanations() -> tuple[tuple[tuple[str, ...], tuple[str, str]], ..
         (
             ("resolutionimpossible", "conflicting dependencies"),
             (
-                _("Packages of other extensions need other versions than training does."),
-                _("Choose another Python interpreter in which only this extension works."),
+                _("Other extensions need different versions of these packages than training does."),
+                _("Choose another Python interpreter that only this extension uses."),
             ),
         ),
         (
             ("no matching distribution found", "could not find a version"),
             (
-                _("No version of a package fits this Python."),
+                _("No version of a package is available for this Python."),
                 _(
                     "With a folder of wheel files, check that it holds those for this system and "
                     "this Python; otherwise choose another Python interpreter."

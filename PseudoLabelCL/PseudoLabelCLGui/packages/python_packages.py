@@ -138,7 +138,7 @@ class PythonPackages:
             "interpreter {python}:\n\n{names}"
         ).format(size=size, python=report.python, names="\n".join(report.missing))
         if "torch" in names and self._is_installed_by_extension(Path(report.python)):
-            wait = _("Slicer does not answer while PyTorch is fetched (2 to 15 minutes).")
+            wait = _("Slicer will not respond while PyTorch is downloaded (2 to 15 minutes).")
             question = f"{question}\n\n{wait}"
         return MissingPackages(report.missing, size, question, self._obstacle(report, names))
 

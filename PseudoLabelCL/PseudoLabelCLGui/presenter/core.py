@@ -241,12 +241,12 @@ class Core:
         self.reopen(root)
 
     def _tell_restart(self, ended: ServiceEnded, unsure: list[Asked[Any]]) -> None:
-        text = _("{what} It was started again, and the project is opened again.").format(
+        text = _("{what} It has been restarted, and the project is being reopened.").format(
             what=ended.message
         )
-        remedy = _("Everything that was confirmed is saved.")
+        remedy = _("Everything the panel showed as saved is saved.")
         if unsure:
-            remedy += " " + _("Check that your last step is there; if not, repeat it.")
+            remedy += " " + _("Check that your last action was saved; if not, repeat it.")
         self.tell(Light.AMBER, text, remedy, topic="service")
 
     @property

@@ -89,15 +89,15 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
         step = Step.GO_ON
     if failed.error_type == "UnansweredError":  # its text names the flags of the command line
         return Fault(
-            _("Before training there are questions about the cases to answer."),
+            _("Some questions about the cases must be answered before training."),
             _("Check the cases, and choose the answers below their table."),
             step,
         )
     remedy = failed.remedy
     if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
         remedy = _(
-            "Check this computer again: that says what is missing or broken, and installs it. "
-            "Then train again: nothing is lost."
+            "Check this computer again: that shows what is missing or broken and can install "
+            "it. Then train again; nothing is lost."
         )
     return Fault(failed.message, remedy, step)
 
@@ -108,12 +108,12 @@ def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
         last = crash.stderr_tail.strip().splitlines()[-1][:300]
         return Fault(
             _("The Python packages for training are missing or broken: {line}").format(line=last),
-            _("Install them, then train again: nothing is lost."),
+            _("Install them, then train again; nothing is lost."),
             Step.INSTALL,
         )
     is_short = crash.exit_code in _MEMORY or crash.exit_code & 0xFFFFFFFF in _MEMORY
     step = Step.ON_CPU if is_short and not is_on_cpu else Step.GO_ON
-    saved = _("What was saved at the last checkpoint is kept.")
+    saved = _("Everything up to the last checkpoint is kept.")
     return Fault(f"{crash.message} {saved}", crash.remedy, step)
 
 

@@ -96,7 +96,7 @@ class Leaving:
 
     def _ask_to_save(self, then: Do, once_saved: Do) -> None:
         review = self._core.facts.review
-        text = _("You changed the proposal of '{case}', and the changes are not saved.")
+        text = _("Your changes to the proposal for '{case}' are not saved.")
         answers = (
             Answer(
                 _("Save as correction"),
@@ -108,7 +108,7 @@ class Leaving:
                 _("Discards your changes and continues."),
                 partial(self._leave_then, then, discard=True),
             ),
-            Answer(_("Go back"), _("Changes nothing."), nothing),
+            Answer(_("Cancel"), _("Changes nothing."), nothing),
         )
         remedy = _("What do you want to do with them?")
         said = text.format(case=review.shown)
@@ -117,8 +117,8 @@ class Leaving:
     def _ask_to_keep(self, then: Do) -> None:
         review = self._core.facts.review
         text = _(
-            "Your changes to '{case}' are not saved and can no longer become a correction: the "
-            "proposal you changed is no longer in review."
+            "Your changes to '{case}' are not saved and can no longer be saved as a correction: "
+            "the proposal you changed is no longer in review."
         )
         answers = (
             Answer(

@@ -12,8 +12,8 @@ def no_project(facts: Facts) -> str:
     if facts.opening:
         return _("The project is being opened.")
     if facts.is_away:
-        return _("The project cannot be reached now; open it again.")
-    return "" if facts.view else _("Make or open a project first.")
+        return _("The project is not available now; open it again.")
+    return "" if facts.view else _("Create or open a project first.")
 
 
 def no_change(facts: Facts) -> str:
@@ -57,9 +57,9 @@ def no_pretraining(facts: Facts) -> str:
     if reason or facts.view is None:
         return reason
     if not wants_pretraining(facts.view):
-        return _("Choose a kind of pre-training first.")
+        return _("Choose a pre-training method first.")
     if is_round_0_trained(facts.view):
-        return _("Round 0 is trained already; pre-training comes before it.")
+        return _("Round 0 has already been trained; pre-training has to come before it.")
     return "" if facts.view.cases else _("Add at least one volume first.")
 
 
@@ -79,7 +79,7 @@ def busy_worker(facts: Facts) -> str:
 def no_apply(facts: Facts) -> str:
     """Why no volume can be segmented now."""
     if facts.use.model is None:
-        return _("Choose a model first: that of the newest round, or a model file.")
+        return _("Choose a model first: the one from the newest round, or a model file.")
     return busy_worker(facts) or no_packages(facts)
 
 
@@ -123,9 +123,9 @@ def no_review(facts: Facts) -> str:
     if reason or facts.view is None:
         return reason
     if facts.trains:
-        return _("A round is being trained; its proposals are reviewed after it.")
+        return _("A round is being trained; its proposals can be reviewed when it is done.")
     if facts.view.round_in_review is None:
-        return _("Train a round first; its proposals are reviewed here.")
+        return _("Train a round first; you review its proposals here.")
     return "" if facts.view.review_order else _("This round has no proposals to review.")
 
 
@@ -148,13 +148,13 @@ def no_judging(facts: Facts) -> str:
         return reason
     newest = view.rounds[-1].index
     if review.round_index not in (None, newest):
-        return _("This is what round {index} proposed; only the newest round is reviewed.").format(
-            index=review.round_index
-        )
+        return _(
+            "This is what round {index} proposed; only the newest round can be reviewed."
+        ).format(index=review.round_index)
     loading = _("The case is being loaded.")
     what_holds = (
         (bool(review.wanted), loading),
-        (not review.shown, _("Choose a case of the queue first.")),
+        (not review.shown, _("Choose a case from the list first.")),
         (review.shown not in view.review_order, _("This case has no proposal to review.")),
         (not review.is_on_screen, loading),
         (
@@ -173,7 +173,7 @@ def no_accept(facts: Facts) -> str:
     """Why what is shown can neither be accepted nor saved as a correction."""
     reason = no_verdict(facts)
     if not reason and facts.review.has_correction and not facts.review.is_edited:
-        return _("Your correction is saved; take it back to accept the proposal as it was.")
+        return _("Your correction is saved; take it back to accept the original proposal.")
     return reason
 
 
@@ -189,7 +189,7 @@ def no_history(facts: Facts) -> str:
     reason = no_change(facts)
     if reason or facts.view is None:
         return reason
-    return "" if facts.view.rounds else _("No round was trained yet.")
+    return "" if facts.view.rounds else _("No round has been trained yet.")
 
 
 def newest_model(view: ProjectView | None) -> RoundView | None:

@@ -51,7 +51,7 @@ def next_thing(facts: Facts) -> NextThing:
     """Return the one thing to do next."""
     view = facts.view
     if view is None:
-        return NextThing(CASES, _("Make or open a project"))
+        return NextThing(CASES, _("Create or open a project"))
     if facts.trains:
         is_pretraining = facts.work is not None and facts.work.kind is WorkKind.PRETRAIN
         text = _("The network is being pre-trained") if is_pretraining else _("Training round {n}")

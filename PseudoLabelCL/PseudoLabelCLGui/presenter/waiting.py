@@ -20,7 +20,9 @@ def num_waiting(view: ProjectView) -> int:
 def waiting_words(number: int) -> str:
     """Return how many proposals wait, as a sentence."""
     return counted(
-        number, _("1 proposal waits for review."), _("{count} proposals wait for review.")
+        number,
+        _("1 proposal is waiting for review."),
+        _("{count} proposals are waiting for review."),
     )
 
 

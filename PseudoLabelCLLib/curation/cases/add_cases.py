@@ -146,7 +146,7 @@ def annotate_case(
         The project with the segmentation, and what a person should know.
 
     Raises:
-        ProjectError: There is no such case, it has a segmentation, or a person judged a proposal.
+        ProjectError: There is no such case, it has a segmentation, or it has a verdict already.
         VolumeError: Its image cannot be read, or is too flat to teach anything.
         AnnotationError: The segmentation does not fit image or labels.
         QuestionError: A person has to say what is meant.
@@ -208,7 +208,7 @@ def read_annotation(
     labels, schema, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
-            f"The segmentation '{path.name}' is empty: no voxel has a label.",
+            f"The segmentation '{path.name}' is empty: no voxel has a label value.",
             "Segment at least one structure, or add the case as 'unlabelled'.",
         )
     matched, more = matched_to_grid(
@@ -275,7 +275,7 @@ def _check_undecided(project: Project, case: Case) -> None:
         raise ProjectError(
             f"Case '{case.id}' has a verdict already ({last.verdict.value} in round "
             f"{last.round_index}).",
-            "Hand the segmentation in as a correction of its next proposal, for every slice.",
+            "Submit the segmentation as a correction of its next proposal, for every slice.",
         )
 
 
@@ -283,7 +283,7 @@ def _check_name_and_role(case_id: str, role: CaseRole, annotation: Path | None) 
     check_case_id(case_id)
     if role.needs_annotation and annotation is None:
         raise ProjectError(
-            f"Case '{case_id}' is to be {role.value} but has no segmentation.",
+            f"Case '{case_id}' is meant to be {role.value} but has no segmentation.",
             "Give it a segmentation, or make it 'unlabelled'.",
         )
 
@@ -326,7 +326,7 @@ def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: La
     """Refuse one file given as both, and an image that holds nothing but label values."""
     if image.resolve() == annotation.resolve():
         raise AnnotationError(
-            f"'{image.name}' is given as the image and as its segmentation.",
+            f"'{image.name}' is given both as the image and as its segmentation.",
             "Choose the segmentation file.",
         )
     values = {BACKGROUND_VALUE, *schema.values}

@@ -131,7 +131,7 @@ def undo_adding(root: Path, before: Project, new_files: Sequence[Path]) -> None:
         new_files: Of `files_to_come`.
 
     Raises:
-        ProjectError: There is no project any more.
+        ProjectError: The project is no longer there.
         StorageError: The disk refuses.
     """
     save_cases(root, before)

@@ -39,7 +39,7 @@ def case_id_from_path(path: Path) -> str:
         check_case_id(case_id)
     except ProjectError as error:
         raise ProjectError(
-            f"'{path}' cannot give its name to a case. {error.message}",
+            f"'{path}' cannot be used to name a case. {error.message}",
             "Rename the file or folder, or name the case in a table (column id).",
         ) from error
     return case_id
@@ -132,7 +132,7 @@ def _add_row(
 
 def _row(cells: dict[str, str], folder: Path, where: str) -> CaseEntry:
     if not cells["image"]:
-        raise ProjectError(f"{where} names no image.", "Give the path of a volume.")
+        raise ProjectError(f"{where} gives no image.", "Give the path of a volume.")
     image = folder / cells["image"]
     annotation, series_uid = cells.get("annotation", ""), cells.get("series_uid", "")
     try:

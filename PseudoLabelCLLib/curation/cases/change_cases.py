@@ -48,7 +48,7 @@ def remove_cases(root: Path, project: Project, case_ids: Sequence[str]) -> Proje
     """Take cases out of the project.
 
     Their segmentations, verdicts and proposals move to `set_aside/`, so that a case of the same
-    name begins anew. The verdicts go first, the newest before the older ones, then the proposals;
+    name starts again. The verdicts go first, the newest before the older ones, then the proposals;
     a kill in between leaves the case in the project with fewer of them. The image stays where it
     is, unless the project has a copy.
 

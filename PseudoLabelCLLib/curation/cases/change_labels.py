@@ -60,8 +60,8 @@ def _words(labels: LabelSchema) -> list[tuple[object, ...]]:
 def _require_unsettled(project: Project) -> None:
     if project.rounds:
         raise ProjectError(
-            "The structures are settled since round 0 has begun; names, colours and codes can "
-            "still change.",
+            "The structures are fixed since round 0 began; names, colours and codes can still "
+            "change.",
             "Go back to before round 0, or make a new project.",
         )
 
@@ -78,8 +78,8 @@ def _require_undrawn(root: Path, project: Project, labels: LabelSchema) -> None:
         if held:
             names = ", ".join(f"'{name}'" for name in held)
             raise ProjectError(
-                f"The segmentation of case '{case.id}' holds {names}, which would be no structure "
-                "of the project any more.",
+                f"The segmentation of case '{case.id}' holds {names}, which would no longer be a "
+                "structure of the project.",
                 "Keep the structure, or take that case out of the project first.",
             )
 
@@ -97,7 +97,7 @@ def _segmentations(root: Path, project: Project) -> Iterator[Path]:
 def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -> None:
     """Refuse labels by which the segments of a file would be read as other structures.
 
-    A file that cannot be read now is told by whoever needs it.
+    A file that cannot be read now is reported by whatever needs it.
     """
     segments: tuple[Segment, ...] = ()
     matched: dict[int, Segment] = {}
@@ -108,13 +108,14 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
         found = match_segments(path.name, segments, (), after)[0] if segments else {}
     except AnnotationError as error:
         raise ProjectError(
-            f"The labels cannot change so. {error.message}", "Choose other names or codes."
+            f"The structures cannot be changed this way. {error.message}",
+            "Choose other names or codes.",
         ) from error
     for label in before:
         segment = matched.get(label.value)
         if segment and label.value in after.values and found.get(label.value) is not segment:
             raise ProjectError(
-                f"With these labels, what '{path.name}' calls '{segment.name}' would no longer be "
-                f"the structure that is '{label.name}' now.",
-                "Choose other names and codes, such as no other structure has or had before.",
+                f"With this change, '{segment.name}' in '{path.name}' would no longer be read as "
+                f"'{label.name}', which it is now.",
+                "Choose other names or codes, which no other structure has or has had.",
             )

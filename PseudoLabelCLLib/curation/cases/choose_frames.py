@@ -27,7 +27,7 @@ def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bo
     offered = range(1, min(number, _MOST_OFFERED) + 1)
     choices = [Choice(str(n), f"Number {n}", f"takes number {n}") for n in offered]
     if not one_only:
-        choices.append(Choice(EVERY_FRAME, "Each as a case", "makes each a case of its own"))
+        choices.append(Choice(EVERY_FRAME, "Each as its own case", "makes each one its own case"))
     size = " x ".join(map(str, frames.size))
     answer = asking.ask(
         QuestionKind.FRAMES,

@@ -34,8 +34,8 @@ def choose_counting_slices(
         case = project.case(case_id)
         if case.role is not CaseRole.ANNOTATED:
             raise ProjectError(
-                f"Case '{case.id}' is {case.role.value}; single slices count of annotated cases "
-                "only.",
+                f"Case '{case.id}' is {case.role.value}; only annotated cases can count on "
+                "single slices.",
                 "Choose annotated cases.",
             )
         changed = with_counting_slices(root, changed, case.id, only_drawn=only_drawn)

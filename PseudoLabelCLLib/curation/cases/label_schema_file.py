@@ -24,7 +24,7 @@ def schema_from_annotation(path: Path, asking: Asking | None = None) -> LabelSch
 
     Raises:
         QuestionError: A person has to say what is meant.
-        AnnotationError: It holds no label or is no segmentation.
+        AnnotationError: It holds no labels, or is not a segmentation.
         VolumeError: It cannot be read.
     """
     if looks_like_dicom(path):
@@ -52,8 +52,8 @@ def read_label_schema(path: Path) -> LabelSchema:
     version = value.pop("schema_version", None) if isinstance(value, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
         raise ProjectDamagedError(
-            f"'{path.name}' is not a label schema: it has no schema_version.",
-            "Choose a file that holds label definitions.",
+            f"'{path.name}' is not a list of structures: it has no schema_version.",
+            "Choose a file that defines the structures of a project.",
         )
     if version > _SCHEMA_VERSION:
         raise ProjectNewerError(

@@ -34,7 +34,8 @@ def changed_config(
         name, equals, value = setting.partition("=")
         if not equals:
             raise ProjectError(
-                f"'{setting}' gives a setting no value.", "Write NAME=VALUE, as in training.seed=1."
+                f"'{setting}' is not a valid setting: it has no value.",
+                "Write NAME=VALUE, as in training.seed=1.",
             )
         _replace(told, name.strip(), value.strip())
     try:
@@ -65,7 +66,7 @@ def change_settings(root: Path, project: Project, values: Mapping[str, str]) -> 
         values: The new values by the settings' full names, each as JSON or as plain text.
 
     Raises:
-        ProjectError: There is no such setting, it cannot have that value, or no longer change.
+        ProjectError: There is no such setting, it cannot have that value, or can no longer change.
         StorageError: The disk refuses.
     """
     base = project.config
@@ -93,16 +94,17 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
         case.drawn_slices is not None for case in project.cases
     ):
         raise ProjectError(
-            "The plane of the slices cannot change while only the drawn slices of a case count.",
-            "Let all slices of it count first.",
+            "The plane of the slices cannot be changed while only the drawn slices of a case "
+            "count.",
+            "First let all its slices count.",
         )
     if latest is None:
         return
-    new_project = "Make a new project for another value."
-    require_none(names, "preprocess", "is settled, since round 0 has begun", new_project)
+    new_project = "Create a new project to use another value."
+    require_none(names, "preprocess", "is fixed, since round 0 has begun", new_project)
     if latest.index > 0 or latest.state is not RoundState.TRAINING:
         for part in ("network", "pretraining"):
-            require_none(names, part, "is settled, since round 0 is trained", new_project)
+            require_none(names, part, "is fixed, since round 0 has been trained", new_project)
     if latest.state is RoundState.PSEUDO_LABELLING:
         require_none(
             names,

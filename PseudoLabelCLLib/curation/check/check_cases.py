@@ -49,7 +49,7 @@ def check_cases(
     Args:
         root: The project folder.
         project: The project as it is now.
-        progress: Is told before each case how many were looked at.
+        progress: Called before each case with the number of checked ones.
     """
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
@@ -59,7 +59,7 @@ def check_cases(
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
     for number, case in enumerate(cases):
-        progress(f"Looking at '{case.id}'", number, len(cases))
+        progress(f"Checking '{case.id}'", number, len(cases))
         try:
             volume = _read_image(root, project, case)
             labels = _read_labels(root, project, case)
@@ -95,7 +95,7 @@ def _check_roles(project: Project) -> Iterator[Finding]:
     if not project.cases_with_role(CaseRole.ANNOTATED):
         yield Finding(
             "", "error", "The project has no annotated case, and round 0 learns from those alone.",
-            "Segment one volume, also one that the project has as unlabelled, and add it: "
+            "Segment one volume (an unlabelled one of the project will do) and add it: "
             "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION.",
         )  # fmt: skip
     if not project.cases_with_role(CaseRole.UNLABELLED):
@@ -180,10 +180,10 @@ def _check_drawn_slices(
         yield Finding(
             case.id,
             "error",
-            f"Of case '{case.id}' only the slices that were drawn count, but its slices are cut "
-            "along another axis now.",
-            "Choose once more which of its slices count: pseudolabelcl slices PROJECT "
-            f"'{case.id}' --drawn, or --all.",
+            f"Only the drawn slices of case '{case.id}' count, but its slices are now cut along "
+            "another axis.",
+            f"Choose again which of its slices count: pseudolabelcl slices PROJECT '{case.id}' "
+            "--drawn, or --all.",
         )
     if not case.role.needs_annotation or case.answer_to(QuestionKind.SPARSE) is not None:
         return
@@ -220,8 +220,8 @@ def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[F
         Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
         "If the header is wrong, correct it and add the volume again"
         + (
-            "." if settled else ", or let all slices be seen as they are stored "
-            "(setting preprocess.turn_slices=false)."
+            "." if settled else ", or use all slices as they are stored (setting "
+                                "preprocess.turn_slices=false)."
         ),
     )  # fmt: skip
 
@@ -232,6 +232,6 @@ def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Find
     for label in project.schema:
         if label.value not in taught:
             yield Finding(
-                "", "error", f"No annotated case has a voxel of '{label.name}'.",
-                "Segment it in an annotated case, or take it out of the labels.",
+                "", "error", f"No annotated case has any voxels of '{label.name}'.",
+                "Segment it in an annotated case, or remove the structure.",
             )  # fmt: skip

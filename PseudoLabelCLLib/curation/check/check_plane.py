@@ -33,9 +33,10 @@ def plane_findings(project: Project) -> Iterator[Finding]:
 
 def _question(plane: Plane, unsuited: list[Case]) -> Finding:
     message = (
-        f"Most volumes are best resolved in {plane.value} slices, but {_named(unsuited)} not: "
-        f"{plane.value} slices of {'it' if len(unsuited) == 1 else 'them'} have stretched pixels "
-        f"({_stretched(plane, unsuited[0])}). All volumes of a project are cut in one plane."
+        f"Most volumes have their best resolution in {plane.value} slices, but not "
+        f"{_named(unsuited)}: {plane.value} slices of {'it' if len(unsuited) == 1 else 'them'} "
+        f"have stretched pixels ({_stretched(plane, unsuited[0])}). All volumes of a project are "
+        "cut in one plane."
     )
     return asked(Question(QuestionKind.PLANE, message))
 
@@ -44,7 +45,7 @@ def _settled(plane: Plane, unsuited: list[Case]) -> Finding:
     told = Note.STRETCHED.say(
         cases=_named(unsuited), plane=plane.value, pixels=_stretched(plane, unsuited[0])
     )
-    return Finding("", "note", told, "Give what does not belong here the role ignored.")
+    return Finding("", "note", told, "Give volumes that do not belong here the role ignored.")
 
 
 def _stretched(plane: Plane, case: Case) -> str:

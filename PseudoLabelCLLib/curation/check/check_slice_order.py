@@ -23,7 +23,7 @@ _MAX_NAMED = 8
 
 
 def counts_places(config: PretrainingConfig) -> bool:
-    """Tell whether a pre-training compares where slices lie in their volumes."""
+    """Return whether a pre-training compares where slices lie in their volumes."""
     if config.method is Pretraining.POSITIONAL:
         return config.positional.order_volumes
     settings = config.global_local
@@ -34,7 +34,7 @@ def counts_places(config: PretrainingConfig) -> bool:
 
 
 def needs_order(project: Project, case: Case) -> bool:
-    """Tell whether the order of a case's slices matters: before round 0, in a pre-training."""
+    """Return whether the order of a case's slices matters: before round 0, in a pre-training."""
     takes_part = case.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED)
     return takes_part and not project.rounds and counts_places(project.config.pretraining)
 
@@ -52,10 +52,10 @@ def order_findings(project: Project, volumes: Sequence[SlicedVolume]) -> Iterato
     for case_id in order.reversed_content:
         if project.case(case_id).answer_to(QuestionKind.SLICE_ORDER) is None:
             message = (
-                f"By its contents, case '{case_id}' begins where most volumes end (such as at the "
-                "apex in place of the base), and its header cannot tell: its axes lie along the "
-                "world's, as in files that have lost their orientation. Pre-training compares "
-                "slices by their places."
+                f"Judging by its contents, case '{case_id}' begins where most volumes end (such "
+                "as at the apex instead of the base), and its header cannot settle this: its "
+                "axes lie along the world's, as in files that have lost their orientation. "
+                "Pre-training compares slices by their position in the volume."
             )
             yield asked(Question(QuestionKind.SLICE_ORDER, message, 0, case_id))
     if order.doubtful:

@@ -82,14 +82,14 @@ def ask_about_drawn_slices(
         f"Case '{case_id}' is drawn on {len(found.numbers)} of its {found.num_slices} slices. "
     )
     message += (
-        f"On {counted(len(found.gaps), 'slice')} between them its structures would have to be too, "
+        f"On {counted(len(found.gaps), 'slice')} between them its structures should be too, "
         "since they are at the same place before and after."
         if found.gaps
-        else "Beyond both ends the structures are cut off, and the image goes on as it is."
+        else "At both ends the structures stop abruptly, while the image continues unchanged."
     )
     choices = QUESTIONS[QuestionKind.SPARSE].choices
     if role is CaseRole.VALIDATION:
-        message += " A validation case is measured on every slice, so that it needs all of them."
+        message += " A validation case is measured on every slice, so it needs all of them."
         choices = tuple(choice for choice in choices if choice.value != DRAWN)
     per_slice = labels.array.size // found.num_slices
     concerned = (found.num_slices - len(found.numbers)) * per_slice
@@ -131,7 +131,7 @@ def look_at_drawn_slices(labels: LabelVolume, volume: Volume, slicing_axis: int)
 
 
 def _show_the_same(first: npt.NDArray[np.int16], second: npt.NDArray[np.int16]) -> bool:
-    """Tell whether two slices show a structure in common, and most of the smaller at one place."""
+    """Return whether two slices share a structure, and most of the smaller area at one place."""
     if not np.intersect1d(first[first > 0], second[second > 0]).size:
         return False
     one, other = first > 0, second > 0
@@ -142,7 +142,7 @@ def _show_the_same(first: npt.NDArray[np.int16], second: npt.NDArray[np.int16]) 
 def _goes_on(
     drawn: npt.NDArray[np.int16], images: npt.NDArray[np.float32], last: int, beyond: int
 ) -> bool:
-    """Tell whether what the last drawn slice shows was cut off and goes on beyond in the image."""
+    """Return whether what the last drawn slice shows was cut off but continues in the image."""
     areas = (drawn > 0).sum(axis=(1, 2))
     if areas[last] < max(_FEWEST_PIXELS, CUT_OFF_AREA * areas.max()):
         return False

@@ -29,8 +29,8 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
     num_wrong = int(volume.array.size - np.count_nonzero(np.isfinite(volume.array)))
     if num_wrong:
         raise VolumeError(
-            f"The image of case '{case_id}' holds {counted(num_wrong, 'voxel')} without a finite "
-            "number as intensity.",
+            f"The image of case '{case_id}' has {counted(num_wrong, 'voxel')} whose intensity is "
+            "not a finite number.",
             "Replace them in another program and save the image again.",
         )
     low, high = volume.array.min(), volume.array.max()

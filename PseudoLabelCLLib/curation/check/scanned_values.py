@@ -41,7 +41,7 @@ class ScannedValues(NamedTuple):
 
 
 def looks_like_ct(volume: Volume) -> bool:
-    """Tell whether a volume is from CT: by its headers, or by Hounsfield units of fat and air.
+    """Return whether a volume is from CT: by its headers, or by Hounsfield units of fat and air.
 
     A file without headers counts as CT if a hundredth of its voxels lies below -50, padding aside.
     """
@@ -52,7 +52,7 @@ def looks_like_ct(volume: Volume) -> bool:
 
 
 def scanned_values(volume: Volume) -> ScannedValues:
-    """Return a volume's values with padding and what is no measured value told apart.
+    """Return a volume's values with padding and what is not a measured value separated.
 
     A value is padding if it is the lowest and negative, or the largest number that a format can
     hold, if many voxels have it, and if all others are far from it. In CT, everything below air

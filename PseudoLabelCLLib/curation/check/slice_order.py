@@ -195,5 +195,5 @@ def _standardised(values: FloatArray, axis: int | tuple[int, ...]) -> FloatArray
 
 
 def _is_nominal(geometry: Geometry) -> bool:
-    """Tell whether every axis lies along one of the world's, as in a header without orientation."""
+    """Return whether all axes are parallel to the world's, as in a header without orientation."""
     return bool(np.all(np.abs(geometry.direction_matrix).max(axis=0) > 1 - DIRECTION_TOLERANCE))

@@ -94,12 +94,12 @@ def recipes_of(
         elif case_ids is not None:
             raise ProjectError(
                 f"Case '{case.id}' has no segmentation that a person drew, corrected or accepted.",
-                "Review its pseudo-label, or ask for unreviewed proposals too.",
+                "Review its proposal, or ask for unreviewed proposals too.",
             )
     if not recipes:
         raise ProjectError(
             "There is no segmentation to export: no case is annotated, accepted or corrected.",
-            "Review some pseudo-labels, or ask for unreviewed proposals too.",
+            "Review some proposals, or ask for unreviewed proposals too.",
         )
     return recipes
 

@@ -112,7 +112,7 @@ def check_dicom_export(
         root: The project folder.
         project: The project as it is now.
         choices: Which cases, and how.
-        progress: Is told how far it is, before each step of each case and at the end.
+        progress: Called with the progress, before each step of each case and at the end.
 
     Raises:
         ProjectError: There is nothing to export, or an unknown case.
@@ -143,7 +143,7 @@ def export_dicom_segmentations(
         project: The project as it is now.
         output_folder: Where to; made if it is not there.
         choices: Which cases, and how.
-        progress: Is told how far it is, before each step of each case and at the end.
+        progress: Called with the progress, before each step of each case and at the end.
         is_stopped: Is asked before each case whether to leave the rest; what was written stays.
 
     Raises:
@@ -168,7 +168,7 @@ def export_dicom_segmentations(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is done for every case, and to whom it is told."""
+    """What is done for every case, and where it is reported."""
 
     root: Path
     project: Project
@@ -205,7 +205,7 @@ class _Work:
     def tell_end(self, num_cases: int) -> None:
         """Tell that all steps of all cases are done."""
         total = num_cases * len(self.steps)
-        self.progress("All cases are through", total, total)
+        self.progress("All cases are done", total, total)
 
 
 def _require_ready_labels(project: Project) -> None:

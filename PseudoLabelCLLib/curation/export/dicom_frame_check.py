@@ -38,11 +38,10 @@ def check_frame_of_reference(
     if source.frame_of_reference_uid not in frames:
         frame = ", ".join(frames)
         raise AnnotationError(
-            f"'{annotation.name}' counts its positions in another frame of reference "
-            f"({frame or 'none named'}) than the series of '{image.name}' "
-            f"({source.frame_of_reference_uid}).",
-            "Choose the segmentation of this series. If you know that both lie alike, open them in "
-            "Slicer and save the segmentation as .seg.nrrd.",
+            f"'{annotation.name}' has another frame of reference ({frame or 'none named'}) than "
+            f"the series of '{image.name}' ({source.frame_of_reference_uid}).",
+            "Choose the segmentation of this series. If you know that their positions agree, "
+            "open them in Slicer and save the segmentation as .seg.nrrd.",
         )
     if referenced and source.series_uid not in referenced:
         return (Note.OTHER_SERIES.say(file=annotation.name),)

@@ -23,13 +23,13 @@ _CODE = re.compile(r"[^\s\\]{1,64}")
 
 @dataclass(frozen=True)
 class ExportFinding:
-    """One thing that a person should know or mend before an export.
+    """One thing that a person should know or fix before an export.
 
     Args:
         case_id: Which case; None where it concerns all.
         problem: What was found, in a sentence.
         remedy: What to do, or empty.
-        stops: Whether nothing is written for the case (or at all) until it is mended.
+        stops: Whether nothing is written for the case (or at all) until it is fixed.
         fix: What a button of a user interface can do about it.
         label_value: Which label it concerns, or None.
     """
@@ -105,22 +105,26 @@ def _alike(schema: LabelSchema) -> Iterator[ExportFinding]:
             names = ", ".join(f"'{label.name}'" for label in alike)
             yield ExportFinding(
                 None,
-                f"The labels {names} would all be called '{clean_text(alike[0].name)}': of a name "
-                f"DICOM keeps one line of {LONGEST_LABEL} characters, in which they agree.",
-                "Shorten or change their names until they differ there.",
+                f"The structures {names} would all be called '{clean_text(alike[0].name)}': "
+                f"DICOM keeps one line of {LONGEST_LABEL} characters of a name, and theirs are "
+                "the same.",
+                "Shorten or change their names so that these characters differ.",
                 label_value=alike[0].value,
             )
 
 
 def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
     if not clean_text(label.name):
-        yield ExportFinding(None, f"The name of label {label.value} has no readable character.")
+        yield ExportFinding(
+            None,
+            f"The name of the structure with label value {label.value} has no readable character.",
+        )
     elif clean_text(label.name) != label.name:
         yield ExportFinding(
             None,
-            f"The label '{label.name}' will be called '{clean_text(label.name)}': DICOM allows one "
-            f"line of at most {LONGEST_LABEL} characters without a backslash.",
-            "Shorten its name if another one is better.",
+            f"The structure '{label.name}' will be called '{clean_text(label.name)}': DICOM "
+            f"allows one line of at most {LONGEST_LABEL} characters without a backslash.",
+            "Shorten its name if you prefer another one.",
             stops=False,
         )
     terms = label.chosen_terms
@@ -128,7 +132,7 @@ def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
         default = ": Slicer gives 'Tissue' to every new segment" if label.terminology else ""
         yield ExportFinding(
             None,
-            f"The label '{label.name}' has no codes that say what it is{default}.",
+            f"The structure '{label.name}' has no terminology codes{default}.",
             _proposed(label),
             fix=ExportFix.CHOOSE_CODES,
         )
@@ -137,8 +141,8 @@ def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
         if problem := _code_problem(code):
             yield ExportFinding(
                 None,
-                f"The label '{label.name}' has the code '{code.meaning}', which {problem}.",
-                "Choose again what it is.",
+                f"The structure '{label.name}' has the code '{code.meaning}', which {problem}.",
+                "Choose its terminology again.",
                 fix=ExportFix.CHOOSE_CODES,
             )
 
@@ -146,8 +150,8 @@ def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
 def _proposed(label: LabelClass) -> str:
     words = [in_words(terms) for terms in propose_terminology(label.name)[:_MOST_PROPOSED]]
     if not words:
-        return "Choose its terminology in the project's labels."
-    return f"Choose its terminology in the project's labels; its name is like: {'; '.join(words)}."
+        return "Choose its terminology in the project's structures."
+    return f"Choose its terminology in the project's structures; similar terms: {'; '.join(words)}."
 
 
 def _codes_of(terms: Terminology) -> Iterator[Code]:

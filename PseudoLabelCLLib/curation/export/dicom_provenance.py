@@ -41,7 +41,7 @@ class SegmentOrigin:
     Args:
         recipe: What the project says of it.
         labels: The segmentation, label values, shape (k, j, i).
-        proposal: The proposal of its round on the same grid; None if there is none (any more).
+        proposal: The proposal of its round on the same grid; None if there is none now.
         model_hash: Of the model that proposed it, or empty.
     """
 
@@ -51,7 +51,7 @@ class SegmentOrigin:
     model_hash: str
 
     def is_untouched(self, value: int) -> bool:
-        """Tell whether a structure is voxel by voxel what was proposed."""
+        """Return whether a structure is voxel by voxel what was proposed."""
         proposal = self.proposal
         return proposal is not None and np.array_equal(self.labels == value, proposal == value)
 
@@ -91,8 +91,8 @@ def segment_of(label: LabelClass, origin: SegmentOrigin, series_uid: str) -> Obj
     terms = label.chosen_terms
     if terms is None:
         raise ProjectError(
-            f"The label '{label.name}' has no codes that say what it is.",
-            "Choose its terminology in the project's labels.",
+            f"The structure '{label.name}' has no terminology codes.",
+            "Choose its terminology in the project's structures.",
         )
     type_ = algorithm_type_of(label, origin)
     return ObjectSegment(

@@ -60,7 +60,7 @@ def remember_series(
 
 
 def is_from_dicom(root: Path, case: Case) -> bool:
-    """Tell whether a case came from a DICOM series, whether or not that can be exported."""
+    """Return whether a case came from a DICOM series, whether or not that can be exported."""
     layout = ProjectLayout(root)
     if case.dicom_series_uid is not None or layout.dicom_series(case.id).exists():
         return True
@@ -92,15 +92,15 @@ def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> Sourc
     elif kept is None and not folder.is_dir():
         raise VolumeError(
             f"Case '{case.id}' did not come from a DICOM series, or was added before the project "
-            "remembered series.",
+            "recorded series.",
             _NOT_DICOM_REMEDY,
         )
     source = read_source_series(folder, None if wanted is None else with_part(wanted, part))
     if kept is not None and source.instances != kept.instances:
         raise VolumeError(
-            f"The series of case '{case.id}' in '{folder}' is not what it was when the case was "
-            f"added: {_difference(kept.instances, source.instances)}.",
-            "Put back the slices as they were, or add the case again.",
+            f"The series of case '{case.id}' in '{folder}' has changed since the case was added: "
+            f"{_difference(kept.instances, source.instances)}.",
+            "Restore the original slices, or add the case again.",
         )
     return source
 
@@ -125,7 +125,7 @@ def _find(look_in: Path, wanted: str | None) -> tuple[Path, str | None]:
         if uids and (wanted is None or wanted in uids):
             return folder, wanted
     raise VolumeError(
-        f"The series {wanted or ''} lies neither in '{look_in}' nor below it.",
+        f"The series {wanted or ''} is neither in '{look_in}' nor in its subfolders.",
         "Give the folder to which it was moved.",
     )
 

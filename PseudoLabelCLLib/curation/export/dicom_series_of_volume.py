@@ -103,6 +103,6 @@ def _kind_of(modality: str) -> VolumeKind:
     except ValueError:
         known = ", ".join(kind.value for kind in VolumeKind)
         raise VolumeError(
-            f"'{modality}' cannot be written as a kind of volume; expected {known}.",
+            f"'{modality}' is not a modality that can be written; expected {known}.",
             "Choose OT if it is neither of the others.",
         ) from None

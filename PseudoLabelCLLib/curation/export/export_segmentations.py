@@ -100,7 +100,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
         format_: ".seg.nrrd" with names, colours and codes, or ".nii.gz" with label values.
         case_ids: Which cases; by default all that take part.
         include_unreviewed: Whether proposals that nobody judged go out too, named so.
-        progress: Is told before each case how many are through.
+        progress: Called before each case with the number of finished ones.
 
     Raises:
         ProjectError: There is nothing to export, or an unknown case.
@@ -145,7 +145,7 @@ def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
         same = False
     if not same:
         raise StorageError(
-            f"'{path}' already exists and holds something else.",
+            f"'{path}' already exists with different contents.",
             "Choose another folder, or move that file away.",
         )
 

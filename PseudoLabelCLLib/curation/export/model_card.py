@@ -45,7 +45,7 @@ def read_model_card(path: Path) -> ModelSummary:
     """Tell what a model file can do.
 
     Raises:
-        ModelFileError: It is no model file, is damaged, unsafe, or of a newer version.
+        ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
         StorageError: The disk refuses.
     """
     told, _ = read_model_archive(path)
@@ -62,7 +62,7 @@ def read_model_card(path: Path) -> ModelSummary:
     except PseudoLabelCLError as error:
         raise ModelFileError(
             f"The description in '{path.name}' is damaged: {error.message}",
-            "Ask for the model file again.",
+            "Get the model file again from where it came.",
         ) from error
     return ModelSummary(
         str(path.absolute()), file_fingerprint(path), labels, _sentence_about(training)
@@ -76,7 +76,7 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
 
     Raises:
         ProjectError: The round has no model, or the file lies among the project's rounds.
-        ModelFileError: The round's model is damaged, or the file is there and is no model file.
+        ModelFileError: The round's model is damaged, or the file exists and is not a model file.
         StorageError: The disk refuses.
     """
     layout = ProjectLayout(root)

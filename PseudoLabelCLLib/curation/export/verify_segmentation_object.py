@@ -109,7 +109,7 @@ def verify_segmentation_object(
             the series.
 
     Raises:
-        AnnotationError: It is no readable segmentation object.
+        AnnotationError: It is not a readable segmentation object.
         StorageError: The disk refuses.
     """
     found = read_segmentation_object(path, label_maps=expected is None)
@@ -304,7 +304,7 @@ def _wrong_sources(
 
 
 def _names(frame: StoredFrame, source: SourceSeries, k: int) -> bool:
-    """Tell whether a frame names a slice, or the frame of an enhanced object, as its source."""
+    """Return whether a frame names a slice, or the frame of an enhanced object, as its source."""
     uids = source.instances.instance_uids
     if not source.frame_numbers:
         return frame.source_uids == (uids[k],)

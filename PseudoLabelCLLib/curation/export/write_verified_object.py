@@ -44,7 +44,7 @@ class VerificationRecord:
         checks: What was checked; all of it passed.
         segments: What the object holds, voxels counted in the file.
         num_frames: Its stored slices.
-        notices: What the person who exported was told.
+        notices: The notices that the exporting person was given.
         verified: When, ISO 8601 with zone.
         program_version: Of PseudoLabelCL.
     """
@@ -71,7 +71,7 @@ class ObjectToWrite:
         masks: See `write_segmentation_object`.
         segments: In the order of their numbers.
         about: What it says about itself.
-        notices: What a person was told, for the record.
+        notices: The notices that a person was given, for the record.
     """
 
     source: SourceSeries
@@ -87,13 +87,13 @@ def write_verified_object(
 ) -> tuple[Path, Path]:
     """Write an object that a second reader finds as it should be, and a record beside it.
 
-    The name ends in digits of the new object's UID, so that no two exports meet.
+    The name ends in digits of the new object's UID, so no two exports collide.
 
     Args:
         folder: Where to; it is there.
         stem: How the file name begins.
         content: What to write.
-        tell: Is told which of the `WRITING_STEPS` begins.
+        tell: Called with each of the `WRITING_STEPS` as it begins.
 
     Returns:
         The object and its record.
@@ -170,6 +170,7 @@ def _verified(
 
 def _not_as_written(path: Path, found: str) -> StorageError:
     return StorageError(
-        f"'{path.name}' was not kept: read back, it is not what was to be written. {found}",
+        f"'{path.name}' was not kept: what was read back differs from what was to be written. "
+        f"{found}",
         "Export as .seg.nrrd, and report this with the kind of scanner.",
     )

@@ -15,7 +15,7 @@ _MOST_FOLDERS = 4
 
 
 def are_called_the_same(files: Sequence[Path]) -> bool:
-    """Tell whether no file has a name that tells it from the others; their folders do then."""
+    """Return whether no file has a name that tells it from the others; their folders do then."""
     stems = [stem_of(file).casefold() for file in files]
     return all(stems.count(stem) > 1 or stem in _SAYS_NOTHING for stem in set(stems))
 

@@ -58,12 +58,12 @@ class Sign(Enum):
 
 
 def is_slicer_segmentation(file: Path) -> bool:
-    """Tell whether a file can be nothing but a segmentation."""
+    """Return whether a file can be nothing but a segmentation."""
     return file.name.lower().endswith(SLICER_SUFFIXES)
 
 
 def is_label_folder(folder: Path) -> bool:
-    """Tell whether a folder's name says that it holds segmentations."""
+    """Return whether a folder's name says that it holds segmentations."""
     return _FOLDER.fullmatch(folder.name) is not None
 
 

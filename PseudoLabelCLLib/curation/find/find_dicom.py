@@ -1,4 +1,4 @@
-"""The DICOM series in a folder, told from the headers of its files, each read once."""
+"""The DICOM series in a folder, recognised by the headers of its files, each read once."""
 
 import os
 from collections.abc import Iterable, Iterator

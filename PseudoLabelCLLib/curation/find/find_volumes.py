@@ -65,8 +65,8 @@ def find_volumes(
     Args:
         path: The file or folder.
         taken_ids: Names that the project has already.
-        progress: Is told now and then how many of the files seen so far were looked at.
-        answers: What a person answered to the questions that an earlier search was met with;
+        progress: Called now and then with the number of files read, of those found so far.
+        answers: What a person answered to the questions of an earlier search;
             without an answer that is needed, nothing is found but the question.
 
     Raises:
@@ -85,7 +85,7 @@ def find_volumes(
         search.look_at_series_of(path)
     else:
         search.tell(
-            f"'{path}' is of an unknown format; expected {', '.join(READABLE_SUFFIXES)} or DICOM.",
+            f"'{path}' has an unknown format; expected {', '.join(READABLE_SUFFIXES)} or DICOM.",
             "Export the volume in one of these formats.",
         )
     if not search.volumes and not search.problems:
@@ -103,7 +103,7 @@ def grid_in_header(path: Path) -> Geometry:
     """Return the grid of a volume file without a look at its voxels.
 
     Raises:
-        VolumeError: Its header is damaged, or it is no single 3-D volume of real numbers.
+        VolumeError: Its header is damaged, or it is not a single 3-D volume of real numbers.
     """
     check_header(path)
     reader = sitk.ImageFileReader()
@@ -126,7 +126,7 @@ class _Search:
     Args:
         taken: Names that are given, in lower case.
         asking: Asks the person what could be wrong.
-        progress: Is told how far the search is.
+        progress: Called with the progress of the search.
         num_seen: Files that were seen in folders.
         num_done: Files of these that were looked at.
         volumes: The volumes.
@@ -166,7 +166,7 @@ class _Search:
                 self._take(name, path, segmentation)
         self._tell_together(
             pairs.unmatched,
-            "is a segmentation by its name, and no volume of that name was found",
+            "is a segmentation, judging by its name, and no volume of that name was found",
             "Add the volume by itself, then choose its segmentation.",
         )
         self._give_objects()
@@ -260,7 +260,7 @@ class _Search:
                 for group in groups
                 if choice not in (*group.files, EVERY_CHANNEL, "")
             ),
-            f"is of a patient without an image called '{choice}'",
+            f"belongs to a patient without an image called '{choice}'",
             "Choose another channel, or add the volume by itself.",
         )
         return chosen
@@ -272,7 +272,7 @@ class _Search:
         some = counted(len(groups), "patient")
         choices = (
             *(Choice(name, name, f"takes the images called '{name}'") for name in names),
-            Choice(EVERY_CHANNEL, "Every one as a case", "makes each image a case of its own"),
+            Choice(EVERY_CHANNEL, "Each as its own case", "makes each image its own case"),
             LEAVE_OUT,
         )
         try:
@@ -302,20 +302,22 @@ class _Search:
             return
         self._tell_together(
             found.fractional,
-            "is a segmentation that holds fractions in place of labels",
+            "is a segmentation that holds fractions instead of labels",
             "Save it as a binary segmentation in the program that made it.",
         )
         if found.num_without_image:
             self.tell(
                 f"{found.num_without_image} of the DICOM files in '{folder}' hold no image that "
                 "can be read, such as reports or structures.",
-                "Nothing is to be done unless a volume is missing.",
+                "Nothing needs to be done unless a volume is missing.",
                 is_error=False,
             )
 
     def _take_one_series(self, folder: Path, series: FoundSeries, *, alone: bool) -> None:
         if series.geometry is None or series.problem is not None:
-            problem = series.problem or VolumeError(f"A series in '{folder}' makes no volume.")
+            problem = series.problem or VolumeError(
+                f"A series in '{folder}' does not form a volume."
+            )
             name = f" ('{series.description}')" if series.description else ""
             self.tell(f"{problem.message} This is series {series.uid}{name}.", problem.remedy)
             return
@@ -364,8 +366,8 @@ class _Search:
     def _tell_spare(self, files: tuple[Path, ...]) -> None:
         self._tell_together(
             files,
-            "is one more segmentation of a volume that has one",
-            "Change the segmentation of that volume if this is the one that counts.",
+            "is another segmentation of a volume that already has one",
+            "Change the segmentation of that volume if this is the one to use.",
         )
 
     def _tell_together(self, files: tuple[Path, ...], found: str, remedy: str) -> None:

@@ -26,7 +26,7 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
 
     Args:
         root: Where to begin.
-        tell: Is told what was passed over.
+        tell: Called with what was skipped.
 
     Raises:
         StorageError: The folder itself cannot be read.
@@ -59,7 +59,7 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
         if num_files > MAX_FILES:
             tell(
                 f"'{root}' holds more than {MAX_FILES} files; only the first were read.",
-                "Choose a folder further down.",
+                "Choose a subfolder.",
                 is_error=False,
             )
             return

@@ -22,7 +22,7 @@ _FINAL_FOLDER = "final"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Files told apart.
+    """Files by kind.
 
     Args:
         volumes: Each volume with its segmentation, or None.

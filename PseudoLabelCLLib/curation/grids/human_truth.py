@@ -38,5 +38,5 @@ def require_grid_of_case(found: Geometry, case: Case, what: str) -> None:
         raise VolumeError(
             f"The {what} of case '{case.id}' is not the one that was added: it has "
             f"{found.describe()}, expected {case.geometry.describe()}, or lies elsewhere.",
-            "Restore the file from a backup, or judge or add the case again.",
+            "Restore the file from a backup, or review or add the case again.",
         )

@@ -61,7 +61,7 @@ def matched_to_grid(
     if num_inside == 0 or num_inside < _LEAST_INSIDE_FRACTION * num_labelled:
         raise AnnotationError(
             f"The segmentation '{file_name}' does not lie where the image lies: {num_inside} of "
-            f"its {num_labelled} labelled voxels are inside. The image has "
+            f"its {num_labelled} labelled voxels are inside it. The image has "
             f"{_placed(geometry)}, the segmentation {_placed(labels.geometry)}.",
             "Save the segmentation again with this image as its reference.",
         )
@@ -70,7 +70,7 @@ def matched_to_grid(
 
 
 def matches_by_cropping(part: Geometry, whole: Geometry) -> bool:
-    """Tell whether two grids share their voxels, though one covers more or counts the other way.
+    """Return whether two grids share their voxels, though one covers more or counts the other way.
 
     Slicer crops so; other programs turn the axes of a file so that they grow to the right, to the
     front and up.
@@ -89,7 +89,7 @@ def matches_by_cropping(part: Geometry, whole: Geometry) -> bool:
 
 
 def is_same_space(one: Geometry, other: Geometry) -> bool:
-    """Tell whether two grids have the same voxels, whichever way their axes run."""
+    """Return whether two grids have the same voxels, whichever way their axes run."""
     if sorted(one.size) != sorted(other.size) or not matches_by_cropping(one, other):
         return False
     ends = np.array([(0, 0, 0), one.size]) - [[0], [1]]
@@ -114,8 +114,8 @@ def _asked_how(
 ) -> tuple[str, ...]:
     """Return what has to be done in words, once a person agreed to what could be wrong."""
     grids = (
-        f"The segmentation '{file_name}' has another grid ({labels.geometry.describe()}) "
-        f"than its image ({geometry.describe()})"
+        f"The segmentation '{file_name}' has a different grid ({labels.geometry.describe()}) "
+        f"from its image ({geometry.describe()})"
     )
     if matches_by_cropping(labels.geometry, geometry):
         notices = [Note.CROPPED.say(grids=grids)]

@@ -1,4 +1,4 @@
-"""What of a correction would count as human truth, told while a person is still drawing."""
+"""What of a correction would count as human truth, computed while a person is still drawing."""
 
 from pathlib import Path
 

@@ -45,8 +45,8 @@ def read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
     proposal = read_segmentation(path, schema)[0]
     if not proposal.geometry.is_close_to(case.geometry):
         raise ReviewError(
-            f"The pseudo-label of case '{case.id}' has {proposal.geometry.describe()}, "
-            f"its image has {case.geometry.describe()}.",
+            f"The proposal of case '{case.id}' has {proposal.geometry.describe()}, its image has "
+            f"{case.geometry.describe()}.",
             "Train the round again.",
         )
     return proposal
@@ -76,8 +76,9 @@ def on_grid_of_case(
     kept = np.count_nonzero(matched.array) == np.count_nonzero(corrected.array)
     if notices and not (kept and matches_by_cropping(corrected.geometry, case.geometry)):
         raise ReviewError(
-            f"The correction '{file_name}' has another grid ({corrected.geometry.describe()}) "
-            f"than case '{case.id}' ({case.geometry.describe()}), or lies elsewhere.",
+            f"The correction '{file_name}' has a different grid "
+            f"({corrected.geometry.describe()}) from case '{case.id}' "
+            f"({case.geometry.describe()}), or lies elsewhere.",
             "Save it with the case's image as its reference.",
         )
     return matched
@@ -144,8 +145,8 @@ def what_counts(  # noqa: PLR0913 - what is corrected, by what, and how much of 
         _require_change(case, changed, leaves_out=bool(left_out))
         if not np.any(corrected.array):
             raise ReviewError(
-                f"The correction of case '{case.id}' holds no label at all.",
-                "Reject the proposal, or name the slices that are rightly empty.",
+                f"The correction of case '{case.id}' is empty.",
+                "Reject the proposal, or name the slices that should be empty.",
             )
     mask = correction.mask
     require_something_to_confirm(
@@ -174,8 +175,8 @@ def _by_extent(
 def _require_change(case: Case, changed: Mask, *, leaves_out: bool) -> None:
     if not changed.any():
         raise ReviewError(
-            f"The correction of case '{case.id}' is equal to the proposal"
-            f"{' in what is not left out' if leaves_out else ''}.",
+            f"The correction of case '{case.id}' is identical to the "
+            f"proposal{' in what is not left out' if leaves_out else ''}.",
             f"Accept the proposal instead{', and leave out the same' if leaves_out else ''}.",
         )
 
@@ -193,7 +194,7 @@ def _named_slices(
         raise ReviewError(
             f"Case '{case.id}' has no slice {', '.join(map(str, wrong))}; "
             f"its slices are 0 to {num_slices - 1}.",
-            "Name slices that the case has.",
+            "Choose among these slices.",
         )
     return tuple(sorted(set(slices)))
 

@@ -119,7 +119,7 @@ class CaseArrays:
     """The arrays of one case under `view/`, each made only if its source has changed.
 
     An array's name holds a key of the source's path, time and size, and of what it was read as. It
-    ends in this computer's own seal: those of a project that was elsewhere are made anew.
+    ends in this computer's own seal: those of a project that was elsewhere are made again.
     """
 
     def __init__(self, root: Path, project: Project, case: Case) -> None:
@@ -221,8 +221,7 @@ def _round_to_show(root: Path, project: Project, case: Case, round_index: int | 
     if round_index not in shown:
         told = ", ".join(map(str, shown)) or "none"
         raise ReviewError(
-            f"Round {round_index} has no pseudo-label for case '{case.id}' (rounds with one: "
-            f"{told}).",
+            f"Round {round_index} has no proposal for case '{case.id}' (rounds with one: {told}).",
             "Choose another round.",
         )
     return round_index
@@ -256,7 +255,7 @@ def _on_grid(array: Array, found: Geometry, case: Case, what: str) -> Array:
 
 
 def stamp_of(path: Path) -> JsonValue:
-    """Return what changes when a file, or a file in a folder, is written anew."""
+    """Return what changes when a file, or a file in a folder, is rewritten."""
     try:
         if not path.is_dir():
             stat = path.stat()

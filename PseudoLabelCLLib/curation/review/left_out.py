@@ -15,7 +15,7 @@ def structures_to_leave_out(
     """Return the label values that a verdict leaves out, each once, in the order of the labels.
 
     Raises:
-        ReviewError: One is no label of the project, or all of them are named.
+        ReviewError: One is not a structure of the project, or all of them are named.
     """
     unknown = sorted({value for value in values if value not in schema.values})
     if unknown:

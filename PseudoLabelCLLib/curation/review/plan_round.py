@@ -1,4 +1,4 @@
-"""What the next round will learn from, told before it starts."""
+"""What the next round will learn from, before it starts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +94,7 @@ def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPl
     Raises:
         ProjectDamagedError: A doubt score is not what was written there.
 
-    Source: Chaitanya et al., MedIA 2023, section 5.5 and code (agreement above 0.9).
+    Source: Chaitanya et al., MedIA 2023, section 5.6(d) and code (agreement above 0.9).
     """
     required = project.config.pseudo_label.min_agreement
     if plan.too_doubtful or not (required and plan.pseudo):
@@ -182,8 +182,8 @@ def _agreement(layout: ProjectLayout, index: int, case_id: str) -> float:
 def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
     if not plan.human:
         return (
-            f"Round {plan.index} needs an annotated volume: segment one, also one that the project "
-            "has as unlabelled, and add it with its segmentation."
+            f"Round {plan.index} needs an annotated volume: segment one (an unlabelled one of "
+            "the project will do) and add it with its segmentation."
         )
     whole = {source.case_id for source in plan.human if source.truth_slices is None}
     partial = {s.case_id for s in plan.human if s.truth_mask is None} - whole
@@ -212,7 +212,7 @@ def _told_doubtful(doubtful: Sequence[str], required: float) -> list[str]:
 
 
 def _doubtful(required: float) -> str:
-    return f"whose copies agree to less than {100 * required:g} %"
+    return f"whose copies agree less than {100 * required:g} %"
 
 
 def _are(cases: Sequence[str]) -> str:

@@ -157,13 +157,13 @@ def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path
     if latest.state is not RoundState.IN_REVIEW:
         raise ReviewError(
             f"Round {latest.index} is '{latest.state.value}', not in review.",
-            "Wait until its pseudo-labels are ready.",
+            "Wait until its proposals are ready.",
         )
     case = project.case(case_id)
     proposal = ProjectLayout(root).proposal(latest.index, case.id)
     if not case.gets_proposals or not proposal.exists():
         raise ReviewError(
-            f"Round {latest.index} has no pseudo-label for case '{case.id}' ({case.role.value}).",
+            f"Round {latest.index} has no proposal for case '{case.id}' ({case.role.value}).",
             "Choose a case from the review list.",
         )
     return case, latest, proposal

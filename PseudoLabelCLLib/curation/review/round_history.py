@@ -103,7 +103,7 @@ def _agreements(
 
 
 def _can_be_compared(root: Path, project: Project, review: Review) -> bool:
-    """Tell whether both segmentations are there; where a person deleted one, nothing is known."""
+    """Return whether both segmentations are there; where a person deleted one, nothing is known."""
     layout = ProjectLayout(root)
     return (
         review.segmentation is not None
@@ -129,7 +129,7 @@ def _key(root: Path, project: Project, review: Review) -> str:
 
 
 def _read_cache(path: Path) -> dict[str, float | None]:
-    """Return what was measured before on this computer; any other cache is made anew."""
+    """Return what was measured before on this computer; any other cache is made again."""
     if not path.is_file():
         return {}
     try:

@@ -72,13 +72,13 @@ def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
         raise VolumeError(
             f"'{path.name}' has a grid of {volume.geometry.describe()}; its case has "
             f"{geometry.describe()}.",
-            "Restore it from a backup, or judge the proposal again.",
+            "Restore it from a backup, or review the proposal again.",
         )
     mask: Mask = volume.array == 1
     if not mask.any() or not np.all(mask | (volume.array == 0)):
         raise VolumeError(
             f"'{path.name}' is not a mask: expected zeros, and ones where something counts.",
-            "Restore it from a backup, or judge the proposal again.",
+            "Restore it from a backup, or review the proposal again.",
         )
     return mask
 

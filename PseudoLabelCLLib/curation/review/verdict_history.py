@@ -148,8 +148,8 @@ def require_files(layout: ProjectLayout, review: Review) -> None:
         if not layout.own(file).is_file():
             what = "segmentation" if file == review.segmentation else "mask"
             raise ReviewError(
-                f"The {what} of the verdict on case '{review.case_id}' is gone ('{file}').",
-                "Restore it from a backup, or judge the proposal again.",
+                f"The {what} of the verdict on case '{review.case_id}' is missing ('{file}').",
+                "Restore it from a backup, or review the proposal again.",
             )
 
 

@@ -1,1 +1,1 @@
-"""Phantoms: made-up hearts to try the program on."""
+"""Phantoms: synthetic hearts to try the program on."""

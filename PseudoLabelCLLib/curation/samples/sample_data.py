@@ -31,7 +31,7 @@ _SUFFIXES = (".nii.gz", ".nrrd", ".mha")
 
 @dataclass(frozen=True)
 class Phantom:
-    """A made-up volume and what is really in it."""
+    """A synthetic volume and its true segmentation."""
 
     volume: Volume
     truth: LabelVolume

@@ -35,7 +35,7 @@ def local_contrastive_loss(  # noqa: PLR0913 - three inputs, and the four settin
       means of the image alone towards whose mean the term goes ("target-only").
 
     Background is neither anchor nor mean. A class counts for a pair only where both views have it;
-    a class absent from a view is no negative there. Gradients flow through anchors and means.
+    a class absent from a view is not a negative there. Gradients flow through anchors and means.
 
     Uniform weighting is the mean over all terms, half the scale of the published code's intended
     sum, which divides the terms of both views by the number of terms of one; without any valid

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.learning.shapes import Bool, Float
 
-# Tiny on purpose: a larger one would reward predicting nothing where a class is absent
-# (methods A, section A.2.1).
+# Tiny on purpose: a larger one would reward predicting nothing where a class is absent.
+# Docs/methods.md, "Round 0".
 DICE_EPSILON = 1e-10
 
 Scores = Float[Tensor, "batch classes *space"]
@@ -34,7 +34,7 @@ def soft_dice_loss(
         counts: Which pixels count; None means all. An image without any costs nothing.
         left_out: Which foreground classes are left out of each image; None means none of any.
 
-    Source: Chaitanya et al., MedIA 2023, section 3.1; denominator of plain sums. Structures left
+    Source: Chaitanya et al., MedIA 2023; denominator of plain sums. Structures left
         out: Shi et al., MedIA 2021 (marginal loss).
     """
     probabilities = logits.float().softmax(dim=1)

@@ -1,4 +1,4 @@
-"""What computes a slice's features: the papers' U-Net (section A.1), or MONAI's BasicUNet."""
+"""What computes a slice's features: the papers' U-Net (Docs/methods.md), or MONAI's BasicUNet."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -115,7 +115,7 @@ def build_backbone(config: NetworkConfig) -> UNetBackbone:
 def _paper_unet(config: NetworkConfig) -> UNetBackbone:
     """Return the U-Net of methods A and C.
 
-    Source: Chaitanya et al., MedIA 2023, section 4.2 and its code; NeurIPS 2020 uses the same
+    Source: Chaitanya et al., MedIA 2023, section 4.3 and its code; NeurIPS 2020 uses the same
         encoder and decoder.
     """
     widths, momentum = config.widths, config.batch_norm_momentum

@@ -1,4 +1,4 @@
-"""A backbone with a segmentation head and a projection head (method A, section A.1)."""
+"""A backbone with a segmentation head and a projection head (Docs/methods.md)."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class SegmentationNetwork(nn.Module):
         num_classes: Classes, background included.
         generator: Where all initial weights are drawn from, the backbone's first.
 
-    Source: Chaitanya et al., MedIA 2023, section 4.2 and its code.
+    Source: Chaitanya et al., MedIA 2023, section 4.3 and its code.
     """
 
     def __init__(self, config: NetworkConfig, num_classes: int, generator: torch.Generator) -> None:

@@ -106,7 +106,7 @@ def read_pretraining_checkpoint(path: Path, device: torch.device) -> dict[str, A
     """Read a checkpoint for `restore_pretraining`; its notes are under "notes".
 
     Raises:
-        ProjectDamagedError: The file is no such checkpoint.
+        ProjectDamagedError: The file is not such a checkpoint.
     """
     try:
         content: dict[str, Any] = read_tensor_file(path, device)
@@ -138,5 +138,5 @@ def _unusable(path: Path, reason: str) -> ProjectDamagedError:
     return ProjectDamagedError(
         f"The file '{path.parent.name}/{path.name}' cannot be used ({reason}).",
         f"Delete the folder '{path.parent.name}' of the project; the pre-training is then done "
-        "anew.",
+        "again.",
     )

@@ -105,7 +105,7 @@ class PretrainingStage(ABC):
         trained, so that its running averages move there too.
 
         Raises:
-            TrainingError: The loss is no longer a number.
+            TrainingError: The loss is not a number.
             torch.OutOfMemoryError: The batch does not fit; the random state is that before it.
         """
         while self.step < self.num_steps:

@@ -122,7 +122,7 @@ class Trainer:
         """Train until the round's last step, reporting each; stopping the iteration stops it.
 
         Raises:
-            TrainingError: The loss is no longer a number.
+            TrainingError: The loss is not a number.
             torch.OutOfMemoryError: Not even one slice at a time fits the device.
         """
         state, stage = self.state, self.stage

@@ -80,7 +80,7 @@ def segment_volume(
         case_id: What messages call the image.
 
     Raises:
-        VolumeError: The image is constant, too small, or holds what is no number.
+        VolumeError: The image is constant, too small, or holds values that are not numbers.
     """
     axis = model.card.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)

@@ -163,8 +163,8 @@ def _on_grid(
         return matched_to_grid(reference, volume.geometry, file_name=name, asking=asking)[0]
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(
-            f"The reference '{Path(pair.reference).name}' has another grid "
-            f"({reference.geometry.describe()}) than its volume '{Path(pair.image).name}' "
+            f"The reference '{Path(pair.reference).name}' has a different grid "
+            f"({reference.geometry.describe()}) from its volume '{Path(pair.image).name}' "
             f"({volume.geometry.describe()}), or lies elsewhere.",
             "Save the reference again with this volume as its reference image.",
         )

@@ -136,7 +136,7 @@ def read_model(path: Path) -> TrainedModel:
     """Read a model file; nothing in it is ever executed.
 
     Raises:
-        ModelFileError: It is no model file, is damaged, unsafe, or of a newer version.
+        ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
     """
     told, weights = read_model_archive(path)
     version = told.get("schema_version") if isinstance(told, dict) else None
@@ -151,7 +151,7 @@ def read_model(path: Path) -> TrainedModel:
     except PseudoLabelCLError as error:
         raise ModelFileError(
             f"The description in '{path.name}' is damaged: {error.message}",
-            "Ask for the model file again.",
+            "Get the model file again from where it came.",
         ) from error
     try:
         network = network_from_bytes(weights, card.network, card.schema.num_classes)

@@ -26,7 +26,7 @@ def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[
         schema: The structures.
         slice_names: What a person calls each slice, as "k = 4".
 
-    Source: Chaitanya et al., MedIA 2023, section 5.5 (agreement of augmented copies).
+    Source: Chaitanya et al., MedIA 2023, section 5.6(d) (agreement of augmented copies).
     """
     mean = prediction.probabilities.argmax(axis=1)  # (slices, rows, columns)
     num_slices = len(mean)

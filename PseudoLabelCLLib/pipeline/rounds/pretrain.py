@@ -68,7 +68,7 @@ def pretrain(
 
     Raises:
         Cancelled: Asked to stop; the checkpoint is written.
-        TrainingError: No method is chosen, volumes are too few, or the loss is no longer a number.
+        TrainingError: No method is chosen, volumes are too few, or the loss is not a number.
     """
     if project.config.pretraining.method is Pretraining.NONE:
         raise TrainingError(
@@ -84,7 +84,7 @@ def pretrain(
             raise
         report.notice(
             f"The memory of the {device.description} is too small for a batch of pre-training, "
-            "which cannot be split; it goes on on the CPU, which is slower.",
+            "which cannot be split; it continues on the CPU, which is slower.",
             warning=True,
         )
         running.save()
@@ -100,7 +100,7 @@ def pretrain_if_needed(
 ) -> PretrainingRecord | None:
     """Before round 0: return the pre-training that is there, or do it first.
 
-    It is done anew where settings changed since. Where only cases or the grid changed it still
+    It is done again where settings changed since. Where only cases or the grid changed it still
     serves, and a notice says so.
 
     Returns:
@@ -146,8 +146,8 @@ def require_before_round_0(project: Project) -> None:
     first = project.rounds[0] if project.rounds else None
     if first is not None and first.state is not RoundState.TRAINING:
         raise TrainingError(
-            "Round 0 is trained already, so a pre-training would serve nothing.",
-            "Make a new project to begin with a pre-training.",
+            "Round 0 is trained already, so pre-training would have no effect.",
+            "Create a new project to begin with pre-training.",
         )
 
 
@@ -290,7 +290,7 @@ class _RunningPretraining:
         restore_pretraining(content, stage, self.layout.pretraining_checkpoint)
         notes = content["notes"]
         self.progress = _Progress([list(losses) for losses in notes["losses"]], notes["duration_s"])
-        self.report.notice(f"{_STAGE_WORDS[stage.name]} goes on after step {stage.step}.")
+        self.report.notice(f"{_STAGE_WORDS[stage.name]} continues after step {stage.step}.")
 
     def _identity(self) -> str:
         """What must be the same for a checkpoint to go on."""

@@ -87,8 +87,8 @@ def load_pretraining_data(
     turned = _turned(project, slices)
     if turned:
         report.notice(
-            "The slices of these volumes run the other way than in most; they are counted from the "
-            f"other end: {_named(turned)}."
+            "The slices of these volumes run in the opposite direction to most; they are "
+            f"counted from the other end: {_named(turned)}."
         )
     return PretrainingData(
         project=project,

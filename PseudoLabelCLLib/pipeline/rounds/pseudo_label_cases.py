@@ -16,7 +16,7 @@ from PseudoLabelCLLib.storage.volume_io import write_volume
 def pseudo_label_cases(
     inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
 ) -> None:
-    """Write the proposals of a round; those already there are kept, so that a resume goes on.
+    """Write the proposals of a round; those already there are kept, so a resumed round continues.
 
     They are cleaned up as the settings say; predictions that are measured or asked for never are.
 

@@ -26,6 +26,6 @@ def require_answers(
     if waiting:
         told = " ".join(finding.sentence for finding in waiting)
         raise UnansweredError(
-            f"Before training there is something to answer. {told}",
-            "In Slicer, press Check on the page Cases, and choose the answers there.",
+            f"Some questions must be answered before training. {told}",
+            "Answer them, then train again.",
         )

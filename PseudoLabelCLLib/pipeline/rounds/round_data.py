@@ -135,7 +135,7 @@ def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
     if plan.too_doubtful:
         names = ", ".join(f"'{case_id}'" for case_id in plan.too_doubtful)
         text = (
-            f"Round {plan.index} does not use the pseudo-labels of {names}: their copies agree to "
+            f"Round {plan.index} does not use the pseudo-labels of {names}: their copies agree "
             f"less than {100 * inputs.project.config.pseudo_label.min_agreement:g} % "
             "(pseudo_label.min_agreement)."
         )

@@ -57,7 +57,7 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     last checkpoint.
 
     Raises:
-        Cancelled: Asked to stop; calling again goes on.
+        Cancelled: Asked to stop; calling again continues.
     """
     started = time.monotonic()
     plan = leave_out_doubtful(root, project, plan_next_round(project))

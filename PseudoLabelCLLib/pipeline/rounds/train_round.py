@@ -53,7 +53,7 @@ class TrainedRound:
         num_validations: How often that was measured in the round, its start included.
         device: What it ran on at the end.
         num_steps: Steps of the whole round.
-        moments: Of the optimiser at the selected weights, if the next round goes on with them.
+        moments: Of the optimiser at the selected weights, if the next round continues with them.
     """
 
     network: SegmentationNetwork
@@ -109,7 +109,7 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
 
     Raises:
         Cancelled: Asked to stop; the checkpoint is written.
-        TrainingError: The loss is no longer a number.
+        TrainingError: The loss is not a number.
     """
     training: _RoundTraining | None = None
     try:
@@ -119,8 +119,8 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         if device.name == "cpu":
             raise
         report.notice(
-            f"The memory of the {device.description} is too small even for one slice at "
-            "a time; training goes on on the CPU, which is slower.",
+            f"The memory of the {device.description} is too small even for one slice at a time; "
+            "training continues on the CPU, which is slower.",
             warning=True,
         )
         # before the first step there is nothing to save, and the selection must begin anew
@@ -175,7 +175,7 @@ class _RoundTraining:
         """Write checkpoint and learning curve, unless training has gone astray.
 
         Raises:
-            TrainingError: The loss is no longer a number; the older checkpoint stays.
+            TrainingError: The loss is not a number; the older checkpoint stays.
         """
         self.trainer.check()
         notes = self.progress.to_notes(self._identity())
@@ -197,7 +197,7 @@ class _RoundTraining:
             )
             return None
         restore(content, state, path)
-        self.report.notice(f"Round {self.index} goes on after step {state.step}.")
+        self.report.notice(f"Round {self.index} continues after step {state.step}.")
         return _Progress.from_notes(content["notes"])
 
     def _identity(self) -> str:
@@ -252,9 +252,9 @@ class _RoundTraining:
 
     def _tell_smaller_parts(self, num_parts: int) -> None:
         self.report.notice(
-            f"The memory of the {self.device.description} is short: each batch is now worked "
-            f"through in {num_parts} parts; the effective batch stays "
-            f"{self.trainer.stage.batch_size} slices.",
+            f"The memory of the {self.device.description} is short: each batch is now processed "
+            f"in {num_parts} parts; the effective batch stays {self.trainer.stage.batch_size} "
+            "slices.",
             warning=True,
         )
 
@@ -318,7 +318,7 @@ class _RoundTraining:
         self.report.notice(
             f"Round {self.index} was never better on the validation cases than round "
             f"{self.index - 1} (mean Dice {max(later):.3f} at best, {progress.best_dice:.3f} "
-            "before), so the network stays as it was. Few validation cases can err; "
+            "before), so the network stays as it was. A few validation cases can mislead; "
             "training.selection=last keeps what a round has learned in any case."
         )
 

@@ -71,7 +71,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     """Return pixel size and window of this project, settled once before round 0.
 
     Later rounds keep them, since the network has learned on that grid; before the first round is
-    trained, changed settings or cases settle them anew.
+    trained, changed settings or cases settle them again.
     """
     settled = settled_preprocess(root, project)
     if settled is not None:
@@ -288,7 +288,8 @@ def network_classes(
     """Return a segmentation as class indices on the network's grid.
 
     Where structures are left out, voxels of the others keep their index and all else inside the
-    volume is `MERGED_CLASS`: it is none of the others, and what is left out may lie anywhere there.
+    volume is `MERGED_CLASS`: it is not one of the others, and what is left out may lie anywhere
+    there.
     """
     indices = class_indices(segmentation.array, schema)
     if left_out:

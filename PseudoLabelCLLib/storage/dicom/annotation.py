@@ -288,4 +288,6 @@ def _spacings_along(grid: Geometry, normal: FloatArray) -> list[float]:
 
 
 def _no_grid(path: Path, found: str) -> AnnotationError:
-    return AnnotationError(f"The DICOM segmentation '{path}' makes no volume: {found}.", _REMEDY)
+    return AnnotationError(
+        f"The DICOM segmentation '{path}' does not form a volume: {found}.", _REMEDY
+    )

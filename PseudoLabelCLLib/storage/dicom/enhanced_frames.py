@@ -20,7 +20,9 @@ FRAME_KEYWORDS = (
 )  # fmt: skip
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_FRAMES = 100_000
-_REMEDY = "Convert it to a series of single slices, or to NRRD or NIfTI, in the program it is from."
+_REMEDY = (
+    "Convert it to a series of single slices, or to NRRD or NIfTI, in the program that made it."
+)
 
 
 def read_frames(path: Path) -> list[PlacedSlice[int]]:
@@ -51,7 +53,7 @@ def ordered_frames(path: Path, header: pydicom.Dataset) -> list[PlacedSlice[int]
     if not groups or num_frames != len(groups) or num_frames > _MOST_FRAMES:
         raise VolumeError(
             f"'{path}' contradicts itself: it has {num_frames} frames and describes {len(groups)}.",
-            "Send or copy it again from where it is archived.",
+            "Send or copy it again from the archive.",
         )
     if len({_scaling(group, shared) for group in groups}) > 1:
         raise VolumeError(f"'{path}' has frames whose intensities are scaled differently.", _REMEDY)

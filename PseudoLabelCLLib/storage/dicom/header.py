@@ -84,7 +84,7 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
     except DAMAGED as error:
         raise _refused(path, "is damaged: its attributes cannot be read") from error
     if header_bytes > _LONGEST_HEADER_BYTES:
-        raise _refused(path, f"has a header of {header_bytes >> 20} MB, which no slice needs")
+        raise _refused(path, f"has a header of {header_bytes >> 20} MB, more than any slice needs")
     if not is_whole:
         raise _refused(path, "is cut off, or holds no pixels")
     return header
@@ -158,7 +158,7 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
 
 
 def _has_whole_pixels(start: bytes, header_bytes: int, file_bytes: int) -> bool:
-    """Tell whether pixel data begin here and end before the file does."""
+    """Return whether pixel data begin here and end before the file does."""
     if len(start) < 12 or start[:4] not in (_PIXEL_DATA, b"\x7f\xe0\x00\x10"):
         return False
     order = "<" if start[:4] == _PIXEL_DATA else ">"
@@ -174,5 +174,5 @@ def _has_whole_pixels(start: bytes, header_bytes: int, file_bytes: int) -> bool:
 def _refused(path: Path, found: str) -> VolumeError:
     return VolumeError(
         f"'{path}' {found}.",
-        "Send or copy the series again from where it is archived.",
+        "Send or copy the series again from the archive.",
     )

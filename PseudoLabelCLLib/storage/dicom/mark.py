@@ -17,9 +17,9 @@ CT_CLASSES = (
 )  # fmt: skip
 # Several frames that are no stack of slices, though a reader of images takes them for one.
 NO_VOLUME_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.3.1": "a film of ultrasound",
-    "1.2.840.10008.5.1.4.1.1.12.1": "a film of X-ray projections",
-    "1.2.840.10008.5.1.4.1.1.12.2": "a film of X-ray projections",
+    "1.2.840.10008.5.1.4.1.1.3.1": "an ultrasound clip",
+    "1.2.840.10008.5.1.4.1.1.12.1": "a series of X-ray projections over time",
+    "1.2.840.10008.5.1.4.1.1.12.2": "a series of X-ray projections over time",
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
     "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
 }
@@ -43,7 +43,7 @@ def looks_like_dicom(file: Path) -> bool:
 
 
 def lacks_preamble(file: Path) -> bool:
-    """Tell whether a DICOM file begins with its attributes, without preamble and mark."""
+    """Return whether a DICOM file begins with its attributes, without preamble and mark."""
     start = _start_of(file)
     return start[_MAGIC_AT:] != _MAGIC and _begins_with_attributes(start)
 

@@ -42,7 +42,7 @@ def require_whole(
         if told == series_uid:
             raise VolumeError(
                 f"'{file}' is a slice of the series and is damaged or cut off; without it the "
-                "volume would be another one.",
+                "volume would be incomplete.",
                 _REMEDY,
             )
         if told is None:
@@ -56,7 +56,7 @@ def _may_be_a_slice(file: Path, suffixes: set[str]) -> bool:
 
 
 def _series_told_by(file: Path) -> str | None:
-    """Return the series that a file says it belongs to, "" for none, None if it cannot be told."""
+    """Return the series that a file says it belongs to, "" for none, None if this is not known."""
     # The library of DICOM loads slowly, and a sound folder does without.
     import pydicom  # noqa: PLC0415 - see above
 

@@ -185,8 +185,8 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
     type_ = text_of(header, "SegmentationType")
     if type_ == "FRACTIONAL":
         raise AnnotationError(
-            f"'{path}' is a segmentation of the type FRACTIONAL: it holds a probability or a share "
-            "for each voxel, and where a structure ends would be a guess.",
+            f"'{path}' is a segmentation of the type FRACTIONAL: it holds a probability or a "
+            "share for each voxel, so where a structure ends would be a guess.",
             _FOREIGN_REMEDY,
         )
     if type_ != "BINARY" or whole_number_of(header, "BitsAllocated") != 1:

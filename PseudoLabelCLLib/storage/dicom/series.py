@@ -37,7 +37,7 @@ def list_dicom_series(folder: Path) -> tuple[tuple[str, int, str], ...]:
     """Return the series in a folder: UID, number of files, description.
 
     Series that make no volume (colour images, damaged files) are among them; what is wrong with
-    one is told where it is read.
+    one is reported where it is read.
 
     Raises:
         VolumeError: The folder is missing.

@@ -43,7 +43,7 @@ _LEAST_TOLD_SHARE = 0.1
 
 
 class VolumeKind(Enum):
-    """What a volume is told to be; it decides the kind of the slices."""
+    """The modality given to a volume; it decides the kind of the slices."""
 
     MR = "MR"
     CT = "CT"
@@ -100,7 +100,7 @@ def plan_series(
         patient_name: A DICOM person name, or empty.
 
     Raises:
-        VolumeError: An intensity is no number, or the patient ID does not fit.
+        VolumeError: An intensity is not a number, or the patient ID does not fit.
     """
     if len(patient_id) > _LONGEST_ID or not patient_id.isprintable() or "\\" in patient_id:
         raise VolumeError(

@@ -160,7 +160,7 @@ def _check_alike(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
         else:
             continue
         raise VolumeError(
-            f"The slices in '{folder}' {found}; they do not make one volume.",
+            f"The slices in '{folder}' {found}; they do not form one volume.",
             "Choose another series, or move the slices that do not belong out of the folder.",
         )
 

@@ -120,7 +120,7 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
         series_uid: Which series; needed if there are several.
 
     Raises:
-        VolumeError: It is no series of slices that make a regular grid, a file is damaged, or it
+        VolumeError: It is not a series of slices that form a regular grid, a file is damaged, or it
             lacks what a segmentation object must say.
         StorageError: The disk refuses.
     """

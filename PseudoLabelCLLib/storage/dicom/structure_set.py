@@ -83,7 +83,7 @@ class StructureSet:
 
 
 def is_structure_set(path: Path) -> bool:
-    """Tell whether a file is a DICOM structure set; an unreadable one is not."""
+    """Return whether a file is a DICOM structure set; an unreadable one is not."""
     try:
         with quiet_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
@@ -219,7 +219,7 @@ def _listed(
     schema: LabelSchema,
     asking: Asking | None,
 ) -> tuple[Segment, ...]:
-    """Return the structures that are labels; clinics draw many more, which are asked about."""
+    """Return the segments that are structures of the project, and ask about the others."""
     matched, _ = match_segments(path.name, segments, (), schema, made_from=())
     listed = tuple(segment for segment in segments if segment in matched.values())
     others = [segment.name for segment in drawn if segment not in listed]
@@ -228,8 +228,8 @@ def _listed(
     choice = Choice("background", "Leave these structures out", "leaves these structures out")
     asking.ask(
         QuestionKind.UNLISTED,
-        f"'{path.name}' holds structures that are not labels of the project: {', '.join(others)}. "
-        f"The labels are: {', '.join(schema.names)}.",
+        f"'{path.name}' holds structures that the project does not have: {', '.join(others)}. It "
+        f"has: {', '.join(schema.names)}.",
         choices=(choice, LEAVE_OUT),
     )
     return listed
@@ -252,7 +252,7 @@ def _mask_of(path: Path, structure: Structure, grid: Geometry) -> tuple[Mask, in
         if np.abs(index[:, axis] - number).max() > _OFF_SLICE:
             raise AnnotationError(
                 f"The contours of '{structure.name}' in '{path.name}' were drawn on other slices "
-                f"than those of the image: one lies {abs(place - number):.2f} of a slice beside.",
+                f"than those of the image: one lies {abs(place - number):.2f} of a slice away.",
                 _REMEDY,
             )
         if not 0 <= number < grid.size[axis]:

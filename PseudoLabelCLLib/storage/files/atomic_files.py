@@ -122,7 +122,7 @@ def read_json(path: Path, where: str = "") -> JsonValue:
         where: What messages call it; the file's name if empty.
 
     Raises:
-        StorageError: It is missing, cannot be read, is no regular file, or too large.
+        StorageError: It is missing, cannot be read, is not a regular file, or too large.
         ProjectDamagedError: It is no JSON.
     """
     try:
@@ -156,17 +156,17 @@ def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
 
 _MESSAGES = {
     errno.ENOSPC: ("the disk is full", "Free some space and try again."),
-    errno.EDQUOT: ("your share of the disk is used up", "Free some space and try again."),
-    errno.EROFS: ("the disk is read-only", "Choose a folder that you may write to."),
-    errno.EACCES: ("the system denies access", "Check the permissions of the file and its folder."),
-    errno.EPERM: ("the system denies access", "Check the permissions of the file and its folder."),
+    errno.EDQUOT: ("your disk quota is used up", "Free some space and try again."),
+    errno.EROFS: ("the disk is read-only", "Choose a folder that you can write to."),
+    errno.EACCES: ("access is denied", "Check the permissions of the file and its folder."),
+    errno.EPERM: ("access is denied", "Check the permissions of the file and its folder."),
     errno.ENOENT: (
-        "the file or its folder is not there (any more)",
+        "the file or its folder does not exist (any more)",
         "Check that it was not moved or deleted, and that its disk or network drive is connected.",
     ),
-    errno.EFBIG: ("this disk holds no file so large", "Choose another disk."),
+    errno.EFBIG: ("the file is too large for this disk", "Choose another disk."),
     errno.ENOTDIR: ("a part of its path is a file, not a folder", "Choose another folder."),
-    errno.EEXIST: ("a file stands where a folder is expected", "Choose another folder."),
+    errno.EEXIST: ("there is a file where a folder is expected", "Choose another folder."),
     errno.EISDIR: ("a folder of that name is in the way", "Give a file, or choose another name."),
     errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
 }

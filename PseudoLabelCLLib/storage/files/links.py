@@ -10,7 +10,7 @@ _JUNCTION_TAG = 0xA0000003
 
 
 def is_link(path: Path) -> bool:
-    """Tell whether a path itself, whatever its folders are, is a link or a junction."""
+    """Return whether a path itself, whatever its folders are, is a link or a junction."""
     try:
         found = os.lstat(path)
     except (OSError, ValueError):  # not there, not to be seen, or no path: its user says so

@@ -65,7 +65,7 @@ def require_chosen_server(root: Path, text: str) -> None:
         return
     raise UnknownServerError(
         f"The project names an image on the server '{server}', from which no volume was added on "
-        "this computer. It is not looked for there, since Windows would log in with your name.",
+        "this computer. It is not opened, since Windows would log in there with your user name.",
         "If you know that server, add a volume from it to any project; otherwise, ask for the "
         "images themselves.",
     )

@@ -64,7 +64,7 @@ def seal_of_text(what: str, text: str) -> str:
 
 
 def is_seal_of_text(found: str, what: str, text: str) -> bool:
-    """Tell whether a seal is one of this computer's for a text."""
+    """Return whether a seal is one of this computer's for a text."""
     return hmac.compare_digest(found.encode("utf-8", "replace"), seal_of_text(what, text).encode())
 
 
@@ -78,7 +78,7 @@ class SealedFiles:
         self._known: dict[tuple[Path, str], _Stamp] = {}
 
     def has_own(self, path: Path, what: str) -> bool:
-        """Tell whether a file is there and ends in the seal of all before it."""
+        """Return whether a file is there and ends in the seal of all before it."""
         try:
             stamp = _stamp_of(path)
             if self._known.get((path, what)) != stamp:

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"-?\d{1,18}")
 _LARGEST_PACKING = 1032
 
 
-OTHER_KIND = "is not the kind of file that its name says, or it is damaged"
+OTHER_KIND = "is not the kind of file that its name suggests, or it is damaged"
 
 
 class HeaderError(ValueError):
@@ -72,7 +72,7 @@ class ImageHeader:
 
         Raises:
             HeaderError: It cannot.
-            StorageError: It is no regular file, or the disk refuses.
+            StorageError: It is not a regular file, or the disk refuses.
         """
         file = path if self.data_file is None else self._data_beside(path, self.data_file)
         found = num_bytes_of(file) - self.data_offset
@@ -102,7 +102,7 @@ def header_bytes(path: Path) -> bytes:
     """Return the beginning of a file, as far as a header may reach.
 
     Raises:
-        StorageError: It is no regular file, or the disk refuses.
+        StorageError: It is not a regular file, or the disk refuses.
     """
     try:
         with opened_regular(path) as file:
@@ -115,7 +115,7 @@ def num_bytes_of(path: Path) -> int:
     """Return the size of a regular file.
 
     Raises:
-        StorageError: It is none, or the disk refuses.
+        StorageError: It is not one, or the disk refuses.
     """
     try:
         with opened_regular(path) as file:
@@ -159,7 +159,7 @@ def whole_number(field: str, value: str, least: int, most: int) -> int:
     """Return the whole number that a value is.
 
     Raises:
-        HeaderError: It is none, or out of range.
+        HeaderError: It is not one, or out of range.
     """
     if not _WHOLE.fullmatch(value.strip()) or not least <= int(value) <= most:
         raise _wrong(field, value, f"a whole number from {least} to {most}")
@@ -182,7 +182,7 @@ def one_of(field: str, value: str, known: "dict[str, int] | frozenset[str]") -> 
     """Return a value that is one of the known ones.
 
     Raises:
-        HeaderError: It is none of them.
+        HeaderError: It is not one of them.
     """
     if value not in known:
         raise _wrong(field, value, "a value of the format")

@@ -300,8 +300,8 @@ def _check_readable(path: Path) -> None:
         raise storage_error(path, error, action="read") from error
     if file_suffix(path) not in READABLE_SUFFIXES:
         raise VolumeError(
-            f"'{path}' is of an unknown format; expected {', '.join(READABLE_SUFFIXES)} "
-            "or a folder of DICOM slices.",
+            f"'{path}' has an unknown format; expected {', '.join(READABLE_SUFFIXES)} or a "
+            "folder of DICOM slices.",
             "Export the volume in one of these formats.",
         )
     if is_empty:
@@ -321,7 +321,7 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
     found_grid = grid_of(temporary, found, grid)
     if not grid.is_close_to(found_grid):
         raise VolumeError(
-            f"'{path.name}' cannot hold this grid exactly ({grid.describe()}).",
+            f"'{path.name}' cannot store this grid exactly ({grid.describe()}).",
             "Choose a file ending in .nrrd.",
         )
     wrote, read = sitk.GetArrayViewFromImage(image), voxels_of(temporary, found)
@@ -333,7 +333,7 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
 
 
 def _fits(place_of: Path, path: Path, image: Any) -> bool:
-    """Tell whether a file that is written can take over the place of another one."""
+    """Return whether a file that is written can take over the place of another one."""
     are_nifti = all(file_suffix(file) in NIFTI_SUFFIXES for file in (place_of, path))
     if not are_nifti or not place_of.is_file():
         return False

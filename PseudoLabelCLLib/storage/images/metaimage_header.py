@@ -52,7 +52,7 @@ def read_metaimage_header(path: Path) -> ImageHeader:
 
     Raises:
         HeaderError: A field is not.
-        StorageError: It is no regular file, or the disk refuses.
+        StorageError: It is not a regular file, or the disk refuses.
     """
     fields, offset = _fields_of(header_bytes(path))
     require_fields(fields, ("NDims", "DimSize", "ElementType", _LAST))

@@ -134,7 +134,7 @@ def give_place_of(image: Path, path: Path) -> None:
 
 
 def has_shape(path: Path, geometry: Geometry) -> bool:
-    """Tell whether a NIfTI file has the array shape of a grid."""
+    """Return whether a NIfTI file has the array shape of a grid."""
     return read_nifti_header(path).size == geometry.size
 
 

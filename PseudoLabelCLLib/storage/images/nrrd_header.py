@@ -97,7 +97,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
 
     Raises:
         HeaderError: A field is not.
-        StorageError: It is no regular file, or the disk refuses.
+        StorageError: It is not a regular file, or the disk refuses.
     """
     data = header_bytes(path)
     lines = data.split(b"\n")
@@ -158,7 +158,7 @@ def _check_geometry(fields: dict[str, str], num_axes: int) -> None:
         vectors = _VECTOR.findall(fields[name])
         rest = _VECTOR.sub("", fields[name])
         if rest.strip() or len(vectors) != count:
-            raise HeaderError(f"is damaged: its header has not {count} vectors for '{name}'")
+            raise HeaderError(f"is damaged: its header does not have {count} vectors for '{name}'")
         for vector in vectors:
             if vector != "none":
                 numbers(name, vector.strip("()").replace(",", " "), num_space)
@@ -175,7 +175,9 @@ def _check_rest(fields: dict[str, str], num_axes: int) -> None:
         elif name in ("kinds", "centers"):
             words = value.split()
             if len(words) != num_axes or any(len(word) > 30 for word in words):
-                raise HeaderError(f"is damaged: its header has not {num_axes} words for '{name}'")
+                raise HeaderError(
+                    f"is damaged: its header does not have {num_axes} words for '{name}'"
+                )
     if "endian" in fields:
         one_of("endian", fields["endian"].lower(), frozenset(("little", "big")))
     whole_number("line skip", fields.get("line skip", "0"), 0, 2**20)

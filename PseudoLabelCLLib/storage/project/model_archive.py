@@ -61,8 +61,8 @@ def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:
     is unpacked to disk, and no size that the file merely claims is trusted.
 
     Raises:
-        ModelFileError: It is no model file, damaged, or unsafe.
-        StorageError: The disk refuses, or it is no regular file.
+        ModelFileError: It is not a model file, damaged, or unsafe.
+        StorageError: The disk refuses, or it is not a regular file.
     """
     try:
         with opened_regular(path) as file:
@@ -86,11 +86,11 @@ def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:
 
 
 def holds_earlier_weights(path: Path) -> bool:
-    """Tell whether an earlier version wrote a model file.
+    """Return whether an earlier version wrote a model file.
 
     Raises:
-        ModelFileError: It is no model file, or damaged.
-        StorageError: The disk refuses, or it is no regular file.
+        ModelFileError: It is not a model file, or damaged.
+        StorageError: The disk refuses, or it is not a regular file.
     """
     try:
         with opened_regular(path) as file, zipfile.ZipFile(file) as archive:
@@ -130,8 +130,8 @@ def _checked_weights_name(path: Path, members: list[zipfile.ZipInfo]) -> str:
             raise _damaged(path)
         if member.filename == weights_name and member.compress_type != zipfile.ZIP_STORED:
             raise ModelFileError(
-                f"The weights in '{path}' are packed; a model file holds them as they are, so "
-                "that they are never larger than the file.",
+                f"The weights in '{path}' are compressed; a model file holds them uncompressed, "
+                "so that they are never larger than the file.",
                 _REMEDY,
             )
     return weights_name

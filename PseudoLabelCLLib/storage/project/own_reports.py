@@ -1,4 +1,4 @@
-"""Reports of rounds: written with this computer's seal, and told when they came from elsewhere."""
+"""Reports of rounds: written with this computer's seal, marked when they came from elsewhere."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_sealed_report(path: Path, parts: Iterable[str]) -> None:
 
 
 def is_own_report(path: Path) -> bool:
-    """Tell whether a report was written on this computer and has not changed since."""
+    """Return whether a report was written on this computer and has not changed since."""
     try:
         page, mark, seal = read_regular(path, _MAX_BYTES).decode("utf-8").rpartition(_BEGIN)
     except (OSError, StorageError, UnicodeDecodeError):

@@ -26,7 +26,7 @@ class ProjectLayout:
     """The paths of a project; each is looked at before it is given, so that none is a link.
 
     Every path of the project raises ProjectDamagedError where a part of it below the root is a
-    link. That a folder is none is remembered as long as the layout lives.
+    link. That a folder is not one is remembered as long as the layout lives.
 
     Args:
         root: The project folder; it may be reached over links itself.
@@ -68,7 +68,7 @@ class ProjectLayout:
     def _outside(self, text: str) -> ProjectDamagedError:
         return ProjectDamagedError(
             f"The project '{self.root}' names {text!r} as a file of its own, which lies outside.",
-            "Restore the project from a backup, or ask for it again.",
+            "Restore the project from a backup, or get it again from where it came.",
         )
 
     def _shown(self, *names: str) -> Path:
@@ -93,7 +93,8 @@ class ProjectLayout:
             raise ProjectDamagedError(
                 f"'{'/'.join(names)}' in the project '{self.root}' is a link; a project holds no "
                 "links.",
-                "Put the file or folder itself in its place, or ask for the project again.",
+                "Put the file or folder itself in its place, or get the project again from "
+                "where it came.",
             )
         if is_folder and path.is_dir():
             self._no_links.add(names)
@@ -301,7 +302,7 @@ def _is_plain(name: str) -> bool:
 
 
 def is_outside(text: str) -> bool:
-    """Tell whether a stored path leaves the project, or is no path."""
+    """Return whether a stored path leaves the project, or is not a path."""
     if not text or "\0" in text:
         return True
     path = Path(os.path.normpath(text))

@@ -88,7 +88,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _is_a_lock(file: IO[bytes]) -> bool:
-    """Tell whether a file may be written: what no program wrote as a lock stays as it is."""
+    """Return whether a file may be written: what no program wrote as a lock stays as it is."""
     with suppress(OSError):
         file.seek(0)
         text = file.read(_LONGEST_TEXT_BYTES + 1)

@@ -193,9 +193,9 @@ def read_review(layout: ProjectLayout, path: Path, case_id: str, round_index: in
         name = file.rpartition("/")[2]
         if is_outside(file) or not file.startswith(folder) or not _belongs_to(name, case_id):
             raise ProjectDamagedError(
-                f"{path.relative_to(layout.root).as_posix()} names {file!r}, which is no file of "
-                "this verdict.",
-                "Restore the project from a backup, or ask for it again.",
+                f"{path.relative_to(layout.root).as_posix()} names {file!r}, which is not a file "
+                "of this verdict.",
+                "Restore the project from a backup, or get it again from where it came.",
             )
     return review
 

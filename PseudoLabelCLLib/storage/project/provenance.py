@@ -20,7 +20,7 @@ from PseudoLabelCLLib.storage.files.regular_files import read_regular
 MAX_AUTHOR_LENGTH = 100
 _ELSEWHERE = "on another computer, or by an earlier version of the program"
 _MOST_AUTHORS, _LONGEST_AUTHOR = 3, 40
-_LOOK = "look before you train."
+_LOOK = "check them before you train."
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def signed(review: Review) -> Review:
 
 
 def is_own_verdict(review: Review) -> bool:
-    """Tell whether a verdict was given on this computer and has not changed since."""
+    """Return whether a verdict was given on this computer and has not changed since."""
     return is_seal_of_text(review.origin, "verdict", _text_of(review))
 
 
@@ -79,7 +79,7 @@ def origin_of_project(body: JsonValue) -> str:
 
 
 def is_own_project(body: JsonValue, origin: str) -> bool:
-    """Tell whether the content of project.json was last written on this computer."""
+    """Return whether the content of project.json was last written on this computer."""
     return is_seal_of_text(origin, "project", json.dumps(body, sort_keys=True))
 
 
@@ -104,9 +104,9 @@ def choose_author(name: str) -> None:
 
 
 def is_news(root: Path, foreign: Foreign) -> bool:
-    """Tell whether what is foreign in a project was not told on this computer before.
+    """Return whether what is foreign in a project has not been reported on this computer before.
 
-    From now on it was; where that cannot be kept, it is told every time.
+    From now on it has; where that cannot be stored, it is reported every time.
     """
     if not foreign.sentence:
         return False

@@ -41,7 +41,7 @@ def checked_metadata(data: bytes) -> dict[str, str]:
         data: The whole file.
 
     Raises:
-        ValueError: It is no safetensors file, or its header claims something else than it holds.
+        ValueError: It is not a safetensors file, or its header does not match its contents.
     """
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     begin = _LENGTH_BYTES + length
@@ -67,7 +67,7 @@ def _check_places(entries: dict[str, _Entry], num_bytes: int) -> None:
             raise ValueError(f"the tensor '{name}' is of the unknown type '{entry.dtype}'")
         first, after = entry.data_offsets
         if min(entry.shape, default=0) < 0 or after - first != entry.num_bytes:
-            raise ValueError(f"the tensor '{name}' claims another size than its bytes have")
+            raise ValueError(f"the tensor '{name}' claims a size that does not match its bytes")
         if first != end:
             raise ValueError("its tensors overlap, or have gaps between them")
         end = after

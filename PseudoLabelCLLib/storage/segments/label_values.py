@@ -58,7 +58,7 @@ class PlainLabels:
         shifted = {value - lowest for value in self.counts}
         if schema is not None and shifted <= {BACKGROUND_VALUE, *schema.values}:
             effect = f"subtracts {lowest} from every value"
-            choices.insert(0, Choice("shift", f"All are {lowest} too high", effect))
+            choices.insert(0, Choice("shift", f"All values are {lowest} too high", effect))
         answer = ask_about_background(
             self.path.name, self.counts, self.labels.size, tuple(choices), asking
         )
@@ -82,8 +82,8 @@ class PlainLabels:
             return schema
         choices = [Choice("background", "They are background", "counts them as background")]
         if asking.labels_can_grow:
-            new = "makes each value a new structure of the project"
-            choices.append(Choice("new", "New structures", new))
+            new = "adds each value to the project as a structure"
+            choices.append(Choice("new", "Add them as structures", new))
         told = _told_unlisted(self.path, unlisted, schema)
         number = sum(unlisted.values())
         answer = asking.ask(QuestionKind.UNLISTED, told, number, (*choices, LEAVE_OUT))
@@ -119,7 +119,7 @@ def ask_about_background(
     found = ", ".join(
         f"{value} ({counted(count, 'voxel')})" for value, count in sorted(counts.items())
     )
-    whole = Choice("none", "All are structures", "takes every voxel as part of a structure")
+    whole = Choice("none", "All values are structures", "takes every voxel as part of a structure")
     return asking.ask(
         QuestionKind.NO_BACKGROUND,
         f"In '{file_name}', no voxel is background (0); its values are {found}.",
@@ -135,7 +135,9 @@ def plain_labels(path: Path, array: npt.NDArray[Any]) -> "PlainLabels":
         AnnotationError: It holds anything but label values.
     """
     if array.dtype.kind not in "iuf":
-        raise AnnotationError(f"'{path.name}' holds no labels but {array.dtype}.", SWAPPED)
+        raise AnnotationError(
+            f"'{path.name}' holds {array.dtype} values; expected labels.", SWAPPED
+        )
     offset = intercept_without_slope(path)
     if offset:
         array = array - array.dtype.type(offset)
@@ -150,8 +152,8 @@ def plain_labels(path: Path, array: npt.NDArray[Any]) -> "PlainLabels":
     low, high = array.min(), array.max()
     if low < BACKGROUND_VALUE or high > MAX_LABEL_VALUE:
         raise AnnotationError(
-            f"'{path.name}' holds values from {low:g} to {high:g}; "
-            f"labels go from {BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
+            f"'{path.name}' holds values from {low:g} to {high:g}; label values go from "
+            f"{BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
             SWAPPED,
         )
     labels = array.astype(np.int16)
@@ -167,7 +169,7 @@ def count_any_values(layer: npt.NDArray[Any]) -> dict[int, int]:
 
 
 def are_label_values(layer: npt.NDArray[Any]) -> bool:
-    """Tell whether all values of a layer are those that labels can have."""
+    """Return whether all values of a layer are those that labels can have."""
     return bool(
         layer.dtype.kind in "iu"
         and layer.min() >= BACKGROUND_VALUE
@@ -219,7 +221,7 @@ def check_values(path: Path, counts: dict[int, int], schema: LabelSchema) -> Non
     if unlisted:
         raise AnnotationError(
             _told_unlisted(path, unlisted, schema),
-            "Change these voxels, or add the label to the project.",
+            "Change these voxels, or add the structure to the project.",
         )
 
 
@@ -227,8 +229,8 @@ def _unlisted(path: Path, counts: dict[int, int], schema: LabelSchema) -> dict[i
     unlisted = {v: n for v, n in counts.items() if v not in (BACKGROUND_VALUE, *schema.values)}
     if len(unlisted) > MAX_VALUES_WITHOUT_SCHEMA:
         raise AnnotationError(
-            f"'{path.name}' looks like an image, not a segmentation: "
-            f"it holds {len(unlisted)} values that are not labels.",
+            f"'{path.name}' looks like an image, not a segmentation: it holds {len(unlisted)} "
+            "values that the project does not have.",
             SWAPPED,
         )
     return unlisted
@@ -238,8 +240,8 @@ def _told_unlisted(path: Path, unlisted: dict[int, int], schema: LabelSchema) ->
     found = ", ".join(f"{value} ({counted(count, 'voxel')})" for value, count in unlisted.items())
     expected = ", ".join(f"{label.value} {label.name}" for label in schema)
     return (
-        f"'{path.name}' holds values that are not labels of the project: {found}. "
-        f"The labels are: 0 background, {expected}."
+        f"'{path.name}' holds label values that the project does not have: {found}. It has: 0 "
+        f"background, {expected}."
     )
 
 

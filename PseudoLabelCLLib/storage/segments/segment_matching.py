@@ -181,9 +181,9 @@ def _ask_about_identifiers(
     )
     asking.ask(
         QuestionKind.BY_IDENTIFIER,
-        f"In '{file_name}', segments have neither the name nor the term of a label, only the "
-        f"identifier: {told}. Slicer numbers identifiers anew in each file, in the order in which "
-        "segments were made.",
+        f"In '{file_name}', segments have neither the name nor the terminology of a structure, "
+        f"only the identifier: {told}. Slicer renumbers identifiers in every file, in the order "
+        "in which segments were made.",
     )
     for place, label in by_identifier.items():
         labels[place] = label
@@ -216,18 +216,18 @@ def _ask_about_automatic_names(
 
 def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:
     return AnnotationError(
-        f"In '{file_name}', the segments '{one.name}' and '{other.name}' both fit the label "
-        f"'{label.name}'.",
-        "Join them in Slicer, or rename one.",
+        f"In '{file_name}', the segments '{one.name}' and '{other.name}' both match the "
+        f"structure '{label.name}'.",
+        "Merge them in Slicer, or rename one.",
     )
 
 
 def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
     names = ", ".join(segment.name or "one without a name" for segment in foreign)
     return AnnotationError(
-        f"'{file_name}' holds segments that are not labels of the project: {names}. "
-        f"The labels are: {', '.join(schema.names)}.",
-        "Rename the segment as its label is called, delete it, or add the label.",
+        f"'{file_name}' holds segments that are not structures of the project: {names}. Its "
+        f"structures are: {', '.join(schema.names)}.",
+        "Give the segment the name of its structure, delete it, or add the structure.",
     )
 
 

@@ -206,7 +206,7 @@ def test_read_only_folder_is_told(a_service_of_a_plain_user, command, capfd):
     with read_only(service.folder), rights_of_a_plain_user():
         message = refusal(arguments, capfd)
 
-    assert "denies access" in message
+    assert "access is denied" in message
     assert "permissions" in message
     assert contents(service.folder) == on_disk
 
@@ -271,7 +271,7 @@ def test_segmentation_on_another_grid_is_resampled_on_demand_and_said(a_service,
     assert "other-grid=resample" in capfd.readouterr().err
     assert main(a_service.create(None, other, "--answer", "other-grid=resample")) == 0
     err = capfd.readouterr().err
-    assert "'l.nrrd' has another grid" in err
+    assert "'l.nrrd' has a different grid" in err
     assert "resampled" in err
 
 

@@ -379,5 +379,5 @@ def test_interrupted_training_is_cancelled_and_goes_on(a_service, monkeypatch):
         rest = process.stderr.read()
         stop.cancel()
     assert process.returncode == 130
-    assert "Run the same command again to go on." in rest
+    assert "Run the same command again to continue." in rest
     assert load_project(Path(a_service.new)).rounds[0].state.value == "training"

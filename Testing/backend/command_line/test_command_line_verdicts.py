@@ -99,7 +99,7 @@ def test_single_case_is_asked_about_at_the_terminal(service, monkeypatch, capfd,
     fingerprint = named(service.project, "other-1")[1].partition(":")[2]
     assert f"other-1: round 0, fingerprint {fingerprint}, doubt 0.10." in told
     assert "Is this the proposal that you saw? [y/N]" in told
-    assert ("Nothing was judged." in told) == (code == 1)
+    assert ("No verdict was saved." in told) == (code == 1)
     assert len(reviews(service)) == 1 - code
 
 
@@ -116,7 +116,9 @@ def test_listing_judges_what_it_names_and_says_how_many_were_not_looked_at(servi
     arguments = ["review", service.project, "other-1", "other-2", "--accept", "--listing", listing]
     assert main(arguments) == 0
     told = capfd.readouterr().err
-    assert "2 of 2 proposals were judged from the listing, without being opened one by one." in told
+    assert (
+        "2 of 2 proposals were judged from the listing, without being opened individually." in told
+    )
     assert main([*arguments, "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["judged"], told["not_looked_at"]) == (2, 2)

@@ -53,7 +53,7 @@ def test_what_to_do_with_the_folder_is_told(pip, capsys):
     assert main(["wheels", str(pip.folder)]) == 0
     told = capsys.readouterr().out
     assert "1 wheel file for Slicer 5.12" in told
-    assert "Project > This computer" in told
+    assert "choose it there as the folder of wheel files to install from" in told
 
 
 def test_what_pip_could_not_get_is_told_in_its_words(pip, capsys):

@@ -153,7 +153,7 @@ def test_finer_annotation_is_resampled_and_told(a_project, an_image, tmp_path):
     )
 
     before = files_below(root)
-    with pytest.raises(QuestionError, match="another grid") as asked:
+    with pytest.raises(QuestionError, match="different grid") as asked:
         add_case(root, project, "p1", ANNOTATED, an_image, path)
     assert asked.value.question.num_voxels == np.count_nonzero(fine)
     assert "--answer p1:other-grid=resample" in asked.value.remedy
@@ -311,8 +311,14 @@ def test_copy_of_the_image_cannot_be_its_annotation(a_project, an_image, tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda a: a.__setitem__((0, 0, 0), np.nan), "1 voxel without a finite number"),
-        (lambda a: a.__setitem__((0, 0, 0), np.inf), "1 voxel without a finite number"),
+        (
+            lambda a: a.__setitem__((0, 0, 0), np.nan),
+            "1 voxel whose intensity is not a finite number",
+        ),
+        (
+            lambda a: a.__setitem__((0, 0, 0), np.inf),
+            "1 voxel whose intensity is not a finite number",
+        ),
         (lambda a: a.fill(7), "constant: every voxel is 7"),
     ],
 )
@@ -471,7 +477,7 @@ def test_absolute_image_path_is_kept(tmp_path):
         ("id,id,role,image\n", "column id twice"),
         ("id,role,image\n", "lists no case"),
         ("id,role,image\na,trainig,a.nii\n", "Line 2 .* role 'trainig'"),
-        ("id,role,image\na,unlabelled,\n", "Line 2 .* names no image"),
+        ("id,role,image\na,unlabelled,\n", "Line 2 .* gives no image"),
         ("id,role,image\na,unlabelled,a.nii\nA,unlabelled,b.nii\n", "Line 3 .* second time"),
         ("id,role,image\na/b,unlabelled,a.nii\n", "Line 2 .*'a/b'"),
         ("id,role,image\na,unlabelled,a.nii,x,y\n", "more cells than the header"),
@@ -499,7 +505,7 @@ def test_endless_cell_is_no_valid_table(tmp_path, where):
 
 
 def test_missing_table_is_told(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         read_case_table(tmp_path / "nothing.csv")
 
 

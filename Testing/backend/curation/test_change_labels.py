@@ -131,7 +131,7 @@ def test_words_change_at_any_time_and_no_voxel_with_them(a_reviewed_project):
 )
 def test_structures_are_settled_by_round_0_and_free_again_before_it(a_reviewed_project, labels):
     root, project = a_reviewed_project
-    with pytest.raises(ProjectError, match="settled since round 0") as told:
+    with pytest.raises(ProjectError, match="fixed since round 0") as told:
         change_labels(root, project, labels)
     assert "before round 0" in told.value.remedy
     assert load_project(root) == project
@@ -163,7 +163,7 @@ def test_structure_that_nobody_drew_can_go(a_project):
 
 def test_names_cannot_be_swapped_since_files_would_be_read_the_other_way_round(a_project):
     root, project = a_project
-    with pytest.raises(ProjectError, match="'pool' would no longer be"):
+    with pytest.raises(ProjectError, match="would no longer be read as 'pool'"):
         change_labels(root, project, renamed(pool="wall", wall="pool"))
     assert load_project(root) == project
 

@@ -149,14 +149,18 @@ def test_changed_seed_does_not_undo_a_pretraining_that_round_0_used(a_service, c
     ("states", "typed", "words"),
     [
         ([], "training.sed=1", "no setting 'training.sed'"),
-        ([], "training.seed", "'training.seed' gives a setting no value"),
+        ([], "training.seed", "'training.seed' is not a valid setting"),
         ([], "training.seed=soon", "a whole number"),
         ([], "preprocess.slicing_axis=7", "0, 1, 2"),
         ([], "profile=paper", "'profile' names what the project was made from"),
         ([RoundState.TRAINING], "preprocess.crop=foreground", "round 0 has begun"),
-        ([RoundState.IN_REVIEW], "network.embedding_size=8", "round 0 is trained"),
-        ([RoundState.PSEUDO_LABELLING], "pretraining.method=positional", "round 0 is trained"),
-        ([RoundState.CLOSED, RoundState.TRAINING], "network.embedding_size=8", "is trained"),
+        ([RoundState.IN_REVIEW], "network.embedding_size=8", "round 0 has been trained"),
+        (
+            [RoundState.PSEUDO_LABELLING],
+            "pretraining.method=positional",
+            "round 0 has been trained",
+        ),
+        ([RoundState.CLOSED, RoundState.TRAINING], "network.embedding_size=8", "has been trained"),
         ([RoundState.PSEUDO_LABELLING], "pseudo_label.min_agreement=0.9", "makes its proposals"),
     ],
 )

@@ -94,7 +94,7 @@ def test_check_tells_how_many_cases_it_has_looked_at(a_project):
     check_cases(root, replace(project, cases=cases), progress=lambda *words: told.append(words))
 
     names = ("t", "u0", "u1", "u2")
-    assert told == [(f"Looking at '{name}'", n, 4) for n, name in enumerate(names)]
+    assert told == [(f"Checking '{name}'", n, 4) for n, name in enumerate(names)]
 
 
 def test_ignored_case_is_not_looked_at(a_project, tmp_path):
@@ -118,7 +118,7 @@ def test_image_with_another_grid_than_when_added_is_an_error(a_project, tmp_path
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(np.nan, "without a finite number"), (None, "is constant: every voxel is 1")],
+    [(np.nan, "whose intensity is not a finite number"), (None, "is constant: every voxel is 1")],
 )
 def test_image_that_went_bad_is_an_error(a_project, tmp_path, value, words):
     root, project = a_project
@@ -149,8 +149,8 @@ def test_class_that_nobody_annotated_is_an_error(a_project):
 
     findings = check_cases(root, project)
 
-    assert messages(findings, "error") == ["No annotated case has a voxel of 'label 2'."]
-    assert messages(findings, "note") == ["Case 't' has no voxel of 'label 2'."]
+    assert messages(findings, "error") == ["No annotated case has any voxels of 'label 2'."]
+    assert messages(findings, "note") == ["Case 't' has no voxels of 'label 2'."]
 
 
 def test_few_annotated_slices_are_a_note(a_project):

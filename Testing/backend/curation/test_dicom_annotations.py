@@ -139,7 +139,7 @@ def test_volume_with_turned_axes_gets_every_voxel_at_its_place(
     stored, notices = annotated(a_project, tmp_path / "turned.nrrd", an_object)
     as_turned = expected(*structures(GEOMETRY.array_shape))[::-1, :, ::-1].transpose(0, 2, 1)
     np.testing.assert_array_equal(stored.array, as_turned)
-    assert any("no frame of reference is known" in notice for notice in notices)
+    assert any("the frame of reference of" in notice for notice in notices)
 
 
 def test_codes_against_names_are_asked_about_and_numbers_never_count(a_series, a_project, tmp_path):
@@ -147,7 +147,9 @@ def test_codes_against_names_are_asked_about_and_numbers_never_count(a_series, a
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", LIVER), described(2, "Leber", KIDNEY)]
     path = write_object(tmp_path / "seg.dcm", a_series, [liver, kidney], segments)
-    with pytest.raises(QuestionError, match="'kidney' is called like 'kidney' and has the term of"):
+    with pytest.raises(
+        QuestionError, match="'kidney' is called like 'kidney' and has the terminology of"
+    ):
         annotated(a_project, a_series.folder, path)
     answer = GivenAnswer(QuestionKind.NAME_OR_TERM, "term")
     stored, _ = annotated(a_project, a_series.folder, path, [answer])
@@ -166,7 +168,7 @@ def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_pa
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
-    with pytest.raises(AnnotationError, match="not labels of the project: Milz"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: Milz"):
         annotated(a_project, a_series.folder, path)
 
 
@@ -188,7 +190,7 @@ def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):
     np.testing.assert_array_equal(stored.array, np.where(kidney, 3, np.where(liver, 7, 0)))
     told = " ".join(notices)
     assert "'Leber' and 'kidney' overlap in 4 voxels, which count as 'kidney'" in told
-    assert "empty segment 'spare' is not a label" in told
+    assert "empty segment 'spare' is not a structure" in told
 
 
 def test_fractions_are_refused_with_the_reason(a_series, a_project, tmp_path):
@@ -212,7 +214,7 @@ def test_another_series_of_the_same_frame_is_told(a_series, an_object, a_project
     header.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3.4"
     header.save_as(an_object)
     _, notices = annotated(a_project, a_series.folder, an_object)
-    assert any("another series of the same frame of reference" in notice for notice in notices)
+    assert any("another series with the same frame of reference" in notice for notice in notices)
 
 
 def test_object_elsewhere_is_refused(a_series, an_object, a_project, tmp_path):

@@ -203,7 +203,7 @@ def test_empty_segment_is_named_and_described(a_project, tmp_path):
     put(ProjectLayout(root).annotation("drawn"), labels(liver=False))
     line = exported(a_project, tmp_path / "out", case_ids=["drawn"])["drawn"]
     assert line.notices == (
-        "Case 'drawn': 'liver' has no voxel; it is described, without a slice.",
+        "Case 'drawn': 'liver' has no voxels; it is described, without a slice.",
     )
     assert [i.SegmentLabel for i in header_of(line).SegmentSequence] == ["left kidney", "liver"]
 
@@ -239,7 +239,7 @@ def test_label_without_codes_stops_everything_and_a_proposal_is_made(a_project, 
     root, project = a_project
     bare = replace(SCHEMA.classes[1], terminology=None)
     project = replace(project, schema=LabelSchema((SCHEMA.classes[0], bare)))
-    with pytest.raises(ProjectError, match="'liver' has no codes") as refusal:
+    with pytest.raises(ProjectError, match="'liver' has no terminology codes") as refusal:
         exported((root, project), tmp_path / "out")
     assert "Liver" in refusal.value.remedy
     assert not (tmp_path / "out").exists()
@@ -363,7 +363,7 @@ def test_command_line_says_what_labels_are_in_words(a_project, capsys):
     assert codes == ["64033007", "78961009"]
     assert main(["terms", root, "liver=flux capacitor"]) == 1
     assert main(["terms", root, "heart=Heart"]) == 1
-    assert "names no label" in capsys.readouterr().err
+    assert "does not name a structure" in capsys.readouterr().err
 
 
 def test_progress_counts_every_step_of_every_case(a_project, tmp_path):

@@ -232,7 +232,7 @@ def test_what_cannot_be_shown_is_told(a_project):
     with pytest.raises(ProjectError, match="no case 'x'"):
         write_case_files(root, project, "x", None, True)
     (root.parent / "a.nrrd").unlink()
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         write_case_files(root, project, "a", None, True)
     assert write_case_files(root, project, "a", None, False).proposal is not None
     other = replace(GRID, origin_mm=(500.0, 0.0, 0.0))

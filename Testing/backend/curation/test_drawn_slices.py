@@ -139,7 +139,7 @@ def add(service, name="every_fourth", answers=(), role=CaseRole.ANNOTATED):
     ("name", "words"),
     [
         ("every_fourth", "drawn on 4 of its 16 slices. On 9 slices between them its structures"),
-        ("range", "drawn on 5 of its 16 slices. Beyond both ends the structures are cut off"),
+        ("range", "drawn on 5 of its 16 slices. At both ends the structures stop abruptly"),
     ],
 )
 def test_adding_it_is_a_question_that_names_its_answers(a_service, name, words):
@@ -211,7 +211,7 @@ def test_command_chooses_which_slices_count(a_service, capsys):
     assert main(["slices", str(root), "t", "--all"]) == 0
     assert load_project(root).case("t").drawn_slices is None
     assert main(["slices", str(root), "u", "--drawn"]) == 1
-    assert "annotated cases only" in capsys.readouterr().err
+    assert "only annotated cases" in capsys.readouterr().err
 
 
 def test_slices_cut_along_another_axis_are_chosen_anew(a_service):
@@ -316,7 +316,7 @@ def test_the_case_is_shown_as_annotated_then_to_review(a_service):
 
 def test_choosing_needs_annotated_cases(a_service):
     root, project = a_service
-    with pytest.raises(ProjectError, match="annotated cases only"):
+    with pytest.raises(ProjectError, match="only annotated cases"):
         choose_counting_slices(root, project, ["u"], only_drawn=True)
 
 

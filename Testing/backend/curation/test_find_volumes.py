@@ -89,7 +89,7 @@ def test_segmentation_without_its_volume_is_told_and_no_volume(tmp_path):
     found = find_volumes(tmp_path, ())
 
     assert list(pairs_in(found, tmp_path)) == ["a"]
-    assert "is a segmentation by its name" in messages(found)
+    assert "is a segmentation, judging by its name" in messages(found)
     assert "2 others" in messages(found)
     assert not any(problem.is_error for problem in found.problems)
     # a person who names the very file knows what it is, but for Slicer's segmentations
@@ -322,7 +322,7 @@ def test_object_without_its_series_one_too_many_and_fractions_are_told(two_serie
     (volume,) = found.volumes
     assert volume.annotation == str(tmp_path / "ax" / "seg1.dcm")
     told = messages(found)
-    assert "seg2.dcm' is one more segmentation" in told
+    assert "seg2.dcm' is another segmentation" in told
     assert "lost.dcm' is a DICOM segmentation, and no series that it refers to" in told
     assert "f.dcm' is a segmentation that holds fractions" in told
 

@@ -380,7 +380,7 @@ def test_command_leaves_structures_out_by_name(a_service, capfd):
         (("other-1", "--accept", "--leave-out", "liver"), "no structure 'liver' to leave out"),
         (("other-1", "--reject", "--leave-out", "label 1"), "left out as a whole"),
         (("other-1", "--accept", "--leave-out", "label 1", "label 2"), "Every structure of case"),
-        (("--leave-out", "label 1"), "No case is named to leave structures out of"),
+        (("--leave-out", "label 1"), "Structures to leave out are given, but no case"),
     ],
 )
 def test_command_refuses_what_leaves_nothing_to_confirm(a_service, capfd, words, told):

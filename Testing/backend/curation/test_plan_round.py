@@ -191,8 +191,8 @@ def test_plan_tells_the_rule_before_the_scores_are_read(a_project):
 
     assert plan.pseudo == tuple("abcde")
     assert plan.sentence == (
-        "Round 1 will learn from 1 human segmentation and 5 pseudo-labels; "
-        "cases whose copies agree to less than 90 % will be left out."
+        "Round 1 will learn from 1 human segmentation and 5 pseudo-labels; cases whose copies "
+        "agree less than 90 % will be left out."
     )
 
 
@@ -204,8 +204,8 @@ def test_cases_whose_copies_agree_too_little_are_left_out(a_project, tmp_path):
 
     assert (plan.pseudo, plan.too_doubtful) == (("a", "b", "e"), ("c", "d"))
     assert plan.sentence == (
-        "Round 1 will learn from 1 human segmentation and 3 pseudo-labels; "
-        "2 cases whose copies agree to less than 90 % are left out."
+        "Round 1 will learn from 1 human segmentation and 3 pseudo-labels; 2 cases whose copies "
+        "agree less than 90 % are left out."
     )
     assert leave_out_doubtful(tmp_path, project, plan) == plan
 
@@ -232,7 +232,7 @@ def test_what_a_person_confirmed_stays_however_doubtful_it_was(a_project, tmp_pa
     assert [source.case_id for source in plan.human] == ["truth", "a", "b"]
     assert (plan.pseudo, plan.left_out, plan.too_doubtful) == (("d",), ("c",), ("b", "e"))
     assert plan.sentence.endswith(
-        "; 1 rejected case is left out; 2 cases whose copies agree to less than 90 % are left out."
+        "; 1 rejected case is left out; 2 cases whose copies agree less than 90 % are left out."
     )
 
 
@@ -243,7 +243,7 @@ def test_lost_score_counts_as_no_agreement_and_a_case_without_proposal_stays(a_p
     plan = leave_out_doubtful(tmp_path, project, plan_next_round(project))
 
     assert (plan.pseudo, plan.too_doubtful) == (("b", "c", "d", "e"), ("a",))
-    assert "; 1 case whose copies agree to less than 50 % is left out." in plan.sentence
+    assert "; 1 case whose copies agree less than 50 % is left out." in plan.sentence
 
 
 def test_damaged_score_is_told(a_project, tmp_path):

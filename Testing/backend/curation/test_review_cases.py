@@ -219,7 +219,7 @@ def test_correction_on_another_grid_is_refused(a_project, tmp_path):
     root, project = a_project
     other = replace(GRID, spacing_mm=(1.4, 1.5, 8.0))
 
-    with pytest.raises(ReviewError, match="another grid"):
+    with pytest.raises(ReviewError, match="different grid"):
         correct(root, project, "a", drawn(tmp_path, corrected_in(1), geometry=other))
 
 
@@ -234,7 +234,7 @@ def test_correction_elsewhere_is_refused(a_project, tmp_path):
 def test_correction_equal_to_the_proposal_should_be_accepted(a_project, tmp_path):
     root, project = a_project
 
-    with pytest.raises(ReviewError, match="equal to the proposal") as caught:
+    with pytest.raises(ReviewError, match="identical to the proposal") as caught:
         correct(root, project, "a", drawn(tmp_path, proposed()))
 
     assert "Accept" in caught.value.remedy
@@ -244,7 +244,7 @@ def test_empty_correction_is_refused_unless_slices_are_named(a_project, tmp_path
     root, project = a_project
     empty = drawn(tmp_path, np.zeros_like(proposed()))
 
-    with pytest.raises(ReviewError, match="no label at all"):
+    with pytest.raises(ReviewError, match="is empty"):
         correct(root, project, "a", empty)
     assert correct(root, project, "a", empty, slices=[0]).reviews[0].truth_slices == (0,)
 
@@ -285,9 +285,9 @@ def test_case_without_a_proposal_cannot_be_judged(a_project):
     root, project = a_project
     ProjectLayout(root).proposal(0, "a").unlink()
 
-    with pytest.raises(ReviewError, match="no pseudo-label for case 'a'"):
+    with pytest.raises(ReviewError, match="no proposal for case 'a'"):
         accept(root, project, "a")
-    with pytest.raises(ReviewError, match="no pseudo-label for case 't'"):
+    with pytest.raises(ReviewError, match="no proposal for case 't'"):
         reject(root, project, "t")
     with pytest.raises(ProjectError, match="no case 'x'"):
         reject(root, project, "x")

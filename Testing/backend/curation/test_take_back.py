@@ -151,7 +151,7 @@ def test_earlier_segmentation_that_is_gone_is_told_and_nothing_changes(a_project
     (ProjectLayout(root).review_folder(0) / "history" / "a.1.seg.nrrd").unlink()
     before = files_of(root)
 
-    with pytest.raises(ReviewError, match="is gone"):
+    with pytest.raises(ReviewError, match="is missing"):
         take_back(root, project, "a")
     assert files_of(root) == before
     assert load_project(root) == project

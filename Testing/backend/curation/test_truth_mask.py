@@ -126,7 +126,7 @@ def test_preview_of_nothing_has_nothing(a_project):
     file = write_drawing(root.parent / "c.seg.nrrd", drawn(shift=1))
     preview = preview_correction(root, project, newest_proposal(root, project, "other-1"), file)
     assert (preview.changed_slices, preview.num_changed_voxels, preview.near) == ((), 0, None)
-    with pytest.raises(ReviewError, match="equal to the proposal"):
+    with pytest.raises(ReviewError, match="identical to the proposal"):
         corrected_by(root, drawn(shift=1))
 
 
@@ -139,7 +139,7 @@ def test_changes_of_a_structure_that_is_left_out_are_none(a_project):
     assert preview_correction(root, project, shown, file, (2,)).changed_slices == (2,)
     project = corrected_by(root, array, left_out=(2,))
     np.testing.assert_array_equal(mask_of(root, project.reviews[0]), near_of(stroke(2)))
-    with pytest.raises(ReviewError, match="equal to the proposal"):
+    with pytest.raises(ReviewError, match="identical to the proposal"):
         corrected_by(root, np.where(drawn(shift=1) == 2, 0, drawn(shift=1)), left_out=(2,))
 
 
@@ -176,7 +176,7 @@ def test_verdict_whose_mask_is_gone_is_not_brought_back(a_project):
     root, project = a_project
     project = reject(root, corrected_by(root, stroke(1)), "other-1")
     (root / "reviews/round_00/history/other-1.1.truth.nrrd").unlink()
-    with pytest.raises(ReviewError, match="mask of the verdict on case 'other-1' is gone"):
+    with pytest.raises(ReviewError, match="mask of the verdict on case 'other-1' is missing"):
         take_back(root, project, "other-1")
     assert load_project(root).reviews[0].verdict is Verdict.REJECTED
 

@@ -110,7 +110,7 @@ def test_unlabelled_case_becomes_annotated_and_keeps_its_name_and_image(a_servic
     before = project_of(a_service).case("v1")
     assert annotate(a_service) == 0
     told = capfd.readouterr()
-    assert "'v1' of the project, which is annotated now" in told.err
+    assert "'v1' of the project, which is now annotated" in told.err
     assert f"Next: pseudolabelcl train {a_service.new}" in told.out
     case = project_of(a_service).case("v1")
     assert roles(a_service) == {"v0": "unlabelled", "v1": "annotated", "v2": "unlabelled"}

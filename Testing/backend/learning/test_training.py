@@ -373,7 +373,7 @@ def test_copy_paste_is_a_loss_of_its_own_with_its_own_weight():
 @pytest.mark.parametrize(
     ("changes", "largest"),
     [
-        # ln C and ln 2C with C = 2 (methods A, section A.2.3), of embeddings that are all alike
+        # ln C and ln 2C with C = 2 (Docs/methods.md), of embeddings that are all alike
         ({"form": ContrastForm.INTRA}, math.log(2)),
         ({"form": ContrastForm.INTER}, math.log(4)),
         ({"denominator": Denominator.TARGET_ONLY}, math.log(2)),

@@ -118,7 +118,9 @@ def test_line_that_is_no_request_says_why_and_by_its_number(line, seq, words):
 def test_labels_that_contradict_each_other_are_no_request():
     content = json.loads(encode_request(4, ask.ChangeLabels(LABELS)))
     content["labels"]["classes"][1]["value"] = 3
-    with pytest.raises(InvalidRequestError, match="Two labels share the same value: 3") as caught:
+    with pytest.raises(
+        InvalidRequestError, match="Two structures share the same value: 3"
+    ) as caught:
         decode_request(json.dumps(content).encode())
     assert caught.value.seq == 4
 

@@ -213,7 +213,7 @@ def test_cancelled_and_resumed_equals_uninterrupted(make_root, method, stage, st
         run(parts, Listener(stage, step))
     assert read_pretraining(parts) is None
     resumed, listener = run(parts)
-    assert f"{stage} goes on after step {step}." in words(listener)
+    assert f"{stage} continues after step {step}." in words(listener)
     assert_same_weights(weights_of(whole), weights_of(parts))
     assert (resumed.stages, resumed.curve) == (record.stages, record.curve)
 
@@ -327,7 +327,7 @@ def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
     add_case(root, project, "turned", CaseRole.UNLABELLED, image, None)
     record, listener = run(root)
     assert record.turned == ("turned",)
-    assert "run the other way" in words(listener)
+    assert "run in the opposite direction" in words(listener)
     assert "turned" in words(listener)
     # so are the parts that global contrast compares
     change(root, GLOBAL_LOCAL)
@@ -465,7 +465,7 @@ def test_round_cancelled_while_pretraining_goes_on_there(make_root):
     listener = Listener()
     run_round(root, load_project(root), CPU, listener)
     assert (ENCODER, 6, 6) not in listener.steps
-    assert f"{DECODER} goes on after step 2." in words(listener)
+    assert f"{DECODER} continues after step 2." in words(listener)
 
 
 # --- the job ---
@@ -500,7 +500,7 @@ def test_command_line_pretrains_then_trains(tmp_path_factory, tmp_path, monkeypa
         "global+local"
     )
     assert main(["status", service.new]) == 0
-    assert "Pre-training 'global+local' comes before round 0" in capfd.readouterr().out
+    assert "Pre-training 'global+local' runs before round 0" in capfd.readouterr().out
     with worker_in_this_process(monkeypatch):
         assert main(["pretrain", service.new, "--device", "cpu"]) == 0
         told = capfd.readouterr().out
@@ -520,4 +520,7 @@ def test_command_line_pretrains_then_trains(tmp_path_factory, tmp_path, monkeypa
 def test_unknown_pretraining_is_refused(capfd):
     with pytest.raises(SystemExit):
         main(["create", "somewhere", "--pretraining", "magic"])
-    assert "'magic' is none of none, global+local, positional" in capfd.readouterr().err
+    assert (
+        "'magic' is not a valid method; choose one of none, global+local, positional"
+        in capfd.readouterr().err
+    )

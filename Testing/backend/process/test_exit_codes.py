@@ -14,12 +14,12 @@ from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
     [
         (-9, "memory ran out (SIGKILL)"),
         (137, "memory ran out (SIGKILL)"),  # as a shell or launcher passes it on
-        (-11, "not its own (SIGSEGV)"),
-        (139, "not its own (SIGSEGV)"),
+        (-11, "it does not own (SIGSEGV)"),
+        (139, "it does not own (SIGSEGV)"),
         (-6, "a library stopped it (SIGABRT)"),
-        (3221225477, "not its own (exit code 0xC0000005)"),  # Windows: access violation
-        (-1073741819, "not its own (exit code 0xC0000005)"),  # the same, signed
-        (0, "without saying"),
+        (3221225477, "it does not own (exit code 0xC0000005)"),  # Windows: access violation
+        (-1073741819, "it does not own (exit code 0xC0000005)"),  # the same, signed
+        (0, "without reporting"),
         (1, "exit code 1"),
         (255, "exit code 255"),
     ],

@@ -143,7 +143,7 @@ def test_nothing_installed_is_told_by_name(bare_python):
     assert report.broken == ()
     assert report.problem.startswith("Not installed: numpy, SimpleITK")
     assert "PyTorch" in report.problem
-    assert report.remedy == "Press Install."
+    assert report.remedy == "Install the packages that are missing or too old."
     assert report.version == ".".join(str(number) for number in sys.version_info[:3])
 
 

@@ -157,7 +157,7 @@ def test_user_error_fails_with_remedy_and_keeps_its_traceback_in_the_log(start, 
 @pytest.mark.parametrize(
     ("name", "error_type", "words"),
     [
-        ("memory_is_full", "OutOfMemoryError", "memory ran out"),
+        ("memory_is_full", "OutOfMemoryError", "ran out of memory"),
         ("torch_memory_is_full", "OutOfMemoryError", "Tried to allocate 2.00 GiB"),
         ("disk_is_full", "StorageError", "the disk is full"),
         ("missing_package", "WorkerError", "no_such_package"),
@@ -222,7 +222,7 @@ def test_end_without_a_word_is_a_crash_even_with_exit_code_0(start):
     started, crashed = all_events(start("exit_abruptly"))
     assert started == STARTED
     assert crashed.exit_code == 0
-    assert "without saying" in crashed.message
+    assert "without reporting" in crashed.message
 
 
 def test_worker_killed_in_mid_task_is_a_crash(start):
@@ -239,7 +239,7 @@ def test_worker_killed_in_mid_task_is_a_crash(start):
 def test_native_crash_shows_where_it_happened(start):
     *_, crashed = all_events(start("crash_natively"))
     assert crashed.exit_code == -signal.SIGSEGV
-    assert "memory that is not its own" in crashed.message
+    assert "memory that it does not own" in crashed.message
     assert "crash_natively" in crashed.stderr_tail
 
 

@@ -125,7 +125,7 @@ def test_defect_is_refused_with_its_traceback_in_the_log_and_the_service_lives_o
     assert first == Refused(
         0,
         "InternalError",
-        "The program met an error that it did not expect: ZeroDivisionError: over zero.",
+        "An unexpected error occurred: ZeroDivisionError: over zero.",
         "Please report it, with the log of the helper process.",
     )
     assert second == Refused(1, *NOTHING_OPEN)
@@ -186,7 +186,7 @@ def test_crash_is_told_in_plain_words(start):
     service = start("crash_natively")
     service.ask(CloseProject())
     (ended,) = all_events(service)
-    assert "it touched memory that is not its own (SIGSEGV)" in ended.message
+    assert "it accessed memory that it does not own (SIGSEGV)" in ended.message
     assert "worker" not in ended.message
 
 

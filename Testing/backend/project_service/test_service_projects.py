@@ -65,8 +65,8 @@ def test_project_open_in_one_window_is_refused_in_another_until_it_is_closed(
     refused = refusal(second, ask.OpenProject(str(a_project)))
     assert refused.error_type == "ProjectInUseError"
     assert refused.message == (
-        f"The project '{a_project}' is in use by the PseudoLabelCL panel "
-        f"(process {first.pid} on {socket.gethostname()})."
+        f"The project '{a_project}' is in use by another PseudoLabelCL session (process "
+        f"{first.pid} on {socket.gethostname()})."
     )
     answer(first, ask.CloseProject())
     assert opened(second, a_project).name == "Hearts"
@@ -146,4 +146,4 @@ def test_profile_that_changes_the_network_is_refused_once_round_0_is_trained(
     a_service, a_project_in_review
 ):
     opened(a_service, a_project_in_review)
-    assert "is settled" in refusal(a_service, ask.ChangeSettings({"profile": "legacy"})).message
+    assert "is fixed" in refusal(a_service, ask.ChangeSettings({"profile": "legacy"})).message

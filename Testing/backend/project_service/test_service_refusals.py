@@ -82,13 +82,13 @@ def test_once_the_folder_is_gone_every_request_is_refused_and_nothing_comes_back
     before = contents(tmp_path)
     for request in EVERY_REQUEST_FOR_AN_OPEN_PROJECT:
         told = refusal(a_service, request)
-        assert told.message.startswith(f"The project '{root}' is gone:"), request
+        assert told.message.startswith(f"The project '{root}' is no longer there:"), request
         assert told.error_type == "ProjectGoneError", request
     refusal(a_service, ask.OpenProject(str(root)))
     assert not root.exists()
     assert contents(tmp_path) == before
     kept.rename(root)
-    assert refusal(a_service, ask.Refresh()).remedy.startswith("Bring the folder back and open")
+    assert refusal(a_service, ask.Refresh()).remedy.startswith("Restore the folder and open")
     assert opened(a_service, root).review_order == ("other-2", "other-1")
     assert (
         answer(a_service, ask.Accept(shown(a_service, "other-1"))).case("other-1").verdict
@@ -104,7 +104,9 @@ def test_project_in_the_place_of_the_open_one_is_not_written_to(start_service, a
     shutil.rmtree(a_project)
     copy.rename(a_project)
     opened(second, a_project)
-    assert "is gone" in refusal(first, ask.SetRole(("other-1",), CaseRole.IGNORED)).message
+    assert (
+        "is no longer there" in refusal(first, ask.SetRole(("other-1",), CaseRole.IGNORED)).message
+    )
     assert refusal(first, ask.OpenProject(str(a_project))).error_type == "ProjectInUseError"
     assert answer(first, ask.CloseProject()) == Done()
 
@@ -161,10 +163,10 @@ def as_shown(view, request):
         (ask.SetRole(("other-1", "x"), CaseRole.IGNORED), "no case 'x'"),
         (ask.SetRole(("heart", "other-1"), CaseRole.VALIDATION), "'other-1' cannot be validation"),
         (ask.RemoveCases(("other-1", "x")), "no case 'x'"),
-        (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are settled since round 0"),
+        (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are fixed since round 0"),
         (ask.ChangeSettings({"training.seed": "1", "magic": "2"}), "no setting 'magic'"),
         (ask.ChangeSettings({"training.seed": "many"}), "must be a whole number"),
-        (ask.ChangeSettings({"network.embedding_size": "8"}), "is settled"),
+        (ask.ChangeSettings({"network.embedding_size": "8"}), "is fixed"),
         (ask.ChangeSettings({"profile": "magic"}), "no profile 'magic'"),
         (ask.ShowCase("x"), "no case 'x'"),
         (ask.ShowCase("other-1", 7), "7"),
@@ -175,7 +177,7 @@ def as_shown(view, request):
                     of("heart"),
                 )
             ),
-            "no pseudo-label for case 'heart'",
+            "no proposal for case 'heart'",
         ),
         (
             ask.Accept(
@@ -205,10 +207,10 @@ def as_shown(view, request):
                     of("heart"),
                 )
             ),
-            "no pseudo-label for case 'heart'",
+            "no proposal for case 'heart'",
         ),
         (ask.Correct(of("other-1"), "nowhere.seg.nrrd"), "nowhere.seg.nrrd"),
-        (ask.Correct(of("other-1"), "same.seg.nrrd"), "equal to the proposal"),
+        (ask.Correct(of("other-1"), "same.seg.nrrd"), "identical to the proposal"),
         (ask.Correct(of("other-1"), "foreign.seg.nrrd"), "liver"),
         (ask.TakeBackVerdict(of("other-1")), "other-1"),
         (ask.PreviewCorrection(of("other-1"), "foreign.seg.nrrd"), "liver"),

@@ -54,7 +54,7 @@ def test_volumes_are_added_one_by_one_and_unfit_ones_are_told(a_service, a_proje
         ("bad", True), ("NEW", True), ("a/b", True), ("empty", True), ("x", False),
     ]  # fmt: skip
     assert all(problem.message for problem in added.problems)
-    assert added.problems[-1].message.startswith("It is the case 'other-1' of the project")
+    assert added.problems[-1].message.startswith("It is case 'other-1' of the project")
     assert load_project(a_project).case("new").image == "volumes/new.nrrd"
     assert sorted(p.name for p in (a_project / "annotations").iterdir()) == [
         "heart.seg.nrrd", "other-1.seg.nrrd",

@@ -78,8 +78,8 @@ def test_failure_while_writing_keeps_the_old_file(tmp_path, failure):
     [
         (errno.ENOSPC, "full"),
         (errno.EROFS, "read-only"),
-        (errno.EACCES, "denies access"),
-        (errno.ENOENT, "not there"),
+        (errno.EACCES, "access is denied"),
+        (errno.ENOENT, "does not exist"),
         (errno.EIO, "Input/output error"),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_the_disk_refuses_is_told_in_a_sentence(tmp_path, number, words):
 
 
 def test_deleted_project_does_not_come_back_as_a_torso(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         write_text(tmp_path / "deleted" / "rounds" / "a.txt", "x")
     assert names_in(tmp_path) == []
 
@@ -123,7 +123,7 @@ def test_folder_in_place_of_the_file_is_told(tmp_path):
 def test_read_only_folder_is_told(tmp_path):
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(StorageError, match="denies access"):
+        with pytest.raises(StorageError, match="access is denied"):
             write_text(tmp_path / "a.txt", "x")
     finally:
         tmp_path.chmod(0o700)
@@ -196,7 +196,7 @@ def test_byte_order_mark_of_an_editor_does_no_harm(tmp_path):
 
 
 def test_missing_json_is_told(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         read_json(tmp_path / "a.json")
 
 

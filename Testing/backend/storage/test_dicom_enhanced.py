@@ -218,7 +218,7 @@ def test_several_objects_in_one_series_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("1.2.840.10008.5.1.4.1.1.3.1", "film of ultrasound"),
+    [("1.2.840.10008.5.1.4.1.1.3.1", "ultrasound clip"),
      ("1.2.840.10008.5.1.4.1.1.66.4", "a segmentation")],
 )  # fmt: skip
 def test_frames_that_are_no_stack_of_slices_are_refused(tmp_path, kind, words):

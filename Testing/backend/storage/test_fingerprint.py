@@ -26,5 +26,5 @@ def test_folder_keeps_its_fingerprint_when_files_are_renamed_and_loses_it_when_c
 
 
 def test_missing_file_is_told(tmp_path):
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="does not exist"):
         file_fingerprint(tmp_path / "none")

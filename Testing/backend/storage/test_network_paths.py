@@ -69,7 +69,7 @@ def test_a_device_counts_as_a_server_that_nobody_chose():
 @pytest.mark.parametrize("text", SHARES)
 @pytest.mark.usefixtures("on_windows")
 def test_an_image_on_a_strangers_server_is_refused_in_words(a_project, text):
-    with pytest.raises(UnknownServerError, match=r"'stranger'.* log in with your name"):
+    with pytest.raises(UnknownServerError, match=r"'stranger'.* log in there with your user name"):
         ProjectLayout(a_project).resolve(text)
 
 

@@ -146,7 +146,7 @@ def test_label_drawn_on_the_other_place_than_was_chosen_is_taken_voxel_for_voxel
     nibabel.save(nibabel.Nifti1Image(drawn(), sform), tmp_path / "label.nii.gz")
     project, notices = annotate_case(root, project, "u", tmp_path / "label.nii.gz")
     np.testing.assert_array_equal(stored(root, project, "u").array, drawn().T)
-    assert any("lies on the other place" in notice for notice in notices)
+    assert any("lies at the other position" in notice for notice in notices)
 
 
 @pytest.mark.parametrize("by", [(0.1, 0.0, 0.0), (0.0, 0.0, 0.0)])

@@ -117,7 +117,7 @@ def test_single_segment_that_nobody_named_is_no_question(a_path):
 def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
     rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
     write_nrrd(a_path, TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="not labels of the project: cyst"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: cyst"):
         read(a_path)
 
 
@@ -242,7 +242,7 @@ def test_name_of_one_label_with_the_term_of_another_is_refused(a_path):
     write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), header)
     question = asked(a_path, two_kidneys())
     assert question.kind is QuestionKind.NAME_OR_TERM
-    assert "called like 'kidney L' and has the term of 'kidney R'" in question.message
+    assert "called like 'kidney L' and has the terminology of 'kidney R'" in question.message
     for answer, value in (("name", 1), ("term", 2)):
         found = answered(a_path, question.kind, answer, two_kidneys())
         np.testing.assert_array_equal(found, np.where(TRUTH == 1, value, 0))
@@ -252,7 +252,7 @@ def test_term_of_another_side_is_asked_about(a_path):
     left_only = LabelSchema(two_kidneys().classes[:1])
     header = fields({0: ("a", "kidney L", 1)}, Tags=tags(KIDNEY, RIGHT))
     write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), header)
-    assert "a term of another side (Right)" in asked(a_path, left_only).message
+    assert "a terminology of the other side (Right)" in asked(a_path, left_only).message
 
 
 @pytest.mark.parametrize("region", [Code("SCT", "10200004", "Liver"), None])
@@ -294,7 +294,7 @@ def test_segment_that_was_made_anew_in_a_correction_is_not_the_deleted_one(a_pat
     write_segmentation(a_path, LabelVolume(TRUTH.astype(np.int16), GRID), SCHEMA)
     rows = {0: ("Segment_1", "RV", 1), 1: ("Segment_2", "fat", 2), 2: ("Segment_3", "LV", 3)}
     changed = write_nrrd(a_path.with_name("changed.seg.nrrd"), TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="not labels of the project: fat"):
+    with pytest.raises(AnnotationError, match="are not structures of the project: fat"):
         read(changed, asking=None, made_from=a_path)
 
 

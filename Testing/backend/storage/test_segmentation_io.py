@@ -307,7 +307,7 @@ def test_segment_known_by_its_code_alone_is_told(a_path, a_schema):
 def test_segment_that_is_no_label_is_refused(a_path, a_schema):
     layer = np.array([0, 9, 8] * 20, np.uint8).reshape(1, 3, 4, 5)
     write_slicer_file(a_path, layer, [segment("a", "liver", 9), segment("b", "cyst", 8)])
-    with pytest.raises(AnnotationError, match=r"liver\. The labels are: left kidney") as caught:
+    with pytest.raises(AnnotationError, match=r"liver\. Its structures are: left kidney") as caught:
         read_segmentation(a_path, a_schema)
     assert caught.value.remedy
 
@@ -323,7 +323,7 @@ def test_empty_segment_that_is_no_label_is_left_out_aloud(a_path, a_schema):
 def test_two_segments_for_one_label_are_refused(a_path, a_schema):
     layer = np.array([0, 9, 8] * 20, np.uint8).reshape(1, 3, 4, 5)
     write_slicer_file(a_path, layer, [segment("a", "Cyst", 9), segment("b", "cyst", 8)])
-    with pytest.raises(AnnotationError, match="both fit the label 'cyst'"):
+    with pytest.raises(AnnotationError, match="both match the structure 'cyst'"):
         read_segmentation(a_path, a_schema)
 
 
@@ -374,7 +374,9 @@ def test_fractions_look_like_a_swapped_image(tmp_path, suffix, value):
     array = np.zeros((3, 4, 5), np.float32)
     array[1, 1, 1] = value
     path = save(tmp_path / f"a{suffix}", array)
-    with pytest.raises(AnnotationError, match=r"looks like an image|labels go from") as caught:
+    with pytest.raises(
+        AnnotationError, match=r"looks like an image|label values go from"
+    ) as caught:
         read_segmentation(path, LabelSchema.from_values((1,)))
     assert "swapped" in caught.value.remedy
 

@@ -146,7 +146,7 @@ def test_overlap_of_structures_is_asked_about_with_its_voxels(a_series, tmp_path
 
 def test_contours_between_the_slices_are_refused(a_series, tmp_path):
     path = write_structures(tmp_path / "rs.dcm", a_series, {"Heart": on_slice(2.5, HEART)})
-    with pytest.raises(AnnotationError, match=r"one lies 0\.50 of a slice beside"):
+    with pytest.raises(AnnotationError, match=r"one lies 0\.50 of a slice away"):
         read(path)
 
 

@@ -204,7 +204,7 @@ def test_second_command_line_is_told_and_interrupt_saves(a_command_line, a_long_
     assert process.returncode == 130
     assert "Stopping after this step" in told
     assert "everything done so far is saved. " in told.replace("\n", " ") + " "
-    assert "Run the same command again to go on." in told
+    assert "Run the same command again to continue." in told
     assert saved_step(a_long_project, 0) > 0
     assert main(["status", str(a_long_project)]) == 0
 
@@ -292,7 +292,7 @@ def test_file_too_large_for_the_disk_is_told_and_training_goes_on_later(a_projec
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
-        with pytest.raises(StorageError, match="holds no file so large"):
+        with pytest.raises(StorageError, match="too large for this disk"):
             train_here(a_project)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -343,7 +343,7 @@ def test_project_that_goes_away_during_training_is_told(a_project, stage, fate):
     with pytest.raises(PseudoLabelCLError) as caught:
         train_here(a_project, lose)
     assert failure_of(caught.value).error_type != "InternalError"
-    assert "not there" in str(caught.value) or "no " in str(caught.value)
+    assert "does not exist" in str(caught.value) or "no " in str(caught.value)
     assert not a_project.exists(), "it came back as a torso"
     if fate == "renamed":
         check_project(moved)
@@ -371,7 +371,7 @@ def test_full_memory_is_told(tmp_path):
         ended = wait_for(worker, is_terminal)
     assert isinstance(ended, JobFailed)
     assert ended.error_type == "OutOfMemoryError", ended
-    assert "memory ran out" in ended.message
+    assert "ran out of memory" in ended.message
     assert check_project(greedy).num_left == 0
 
 

@@ -181,7 +181,7 @@ def test_verdict_that_names_a_file_outside_is_refused(a_project_in_review, tmp_p
     correct(root, load_project(root), "other-1", corrected(tmp_path))
     edit_json(root / "reviews" / "round_00" / "other-1.json", **{field: path})
     before = contents(root)
-    with pytest.raises(ProjectDamagedError, match="no file of this verdict"):
+    with pytest.raises(ProjectDamagedError, match="not a file of this verdict"):
         load_project(root)
     assert contents(root) == before
 
@@ -191,7 +191,7 @@ def test_verdict_that_names_the_file_of_another_case_is_refused(a_project_in_rev
     accept(root, accept(root, load_project(root), "other-1"), "other-2")
     other = "reviews/round_00/other-2.seg.nrrd"
     edit_json(root / "reviews" / "round_00" / "other-1.json", segmentation=other)
-    with pytest.raises(ProjectDamagedError, match="no file of this verdict"):
+    with pytest.raises(ProjectDamagedError, match="not a file of this verdict"):
         load_project(root)
 
 
@@ -231,7 +231,7 @@ def test_verdict_in_the_history_names_no_file_outside(a_project_in_review, tmp_p
     write_drawing(outside / "secret.seg.nrrd")
     kept = root / "reviews" / "round_00" / "history" / "other-1.1.json"
     edit_json(kept, segmentation="../somebody's/secret.seg.nrrd")
-    with pytest.raises(ProjectDamagedError, match="no file of this verdict"):
+    with pytest.raises(ProjectDamagedError, match="not a file of this verdict"):
         take_back(root, project, "other-1")
 
 

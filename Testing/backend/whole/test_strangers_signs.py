@@ -75,7 +75,7 @@ def test_verdicts_from_elsewhere_are_told_at_the_first_opening(
     at_another_computer("a colleague's")
     [told] = opened(root)
     assert "project was made and 2 verdicts were given on another computer" in told
-    assert "look before you train" in told
+    assert "check them before you train" in told
     assert opened(root) == ()
     accept(root, load_project(root), "other-2")
     assert [found[0] for found in foreign_parts(root, load_project(root)).verdicts] == ["other-1"]
@@ -141,7 +141,7 @@ def test_names_on_verdicts_from_elsewhere_are_told_in_short_and_as_text(
     file.write_text(json.dumps({**content, "author": "\x1b[2J\u202e" + "B" * 200}), "utf-8")
     at_another_computer("a third one's")
     told = foreign_parts(root, load_project(root)).sentence
-    assert f"(signed '[2J{'B' * 37}', 'reader 2'); look before you train." in told
+    assert f"(signed '[2J{'B' * 37}', 'reader 2'); check them before you train." in told
 
 
 def test_many_names_on_verdicts_are_told_as_some():
@@ -234,7 +234,7 @@ def test_project_on_a_read_only_share_opens_for_looking(
     for request in (SetRole(("other-1",), CaseRole.IGNORED), GoBack(-1)):
         with pytest.raises(ProjectError, match="open read-only") as caught:
             handle(session, request, nothing)
-        assert "Copy the project" in caught.value.remedy
+        assert "copy the project" in caught.value.remedy
     session.close()
     assert contents(root) == before
 

@@ -21,12 +21,12 @@ def project_state(facts: Facts) -> ProjectState:
         root=view.root if view else "",
         name=view.name if view else "",
         author=view.author if view else "",
-        new=action(reason, _("Makes a project in a new folder.")),
+        new=action(reason, _("Creates a project in a new folder.")),
         open=action(reason, _("Opens the folder of a project.")),
         close=action("" if can_close else _("No project is open."), close_tip),
         recent=facts.recent,
         sample=action(
-            reason, _("Makes a project from small artificial volumes, to try things out.")
+            reason, _("Creates a project from small artificial volumes, to try things out.")
         ),
     )
 
@@ -42,9 +42,9 @@ def cases_state(facts: Facts) -> CasesState:
         add=action(reason, _("Adds volumes of the scene.")),
         add_files=action(reason, _("Adds volumes from files.")),
         add_folder=action(reason, _("Adds the files or DICOM series of a folder.")),
-        set_role=action(chosen, _("Gives the chosen cases another role.")),
-        remove=action(chosen, _("Removes the chosen cases; what you drew is kept.")),
-        check=action(chosen, _("Looks at every case before training.")),
+        set_role=action(chosen, _("Changes the role of the selected cases.")),
+        remove=action(chosen, _("Removes the selected cases; what you drew is kept.")),
+        check=action(chosen, _("Checks every case before training.")),
         findings=facts.findings,
         questions=tuple(question_row(one, enabled=not reason) for one in facts.asked),
     )

@@ -124,7 +124,7 @@ class ProjectActions:
             name = _("Sample project")
             self._create(str(parent / "project"), name, answer.labels, created)
 
-        words = _("Making the sample volumes...")
+        words = _("Creating the sample volumes...")
         core.change(MakeSampleData(str(parent / "volumes")), words, made)
 
     def _leave_then(self, then: Callable[[], None]) -> None:
@@ -229,8 +229,8 @@ class ProjectActions:
         if num_lacking:
             words = counted(
                 num_lacking,
-                _("1 of the volumes has no segmentation and became unlabelled."),
-                _("{count} of the volumes have no segmentation and became unlabelled."),
+                _("1 of the volumes has no segmentation and was added as unlabelled."),
+                _("{count} of the volumes have no segmentation and were added as unlabelled."),
             )
         self._add(new, words)
 
@@ -251,7 +251,7 @@ class ProjectActions:
             facts.asked = tuple(dict.fromkeys((*facts.asked, *new)))
             self._tell_problems(answer.problems)
             if remark and not answer.problems:
-                remedy = _("A segmentation can be given to a volume when it is added.")
+                remedy = _("You can choose the segmentation of a volume when you add it.")
                 self._core.tell(Light.AMBER, remark, remedy, topic="cases")
 
         self._core.change(AddVolumes(volumes), _("The volumes are being read."), added)
@@ -305,7 +305,7 @@ class ProjectActions:
         def checked(answer: CasesChecked) -> None:
             core.facts.asked = questions_of(answer.problems)
             lines = problem_lines(answer.problems)
-            fits = () if answer.problems else (_("All cases fit together."),)
+            fits = () if answer.problems else (_("The check found no problems."),)
             core.facts.findings = lines or fits
             core.facts.checked = cases_to_check(core.facts.view)
 
@@ -320,7 +320,7 @@ class ProjectActions:
         asked = facts.asked[number]
 
         def keep(request: AnswerQuestion) -> None:
-            self._core.change(request, _("The answer is being kept."))
+            self._core.change(request, _("The answer is being saved."))
 
         def search(request: FindVolumes, role: CaseRole | None) -> None:
             self._search((request,), role)

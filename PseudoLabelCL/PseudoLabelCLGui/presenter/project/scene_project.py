@@ -30,14 +30,17 @@ class SceneProject:
             return
         self._offered = Question(
             _("This scene belongs to the project '{root}'.").format(root=printable(root)),
-            _("Open it? If the scene is not your own, check first that you know this folder."),
+            _(
+                "Open it? If this scene is not your own, first make sure that you recognise this "
+                "folder."
+            ),
             (
                 Answer(
                     _("Open the project"),
                     _("Opens this project, as if you had chosen its folder."),
                     partial(self._open_project, root),
                 ),
-                Answer(_("Not now"), _("The folder is not looked at."), nothing),
+                Answer(_("Not now"), _("Leaves the folder untouched."), nothing),
             ),
         )
         core.facts.question = self._offered

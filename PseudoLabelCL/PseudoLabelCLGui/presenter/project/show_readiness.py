@@ -30,7 +30,7 @@ def readiness_state(facts: Facts) -> ReadinessState:
             Action(tool_tip=wait),
             facts.python,
         )
-    copy_tip = _("Copies what was found, for support; it holds no patient data.")
+    copy_tip = _("Copies the results of the check for support; they contain no patient data.")
     return ReadinessState(
         Light.WORKING if facts.is_probing else _light(report),
         looking if facts.is_probing else _sentence(report),
@@ -90,12 +90,12 @@ def _install(report: ReadinessReport, facts: Facts) -> Action:
     if facts.is_probing:
         return Action(tool_tip=_("Checking this computer..."))
     if facts.work is not None:
-        return Action(tool_tip=_("Wait until training or segmenting has ended."))
+        return Action(tool_tip=_("Wait until training or segmenting has finished."))
     if not report.missing:
         return Action(tool_tip=_("Nothing is missing."))
     size = sum(_download_mb(requirement) for requirement in report.missing)
     told = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
-    tip = _("Installs {names} (up to {size} to load); asks before.")
+    tip = _("Installs {names} (up to {size} to download); asks first.")
     return Action(True, _("Install"), tip.format(names=", ".join(report.missing), size=told))
 
 

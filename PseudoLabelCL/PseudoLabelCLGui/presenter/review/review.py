@@ -34,7 +34,7 @@ class ReviewActions:
         if (reason := no_project(core.facts)) or view is None:
             core.refuse(reason, topic="review")
         elif view.case(case_id) is None:
-            text = _("There is no case '{case}' in this project any more.").format(case=case_id)
+            text = _("Case '{case}' is no longer in this project.").format(case=case_id)
             core.refuse(text, topic="review")
         else:
             self._leaving.before(partial(self._want, case_id))
@@ -97,7 +97,7 @@ class ReviewActions:
         view = self._core.facts.view
         is_over = view is not None and bool(self._order()) and not self._waiting()
         remedy = view.plan.sentence if view is not None and is_over else ""
-        over = _("All proposals of this round are reviewed.") if is_over else ""
+        over = _("All proposals of this round have been reviewed.") if is_over else ""
         if text := f"{told} {over}".strip():
             self._core.tell(Light.GREEN, text, remedy, topic="review")
 

@@ -18,10 +18,10 @@ def accept_action(facts: Facts) -> Action:
     """Return the button that takes what is in the views."""
     review = facts.review
     if not review.is_edited or review.files is None:
-        tip = _("Accepts the proposal as you see it; all of it counts as yours.")
+        tip = _("Accepts the proposal as shown and confirms all of it.")
         return action(no_accept(facts), tip, _("Accept"))
     text = _extent_words(review.extent, review.files, review.fresh_preview)
-    tip = _("Saves the outline as you see it. As yours count: {extent}.").format(extent=text)
+    tip = _("Saves the segmentation as shown. Confirmed by it: {extent}.").format(extent=text)
     return action(no_accept(facts), tip, _("Save correction"))
 
 

@@ -57,7 +57,7 @@ def use_state(facts: Facts) -> UseState:
     """Return the model and what is done with it."""
     use, view = facts.use, facts.view
     no_model = no_project(facts) or (
-        "" if newest_model(view) else _("No round of this project was trained yet.")
+        "" if newest_model(view) else _("No round of this project has been trained yet.")
     )
     names = ", ".join(use.model.labels.names) if use.model else ""
     told = _("Segments {names}. {trained}")
@@ -65,10 +65,10 @@ def use_state(facts: Facts) -> UseState:
     no_load = _("A model is in use.") if facts.predicts else ""
     return UseState(
         model=told.format(names=names, trained=use.model.trained_on) if use.model else "",
-        apply=action(no_apply(facts), _("Segments the chosen volumes.")),
-        cancel=action(no_cancel, _("Stops after this volume; what is done is kept.")),
+        apply=action(no_apply(facts), _("Segments the marked volumes.")),
+        cancel=action(no_cancel, _("Stops after this volume; finished volumes are kept.")),
         save_model=action(no_model, _("Saves the newest model as one file.")),
-        load_model=action(no_load, _("Uses a model file.")),
+        load_model=action(no_load, _("Loads a model file.")),
         is_running=facts.predicts,
         stage=facts.monitor.stage if facts.predicts else "",
         fraction=facts.monitor.fraction if facts.predicts else None,
@@ -98,19 +98,19 @@ def _no_neighbour(facts: Facts, by: int) -> str:
         return ""
     index = order.index(here) + by
     if index < 0:
-        return _("This is the first case of the queue.")
-    return "" if index < len(order) else _("This is the last case of the queue.")
+        return _("This is the first case in the list.")
+    return "" if index < len(order) else _("This is the last case in the list.")
 
 
 def _no_doubt(facts: Facts) -> str:
     files = facts.review.files
     if files is None:
         return _("Choose a case first.")
-    return "" if files.doubtful_slices else _("The network is sure about every slice.")
+    return "" if files.doubtful_slices else _("The network is confident about every slice.")
 
 
 def _no_comparison(facts: Facts) -> str:
     files = facts.review.files
     if files is None:
         return _("Choose a case first.")
-    return "" if files.previous else _("The previous round proposed nothing for this case.")
+    return "" if files.previous else _("The previous round has no proposal for this case.")

@@ -151,18 +151,18 @@ class VerdictActions:
         if not review.is_edited:
             self._reject(leave=None)
             return
-        text = _("You changed the proposal of '{case}'. Rejecting it does not use your changes.")
+        text = _("You changed the proposal for '{case}'. Rejecting it will not use your changes.")
         keep = _("They stay in the scene as a separate segmentation.")
         self._ask(
             text.format(case=review.shown),
             (
                 Answer(
-                    _("Reject, discard my changes"),
+                    _("Reject and discard my changes"),
                     _("Your changes are lost."),
                     partial(self._reject, leave=True),
                 ),
-                Answer(_("Reject, keep my changes"), keep, partial(self._reject, leave=False)),
-                Answer(_("Go back"), _("Changes nothing."), nothing),
+                Answer(_("Reject but keep my changes"), keep, partial(self._reject, leave=False)),
+                Answer(_("Cancel"), _("Changes nothing."), nothing),
             ),
             is_about_changes=True,
         )
@@ -228,7 +228,7 @@ class VerdictActions:
         listed = tuple(one for one in listed if one.case_id not in corrected)
         known = tuple(one for one in listed if one in review.looked_at)
         if not listed:
-            text = _("These are corrected already; your corrections count.")
+            text = _("These have already been corrected; your corrections stand.")
             self._core.refuse(text, topic="review")
         elif len(known) == len(listed):
             self._give_listed(listed, Accept)
@@ -250,12 +250,12 @@ class VerdictActions:
             _("Only the one that I looked at"),
             _("Only the {count} that I looked at"),
         )
-        tip = _("They count as yours, as if you had drawn them.")
+        tip = _("They will count as if you had drawn them.")
         answers = [Answer(every, tip, partial(self._give_listed, listed, Accept))]
         if known:
             answers.append(Answer(seen, tip, partial(self._give_listed, known, Accept)))
-        answers.append(Answer(_("Go back"), _("Nothing is accepted."), nothing))
-        self._ask(text, tuple(answers), remedy=_("Accept them all the same?"))
+        answers.append(Answer(_("Cancel"), _("Nothing is accepted."), nothing))
+        self._ask(text, tuple(answers), remedy=_("Accept them anyway?"))
 
     def _give_listed(
         self, listed: tuple[ProposalIdentity, ...], kind: type[Accept] | type[Reject]

@@ -56,7 +56,7 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         can_change=_can_change(facts, texts),
         train=train_action(facts),
         pause=action(
-            no_ending(facts), _("Saves and stops; training continues later where it stopped.")
+            no_ending(facts), _("Saves and stops; training can be continued from there later.")
         ),
         stop=action(no_stopping(facts), _stop_tip(facts)),
         sentence=_sentence(facts),
@@ -75,16 +75,16 @@ def rounds_state(facts: Facts) -> RoundsState:
     view = facts.view
     rounds = view.rounds if view else ()
     figures = {one.index: one for one in facts.history}
-    reason = no_project(facts) or ("" if rounds else _("No round was trained yet."))
+    reason = no_project(facts) or ("" if rounds else _("No round has been trained yet."))
     no_report = reason or ("" if any(r.report for r in rounds) else _("There is no report yet."))
     return RoundsState(
         sentence=view.plan.sentence if view else "",
         rows=tuple(_round_row(one, figures.get(one.index)) for one in rounds),
         quality=_quality(facts.history),
         train=train_action(facts),
-        open_report=action(no_report, _("Opens the report of the chosen round.")),
-        show_result=action(reason, _("Shows what the chosen round proposed.")),
-        go_back=action(no_history(facts), _("Makes the chosen round the newest; asks before.")),
+        open_report=action(no_report, _("Opens the report of the selected round.")),
+        show_result=action(reason, _("Shows what the selected round proposed.")),
+        go_back=action(no_history(facts), _("Makes the selected round the newest; asks first.")),
     )
 
 
@@ -127,11 +127,11 @@ def _estimate(facts: Facts) -> str:
         return ""
     seconds = seconds_of_round(view)
     if seconds is not None:
-        return _("It takes {time}, like the rounds before.").format(time=about_time(seconds))
+        return _("It will take {time}, judging by earlier rounds.").format(time=about_time(seconds))
     is_quick = view.config.profile is Profile.QUICK
     if is_quick and report is not None and report.minutes_per_round is not None:
         time = about_time(60 * report.minutes_per_round)
-        return _("It takes {time} on this computer.").format(time=time)
+        return _("It will take {time} on this computer.").format(time=time)
     return ""
 
 

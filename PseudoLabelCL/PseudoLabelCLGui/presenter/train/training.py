@@ -121,7 +121,7 @@ class TrainingActions:
             core.refuse(reason, topic="rounds")
             return
         core.facts.review.round_index = None
-        words = _("The project goes back to an earlier round.")
+        words = _("Going back to an earlier round.")
         core.change(GoBack(round_index), words, lambda _view: self._read_history())
 
     # --- starting
@@ -265,7 +265,7 @@ class TrainingActions:
         what = work_words(work)
         text = _("{what} is paused.").format(what=what)
         if work.ending is Ending.NONE:
-            text = _("{what} was stopped from outside this program.").format(what=what)
+            text = _("{what} was stopped by something outside this program.").format(what=what)
         saved = _("Everything is saved; training continues where it stopped.")
         remedy = saved if event.resumable else _("Start it again.")
         step = (_("Continue"), self.go_on)
@@ -328,7 +328,9 @@ class TrainingActions:
         waiting = num_waiting(view) if view else 0
         text = f"{_('Round {index} is done.').format(index=work.round_index)} {why}".strip()
         if work.ending is Ending.STOP:
-            text += " " + _("It ended before it could be stopped; you can still go back.")
+            text += " " + _(
+                "It finished before it could be stopped; you can still go back to an earlier round."
+            )
         if waiting:
             remedy = waiting_words(waiting)
             step = (_("Review"), self._review)
@@ -378,7 +380,7 @@ class TrainingActions:
         self._core.change(GoBack(index - 1), words, lambda _view: self._tell_given_up(index))
 
     def _tell_given_up(self, index: int) -> None:
-        text = _("Round {index} was discarded; the project is as it was before it.")
+        text = _("Round {index} was discarded; the project is as it was before that round.")
         self._core.tell(Light.AMBER, text.format(index=index), topic="train")
         self._read_history()
 
@@ -393,5 +395,5 @@ def stalled(history: tuple[RoundFigures, ...]) -> str:
     before, now = history[-2].validation_dice, history[-1].validation_dice
     if before is None or now is None or now - before >= LEAST_GAIN:
         return ""
-    text = _("Training stopped, as validation Dice went from {before:.3f} to {now:.3f} only.")
+    text = _("Training stopped because validation Dice only went from {before:.3f} to {now:.3f}.")
     return text.format(before=before, now=now)

@@ -211,7 +211,7 @@ class ExportActions:
         export = self._core.facts.export
         free = [case_id for case_id in export.cases if not export.stops(case_id)]
         if not free:
-            text = _("Fix the lines marked red first, then export.")
+            text = _("First fix the lines marked in red, then export.")
             self._core.tell(Light.AMBER, text, topic="export")
             return
         export.choices, export.num_written = choices, 0
@@ -310,8 +310,10 @@ class ExportActions:
         if export.goes_on and not num_stops:
             self._write(export.choices)
         elif export.goes_on:
-            text = _("Nothing was exported yet. Problems to fix first: {count}.")
-            remedy = _("Fix what is marked red, or press Export again to export the other volumes.")
+            text = _("Nothing has been exported yet. Problems to fix first: {count}.")
+            remedy = _(
+                "Fix what is marked in red, or press Export again to export the other volumes."
+            )
             core.tell(Light.AMBER, text.format(count=num_stops), remedy, topic="export")
 
     def _written_all(self) -> None:

@@ -37,7 +37,7 @@ def export_state(facts: Facts) -> ExportState:
     return ExportState(
         note=_note(facts.view),
         check=action(reason, _("Checks for errors and warnings; nothing is written.")),
-        export=action(reason, _("Writes the segmentations; DICOM is checked before.")),
+        export=action(reason, _("Writes the segmentations; for DICOM, checks them first.")),
         cancel=action(no_cancel, _("Stops after this volume; what is written is kept.")),
         summary=_summary(facts),
         findings=_rows(facts.view, export, reason),
@@ -80,7 +80,7 @@ def _summary(facts: Facts) -> MarkedLine:
         )
         return MarkedLine(Light.GREEN, text)
     if any(one.stops and not one.case_id for one in export.findings):
-        text = _("Fix the lines marked red first, then export to DICOM.")
+        text = _("First fix the lines marked in red, then export to DICOM.")
         return MarkedLine(Light.RED, text)
     text = _("{count} of {total} volumes can be exported to DICOM.")
     light = Light.AMBER if free else Light.RED
@@ -131,10 +131,10 @@ def _button(fix: ExportFix, reason: str) -> Action:
     if fix is ExportFix.NONE:
         return Action()
     text, tip = {
-        ExportFix.CHOOSE_CODES: (_("Choose..."), _("Says what this structure is.")),
+        ExportFix.CHOOSE_CODES: (_("Choose..."), _("Lets you choose what this structure is.")),
         ExportFix.FIND_SERIES: (
             _("Look in..."),
-            _("Looks for the DICOM series in a folder and all folders below it."),
+            _("Looks for the DICOM series in a folder and its subfolders."),
         ),
         ExportFix.NOT_FROM_DICOM: (
             _("Choose..."),
@@ -146,7 +146,7 @@ def _button(fix: ExportFix, reason: str) -> Action:
         ),
         ExportFix.INCLUDE_UNREVIEWED: (
             _("Include them"),
-            _("Exports them too; they are named as unreviewed."),
+            _("Exports them too, marked as unreviewed."),
         ),
     }[fix]
     return action(reason, tip, text)

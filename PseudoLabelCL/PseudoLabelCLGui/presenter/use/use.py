@@ -64,7 +64,7 @@ class UseActions:
         core = self._core
         core.begin("use")
         if newest_model(core.facts.view) is None:
-            core.refuse(_("No round of this project was trained yet."), topic="use")
+            core.refuse(_("No round of this project has been trained yet."), topic="use")
             return
         core.facts.use.is_chosen, core.facts.use.followed = False, ""
         self._read_newest(is_quiet=False)
@@ -104,7 +104,7 @@ class UseActions:
         if reason := no_project(core.facts):
             core.refuse(reason, topic="use")
         elif newest is None:
-            core.refuse(_("No round of this project was trained yet."), topic="use")
+            core.refuse(_("No round of this project has been trained yet."), topic="use")
         else:
             core.ask(SaveModel(newest.index, file), self._model_saved)
 
@@ -219,7 +219,7 @@ class UseActions:
                 core.tell(Light.GREEN, _("The volumes are segmented."), topic="use")
         elif isinstance(event, JobCancelled):
             use.queue, use.batch = [], []
-            text = _("Segmenting was stopped; what is done stays.")
+            text = _("Segmenting was stopped; finished volumes are kept.")
             core.tell(Light.AMBER, text, topic="use")
         else:
             self._failed(event)

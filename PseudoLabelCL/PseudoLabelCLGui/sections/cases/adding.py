@@ -161,10 +161,10 @@ class AddingSection(Section):
     def _missing(self) -> str:
         volume = self.ui.volumeSelector.currentNode()
         if volume is None:
-            return _("Choose a volume of the scene first")
+            return _("Choose a volume from the scene first")
         hasSegmentation = self.ui.segmentationSelector.currentNode() is not None
         if (caseId := self._caseOf(volume)) and not hasSegmentation:
-            words = _("This volume is the case '{case}' already; choose its segmentation to add it")
+            words = _("This volume is already case '{case}'; choose its segmentation to add that")
             return words.format(case=caseId)
         role = ROLES[self.ui.addRoleCombo.currentIndex]
         if role.needs_annotation and not hasSegmentation:

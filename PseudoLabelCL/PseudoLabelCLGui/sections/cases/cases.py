@@ -129,8 +129,8 @@ class CasesSection(Section):
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
         question = _(
-            "Remove {count} volume(s) from the project?\n\n{names}\n\n"
-            "The volumes themselves stay where they are, and what was drawn stays in the history."
+            "Remove {count} volume(s) from the project?\n\n{names}\n\nThe volumes themselves "
+            "stay where they are, and what was drawn is kept in the project folder."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
             self.presenter.remove_cases(chosen)

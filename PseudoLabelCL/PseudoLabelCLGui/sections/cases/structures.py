@@ -116,7 +116,7 @@ class StructuresSection(Section):
         """Ask for what was changed in the table; what cannot be is put back as it was."""
         if self._whyNoEdit:
             self._rebuild()
-            self.tell(Light.AMBER, self._whyNoEdit, _("The structures are as they were."))
+            self.tell(Light.AMBER, self._whyNoEdit, _("The structures are unchanged."))
             return
         try:
             self._change(labels_of(self._node))
@@ -136,14 +136,17 @@ class StructuresSection(Section):
         if not chosen:
             self.tell(Light.AMBER, _("Choose the structure to remove in the table of structures."))
         elif not kept:
-            self.tell(Light.AMBER, _("A project needs one structure at least: add another first."))
+            self.tell(Light.AMBER, _("A project needs at least one structure: add another first."))
         else:
             self._change(kept)
 
     def _onTake(self) -> None:
         node = self.ui.segmentationSelector.currentNode()
         if node is None:
-            text = _("Choose the segmentation under 'Add volumes' first; its segments are taken.")
+            text = _(
+                "Choose the segmentation under 'Add volumes' first; its segments become "
+                "the structures."
+            )
             self.tell(Light.AMBER, text)
         else:
             self._change(labels_of(node))
@@ -171,5 +174,5 @@ class StructuresSection(Section):
 
 
 def _whySettled(cases: CasesState) -> str:
-    settled = _("A round was trained: structures can be renamed, but not added or removed")
+    settled = _("A round has been trained: structures can be renamed, but not added or removed")
     return settled if cases.labels_are_settled else ""

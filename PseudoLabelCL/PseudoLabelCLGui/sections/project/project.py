@@ -73,7 +73,7 @@ class ProjectSection(Section):
 
     def makeSample(self) -> None:
         """Ask where, and make a project from phantoms."""
-        folder = askFolder(self.top, _("Where to put the sample project?"))
+        folder = askFolder(self.top, _("Choose a folder for the sample project"))
         if folder:
             self.presenter.make_sample_project(folder)
 
@@ -200,7 +200,7 @@ class ProjectSection(Section):
     def _showCreate(self) -> None:
         missing = self._missing()
         self.ui.createProjectButton.enabled = not missing
-        self.ui.createProjectButton.toolTip = plain(missing or _("Make the project and open it"))
+        self.ui.createProjectButton.toolTip = plain(missing or _("Create the project and open it"))
 
     def _missing(self) -> str:
         if not self.ui.newNameEdit.text.strip():
@@ -208,7 +208,7 @@ class ProjectSection(Section):
         if not self.ui.newFolderEdit.currentPath.strip():
             return _("Choose its folder first")
         if not self._labels():
-            return _("Choose a segmentation with segments, or name the structures, first")
+            return _("First choose a segmentation with segments, or name the structures")
         return ""
 
 

@@ -75,13 +75,13 @@ class QuestionLines:
         combo.enabled = row.enabled
         for _value, words, _tip in row.choices:
             combo.addItem(words)
-        combo.toolTip = plain(_("What the file is, or which part of it is meant"))
+        combo.toolTip = plain(_("What the file is, or which part of it to use"))
 
         def choose() -> None:
             self._onAnswer(number, row.choices[combo.currentIndex][0])
 
         layout.addWidget(combo)
-        button = self._button(_("Answer"), _("Give the answer chosen here"), choose, row.enabled)
+        button = self._button(_("Answer"), _("Saves the selected answer"), choose, row.enabled)
         layout.addWidget(button)
 
     def _button(self, words: str, tip: str, answer: Callable[[], None], enabled: bool) -> Any:

@@ -63,8 +63,8 @@ class ReviewSection(Section):
             self.ui.queueTable,
             (
                 (_("Show"), self._onShow),
-                (_("Accept the chosen ones"), self._onAcceptMany),
-                (_("Reject the chosen ones"), self._onRejectMany),
+                (_("Accept selected"), self._onAcceptMany),
+                (_("Reject selected"), self._onRejectMany),
             ),
         )
         buttons = (self.ui.acceptStructureButton, self.ui.rejectStructureButton)
@@ -140,7 +140,7 @@ class ReviewSection(Section):
         if kept:
             self.tell(
                 Light.AMBER,
-                _("Your changes of '{case}' were not saved as a correction.").format(case=case_id),
+                _("Your changes to '{case}' were not saved as a correction.").format(case=case_id),
                 _("They stay in the scene as '{node}'.").format(node=kept[0]),
             )
 
@@ -284,7 +284,7 @@ class ReviewSection(Section):
 
     def _showShowButton(self) -> None:
         whyNot = "" if chosenIds(self.ui.queueTable) else _("Choose a case in the table first")
-        showUsable(self.ui.showCaseButton, whyNot, _("Shows the chosen case."))
+        showUsable(self.ui.showCaseButton, whyNot, _("Shows the selected case."))
 
     def _reasonWords(self, review: ReviewState) -> str:
         if not review.case_id:

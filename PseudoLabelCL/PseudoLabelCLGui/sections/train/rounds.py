@@ -99,7 +99,7 @@ class RoundsSection(Section):
             _openInBrowser(report)
         else:  # a page of somebody else's: whether a browser shall open it, the person says
             text = _("The report of round {index} was not written on this computer.")
-            remedy = _("What it shows may differ from what the project holds.")
+            remedy = _("What it shows may differ from the project.")
             step = _("Open it anyway")
             said = text.format(index=index)
             self.tell(Light.AMBER, said, remedy, step, partial(_openInBrowser, report))
@@ -112,8 +112,8 @@ class RoundsSection(Section):
     def _onGoBack(self) -> None:
         index = self._chosen()
         question = _(
-            "Make round {index} the newest?\n\nLater rounds are put aside in the project folder; "
-            "nothing is deleted, and what you corrected in them stays there too."
+            "Make round {index} the newest?\n\nLater rounds are moved to 'set_aside' in the "
+            "project folder. Nothing is deleted; what you corrected in them is kept there too."
         )
         if index is not None and confirm(question.format(index=index)):
             self.presenter.go_back(index)

@@ -121,11 +121,11 @@ class TrainingSection(Section):
         words = {
             "quick": _("quick: a first result in minutes"),
             "balanced": _("balanced: longer, for final results"),
-            "paper": _("paper: as published, hours"),
+            "paper": _("paper: as published, takes hours"),
             "legacy": _("legacy: as the published code"),
             "none": _("none"),
             "global+local": _("global and local contrast"),
-            "positional": _("by position of the slices"),
+            "positional": _("by slice position"),
         }
         for combo, values in (
             (self.ui.profileCombo, PROFILES),
@@ -147,7 +147,7 @@ class TrainingSection(Section):
         reasons |= {"rounds": whyNoRounds, "stop rule": whyNoRounds}
         reasons["pretrain"] = reasons[PRETRAINING_SETTING]
         if not reasons["pretrain"] and train.pretraining == "none":
-            reasons["pretrain"] = _("Choose a kind of pre-training first.")
+            reasons["pretrain"] = _("Choose a pre-training method first.")
         for name, (widget, tip) in self._tips.items():
             showUsable(widget, reasons[name], tip)
 
@@ -214,4 +214,4 @@ def _whySettled(train: TrainState, name: str) -> str:
         return _("Pause the training first.")
     if train.can_change:
         return _("Cannot be changed once the first round has started.")
-    return train.train.tool_tip or _("Make or open a project first.")
+    return train.train.tool_tip or _("Create or open a project first.")

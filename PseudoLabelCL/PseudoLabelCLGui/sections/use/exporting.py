@@ -216,9 +216,9 @@ class ExportSection(Section):
     def _chooseWithoutDicom(self, _row: FindingRow) -> None:
         """Offer to write the volumes as DICOM series, or another format."""
         words = {
-            "MR": _("Write the volumes as DICOM series first: they are MR"),
-            "CT": _("Write the volumes as DICOM series first: they are CT"),
-            "OT": _("Write the volumes as DICOM series first: they are something else"),
+            "MR": _("Write the volumes as DICOM series first, as MR"),
+            "CT": _("Write the volumes as DICOM series first, as CT"),
+            "OT": _("Write the volumes as DICOM series first, as neither"),
         }
         self._makeMenu()
         for kind, text in words.items():

@@ -142,8 +142,8 @@ class UseSection(Section):
             note = _("The results are written there and shown over their volumes.")
         else:
             note = _(
-                "Without a folder the results are only put into the scene: save them with the "
-                "scene, or they are gone when Slicer is closed."
+                "Without a folder the results exist only in the scene: save the scene, or they "
+                "are lost when Slicer is closed."
             )
         showText(self.ui.applyFolderNote, note)
 
@@ -151,7 +151,7 @@ class UseSection(Section):
         self.presenter.use_newest_model()
 
     def _onLoad(self) -> None:
-        file = askFile(self.top, _("Use a model"), _MODEL_KINDS)
+        file = askFile(self.top, _("Load a model"), _MODEL_KINDS)
         if file:
             self.presenter.use_model(file)
 
