@@ -244,6 +244,8 @@ def learning_rate(stage: StageConfig, step: int) -> float:
 
     Source: Smith and Topin 2018, super-convergence; rise over the first 30 % of the steps.
     """
+    # a function of the step alone: torch's OneCycleLR keeps a state, which a resumed round would
+    # have to carry
     if stage.schedule is LearningRate.CONSTANT:
         return stage.learning_rate
     done = step / stage.num_steps
@@ -261,6 +263,7 @@ def _average_decay(stage: StageConfig, step: int) -> float:
 @torch.no_grad()
 def _follow(average: SegmentationNetwork, network: SegmentationNetwork, decay: float) -> None:
     """Move weights and batch-normalisation averages of `average` towards the network's."""
+    # torch's AveragedModel would put a counter and a prefix into every file of weights
     slow, fast = list(average.state_dict().values()), list(network.state_dict().values())
     is_averaged = [value.dtype.is_floating_point for value in slow]
     # all of them in one call, where the device has one

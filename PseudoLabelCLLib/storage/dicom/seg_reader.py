@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    SegmentationStorage,
+)
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
@@ -24,7 +29,8 @@ from PseudoLabelCLLib.storage.dicom.header import (
 )
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
-SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+SEGMENTATION_CLASS = str(SegmentationStorage)
+# pydicom has no name for this one yet
 LABEL_MAP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
 _KINDS = {LABEL_MAP_CLASS: "a label map segmentation"}
 _READABLE_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)

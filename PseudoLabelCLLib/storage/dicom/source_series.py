@@ -7,6 +7,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pydicom
+from pydicom.uid import (
+    CTImageStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    RTDoseStorage,
+    RTStructureSetStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -47,20 +56,20 @@ _KEYWORDS = (
 )  # fmt: skip
 
 # Single-slice images with a place in the patient.
-_SLICE_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.128": "PET",
+_SLICE_CLASSES: dict[str, str] = {
+    CTImageStorage: "CT",
+    MRImageStorage: "MR",
+    PositronEmissionTomographyImageStorage: "PET",
 }
 # A capture is mostly a photograph of a screen. What a workstation made of data, and what says where
 # it lies, is a slice all the same.
-_CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
+_CAPTURE_CLASS = SecondaryCaptureImageStorage
 _MADE_FROM_DATA = "WSD"
-_OTHER_CLASSES = {
+_OTHER_CLASSES: dict[str, str] = {
     _CAPTURE_CLASS: "a secondary capture",
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.481.2": "a dose distribution",
-    "1.2.840.10008.5.1.4.1.1.481.3": "a set of contours (RT structure set)",
+    SegmentationStorage: "a segmentation",
+    RTDoseStorage: "a dose distribution",
+    RTStructureSetStorage: "a set of contours (RT structure set)",
 }
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_CODES = 64

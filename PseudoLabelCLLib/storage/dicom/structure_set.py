@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import RTStructureSetStorage
 
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
@@ -31,7 +32,7 @@ from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.segments.segment_matching import match_segments, settle_overlaps
 from PseudoLabelCLLib.storage.segments.slicer_segments import Segment, schema_of
 
-STRUCTURE_SET_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+STRUCTURE_SET_CLASS = str(RTStructureSetStorage)
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 # A contour belongs to a slice if it lies this near to its middle; between two, it is another grid.
 _OFF_SLICE = 0.25
