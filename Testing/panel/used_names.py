@@ -1,6 +1,7 @@
 """Which names of Slicer, Qt and CTK the panel's code and its .ui file use, read from their text."""
 
 import ast
+import itertools
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -14,15 +15,10 @@ _QT_PREFIXES = {"Q": "qt", "ctk": "ctk", "qMRML": "slicer", "qSlicer": "slicer"}
 
 def panel_sources() -> list[Path]:
     """Return the files that may touch Qt or the application."""
-    plain = {
-        "panel_state.py",
-        "packages/python_packages.py",
-        "packages/installation.py",
-        "packages/pip_problems.py",
-    }
-    single = [path for path in GUI.glob("*.py") if path.name not in plain]
+    single = [path for path in GUI.glob("*.py") if path.name != "panel_state.py"]
     single += [GUI.parent / "PseudoLabelCL.py", REPOSITORY / "Testing/slicer/run_self_test.py"]
-    return sorted([*single, *(GUI / "sections").rglob("*.py")])
+    rooms = [(GUI / room).rglob("*.py") for room in ("sections", "self_test")]
+    return sorted([*single, *itertools.chain(*rooms)])
 
 
 def names_in_panel() -> tuple[set[str], set[str]]:
