@@ -8,8 +8,11 @@ from PseudoLabelCLLib.command_line.answer_arguments import add_answers
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.command_line.wheels import PLATFORM_TAGS, PYTHON_OF_SLICER, this_platform
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
-from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import (
+    DeviceChoice,
+)
 
 _DESCRIPTION = """\
 Segment one or two volumes, add volumes that nobody has segmented, and train. Before every round

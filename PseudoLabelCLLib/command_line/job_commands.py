@@ -18,6 +18,7 @@ from PseudoLabelCLLib.curation.cases.answer_questions import keep_answers
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
     DoctorJob,
@@ -25,7 +26,6 @@ from PseudoLabelCLLib.messages.jobs import (
     EvaluationPair,
     PredictJob,
     PretrainJob,
-    SegmentationFormat,
     TrainJob,
 )
 from PseudoLabelCLLib.messages.json_codec import JsonValue

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
@@ -20,6 +19,7 @@ from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError
@@ -119,14 +119,11 @@ def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Write the segmentations a person confirmed."""
     root = Path(arguments.project)
-    format_: Literal[".seg.nrrd", ".nii.gz"] = (
-        ".seg.nrrd" if arguments.format == "seg.nrrd" else ".nii.gz"
-    )
     exported = export_segmentations(
         root,
         load_project(root),
         Path(arguments.output),
-        format_,
+        SegmentationFormat(arguments.format),
         case_ids=arguments.cases,
         include_unreviewed=arguments.include_unreviewed,
     )

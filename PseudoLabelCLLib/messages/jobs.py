@@ -8,6 +8,7 @@ from enum import Enum
 from typing import ClassVar
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer
 
 
@@ -18,13 +19,6 @@ class DeviceChoice(Enum):
     CPU = "cpu"
     CUDA = "cuda"
     MPS = "mps"
-
-
-class SegmentationFormat(Enum):
-    """The kind of file for predicted segmentations; the value is the file name's ending."""
-
-    SEG_NRRD = "seg.nrrd"
-    NIFTI = "nii.gz"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat, is_slicer_segmentation
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import (
@@ -160,15 +161,10 @@ def write_segmentation(
     check_values(path, count_values(labels.array), schema)
     fits_a_byte = max(schema.values) <= np.iinfo(np.uint8).max
     written = image_of(labels.array.astype(np.uint8 if fits_a_byte else np.int16), labels.geometry)
-    if path.name.lower().endswith(".seg.nrrd"):
+    if path.name.lower().endswith(SegmentationFormat.SEG_NRRD.suffix):
         for key, text in header_for(schema, labels.geometry.size, labels.statuses).items():
             written.SetMetaData(key, text)
     write_image(path, written, image)
-
-
-def is_slicer_segmentation(path: Path) -> bool:
-    """Tell by its name whether a file can be nothing but a segmentation of Slicer."""
-    return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
 
 
 def segments_of(image: Any, path: Path) -> tuple[Segment, ...]:

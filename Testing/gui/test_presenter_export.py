@@ -8,12 +8,12 @@ from presenter_fakes import LABELS, Disk
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import ExportChoices
 
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
 from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix, ProposedCodes
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests import (
     ChangeLabels,
     CheckDicomExport,

@@ -6,9 +6,9 @@ from a_presenter import Stage, opened
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.job_messages import JobFailed, Notice, NoticeLevel, WorkerCrashed
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
 
 

@@ -8,7 +8,7 @@ import pytest
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import Presenter
 
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.process.service_process import ServiceProcess
 from PseudoLabelCLLib.process.worker_process import WorkerProcess
 

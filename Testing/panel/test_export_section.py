@@ -12,8 +12,8 @@ from PseudoLabelCLGui.panel_state import Action, FindingRow, Light
 from PseudoLabelCLGui.presenter import ExportChoices
 from PySide6 import QtWidgets
 
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.answers import ExportFix
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 
 DICOM = 2
 TO_FOLDER, TO_DATABASE, TO_BOTH = range(3)

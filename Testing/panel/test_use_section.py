@@ -10,7 +10,7 @@ from PseudoLabelCLGui.mrml_bridge import SavedVolume
 from PySide6 import QtCore
 from test_review_section import wait_until
 
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 
 CHECKED = QtCore.Qt.CheckState.Checked
 

@@ -15,7 +15,7 @@ from typing import Any
 from forked_worker import start_fork
 from review_sequences import Sequence
 
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 from screen_panel import ScreenPanel  # isort: skip - its path comes with review_sequences

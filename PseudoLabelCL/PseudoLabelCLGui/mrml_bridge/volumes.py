@@ -16,10 +16,10 @@ from PseudoLabelCLGui.mrml_bridge.nrrd_file import write_nrrd
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import VoxelMemory
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.file_formats import READABLE_SUFFIXES, is_slicer_segmentation
 from PseudoLabelCLLib.domain.geometry import Geometry
 
 # What the backend reads; everything else is copied.
-_READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _CHUNK = 1 << 22
 
 
@@ -110,7 +110,8 @@ def source_of(volume_node: Any) -> SavedVolume | None:
         return None
     path = Path(storage.GetFullNameFromFileName())
     name = path.name.lower()
-    usable = name.endswith(_READABLE) and not name.endswith(".seg.nrrd") and path.is_file()
+    is_volume = name.endswith(READABLE_SUFFIXES) and not is_slicer_segmentation(path)
+    usable = is_volume and path.is_file()
     return SavedVolume(path) if usable and not _is_temporary(path) else None
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.project_view import CaseState, CaseView
@@ -129,3 +130,11 @@ def _as_text(value: object) -> str:
         else value
     )
     return json.dumps(listed, ensure_ascii=False)
+
+
+def format_words(format_: SegmentationFormat) -> str:
+    """Return what a format of segmentations is called."""
+    return {
+        SegmentationFormat.SEG_NRRD: _("Slicer segmentation (.seg.nrrd)"),
+        SegmentationFormat.NIFTI: _("NIfTI label map (.nii.gz)"),
+    }[format_]

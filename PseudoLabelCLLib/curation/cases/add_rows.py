@@ -9,11 +9,11 @@ from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case, c
 from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.storage.images.frames import Frames, frames_in, write_frame
-from PseudoLabelCLLib.storage.images.itk_files import NIFTI_SUFFIXES, file_suffix
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
@@ -106,7 +106,7 @@ def _of_frame(row: CaseEntry, index: int, frames: Frames, folder: Path) -> CaseE
     """Return a row with one volume of its file, and with the same one of its segmentation."""
     image, annotation = write_frame(row.image, index, folder), row.annotation
     labelled = None if annotation is None else frames_in(annotation)
-    is_series = annotation is not None and file_suffix(annotation) in NIFTI_SUFFIXES
+    is_series = annotation is not None and image_suffix(annotation) in NIFTI_SUFFIXES
     if annotation is not None and is_series and labelled and labelled.number == frames.number:
         labels = folder / "labels"
         labels.mkdir()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.file_formats import whole_suffix
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
-_IMAGE_SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _REQUIRED = ("id", "role", "image")
 _OPTIONAL = ("annotation", "series_uid")
 _COLUMNS = "The columns are id, role, image and, where needed, annotation and series_uid."
@@ -33,8 +33,7 @@ def case_id_from_path(path: Path) -> str:
         ProjectError: What is left cannot be a case name.
     """
     name = path.name if path.name not in ("", "..") else path.resolve().name
-    suffix = next((s for s in _IMAGE_SUFFIXES if name.lower().endswith(s)), "")
-    case_id = name[: len(name) - len(suffix)].strip()
+    case_id = name.removesuffix(whole_suffix(name)).strip()
     try:
         check_case_id(case_id)
     except ProjectError as error:

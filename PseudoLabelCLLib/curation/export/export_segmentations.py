@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from PseudoLabelCLLib.curation.export.compose_segmentations import (
     recipes_of,
 )
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -27,7 +27,6 @@ from PseudoLabelCLLib.storage.files.atomic_files import (
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
-ExportFormat: TypeAlias = Literal[".seg.nrrd", ".nii.gz"]
 RECORD_NAME = "export.json"
 _SCHEMA_VERSION = 2
 
@@ -80,7 +79,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     root: Path,
     project: Project,
     output_folder: Path,
-    format_: ExportFormat = ".seg.nrrd",
+    format_: SegmentationFormat = SegmentationFormat.SEG_NRRD,
     *,
     case_ids: Sequence[str] | None = None,
     include_unreviewed: bool = False,
@@ -97,7 +96,7 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
         root: The project folder.
         project: The project as it is now.
         output_folder: Where to; made if it is not there.
-        format_: ".seg.nrrd" with names, colours and codes, or ".nii.gz" with label values.
+        format_: Of the files; the one of Slicer has names, colours and codes.
         case_ids: Which cases; by default all that take part.
         include_unreviewed: Whether proposals that nobody judged go out too, named so.
         progress: Called before each case with the number of finished ones.
@@ -110,7 +109,9 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     schema, record_file = project.schema, output_folder / RECORD_NAME
     layout = ProjectLayout(root)
     earlier = _read_record(record_file)
-    targets = {recipe.case.id: output_folder / f"{recipe.file_stem}{format_}" for recipe in recipes}
+    targets = {
+        recipe.case.id: output_folder / f"{recipe.file_stem}{format_.suffix}" for recipe in recipes
+    }
     there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
     to_write = [recipe for recipe in recipes if not targets[recipe.case.id].exists()]
     for number, recipe in enumerate(there):

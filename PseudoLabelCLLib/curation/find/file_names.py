@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-SLICER_SUFFIXES = (".seg.nrrd", ".seg.nhdr")
-_SUFFIXES = (*SLICER_SUFFIXES, ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+from PseudoLabelCLLib.domain.file_formats import is_slicer_segmentation, whole_suffix
+
 _WORDS = (
     "dseg|probseg|segmentations?|segs?|labelmaps?|labels?|lbl|masks?|gts?|ground[ _-]?truth|"
     "annotations?|annot|delineations?|contours?"
@@ -57,11 +57,6 @@ class Sign(Enum):
     PREFIX = 3
 
 
-def is_slicer_segmentation(file: Path) -> bool:
-    """Return whether a file can be nothing but a segmentation."""
-    return file.name.lower().endswith(SLICER_SUFFIXES)
-
-
 def is_label_folder(folder: Path) -> bool:
     """Return whether a folder's name says that it holds segmentations."""
     return _FOLDER.fullmatch(folder.name) is not None
@@ -69,9 +64,7 @@ def is_label_folder(folder: Path) -> bool:
 
 def stem_of(file: Path) -> str:
     """Return a file's name without what it says about the kind of file."""
-    name = file.name
-    suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), "")
-    return name[: len(name) - len(suffix)]
+    return file.name.removesuffix(whole_suffix(file.name))
 
 
 def label_folder_of(file: Path, root: Path | None) -> Path | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.curation.find.case_names import free_name, names_of
-from PseudoLabelCLLib.curation.find.file_names import Channels, channels_in, is_slicer_segmentation
+from PseudoLabelCLLib.curation.find.file_names import Channels, channels_in
 from PseudoLabelCLLib.curation.find.find_dicom import FoundObject, FoundSeries, find_series
 from PseudoLabelCLLib.curation.find.folder_walk import (
     files_in,
@@ -19,6 +19,11 @@ from PseudoLabelCLLib.curation.find.folder_walk import (
 from PseudoLabelCLLib.curation.find.segmentation_pairs import Pairs, pair_segmentations
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.file_formats import (
+    READABLE_SUFFIXES,
+    image_suffix,
+    is_slicer_segmentation,
+)
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import (
     LEAVE_OUT,
@@ -34,13 +39,7 @@ from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.images.frames import frames_in
-from PseudoLabelCLLib.storage.images.itk_files import (
-    READABLE_SUFFIXES,
-    check_header,
-    file_suffix,
-    grid_of,
-    quiet_itk,
-)
+from PseudoLabelCLLib.storage.images.itk_files import check_header, grid_of, quiet_itk
 
 # Of so many files one is told.
 FILES_PER_WORD = 20
@@ -79,7 +78,7 @@ def find_volumes(
     search = _Search(taken, Asking("", answers), progress)
     if path.is_dir():
         search.look_below(path)
-    elif file_suffix(path) in READABLE_SUFFIXES:
+    elif image_suffix(path) in READABLE_SUFFIXES:
         search.look_at(path)
     elif looks_like_dicom(path):
         search.look_at_series_of(path)
@@ -150,8 +149,8 @@ class _Search:
         files: list[Path] = []
         for folder, own in folders_below(root, self.tell):
             self.num_seen += len(own)
-            files += (file for file in own if file_suffix(file) in READABLE_SUFFIXES)
-            others = [file for file in own if file_suffix(file) not in READABLE_SUFFIXES]
+            files += (file for file in own if image_suffix(file) in READABLE_SUFFIXES)
+            others = [file for file in own if image_suffix(file) not in READABLE_SUFFIXES]
             slices = [file for file in others if looks_like_dicom(file)]
             self.num_done += len(others) - len(slices)
             self._take_series(folder, slices)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from PseudoLabelCLLib.curation.find.file_names import is_label_folder
+from PseudoLabelCLLib.domain.file_formats import READABLE_SUFFIXES, image_suffix
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
-from PseudoLabelCLLib.storage.images.itk_files import READABLE_SUFFIXES, file_suffix
 
 MAX_FILES = 50_000
 PROJECT_FILE = "project.json"
@@ -84,7 +84,7 @@ def volume_files(folder: Path) -> list[Path]:
     Raises:
         StorageError: It cannot be read.
     """
-    return [file for file in files_in(folder) if file_suffix(file) in READABLE_SUFFIXES]
+    return [file for file in files_in(folder) if image_suffix(file) in READABLE_SUFFIXES]
 
 
 def label_folders(folder: Path) -> list[Path]:

@@ -4,17 +4,12 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.grids.match_grid import matches_by_cropping
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
-from PseudoLabelCLLib.storage.images.itk_files import (
-    NIFTI_SUFFIXES,
-    check_header,
-    file_suffix,
-    grid_of,
-    read_header,
-)
+from PseudoLabelCLLib.storage.images.itk_files import check_header, grid_of, read_header
 from PseudoLabelCLLib.storage.images.nifti_places import NiftiPlaces, nifti_places
 
 
@@ -58,7 +53,7 @@ def places_of(image: Path) -> NiftiPlaces | None:
         VolumeError: It is damaged.
         StorageError: The disk refuses.
     """
-    if file_suffix(image) not in NIFTI_SUFFIXES or image.is_dir():
+    if image_suffix(image) not in NIFTI_SUFFIXES or image.is_dir():
         return None
     check_header(image)
     return nifti_places(image)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.answers import Exported, ModelSummary
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
 
 

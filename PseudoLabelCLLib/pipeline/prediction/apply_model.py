@@ -8,12 +8,15 @@ from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
-from PseudoLabelCLLib.messages.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import (
+    PredictJob,
+)
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices

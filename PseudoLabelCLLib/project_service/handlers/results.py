@@ -4,21 +4,14 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.export.export_segmentations import (
     ExportedSegmentation,
-    ExportFormat,
     export_segmentations,
 )
 from PseudoLabelCLLib.curation.export.model_card import read_model_card, save_model
 from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelSummary
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.requests import Export, ReadModel, SaveModel
 from PseudoLabelCLLib.project_service.handle_request import handler
 from PseudoLabelCLLib.project_service.project_session import ProjectSession
-
-_FORMATS: dict[SegmentationFormat, ExportFormat] = {
-    SegmentationFormat.SEG_NRRD: ".seg.nrrd",
-    SegmentationFormat.NIFTI: ".nii.gz",
-}
 
 
 @handler
@@ -27,7 +20,7 @@ def _export(session: ProjectSession, request: Export, progress: ReportProgress) 
         session.root,
         session.project(),
         Path(request.output_folder).absolute(),
-        _FORMATS[request.format],
+        request.format,
         case_ids=request.case_ids or None,
         include_unreviewed=request.include_unreviewed,
         progress=progress,

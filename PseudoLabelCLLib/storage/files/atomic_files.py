@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.file_formats import whole_suffix
 from PseudoLabelCLLib.messages.json_codec import JsonValue, parse_json
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
@@ -21,7 +22,6 @@ from PseudoLabelCLLib.storage.files.regular_files import read_regular
 # A project of 10,000 cases has 10 MB of JSON.
 MAX_JSON_BYTES = 2**28
 TEMPORARY_PREFIX = ".writing-"
-_DOUBLE_SUFFIXES = (".seg.nrrd", ".seg.nhdr", ".nii.gz", ".tar.gz")
 _STALE_AFTER_S = 24 * 3600
 _counter = itertools.count()
 
@@ -187,9 +187,7 @@ def storage_error(path: Path, error: OSError, action: str = "written") -> Storag
 
 
 def _temporary_name(path: Path) -> str:
-    name = path.name.lower()
-    double = next((s for s in _DOUBLE_SUFFIXES if name.endswith(s)), "")
-    suffix = path.name[-len(double) :] if double else path.suffix
+    suffix = whole_suffix(path.name) or path.suffix
     return f"{TEMPORARY_PREFIX}{_machine()}-{os.getpid()}-{next(_counter)}{suffix}"
 
 

@@ -13,16 +13,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, READABLE_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.geometry import NUM_AXES
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
-from PseudoLabelCLLib.storage.images.itk_files import (
-    NIFTI_SUFFIXES,
-    READABLE_SUFFIXES,
-    check_header,
-    file_suffix,
-    quiet_itk,
-    read_image,
-)
+from PseudoLabelCLLib.storage.images.itk_files import check_header, quiet_itk, read_image
 
 _HEADER_BYTES = 348
 _FIRST_VOXEL = 352
@@ -53,9 +47,9 @@ def frames_in(path: Path) -> Frames | None:
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
-    if not path.is_file() or file_suffix(path) not in READABLE_SUFFIXES:
+    if not path.is_file() or image_suffix(path) not in READABLE_SUFFIXES:
         return None  # told by whoever reads it
-    if file_suffix(path) in NIFTI_SUFFIXES:
+    if image_suffix(path) in NIFTI_SUFFIXES:
         header = _nifti_header(path)
         if header is None or header.number < 2:
             return None
@@ -89,7 +83,7 @@ def write_frame(path: Path, index: int, folder: Path) -> Path:
         VolumeError: The file is damaged.
         StorageError: The disk refuses.
     """
-    if file_suffix(path) in NIFTI_SUFFIXES:
+    if image_suffix(path) in NIFTI_SUFFIXES:
         return _write_nifti_frame(path, index, folder / "frame.nii")
     image = read_image(path)
     array = sitk.GetArrayFromImage(image)

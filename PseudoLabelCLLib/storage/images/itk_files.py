@@ -16,6 +16,13 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
+from PseudoLabelCLLib.domain.file_formats import (
+    IMAGE_FORMATS,
+    NIFTI_SUFFIXES,
+    READABLE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    image_suffix,
+)
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error, written_aside
 from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
@@ -30,16 +37,9 @@ from PseudoLabelCLLib.storage.images.nifti_header import (
 from PseudoLabelCLLib.storage.images.nifti_places import give_place_of, grid_of_nifti, has_shape
 from PseudoLabelCLLib.storage.images.nrrd_header import read_nrrd_header
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
-READABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 Direction: TypeAlias = tuple[float, float, float, float, float, float, float, float, float]
-# Which reader of ITK must know a file by its content; what follows the last dot names it.
-_READERS = {
-    ".nii": "NiftiImageIO", ".gz": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
-    ".mha": "MetaImageIO", ".mhd": "MetaImageIO",
-}  # fmt: skip
-# One file each, so that it can be written aside and renamed.
-WRITABLE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+# Which reader of ITK must know a file by its content.
+_READERS = {one.suffix: one.reader for one in IMAGE_FORMATS}
 
 # The entries of the axes' scalar products that a perpendicular grid may show after rounding in a
 # text header; a skew of that size moves a voxel by a thousandth of the volume's length.
@@ -51,12 +51,6 @@ _DAMAGED_REMEDY = "Copy or download the file again, or export it again from wher
 _standard_error_lock = threading.RLock()
 
 
-def file_suffix(path: Path) -> str:
-    """Return the suffix in lower case, with ".nii.gz" as one."""
-    name = path.name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
-
-
 def read_header(path: Path) -> Any:
     """Return an ITK reader that has read the header of a file, no voxels.
 
@@ -65,13 +59,13 @@ def read_header(path: Path) -> Any:
         StorageError: The disk refuses.
     """
     check_header(path)
-    if file_suffix(path) in NIFTI_SUFFIXES:
+    if image_suffix(path) in NIFTI_SUFFIXES:
         check_nifti_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
     with quiet_itk(path):
         found = reader.GetImageIOFromFileName(os.fspath(path))
-        if found == _READERS[path.suffix.lower()]:
+        if found == _READERS[image_suffix(path)]:
             reader.ReadImageInformation()
             return reader
     raise VolumeError(f"'{path}' {OTHER_KIND}.", _DAMAGED_REMEDY)
@@ -88,7 +82,7 @@ def read_image(path: Path) -> Any:
     _check_memory(path, check_header(path))
     reader = read_header(path)
     with contextlib.ExitStack() as stack:
-        if file_suffix(path) == ".nii.gz" and path.with_suffix("").exists():
+        if image_suffix(path) == ".nii.gz" and path.with_suffix("").exists():
             reader.SetFileName(os.fspath(stack.enter_context(_copy_apart(path))))
         stack.enter_context(quiet_itk(path))
         return reader.Execute()
@@ -109,7 +103,7 @@ def grid_of(path: Path, image: Any, near: Geometry | None = None) -> Geometry:
             contradicts itself.
     """
     geometry = _grid_of_any_dimension(path, image)
-    if file_suffix(path) in NIFTI_SUFFIXES and image.GetDimension() >= NUM_AXES:
+    if image_suffix(path) in NIFTI_SUFFIXES and image.GetDimension() >= NUM_AXES:
         geometry = grid_of_nifti(path, geometry, near)
     _check_perpendicular(path, geometry)
     return geometry
@@ -122,7 +116,7 @@ def voxels_of(path: Path, image: Any) -> npt.NDArray[Any]:
         StorageError: The disk refuses.
     """
     array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
-    return restore_not_finite(path, array) if file_suffix(path) in NIFTI_SUFFIXES else array
+    return restore_not_finite(path, array) if image_suffix(path) in NIFTI_SUFFIXES else array
 
 
 def direction_of(matrix: FloatArray) -> Direction:
@@ -159,7 +153,7 @@ def write_image(path: Path, image: Any, place_of: Path | None = None) -> None:
         VolumeError: The format cannot be written, or cannot hold this grid.
         StorageError: The disk refuses.
     """
-    if file_suffix(path) not in WRITABLE_SUFFIXES:
+    if image_suffix(path) not in WRITABLE_SUFFIXES:
         raise VolumeError(
             f"'{path.name}' cannot be written: the formats are {', '.join(WRITABLE_SUFFIXES)}.",
             "Choose one of these endings.",
@@ -266,7 +260,7 @@ def check_header(path: Path) -> int:
         StorageError: The disk refuses.
     """
     _check_readable(path)
-    suffix = file_suffix(path)
+    suffix = image_suffix(path)
     if suffix in NIFTI_SUFFIXES:
         return num_nifti_bytes(path)
     read = read_nrrd_header if suffix in (".nrrd", ".nhdr") else read_metaimage_header
@@ -298,7 +292,7 @@ def _check_readable(path: Path) -> None:
         raise VolumeError(f"There is no file '{path}'.", "Check the path.") from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
-    if file_suffix(path) not in READABLE_SUFFIXES:
+    if image_suffix(path) not in READABLE_SUFFIXES:
         raise VolumeError(
             f"'{path}' has an unknown format; expected {', '.join(READABLE_SUFFIXES)} or a "
             "folder of DICOM slices.",
@@ -334,7 +328,7 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
 
 def _fits(place_of: Path, path: Path, image: Any) -> bool:
     """Return whether a file that is written can take over the place of another one."""
-    are_nifti = all(file_suffix(file) in NIFTI_SUFFIXES for file in (place_of, path))
+    are_nifti = all(image_suffix(file) in NIFTI_SUFFIXES for file in (place_of, path))
     if not are_nifti or not place_of.is_file():
         return False
     return has_shape(place_of, _grid_of_any_dimension(path, image))

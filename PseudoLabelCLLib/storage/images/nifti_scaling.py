@@ -6,6 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 # By the size that the header gives for itself: where slope and intercept stand, and their type.
@@ -22,7 +23,7 @@ def intercept_without_slope(path: Path) -> float:
         StorageError: The disk refuses.
     """
     name = path.name.lower()
-    if not name.endswith((".nii", ".nii.gz")):
+    if not name.endswith(NIFTI_SUFFIXES):
         return 0.0
     try:
         with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.network_paths import choose_server, require_chosen_server
 from PseudoLabelCLLib.storage.files.own_seals import state_folder
 
-SEGMENTATION_SUFFIX = ".seg.nrrd"
+SEGMENTATION_SUFFIX = SegmentationFormat.SEG_NRRD.suffix
 TRUTH_MASK_SUFFIX = ".truth.nrrd"
 _ROUND_NAME = re.compile(r"round_(\d{2,})")
 

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.export.export_segmentations import export_segment
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
@@ -137,7 +138,9 @@ def test_proposal_rejected_later_does_not_fill_the_gaps(a_project, tmp_path):
 
 
 def test_nifti_has_the_same_voxels_for_nibabel(a_project, tmp_path):
-    (item,) = export_segmentations(*a_project, tmp_path / "out", ".nii.gz", case_ids=["t"])
+    (item,) = export_segmentations(
+        *a_project, tmp_path / "out", SegmentationFormat.NIFTI, case_ids=["t"]
+    )
 
     image = nibabel.load(item.path)
     assert np.array_equal(np.asarray(image.dataobj).T, square(0, 1, 2))

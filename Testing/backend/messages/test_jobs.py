@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.errors import (
     ProjectNewerError,
     StorageError,
 )
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
     DoctorJob,
@@ -20,7 +21,6 @@ from PseudoLabelCLLib.messages.jobs import (
     EvaluationPair,
     PredictJob,
     PretrainJob,
-    SegmentationFormat,
     TrainJob,
 )
 from PseudoLabelCLLib.process.job_files import (

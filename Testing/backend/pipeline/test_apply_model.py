@@ -12,10 +12,13 @@ from learning_doubles import CPU, Listener, make_network, model_card
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, VolumeError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.messages.jobs import PredictJob, SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import (
+    PredictJob,
+)
 from PseudoLabelCLLib.pipeline.prediction import apply_model as apply_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.prediction.model_file import write_model

@@ -23,11 +23,11 @@ from small_projects import (
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.answers import Done
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.process.service_process import ServiceProcess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock

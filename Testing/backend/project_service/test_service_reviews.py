@@ -15,11 +15,11 @@ from small_projects import (
     write_drawing,
 )
 
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages import requests as ask
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.project_view import CaseState
 from PseudoLabelCLLib.messages.service_messages import RequestProgress
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout

@@ -5,7 +5,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from object_segments import ABOUT, MASS, segment
+from object_segments import ABOUT, KIDNEY, MASS, segment
 
 from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     ExpectedContent,

@@ -9,9 +9,12 @@ from PseudoLabelCLGui.presenter.facts.export_facts import ExportFacts
 from PseudoLabelCLGui.presenter.facts.pace import Pace
 from PseudoLabelCLGui.presenter.facts.questions import AskedQuestion
 from PseudoLabelCLGui.presenter.facts.training_monitor import TrainingMonitor
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, ModelSummary
-from PseudoLabelCLLib.messages.jobs import DeviceChoice, SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import (
+    DeviceChoice,
+)
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 

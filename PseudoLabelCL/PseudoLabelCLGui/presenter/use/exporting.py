@@ -19,6 +19,7 @@ from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.service_line import A, Asked
 from PseudoLabelCLGui.presenter.use.show_export import no_export
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 from PseudoLabelCLLib.messages.answers import (
@@ -29,7 +30,6 @@ from PseudoLabelCLLib.messages.answers import (
     Exported,
     ExportFix,
 )
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
     ChangeLabels,

@@ -4,8 +4,8 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.facts.export_facts import ExportChoices
 from PseudoLabelCLGui.presenter.use.exporting import ExportActions
 from PseudoLabelCLGui.presenter.use.use import UseActions
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.segmentation import Terminology
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 
 
 class ResultCalls:

@@ -17,6 +17,7 @@ from PseudoLabelCLGui.presenter.reasons import (
 )
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
@@ -29,7 +30,10 @@ from PseudoLabelCLLib.messages.job_messages import (
     TerminalEvent,
     WorkerCrashed,
 )
-from PseudoLabelCLLib.messages.jobs import DeviceChoice, PredictJob, SegmentationFormat
+from PseudoLabelCLLib.messages.jobs import (
+    DeviceChoice,
+    PredictJob,
+)
 from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
 from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout

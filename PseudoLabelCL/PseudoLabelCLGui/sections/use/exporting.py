@@ -9,6 +9,7 @@ import qt
 
 from PseudoLabelCLGui.panel_state import ExportState, FindingRow, Light, MarkedLine, PanelState
 from PseudoLabelCLGui.presenter import ExportChoices
+from PseudoLabelCLGui.presenter.words import format_words
 from PseudoLabelCLGui.sections.cases.finding_lines import FindingLines
 from PseudoLabelCLGui.sections.parts.asking import askFolder, confirm
 from PseudoLabelCLGui.sections.parts.lights import LightMark, picture
@@ -18,11 +19,11 @@ from PseudoLabelCLGui.sections.parts.showing import showAction, showText, showVi
 from PseudoLabelCLGui.sections.parts.tables import chosenIds
 from PseudoLabelCLGui.sections.use.dicom_database import DicomDatabase
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.messages.answers import ExportFix
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
 
 FORMATS = tuple(SegmentationFormat)
-# The entry after the files of the first two is DICOM.
+# The entry after those of files is DICOM.
 DICOM = len(FORMATS)
 # In the order of the combo box: whether a folder, whether the database gets the objects.
 _DESTINATIONS = ((True, False), (False, True), (True, True))
@@ -89,11 +90,7 @@ class ExportSection(Section):
     # --- choices
 
     def _fillCombos(self) -> None:
-        for text in (
-            _("Slicer segmentation (.seg.nrrd)"),
-            _("NIfTI label map (.nii.gz)"),
-            _("DICOM segmentation (.dcm)"),
-        ):
+        for text in (*map(format_words, FORMATS), _("DICOM segmentation (.dcm)")):
             self.ui.exportFormatCombo.addItem(text)
         for text in (_("a folder"), _("Slicer's DICOM database"), _("folder and DICOM database")):
             self.ui.exportDestinationCombo.addItem(text)

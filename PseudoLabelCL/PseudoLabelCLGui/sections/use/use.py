@@ -16,13 +16,14 @@ from PseudoLabelCLGui.mrml_bridge import (
     source_of,
 )
 from PseudoLabelCLGui.panel_state import PanelState, UseState
+from PseudoLabelCLGui.presenter.words import format_words
 from PseudoLabelCLGui.sections.parts.asking import askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showText, showVisible
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.messages.jobs import SegmentationFormat
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 
 FORMATS = tuple(SegmentationFormat)
 _MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
@@ -48,7 +49,7 @@ class UseSection(Section):
         self._shown: UseState | None = None
         self._listed: list[tuple[str, str]] = []
         self._files: list[str] = []
-        for text in (_("Slicer segmentation (.seg.nrrd)"), _("NIfTI label map (.nii.gz)")):
+        for text in map(format_words, FORMATS):
             self.ui.applyFormatCombo.addItem(text)
         for button, slot in self._slots():
             self.connect(button, "clicked()", slot)
