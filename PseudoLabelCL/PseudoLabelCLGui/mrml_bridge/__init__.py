@@ -47,7 +47,6 @@ from PseudoLabelCLGui.mrml_bridge.segmentations import (
 )
 from PseudoLabelCLGui.mrml_bridge.spare_nodes import SpareNodes
 from PseudoLabelCLGui.mrml_bridge.statuses import left_out, set_verdict, verdict_of
-from PseudoLabelCLGui.mrml_bridge.terminology import terminology_of, terminology_text
 from PseudoLabelCLGui.mrml_bridge.volumes import (
     SavedVolume,
     VolumeSnapshot,
@@ -58,6 +57,7 @@ from PseudoLabelCLGui.mrml_bridge.volumes import (
     volume_problems,
 )
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import SpareVoxels, VoxelMemory
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of, terminology_text
 
 __all__ = [
     "CaseMark",

@@ -8,8 +8,9 @@ import slicer
 import vtk
 
 from PseudoLabelCLGui.mrml_bridge.scene_link import put_beside
-from PseudoLabelCLGui.mrml_bridge.terminology import terminology_of, text_of_segment
+from PseudoLabelCLGui.mrml_bridge.terminology import text_of_segment
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of
 
 PROGRAM = "PseudoLabelCL"
 _TYPE, _NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"

@@ -8,12 +8,12 @@ from typing import Any
 import slicer
 
 from PseudoLabelCLGui.mrml_bridge.segmentations import BINARY_LABELMAP
-from PseudoLabelCLGui.mrml_bridge.terminology import terminology_text
 from PseudoLabelCLGui.mrml_bridge.voxel_memory import VoxelMemory
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_text
 
 _FILL_OPACITY = 0.35
 _OUTLINE_WIDTH = 2

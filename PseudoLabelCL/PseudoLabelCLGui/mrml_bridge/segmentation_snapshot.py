@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLGui.mrml_bridge.nrrd_file import write_nrrd
-from PseudoLabelCLGui.mrml_bridge.terminology import terminology_text
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_text
 
 STATUS_TAG = "Segmentation.Status"
 Layer = npt.NDArray[Any]

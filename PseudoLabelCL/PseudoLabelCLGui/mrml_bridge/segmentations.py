@@ -23,16 +23,13 @@ from PseudoLabelCLGui.mrml_bridge.segmentation_snapshot import (
     SegmentEntry,
 )
 from PseudoLabelCLGui.mrml_bridge.statuses import segment_of
-from PseudoLabelCLGui.mrml_bridge.terminology import (
-    terminology_of,
-    terminology_text,
-    text_of_segment,
-)
+from PseudoLabelCLGui.mrml_bridge.terminology import text_of_segment
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of, terminology_text
 
 BINARY_LABELMAP = "Binary labelmap"
 

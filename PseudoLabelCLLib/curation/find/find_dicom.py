@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
-from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.dicom.mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom.series import read_series_geometry
 from PseudoLabelCLLib.storage.dicom.series_parts import APART, Part, SeveralPartsError, with_part
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, grid_of_stack, ordered_stack
-from PseudoLabelCLLib.storage.images.itk_files import grid_of, quiet_itk
+from PseudoLabelCLLib.storage.images.itk_files import (
+    grid_of,
+    metadata_numbers,
+    metadata_text,
+    quiet_itk,
+)
 
 _SERIES_UID, _DESCRIPTION, _KIND = "0020|000e", "0008|103e", "0008|0016"
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -179,7 +183,10 @@ def _grid_of(folder: Path, members: list[tuple[Path, Any]], part: Part | None = 
 
 
 def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
-    position, orientation = _numbers(header, _POSITION), _numbers(header, _ORIENTATION)
+    position, orientation = (
+        metadata_numbers(header, _POSITION),
+        metadata_numbers(header, _ORIENTATION),
+    )
     if len(position) != 3 or len(orientation) != 6:
         raise VolumeError(
             f"'{file}' does not say where its slice lies (no position or orientation).",
@@ -198,19 +205,6 @@ def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
     )
 
 
-def _numbers(header: Any, tag: str) -> FloatArray:
-    try:
-        return np.array([float(part) for part in _text(header, tag).split("\\") if part.strip()])
-    except ValueError:
-        return np.array([])
-
-
 def _text(header: Any, tag: str) -> str:
-    if not header.HasMetaDataKey(tag):
-        return ""
-    raw = header.GetMetaData(tag).encode("utf-8", "surrogateescape")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return "".join(c for c in text if c.isprintable()).strip()
+    """Return what a header says, as it can be shown."""
+    return "".join(c for c in metadata_text(header, tag) if c.isprintable()).strip()

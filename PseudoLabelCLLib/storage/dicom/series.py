@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom.mark import (
     CT_CLASSES,
@@ -21,7 +20,12 @@ from PseudoLabelCLLib.storage.dicom.mark import (
 from PseudoLabelCLLib.storage.dicom.missed_files import require_whole
 from PseudoLabelCLLib.storage.dicom.series_parts import APART, Part, series_and_part
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, grid_of_stack, ordered_stack
-from PseudoLabelCLLib.storage.images.itk_files import grid_of, quiet_itk
+from PseudoLabelCLLib.storage.images.itk_files import (
+    grid_of,
+    metadata_numbers,
+    metadata_text,
+    quiet_itk,
+)
 
 _READER = "GDCMImageIO"
 _SOP_CLASS = "0008|0016"
@@ -168,7 +172,7 @@ def _files_of(folder: Path, series_uid: str) -> tuple[str, ...]:
 
 def _description_in(file: str) -> str:
     try:
-        return _text(_any_header(file), _SERIES_DESCRIPTION)
+        return metadata_text(_any_header(file), _SERIES_DESCRIPTION)
     except VolumeError:
         return ""
 
@@ -184,7 +188,7 @@ def _any_header(file: str) -> Any:
 
 def _read_header(file: str) -> Any:
     reader = _any_header(file)
-    if kind := NO_VOLUME_CLASSES.get(_text(reader, _SOP_CLASS)):
+    if kind := NO_VOLUME_CLASSES.get(metadata_text(reader, _SOP_CLASS)):
         raise VolumeError(
             f"'{file}' is {kind}; expected slices of a volume.",
             "Choose a series of CT, MR or PET slices.",
@@ -201,7 +205,7 @@ def _frames(
     folder: Path, files: tuple[str, ...], headers: list[Any]
 ) -> list[PlacedSlice[int]] | None:
     """Return the frames of an enhanced object in the order of positions; None for other series."""
-    if not any(_text(header, _SOP_CLASS) in ENHANCED_CLASSES for header in headers):
+    if not any(metadata_text(header, _SOP_CLASS) in ENHANCED_CLASSES for header in headers):
         return None
     if len(files) > 1:
         raise VolumeError(
@@ -217,8 +221,8 @@ def _frames(
 
 def _is_ct(header: Any) -> bool | None:
     """Return whether an image is from CT; None where it does not say what made it."""
-    modality = _text(header, _MODALITY)
-    if _text(header, _SOP_CLASS) in CT_CLASSES or modality == "CT":
+    modality = metadata_text(header, _MODALITY)
+    if metadata_text(header, _SOP_CLASS) in CT_CLASSES or modality == "CT":
         return True
     return None if modality in ("", "OT") else False
 
@@ -235,8 +239,8 @@ def _ordered_slices(
 
 
 def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
-    position = _numbers(header, _POSITION)
-    orientation = _numbers(header, _ORIENTATION)
+    position = metadata_numbers(header, _POSITION)
+    orientation = metadata_numbers(header, _ORIENTATION)
     if len(position) != 3 or len(orientation) != 6:
         raise VolumeError(
             f"'{file}' does not say where its slice lies (no position or orientation).",
@@ -251,31 +255,13 @@ def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
         size=header.GetSize()[:2],
         spacing_mm=header.GetSpacing()[:2],
         thickness_mm=_single_slice_spacing(header),
-        attributes={name: _text(header, tag) for name, tag in APART.items()},
+        attributes={name: metadata_text(header, tag) for name, tag in APART.items()},
     )
 
 
 def _single_slice_spacing(header: Any) -> float:
     for tag in (_SPACING_BETWEEN_SLICES, _SLICE_THICKNESS):
-        values = _numbers(header, tag)
+        values = metadata_numbers(header, tag)
         if len(values) == 1 and values[0] > 0:
             return float(values[0])
     return 1.0
-
-
-def _numbers(header: Any, tag: str) -> FloatArray:
-    try:
-        return np.array([float(part) for part in _text(header, tag).split("\\") if part.strip()])
-    except ValueError:
-        return np.array([])
-
-
-def _text(header: Any, tag: str) -> str:
-    if not header.HasMetaDataKey(tag):
-        return ""
-    raw = header.GetMetaData(tag).encode("utf-8", "surrogateescape")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return str(text.strip(" \0"))

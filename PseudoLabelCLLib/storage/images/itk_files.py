@@ -336,3 +336,25 @@ def _fits(place_of: Path, path: Path, image: Any) -> bool:
 
 def _num_bytes(image: Any) -> int:
     return int(np.prod(image.GetSize()) * image.GetSizeOfPixelComponent())
+
+
+def metadata_text(header: Any, key: str) -> str:
+    """Return what a header that ITK has read says under a key; empty if it says nothing."""
+    if not header.HasMetaDataKey(key):
+        return ""
+    raw = header.GetMetaData(key).encode("utf-8", "surrogateescape")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return str(text.strip(" \0"))
+
+
+def metadata_numbers(header: Any, key: str) -> FloatArray:
+    """Return the numbers under a key, as DICOM separates them; none if they cannot be read."""
+    try:
+        return np.array(
+            [float(part) for part in metadata_text(header, key).split("\\") if part.strip()]
+        )
+    except ValueError:
+        return np.array([])

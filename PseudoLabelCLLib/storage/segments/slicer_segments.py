@@ -10,20 +10,17 @@ from dataclasses import dataclass
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import (
     DEFAULT_COLORS,
-    Code,
     LabelClass,
     LabelSchema,
     SegmentStatus,
     Terminology,
 )
+from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of, terminology_text
 
 # Names of the lists that Slicer offers; a reader may show them and does not depend on them.
-_CATEGORY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
-_REGION_CONTEXT = "Anatomic codes - DICOM master list"
 _TERMINOLOGY_TAG = "TerminologyEntry"
 _STATUS_TAG = "Segmentation.Status"
 _STATUSES = {status.value: status for status in SegmentStatus}
-_NO_CODE = "^^"
 # what tells a segment; other fields may be left over from one that was deleted
 _FIELD = re.compile("Segment([0-9]{1,6})_(?:ID|Name|LabelValue)")
 
@@ -81,7 +78,7 @@ def segments_in(
                 label_value=_whole_number(header, f"{prefix}LabelValue", 1, file_name),
                 layer=_whole_number(header, f"{prefix}Layer", layer, file_name),
                 color=_color_of(header.get(f"{prefix}Color", "")),
-                terminology=_terminology_of(tags),
+                terminology=terminology_of(tags.get(_TERMINOLOGY_TAG, "")),
                 status=_STATUSES.get(tags.get(_STATUS_TAG, "").strip()),
             )
         )
@@ -190,49 +187,5 @@ def _tags_of(text: str) -> dict[str, str]:
 def _tags_text(label: LabelClass, status: SegmentStatus | None) -> str:
     tags = {_STATUS_TAG: (status or SegmentStatus.IN_PROGRESS).value}
     if label.terminology is not None:
-        tags[_TERMINOLOGY_TAG] = _terminology_text(label.terminology)
+        tags[_TERMINOLOGY_TAG] = terminology_text(label.terminology)
     return "".join(f"{name}:{value}|" for name, value in tags.items())
-
-
-def _terminology_text(terminology: Terminology) -> str:
-    return "~".join(
-        (
-            _CATEGORY_CONTEXT,
-            _code_text(terminology.category),
-            _code_text(terminology.type),
-            _code_text(terminology.type_modifier),
-            _REGION_CONTEXT,
-            _code_text(terminology.region),
-            _code_text(terminology.region_modifier),
-        )
-    )
-
-
-def _code_text(code: Code | None) -> str:
-    if code is None:
-        return _NO_CODE
-    # The separators of the serialisation cannot be escaped in it.
-    separators = str.maketrans("^~|", "   ")
-    return "^".join(part.translate(separators) for part in (code.scheme, code.value, code.meaning))
-
-
-def _terminology_of(tags: Mapping[str, str]) -> Terminology | None:
-    parts = tags.get(_TERMINOLOGY_TAG, "").split("~")
-    if len(parts) != 7:
-        return None
-    category, type_ = _code_of(parts[1]), _code_of(parts[2])
-    if category is None or type_ is None:
-        return None
-    terminology = Terminology(
-        category=category,
-        type=type_,
-        type_modifier=_code_of(parts[3]),
-        region=_code_of(parts[5]),
-        region_modifier=_code_of(parts[6]),
-    )
-    return None if terminology.is_slicers_default else terminology
-
-
-def _code_of(text: str) -> Code | None:
-    parts = text.split("^")
-    return Code(*parts) if len(parts) == 3 and parts[1] else None

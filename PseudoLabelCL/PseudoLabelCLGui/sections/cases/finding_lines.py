@@ -10,16 +10,16 @@ from PseudoLabelCLGui.panel_state import FindingRow
 from PseudoLabelCLGui.sections.parts.lights import LightMark
 from PseudoLabelCLGui.sections.parts.section import Section
 from PseudoLabelCLGui.sections.parts.showing import showAction
+from PseudoLabelCLGui.sections.parts.text_lines import TextLines, text_label
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.answers import ExportFix
 
 # What stops comes first, so that the others can wait until it is mended.
 _MOST_LINES = 40
 _MARK_SIZE = 16
-_NARROWEST = 30
 
 
-class FindingLines:
+class FindingLines(TextLines):
     """Shows findings one below the other; a text takes as many lines as it needs.
 
     Args:
@@ -29,11 +29,8 @@ class FindingLines:
     """
 
     def __init__(self, section: Section, widget: Any, onFix: Callable[[FindingRow], None]) -> None:
-        self._section = section
-        self._layout = widget.layout()
+        super().__init__(section, widget)
         self._onFix = onFix
-        self._lines: list[Any] = []
-        self._buttons: list[Any] = []
 
     def show(self, findings: tuple[FindingRow, ...]) -> None:
         """Show these findings in place of those before."""
@@ -42,31 +39,17 @@ class FindingLines:
             self._add(row)
         if len(findings) > _MOST_LINES:
             text = _("... and {count} more.").format(count=len(findings) - _MOST_LINES)
-            self._put(_makeText(text))
-
-    def clear(self) -> None:
-        """Take all lines away."""
-        for button in self._buttons:
-            self._section.disconnectAll(button)
-        for line in self._lines:
-            self._layout.removeWidget(line)
-            line.hide()
-            line.deleteLater()  # one of its buttons may have asked for this
-        self._buttons, self._lines = [], []
+            self._put(text_label(text))
 
     def _add(self, row: FindingRow) -> None:
         line = qt.QFrame()
         layout = qt.QHBoxLayout(line)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._makeMark(row))
-        layout.addWidget(_makeText(row.text), 1)
+        layout.addWidget(text_label(row.text), 1)
         if row.fix is not ExportFix.NONE:
             layout.addWidget(self._makeButton(row))
         self._put(line)
-
-    def _put(self, line: Any) -> None:
-        self._layout.addWidget(line)
-        self._lines.append(line)
 
     def _makeMark(self, row: FindingRow) -> Any:
         mark = qt.QLabel()
@@ -81,12 +64,3 @@ class FindingLines:
         self._section.connect(button, "clicked()", partial(self._onFix, row))
         self._buttons.append(button)
         return button
-
-
-def _makeText(text: str) -> Any:
-    label = qt.QLabel()
-    label.textFormat = qt.Qt.PlainText  # names of volumes may look like markup
-    label.wordWrap = True
-    label.minimumWidth = _NARROWEST
-    label.text = text
-    return label

@@ -9,6 +9,7 @@ import qt
 from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section
+from PseudoLabelCLGui.sections.parts.text_lines import TextLines, text_label
 from PseudoLabelCLGui.translation import _
 
 # More than these are asked when the first are answered.
@@ -18,7 +19,7 @@ _NARROWEST = 30
 _MOST_BUTTONS = 3
 
 
-class QuestionLines:
+class QuestionLines(TextLines):
     """Shows questions one below the other; a text takes as many lines as it needs.
 
     Args:
@@ -28,11 +29,8 @@ class QuestionLines:
     """
 
     def __init__(self, section: Section, widget: Any, onAnswer: Callable[[int, str], None]) -> None:
-        self._section = section
-        self._layout = widget.layout()
+        super().__init__(section, widget)
         self._onAnswer = onAnswer
-        self._lines: list[Any] = []
-        self._buttons: list[Any] = []
 
     def show(self, questions: tuple[QuestionRow, ...]) -> None:
         """Show these questions in place of those before."""
@@ -40,22 +38,7 @@ class QuestionLines:
         for number, row in enumerate(questions[:_MOST_LINES]):
             self._add(number, row)
 
-    def clear(self) -> None:
-        """Take all lines away."""
-        for button in self._buttons:
-            self._section.disconnectAll(button)
-        for line in self._lines:
-            self._layout.removeWidget(line)
-            line.hide()
-            line.deleteLater()  # one of its buttons may have asked for this
-        self._buttons, self._lines = [], []
-
     def _add(self, number: int, row: QuestionRow) -> None:
-        text = qt.QLabel()
-        text.textFormat = qt.Qt.PlainText  # names of files may look like markup
-        text.wordWrap = True
-        text.minimumWidth = _NARROWEST
-        text.text = row.text
         answers = qt.QFrame()
         layout = qt.QHBoxLayout(answers)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -65,9 +48,8 @@ class QuestionLines:
             for value, words, tip in row.choices:
                 answer = partial(self._onAnswer, number, value)
                 layout.addWidget(self._button(words, tip, answer, row.enabled))
-        for line in (text, answers):
-            self._layout.addWidget(line)
-            self._lines.append(line)
+        self._put(text_label(row.text))
+        self._put(answers)
 
     def _addList(self, layout: Any, number: int, row: QuestionRow) -> None:
         combo = qt.QComboBox()
