@@ -94,5 +94,5 @@ def test_layers_that_overlap_are_not_read_as_one(tmp_path):
 
 def test_a_disk_without_room_is_told(tmp_path):
     file = written(tmp_path, GEOMETRIES["plain"], ".nii.gz")
-    with pytest.raises(VolumeError, match="no room"):
+    with pytest.raises(VolumeError, match="not enough disk space"):
         unpack_labels(file, tmp_path / "no folder" / "labels.npy")

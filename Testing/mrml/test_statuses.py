@@ -57,7 +57,7 @@ def test_segment_that_a_person_deleted_is_not_left_out(node):
     set_verdict(node, "heart", Verdict.REJECTED)
     node.GetSegmentation().RemoveSegment("heart")
     assert left_out(node, LABELS) == ()
-    with pytest.raises(AnnotationError, match="no segment 'heart' any more"):
+    with pytest.raises(AnnotationError, match="no longer has the segment 'heart'"):
         verdict_of(node, "heart")
 
 

@@ -94,5 +94,5 @@ def test_names_of_the_lists_stay_when_codes_change():
 
 def test_segment_that_is_gone_is_told_in_words(scene):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
-    with pytest.raises(AnnotationError, match="'mine' has no segment 'gone'"):
+    with pytest.raises(AnnotationError, match="'mine' no longer has the segment 'gone'"):
         set_terminology(node, "gone", HEART)
