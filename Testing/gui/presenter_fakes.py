@@ -213,7 +213,7 @@ class FakeService:
         self.handle(len(self.waiting))
         self.has_ended = True
 
-    def meet(self, number: int = 1) -> None:
+    def handle(self, number: int = 1) -> None:
         for _ in range(min(number, len(self.waiting))):
             if self.has_ended:
                 return
