@@ -8,7 +8,7 @@ from PseudoLabelCLGui import translation
 from PseudoLabelCLGui.translation import _, forget_translator, use_translator
 
 GUI = Path(translation.__file__).parent
-PLAIN = [*sorted((GUI / "presenter").glob("*.py"))]
+PLAIN = [*sorted((GUI / "presenter").rglob("*.py"))]
 
 
 @pytest.fixture
