@@ -99,7 +99,7 @@ class Panel:
             section.enter()
         self._ticker.start()
         if isFirst:
-            self.presenter.probe()
+            self.presenter.readiness.probe()
         self._offerProjectOfScene()
 
     def exit(self) -> None:
@@ -270,14 +270,14 @@ class Panel:
         root = self._parameterNode.project()
         if root and root != self._offeredProject and not self.presenter.state.project.root:
             self._offeredProject = root
-            self.presenter.offer_project(root)
+            self.presenter.project.offer(root)
 
     def _onSceneStartClose(self, _caller: Any, _event: str) -> None:
         self._review.sceneClosing()
 
     def _onSceneEndClose(self, _caller: Any, _event: str) -> None:
         self._offeredProject = ""
-        self.presenter.withdraw_project()
+        self.presenter.project.withdraw()
         for section in (self._structures, self._training, self._rounds):
             section.sceneClosed()
         state = self.presenter.state
@@ -285,7 +285,7 @@ class Panel:
             # The training goes on without the scene; the new scene belongs to it from now on.
             self._parameterNode.rememberProject(state.project.root)
         elif state.project.root:
-            self.presenter.close_project()
+            self.presenter.project.close()
         self._show()
 
     def _onSceneEndImport(self, _caller: Any, _event: str) -> None:

@@ -77,7 +77,7 @@ def make_project(panel: "object", folder: Path) -> None:
     panel.click("sampleProjectButton")
     panel.until(lambda state: panel.is_idle() and len(state.cases.rows) > 2)
     for name, value in LONG.items():
-        panel.presenter.change_setting(name, value)
+        panel.presenter.train.change_setting(name, value)
         panel.until(lambda state, n=name, v=value: state.train.settings[n] == v and panel.is_idle())
 
 
@@ -120,7 +120,7 @@ def person(panel: "object") -> Iterator[Callable[[], None]]:
 
     def open_case(number: int) -> None:
         rows = panel.presenter.state.cases.rows
-        panel.presenter.show_case(rows[number % len(rows)].case_id)
+        panel.presenter.review.show_case(rows[number % len(rows)].case_id)
 
     def widen(width: int) -> None:
         window.resize(width, window.height())

@@ -107,7 +107,7 @@ def main():
     slicer.util.selectModule("PseudoLabelCL")
     panel = slicer.modules.PseudoLabelCLWidget.panel
     review, presenter, watch = panel._review, panel.presenter, Watch()
-    presenter.open_project(root)
+    presenter.project.open(root)
     until(lambda: len(presenter.state.review.queue) >= 2)
     cases = [row.case_id for row in presenter.state.review.queue[:2]]
     own = OwnTime(review, ("_put", "leaveCase", "showFiles", "tick"))
@@ -117,7 +117,7 @@ def main():
         own.longest_ms = 0.0
         watch.start()
         start = time.perf_counter()
-        presenter.show_case(case_id)
+        presenter.review.show_case(case_id)
         until(lambda b=before, c=case_id: is_shown(review.proposal.case, b, c))
         seconds = time.perf_counter() - start
         run_for(1.5)

@@ -31,7 +31,7 @@ class Stage:
         def hear(*args) -> None:
             self.heard.append((name, *args))
             if name == "on_case_files" and self.reads_files:
-                self.presenter.case_is_on_screen(*args)
+                self.presenter.review.case_is_on_screen(*args)
 
         return hear
 
@@ -86,6 +86,6 @@ class Stage:
 
 def opened(disk: Disk) -> Stage:
     stage = Stage(disk)
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     return stage

@@ -16,7 +16,7 @@ def in_review(num_unlabelled: int = 3, num_closed: int = 0) -> Stage:
 
 
 def shown(stage: Stage, case_id: str) -> Stage:
-    stage.presenter.show_case(case_id)
+    stage.presenter.review.show_case(case_id)
     stage.settle()
     assert stage.state.review.case_id == case_id
     return stage
@@ -24,7 +24,7 @@ def shown(stage: Stage, case_id: str) -> Stage:
 
 def edited(stage: Stage, case_id: str = "u0") -> Stage:
     shown(stage, case_id)
-    stage.presenter.case_is_edited(True)
+    stage.presenter.review.case_is_edited(True)
     return stage
 
 
@@ -40,5 +40,5 @@ def left(stage: Stage) -> list[tuple[str, bool]]:
 def written(stage: Stage, file: str = "/mine.seg.nrrd") -> None:
     """The panel writes the correction that is wanted."""
     assert stage.heard[-1][0] == "on_correction_wanted"
-    stage.presenter.correct(file)
+    stage.presenter.review.correct(file)
     stage.settle()

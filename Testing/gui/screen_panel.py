@@ -88,7 +88,7 @@ class ScreenPanel:
         if self._sent is not None:
             self.screen.saved, self._sent = self._sent, None
             if self.screen.is_unsaved:
-                self.presenter.case_is_edited(True)
+                self.presenter.review.case_is_edited(True)
 
     # --- what happens in the panel's own time
 
@@ -98,14 +98,14 @@ class ScreenPanel:
         if files is not None:
             labels = np.load(files.reviewed or files.proposal or files.annotation)
             self.screen = Screen(files, labels.copy(), labels.copy())
-            self.presenter.case_is_on_screen(files)
+            self.presenter.review.case_is_on_screen(files)
         labels, self._writing = self._writing, None
         if labels is not None:
             self._num_files += 1
             file = self.folder / f"correction-{self._num_files}.seg.nrrd"
             write_segmentation(file, LabelVolume(labels, self._grid), self.schema)
             self._sent = self.written = labels
-            self.presenter.correct(str(file))
+            self.presenter.review.correct(str(file))
 
     @property
     def _grid(self):
@@ -126,11 +126,11 @@ class ScreenPanel:
         num_labels = len(self.schema.classes) + 1
         self.screen.now[place] = (self.screen.now[place] + further) % num_labels
         start = self.screen.loaded if self.screen.saved is None else self.screen.saved
-        self.presenter.case_is_edited(not np.array_equal(self.screen.now, start))
+        self.presenter.review.case_is_edited(not np.array_equal(self.screen.now, start))
 
     def undo(self) -> None:
         """Undo all that was drawn since the case came, or since it was saved."""
         if self.screen is not None and self.screen.is_unsaved:
             start = self.screen.loaded if self.screen.saved is None else self.screen.saved
             self.screen.now = start.copy()
-            self.presenter.case_is_edited(False)
+            self.presenter.review.case_is_edited(False)

@@ -1,6 +1,7 @@
 """The presenter under random actions and events in any order: what must never happen."""
 
 from dataclasses import fields
+from operator import attrgetter
 
 from a_presenter import Stage
 from hypothesis import HealthCheck, settings
@@ -37,11 +38,13 @@ ERRORS = st.sampled_from(
 )
 # Every action that takes no argument.
 PLAIN = [
-    "probe", "close_project", "check_cases", "train", "pretrain", "pause", "stop", "next_case",
-    "previous_case", "accept", "reject", "take_back", "read_history", "use_newest_model",
-    "cancel_apply", "cancel_export", "message_step", "leave_module", "enter_module", "go_to_next",
-    "case_is_lost", "scene_is_closed",
+    "readiness.probe", "project.close", "cases.check", "train.start", "train.pretrain",
+    "train.pause", "train.stop", "review.next_case", "review.previous_case", "review.accept",
+    "review.reject", "review.take_back", "train.read_history", "use.load_newest_model",
+    "use.cancel", "export.cancel", "message_step", "leave_module", "enter_module", "go_to_next",
+    "review.case_is_lost", "review.scene_is_closed",
 ]  # fmt: skip
+VERDICTS = ["review.accept", "review.reject", "review.take_back"]
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -55,36 +58,36 @@ class AnyOrder(RuleBasedStateMachine):
         self.num_verdicts_given = 0
         self.stage = Stage(Disk.with_cases(3, rounds), by_hand=True)
         self.presenter = self.stage.presenter
-        self.presenter.open_project(ROOT)
+        self.presenter.project.open(ROOT)
         if not is_slow:
             self.time_passes()
         if rounds == (RoundState.IN_REVIEW,):
-            self.a_review_as_usual("u0", "accept")
+            self.a_review_as_usual("u0", "review.accept")
 
     # --- what a person does
 
     @rule(name=st.sampled_from(PLAIN))
     def act(self, name):
-        self.num_verdicts_given += name in ("accept", "reject", "take_back")
-        getattr(self.presenter, name)()
+        self.num_verdicts_given += name in VERDICTS
+        attrgetter(name)(self.presenter)()
 
     @rule()
     def open_again(self):
-        self.presenter.open_project(ROOT)
+        self.presenter.project.open(ROOT)
 
     @rule(case_id=CASES)
     def show(self, case_id):
-        self.presenter.show_case(case_id)
+        self.presenter.review.show_case(case_id)
 
     @rule(ids=st.lists(CASES, max_size=3))
     def accept_many(self, ids):
         self.num_verdicts_given += 1
-        self.presenter.accept_many(tuple(ids))
+        self.presenter.review.accept_many(tuple(ids))
 
     @rule(ids=st.lists(CASES, max_size=3))
     def reject_many(self, ids):
         self.num_verdicts_given += 1
-        self.presenter.reject_many(tuple(ids))
+        self.presenter.review.reject_many(tuple(ids))
 
     @rule(index=st.integers(0, 2))
     def answer(self, index):
@@ -93,67 +96,67 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(extent=st.sampled_from(list(TruthExtent)))
     def correction(self, extent):
-        self.presenter.choose_extent(extent)
-        self.presenter.preview_correction("/now.seg.nrrd")
+        self.presenter.review.choose_extent(extent)
+        self.presenter.review.preview_correction("/now.seg.nrrd")
 
     @rule(is_edited=st.booleans())
     def edit(self, is_edited):
-        self.presenter.case_is_edited(is_edited)
+        self.presenter.review.case_is_edited(is_edited)
 
     @rule()
     def correct(self):
         self.num_verdicts_given += 1
-        self.presenter.correct("/mine.seg.nrrd")
+        self.presenter.review.correct("/mine.seg.nrrd")
 
     @rule(case_id=CASES, role=st.sampled_from(list(CaseRole)))
     def set_role(self, case_id, role):
-        self.presenter.set_role((case_id,), role)
+        self.presenter.cases.set_role((case_id,), role)
 
     @rule(case_id=CASES)
     def remove(self, case_id):
-        self.presenter.remove_cases((case_id,))
+        self.presenter.cases.remove((case_id,))
 
     @rule()
     def add(self):
-        self.presenter.add_volumes((NewVolume("u1", CaseRole.UNLABELLED, "/u1"),))
-        self.presenter.add_paths(("/x", "/y"), CaseRole.ANNOTATED)
+        self.presenter.cases.add_volumes((NewVolume("u1", CaseRole.UNLABELLED, "/u1"),))
+        self.presenter.cases.add_paths(("/x", "/y"), CaseRole.ANNOTATED)
 
     @rule(index=st.integers(-1, 2))
     def rounds(self, index):
-        self.presenter.show_round(index)
-        self.presenter.go_back(index)
+        self.presenter.review.show_round(index)
+        self.presenter.train.go_back(index)
 
     @rule(number=st.integers(1, 3), stop=st.booleans())
     def train_several(self, number, stop):
-        self.presenter.train(number, stop)
+        self.presenter.train.start(number, stop)
 
     @rule()
     def make(self):
-        self.presenter.new_project("/new", "New", LABELS)
+        self.presenter.project.new("/new", "New", LABELS)
 
     @rule()
     def use(self):
-        self.presenter.use_model("/m.plcl")
-        self.presenter.apply_model(("x", "y"), "/out")
+        self.presenter.use.load_model("/m.plcl")
+        self.presenter.use.apply(("x", "y"), "/out")
 
     @rule(method=st.sampled_from(["none", "positional"]))
     def pretraining(self, method):
-        self.presenter.set_pretraining(method)
+        self.presenter.train.set_pretraining(method)
 
     @rule(works=st.booleans())
     def readiness(self, works):
         missing = () if works else ("torch>=2.4",)
-        self.presenter.readiness_found(ReadinessReport("p", torch_works=works, missing=missing))
+        self.presenter.readiness.found(ReadinessReport("p", torch_works=works, missing=missing))
 
     @rule(case_ids=st.lists(CASES, max_size=2), is_lost=st.booleans())
     def export(self, case_ids, is_lost):
         self.stage.disk.findings = {"u0": (LOST,)} if is_lost else {}
         choices = ExportChoices("/out", case_ids=tuple(case_ids), include_unreviewed=True)
-        self.presenter.export_dicom(choices)
+        self.presenter.export.write_dicom(choices)
 
     @rule()
     def look_in(self):
-        self.presenter.look_in("/moved")
+        self.presenter.export.look_in("/moved")
 
     # --- what happens
 
@@ -172,16 +175,16 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(ending=st.sampled_from(["finish", "finish", "stop"]))
     def a_round_as_usual(self, ending):
         self.stage.disk.exists = True
-        self.presenter.train()
+        self.presenter.train.start()
         self.time_passes()
         if self.running is not None:
             self.worker_moves(ending)
         self.time_passes()
 
-    @rule(case_id=CASES, verdict=st.sampled_from(["accept", "reject", "take_back"]))
+    @rule(case_id=CASES, verdict=st.sampled_from(VERDICTS))
     def a_review_as_usual(self, case_id, verdict):
-        self.presenter.case_is_edited(False)
-        self.presenter.show_case(case_id)
+        self.presenter.review.case_is_edited(False)
+        self.presenter.review.show_case(case_id)
         self.time_passes()
         self.act(verdict)
         self.time_passes()
@@ -284,7 +287,7 @@ class AnyOrder(RuleBasedStateMachine):
         while self.running is not None:
             self.worker_moves("stop")
             stage.settle()
-        self.presenter.open_project(ROOT)
+        self.presenter.project.open(ROOT)
         stage.settle()
         state = self.presenter.state
         assert state.project.root == ROOT

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from a_presenter import Stage
 from PseudoLabelCLGui.presenter.facts.facts import Facts
-from PseudoLabelCLGui.presenter.review.show_correction import extent_choices
+from PseudoLabelCLGui.presenter.review.show_review import extent_choices
 from reviewing import edited, in_review, shown, written
 
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
@@ -35,10 +35,10 @@ def test_an_unchanged_proposal_has_nothing_to_choose(review):
 def test_changing_and_saving_is_one_button_that_says_so(review):
     edited(review)
     assert review.state.review.accept.text == "Save correction"
-    review.presenter.accept((1,))
+    review.presenter.review.accept((1,))
     assert review.heard[-1] == ("on_correction_wanted", (1,))
     assert not review.service.requests(Accept)
-    review.presenter.correct("/mine.seg.nrrd", left_out=(1,))
+    review.presenter.review.correct("/mine.seg.nrrd", left_out=(1,))
     review.settle()
     identity = review.disk.identity("u0", 0)
     assert review.service.requests(Correct) == [Correct(identity, "/mine.seg.nrrd", SLICES, (1,))]
@@ -48,11 +48,11 @@ def test_changing_and_saving_is_one_button_that_says_so(review):
 
 def test_undoing_everything_makes_it_accept_again(review):
     edited(review)
-    review.presenter.choose_extent(WHOLE)
-    review.presenter.case_is_edited(False)
+    review.presenter.review.choose_extent(WHOLE)
+    review.presenter.review.case_is_edited(False)
     assert review.state.review.accept.text == "Accept"
     assert review.state.review.extents == ()
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.service.requests(Accept)
 
@@ -69,7 +69,7 @@ def test_before_the_service_has_counted_the_choices_have_no_numbers(review):
 
 def test_after_it_has_counted_they_do(review):
     edited(review)
-    review.presenter.preview_correction("/now.seg.nrrd")
+    review.presenter.review.preview_correction("/now.seg.nrrd")
     review.settle()
     assert review.service.requests(PreviewCorrection)[0].proposal == review.state.review.identity
     assert texts(review) == [
@@ -109,9 +109,9 @@ def test_slices_are_numbered_as_slicer_does_which_reverses_left_handed_volumes(r
 
 def test_a_preview_of_what_was_changed_since_is_not_shown(review):
     edited(review)
-    review.presenter.preview_correction("/now.seg.nrrd")
+    review.presenter.review.preview_correction("/now.seg.nrrd")
     review.settle()
-    review.presenter.case_is_edited(True)
+    review.presenter.review.case_is_edited(True)
     assert texts(review)[0] == "the slices that I changed"
     assert review.state.review.near is None
 
@@ -119,8 +119,8 @@ def test_a_preview_of_what_was_changed_since_is_not_shown(review):
 def test_a_preview_that_comes_after_the_next_change_is_not_shown(review):
     edited(review)
     review.service.by_hand = True
-    review.presenter.preview_correction("/now.seg.nrrd")
-    review.presenter.case_is_edited(True)
+    review.presenter.review.preview_correction("/now.seg.nrrd")
+    review.presenter.review.case_is_edited(True)
     review.service.by_hand = False
     review.settle()
     assert review.state.review.near is None
@@ -128,9 +128,9 @@ def test_a_preview_that_comes_after_the_next_change_is_not_shown(review):
 
 def test_a_preview_of_voxels_that_were_copied_before_the_newest_change_is_not_shown(review):
     edited(review)
-    copied_at = review.presenter.edit
-    review.presenter.case_is_edited(True)
-    review.presenter.preview_correction("/older.seg.nrrd", edit=copied_at)
+    copied_at = review.presenter.review.edit
+    review.presenter.review.case_is_edited(True)
+    review.presenter.review.preview_correction("/older.seg.nrrd", edit=copied_at)
     review.settle()
     assert review.state.review.near is None
 
@@ -138,11 +138,11 @@ def test_a_preview_of_voxels_that_were_copied_before_the_newest_change_is_not_sh
 def test_a_preview_of_another_case_is_not_shown(review):
     edited(review)
     review.service.by_hand = True
-    review.presenter.preview_correction("/now.seg.nrrd")
-    review.presenter.next_case()
+    review.presenter.review.preview_correction("/now.seg.nrrd")
+    review.presenter.review.next_case()
     review.service.by_hand = False
     review.answer("Discard my changes")
-    review.presenter.case_is_edited(True)
+    review.presenter.review.case_is_edited(True)
     assert review.state.review.case_id == "u1"
     assert review.state.review.near is None
 
@@ -151,7 +151,7 @@ def test_of_several_previews_only_the_newest_is_asked_for(review):
     edited(review)
     review.service.by_hand = True
     for number in range(5):
-        review.presenter.preview_correction(f"/{number}.seg.nrrd")
+        review.presenter.review.preview_correction(f"/{number}.seg.nrrd")
     review.service.by_hand = False
     review.settle()
     asked = [request.file for request in review.service.requests(PreviewCorrection)]
@@ -162,9 +162,9 @@ def test_of_several_previews_only_the_newest_is_asked_for(review):
 @pytest.mark.parametrize("extent", list(TruthExtent))
 def test_the_chosen_extent_is_stored_and_the_next_case_begins_with_its_slices(review, extent):
     edited(review)
-    review.presenter.choose_extent(extent)
+    review.presenter.review.choose_extent(extent)
     assert review.state.review.extent is extent
-    review.presenter.accept()
+    review.presenter.review.accept()
     written(review)
     assert review.service.requests(Correct)[0].extent is extent
     assert review.state.review.case_id == "u1"
@@ -174,9 +174,9 @@ def test_the_chosen_extent_is_stored_and_the_next_case_begins_with_its_slices(re
 def test_a_refused_preview_says_nothing_and_does_not_stop_the_next(review):
     edited(review)
     review.service.refuse(PreviewCorrection, "AnnotationError", "It lies elsewhere.")
-    review.presenter.preview_correction("/bad.seg.nrrd")
+    review.presenter.review.preview_correction("/bad.seg.nrrd")
     review.settle()
     assert review.state.message.text == ""
-    review.presenter.preview_correction("/good.seg.nrrd")
+    review.presenter.review.preview_correction("/good.seg.nrrd")
     review.settle()
     assert review.state.review.near == "/near.npy"

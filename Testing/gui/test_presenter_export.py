@@ -48,12 +48,12 @@ def asked(stage: Stage, kind: type) -> list[str]:
 
 
 def check(stage: Stage, choices: ExportChoices = OUT) -> None:
-    stage.presenter.check_export(choices)
+    stage.presenter.export.check(choices)
     stage.settle()
 
 
 def export(stage: Stage, choices: ExportChoices = OUT) -> None:
-    stage.presenter.export_dicom(choices)
+    stage.presenter.export.write_dicom(choices)
     stage.settle()
 
 
@@ -66,7 +66,9 @@ def results(stage: Stage) -> list[tuple[Light, str]]:
 
 def test_the_export_of_files_lists_them_and_shows_their_folder():
     stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
-    stage.presenter.export("/out", SegmentationFormat.NIFTI, ("u0",), include_unreviewed=True)
+    stage.presenter.export.write_files(
+        "/out", SegmentationFormat.NIFTI, ("u0",), include_unreviewed=True
+    )
     stage.settle()
     assert stage.service.requests(Export) == [
         Export("/out", SegmentationFormat.NIFTI, ("u0",), True)
@@ -79,7 +81,7 @@ def test_the_export_of_files_lists_them_and_shows_their_folder():
 def test_a_refused_export_does_not_speak_of_opening_the_project_again():
     stage = opened(Disk.with_cases(1, (RoundState.IN_REVIEW,)))
     stage.service.refuse(Export, "StorageError", "The disk is full.")
-    stage.presenter.export("/out")
+    stage.presenter.export.write_files("/out")
     stage.settle()
     assert stage.state.message.text == "The disk is full."
     assert stage.state.message.next_step.text == ""
@@ -150,7 +152,7 @@ def test_chosen_codes_go_into_the_project_and_the_finding_is_gone():
     stage = reviewed(all=(NO_CODES,))
     check(stage)
     stage.disk.findings = {}
-    stage.presenter.choose_codes(1, LIVER)
+    stage.presenter.export.choose_codes(1, LIVER)
     stage.settle()
     (request,) = stage.service.requests(ChangeLabels)
     assert request.labels.classes == (replace(LABELS.classes[0], terminology=LIVER),)
@@ -164,7 +166,7 @@ def test_a_series_that_was_moved_is_looked_for_in_the_folder_for_its_cases_only(
     stage = reviewed(u0=(LOST,))
     check(stage)
     assert stage.state.export.summary.text == "2 of 3 volumes can be exported to DICOM."
-    stage.presenter.look_in("/moved")
+    stage.presenter.export.look_in("/moved")
     stage.settle()
     assert stage.service.requests(CheckDicomExport)[-1].choices.look_in == "/moved"
     assert stage.state.export.summary.light is Light.GREEN
@@ -178,7 +180,7 @@ def test_volumes_that_are_not_from_dicom_are_written_as_series_of_the_kind_that_
     stage = reviewed(u0=(foreign,))
     check(stage)
     assert stage.state.export.findings[0].button.text == "Choose..."
-    stage.presenter.write_volumes("CT")
+    stage.presenter.export.write_volumes("CT")
     stage.settle()
     assert stage.state.export.summary.light is Light.GREEN
     export(stage, replace(OUT, to_database=True))
@@ -194,13 +196,13 @@ def test_losses_are_accepted_for_one_case_until_its_segmentation_changes():
     check(stage)
     buttons = [row.button.text for row in stage.state.export.findings]
     assert buttons == ["Accept...", "", "Include them"]
-    stage.presenter.accept_losses("u0")
+    stage.presenter.export.accept_losses("u0")
     stage.settle()
     export(stage)
     accepted = {r.choices.case_ids[0]: r.choices.accept_losses
                 for r in stage.service.requests(ExportDicom)}  # fmt: skip
     assert accepted == {"a": False, "u0": True, "u1": False}
-    stage.presenter.accept_many(("u2",))
+    stage.presenter.review.accept_many(("u2",))
     stage.answer("Accept it")
     assert stage.state.export.summary.text == (
         "The project has changed since this check; check again."
@@ -256,10 +258,10 @@ def test_other_choices_are_checked_anew():
 
 def test_progress_is_that_of_all_cases_and_other_requests_come_in_between():
     stage = reviewed(by_hand=True)
-    stage.presenter.export_dicom(OUT)
+    stage.presenter.export.write_dicom(OUT)
     stage.presenter.tick()
     assert stage.state.export.stage == "Checking 'a' (1 of 3)"
-    stage.presenter.show_case("u0")
+    stage.presenter.review.show_case("u0")
     stage.service.handle()
     stage.presenter.tick()
     stage.service.events.append(
@@ -280,8 +282,8 @@ def test_stopping_keeps_what_is_written_and_names_the_rest():
     stage = reviewed()
     check(stage)
     stage.service.by_hand = True
-    stage.presenter.export_dicom(OUT)
-    stage.presenter.cancel_export()
+    stage.presenter.export.write_dicom(OUT)
+    stage.presenter.export.cancel()
     assert not stage.state.export.cancel.enabled
     assert stage.state.export.stage == "Stopping after 'a'"
     stage.service.by_hand = False
@@ -322,7 +324,7 @@ def test_missing_packages_are_offered_to_be_installed():
 
 def test_a_service_that_ends_leaves_a_line_for_every_case_and_no_running_export():
     stage = reviewed(by_hand=True)
-    stage.presenter.check_export(OUT)
+    stage.presenter.export.check(OUT)
     stage.service.crash()
     stage.settle()
     assert not stage.state.export.is_running
@@ -340,7 +342,7 @@ def test_the_database_gets_what_was_written_and_its_word_is_a_line():
     assert folder == "/tmp-of-scene/dicom"
     files = tuple(f"{folder}/{name}.dcm" for name in ("a", "u1"))
     assert stage.heard[-1] == ("on_dicom_written", files)
-    stage.presenter.told_by_database(Light.GREEN, "2 added.")
+    stage.presenter.export.told_by_database(Light.GREEN, "2 added.")
     assert results(stage)[-1] == (Light.GREEN, "2 added.")
 
 
@@ -352,8 +354,8 @@ def test_without_the_database_nobody_is_told_of_files():
 
 def test_closing_the_project_ends_the_export():
     stage = reviewed(by_hand=True)
-    stage.presenter.export_dicom(OUT)
-    stage.presenter.close_project()
+    stage.presenter.export.write_dicom(OUT)
+    stage.presenter.project.close()
     stage.service.by_hand = False
     stage.settle()
     assert stage.service.requests(ExportDicom) == []

@@ -19,20 +19,20 @@ def test_the_invitation_to_review_has_served_with_the_first_verdict(review):
 
 
 def test_what_was_said_about_the_round_before_does_not_stay_over_the_review(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.train_round()
     assert stage.state.message.text == "Round 0 is done."
-    stage.presenter.show_case("u0")
+    stage.presenter.review.show_case("u0")
     stage.settle()
     assert stage.state.message.text == ""
 
 
 def test_a_refusal_has_served_with_the_next_action_whatever_that_is(review):
-    review.presenter.use_model("/m.plcl")
-    review.presenter.accept_many(("nobody",))
+    review.presenter.use.load_model("/m.plcl")
+    review.presenter.review.accept_many(("nobody",))
     assert review.state.message.text
-    review.presenter.check_cases()
+    review.presenter.cases.check()
     review.settle()
     assert review.state.message.text == ""
 
@@ -54,7 +54,7 @@ def test_a_person_can_close_a_message_but_not_a_question(review):
 def test_what_failed_stays_over_other_actions(review):
     review.presenter._core.tell(Light.RED, "The worker was killed.", topic="train")
     shown(review, "u0")
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.message.text == "The worker was killed."
 
@@ -69,20 +69,20 @@ def test_a_message_about_a_case_goes_with_it(review):
 
 def test_closing_the_project_takes_its_messages_along(review):
     review.presenter._core.tell(Light.RED, "The worker was killed.", topic="train")
-    review.presenter.close_project()
+    review.presenter.project.close()
     review.settle()
     assert review.state.message.light is Light.NONE
 
 
 @pytest.mark.parametrize("has_just_trained", [True, False])
 def test_the_button_of_a_message_leads_to_the_review(stage, has_just_trained):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.train_round()
     if not has_just_trained:
-        stage.presenter.close_project()
+        stage.presenter.project.close()
         stage.settle()
-        stage.presenter.open_project("/p")
+        stage.presenter.project.open("/p")
         stage.settle()
     stage.heard.clear()
     stage.presenter.message_step()
@@ -101,7 +101,7 @@ def test_the_button_of_a_message_about_cases_leads_to_them(stage):
 
 def progress_after(review: Stage, *, seconds: float) -> str:
     review.clock.now += seconds
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     return review.state.review.progress
 
@@ -125,7 +125,7 @@ def test_a_case_that_came_while_another_module_was_shown_counts_from_entering_on
 
 def test_time_in_which_a_round_was_trained_does_not_count(review):
     shown(review, "u0")
-    review.presenter.train()
+    review.presenter.train.start()
     review.settle()
     review.clock.now += 800
     review.train_round()
@@ -144,10 +144,10 @@ def test_time_in_which_another_case_was_looked_at_does_not_count(review):
 
 def test_the_time_until_a_case_is_in_the_views_does_not_count(review):
     review.reads_files = False
-    review.presenter.show_case("u0")
+    review.presenter.review.show_case("u0")
     review.settle()
     review.clock.now += 500
-    review.presenter.case_is_on_screen(review.heard[-1][1])
+    review.presenter.review.case_is_on_screen(review.heard[-1][1])
     assert progress_after(review, seconds=60) == "1 of 3 reviewed, about 2 min left"
 
 

@@ -58,7 +58,7 @@ def test_no_service_is_started_before_something_is_asked_of_it():
 
 def test_opening_shows_the_project_when_the_service_has_answered():
     stage = Stage(Disk.with_cases(2), by_hand=True)
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.cases.add.tool_tip == "The project is being opened."
@@ -74,7 +74,7 @@ def test_what_came_from_another_computer_is_told_when_the_project_opens():
     made, told = disk.view, ("12 verdicts were given on another computer.", "Look only.")
     disk.view = lambda: replace(made(), notices=told)
     stage = Stage(disk)
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert stage.state.project.root == ROOT
     assert stage.state.message.text == " ".join(told)
@@ -90,7 +90,7 @@ def test_a_tick_in_which_nothing_happened_says_so(stage):
 
 def test_many_events_are_dealt_with_in_portions(stage):
     stage.service.by_hand = True
-    stage.presenter.check_cases()
+    stage.presenter.cases.check()
     number = len(stage.service.asked) - 1
     stage.service.events = [
         RequestProgress(number, Progress("Reading", n, 1000)) for n in range(1000)
@@ -104,7 +104,7 @@ def test_many_events_are_dealt_with_in_portions(stage):
 
 def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
     stage = Stage(Disk.with_cases(1), by_hand=True)
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.service.refuse(
         OpenProject, "ProjectInUseError", "The project is in use by another window."
     )
@@ -121,7 +121,7 @@ def test_a_project_in_use_elsewhere_is_told_and_can_be_tried_again():
 
 
 def test_a_project_that_is_gone_can_be_opened_again_once_it_is_back(stage):
-    stage.presenter.check_cases()
+    stage.presenter.cases.check()
     stage.service.refuse(CheckCases, "ProjectGoneError", "The project is gone.")
     stage.settle()
     assert stage.state.message.light is Light.RED
@@ -136,7 +136,7 @@ def test_a_project_that_is_gone_can_be_opened_again_once_it_is_back(stage):
 def test_a_service_that_cannot_be_started_is_told_with_its_remedy():
     stage = Stage(Disk())
     stage.service_error = OSError(12, "Cannot allocate memory")
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     assert stage.state.message.light is Light.RED
     assert "Cannot allocate memory" in stage.state.message.text
     assert stage.state.project.open.enabled
@@ -154,9 +154,9 @@ def test_an_interrupted_round_is_offered_when_the_project_is_opened():
 def test_an_open_review_is_offered_and_begins_with_the_most_doubtful_case_that_waits():
     disk = Disk.with_cases(3, (RoundState.IN_REVIEW,))
     first = opened(disk)
-    first.presenter.show_case("u0")
+    first.presenter.review.show_case("u0")
     first.settle()
-    first.presenter.accept()
+    first.presenter.review.accept()
     first.settle()
     first.presenter.shut_down()
     tomorrow = opened(disk)
@@ -167,7 +167,7 @@ def test_an_open_review_is_offered_and_begins_with_the_most_doubtful_case_that_w
 
 
 def test_closing_lets_go_of_everything(stage):
-    stage.presenter.close_project()
+    stage.presenter.project.close()
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.cases.rows == ()
@@ -177,15 +177,15 @@ def test_closing_lets_go_of_everything(stage):
 
 def test_an_answer_for_a_project_that_was_closed_does_not_bring_it_back(stage):
     stage.service.by_hand = True
-    stage.presenter.set_role(("u0",), CaseRole.IGNORED)
-    stage.presenter.close_project()
+    stage.presenter.cases.set_role(("u0",), CaseRole.IGNORED)
+    stage.presenter.project.close()
     stage.service.handle(2)
     stage.settle()
     assert stage.state.project.root == ""
 
 
 def test_opening_another_project_closes_the_one_before(stage):
-    stage.presenter.open_project("/other")
+    stage.presenter.project.open("/other")
     stage.settle()
     kinds = [type(request) for request in stage.service.asked]
     assert kinds[-2:] == [CloseProject, OpenProject]
@@ -193,7 +193,7 @@ def test_opening_another_project_closes_the_one_before(stage):
 
 def test_a_sample_project_is_made_opened_and_filled():
     stage = Stage(Disk())
-    stage.presenter.make_sample_project("/samples")
+    stage.presenter.project.make_sample("/samples")
     stage.settle()
     assert [row.case_id for row in stage.state.cases.rows] == ["s1"]
     assert stage.state.project.root == ROOT
@@ -202,7 +202,7 @@ def test_a_sample_project_is_made_opened_and_filled():
 
 def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
     stage.service.by_hand = True
-    stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     assert stage.state.cases.remove.tool_tip == "The volumes are being read."
     assert not stage.state.train.train.enabled
     stage.service.handle()
@@ -214,7 +214,7 @@ def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
 def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(stage):
     problem = Problem("b", is_error=True, message="'b' is a single slice.", remedy="Leave it out.")
     stage.service.by_hand = True
-    stage.presenter.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     stage.service.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
@@ -229,7 +229,7 @@ QUESTION = Question(QuestionKind.SAME_SHAPE, "'b.nii.gz' lies elsewhere.", 12, "
 
 def add_with_a_question(stage):
     stage.service.by_hand = True
-    stage.presenter.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     problem = Problem("b", True, QUESTION.message, "", QUESTION)
@@ -247,7 +247,7 @@ def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_th
     assert row.enabled
     assert stage.state.cases.findings == ()
 
-    stage.presenter.answer_question(0, "voxels")
+    stage.presenter.cases.answer_question(0, "voxels")
     stage.settle()
 
     sent = stage.service.requests(AddVolumes)[-1].volumes[0]
@@ -258,7 +258,7 @@ def test_question_about_a_file_shows_its_answers_and_the_volume_is_added_with_th
 
 def test_volume_that_is_left_out_is_not_added_again(stage):
     add_with_a_question(stage)
-    stage.presenter.answer_question(0, "leave")
+    stage.presenter.cases.answer_question(0, "leave")
     stage.settle()
     assert len(stage.service.requests(AddVolumes)) == 1
     assert stage.state.cases.questions == ()
@@ -266,13 +266,13 @@ def test_volume_that_is_left_out_is_not_added_again(stage):
 
 def test_answer_to_a_question_of_the_check_is_kept_by_the_service(stage):
     stage.service.by_hand = True
-    stage.presenter.check_cases()
+    stage.presenter.cases.check()
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     problem = Problem("b", True, QUESTION.message, "", QUESTION)
     stage.service.events.append(Answered(number, CasesChecked((problem,))))
     stage.settle()
-    stage.presenter.answer_question(0, "voxels")
+    stage.presenter.cases.answer_question(0, "voxels")
     stage.settle()
     assert stage.service.requests(AnswerQuestion) == [AnswerQuestion(QUESTION, "voxels")]
     assert stage.state.cases.questions == ()
@@ -280,7 +280,7 @@ def test_answer_to_a_question_of_the_check_is_kept_by_the_service(stage):
 
 def search_with_a_question(stage):
     stage.service.by_hand = True
-    stage.presenter.add_paths(("/folder",), CaseRole.UNLABELLED)
+    stage.presenter.cases.add_paths(("/folder",), CaseRole.UNLABELLED)
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     own = (Choice("T1", "T1", "takes T1"), LEAVE_OUT)
@@ -297,7 +297,7 @@ def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(sta
     (row,) = stage.state.cases.questions
     assert [words for _, words, _ in row.choices] == ["T1", "Leave it out"]
 
-    stage.presenter.answer_question(0, value)
+    stage.presenter.cases.answer_question(0, value)
     stage.settle()
 
     given = (GivenAnswer(QuestionKind.CHANNELS, value),)
@@ -309,7 +309,7 @@ def test_question_of_a_search_is_answered_by_searching_again_with_the_answer(sta
 def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
     stage.service.by_hand = True
     names = ("c1", "c2", "c3")
-    stage.presenter.add_volumes(
+    stage.presenter.cases.add_volumes(
         tuple(NewVolume(name, CaseRole.UNLABELLED, f"/{name}.nii") for name in names)
     )
     number = len(stage.service.asked) - 1
@@ -323,7 +323,7 @@ def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
     stage.settle()
     stage.service.by_hand = False
 
-    stage.presenter.answer_question(0, "30")
+    stage.presenter.cases.answer_question(0, "30")
     stage.settle()
 
     sent = stage.service.requests(AddVolumes)[-1].volumes
@@ -333,7 +333,7 @@ def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
 
 
 def test_a_file_is_added_at_once(stage):
-    stage.presenter.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
+    stage.presenter.cases.add_paths(("/x.nrrd",), CaseRole.UNLABELLED)
     stage.settle()
     assert stage.service.requests(AddVolumes)[0].volumes[0].image == "/x.nrrd"
 
@@ -341,7 +341,7 @@ def test_a_file_is_added_at_once(stage):
 def test_of_a_folder_with_several_volumes_the_person_chooses(stage):
     several = tuple(FoundVolume(f"s{n}", "/d", f"1.{n}", "a series") for n in range(3))
     stage.service.by_hand = True
-    stage.presenter.add_paths(("/d",), CaseRole.UNLABELLED)
+    stage.presenter.cases.add_paths(("/d",), CaseRole.UNLABELLED)
     stage.service.waiting.clear()
     number = len(stage.service.asked) - 1
     stage.service.events.append(Answered(number, VolumesFound(several, ())))
@@ -366,7 +366,7 @@ def answer_searches(stage, *answers):
 
 def test_without_a_role_the_person_chooses_even_for_one_file(stage):
     stage.service.by_hand = True
-    stage.presenter.add_paths((HEART.image,))
+    stage.presenter.cases.add_paths((HEART.image,))
     answer_searches(stage, VolumesFound((HEART,), ()))
     assert stage.heard[-1] == ("on_found", VolumesFound((HEART,), ()))
     assert not stage.service.requests(AddVolumes)
@@ -376,7 +376,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
     paths = (HEART.image, HEART.annotation, "/d/lung.nrrd", "/d/lung.nrrd")
     labels = FoundVolume("heart.seg", HEART.annotation, None, "")
     stage.service.by_hand = True
-    stage.presenter.add_paths(paths)
+    stage.presenter.cases.add_paths(paths)
     one = VolumesFound((HEART,), ())
     other = VolumesFound((labels,), (IS_SEGMENTATION,))
     answer_searches(stage, one, other, VolumesFound((LUNG,), ()), VolumesFound((LUNG,), ()))
@@ -397,7 +397,7 @@ def test_a_segmentation_chosen_with_its_volume_is_neither_a_volume_nor_a_problem
     ],
 )
 def test_found_volumes_take_the_role_that_is_chosen(stage, role, roles, told):
-    stage.presenter.add_found((HEART, LUNG), role)
+    stage.presenter.cases.add_found((HEART, LUNG), role)
     stage.settle()
     added = stage.service.requests(AddVolumes)[0].volumes
     assert tuple(one.role for one in added) == roles
@@ -409,7 +409,7 @@ def test_found_volumes_take_the_role_that_is_chosen(stage, role, roles, told):
 
 def test_a_path_that_cannot_be_read_does_not_stop_the_others(stage):
     stage.service.refuse(FindVolumes, "VolumeError", "'/bad' is no volume.")
-    stage.presenter.add_paths(("/bad", "/good"), CaseRole.UNLABELLED)
+    stage.presenter.cases.add_paths(("/bad", "/good"), CaseRole.UNLABELLED)
     stage.settle()
     assert [v.image for v in stage.service.requests(AddVolumes)[0].volumes] == ["/good"]
     assert stage.state.message.text == "'/bad' is no volume."
@@ -426,7 +426,7 @@ def test_found_volumes_get_names_of_their_own_and_roles_that_fit():
 
 
 def test_annotating_names_the_volume_again_with_its_segmentation(stage):
-    stage.presenter.annotate("u0", "/drawn.seg.nrrd")
+    stage.presenter.cases.annotate("u0", "/drawn.seg.nrrd")
     stage.settle()
     volume = stage.service.requests(AddVolumes)[0].volumes[0]
     assert (volume.case_id, volume.role, volume.image, volume.annotation) == (
@@ -451,9 +451,9 @@ def test_settings_that_the_rounds_are_bound_to_cannot_change(name, rounds, can_c
 
 
 def test_profile_and_pretraining_are_settings_by_name(stage):
-    stage.presenter.set_profile("balanced")
+    stage.presenter.train.set_profile("balanced")
     stage.settle()
-    stage.presenter.set_pretraining("positional")
+    stage.presenter.train.set_pretraining("positional")
     stage.settle()
     assert [r.values for r in stage.service.requests(ChangeSettings)] == [
         {"profile": "balanced"},
@@ -464,9 +464,9 @@ def test_profile_and_pretraining_are_settings_by_name(stage):
 
 def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
     stage.service.by_hand = True
-    stage.presenter.change_setting("training.seed", "7")
-    stage.presenter.change_setting("pretraining.method", "positional")
-    stage.presenter.change_setting("training.joint.batch_size", "4")
+    stage.presenter.train.change_setting("training.seed", "7")
+    stage.presenter.train.change_setting("pretraining.method", "positional")
+    stage.presenter.train.change_setting("training.joint.batch_size", "4")
     stage.settle()
     assert stage.state.message.text == ""
     assert stage.state.train.settings["pretraining.method"] == "positional"
@@ -487,8 +487,8 @@ def test_settings_changed_while_one_is_being_changed_wait_for_it(stage):
 def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
     stage.service.by_hand = True
     stage.service.refuse(ChangeSettings, "ConfigError", "The seed must be a number.")
-    stage.presenter.change_setting("training.seed", "x")
-    stage.presenter.change_setting("pretraining.method", "positional")
+    stage.presenter.train.change_setting("training.seed", "x")
+    stage.presenter.train.change_setting("pretraining.method", "positional")
     stage.service.handle()
     stage.settle()
     assert stage.state.message.text == "The seed must be a number."
@@ -500,9 +500,9 @@ def test_a_refused_setting_does_not_take_those_that_wait_with_it(stage):
 
 def test_settings_that_wait_are_forgotten_with_their_project(stage):
     stage.service.by_hand = True
-    stage.presenter.change_setting("training.seed", "7")
-    stage.presenter.change_setting("pretraining.method", "positional")
-    stage.presenter.close_project()
+    stage.presenter.train.change_setting("training.seed", "7")
+    stage.presenter.train.change_setting("pretraining.method", "positional")
+    stage.presenter.project.close()
     stage.service.handle(2)
     stage.settle()
     assert [r.values for r in stage.service.requests(ChangeSettings)] == [{"training.seed": "7"}]
@@ -527,27 +527,27 @@ def test_the_name_on_verdicts_goes_to_the_service_and_comes_back_with_the_projec
     made = stage.disk.view
     stage.service._change = lambda _request: None
     stage.disk.view = lambda: replace(made(), author="reader 2")
-    stage.presenter.sign_verdicts("reader 2")
+    stage.presenter.project.sign_verdicts("reader 2")
     stage.settle()
     assert stage.service.requests(SignVerdicts) == [SignVerdicts("reader 2")]
     assert stage.state.project.author == "reader 2"
-    stage.presenter.sign_verdicts("reader 2")
+    stage.presenter.project.sign_verdicts("reader 2")
     assert len(stage.service.requests(SignVerdicts)) == 1
 
 
 def test_without_a_project_no_name_is_asked_for():
     stage = Stage(Disk())
-    stage.presenter.sign_verdicts("reader 2")
+    stage.presenter.project.sign_verdicts("reader 2")
     assert stage.services == []
 
 
 def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):
-    stage.presenter.choose_slices(("a",), only_drawn=True)
+    stage.presenter.cases.choose_slices(("a",), only_drawn=True)
     stage.settle()
     (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
     assert row.slices == "2 of 4 slices"
     assert "Only the drawn slices count (2 of 4 slices); the others get proposals." in row.tool_tip
-    stage.presenter.choose_slices(("a",), only_drawn=False)
+    stage.presenter.cases.choose_slices(("a",), only_drawn=False)
     stage.settle()
     (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
     assert row.slices == ""

@@ -14,14 +14,14 @@ GPU = ReadinessReport(
 
 def found(**changes) -> Stage:
     stage = Stage(Disk())
-    stage.presenter.readiness_found(ReadinessReport(**(vars(GPU) | changes)))
+    stage.presenter.readiness.found(ReadinessReport(**(vars(GPU) | changes)))
     return stage
 
 
 def test_nothing_is_claimed_before_the_first_look():
     stage = Stage(Disk())
     assert stage.state.readiness.light is Light.NONE
-    stage.presenter.probe()
+    stage.presenter.readiness.probe()
     assert stage.heard == [("on_probe_wanted", "")]
     assert stage.state.readiness.light is Light.WORKING
     assert stage.state.readiness.probe.tool_tip == "Checking this computer..."
@@ -65,7 +65,7 @@ def test_a_problem_is_said_with_its_remedy():
 
 def test_another_interpreter_is_looked_at_at_once():
     stage = Stage(Disk())
-    stage.presenter.set_python("/opt/python3")
+    stage.presenter.readiness.set_python("/opt/python3")
     assert stage.heard == [("on_probe_wanted", "/opt/python3")]
     assert stage.state.readiness.python == "/opt/python3"
 
@@ -73,7 +73,7 @@ def test_another_interpreter_is_looked_at_at_once():
 def test_a_report_that_is_not_complete_is_shown_and_the_next_one_replaces_it():
     stage = found(device_kind="cpu", is_complete=False)
     assert "min per round" not in stage.state.readiness.sentence
-    stage.presenter.readiness_found(
+    stage.presenter.readiness.found(
         ReadinessReport(**(vars(GPU) | {"device_kind": "cpu", "minutes_per_round": 0.4}))
     )
     assert "less than a minute per round" in stage.state.readiness.sentence

@@ -21,7 +21,7 @@ def review() -> Stage:
 
 
 def shown(stage: Stage, case_id: str) -> Stage:
-    stage.presenter.show_case(case_id)
+    stage.presenter.review.show_case(case_id)
     stage.settle()
     assert stage.state.review.case_id == case_id
     return stage
@@ -47,7 +47,7 @@ def test_before_a_round_the_review_says_what_is_missing(stage):
 
 def test_a_case_is_shown_when_its_files_are_there(review):
     review.service.by_hand = True
-    review.presenter.show_case("u1")
+    review.presenter.review.show_case("u1")
     assert review.state.review.is_loading
     assert review.state.review.accept.tool_tip == "The case is being loaded."
     review.service.handle()
@@ -71,10 +71,10 @@ def test_the_next_case_is_made_ready_while_one_looks_at_this_one(review):
 
 def test_who_asks_for_a_case_that_is_being_made_ready_gets_that_answer(review):
     review.service.by_hand = True
-    review.presenter.show_case("u0")
+    review.presenter.review.show_case("u0")
     review.service.handle()
     review.settle()
-    review.presenter.next_case()
+    review.presenter.review.next_case()
     review.service.handle()
     review.settle()
     assert review.state.review.case_id == "u1"
@@ -84,7 +84,7 @@ def test_who_asks_for_a_case_that_is_being_made_ready_gets_that_answer(review):
 def test_going_fast_through_the_queue_waits_for_the_last_case_only(review):
     review.service.by_hand = True
     for case_id in ("u0", "u1", "u2", "a"):
-        review.presenter.show_case(case_id)
+        review.presenter.review.show_case(case_id)
     for _ in range(10):
         review.service.handle()
         review.settle()
@@ -101,17 +101,17 @@ def test_leaving_a_case_is_told_before_the_next_comes(review):
 
 
 def test_next_and_previous_keep_to_the_queue_and_say_where_it_ends(review):
-    review.presenter.next_case()
+    review.presenter.review.next_case()
     review.settle()
     assert review.state.review.case_id == "u0"
     assert review.state.review.previous_case.tool_tip == "This is the first case in the list."
-    review.presenter.next_case()
+    review.presenter.review.next_case()
     review.settle()
-    review.presenter.next_case()
+    review.presenter.review.next_case()
     review.settle()
     assert review.state.review.case_id == "u2"
     assert review.state.review.next_case.tool_tip == "This is the last case in the list."
-    review.presenter.previous_case()
+    review.presenter.review.previous_case()
     review.settle()
     assert review.state.review.case_id == "u1"
 
@@ -119,12 +119,12 @@ def test_next_and_previous_keep_to_the_queue_and_say_where_it_ends(review):
 def test_a_verdict_is_shown_as_given_only_when_the_service_has_it_on_disk(review):
     shown(review, "u0")
     review.service.by_hand = True
-    review.presenter.accept((1,))
+    review.presenter.review.accept((1,))
     review.settle()
     assert review.service.asked[-1] == Accept((review.disk.identity("u0", 0),), (1,))
     assert review.state.review.queue[0].verdict == ""
     assert review.state.review.reject.tool_tip == "The verdict is being saved."
-    review.presenter.reject()
+    review.presenter.review.reject()
     assert not review.service.requests(Reject)
     review.service.handle()
     review.settle()
@@ -134,13 +134,13 @@ def test_a_verdict_is_shown_as_given_only_when_the_service_has_it_on_disk(review
 
 def test_after_a_verdict_the_next_case_that_waits_comes_by_itself(review):
     shown(review, "u1")
-    review.presenter.reject()
+    review.presenter.review.reject()
     review.settle()
     assert review.state.review.case_id == "u2"
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.review.case_id == "u0"
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.review.case_id == "u0"
     assert review.state.message.text == "All proposals of this round have been reviewed."
@@ -148,9 +148,9 @@ def test_after_a_verdict_the_next_case_that_waits_comes_by_itself(review):
 
 
 def test_who_does_not_want_that_stays_where_he_is(review):
-    review.presenter.go_on_after_verdict(goes_on=False)
+    review.presenter.review.go_on_after_verdict(goes_on=False)
     shown(review, "u0")
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.review.case_id == "u0"
 
@@ -158,8 +158,8 @@ def test_who_does_not_want_that_stays_where_he_is(review):
 def test_who_went_on_meanwhile_is_not_called_back(review):
     shown(review, "u0")
     review.service.by_hand = True
-    review.presenter.accept()
-    review.presenter.show_case("u2")
+    review.presenter.review.accept()
+    review.presenter.review.show_case("u2")
     for _ in range(6):
         review.service.handle()
         review.settle()
@@ -169,7 +169,7 @@ def test_who_went_on_meanwhile_is_not_called_back(review):
 def test_a_refused_verdict_leaves_the_queue_as_the_disk_has_it(review):
     shown(review, "u0")
     review.service.refuse(Accept, "StorageError", "The disk is full.")
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.message.text == "The disk is full."
     assert review.state.review.queue[0].verdict == ""
@@ -178,13 +178,13 @@ def test_a_refused_verdict_leaves_the_queue_as_the_disk_has_it(review):
 
 
 def test_taking_back_shows_the_proposal_again(review):
-    review.presenter.go_on_after_verdict(goes_on=False)
+    review.presenter.review.go_on_after_verdict(goes_on=False)
     shown(review, "u0")
     assert review.state.review.take_back.tool_tip == "There is no verdict to take back."
-    review.presenter.reject()
+    review.presenter.review.reject()
     review.settle()
     assert review.state.review.take_back.enabled
-    review.presenter.take_back()
+    review.presenter.review.take_back()
     review.settle()
     assert review.service.requests(TakeBackVerdict)
     assert review.state.review.queue[0].verdict == ""
@@ -194,11 +194,11 @@ def test_taking_back_shows_the_proposal_again(review):
 def test_the_time_left_follows_the_pace_of_this_session(review):
     shown(review, "u0")
     review.clock.now += 180
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.review.progress == "1 of 3 reviewed, about 6 min left"
     review.clock.now += 5 * 3600
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.review.progress == "2 of 3 reviewed, about 3 min left"
 
@@ -206,31 +206,31 @@ def test_the_time_left_follows_the_pace_of_this_session(review):
 def test_an_earlier_round_can_be_looked_at_but_not_judged():
     stage = opened(Disk.with_cases(2, (RoundState.CLOSED, RoundState.IN_REVIEW)))
     shown(stage, "u0")
-    stage.presenter.show_round(0)
+    stage.presenter.review.show_round(0)
     stage.settle()
     assert stage.service.requests(ShowCase)[-2].round_index == 0
     assert "round 0" in stage.state.review.accept.tool_tip
-    stage.presenter.show_round(1)
+    stage.presenter.review.show_round(1)
     stage.settle()
     assert stage.state.review.accept.enabled
-    stage.presenter.show_round(7)
+    stage.presenter.review.show_round(7)
     assert stage.state.message.text == "There is no round 7."
 
 
 def test_while_a_round_is_trained_the_review_waits(review):
     shown(review, "u0")
-    review.presenter.train()
+    review.presenter.train.start()
     review.settle()
     assert "can be reviewed when it is done" in review.state.review.accept.tool_tip
-    review.presenter.accept()
-    review.presenter.accept_many(("u1",))
+    review.presenter.review.accept()
+    review.presenter.review.accept_many(("u1",))
     review.settle()
     assert not review.service.requests(Accept)
 
 
 def test_a_case_that_is_taken_out_is_no_longer_shown(review):
     shown(review, "u0")
-    review.presenter.remove_cases(("u0",))
+    review.presenter.cases.remove(("u0",))
     review.settle()
     assert review.state.review.case_id == ""
     assert review.heard[-1] == ("on_case_left", "u0", False)
@@ -238,7 +238,7 @@ def test_a_case_that_is_taken_out_is_no_longer_shown(review):
 
 def test_a_case_whose_files_cannot_be_made_is_told_and_the_others_go_on(review):
     review.service.refuse(ShowCase, "VolumeError", "'u0' cannot be read.")
-    review.presenter.show_case("u0")
+    review.presenter.review.show_case("u0")
     review.settle()
     assert review.state.message.text == "'u0' cannot be read."
     assert not review.state.review.is_loading

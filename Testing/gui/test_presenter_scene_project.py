@@ -11,7 +11,7 @@ OPEN, NOT_NOW = "Open the project", "Not now"
 def asked():
     """A presenter that was told of a scene with a project."""
     stage = Stage(Disk.with_cases(2))
-    stage.presenter.offer_project(ROOT)
+    stage.presenter.project.offer(ROOT)
     stage.settle()
     return stage
 
@@ -43,14 +43,14 @@ def test_no_leaves_it_alone(asked):
 
 
 def test_a_closed_scene_asks_no_more(asked):
-    asked.presenter.withdraw_project()
+    asked.presenter.project.withdraw()
     assert not asked.state.message.answers
     asked.presenter.answer(0)
     assert asked.services == []
 
 
 def test_who_opens_another_project_meanwhile_is_asked_no_more(asked):
-    asked.presenter.open_project(ROOT)
+    asked.presenter.project.open(ROOT)
     asked.settle()
     assert not asked.state.message.answers
     assert asked.state.project.root == ROOT
@@ -58,15 +58,15 @@ def test_who_opens_another_project_meanwhile_is_asked_no_more(asked):
 
 def test_with_a_project_open_or_being_opened_a_scene_asks_nothing():
     stage = opened(Disk.with_cases(2))
-    stage.presenter.offer_project("/another")
+    stage.presenter.project.offer("/another")
     assert not stage.state.message.answers
     stage = Stage(Disk.with_cases(2), by_hand=True)
-    stage.presenter.open_project(ROOT)
-    stage.presenter.offer_project("/another")
+    stage.presenter.project.open(ROOT)
+    stage.presenter.project.offer("/another")
     assert not stage.state.message.answers
 
 
 def test_a_folder_name_cannot_hide_or_turn_what_is_asked():
     stage = Stage(Disk())
-    stage.presenter.offer_project("/a\u202ecod\n\n\x1b[2Jb")
+    stage.presenter.project.offer("/a\u202ecod\n\n\x1b[2Jb")
     assert stage.state.message.text == "This scene belongs to the project '/a?cod???[2Jb'."

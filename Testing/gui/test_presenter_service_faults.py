@@ -16,7 +16,7 @@ from PseudoLabelCLLib.messages.requests import Accept, OpenProject, Refresh, Sho
 def review() -> Stage:
     """A project in review with a case shown."""
     stage = opened(Disk.with_cases(3, (RoundState.IN_REVIEW,)))
-    stage.presenter.show_case("u0")
+    stage.presenter.review.show_case("u0")
     stage.settle()
     return stage
 
@@ -34,7 +34,7 @@ def test_a_service_that_crashed_is_started_once_more_and_the_project_opened_agai
 
 def test_a_verdict_on_its_way_is_not_repeated_and_the_person_is_told_to_look(review):
     review.service.by_hand = True
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.by_hand = False
     review.service.crash()
     review.settle()
@@ -46,7 +46,7 @@ def test_a_verdict_on_its_way_is_not_repeated_and_the_person_is_told_to_look(rev
 
 def test_a_verdict_that_reached_the_disk_before_the_crash_is_there_afterwards(review):
     review.service.by_hand = True
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.service.handle()
     review.service.events.clear()
     review.service.crash()
@@ -58,7 +58,7 @@ def test_a_verdict_that_reached_the_disk_before_the_crash_is_there_afterwards(re
 
 def test_a_case_that_kills_the_service_is_not_asked_for_again(review):
     review.service.by_hand = True
-    review.presenter.show_case("u2")
+    review.presenter.review.show_case("u2")
     review.service.crash()
     review.by_hand = False
     review.settle()
@@ -95,18 +95,18 @@ def test_a_service_that_dies_long_after_is_started_again(review):
 
 def test_a_service_that_dies_without_a_project_is_started_with_the_next_request():
     stage = Stage(Disk.with_cases(1))
-    stage.presenter.use_model("/m.plcl")
+    stage.presenter.use.load_model("/m.plcl")
     stage.settle()
     stage.service.crash()
     stage.settle()
     assert stage.state.message.light is Light.RED
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert stage.state.project.root == ROOT
 
 
 def test_while_a_worker_trains_a_new_service_does_not_disturb_it(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.worker.begin()
     stage.settle()
@@ -121,7 +121,7 @@ def test_while_a_worker_trains_a_new_service_does_not_disturb_it(stage):
 
 def test_a_folder_that_vanished_is_told_with_every_request_and_comes_back(review):
     review.disk.exists = False
-    review.presenter.accept()
+    review.presenter.review.accept()
     review.settle()
     assert review.state.message.text == "The folder is gone."
     assert review.state.message.next_step.text == "Open again"
@@ -131,13 +131,13 @@ def test_a_folder_that_vanished_is_told_with_every_request_and_comes_back(review
     assert review.state.project.root == ROOT
     assert review.state.project.close.enabled
     review.disk.exists = True
-    review.presenter.open_project(ROOT)
+    review.presenter.project.open(ROOT)
     review.settle()
     assert review.state.review.accept.enabled
 
 
 def test_a_folder_that_vanished_during_training_is_told_and_can_be_closed(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.worker.begin()
     stage.disk.exists = False
@@ -145,7 +145,7 @@ def test_a_folder_that_vanished_during_training_is_told_and_can_be_closed(stage)
     stage.settle()
     assert stage.state.message.light is Light.RED
     assert not stage.state.train.is_running
-    stage.presenter.close_project()
+    stage.presenter.project.close()
     stage.settle()
     assert stage.state.project.root == ""
     assert stage.state.project.new.enabled
@@ -153,7 +153,7 @@ def test_a_folder_that_vanished_during_training_is_told_and_can_be_closed(stage)
 
 def test_a_change_on_its_way_when_the_service_dies_frees_the_buttons(stage):
     stage.service.by_hand = True
-    stage.presenter.set_role(("u0",), CaseRole.IGNORED)
+    stage.presenter.cases.set_role(("u0",), CaseRole.IGNORED)
     stage.by_hand = False
     stage.service.crash()
     stage.settle()
@@ -163,7 +163,7 @@ def test_a_change_on_its_way_when_the_service_dies_frees_the_buttons(stage):
 
 def test_a_training_that_was_about_to_start_when_the_service_died_does_not_start_by_itself(stage):
     stage.service.by_hand = True
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.by_hand = False
     stage.service.crash()
     stage.settle()

@@ -30,22 +30,22 @@ def step(stage: Stage, name: str):
 def test_the_next_thing_leads_from_nothing_to_the_second_round():
     stage = Stage(Disk())
     assert next_thing(stage) == ("cases", "Create or open a project")
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert next_thing(stage) == ("cases", "Add volumes")
     stage.disk.roles |= {"u0": CaseRole.UNLABELLED, "u1": CaseRole.UNLABELLED}
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert next_thing(stage) == ("cases", "Segment a volume")
     stage.disk.roles["a"] = CaseRole.ANNOTATED
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert next_thing(stage) == ("cases", "Check the cases")
     stage.presenter.go_to_next()
     stage.settle()
     assert stage.state.cases.findings
     assert next_thing(stage) == ("train", "Train round 0")
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert next_thing(stage) == ("train", "Training round 0")
     assert stage.state.next_thing.is_doing
@@ -55,25 +55,25 @@ def test_the_next_thing_leads_from_nothing_to_the_second_round():
     stage.settle()
     assert stage.state.review.case_id == "u0"
     assert ("on_step_wanted", "review") in stage.heard
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     stage.settle()
     assert next_thing(stage) == ("review", "Review 1 proposal")
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     stage.settle()
     assert next_thing(stage) == ("train", "Train round 1")
 
 
 def test_cases_that_changed_since_are_to_be_checked_again(stage):
-    stage.presenter.check_cases()
+    stage.presenter.cases.check()
     stage.settle()
     assert next_thing(stage) == ("train", "Train round 0")
-    stage.presenter.set_role(("u0",), CaseRole.IGNORED)
+    stage.presenter.cases.set_role(("u0",), CaseRole.IGNORED)
     stage.settle()
     assert next_thing(stage) == ("cases", "Check the cases")
 
 
 def test_missing_packages_come_before_training(stage):
-    stage.presenter.readiness_found(ReadinessReport("python", missing=("torch>=2.4",)))
+    stage.presenter.readiness.found(ReadinessReport("python", missing=("torch>=2.4",)))
     assert next_thing(stage) == ("train", "Install the missing packages")
 
 
@@ -96,7 +96,7 @@ def test_the_steps_have_names_and_titles_in_order():
 
 def test_cases_are_counted_by_role(stage):
     stage.disk.roles |= {"v": CaseRole.VALIDATION, "x": CaseRole.IGNORED}
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert step(stage, "cases").summary == "1 annotated, 3 unlabelled, 1 validation, 1 ignored"
     assert step(stage, "cases").is_done
@@ -105,7 +105,7 @@ def test_cases_are_counted_by_role(stage):
 def test_training_tells_the_newest_round_with_its_dice(stage):
     assert step(stage, "train").summary == "No round trained yet"
     assert not step(stage, "train").is_done
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert step(stage, "train").summary == "Round 0 is being trained"
     stage.train_round(0.8149)
@@ -118,14 +118,14 @@ def test_the_review_counts_verdicts_by_kind():
     assert step(stage, "review").summary == "0 of 5 reviewed"
     for case_id in ("u0", "u1"):
         shown(stage, case_id)
-        stage.presenter.accept()
+        stage.presenter.review.accept()
         stage.settle()
     edited(stage, "u2")
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     written(stage)
     assert step(stage, "review").summary == "3 of 5 reviewed: 2 accepted, 1 corrected"
     assert not step(stage, "review").is_done
-    stage.presenter.reject_many(("u3", "u4"))
+    stage.presenter.review.reject_many(("u3", "u4"))
     stage.settle()
     assert step(stage, "review").summary.endswith("2 accepted, 1 corrected, 2 rejected")
     assert step(stage, "review").is_done
@@ -133,13 +133,13 @@ def test_the_review_counts_verdicts_by_kind():
 
 def test_using_counts_what_was_segmented_and_exported():
     stage = in_review(1)
-    stage.presenter.apply_model(("x", "y"), "")
+    stage.presenter.use.apply(("x", "y"), "")
     stage.settle()
     assert stage.worker.job.output_folder == "/tmp-of-scene/segmented"
     stage.worker.finish()
     stage.settle()
     assert step(stage, "use").summary == "2 volumes segmented"
-    stage.presenter.export_dicom(ExportChoices("/out"))
+    stage.presenter.export.write_dicom(ExportChoices("/out"))
     stage.settle()
     assert step(stage, "use").summary == "2 volumes segmented, 1 exported"
 
@@ -152,7 +152,7 @@ def test_nothing_runs_without_a_project():
 
 
 def test_training_is_told_with_its_time(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.worker.begin()
     stage.worker.events.append(Progress("Round 0: training", 5, 10, 190.0))
@@ -166,26 +166,26 @@ def test_training_is_told_with_its_time(stage):
 
 def test_segmenting_exporting_changing_and_loading_are_told():
     stage = in_review(1)
-    stage.presenter.apply_model(("x",), "/out")
+    stage.presenter.use.apply(("x",), "/out")
     stage.settle()
     assert stage.state.status.text == "Segmenting: loading packages"
     stage.worker.finish()
     stage.settle()
     stage.service.by_hand = True
-    stage.presenter.show_case("u0")
+    stage.presenter.review.show_case("u0")
     assert stage.state.status.text == "Loading 'u0'"
     stage.service.by_hand = False
     stage.settle()
     stage.service.by_hand = True
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     assert stage.state.status.text == "Saving the verdict"
-    stage.presenter.set_role(("u0",), CaseRole.IGNORED)
+    stage.presenter.cases.set_role(("u0",), CaseRole.IGNORED)
     assert stage.state.status.text == "The roles are being changed."
     stage.service.by_hand = False
     stage.settle()
     assert not stage.state.status.is_running
     stage.service.by_hand = True
-    stage.presenter.export_dicom(ExportChoices("/out"))
+    stage.presenter.export.write_dicom(ExportChoices("/out"))
     assert stage.state.status.text == "Checking 'a' (1 of 1)"
     assert stage.state.status.fraction == 0.0
 
@@ -217,7 +217,7 @@ def test_before_any_round_the_measured_minutes_of_this_computer_count(stage):
     report = ReadinessReport(
         "p", torch_works=True, device_kind="cpu", device="CPU", minutes_per_round=6.2
     )
-    stage.presenter.readiness_found(report)
+    stage.presenter.readiness.found(report)
     assert (
         stage.state.train.sentence
         == "Round 0 will learn. It will take about 6 min on this computer."
@@ -246,10 +246,10 @@ def test_projects_are_remembered_newest_first_at_most_eight():
         stage._start_service, stage._start_worker, scene=stage.scene, recent=recent
     )
     assert stage.state.project.recent == tuple(f"/p{n}" for n in range(8))
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert recent.roots == (ROOT, *(f"/p{n}" for n in range(7)))
-    stage.presenter.open_project(ROOT)
+    stage.presenter.project.open(ROOT)
     stage.settle()
     assert stage.state.project.recent == recent.roots
     assert recent.roots.count(ROOT) == 1
@@ -267,24 +267,24 @@ def test_the_newest_model_is_there_when_a_project_is_opened():
 
 def test_the_newest_model_follows_the_rounds(stage):
     assert stage.state.use.model == ""
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.train_round()
     assert [r.file for r in stage.service.requests(ReadModel)][-1] == "/m0.plcl"
     assert stage.state.use.model
-    stage.presenter.close_project()
+    stage.presenter.project.close()
     stage.settle()
     assert stage.state.use.model == ""
 
 
 def test_a_file_that_was_chosen_stays_until_the_newest_model_is_wanted(stage):
-    stage.presenter.use_model("/mine.plcl")
+    stage.presenter.use.load_model("/mine.plcl")
     stage.settle()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.train_round()
     assert [r.file for r in stage.service.requests(ReadModel)] == ["/mine.plcl"]
-    stage.presenter.use_newest_model()
+    stage.presenter.use.load_newest_model()
     stage.settle()
     assert stage.service.requests(ReadModel)[-1].file == "/m0.plcl"
 
@@ -295,9 +295,9 @@ def test_a_file_that_was_chosen_stays_until_the_newest_model_is_wanted(stage):
 def test_a_verdict_of_an_earlier_round_stays_beside_the_new_proposal_in_both_tables():
     stage = in_review(2)
     edited(stage, "u0")
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     written(stage)
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.train_round()
     rows = {row.case_id: row for row in stage.state.cases.rows}
@@ -305,7 +305,7 @@ def test_a_verdict_of_an_earlier_round_stays_beside_the_new_proposal_in_both_tab
     assert [row.verdict for row in stage.state.review.queue] == ["corrected in round 0", ""]
     assert stage.state.review.progress.startswith("0 of 2 reviewed")
     shown(stage, "u0")
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     stage.settle()
     assert stage.state.review.queue[0].verdict == "accepted"
 
@@ -321,7 +321,7 @@ def test_every_earlier_verdict_has_words(verdict):
 
 
 def test_while_a_round_is_trained_the_button_does_not_offer_to_continue_it(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.worker.begin()
     stage.settle()

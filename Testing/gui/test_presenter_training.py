@@ -6,8 +6,8 @@ import pytest
 from a_presenter import Stage, opened
 from presenter_fakes import ROOT, Disk
 from PseudoLabelCLGui.panel_state import Light
-from PseudoLabelCLGui.presenter.facts.training_monitor import NUM_POINTS, Points, TrainingMonitor
-from PseudoLabelCLGui.presenter.train.training import stalled
+from PseudoLabelCLGui.presenter.facts.training_facts import NUM_POINTS, Points, TrainingMonitor
+from PseudoLabelCLGui.presenter.train.training_actions import stalled
 
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.reporting import Progress
@@ -26,7 +26,7 @@ from PseudoLabelCLLib.messages.requests import Accept, GoBack, Refresh
 
 
 def training(stage: Stage, num_rounds: int = 1, **how) -> Stage:
-    stage.presenter.train(num_rounds, **how)
+    stage.presenter.train.start(num_rounds, **how)
     stage.settle()
     stage.worker.begin()
     stage.settle()
@@ -37,7 +37,7 @@ def test_train_says_which_round_and_why_not(stage):
     assert stage.state.train.train.text == "Train round 0"
     nothing = opened(Disk.with_cases(0, ()))
     nothing.disk.roles.clear()
-    nothing.presenter.open_project(ROOT)
+    nothing.presenter.project.open(ROOT)
     nothing.settle()
     assert "Add volumes" in nothing.state.train.train.tool_tip
     undrawn = Disk.with_cases(2)
@@ -53,17 +53,17 @@ def test_training_starts_one_round_in_a_job_folder_of_the_project(stage):
 
 def test_training_waits_for_every_verdict_on_its_way():
     stage = opened(Disk.with_cases(2, (RoundState.IN_REVIEW,)))
-    stage.presenter.show_case("u0")
+    stage.presenter.review.show_case("u0")
     stage.settle()
     stage.service.by_hand = True
-    stage.presenter.accept()
+    stage.presenter.review.accept()
     assert stage.state.train.train.tool_tip == "A verdict is being saved."
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert stage.workers == []
     stage.service.handle(5)
     stage.settle()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.service.handle(5)
     stage.settle()
     kinds = [type(r) for r in stage.service.asked]
@@ -85,7 +85,7 @@ def test_while_a_round_is_trained_nothing_of_it_can_change_and_the_reasons_are_t
 
 def test_a_second_train_while_one_runs_starts_no_second_worker(stage):
     training(stage)
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert len(stage.workers) == 1
     assert stage.state.message.text == "A round is being trained."
@@ -176,27 +176,27 @@ def test_the_stop_rule_needs_two_measured_rounds():
 
 
 def test_pretraining_comes_first_if_it_is_chosen_and_only_once(stage):
-    stage.presenter.set_pretraining("positional")
+    stage.presenter.train.set_pretraining("positional")
     stage.settle()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert isinstance(stage.worker.job, PretrainJob)
     stage.worker.finish()
     stage.settle()
     assert isinstance(stage.worker.job, TrainJob)
     stage.train_round()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert [type(w.job) for w in stage.workers] == [PretrainJob, TrainJob, TrainJob]
 
 
 def test_pretraining_alone_trains_no_round(stage):
-    stage.presenter.pretrain()
+    stage.presenter.train.pretrain()
     stage.settle()
     assert stage.state.message.text == "Choose a pre-training method first."
-    stage.presenter.set_pretraining("positional")
+    stage.presenter.train.set_pretraining("positional")
     stage.settle()
-    stage.presenter.pretrain()
+    stage.presenter.train.pretrain()
     stage.settle()
     stage.worker.finish()
     stage.settle()
@@ -205,9 +205,9 @@ def test_pretraining_alone_trains_no_round(stage):
 
 
 def pretraining(stage):
-    stage.presenter.set_pretraining("positional")
+    stage.presenter.train.set_pretraining("positional")
     stage.settle()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     stage.worker.begin()
     stage.settle()
@@ -218,7 +218,7 @@ def pretraining(stage):
 def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
     pretraining(stage)
     assert "pre-training" in stage.state.train.stop.tool_tip
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     assert stage.state.train.stage == "Discarding the pre-training"
     if not has_checkpoint:
         stage.service.refuse(GoBack, "ProjectError", "There is no round -1 to go back to.")
@@ -235,7 +235,7 @@ def test_stop_gives_the_pretraining_up_for_good(stage, has_checkpoint):
 
 def test_pause_keeps_the_pretraining(stage):
     pretraining(stage)
-    stage.presenter.pause()
+    stage.presenter.train.pause()
     stage.worker.stop()
     stage.settle()
     assert not stage.service.requests(GoBack)
@@ -244,7 +244,7 @@ def test_pause_keeps_the_pretraining(stage):
 
 def test_a_pretraining_that_crashed_while_it_was_stopped_is_given_up(stage):
     pretraining(stage)
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     stage.worker.end_with(WorkerCrashed(-11, "The worker crashed (SIGSEGV).", "Look at the log."))
     stage.settle()
     assert stage.service.requests(GoBack) == [GoBack(-1)]
@@ -253,7 +253,7 @@ def test_a_pretraining_that_crashed_while_it_was_stopped_is_given_up(stage):
 
 def test_pause_saves_and_train_then_continues_the_round(stage):
     training(stage)
-    stage.presenter.pause()
+    stage.presenter.train.pause()
     assert stage.worker.is_cancel_asked
     assert stage.state.train.stage == "Saving"
     assert stage.state.train.pause.tool_tip == "The training is being saved."
@@ -271,7 +271,7 @@ def test_pause_saves_and_train_then_continues_the_round(stage):
 
 def test_stop_gives_the_round_up_and_goes_back_to_the_one_before():
     stage = training(opened(Disk.with_cases(2, (RoundState.IN_REVIEW,))))
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     stage.worker.stop()
     stage.settle()
     assert stage.service.requests(GoBack) == [GoBack(0)]
@@ -281,9 +281,9 @@ def test_stop_gives_the_round_up_and_goes_back_to_the_one_before():
 
 
 def test_stop_before_the_round_was_opened_changes_nothing(stage):
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     stage.worker.stop()
     stage.settle()
     assert not stage.service.requests(GoBack)
@@ -292,7 +292,7 @@ def test_stop_before_the_round_was_opened_changes_nothing(stage):
 
 def test_a_round_that_ended_before_it_could_be_stopped_stays_and_this_is_said(stage):
     training(stage)
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     stage.worker.finish()
     stage.settle()
     assert not stage.service.requests(GoBack)
@@ -301,11 +301,11 @@ def test_a_round_that_ended_before_it_could_be_stopped_stays_and_this_is_said(st
 
 def test_a_paused_round_can_be_given_up(stage):
     training(stage)
-    stage.presenter.pause()
+    stage.presenter.train.pause()
     stage.worker.stop()
     stage.settle()
     assert stage.state.train.stop.enabled
-    stage.presenter.stop()
+    stage.presenter.train.stop()
     stage.settle()
     assert stage.service.requests(GoBack) == [GoBack(-1)]
     assert stage.state.train.train.text == "Train round 0"
@@ -313,7 +313,7 @@ def test_a_paused_round_can_be_given_up(stage):
 
 def test_going_back_asks_the_service_and_shows_what_it_says():
     stage = opened(Disk.with_cases(2, (RoundState.CLOSED, RoundState.IN_REVIEW)))
-    stage.presenter.go_back(0)
+    stage.presenter.train.go_back(0)
     stage.settle()
     assert len(stage.state.rounds.rows) == 1
     assert stage.state.train.train.text == "Train round 1"
@@ -401,7 +401,7 @@ def test_a_crash_in_the_middle_of_several_rounds_continues_with_the_rounds_that_
 
 def test_a_worker_that_cannot_be_started_is_told(stage):
     stage.start_error = WorkerError("The interpreter is gone.", "Choose another.")
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert stage.state.message.text == "The interpreter is gone."
     assert stage.state.message.next_step.text == "Check this computer again"
@@ -409,9 +409,9 @@ def test_a_worker_that_cannot_be_started_is_told(stage):
 
 
 def test_packages_that_are_missing_disable_train_with_the_reason(stage):
-    stage.presenter.readiness_found(ReadinessReport("python", missing=("torch>=2.4",)))
+    stage.presenter.readiness.found(ReadinessReport("python", missing=("torch>=2.4",)))
     assert stage.state.train.train.tool_tip == "Install the missing packages first."
-    stage.presenter.readiness_found(
+    stage.presenter.readiness.found(
         ReadinessReport("python", torch_works=True, device="CPU", device_kind="cpu")
     )
     assert stage.state.train.train.enabled
@@ -419,7 +419,7 @@ def test_packages_that_are_missing_disable_train_with_the_reason(stage):
 
 def test_closing_the_project_pauses_the_training_and_the_worker_may_save_in_peace(stage):
     training(stage)
-    stage.presenter.close_project()
+    stage.presenter.project.close()
     stage.settle()
     assert stage.worker.is_cancel_asked
     assert stage.state.message.next_step.text == "Open again"
@@ -435,8 +435,8 @@ def test_closing_the_project_pauses_the_training_and_the_worker_may_save_in_peac
 
 def test_in_another_project_training_waits_until_the_one_before_is_saved(stage):
     training(stage)
-    stage.presenter.close_project()
-    stage.presenter.open_project("/q")
+    stage.presenter.project.close()
+    stage.presenter.project.open("/q")
     stage.settle()
     stage.presenter._core.facts.work.root = "/elsewhere"
     stage.presenter._core.is_dirty = True

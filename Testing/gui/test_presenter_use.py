@@ -14,13 +14,13 @@ from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
 
 def with_model() -> Stage:
     stage = Stage(Disk())
-    stage.presenter.use_model("/m.plcl")
+    stage.presenter.use.load_model("/m.plcl")
     stage.settle()
     return stage
 
 
 def applied(stage: Stage, *images: str) -> Stage:
-    stage.presenter.apply_model(images, "/out", SegmentationFormat.NIFTI)
+    stage.presenter.use.apply(images, "/out", SegmentationFormat.NIFTI)
     stage.settle()
     return stage
 
@@ -40,10 +40,10 @@ def test_without_a_model_the_button_says_so():
 
 def test_the_newest_model_is_that_of_the_last_round():
     stage = opened(Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW)))
-    stage.presenter.use_newest_model()
+    stage.presenter.use.load_newest_model()
     stage.settle()
     assert stage.service.requests(ReadModel)[-1] == ReadModel("/m1.plcl")
-    stage.presenter.save_model("/mine.plcl")
+    stage.presenter.use.save_model("/mine.plcl")
     stage.settle()
     assert stage.service.requests(SaveModel) == [SaveModel(1, "/mine.plcl")]
     assert stage.state.use.results == ("Model saved: /mine.plcl",)
@@ -84,7 +84,7 @@ def test_a_volume_that_cannot_be_read_does_not_stop_the_others():
 
 def test_series_of_one_folder_are_volumes_of_their_own_and_stay_with_their_folder():
     stage = with_model()
-    stage.presenter.apply_model(("/d", "/d", "/d"), "/out", series_uids=("1.1", "1.2", "1.1"))
+    stage.presenter.use.apply(("/d", "/d", "/d"), "/out", series_uids=("1.1", "1.2", "1.1"))
     stage.settle()
     assert stage.worker.job.volumes == (("/d", "1.1"), ("/d", "1.2"))
     stage.worker.segment("d-1")
@@ -109,7 +109,7 @@ def test_after_a_crash_the_volumes_that_are_left_go_on():
 
 def test_cancelling_keeps_what_is_done():
     stage = applied(with_model(), "x", "y")
-    stage.presenter.cancel_apply()
+    stage.presenter.use.cancel()
     assert stage.worker.is_cancel_asked
     stage.worker.stop()
     stage.settle()
@@ -120,7 +120,7 @@ def test_cancelling_keeps_what_is_done():
 
 def test_segmenting_and_training_share_one_worker():
     stage = opened(Disk.with_cases(1))
-    stage.presenter.use_model("/m.plcl")
+    stage.presenter.use.load_model("/m.plcl")
     stage.settle()
     applied(stage, "x")
     assert "cancel that first" in stage.state.train.train.tool_tip
@@ -128,6 +128,6 @@ def test_segmenting_and_training_share_one_worker():
     assert stage.state.cases.add.enabled
     stage.worker.finish()
     stage.settle()
-    stage.presenter.train()
+    stage.presenter.train.start()
     stage.settle()
     assert stage.state.use.apply.tool_tip == "A round is being trained."

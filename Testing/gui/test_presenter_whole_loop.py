@@ -94,15 +94,15 @@ def idle(state) -> bool:
 @pytest.mark.slow
 def test_a_person_trains_reviews_loses_the_service_and_exports(loop, tmp_path):  # noqa: PLR0915 - one day of one person
     presenter = loop.presenter
-    presenter.make_sample_project(str(tmp_path / "samples"))
+    presenter.project.make_sample(str(tmp_path / "samples"))
     loop.until(lambda state: idle(state) and len(state.cases.rows) > 1)
     root = loop.state.project.root
     for name, value in TINY.items():
-        presenter.change_setting(name, value)
+        presenter.train.change_setting(name, value)
         loop.until(lambda state, name=name, value=value: state.train.settings[name] == value)
         loop.until(idle)
 
-    presenter.train(2)
+    presenter.train.start(2)
     loop.until(lambda state: state.message.text == "Round 1 is done.")
     assert loop.state.train.train.text == "Train round 2"
     assert [row.index for row in loop.state.rounds.rows] == [0, 1]
@@ -113,35 +113,35 @@ def test_a_person_trains_reviews_loses_the_service_and_exports(loop, tmp_path): 
 
     def show(files):
         shown.append(files)
-        presenter.case_is_on_screen(files)
+        presenter.review.case_is_on_screen(files)
 
     presenter.listeners.on_case_files = show
     presenter.message_step()
     loop.until(lambda state: state.review.case_id == queue[0].case_id)
     assert Path(shown[0].image).is_file()
     assert Path(shown[0].proposal).is_file()
-    presenter.accept()
+    presenter.review.accept()
     loop.until(lambda state: state.review.queue[0].verdict == "accepted")
 
     loop.services[-1].kill()
     loop.until(lambda state: len(loop.services) == 2 and idle(state))
     assert loop.state.review.queue[0].verdict == "accepted"
 
-    presenter.export(str(tmp_path / "out"), SegmentationFormat.NIFTI)
+    presenter.export.write_files(str(tmp_path / "out"), SegmentationFormat.NIFTI)
     loop.until(lambda state: bool(state.export.results))
     assert list((tmp_path / "out").glob("*.nii.gz"))
 
     loop.until(lambda state: bool(state.use.model))  # it was read by itself
     row = next(row for row in loop.state.cases.rows if row.case_id == queue[0].case_id)
     image = row.tool_tip.splitlines()[0]
-    presenter.apply_model((image,), str(tmp_path / "applied"))
+    presenter.use.apply((image,), str(tmp_path / "applied"))
     loop.until(lambda state: state.message.text == "The volumes are segmented.")
     assert len(list((tmp_path / "applied").iterdir())) == 1
 
-    presenter.train()
+    presenter.train.start()
     loop.until(lambda state: state.train.stage.startswith("Round 2"))
-    presenter.close_project()
-    presenter.open_project(root)
+    presenter.project.close()
+    presenter.project.open(root)
     loop.until(lambda state: state.train.train.enabled)
     assert loop.state.train.train.text in ("Continue round 2", "Train round 3")
     # of the processor: the machine may be busy with other things

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 CASES = st.sampled_from(UNLABELLED)
 PLACES = st.tuples(*(st.integers(0, size - 1) for size in SIZE[::-1]))
 EXTENTS = st.sampled_from(list(TruthExtent))
-VERDICTS = st.sampled_from(["accept", "accept", "accept", "reject", "take_back"])
+VERDICTS = st.sampled_from(
+    ["review.accept"] * 3 + ["review.reject", "review.take_back"],
+)
 REJECTED = None
 NUM_SEQUENCES = 500
 NUM_STEPS = 10
@@ -162,9 +165,9 @@ class Identity(RuleBasedStateMachine):
         if has_second_round:
             self.maker.begin()
             self.maker.finish()
-        self.presenter.open_project(str(self.root))
+        self.presenter.project.open(str(self.root))
         self.time_passes()
-        self.presenter.show_case("u1")
+        self.presenter.review.show_case("u1")
         self.time_passes()
 
     # --- what a person does
@@ -172,15 +175,15 @@ class Identity(RuleBasedStateMachine):
     @rule(where=CASES | st.sampled_from(["next_case", "previous_case", "round 0", "round 1"]))
     def look_at(self, where):
         if where in UNLABELLED:
-            self.presenter.show_case(where)
+            self.presenter.review.show_case(where)
         elif where.startswith("round"):
-            self.presenter.show_round(int(where[-1]))
+            self.presenter.review.show_round(int(where[-1]))
         else:
-            getattr(self.presenter, where)()
+            getattr(self.presenter.review, where)()
 
     @rule(place=st.none() | PLACES, further=st.integers(1, 2), extent=EXTENTS)
     def draw_or_undo(self, place, further, extent):
-        self.presenter.choose_extent(extent)
+        self.presenter.review.choose_extent(extent)
         if place is None:
             self.panel.undo()
         else:
@@ -191,14 +194,14 @@ class Identity(RuleBasedStateMachine):
         """Press a button, whether or not it is enabled."""
         self._remember_screen()
         self.is_single = True
-        getattr(self.presenter, name)()
+        attrgetter(name)(self.presenter)()
         self.is_single = False
 
     @rule(case_id=CASES, place=st.none() | PLACES, further=st.integers(1, 2), name=VERDICTS)
     def judge_as_usual(self, case_id, place, further, name):
         """Look at a case, draw perhaps, and judge what is in the views."""
         self._come_to_work()
-        self.presenter.show_case(case_id)
+        self.presenter.review.show_case(case_id)
         self.time_passes()
         if place is not None:
             self.panel.draw(place, further)
@@ -210,7 +213,7 @@ class Identity(RuleBasedStateMachine):
         self.worker_moves("finish")
         self.time_passes()
         if not self.presenter.state.project.root or not self.presenter.state.cases.add.enabled:
-            self.presenter.open_project(str(self.root))
+            self.presenter.project.open(str(self.root))
             self.time_passes()
         if answers := self.presenter.state.message.answers:
             self.presenter.answer(len(answers) - 1)
@@ -227,7 +230,9 @@ class Identity(RuleBasedStateMachine):
                 for case in cases
                 if case.proposal is not None and case.id in ids
             }
-        many = self.presenter.accept_many if is_accepted else self.presenter.reject_many
+        many = (
+            self.presenter.review.accept_many if is_accepted else self.presenter.review.reject_many
+        )
         many(tuple(ids))
         self.time_passes()
 
@@ -243,22 +248,22 @@ class Identity(RuleBasedStateMachine):
 
     @rule(is_whole=st.booleans())
     def train(self, is_whole):
-        self.presenter.train()
+        self.presenter.train.start()
         if is_whole:
             self.time_passes()
             self.worker_moves("finish")
             self.time_passes()
 
-    @rule(name=st.sampled_from(["close_project", "open_project", "leave_module", "enter_module"]))
+    @rule(name=st.sampled_from(["project.close", "project.open", "leave_module", "enter_module"]))
     def leave_or_come(self, name):
-        if name == "open_project":
-            self.presenter.open_project(str(self.root))
+        if name == "project.open":
+            self.presenter.project.open(str(self.root))
         else:
-            getattr(self.presenter, name)()
+            attrgetter(name)(self.presenter)()
 
     @rule(goes_on=st.booleans())
     def go_on_after_verdict(self, goes_on):
-        self.presenter.go_on_after_verdict(goes_on)
+        self.presenter.review.go_on_after_verdict(goes_on)
 
     # --- what happens
 

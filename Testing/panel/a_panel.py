@@ -16,8 +16,8 @@ PANEL_WIDTH = 400
 PANEL_HEIGHT = 620
 # What the panel tells whatever a person does.
 _ALWAYS_TOLD = (
-    "probe", "enter_module", "leave_module", "case_is_on_screen", "scene_is_closed",
-    "withdraw_project",
+    "readiness.probe", "enter_module", "leave_module", "review.case_is_on_screen",
+    "review.scene_is_closed", "project.withdraw",
 )  # fmt: skip
 
 
@@ -48,6 +48,26 @@ class NoPackages:
         """Nothing runs."""
 
 
+class RecordingPart:
+    """A part of the presenter that remembers every call, such as `presenter.review`.
+
+    Args:
+        presenter: Whose calls they are; a method of it such as `review_accept` is called in place
+            of remembering.
+        name: The part's name.
+        part: The real one: only its actions can be called.
+    """
+
+    def __init__(self, presenter: "RecordingPresenter", name: str, part: Any) -> None:
+        self._presenter, self._name, self._part = presenter, name, part
+
+    def __getattr__(self, action: str) -> Any:
+        if action.startswith("_") or not hasattr(self._part, action):
+            raise AttributeError(f"the presenter has no '{self._name}.{action}'")
+        own = getattr(self._presenter, f"{self._name}_{action}", None)
+        return own or self._presenter.remembering(f"{self._name}.{action}")
+
+
 class RecordingPresenter:
     """Remembers every call; shows the state that a test gives it."""
 
@@ -59,20 +79,27 @@ class RecordingPresenter:
         self.state = PanelState()
         self.calls: list[tuple[Any, ...]] = []
         self.has_changed = False
-        self.edit = 0
+        for name, part in vars(Presenter(start_service, start_worker, scene=scene)).items():
+            if not name.startswith("_") and name != "listeners":
+                setattr(self, name, RecordingPart(self, name, part))
+        self.review.edit = 0
 
     def tick(self) -> bool:
         changed, self.has_changed = self.has_changed, False
         return changed
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(Presenter, name):
-            raise AttributeError(f"the presenter has no '{name}'")
+    def remembering(self, name: str) -> Any:
+        """What stands for an action."""
 
         def remember(*arguments: Any, **named: Any) -> None:
             self.calls.append((name, *arguments, *named.values()))
 
         return remember
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(Presenter, name) or name.startswith("_"):
+            raise AttributeError(f"the presenter has no '{name}'")
+        return self.remembering(name)
 
 
 class ModuleWidget:

@@ -54,7 +54,7 @@ def corrected(panel):
     """Press the one button after a stroke; return what the presenter got."""
     panel.show(states.EDITED)
     panel.click("acceptButton")
-    assert panel.calls[-1][0] == "accept"
+    assert panel.calls[-1][0] == "review.accept"
     panel.presenter.listeners.on_correction_wanted(panel.calls[-1][1])
-    wait_until(panel, lambda: panel.calls[-1][0] == "correct")
+    wait_until(panel, lambda: panel.calls[-1][0] == "review.correct")
     return panel.calls[-1]

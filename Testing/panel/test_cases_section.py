@@ -62,7 +62,7 @@ def test_roles_are_set_in_bulk(an_open_project):
     an_open_project.choose("caseTable", 2, 3)
     an_open_project.ui.roleCombo.setCurrentIndex(3)
     an_open_project.click("setRoleButton")
-    assert an_open_project.calls == [("set_role", ("heart 3", "heart 4"), CaseRole.IGNORED)]
+    assert an_open_project.calls == [("cases.set_role", ("heart 3", "heart 4"), CaseRole.IGNORED)]
 
 
 def test_a_role_needs_chosen_rows_and_says_so(an_open_project):
@@ -87,7 +87,7 @@ def test_removing_asks_first(an_open_project):
     an_open_project.click("removeButton")
     assert an_open_project.calls == []
     an_open_project.click("removeButton")
-    assert an_open_project.calls == [("remove_cases", ("heart 5",))]
+    assert an_open_project.calls == [("cases.remove", ("heart 5",))]
     assert "heart 5" in an_open_project.answers.asked[0]
 
 
@@ -109,8 +109,8 @@ def test_questions_show_a_button_for_each_answer_and_go_when_they_are_answered(a
     buttons[0].click()
     buttons[3].click()
     assert an_open_project.calls == [
-        ("answer_question", 0, "voxels"),
-        ("answer_question", 1, "coronal"),
+        ("cases.answer_question", 0, "voxels"),
+        ("cases.answer_question", 1, "coronal"),
     ]
     an_open_project.show(states.OPEN)
     assert not an_open_project.widget("caseQuestionsArea").isVisible()
@@ -128,7 +128,7 @@ def test_more_answers_than_fit_beside_each_other_stand_in_a_list(an_open_project
     (button,) = area.findChildren(QtWidgets.QPushButton)
     assert button.text() == "Answer"
     button.click()
-    assert an_open_project.calls == [("answer_question", 0, "12")]
+    assert an_open_project.calls == [("cases.answer_question", 0, "12")]
 
 
 def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):
@@ -140,7 +140,7 @@ def test_a_new_project_takes_names_that_were_typed(a_panel, tmp_path):
     a_panel.ui.newStructuresEdit.setText("left ventricle, , myocardium")
     a_panel.click("createProjectButton")
     name, root, title, labels = a_panel.calls[0]
-    assert (name, root, title) == ("new_project", str(tmp_path / "Hearts é"), "Hearts é")
+    assert (name, root, title) == ("project.new", str(tmp_path / "Hearts é"), "Hearts é")
     assert labels.names == ("left ventricle", "myocardium")
 
 
@@ -164,7 +164,7 @@ def test_a_volume_of_the_scene_is_added_with_its_segmentation(an_open_project):
     an_open_project.ui.volumeSelector.setCurrentNode(volume)
     an_open_project.ui.segmentationSelector.setCurrentNode(node)
     an_open_project.click("addButton")
-    _name, (new,) = wait_for_call(an_open_project, "add_volumes")
+    _name, (new,) = wait_for_call(an_open_project, "cases.add_volumes")
     assert (new.case_id, new.role, new.copy_image) == (
         "a heart_ new_old",
         CaseRole.ANNOTATED,
@@ -193,7 +193,7 @@ def test_a_volume_that_is_a_case_already_is_given_its_segmentation(an_open_proje
     node = a_segmentation(volume, "left ventricle", "myocardium")
     an_open_project.ui.segmentationSelector.setCurrentNode(node)
     an_open_project.click("addButton")
-    _name, case_id, file = wait_for_call(an_open_project, "annotate")
+    _name, case_id, file = wait_for_call(an_open_project, "cases.annotate")
     assert case_id == "heart 3"
     saved, _labels, _words = read_segmentation(Path(file), LabelSchema(states.LABELS))
     drawn = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Segment_2", volume)
@@ -205,7 +205,7 @@ def test_a_case_of_another_project_is_a_new_volume_here(an_open_project):
     remember_case(volume, CaseMark("/projects/Other", "heart 3"))
     an_open_project.ui.volumeSelector.setCurrentNode(volume)
     an_open_project.click("addButton")
-    _name, (new,) = wait_for_call(an_open_project, "add_volumes")
+    _name, (new,) = wait_for_call(an_open_project, "cases.add_volumes")
     assert (new.case_id, new.role) == ("heart 3 2", CaseRole.UNLABELLED)
 
 
@@ -232,7 +232,7 @@ def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project)
 def test_files_are_looked_at_before_they_are_added(an_open_project):
     an_open_project.answers.paths = [("/data/a.nrrd", "/data/b.nii.gz")]
     an_open_project.click("addFilesButton")
-    assert an_open_project.calls == [("add_paths", ("/data/a.nrrd", "/data/b.nii.gz"))]
+    assert an_open_project.calls == [("cases.add_paths", ("/data/a.nrrd", "/data/b.nii.gz"))]
 
 
 def drag(panel, mime, *kinds):
@@ -255,7 +255,7 @@ def test_files_and_folders_dropped_on_the_table_are_looked_at(an_open_project):
     mime.setUrls([QtCore.QUrl.fromLocalFile(path) for path in ("/data/é 1.nrrd", "/data/dicom")])
     kinds = (QtGui.QDragEnterEvent, QtGui.QDragMoveEvent, QtGui.QDropEvent)
     assert drag(an_open_project, mime, *kinds) == [True, True, True]
-    assert an_open_project.calls == [("add_paths", ("/data/é 1.nrrd", "/data/dicom"))]
+    assert an_open_project.calls == [("cases.add_paths", ("/data/é 1.nrrd", "/data/dicom"))]
 
 
 def test_what_is_no_file_is_left_to_the_window(an_open_project):
@@ -302,7 +302,7 @@ def test_of_what_was_found_only_the_marked_is_added(an_open_project):
     ]
     rows.item(1).setCheckState(QtCore.Qt.CheckState.Unchecked)
     an_open_project.click("addFoundButton")
-    assert an_open_project.calls == [("add_found", (FOUND[0],), CaseRole.UNLABELLED)]
+    assert an_open_project.calls == [("cases.add_found", (FOUND[0],), CaseRole.UNLABELLED)]
     assert not rows.isVisible()
 
 
@@ -311,7 +311,7 @@ def test_what_was_found_takes_the_role_that_is_chosen(an_open_project):
     assert an_open_project.ui.foundRoleCombo.currentText == "unlabelled"
     an_open_project.ui.foundRoleCombo.setCurrentIndex(3)
     an_open_project.click("addFoundButton")
-    assert an_open_project.calls == [("add_found", FOUND, CaseRole.IGNORED)]
+    assert an_open_project.calls == [("cases.add_found", FOUND, CaseRole.IGNORED)]
 
 
 def test_a_segmentation_beside_a_volume_is_named_and_proposed(an_open_project):
@@ -320,7 +320,7 @@ def test_a_segmentation_beside_a_volume_is_named_and_proposed(an_open_project):
     assert rows.item(2).toolTip() == "/d/three.nrrd\n/d/labels/three.nrrd"
     assert an_open_project.ui.foundRoleCombo.currentText == "as suggested"
     an_open_project.click("addFoundButton")
-    assert an_open_project.calls == [("add_found", (*FOUND, SEGMENTED), None)]
+    assert an_open_project.calls == [("cases.add_found", (*FOUND, SEGMENTED), None)]
 
 
 def test_what_was_found_is_seen_though_another_step_was_shown(an_open_project):
@@ -445,7 +445,9 @@ def test_a_right_click_chooses_which_slices_of_annotated_cases_count(an_open_pro
     an_open_project.choose("caseTable", 0, 2)  # annotated, and one that nobody has segmented
     right_click_menu(an_open_project)["Only the drawn slices count"].trigger()
     right_click_menu(an_open_project)["All slices count"].trigger()
-    assert [call[:2] for call in an_open_project.calls] == [("choose_slices", ("heart 1",))] * 2
+    assert [call[:2] for call in an_open_project.calls] == [
+        ("cases.choose_slices", ("heart 1",))
+    ] * 2
 
 
 def test_the_table_says_how_many_slices_count_where_not_all_do(a_panel):

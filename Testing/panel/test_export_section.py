@@ -120,8 +120,8 @@ def test_export_takes_the_chosen_cases_if_wanted(a_project, tmp_path):
     a_project.click("exportButton")
     seg, nifti = SegmentationFormat.SEG_NRRD, SegmentationFormat.NIFTI
     assert a_project.calls == [
-        ("export", str(tmp_path), seg, (), False),
-        ("export", str(tmp_path), nifti, ("heart 1", "heart 6"), True),
+        ("export.write_files", str(tmp_path), seg, (), False),
+        ("export.write_files", str(tmp_path), nifti, ("heart 1", "heart 6"), True),
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_folder_is_asked_for_unless_only_the_database_gets_it(a_project):
     a_project.ui.exportDestinationCombo.setCurrentIndex(TO_DATABASE)
     assert not a_project.widget("exportFolderEdit").isVisible()
     a_project.click("exportButton")
-    assert a_project.calls == [("export_dicom", ExportChoices(to_database=True))]
+    assert a_project.calls == [("export.write_dicom", ExportChoices(to_database=True))]
     a_project.ui.exportDestinationCombo.setCurrentIndex(TO_BOTH)
     assert not a_project.ui.exportButton.enabled
 
@@ -157,7 +157,7 @@ def test_the_creator_is_typed_and_remembered_but_never_guessed(a_project, app, a
     edit.setText(" Doe^Jo ")
     edit.editingFinished.emit()
     a_project.click("checkExportButton")
-    assert a_project.calls == [("check_export", ExportChoices(str(tmp_path), creator="Doe^Jo"))]
+    assert a_project.calls == [("export.check", ExportChoices(str(tmp_path), creator="Doe^Jo"))]
     assert type(a_project)(type(a_project.presenter), answers).ui.exportCreatorEdit.text == "Doe^Jo"
 
 
@@ -198,7 +198,7 @@ def test_a_structure_is_chosen_in_words(a_check):
     assert list(offered)[:2] == ["Myocardium", "Heart"]
     offered["Heart"].trigger()
     heart = states.FINDINGS[0].proposals[1].terminology
-    assert a_check.calls == [("choose_codes", 2, heart)]
+    assert a_check.calls == [("export.choose_codes", 2, heart)]
 
 
 def test_a_structure_can_be_looked_up_in_slicers_own_list(a_check):
@@ -212,7 +212,7 @@ def test_a_volume_without_a_series_can_be_written_as_one_or_leave_dicom(a_check)
     press(a_check, "Choose...", 1)
     offered = menu_of(a_check)
     offered["Write the volumes as DICOM series first, as CT"].trigger()
-    assert a_check.calls == [("write_volumes", "CT")]
+    assert a_check.calls == [("export.write_volumes", "CT")]
     offered["Export as .seg.nrrd instead"].trigger()
     assert a_check.ui.exportFormatCombo.currentIndex == 0
 
@@ -221,7 +221,7 @@ def test_a_series_is_looked_for_in_the_folder_that_is_chosen(a_check):
     a_check.answers.paths = ["", "/scans"]
     press(a_check, "Look in...")
     press(a_check, "Look in...")
-    assert a_check.calls == [("look_in", "/scans")]
+    assert a_check.calls == [("export.look_in", "/scans")]
 
 
 def test_a_loss_is_accepted_only_after_it_was_read_again(a_check):
@@ -230,13 +230,13 @@ def test_a_loss_is_accepted_only_after_it_was_read_again(a_check):
     assert a_check.calls == []
     press(a_check, "Accept...")
     assert "3120 voxels on the grid of the series, 3122 on its own" in a_check.answers.asked[0]
-    assert a_check.calls == [("accept_losses", "heart 4")]
+    assert a_check.calls == [("export.accept_losses", "heart 4")]
 
 
 def test_unreviewed_proposals_are_included_by_the_button_beside_them(a_check):
     press(a_check, "Include them")
     assert a_check.ui.exportUnreviewedCheck.checked
-    assert a_check.calls == [("check_export", ExportChoices(include_unreviewed=True))]
+    assert a_check.calls == [("export.check", ExportChoices(include_unreviewed=True))]
 
 
 def test_a_button_that_cannot_be_used_now_says_why(a_project):
@@ -263,7 +263,7 @@ def test_the_queue_is_followed_and_can_be_stopped(a_project):
     ]
     assert not results.item(0).icon().isNull()
     a_project.click("cancelExportButton")
-    assert a_project.calls == [("cancel_export",)]
+    assert a_project.calls == [("export.cancel",)]
 
 
 # --- the database
@@ -276,7 +276,7 @@ def test_files_go_into_the_database_in_the_background_and_the_person_is_told(a_p
     assert indexer.database is a_database
     assert indexer.taken == [["/out/a.dcm", "/out/b.dcm"]]
     indexer.finish(2)
-    told = ("told_by_database", Light.GREEN, "Imported into Slicer's DICOM database: 2.")
+    told = ("export.told_by_database", Light.GREEN, "Imported into Slicer's DICOM database: 2.")
     assert a_project.calls == [told]
     assert a_database.num_told == 1
 

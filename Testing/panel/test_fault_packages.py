@@ -37,7 +37,7 @@ def probed(panel):
     while probe.is_running:
         assert time.monotonic() < end
         if (report := probe.poll()) is not None:
-            panel.presenter.readiness_found(report)
+            panel.presenter.readiness.found(report)
         panel.run_for(0.02)
     panel.tick()
 

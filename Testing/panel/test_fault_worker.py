@@ -62,7 +62,7 @@ def test_memory_that_runs_out_is_told_and_continue_is_offered(a_real_panel, tmp_
     assert "ran out of memory" in text
     assert "smaller" in remedy
     assert button == "Continue"
-    a_real_panel.presenter.change_setting("training.supervised.batch_size", "2")
+    a_real_panel.presenter.train.change_setting("training.supervised.batch_size", "2")
     a_real_panel.until(lambda _state: a_real_panel.is_idle(), fault=True)
     a_real_panel.click("trainButton")
     a_real_panel.until(lambda state: state.train.loss.x, fault=True)

@@ -139,8 +139,8 @@ def test_projects_that_were_open_before_are_in_the_menu_and_on_the_first_page(a_
     listed.setCurrentRow(1)
     listed.itemDoubleClicked.emit(listed.item(1))
     assert a_panel.calls == [
-        ("open_project", "/home/someone/projects/Hearts"),
-        ("open_project", f"/home/someone/projects/{laid_out.LONG_NAME}"),
+        ("project.open", "/home/someone/projects/Hearts"),
+        ("project.open", f"/home/someone/projects/{laid_out.LONG_NAME}"),
     ]
 
 
@@ -160,7 +160,7 @@ def test_the_menu_offers_what_can_be_done_with_a_project(an_open_project):
         "Show the folder", "This computer...",
     ]  # fmt: skip
     menu["Close the project"].trigger()
-    assert an_open_project.calls == [("close_project",)]
+    assert an_open_project.calls == [("project.close",)]
     menu["This computer..."].trigger()
     assert page(an_open_project) == "computerPage"
     an_open_project.show(laid_out.NEW)

@@ -16,7 +16,9 @@ def test_the_panel_opens_without_a_project(a_panel):
 def test_opening_looks_at_this_computer_once(a_panel):
     a_panel.panel.exit()
     a_panel.panel.enter()
-    assert [call for call in a_panel.presenter.calls if call[0] == "probe"] == [("probe",)]
+    assert [call for call in a_panel.presenter.calls if call[0] == "readiness.probe"] == [
+        ("readiness.probe",)
+    ]
 
 
 def test_no_child_is_started_by_opening(a_panel):
@@ -43,6 +45,6 @@ def test_reload_of_a_module_that_is_shown_builds_a_panel_that_lives(app, is_show
         module_widget, lambda name: str(RESOURCES / name), NoPackages(), RecordingPresenter
     )
     panel.setUp()
-    assert (("probe",) in panel.presenter.calls) == is_shown
+    assert (("readiness.probe",) in panel.presenter.calls) == is_shown
     assert panel._ticker._timer.active == is_shown
     panel.cleanUp()

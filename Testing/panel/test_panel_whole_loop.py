@@ -126,7 +126,7 @@ def make_sample_project(panel, folder):
     panel.click("checkButton")
     until(panel, is_idle)
     for name, value in TINY.items():
-        panel.presenter.change_setting(name, value)
+        panel.presenter.train.change_setting(name, value)
         until(panel, lambda state, n=name, v=value: state.train.settings[n] == v and is_idle(state))
     for name, text in TINY_FIELDS.items():
         type_into(panel, name, text)

@@ -19,7 +19,7 @@ KEY = QtCore.Qt.Key
 def test_an_edit_is_told_once(a_shown_case):
     draw(a_shown_case)
     a_shown_case.tick()
-    assert a_shown_case.calls == [("case_is_edited", True)]
+    assert a_shown_case.calls == [("review.case_is_edited", True)]
 
 
 def test_a_correction_is_written_and_handed_over(a_shown_case):
@@ -52,7 +52,7 @@ def test_a_correction_of_another_grid_is_refused_in_words(a_shown_case):
     a_shown_case.show(states.EDITED)
     a_shown_case.presenter.listeners.on_correction_wanted(())
     name, text, *_rest = a_shown_case.calls[-1]
-    assert name == "correction_failed"
+    assert name == "review.correction_failed"
     assert "different grid" in text
     assert slicer.mrmlScene.IsNodePresent(case.proposal)
 
@@ -67,10 +67,10 @@ def test_a_correction_of_a_case_that_was_left_is_not_handed_over(a_shown_case, t
 
 def test_a_stroke_that_was_undone_is_no_edit(a_shown_case):
     draw(a_shown_case)
-    assert a_shown_case.calls == [("case_is_edited", True)]
+    assert a_shown_case.calls == [("review.case_is_edited", True)]
     draw(a_shown_case, value=0)  # as undo does: the voxels are as they were, their time is not
     pause(a_shown_case)
-    assert a_shown_case.calls[-1] == ("case_is_edited", False)
+    assert a_shown_case.calls[-1] == ("review.case_is_edited", False)
     assert "preview_correction" not in {call[0] for call in a_shown_case.calls}
 
 
@@ -78,7 +78,7 @@ def test_a_pause_after_a_stroke_lets_the_service_tell_what_would_count(a_shown_c
     draw(a_shown_case)
     pause(a_shown_case)
     name, file, left_out, edit = a_shown_case.calls[-1]
-    assert (name, left_out, edit) == ("preview_correction", (), 0)
+    assert (name, left_out, edit) == ("review.preview_correction", (), 0)
     saved, _labels, _words = read_segmentation(Path(file), LabelSchema(states.LABELS))
     assert saved.array[0, 0, 0] == 1
     a_shown_case.tick()
@@ -93,7 +93,7 @@ def test_what_counts_is_chosen_beside_the_button(a_shown_case):
     assert texts == [choice.text for choice in states.EDITED.review.extents]
     assert a_shown_case.ui.acceptButton.text == "Save correction"
     combo.setCurrentIndex(1)
-    assert a_shown_case.calls[-1] == ("choose_extent", TruthExtent.CHANGED_VOXELS)
+    assert a_shown_case.calls[-1] == ("review.choose_extent", TruthExtent.CHANGED_VOXELS)
     a_shown_case.show(states.REVIEW)
     assert not combo.isHidden()  # the buttons below stay where they are
     assert not combo.isEnabled()
@@ -160,9 +160,9 @@ def test_what_is_drawn_after_a_correction_is_an_edit_again(a_shown_case):
     a_shown_case.click("rejectButton")
     a_shown_case.presenter.listeners.on_verdict_saved(("heart 4",))
     a_shown_case.tick()
-    assert a_shown_case.calls == [("case_is_edited", True), ("reject",)]
+    assert a_shown_case.calls == [("review.case_is_edited", True), ("review.reject",)]
     draw(a_shown_case)
-    assert a_shown_case.calls[-1] == ("case_is_edited", True)
+    assert a_shown_case.calls[-1] == ("review.case_is_edited", True)
 
 
 def test_a_correction_that_was_refused_does_not_let_the_edits_go(a_shown_case):

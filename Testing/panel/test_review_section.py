@@ -45,7 +45,7 @@ def test_a_case_is_shown_with_volume_doubt_and_editable_proposal(a_shown_case):
     assert editor.segmentationNode() is case.proposal
     assert not a_shown_case.widget("editorFrame").isHidden()
     files = case.files
-    assert ("case_is_on_screen", files) in a_shown_case.presenter.calls
+    assert ("review.case_is_on_screen", files) in a_shown_case.presenter.calls
 
 
 def test_the_editor_gets_the_volume_with_the_brush_and_gives_it_back(a_shown_case):
@@ -70,9 +70,9 @@ def test_the_views_show_the_most_doubtful_slice_and_n_goes_on(a_shown_case):
 def test_keys_press_the_buttons(a_shown_case):
     a_shown_case.press(KEY.Key_K)
     a_shown_case.press(KEY.Key_D)
-    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    assert a_shown_case.calls == [("review.accept", ()), ("review.reject",)]
     a_shown_case.press(KEY.Key_P)  # the first case has none before it
-    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    assert a_shown_case.calls == [("review.accept", ()), ("review.reject",)]
 
 
 def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
@@ -81,7 +81,7 @@ def test_keys_count_only_while_the_panel_is_entered(a_shown_case):
     assert a_shown_case.calls == []
     a_shown_case.panel.enter()
     a_shown_case.press(KEY.Key_K)
-    assert a_shown_case.calls == [("accept", ())]
+    assert a_shown_case.calls == [("review.accept", ())]
 
 
 def test_a_letter_typed_into_a_field_is_no_verdict(a_shown_case):
@@ -124,10 +124,10 @@ class KeysSeen(QtWidgets.QWidget):
 def test_keys_count_while_a_slice_view_has_the_focus(a_shown_case, a_slice_view):
     QtTest.QTest.keyClick(a_slice_view, KEY.Key_K)
     QtTest.QTest.keyClick(a_slice_view, KEY.Key_D)
-    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    assert a_shown_case.calls == [("review.accept", ()), ("review.reject",)]
     a_shown_case.panel.exit()
     QtTest.QTest.keyClick(a_slice_view, KEY.Key_K)
-    assert a_shown_case.calls == [("accept", ()), ("reject",)]
+    assert a_shown_case.calls == [("review.accept", ()), ("review.reject",)]
     assert a_slice_view.seen == ["k"]
 
 
@@ -149,7 +149,7 @@ def test_a_key_held_down_is_one_verdict(a_shown_case, a_slice_view):
             is_repeat,
         )  # fmt: skip
         QtWidgets.QApplication.sendEvent(a_slice_view.window().windowHandle(), event)
-    assert a_shown_case.calls == [("accept", ())]
+    assert a_shown_case.calls == [("review.accept", ())]
 
 
 def test_the_buttons_name_their_keys(a_shown_case):
@@ -218,7 +218,7 @@ def test_a_structure_that_is_left_out_goes_with_the_verdict(a_shown_case):
     segment = proposal_of(a_shown_case).GetSegmentation().GetSegment("Segment_2")
     assert logic.GetSegmentStatus(segment) == logic.Flagged
     a_shown_case.click("acceptButton")
-    assert a_shown_case.calls == [("accept", (2,))]
+    assert a_shown_case.calls == [("review.accept", (2,))]
 
 
 def test_a_proposal_that_the_views_do_not_hold_takes_no_verdict(a_shown_case):
@@ -247,7 +247,7 @@ def test_files_that_cannot_be_read_are_told_to_the_presenter(a_panel, tmp_path):
     Path(files.proposal).write_bytes(Path(files.proposal).read_bytes()[:400])
     a_panel.presenter.listeners.on_case_files(files)
     wait_until(a_panel, lambda: a_panel.calls)
-    assert a_panel.calls[0][:2] == ("case_cannot_be_shown", files)
+    assert a_panel.calls[0][:2] == ("review.case_cannot_be_shown", files)
 
 
 def test_leaving_a_case_takes_the_machines_nodes_away(a_shown_case):
@@ -302,7 +302,7 @@ def test_a_case_whose_nodes_are_deleted_is_left_at_once(a_shown_case, which):
     assert effects[0] is None  # nothing paints on nothing
     assert a_shown_case.panel._review.proposal.case is None
     assert not a_shown_case.widget("acceptButton").isEnabled()
-    assert a_shown_case.calls[-1] == ("case_is_lost",)
+    assert a_shown_case.calls[-1] == ("review.case_is_lost",)
     a_shown_case.tick()
     assert editor.segmentationNode() is None
     assert editor.sourceVolumeNode() is None
@@ -310,7 +310,7 @@ def test_a_case_whose_nodes_are_deleted_is_left_at_once(a_shown_case, which):
 
 def test_closing_the_scene_lets_go_of_everything(a_shown_case):
     slicer.mrmlScene.Clear()
-    assert ("scene_is_closed",) in a_shown_case.presenter.calls
+    assert ("review.scene_is_closed",) in a_shown_case.presenter.calls
     a_shown_case.tick()
     assert a_shown_case.widget("segmentEditor").segmentationNode() is None
     assert a_shown_case.widget("editorFrame").isHidden()
@@ -332,7 +332,7 @@ def test_chosen_cases_are_judged_together(a_shown_case):
     menus = a_shown_case.widget("queueTable").findChildren(QtCore.QObject)
     actions = {a.text(): a for a in menus if a.metaObject().className() == "QAction"}
     actions["Accept selected"].trigger()
-    assert a_shown_case.calls == [("accept_many", ("heart 4", "heart 3"))]
+    assert a_shown_case.calls == [("review.accept_many", ("heart 4", "heart 3"))]
 
 
 def test_another_module_stops_painting_and_keys_of_the_editor(a_shown_case):

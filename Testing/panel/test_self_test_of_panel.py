@@ -38,15 +38,15 @@ class QuickPresenter(RecordingPresenter):
     num_ticks_left = 0
     round_index = 1
 
-    def make_sample_project(self, _folder):
+    def project_make_sample(self, _folder):
         first, *_ = states.OPEN.cases.rows
         rows = tuple(replace(first, case_id=f"heart {number}") for number in range(1, 6))
         self.state = replace(states.OPEN, cases=replace(states.OPEN.cases, rows=rows))
 
-    def open_project(self, _root):
-        self.make_sample_project("")
+    def project_open(self, _root):
+        self.project_make_sample("")
 
-    def show_case(self, case_id):
+    def review_show_case(self, case_id):
         self.leave()
         self.wanted, self.num_ticks_left = case_id, 2
 
@@ -58,7 +58,7 @@ class QuickPresenter(RecordingPresenter):
             self.listeners.on_case_files(files)
         return super().tick()
 
-    def close_project(self):
+    def project_close(self):
         self.leave()
         self.state = states.NEW
 
@@ -78,28 +78,28 @@ class RoundsPresenter(QuickPresenter):
     leaves_at_end = True
     judges_in_training = False
 
-    def make_sample_project(self, folder):
-        super().make_sample_project(folder)
+    def project_make_sample(self, folder):
+        super().project_make_sample(folder)
         self.verdicts = {}
         self.show_state()
 
-    def change_setting(self, name, value):
+    def train_change_setting(self, name, value):
         settings = {**self.state.train.settings, name: value}
         self.state = replace(self.state, train=replace(self.state.train, settings=settings))
 
-    def train(self, *_rounds):
+    def train_start(self, *_rounds):
         self.leave()
         self.num_ticks_to_train = 60
         self.show_state()
 
-    def case_is_edited(self, is_edited):
+    def review_case_is_edited(self, is_edited):
         self.is_edited = is_edited
         self.show_state()
 
-    def case_is_on_screen(self, _files):
+    def review_case_is_on_screen(self, _files):
         self.show_state()
 
-    def accept(self, _left_out):
+    def review_accept(self, _left_out):
         self.verdicts[self.shown] = "corrected" if self.is_edited else "accepted"
         self.listeners.on_verdict_saved((self.shown,))
         self.show_state()

@@ -27,7 +27,7 @@ def test_train_hands_over_rounds_and_stop_rule(an_open_project):
     an_open_project.ui.roundsSpin.setValue(3)
     an_open_project.ui.stopWhenNoBetterCheck.setChecked(False)
     an_open_project.click("trainButton")
-    assert an_open_project.calls == [("train", 3, False)]
+    assert an_open_project.calls == [("train.start", 3, False)]
 
 
 def test_a_disabled_button_says_why(an_open_project):
@@ -58,7 +58,7 @@ def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.answers.confirms = [False, True]
     an_open_project.click("stopButton")
     an_open_project.click("stopButton")
-    assert an_open_project.calls == [("pause",), ("stop",)]
+    assert an_open_project.calls == [("train.pause",), ("train.stop",)]
     assert "is no longer used" in an_open_project.answers.asked[0]
 
 
@@ -67,7 +67,7 @@ def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open
     assert an_open_project.calls == []
     assert an_open_project.ui.profileCombo.currentText.startswith("balanced")
     an_open_project.widget("profileCombo").setCurrentIndex(2)
-    assert an_open_project.calls == [("set_profile", "paper")]
+    assert an_open_project.calls == [("train.set_profile", "paper")]
 
 
 def test_a_setting_is_changed_once_it_was_typed(an_open_project):
@@ -76,7 +76,7 @@ def test_a_setting_is_changed_once_it_was_typed(an_open_project):
     edit.setText("400")
     assert an_open_project.calls == []
     edit.editingFinished.emit()
-    assert an_open_project.calls == [("change_setting", "training.joint.num_steps", "400")]
+    assert an_open_project.calls == [("train.change_setting", "training.joint.num_steps", "400")]
 
 
 def test_settings_that_are_settled_cannot_be_changed(an_open_project):
@@ -144,14 +144,14 @@ def test_log_lines_are_appended(an_open_project):
 def test_closing_the_scene_while_training_keeps_the_project(an_open_project):
     an_open_project.show(states.TRAINING)
     slicer.mrmlScene.Clear()
-    assert ("close_project",) not in an_open_project.calls
+    assert ("project.close",) not in an_open_project.calls
     node = slicer.mrmlScene.GetSingletonNode("PseudoLabelCL", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("ProjectFolder") == states.TRAINING.project.root
 
 
 def test_closing_the_scene_closes_an_idle_project(an_open_project):
     slicer.mrmlScene.Clear()
-    assert an_open_project.calls == [("close_project",)]
+    assert an_open_project.calls == [("project.close",)]
 
 
 def test_a_project_that_a_loaded_scene_names_is_asked_about(a_panel):
@@ -160,7 +160,7 @@ def test_a_project_that_a_loaded_scene_names_is_asked_about(a_panel):
     node.SetParameter("ProjectFolder", "/projects/Hearts")
     slicer.mrmlScene.AddNode(node)
     slicer.mrmlScene.InvokeEvent(slicer.vtkMRMLScene.EndImportEvent)
-    assert a_panel.calls == [("offer_project", "/projects/Hearts")]
+    assert a_panel.calls == [("project.offer", "/projects/Hearts")]
 
 
 def test_rounds_are_listed_and_going_back_asks(an_open_project):
@@ -176,10 +176,10 @@ def test_rounds_are_listed_and_going_back_asks(an_open_project):
     an_open_project.click("showResultButton")
     an_open_project.click("trainButton")
     assert an_open_project.calls == [
-        ("read_history",),
-        ("go_back", 0),
-        ("show_round", 0),
-        ("train", 1, True),
+        ("train.read_history",),
+        ("train.go_back", 0),
+        ("review.show_round", 0),
+        ("train.start", 1, True),
     ]
 
 
@@ -235,7 +235,7 @@ def test_probing_goes_to_a_child_and_its_report_to_the_presenter(a_panel):
     assert str(named["python"]) == "/opt/python"
     found = report()
     on_report(found)
-    assert a_panel.calls == [("readiness_found", found)]
+    assert a_panel.calls == [("readiness.found", found)]
 
 
 def test_installing_asks_with_the_size_and_probes_again(a_panel):
@@ -253,7 +253,7 @@ def test_installing_asks_with_the_size_and_probes_again(a_panel):
     assert a_panel.ui.readinessLabel.text == "Downloading torch"
     on_progress(InstallProgress("", is_done=True, problem="No space.", remedy="Free some."))
     assert a_panel.ui.messageLabel.text == "No space."
-    assert a_panel.presenter.calls[-1] == ("probe",)
+    assert a_panel.presenter.calls[-1] == ("readiness.probe",)
 
 
 def test_what_cannot_be_installed_from_here_is_told(a_panel):
@@ -272,7 +272,7 @@ def test_another_python_is_taken_once_it_exists(a_panel, tmp_path):
     python.touch()
     a_panel.ui.pythonPathEdit.setCurrentPath("")
     a_panel.ui.pythonPathEdit.setCurrentPath(str(python))
-    assert ("set_python", str(python)) in a_panel.calls
+    assert ("readiness.set_python", str(python)) in a_panel.calls
 
 
 def test_a_folder_of_wheel_files_is_kept_once_it_exists_and_looked_at(a_panel, tmp_path):
@@ -283,7 +283,7 @@ def test_a_folder_of_wheel_files_is_kept_once_it_exists_and_looked_at(a_panel, t
     a_panel.ui.wheelsFolderEdit.setCurrentPath("")
     a_panel.ui.wheelsFolderEdit.setCurrentPath(str(folder))
     assert QtCore.QSettings().value(WHEELS_SETTING) == str(folder)
-    assert a_panel.presenter.calls[-1] == ("probe",)
+    assert a_panel.presenter.calls[-1] == ("readiness.probe",)
 
 
 def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):
@@ -323,7 +323,7 @@ def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
     assert "verdict" in edit.toolTip()
     edit.setText(" reader 2 ")
     edit.editingFinished.emit()
-    assert a_panel.calls[-1] == ("sign_verdicts", "reader 2")
+    assert a_panel.calls[-1] == ("project.sign_verdicts", "reader 2")
 
 
 def test_bias_correction_is_switched_by_a_box(a_panel):
@@ -336,4 +336,4 @@ def test_bias_correction_is_switched_by_a_box(a_panel):
     assert "never applied to CT" in box.toolTip
     a_panel.calls.clear()
     a_panel.click("biasCorrectionCheck")
-    assert a_panel.calls == [("change_setting", "preprocess.bias_correction", "false")]
+    assert a_panel.calls == [("train.change_setting", "preprocess.bias_correction", "false")]

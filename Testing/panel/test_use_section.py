@@ -34,7 +34,7 @@ def test_marked_volumes_of_the_scene_are_segmented(a_model, tmp_path):
     a_model.click("applyButton")
     wait_until(a_model, lambda: bool(a_model.calls))
     name, (image,), folder, form, series = a_model.calls[0]
-    assert (name, folder, form) == ("apply_model", str(tmp_path), SegmentationFormat.NIFTI)
+    assert (name, folder, form) == ("use.apply", str(tmp_path), SegmentationFormat.NIFTI)
     assert series == (None,)
     assert Path(image).is_file()
 
@@ -54,7 +54,7 @@ def test_the_series_of_a_volume_from_dicom_is_named(a_model, tmp_path, monkeypat
     wait_until(a_model, lambda: bool(a_model.calls))
     form = SegmentationFormat.SEG_NRRD
     images = (str(folder), str(folder))
-    assert a_model.calls == [("apply_model", images, str(tmp_path), form, ("1.2.1", "1.2.2"))]
+    assert a_model.calls == [("use.apply", images, str(tmp_path), form, ("1.2.1", "1.2.2"))]
 
 
 def test_marks_stay_when_volumes_come_and_go(a_model):
@@ -83,9 +83,9 @@ def test_models_are_loaded_and_saved(a_model):
     a_model.click("saveModelButton")
     a_model.click("newestModelButton")
     assert a_model.calls == [
-        ("use_model", "/models/a.pt"),
-        ("save_model", "/models/b.pt"),
-        ("use_newest_model",),
+        ("use.load_model", "/models/a.pt"),
+        ("use.save_model", "/models/b.pt"),
+        ("use.load_newest_model",),
     ]
 
 
@@ -93,4 +93,4 @@ def test_the_queue_is_followed_and_can_be_cancelled(a_model):
     a_model.show(states.USING)
     assert a_model.widget("resultsList").count() == 2
     a_model.click("cancelApplyButton")
-    assert a_model.calls == [("cancel_apply",)]
+    assert a_model.calls == [("use.cancel",)]

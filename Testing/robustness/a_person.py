@@ -89,7 +89,7 @@ class Person(Sequence):
         """Open the project and go on until all is exported."""
         self.doing("opening the project")
         while not self.state.cases.rows:  # a service that was killed twice waits for the person
-            self.presenter.open_project(str(self.root))
+            self.presenter.project.open(str(self.root))
             self.until(
                 lambda: self.state.cases.rows or self.state.message.next_step.text == "Open again"
             )
@@ -120,7 +120,7 @@ class Person(Sequence):
     def judge_one(self, case_id: str, index: int) -> None:
         """Show a case, draw perhaps, accept, save or reject; tell what the panel then shows."""
         self.doing("showing a case")
-        self.presenter.show_case(case_id)
+        self.presenter.review.show_case(case_id)
         self.settle()
         identity, screen = self.state.review.identity, self.panel.screen
         if screen is None or identity is None or screen.files.case_id != case_id:
@@ -138,7 +138,7 @@ class Person(Sequence):
         services = len(self.services)
         self.doing(f"saving '{verdict}'")
         self.tell("gives", **told)
-        (self.presenter.reject if is_rejected else self.presenter.accept)()
+        (self.presenter.review.reject if is_rejected else self.presenter.review.accept)()
         self.settle()
         shown = {row.case_id: row.verdict for row in self.state.review.queue}.get(case_id)
         if shown == verdict and len(self.services) == services:
@@ -149,7 +149,7 @@ class Person(Sequence):
         """Export everything; tell whether it succeeded."""
         self.doing("exporting")
         folder = self.root.with_name("exported")
-        self.presenter.export(str(folder), SegmentationFormat.SEG_NRRD)
+        self.presenter.export.write_files(str(folder), SegmentationFormat.SEG_NRRD)
         self.settle()
         if self.state.export.results and (folder / "export.json").is_file():
             self.tell("exported")

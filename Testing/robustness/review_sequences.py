@@ -87,14 +87,14 @@ class Sequence:
 
     def begin(self) -> None:
         """Make a project of phantoms, and its first round."""
-        self.presenter.make_sample_project(str(self.folder / "samples"))
+        self.presenter.project.make_sample(str(self.folder / "samples"))
         self.until(lambda: len(self.state.cases.rows) > 1 and self.is_idle)
         self.panel = ScreenPanel(self.presenter, LabelSchema(self.state.cases.labels), self.folder)
         self.root = Path(self.state.project.root)
         for name, value in TINY.items():
-            self.presenter.change_setting(name, value)
+            self.presenter.train.change_setting(name, value)
             self.until(lambda: self.is_idle)
-        self.presenter.train()
+        self.presenter.train.start()
         self.until(lambda: self.state.review.queue and self.is_idle)
 
     @property
@@ -119,7 +119,7 @@ class Sequence:
         if answers := self.state.message.answers:
             self.answer(len(answers) - 1)
         if not self.root_is_open:
-            self.presenter.open_project(str(self.root))
+            self.presenter.project.open(str(self.root))
         for _ in range(3):
             self.tick()
         self.until(lambda: self.is_idle)
@@ -148,7 +148,7 @@ class Sequence:
         rows = [row.case_id for row in self.state.review.queue]
         if not rows:
             return
-        self.presenter.show_case(self.chance.choice(rows))
+        self.presenter.review.show_case(self.chance.choice(rows))
         self.settle()
         if self.chance.random() < 0.5:
             self.draw()
@@ -158,7 +158,7 @@ class Sequence:
         if not button.enabled or screen is None or identity is None:
             return
         seen, name = screen.now.copy(), button.text or "reject"
-        (self.presenter.accept if is_accepted else self.presenter.reject)()
+        (self.presenter.review.accept if is_accepted else self.presenter.review.reject)()
         if not is_accepted and self.state.message.answers:
             self.answer(self.chance.randrange(2))
         if self.chance.random() < 0.3:
@@ -190,7 +190,7 @@ class Sequence:
             self.panel.draw(place, 1)
 
     def train(self) -> None:
-        self.presenter.train()
+        self.presenter.train.start()
         if answers := self.state.message.answers:
             self.answer(self.chance.randrange(len(answers)))
 
@@ -205,7 +205,7 @@ class Sequence:
     def leave(self) -> None:
         self.presenter.leave_module()
         if self.chance.random() < 0.5:
-            self.presenter.close_project()
+            self.presenter.project.close()
         self.presenter.enter_module()
 
     def wait(self) -> None:

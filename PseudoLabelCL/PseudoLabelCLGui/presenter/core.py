@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message
-from PseudoLabelCLGui.presenter.facts.export_facts import ExportFacts
-from PseudoLabelCLGui.presenter.facts.facts import Facts, ReviewFacts
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.review_facts import ReviewFacts
+from PseudoLabelCLGui.presenter.facts.use_facts import ExportFacts
 from PseudoLabelCLGui.presenter.faults import Fault, Step, fault_of_refusal
 from PseudoLabelCLGui.presenter.ports import (
     Listeners,
@@ -370,6 +371,17 @@ class Core:
         self.facts.message, self.facts.topic, self.message_step = Message(), "", None
         self.facts.is_passing, self.facts.about_case = False, ""
         self.is_dirty = True
+
+    def may(self, why_not: Callable[[Facts], str], *, topic: str) -> bool:
+        """Begin an action; return whether it is possible now, and say why if it is not."""
+        self.begin(topic)
+        return self.can(why_not, topic=topic)
+
+    def can(self, why_not: Callable[[Facts], str], *, topic: str) -> bool:
+        """Return whether an action that was begun is possible now, and say why if it is not."""
+        if reason := why_not(self.facts):
+            self.refuse(reason, topic=topic)
+        return not reason
 
     def refuse(self, reason: str, *, topic: str) -> None:
         """Say why an action is not possible now; the next action shows whether it still is not."""

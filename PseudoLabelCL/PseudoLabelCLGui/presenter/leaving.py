@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Answer, Question, RoundKey
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Question
+from PseudoLabelCLGui.presenter.facts.review_facts import RoundKey
 from PseudoLabelCLGui.presenter.reasons import no_judging
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.translation import _
@@ -18,12 +19,15 @@ class Leaving:
 
     Args:
         core: What all parts share.
-        save: Saves the changes as a correction; what `after_saving` holds follows.
+
+    Attributes:
+        save: Saves the changes as a correction; what `after_saving` holds follows. The review sets
+            it.
     """
 
-    def __init__(self, core: Core, save: Do) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
-        self._save = save
+        self.save: Do = nothing
 
     def before(self, then: Do, *, once_saved: Do | None = None) -> None:
         """Do something that leaves the shown case, after its unsaved changes were asked about.
@@ -149,7 +153,7 @@ class Leaving:
 
     def _save_first(self, then: Do) -> None:
         self._core.facts.review.after_saving = then
-        self._save()
+        self.save()
 
     def _leave_then(self, then: Do, *, discard: bool) -> None:
         self._core.leave_case(discard=discard)

@@ -112,7 +112,7 @@ class Listeners:
             out, as far as they were given: what is marked in the scene counts as well.
         on_dicom_written: Take these DICOM files into Slicer's DICOM database, then call
             `told_by_database`.
-        on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness_found`.
+        on_probe_wanted: Probe this interpreter (empty for Slicer's own), then `readiness.found`.
         on_install_wanted: Ask for and install what is missing.
         on_folder_wanted: Show this folder to the person.
         on_step_wanted: Unfold this step of the panel: "cases", "train", "review" or "use".

@@ -1,10 +1,18 @@
 """Why a button cannot be used now, in one sentence; empty where it can."""
 
-from PseudoLabelCLGui.presenter.facts.facts import Ending, Facts, WorkKind
+from PseudoLabelCLGui.panel_state import Action
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.training_facts import Ending, WorkKind
+from PseudoLabelCLGui.presenter.facts.use_facts import ExportPhase
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundView
+
+
+def action(reason: str, tip: str, text: str = "") -> Action:
+    """Return a button that says why it is disabled, or else what it does."""
+    return Action(not reason, text, reason or tip)
 
 
 def no_project(facts: Facts) -> str:
@@ -190,6 +198,16 @@ def no_history(facts: Facts) -> str:
     if reason or facts.view is None:
         return reason
     return "" if facts.view.rounds else _("No round has been trained yet.")
+
+
+def no_export(facts: Facts) -> str:
+    """Why nothing can be exported now."""
+    reason = no_change(facts)
+    if reason or facts.view is None:
+        return reason
+    if facts.export.phase is not ExportPhase.IDLE:
+        return _("An export is running; wait, or stop it.")
+    return "" if facts.view.cases else _("Add volumes first.")
 
 
 def newest_model(view: ProjectView | None) -> RoundView | None:

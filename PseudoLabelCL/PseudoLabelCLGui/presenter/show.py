@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
-from PseudoLabelCLGui.presenter.cases.show_cases import cases_state, project_state
+from PseudoLabelCLGui.presenter.cases.show_cases import cases_state
 from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.project.show_project import project_state
 from PseudoLabelCLGui.presenter.project.show_readiness import readiness_state
-from PseudoLabelCLGui.presenter.review.show_review import review_state, use_state
+from PseudoLabelCLGui.presenter.review.show_review import review_state
 from PseudoLabelCLGui.presenter.show_steps import next_thing, status_state, steps_state
 from PseudoLabelCLGui.presenter.train.show_training import SettingsCache, rounds_state, train_state
 from PseudoLabelCLGui.presenter.use.show_export import export_state
+from PseudoLabelCLGui.presenter.use.show_use import use_state
 
 
 class Shower:

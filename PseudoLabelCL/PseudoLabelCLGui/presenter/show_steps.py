@@ -1,7 +1,8 @@
 """The head of the panel: what runs now, what to do next, and what each step has done so far."""
 
-from PseudoLabelCLGui.presenter.facts.export_facts import ExportPhase
-from PseudoLabelCLGui.presenter.facts.facts import Facts, WorkKind
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.training_facts import WorkKind
+from PseudoLabelCLGui.presenter.facts.use_facts import ExportPhase
 from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
 from PseudoLabelCLGui.presenter.train.show_training import training_stage
 from PseudoLabelCLGui.presenter.use.show_export import export_fraction, export_stage

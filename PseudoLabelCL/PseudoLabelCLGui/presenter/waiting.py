@@ -1,6 +1,6 @@
 """What waits for the person, and what the worker does, in words."""
 
-from PseudoLabelCLGui.presenter.facts.facts import Work, WorkKind
+from PseudoLabelCLGui.presenter.facts.training_facts import Work, WorkKind
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.project_view import ProjectView

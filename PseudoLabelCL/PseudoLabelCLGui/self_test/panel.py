@@ -61,7 +61,7 @@ class PanelTest:
     def _show_case_among_others(self) -> None:
         tested = self._tested
         self._say("The panel makes a project from phantoms.")
-        tested.presenter.make_sample_project(str(tested.folder))
+        tested.presenter.project.make_sample(str(tested.folder))
         tested.until("the sample volumes were added", lambda s: len(s.cases.rows) >= 5)
         root = tested.state.project.root
         self._say("A case is shown while other segmentations are in the scene.")
@@ -72,12 +72,12 @@ class PanelTest:
         if slicer.app.layoutManager() is not None:
             self._look_at_views()
             self._take_brush()
-        tested.presenter.close_project()
+        tested.presenter.project.close()
         tested.until("the case was left with its project", lambda s: not s.project.root)
         tested.let_settle()
         others.check_back()
         others.remove()
-        tested.presenter.open_project(root)
+        tested.presenter.project.open(root)
         tested.until("the project was opened again", lambda s: len(s.cases.rows) >= 5)
         self._show_case()
         self._layout.look_at_steps()
@@ -85,7 +85,9 @@ class PanelTest:
     def _show_case(self) -> None:
         tested = self._tested
         rows = tested.state.cases.rows
-        tested.presenter.show_case(next(r.case_id for r in rows if r.role is CaseRole.ANNOTATED))
+        tested.presenter.review.show_case(
+            next(r.case_id for r in rows if r.role is CaseRole.ANNOTATED)
+        )
         tested.until("a case was shown", lambda _: self._editor.segmentationNode() is not None)
 
     def _look_at_views(self) -> None:

@@ -44,10 +44,10 @@ class RoundsTest:
     def _make_project(self) -> None:
         tested = self._tested
         tested.say("The panel makes a project from phantoms and trains a round.")
-        tested.presenter.make_sample_project(str(self._folder))
+        tested.presenter.project.make_sample(str(self._folder))
         tested.until("the sample volumes were added", lambda s: len(s.cases.rows) >= 5)
         for name, value in SMALL_ROUND.items():
-            tested.presenter.change_setting(name, value)
+            tested.presenter.train.change_setting(name, value)
             self._until_setting(name, value)
         tested.until("a round can be trained", lambda s: s.train.train.enabled)
 
@@ -87,7 +87,7 @@ class RoundsTest:
 
     def _show(self, case_id: str) -> ShownCase:
         self._tested.press("reviewStepButton")
-        self._tested.presenter.show_case(case_id)
+        self._tested.presenter.review.show_case(case_id)
 
         def is_shown(state: PanelState) -> bool:
             shown = self._tested.shown

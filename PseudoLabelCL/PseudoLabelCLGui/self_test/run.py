@@ -132,7 +132,7 @@ class SelfTest:
         self._shown: ShownCase | None = None
         self._corrected = ""
         self.presenter = Presenter(self._start_service, self._start_worker, scene=self)
-        self.presenter.go_on_after_verdict(goes_on=False)
+        self.presenter.review.go_on_after_verdict(goes_on=False)
         listeners = self.presenter.listeners
         listeners.on_case_files = self._take_files
         listeners.on_verdict_saved = self._saved.extend
@@ -182,16 +182,16 @@ class SelfTest:
 
     def _make_project(self) -> None:
         self._say("Making a project from phantoms.")
-        self.presenter.make_sample_project(str(self._folder / "sample"))
+        self.presenter.project.make_sample(str(self._folder / "sample"))
         self._until("the sample volumes were added", lambda s: len(s.cases.rows) >= 5, QUICK_S)
         for name, value in SMALL_ROUND.items():
-            self.presenter.change_setting(name, value)
+            self.presenter.train.change_setting(name, value)
             self._until_setting(name, value)
         self._until("a round can be trained", lambda s: s.train.train.enabled, QUICK_S)
 
     def _train(self, *, num_rounds_after: int) -> None:
         self._say(f"Training round {num_rounds_after - 1}.")
-        self.presenter.train(1)
+        self.presenter.train.start(1)
         self._until("the training began", lambda s: s.train.is_running, QUICK_S)
         self._until(
             "the round was trained",
@@ -207,22 +207,22 @@ class SelfTest:
         accepted, corrected, rejected = (row.case_id for row in self._state.review.queue[:3])
         self._say("Accepting a proposal.")
         self._show(accepted)
-        self._judge(accepted, self.presenter.accept)
+        self._judge(accepted, self.presenter.review.accept)
         self._say("Correcting a proposal.")
         shown = self._show(corrected)
         paint_block(shown)
         check(is_edited(shown), "Drawing in a proposal was not noticed.")
-        self.presenter.case_is_edited(is_edited=True)
-        self._judge(corrected, self.presenter.accept)
+        self.presenter.review.case_is_edited(is_edited=True)
+        self._judge(corrected, self.presenter.review.accept)
         self._corrected = corrected
         self._say("Rejecting a proposal.")
         self._show(rejected)
-        self._judge(rejected, self.presenter.reject)
+        self._judge(rejected, self.presenter.review.reject)
 
     def _show(self, case_id: str) -> ShownCase:
         self._forget()
         self._files = None
-        self.presenter.show_case(case_id)
+        self.presenter.review.show_case(case_id)
         self._until(f"the files of '{case_id}' came", lambda _: self._files is not None, QUICK_S)
         assert self._files is not None  # the line above waited for it
         labels = LabelSchema(self._state.cases.labels)
@@ -233,7 +233,7 @@ class SelfTest:
         same_spacing = sorted(geometry.spacing_mm) == sorted(self._files.geometry.spacing_mm)
         check(same_spacing, f"The volume of '{case_id}' has another voxel size than its file.")
         check(not is_edited(shown), f"The proposal of '{case_id}' counts as edited at once.")
-        self.presenter.case_is_on_screen(self._files)
+        self.presenter.review.case_is_on_screen(self._files)
         return shown
 
     def _judge(self, case_id: str, give: Callable[[], None]) -> None:
@@ -248,7 +248,7 @@ class SelfTest:
     def _export(self) -> None:
         self._say("Exporting what a person confirmed.")
         folder = self._folder / "exported"
-        self.presenter.export(str(folder))
+        self.presenter.export.write_files(str(folder))
         self._until("segmentations were exported", lambda s: bool(s.export.results), QUICK_S)
         names = sorted(file.name for file in folder.iterdir())
         is_there = any(name.startswith(self._corrected) for name in names)
@@ -257,9 +257,9 @@ class SelfTest:
     def _apply(self) -> None:
         self._say("Segmenting a volume with the newest model.")
         image = next(iter(sorted((self._folder / "sample" / "volumes").glob("*.nii*"))))
-        self.presenter.use_newest_model()
+        self.presenter.use.load_newest_model()
         self._until("the model was read", lambda s: s.use.apply.enabled, QUICK_S)
-        self.presenter.apply_model((str(image),), str(self._folder / "segmented"))
+        self.presenter.use.apply((str(image),), str(self._folder / "segmented"))
         self._until("the volume was segmented", lambda _: bool(self._segmented), SLOW_S)
         check(Path(self._segmented[0][1]).is_file(), "The segmentation is not on the disk.")
         self._until("the worker ended", lambda s: not s.use.is_running, QUICK_S)
@@ -267,9 +267,9 @@ class SelfTest:
     def _come_back(self) -> None:
         self._say("Closing the project and opening it again.")
         root = self._state.project.root
-        self.presenter.close_project()
+        self.presenter.project.close()
         self._until("the project was closed", lambda s: not s.project.root, QUICK_S)
-        self.presenter.open_project(root)
+        self.presenter.project.open(root)
         self._until("the project was opened again", lambda s: bool(s.rounds.rows), QUICK_S)
         num_rounds = len(self._state.rounds.rows)
         check(
@@ -305,7 +305,7 @@ class SelfTest:
         assert self._shown is not None  # only a shown case can be corrected
         file = self._folder / "corrected.seg.nrrd"
         snapshot_correction(self._shown).write(file)
-        self.presenter.correct(str(file), left_out=left_out)
+        self.presenter.review.correct(str(file), left_out=left_out)
 
     def _forget(self) -> None:
         shown, self._shown = self._shown, None

@@ -166,7 +166,7 @@ class Answers:
         _panel().ui.pythonPathEdit.setCurrentPath(python)
 
     def change_setting(self, name, value):
-        _panel().presenter.change_setting(name, value)
+        _panel().presenter.train.change_setting(name, value)
 
     def overlaps(self):
         """Name what covers something else in the panel, or is smaller than it needs to be."""

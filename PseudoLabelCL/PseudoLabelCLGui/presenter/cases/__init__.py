@@ -1,1 +1,1 @@
-"""The cases step."""
+"""The cases step: its actions, and what it shows."""

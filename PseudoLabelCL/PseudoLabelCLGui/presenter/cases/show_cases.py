@@ -1,34 +1,15 @@
-"""Project and cases as they are shown."""
+"""The cases as they are shown."""
 
 from pathlib import Path
 
 from PseudoLabelCLGui.case_row import CaseRow
-from PseudoLabelCLGui.panel_state import Action, CasesState, ProjectState
+from PseudoLabelCLGui.panel_state import CasesState
+from PseudoLabelCLGui.presenter.facts.case_questions import question_row
 from PseudoLabelCLGui.presenter.facts.facts import Facts
-from PseudoLabelCLGui.presenter.facts.questions import question_row
-from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.reasons import action, no_change
 from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.messages.project_view import CaseView
-
-
-def project_state(facts: Facts) -> ProjectState:
-    """Return the line with the project."""
-    view, reason = facts.view, no_opening(facts)
-    can_close = view is not None or bool(facts.opening)
-    close_tip = _("Closes the project; everything is saved.")
-    return ProjectState(
-        root=view.root if view else "",
-        name=view.name if view else "",
-        author=view.author if view else "",
-        new=action(reason, _("Creates a project in a new folder.")),
-        open=action(reason, _("Opens the folder of a project.")),
-        close=action("" if can_close else _("No project is open."), close_tip),
-        recent=facts.recent,
-        sample=action(
-            reason, _("Creates a project from small artificial volumes, to try things out.")
-        ),
-    )
 
 
 def cases_state(facts: Facts) -> CasesState:
@@ -78,8 +59,3 @@ def case_row(case: CaseView) -> CaseRow:
         tool_tip="\n".join(lines),
         slices=counting,
     )
-
-
-def action(reason: str, tip: str, text: str = "") -> Action:
-    """Return a button that says why it is disabled, or else what it does."""
-    return Action(not reason, text, reason or tip)

@@ -1,1 +1,1 @@
-"""What the presenter knows: of the project, the review, the training, the export."""
+"""What the presenter knows: of the project, the cases, the training, the review, the results."""

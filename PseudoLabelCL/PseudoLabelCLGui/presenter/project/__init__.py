@@ -1,1 +1,1 @@
-"""The project of the panel: opened, closed, and the computer it is on."""
+"""The project as a whole, and the computer it is on: their actions, and what they show."""

@@ -1,1 +1,1 @@
-"""The review step."""
+"""The review step: its actions, and what it shows."""

@@ -1,19 +1,23 @@
-"""Review and use as they are shown."""
+"""The review as it is shown, and what of a correction would count as human truth."""
 
-from PseudoLabelCLGui.panel_state import QueueRow, ReviewState, UseState
-from PseudoLabelCLGui.presenter.cases.show_cases import action
+from functools import partial
+
+from PseudoLabelCLGui.panel_state import Action, ExtentChoice, QueueRow, ReviewState
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import (
-    newest_model,
-    no_apply,
-    no_project,
+    action,
+    no_accept,
+    no_judging,
     no_review,
     no_verdict,
 )
-from PseudoLabelCLGui.presenter.review.show_correction import accept_action, extent_choices
-from PseudoLabelCLGui.presenter.words import percent, time_left, verdict_of_case
+from PseudoLabelCLGui.presenter.words import counted, percent, time_left, verdict_of_case
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.review import TruthExtent
+from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview
 from PseudoLabelCLLib.messages.project_view import CaseView, ProjectView
+
+_AXES = "ijk"
 
 
 def review_state(facts: Facts) -> ReviewState:
@@ -53,30 +57,6 @@ def queue(view: ProjectView | None) -> list[CaseView]:
     return [case for case in found if case is not None]
 
 
-def use_state(facts: Facts) -> UseState:
-    """Return the model and what is done with it."""
-    use, view = facts.use, facts.view
-    no_model = no_project(facts) or (
-        "" if newest_model(view) else _("No round of this project has been trained yet.")
-    )
-    names = ", ".join(use.model.labels.names) if use.model else ""
-    told = _("Segments {names}. {trained}")
-    no_cancel = "" if facts.predicts else _("Nothing is being segmented.")
-    no_load = _("A model is in use.") if facts.predicts else ""
-    return UseState(
-        model=told.format(names=names, trained=use.model.trained_on) if use.model else "",
-        apply=action(no_apply(facts), _("Segments the marked volumes.")),
-        cancel=action(no_cancel, _("Stops after this volume; finished volumes are kept.")),
-        save_model=action(no_model, _("Saves the newest model as one file.")),
-        load_model=action(no_load, _("Loads a model file.")),
-        is_running=facts.predicts,
-        stage=facts.monitor.stage if facts.predicts else "",
-        fraction=facts.monitor.fraction if facts.predicts else None,
-        results=tuple(use.results),
-        labels=use.model.labels.classes if use.model else (),
-    )
-
-
 def _progress(facts: Facts, cases: list[CaseView]) -> str:
     if not cases:
         return ""
@@ -114,3 +94,53 @@ def _no_comparison(facts: Facts) -> str:
     if files is None:
         return _("Choose a case first.")
     return "" if files.previous else _("The previous round has no proposal for this case.")
+
+
+def accept_action(facts: Facts) -> Action:
+    """Return the button that takes what is in the views."""
+    review = facts.review
+    if not review.is_edited or review.files is None:
+        tip = _("Accepts the proposal as shown and confirms all of it.")
+        return action(no_accept(facts), tip, _("Accept"))
+    text = _extent_words(review.extent, review.files, review.fresh_preview)
+    tip = _("Saves the segmentation as shown. Confirmed by it: {extent}.").format(extent=text)
+    return action(no_accept(facts), tip, _("Save correction"))
+
+
+def extent_choices(facts: Facts) -> tuple[ExtentChoice, ...]:
+    """Return what of the person's changes can count; nothing where there are none to save."""
+    review = facts.review
+    if not review.is_edited or review.files is None or no_judging(facts):
+        return ()
+    files, preview = review.files, review.fresh_preview
+    return tuple(ExtentChoice(one, _extent_words(one, files, preview)) for one in TruthExtent)
+
+
+def _extent_words(extent: TruthExtent, files: CaseFiles, preview: CorrectionPreview | None) -> str:
+    if extent is TruthExtent.CHANGED_SLICES:
+        return _slice_words(preview, files)
+    if extent is TruthExtent.CHANGED_VOXELS:
+        if preview is None:
+            return _("only the voxels that I changed and 3 mm around them")
+        return counted(
+            preview.num_near_voxels,
+            _("only the voxels that I changed and 3 mm around them (1 voxel)"),
+            _("only the voxels that I changed and 3 mm around them ({count} voxels)"),
+        )
+    num_slices = files.geometry.size[files.slicing_axis]
+    return counted(num_slices, _("the whole slice"), _("all {count} slices"))
+
+
+def _slice_words(preview: CorrectionPreview | None, files: CaseFiles) -> str:
+    if preview is None:
+        return _("the slices that I changed")
+    if not preview.changed_slices:
+        return _("the slices that I changed (none differs from the proposal)")
+    number_of = partial(files.geometry.number_in_slicer, files.slicing_axis)
+    slices = sorted(map(number_of, preview.changed_slices))
+    axis = _AXES[files.slicing_axis]
+    if len(slices) == 1:
+        text = _("the slice that I changed ({axis} = {number})")
+        return text.format(axis=axis, number=slices[0])
+    text = _("the {count} slices that I changed ({axis} = {first} to {last})")
+    return text.format(count=len(slices), axis=axis, first=slices[0], last=slices[-1])

@@ -1,1 +1,1 @@
-"""The train step."""
+"""The train step and the rounds: their actions, and what they show."""

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from PseudoLabelCLGui.panel_state import Action, Curve, RoundRow, RoundsState, TrainState
-from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts.facts import Ending, Facts, WorkKind
-from PseudoLabelCLGui.presenter.facts.training_monitor import Points
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.training_facts import Ending, Points, WorkKind
 from PseudoLabelCLGui.presenter.reasons import (
+    action,
     changeable_parts,
     no_change,
     no_ending,

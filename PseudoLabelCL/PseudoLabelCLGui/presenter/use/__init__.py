@@ -1,1 +1,1 @@
-"""The step of results: export, save and use a model."""
+"""The step of results, with export and model: their actions, and what they show."""

@@ -1,15 +1,14 @@
 """The export as it is shown."""
 
 from PseudoLabelCLGui.panel_state import Action, ExportState, FindingRow, Light, MarkedLine
-from PseudoLabelCLGui.presenter.cases.show_cases import action
-from PseudoLabelCLGui.presenter.facts.export_facts import (
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.use_facts import (
     ExportFacts,
     ExportPhase,
     is_unreviewed,
     state_of_cases,
 )
-from PseudoLabelCLGui.presenter.facts.facts import Facts
-from PseudoLabelCLGui.presenter.reasons import no_change
+from PseudoLabelCLGui.presenter.reasons import action, no_export
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -17,16 +16,6 @@ from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix
 from PseudoLabelCLLib.messages.project_view import ProjectView
 
 _MOST_NAMES = 5
-
-
-def no_export(facts: Facts) -> str:
-    """Why nothing can be exported now."""
-    reason = no_change(facts)
-    if reason or facts.view is None:
-        return reason
-    if facts.export.phase is not ExportPhase.IDLE:
-        return _("An export is running; wait, or stop it.")
-    return "" if facts.view.cases else _("Add volumes first.")
 
 
 def export_state(facts: Facts) -> ExportState:

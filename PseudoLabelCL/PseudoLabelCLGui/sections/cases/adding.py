@@ -199,14 +199,16 @@ class AddingSection(Section):
             return
         snapshots = self._snapshots(volume, snapshot)
         remember_case(volume, CaseMark(self._root, snapshots.case_id))
-        self._work.do(snapshots.write, lambda new: self.presenter.add_volumes((new,)))
+        self._work.do(snapshots.write, lambda new: self.presenter.cases.add_volumes((new,)))
 
     def _annotate(self, caseId: str, segmentation: SegmentationSnapshot) -> None:
         """Give a case of the project, such as one that is shown, a person's segmentation."""
         files = _Snapshots(
             caseId, CaseRole.ANNOTATED, None, None, segmentation, folder=self._folder
         )
-        self._work.do(files.write, lambda new: self.presenter.annotate(new.case_id, new.annotation))
+        self._work.do(
+            files.write, lambda new: self.presenter.cases.annotate(new.case_id, new.annotation)
+        )
 
     def _snapshots(self, volume: Any, segmentation: SegmentationSnapshot | None) -> _Snapshots:
         source = source_of(volume)
@@ -234,16 +236,16 @@ class AddingSection(Section):
         kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
         files = askFiles(self.top, _("Add volumes"), kinds)
         if files:
-            self.presenter.add_paths(files)
+            self.presenter.cases.add_paths(files)
 
     def _onAddFolder(self) -> None:
         title = _("Add a folder of volumes or DICOM series")
         folder = askFolder(self.top, title)
         if folder:
-            self.presenter.add_paths((folder,))
+            self.presenter.cases.add_paths((folder,))
 
     def _onDropped(self, paths: tuple[str, ...]) -> None:
-        self.presenter.add_paths(paths)
+        self.presenter.cases.add_paths(paths)
 
     def _onAddFound(self) -> None:
         role = FOUND_ROLES[self.ui.foundRoleCombo.currentIndex]
@@ -255,7 +257,7 @@ class AddingSection(Section):
         )
         self._onDismiss()
         if marked:
-            self.presenter.add_found(marked, role)
+            self.presenter.cases.add_found(marked, role)
 
     def _onDismiss(self) -> None:
         self._found = None

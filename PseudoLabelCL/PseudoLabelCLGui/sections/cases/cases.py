@@ -114,17 +114,17 @@ class CasesSection(Section):
         self._setRole(ROLES[self.ui.roleCombo.currentIndex])
 
     def _setRole(self, role: CaseRole) -> None:
-        self.presenter.set_role(chosenIds(self.ui.caseTable), role)
+        self.presenter.cases.set_role(chosenIds(self.ui.caseTable), role)
 
     def _chooseSlices(self, onlyDrawn: bool) -> None:
         rows = self._shown.rows if self._shown else ()
         annotated = {row.case_id for row in rows if row.role is CaseRole.ANNOTATED}
         chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
-        self.presenter.choose_slices(chosen, only_drawn=onlyDrawn)
+        self.presenter.cases.choose_slices(chosen, only_drawn=onlyDrawn)
 
     def _onShow(self) -> None:
         for case_id in chosenIds(self.ui.caseTable)[:1]:
-            self.presenter.show_case(case_id)
+            self.presenter.review.show_case(case_id)
 
     def _onRemove(self) -> None:
         chosen = chosenIds(self.ui.caseTable)
@@ -133,13 +133,13 @@ class CasesSection(Section):
             "stay where they are, and what was drawn is kept in the project folder."
         ).format(count=len(chosen), names=", ".join(chosen))
         if chosen and confirm(question):
-            self.presenter.remove_cases(chosen)
+            self.presenter.cases.remove(chosen)
 
     def _onAnswer(self, number: int, value: str) -> None:
-        self.presenter.answer_question(number, value)
+        self.presenter.cases.answer_question(number, value)
 
     def _onCheck(self) -> None:
-        self.presenter.check_cases()
+        self.presenter.cases.check()
 
 
 def _hint(cases: CasesState) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class StructuresSection(Section):
                 )
             )
         if tuple(changed) != self._labels:
-            self.presenter.change_labels(LabelSchema(tuple(changed)))
+            self.presenter.cases.change_labels(LabelSchema(tuple(changed)))
 
     def _freeValue(self) -> int:
         return max((label.value for label in self._labels), default=0) + 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
+from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 
@@ -28,7 +29,7 @@ class Surroundings:
 
     ui: Any
     top: Any
-    presenter: Any
+    presenter: Presenter
     tell: Tell
     icon: Callable[[str], str]
     openPage: Callable[[str], None]

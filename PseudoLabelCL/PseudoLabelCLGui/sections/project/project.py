@@ -75,7 +75,7 @@ class ProjectSection(Section):
         """Ask where, and make a project from phantoms."""
         folder = askFolder(self.top, _("Choose a folder for the sample project"))
         if folder:
-            self.presenter.make_sample_project(folder)
+            self.presenter.project.make_sample(folder)
 
     def cleanUp(self) -> None:
         """Let go of all widgets and the menu."""
@@ -154,7 +154,7 @@ class ProjectSection(Section):
     def _onOpen(self) -> None:
         root = askFolder(self.top, _("Open a project folder"))
         if root:
-            self.presenter.open_project(root)
+            self.presenter.project.open(root)
 
     def _onRecentItem(self) -> None:
         item = self.ui.recentList.currentItem()
@@ -162,10 +162,10 @@ class ProjectSection(Section):
             self._openRecent(str(item.data(qt.Qt.UserRole)))
 
     def _openRecent(self, root: str) -> None:
-        self.presenter.open_project(root)
+        self.presenter.project.open(root)
 
     def _onClose(self) -> None:
-        self.presenter.close_project()
+        self.presenter.project.close()
 
     def _onShowFolder(self) -> None:
         if self._shown is not None and self._shown.root:
@@ -176,7 +176,7 @@ class ProjectSection(Section):
         folder = Path(self.ui.newFolderEdit.currentPath) / name
         labels = LabelSchema(self._labels())
         self._madeFrom = self.ui.newSegmentationSelector.currentNode()
-        self.presenter.new_project(str(folder), name, labels)
+        self.presenter.project.new(str(folder), name, labels)
 
     def _welcome(self) -> None:
         """Show the cases of a project that was just opened, and propose its first one."""

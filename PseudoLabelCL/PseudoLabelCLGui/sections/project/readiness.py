@@ -76,7 +76,7 @@ class ReadinessSection(Section):
         showField(self.ui.authorEdit, project.author)
 
     def _onAuthor(self) -> None:
-        self.presenter.sign_verdicts(self.ui.authorEdit.text.strip())
+        self.presenter.project.sign_verdicts(self.ui.authorEdit.text.strip())
 
     def probe(self, python: str) -> None:
         """Find out what an interpreter can do, in a child; the answer comes by itself.
@@ -105,7 +105,7 @@ class ReadinessSection(Section):
 
     def _onReport(self, report: ReadinessReport) -> None:
         self._report = report
-        self.presenter.readiness_found(report)
+        self.presenter.readiness.found(report)
 
     def _onProgress(self, progress: InstallProgress) -> None:
         showText(self.ui.readinessLabel, progress.text)
@@ -122,10 +122,10 @@ class ReadinessSection(Section):
                 _("Slicer still has an older version of a package loaded."),
                 _("Restart Slicer, then open this module again."),
             )
-        self.presenter.probe()
+        self.presenter.readiness.probe()
 
     def _onProbe(self) -> None:
-        self.presenter.probe()
+        self.presenter.readiness.probe()
 
     def _onCopyReport(self) -> None:
         if self._report is not None:
@@ -136,14 +136,14 @@ class ReadinessSection(Section):
         if path and not Path(path).is_file():
             return  # the person is still typing
         qt.QSettings().setValue(PYTHON_SETTING, path)
-        self.presenter.set_python(path)
+        self.presenter.readiness.set_python(path)
 
     def _onWheels(self) -> None:
         folder = self.ui.wheelsFolderEdit.currentPath.strip()
         if folder and not Path(folder).is_dir():
             return  # the person is still typing
         qt.QSettings().setValue(WHEELS_SETTING, folder)
-        self.presenter.probe()
+        self.presenter.readiness.probe()
 
     def _showPython(self, python: str) -> None:
         edit = self.ui.pythonPathEdit

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from PseudoLabelCLGui.mrml_bridge import SegmentationSnapshot, ShownCase
 from PseudoLabelCLGui.mrml_bridge.case_memory import editable_file
+from PseudoLabelCLGui.presenter.review.review_actions import ReviewActions
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.review.shown_proposal import ShownProposal, Times
 
@@ -28,7 +28,7 @@ class EditWatch:
         proposal: What is shown.
         work: Does things in threads.
         folder: Where what was changed is written.
-        presenter: Told of every change, and of the file with what was made of the proposal so far.
+        review: Told of every change, and of the file with what was made of the proposal so far.
         onEdited: Told whether the proposal differs from what it was.
     """
 
@@ -37,11 +37,11 @@ class EditWatch:
         proposal: ShownProposal,
         work: BackgroundWork,
         folder: Path,
-        presenter: Any,
+        review: ReviewActions,
         onEdited: Callable[..., None],
     ) -> None:
         self._proposal, self._work, self._folder = proposal, work, folder
-        self._presenter, self._onEdited = presenter, onEdited
+        self._review, self._onEdited = review, onEdited
         self._numFiles = 0
         self.forget()
 
@@ -108,7 +108,7 @@ class EditWatch:
         self._isLooking = True
         self._numFiles += 1
         look = _Look(
-            case, times, snapshot, self._proposal.leftOut(), self._presenter.edit,
+            case, times, snapshot, self._proposal.leftOut(), self._review.edit,
             self._folder / f"changed-{self._numFiles}.seg.nrrd", self._base,
         )  # fmt: skip
         self._work.do(look.run, lambda isChanged: self._looked(look, isChanged), self._failed)
@@ -121,7 +121,7 @@ class EditWatch:
         if not look.case.copy_place:
             look.case.copy_place.extend(look.snapshot.layers[:1])
         if isChanged:
-            self._presenter.preview_correction(str(look.file), look.leftOut, look.edit)
+            self._review.preview_correction(str(look.file), look.leftOut, look.edit)
             # the service may still read the file before this one
             old = self._folder / f"changed-{self._numFiles - 2}.seg.nrrd"
             old.unlink(missing_ok=True)
@@ -137,7 +137,7 @@ class EditWatch:
         if isEdited or self._isEdited:
             self._isEdited = isEdited
             self._onEdited(edited=isEdited)
-            self._presenter.case_is_edited(isEdited)
+            self._review.case_is_edited(isEdited)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import ReviewState
+from PseudoLabelCLGui.presenter.review.review_actions import ReviewActions
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.showing import showChoice, showVisible
 from PseudoLabelCLGui.sections.review.shown_proposal import ShownProposal
@@ -14,16 +15,16 @@ class CorrectionExtent:
 
     Args:
         ui: All widgets of the panel by name.
-        presenter: Hears the choice.
+        actions: Hear the choice.
         proposal: What is shown.
         work: Reads voxels in threads.
     """
 
     def __init__(
-        self, ui: Any, presenter: Any, proposal: ShownProposal, work: BackgroundWork
+        self, ui: Any, actions: ReviewActions, proposal: ShownProposal, work: BackgroundWork
     ) -> None:
         self._combo, self._label = ui.extentCombo, ui.extentLabel
-        self._presenter, self._proposal, self._work = presenter, proposal, work
+        self._actions, self._proposal, self._work = actions, proposal, work
         self._review = ReviewState()
         self._nearShown: str | None = None
         self.show(self._review)
@@ -54,7 +55,7 @@ class CorrectionExtent:
         """Hear what was chosen."""
         index = self._combo.currentIndex
         if 0 <= index < len(self._review.extents):
-            self._presenter.choose_extent(self._review.extents[index].extent)
+            self._actions.choose_extent(self._review.extents[index].extent)
 
     def forget(self) -> None:
         """No case is shown any more."""

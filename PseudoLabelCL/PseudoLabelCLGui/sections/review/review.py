@@ -52,9 +52,9 @@ class ReviewSection(Section):
         self.proposal = ShownProposal(work)
         self.editor = EmbeddedSegmentEditor(self.ui.segmentEditor)
         self._edits = EditWatch(
-            self.proposal, work, folder, self.presenter, self.proposal.keepWithScene
+            self.proposal, work, folder, self.presenter.review, self.proposal.keepWithScene
         )
-        self._extent = CorrectionExtent(self.ui, self.presenter, self.proposal, work)
+        self._extent = CorrectionExtent(self.ui, self.presenter.review, self.proposal, work)
         self._watch = NodeWatch(self.proposal.holds, self._onGoing, self._onGone)
         self._keys = ReviewKeys(self.top, self._keySlots())
         stretchColumns(self.ui.queueTable, 0, 2)
@@ -175,13 +175,13 @@ class ReviewSection(Section):
         if not self.proposal.isStill(case):
             file.unlink(missing_ok=True)
             return  # the presenter asked about the changes before the case was left
-        self.presenter.correct(str(file), leftOut)
+        self.presenter.review.correct(str(file), leftOut)
 
     def _notWritten(self, error: Exception) -> None:
         """Tell why a correction is not saved: another grid, a full disk."""
         if not isinstance(error, PseudoLabelCLError):
             raise error
-        self.presenter.correction_failed(error.message, error.remedy)
+        self.presenter.review.correction_failed(error.message, error.remedy)
 
     def enter(self) -> None:
         """Let keys and mouse count."""
@@ -205,7 +205,7 @@ class ReviewSection(Section):
         self._extent.forget()
         showChecked(self.ui.editButton, checked=False)
         showVisible(self.ui.editorFrame, visible=False)
-        self.presenter.scene_is_closed()
+        self.presenter.review.scene_is_closed()
         self._refreshButtons()
 
     def cleanUp(self) -> None:
@@ -306,7 +306,7 @@ class ReviewSection(Section):
             self.editor.edit(case.proposal, case.volume)
             showVisible(self.ui.editorFrame, visible=True)
         self._applyLook()
-        self.presenter.case_is_on_screen(memory.files)
+        self.presenter.review.case_is_on_screen(memory.files)
         self._refreshButtons()
 
     def _notShown(self, files: CaseFiles, error: Exception) -> None:
@@ -315,7 +315,7 @@ class ReviewSection(Section):
             self._wanted = ""
         if not isinstance(error, PseudoLabelCLError):
             raise error
-        self.presenter.case_cannot_be_shown(files, error.message, error.remedy)
+        self.presenter.review.case_cannot_be_shown(files, error.message, error.remedy)
 
     def _letGo(self, *, editsAreSaved: bool) -> tuple[str, ...]:
         """Show no case any more; return the names of nodes that stay as the person's."""
@@ -335,32 +335,32 @@ class ReviewSection(Section):
 
     def _onAccept(self) -> None:
         if not self._whyNoVerdict():
-            self.presenter.accept(self.proposal.leftOut())
+            self.presenter.review.accept(self.proposal.leftOut())
 
     def _onReject(self) -> None:
-        self.presenter.reject()
+        self.presenter.review.reject()
 
     def _onTakeBack(self) -> None:
-        self.presenter.take_back()
+        self.presenter.review.take_back()
 
     def _onPrevious(self) -> None:
-        self.presenter.previous_case()
+        self.presenter.review.previous_case()
 
     def _onNext(self) -> None:
-        self.presenter.next_case()
+        self.presenter.review.next_case()
 
     def _onShow(self) -> None:
         for case_id in chosenIds(self.ui.queueTable)[:1]:
-            self.presenter.show_case(case_id)
+            self.presenter.review.show_case(case_id)
 
     def _onNextByItself(self) -> None:
-        self.presenter.go_on_after_verdict(self.ui.nextByItselfCheck.checked)
+        self.presenter.review.go_on_after_verdict(self.ui.nextByItselfCheck.checked)
 
     def _onAcceptMany(self) -> None:
-        self.presenter.accept_many(chosenIds(self.ui.queueTable))
+        self.presenter.review.accept_many(chosenIds(self.ui.queueTable))
 
     def _onRejectMany(self) -> None:
-        self.presenter.reject_many(chosenIds(self.ui.queueTable))
+        self.presenter.review.reject_many(chosenIds(self.ui.queueTable))
 
     def _onNextDoubt(self) -> None:
         self.proposal.nextDoubt()
@@ -390,7 +390,7 @@ class ReviewSection(Section):
             return
         self._wanted = ""
         kept = self._letGo(editsAreSaved=False)
-        self.presenter.case_is_lost()
+        self.presenter.review.case_is_lost()
         if kept:
             text = _("The volume of '{case}' was deleted from the scene.")
             remedy = _("Your changes stay in the scene as '{node}'.").format(node=kept[0])

@@ -107,7 +107,7 @@ class RoundsSection(Section):
     def _onShowResult(self) -> None:
         index = self._chosen()
         if index is not None:
-            self.presenter.show_round(index)
+            self.presenter.review.show_round(index)
 
     def _onGoBack(self) -> None:
         index = self._chosen()
@@ -116,7 +116,7 @@ class RoundsSection(Section):
             "project folder. Nothing is deleted; what you corrected in them is kept there too."
         )
         if index is not None and confirm(question.format(index=index)):
-            self.presenter.go_back(index)
+            self.presenter.train.go_back(index)
 
 
 def _openInBrowser(report: Path) -> None:

@@ -165,28 +165,28 @@ class TrainingSection(Section):
 
     def _onUnfold(self, button: Any) -> None:
         if button is self.ui.historyToggle:
-            self.presenter.read_history()
+            self.presenter.train.read_history()
 
     def _onProfile(self) -> None:
-        self.presenter.set_profile(PROFILES[self.ui.profileCombo.currentIndex])
+        self.presenter.train.set_profile(PROFILES[self.ui.profileCombo.currentIndex])
 
     def _onPretraining(self) -> None:
-        self.presenter.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
+        self.presenter.train.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
 
     def _onBiasCorrection(self) -> None:
         value = "true" if self.ui.biasCorrectionCheck.checked else "false"
-        self.presenter.change_setting(BIAS_SETTING, value)
+        self.presenter.train.change_setting(BIAS_SETTING, value)
 
     def _onSetting(self, name: str) -> None:
         text = self._fields[name].text.strip()
         if self._shown is not None and text != self._shown.settings.get(name, ""):
-            self.presenter.change_setting(name, text)
+            self.presenter.train.change_setting(name, text)
 
     def _onTrain(self) -> None:
-        self.presenter.train(self.ui.roundsSpin.value, self.ui.stopWhenNoBetterCheck.checked)
+        self.presenter.train.start(self.ui.roundsSpin.value, self.ui.stopWhenNoBetterCheck.checked)
 
     def _onPause(self) -> None:
-        self.presenter.pause()
+        self.presenter.train.pause()
 
     def _onStop(self) -> None:
         question = _(
@@ -195,10 +195,10 @@ class TrainingSection(Section):
             "drew are kept. To continue later, press Pause instead."
         )
         if confirm(question):
-            self.presenter.stop()
+            self.presenter.train.stop()
 
     def _onPretrain(self) -> None:
-        self.presenter.pretrain()
+        self.presenter.train.pretrain()
 
 
 def _canChange(train: TrainState, name: str) -> bool:

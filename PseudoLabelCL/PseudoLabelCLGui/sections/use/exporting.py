@@ -74,7 +74,9 @@ class ExportSection(Section):
         if problem:
             folder = str(Path(files[0]).parent)
             text = _("{problem} The files lie in '{folder}'; import them there, or export again.")
-            self.presenter.told_by_database(Light.RED, text.format(problem=problem, folder=folder))
+            self.presenter.export.told_by_database(
+                Light.RED, text.format(problem=problem, folder=folder)
+            )
             return
         text = _("Importing the segmentations into Slicer's DICOM database.")
         self.tell(Light.WORKING, text)
@@ -181,9 +183,11 @@ class ExportSection(Section):
     def _chooseCodes(self, row: FindingRow) -> None:
         """Offer what the structure may be, in words, and Slicer's own list."""
         self._makeMenu()
-        for proposal in row.proposals:
-            choose = partial(self.presenter.choose_codes, row.label_value, proposal.terminology)
-            self._addEntry(proposal.words, choose)
+        value = row.label_value
+        if value is not None:
+            for proposal in row.proposals:
+                choose = partial(self.presenter.export.choose_codes, value, proposal.terminology)
+                self._addEntry(proposal.words, choose)
         self._addEntry(_("Something else: in the table of structures..."), self._showStructures)
         self._menu.popup(qt.QCursor.pos())
 
@@ -208,7 +212,7 @@ class ExportSection(Section):
     def _findSeries(self, _row: FindingRow) -> None:
         folder = askFolder(self.top, _("Where the DICOM series lie now"))
         if folder:
-            self.presenter.look_in(folder)
+            self.presenter.export.look_in(folder)
 
     def _chooseWithoutDicom(self, _row: FindingRow) -> None:
         """Offer to write the volumes as DICOM series, or another format."""
@@ -219,7 +223,7 @@ class ExportSection(Section):
         }
         self._makeMenu()
         for kind, text in words.items():
-            self._addEntry(text, partial(self.presenter.write_volumes, kind))
+            self._addEntry(text, partial(self.presenter.export.write_volumes, kind))
         leave = partial(self.ui.exportFormatCombo.setCurrentIndex, 0)
         self._addEntry(_("Export as .seg.nrrd instead"), leave)
         self._menu.popup(qt.QCursor.pos())
@@ -231,11 +235,11 @@ class ExportSection(Section):
             "Export '{case}' even though voxels change on the grid of its DICOM series?\n\n{lines}"
         )
         if confirm(question.format(case=row.case_id, lines="\n".join(lines))):
-            self.presenter.accept_losses(row.case_id)
+            self.presenter.export.accept_losses(row.case_id)
 
     def _includeUnreviewed(self, _row: FindingRow) -> None:
         self.ui.exportUnreviewedCheck.setChecked(True)
-        self.presenter.check_export(self._choices())
+        self.presenter.export.check(self._choices())
 
     # --- buttons
 
@@ -243,16 +247,16 @@ class ExportSection(Section):
         qt.QSettings().setValue(_CREATOR_KEY, self.ui.exportCreatorEdit.text.strip())
 
     def _onCheck(self) -> None:
-        self.presenter.check_export(self._choices())
+        self.presenter.export.check(self._choices())
 
     def _onExport(self) -> None:
         choices = self._choices()
         if choices.folder:
             self.ui.exportFolderEdit.addCurrentPathToHistory()
         if self._isDicom():
-            self.presenter.export_dicom(choices)
+            self.presenter.export.write_dicom(choices)
             return
-        self.presenter.export(
+        self.presenter.export.write_files(
             choices.folder,
             FORMATS[self.ui.exportFormatCombo.currentIndex],
             choices.case_ids,
@@ -260,7 +264,7 @@ class ExportSection(Section):
         )
 
     def _onCancel(self) -> None:
-        self.presenter.cancel_export()
+        self.presenter.export.cancel()
 
     def _taken(self, numImages: int, numAwaited: int) -> None:
         """Tell what became of the import into the database."""
@@ -274,4 +278,4 @@ class ExportSection(Section):
             )  # fmt: skip
         text = text.format(count=numImages, total=numAwaited)
         self.tell(light, text)
-        self.presenter.told_by_database(light, text)
+        self.presenter.export.told_by_database(light, text)

@@ -149,17 +149,17 @@ class UseSection(Section):
         showText(self.ui.applyFolderNote, note)
 
     def _onNewest(self) -> None:
-        self.presenter.use_newest_model()
+        self.presenter.use.load_newest_model()
 
     def _onLoad(self) -> None:
         file = askFile(self.top, _("Load a model"), _MODEL_KINDS)
         if file:
-            self.presenter.use_model(file)
+            self.presenter.use.load_model(file)
 
     def _onSave(self) -> None:
         file = askNewFile(self.top, _("Save the model"), "model.pt", _MODEL_KINDS)
         if file:
-            self.presenter.save_model(file)
+            self.presenter.use.save_model(file)
 
     def _onAddFiles(self) -> None:
         kinds = _("Volumes (*.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd);;All files (*)")
@@ -191,7 +191,7 @@ class UseSection(Section):
         form = FORMATS[self.ui.applyFormatCombo.currentIndex]
         self._work.do(
             partial(_write_all, pending),
-            lambda _none: self.presenter.apply_model(files, folder, form, series_uids),
+            lambda _none: self.presenter.use.apply(files, folder, form, series_uids),
         )
 
     def _volume(self, identity: str) -> tuple[SavedVolume, VolumeSnapshot | None]:
@@ -205,7 +205,7 @@ class UseSection(Section):
         return SavedVolume(self._folder / f"{identity}.nrrd"), snapshot_volume(node)
 
     def _onCancel(self) -> None:
-        self.presenter.cancel_apply()
+        self.presenter.use.cancel()
 
 
 def _write_all(pending: Sequence[tuple[VolumeSnapshot, Path]]) -> None:

@@ -8,16 +8,15 @@ from typing import Any
 
 from PseudoLabelCLGui.panel_state import Light, MarkedLine
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.export_facts import (
+from PseudoLabelCLGui.presenter.facts.use_facts import (
     ExportChoices,
     ExportPhase,
     exportable_cases,
     state_of_cases,
 )
 from PseudoLabelCLGui.presenter.faults import fault_of_refusal
-from PseudoLabelCLGui.presenter.reasons import no_change
+from PseudoLabelCLGui.presenter.reasons import no_change, no_export
 from PseudoLabelCLGui.presenter.service_line import A, Asked
-from PseudoLabelCLGui.presenter.use.show_export import no_export
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
@@ -46,7 +45,7 @@ _OF_ONE_CASE = ("ProjectError", "VolumeError", "AnnotationError")
 
 
 class ExportActions:
-    """The actions of step "use".
+    """The actions of the export.
 
     Every case is a request of its own, so that other requests come in between, the export can be
     left after any case, and each case is told as soon as it is done.
@@ -60,15 +59,14 @@ class ExportActions:
 
     # --- files
 
-    def export(
+    def write_files(
         self,
         folder: str,
-        format_: SegmentationFormat,
-        case_ids: tuple[str, ...],
-        *,
-        include_unreviewed: bool,
+        format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the request
+        case_ids: tuple[str, ...] = (),
+        include_unreviewed: bool = False,
     ) -> None:
-        """Write segmentations of the project into a folder, as files of one kind."""
+        """Write segmentations into a folder, as files of one kind; no case means all."""
         core = self._core
 
         def exported(answer: Exported) -> None:
@@ -84,7 +82,7 @@ class ExportActions:
             self._tell_written(len(answer.files), len(answer.files), folder)
 
         if self._may_begin():
-            request = Export(folder, format_, case_ids, include_unreviewed)
+            request = Export(folder, format, case_ids, include_unreviewed)
             core.change(request, _("The segmentations are being exported."), exported)
 
     # --- DICOM: what would stop it, and what mends that
@@ -122,9 +120,7 @@ class ExportActions:
         """Say what a structure is."""
         core, view = self._core, self._core.facts.view
         export = core.facts.export
-        core.begin("export")
-        if view is None or no_change(core.facts):
-            core.refuse(no_change(core.facts), topic="export")
+        if not core.may(no_change, topic="export") or view is None:
             return
         was_fresh = export.checked is not None and export.checked[0] == state_of_cases(view)
 
@@ -147,7 +143,7 @@ class ExportActions:
 
     # --- DICOM: the export
 
-    def export_dicom(self, choices: ExportChoices) -> None:
+    def write_dicom(self, choices: ExportChoices) -> None:
         """Write the cases that nothing stops; what was not yet checked is checked before."""
         if not self._may_begin(choices):
             return
@@ -198,11 +194,8 @@ class ExportActions:
 
     def _check_again(self, case_ids: list[str]) -> None:
         """Check some of the cases again, after something about them was mended."""
-        core, export = self._core, self._core.facts.export
-        core.begin("export")
-        if reason := no_export(core.facts):
-            core.refuse(reason, topic="export")
-        elif export.checked is not None:
+        export = self._core.facts.export
+        if self._core.may(no_export, topic="export") and export.checked is not None:
             export.findings = tuple(one for one in export.findings if one.case_id not in case_ids)
             export.goes_on = False
             self._begin(ExportPhase.CHECK, list(dict.fromkeys(case_ids)))

@@ -1,178 +1,65 @@
-"""Making, opening and changing the project."""
+"""The actions of step "cases": volumes, their roles and segmentations, the structures."""
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.cases.finding import gather, new_volumes
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.questions import (
+from PseudoLabelCLGui.presenter.facts.case_questions import (
     answered,
     asked_alike,
     questions_of,
     questions_of_search,
 )
-from PseudoLabelCLGui.presenter.leaving import Leaving
-from PseudoLabelCLGui.presenter.reasons import no_change, no_opening
+from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     FoundVolume,
     Problem,
-    SampleVolumes,
     VolumesAdded,
     VolumesFound,
 )
-from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
     AddVolumes,
     AnswerQuestion,
     ChangeLabels,
-    ChangeSettings,
     CheckCases,
     ChooseSlices,
-    CloseProject,
-    CreateProject,
     FindVolumes,
-    MakeSampleData,
     NewVolume,
-    ReadHistory,
     RemoveCases,
     SetRole,
 )
 
 
-class ProjectActions:
-    """The actions around the project and in step "cases".
+class CasesActions:
+    """The actions of step "cases".
 
     Args:
         core: What all parts share.
-        leaving: Asks about unsaved changes before a project is left.
-        rest: Called before a project is left: it pauses the worker.
     """
 
-    def __init__(self, core: Core, leaving: Leaving, rest: Callable[[], None]) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
-        self._leaving = leaving
-        self._rest = rest
-
-    # --- the project
-
-    def new_project(self, root: str, name: str, labels: LabelSchema) -> None:
-        """Make a project and open it."""
-        self._leave_then(partial(self._create, root, name, labels, self._opened))
-
-    def open_project(self, root: str) -> None:
-        """Open a project, in place of the one that is open."""
-        core = self._core
-        view = core.facts.view
-        if view is not None and view.root == root and not core.facts.opening:
-            core.begin("project")
-            if not core.facts.is_away:
-                core.ask(CloseProject(), is_quiet=True)
-            core.reopen(root)
-        else:
-            self._leave_then(partial(core.reopen, root))
-
-    def close_project(self) -> None:
-        """Let go of the project; a training is saved and goes on when it is opened again."""
-        self._core.begin("project")
-        self._leaving.before(self._close)
-
-    def _close(self) -> None:
-        core = self._core
-        view, trains = core.facts.view, core.facts.trains
-        if view is None and not core.facts.opening:
-            return
-        self._rest()
-        core.forget_project()
-        if trains and view is not None:
-            core.tell(
-                Light.AMBER,
-                _("The training of '{name}' is being saved and paused.").format(name=view.name),
-                _("Open the project again to continue it."),
-                topic="project",
-                step=(_("Open again"), partial(self.open_project, view.root)),
-            )
-        if core.service.is_started:
-            core.ask(CloseProject(), is_quiet=True)
-        core.listeners.on_project_closed()
-
-    def make_sample_project(self, folder: str) -> None:
-        """Make phantom volumes in a folder, and a project of them."""
-        self._leave_then(partial(self._make_samples, Path(folder)))
-
-    def _make_samples(self, parent: Path) -> None:
-        core = self._core
-
-        def made(answer: SampleVolumes) -> None:
-            volumes = tuple(
-                NewVolume(v.case_id, v.role, v.image, None, v.annotation) for v in answer.volumes
-            )
-            core.end_change()
-
-            def created(created: ProjectView) -> None:
-                self._opened(created)
-                self._add(volumes)
-
-            name = _("Sample project")
-            self._create(str(parent / "project"), name, answer.labels, created)
-
-        words = _("Creating the sample volumes...")
-        core.change(MakeSampleData(str(parent / "volumes")), words, made)
-
-    def _leave_then(self, then: Callable[[], None]) -> None:
-        """Open another project, once unsaved changes in the one that is open were asked about."""
-        core = self._core
-        core.begin("project")
-        if reason := no_opening(core.facts):
-            core.refuse(reason, topic="project")
-        else:
-            self._leaving.before(partial(self._leave, then))
-
-    def _leave(self, then: Callable[[], None]) -> None:
-        core = self._core
-        if reason := no_opening(core.facts):
-            core.refuse(reason, topic="project")
-            return
-        if core.facts.view is not None:
-            self._rest()
-            core.forget_project()
-            core.ask(CloseProject(), is_quiet=True)
-            core.listeners.on_project_closed()
-        then()
-
-    def _create(
-        self, root: str, name: str, labels: LabelSchema, then: Callable[[ProjectView], None]
-    ) -> None:
-        core = self._core
-        core.facts.opening = core.last_root = root
-        request = CreateProject(root, name, Profile.QUICK, labels)
-        core.ask(request, then, failed=self._not_opened)
-
-    def _opened(self, _view: ProjectView) -> None:
-        self._core.facts.opening = ""
-        self._core.opened()
-
-    def _not_opened(self) -> None:
-        self._core.facts.opening = ""
-
-    # --- cases
 
     def add_volumes(self, volumes: tuple[NewVolume, ...]) -> None:
         """Add volumes; what was unfit about single ones is told."""
-        if volumes and self._may_change("cases"):
+        if volumes and self._may_change():
             self._add(volumes)
 
-    def add_paths(self, paths: tuple[str, ...], role: CaseRole | None) -> None:
-        """Look for volumes in files and folders and add them, or let the person choose."""
-        if paths and self._may_change("cases"):
+    def add_paths(self, paths: tuple[str, ...], role: CaseRole | None = None) -> None:
+        """Add the volumes in files and folders; `on_found` where there is a choice.
+
+        Args:
+            paths: Files and folders.
+            role: What for; None always lets the person choose.
+        """
+        if paths and self._may_change():
             self._search(tuple(FindVolumes(path) for path in paths), role)
 
     def _search(self, searches: tuple[FindVolumes, ...], role: CaseRole | None) -> None:
@@ -210,14 +97,9 @@ class ProjectActions:
             remedy = _("Choose NRRD, NIfTI or MHA files, or a folder with DICOM slices.")
             core.tell(Light.AMBER, text, remedy, topic="cases")
 
-    def add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None) -> None:
-        """Add volumes that were found, those with a segmentation as annotated if no role is given.
-
-        Args:
-            found: What the person wants of it.
-            role: What for, or None.
-        """
-        if found and self._may_change("cases"):
+    def add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None = None) -> None:
+        """Add what `on_found` told; without a role, those with a segmentation are annotated."""
+        if found and self._may_change():
             self._add_found(found, role)
 
     def _add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None) -> None:
@@ -238,7 +120,7 @@ class ProjectActions:
         """Give a case the segmentation in a file, and make it annotated."""
         view = self._core.facts.view
         case = view.case(case_id) if view else None
-        if case is not None and self._may_change("cases"):
+        if case is not None and self._may_change():
             role = case.role if case.role.needs_annotation else CaseRole.ANNOTATED
             self._add((NewVolume(case.id, role, case.image, case.series_uid, file),))
 
@@ -279,27 +161,27 @@ class ProjectActions:
 
     def set_role(self, case_ids: tuple[str, ...], role: CaseRole) -> None:
         """Give cases another role."""
-        if case_ids and self._may_change("cases"):
+        if case_ids and self._may_change():
             self._core.change(SetRole(case_ids, role), _("The roles are being changed."))
 
     def choose_slices(self, case_ids: tuple[str, ...], *, only_drawn: bool) -> None:
         """Let only the drawn slices of annotated cases count, or all."""
-        if case_ids and self._may_change("cases"):
+        if case_ids and self._may_change():
             words = _("The slices that count are being changed.")
             self._core.change(ChooseSlices(case_ids, only_drawn), words)
 
-    def remove_cases(self, case_ids: tuple[str, ...]) -> None:
+    def remove(self, case_ids: tuple[str, ...]) -> None:
         """Take cases out of the project."""
-        if case_ids and self._may_change("cases"):
+        if case_ids and self._may_change():
             self._core.change(RemoveCases(case_ids), _("The cases are being removed."))
 
     def change_labels(self, labels: LabelSchema) -> None:
         """Change the structures."""
-        if self._may_change("cases"):
+        if self._may_change():
             self._core.change(ChangeLabels(labels), _("The structures are being changed."))
 
-    def check_cases(self) -> None:
-        """Look at every case before training."""
+    def check(self) -> None:
+        """Look at every case before training; `state.cases.findings` tells."""
         core = self._core
 
         def checked(answer: CasesChecked) -> None:
@@ -309,13 +191,13 @@ class ProjectActions:
             core.facts.findings = lines or fits
             core.facts.checked = cases_to_check(core.facts.view)
 
-        if self._may_change("cases"):
+        if self._may_change():
             core.change(CheckCases(), _("The cases are being checked."), checked)
 
     def answer_question(self, number: int, value: str) -> None:
-        """Answer a question about the files of cases."""
+        """Answer a question about the files of cases; `state.cases.questions` has them."""
         facts = self._core.facts
-        if number >= len(facts.asked) or not self._may_change("cases"):
+        if number >= len(facts.asked) or not self._may_change():
             return
         asked = facts.asked[number]
 
@@ -330,52 +212,8 @@ class ProjectActions:
         facts.checked = None
         answered(same, value, search=search, add=self._add, keep=keep)
 
-    # --- settings
-
-    def change_setting(self, name: str, value: str) -> None:
-        """Change one setting by its name, such as "training.joint.num_steps".
-
-        While another is being changed, it waits for that.
-        """
-        core = self._core
-        if core.service.awaits(ChangeSettings) and core.facts.view is not None:
-            core.facts.next_settings[name] = value
-            core.is_dirty = True
-        elif self._may_change("train"):
-            self._change_settings({name: value})
-
-    def _change_settings(self, values: dict[str, str]) -> None:
-        words = _("The settings are being changed.")
-        self._core.change(
-            ChangeSettings(values),
-            words,
-            lambda _view: self._change_next(),
-            failed=self._change_next,
-        )
-
-    def _change_next(self) -> None:
-        """Change the settings that waited."""
-        facts = self._core.facts
-        waiting = dict(facts.next_settings)
-        facts.next_settings.clear()
-        if waiting:
-            self._change_settings(waiting)
-
-    # --- history
-
-    def read_history(self) -> None:
-        """Measure the rounds so far."""
-        core = self._core
-        if core.facts.view is None or core.service.awaits(ReadHistory):
-            return
-        core.ask(ReadHistory(), core.take_history)
-
-    def _may_change(self, topic: str) -> bool:
-        self._core.begin(topic)
-        if reason := no_change(self._core.facts):
-            self._core.refuse(reason, topic=topic)
-            return False
-        return True
+    def _may_change(self) -> bool:
+        return self._core.may(no_change, topic="cases")
 
 
 def problem_lines(problems: tuple[Problem, ...]) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Answer, Question, Writing
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Facts, Question
+from PseudoLabelCLGui.presenter.facts.review_facts import Writing
 from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging, no_listed_verdict, no_verdict
-from PseudoLabelCLGui.presenter.review.review import ReviewActions
+from PseudoLabelCLGui.presenter.review.case_queue import CaseQueue
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
@@ -27,22 +28,28 @@ from PseudoLabelCLLib.messages.requests import (
 VerdictRequest = Accept | Reject | Correct | TakeBackVerdict
 
 
-class VerdictActions:
-    """What a person says about the proposal in the views.
+class ReviewActions(CaseQueue):
+    """The actions of step "review": what a person says about the proposal in the views.
 
     Args:
         core: What all parts share.
-        review: Shows the cases.
         leaving: Asks about unsaved changes first.
     """
 
-    def __init__(self, core: Core, review: ReviewActions, leaving: Leaving) -> None:
-        self._core = core
-        self._review = review
-        self._leaving = leaving
+    def __init__(self, core: Core, leaving: Leaving) -> None:
+        super().__init__(core, leaving)
+        leaving.save = self._save_changes
 
-    def case_is_edited(self, *, is_edited: bool) -> None:
-        """Tell that the shown proposal was changed, again perhaps, or is as it was."""
+    @property
+    def edit(self) -> int:
+        """The newest change that was told; for `preview_correction`, taken with its snapshot."""
+        return self._core.facts.review.edit
+
+    def case_is_edited(self, is_edited: bool) -> None:
+        """Tell whether what is shown differs from what was loaded or saved.
+
+        True again tells that it was changed further: a preview of what it was before has served.
+        """
         review = self._core.facts.review
         if not review.shown or (not is_edited and not review.is_edited):
             return
@@ -56,7 +63,7 @@ class VerdictActions:
     # --- what is shown is right
 
     def accept(self, left_out: tuple[int, ...] = ()) -> None:
-        """Take the shown proposal, or what the person made of it."""
+        """Take the shown proposal; if it was changed, `on_correction_wanted` comes instead."""
         review = self._core.facts.review
         if not self._may(no_accept):
             return
@@ -67,7 +74,7 @@ class VerdictActions:
 
     # --- what is shown was changed
 
-    def save_changes(self) -> None:
+    def _save_changes(self) -> None:
         """Save the changes as a correction before something else goes on."""
         if self._may(no_verdict):
             self._want_correction(())
@@ -81,7 +88,7 @@ class VerdictActions:
         self._core.listeners.on_correction_wanted(left_out)
 
     def correct(self, file: str, left_out: tuple[int, ...] = ()) -> None:
-        """Take what the panel has written since `on_correction_wanted`."""
+        """Take the changed proposal, which the panel has written since `on_correction_wanted`."""
         core, review = self._core, self._core.facts.review
         writing, review.writing = review.writing, None
         if writing is None or writing.identity != review.identity:
@@ -97,7 +104,7 @@ class VerdictActions:
         self._give((writing.identity,), request, edit=writing.edit)
 
     def correction_failed(self, text: str, remedy: str = "") -> None:
-        """The panel could not write the correction."""
+        """Tell why the file that `on_correction_wanted` asked for cannot be written."""
         core, review = self._core, self._core.facts.review
         if review.writing is not None:
             review.writing = review.after_saving = None
@@ -108,13 +115,15 @@ class VerdictActions:
         self._core.facts.review.extent = extent
         self._core.is_dirty = True
 
-    def preview(self, file: str, left_out: tuple[int, ...], edit: int | None) -> None:
-        """Let the service tell what of the changes in a file would count.
+    def preview_correction(
+        self, file: str, left_out: tuple[int, ...] = (), edit: int | None = None
+    ) -> None:
+        """Let the service tell what of the changes would count; `state.review.extents` says it.
 
         Args:
-            file: What the panel has written.
+            file: The proposal as it is in the views.
             left_out: Label values of structures that are rejected.
-            edit: The change that the file holds; None for the newest.
+            edit: What `edit` was when the file's voxels were copied; None for now.
         """
         review = self._core.facts.review
         review.preview_wanted = (file, left_out, review.edit if edit is None else edit)
@@ -261,10 +270,7 @@ class VerdictActions:
         self, listed: tuple[ProposalIdentity, ...], kind: type[Accept] | type[Reject]
     ) -> None:
         core = self._core
-        if not listed:
-            return
-        if reason := no_listed_verdict(core.facts):
-            core.refuse(reason, topic="review")
+        if not listed or not core.can(no_listed_verdict, topic="review"):
             return
         num_unseen = sum(one not in core.facts.review.looked_at for one in listed)
         self._give(listed, kind(listed), told=told_of_many(kind, len(listed), num_unseen))
@@ -286,18 +292,14 @@ class VerdictActions:
             review = self._core.facts.review
             review.saving.discard(shown)
             if review.shown == shown and not review.wanted:
-                self._review.show_case(shown)  # with what counts now
+                self.show_case(shown)  # with what counts now
 
         self._save((identity,), TakeBackVerdict(identity), again)
 
     # --- to the service and back
 
-    def _may(self, why_not: Callable[..., str]) -> bool:
-        self._core.begin("review")
-        if reason := why_not(self._core.facts):
-            self._core.refuse(reason, topic="review")
-            return False
-        return True
+    def _may(self, why_not: Callable[[Facts], str]) -> bool:
+        return self._core.may(why_not, topic="review")
 
     def _ask(
         self,
@@ -346,8 +348,8 @@ class VerdictActions:
                 then()
                 return
             if is_shown and not review.is_edited:
-                self._review.go_on(shown)
-            self._review.tell_saved(told)
+                self._go_on(shown)
+            self._tell_saved(told)
 
         self._save(proposals, request, saved)
 

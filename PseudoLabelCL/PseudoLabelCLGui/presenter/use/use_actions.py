@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Ending, Work, WorkKind
+from PseudoLabelCLGui.presenter.facts.training_facts import Ending, Work, WorkKind
 from PseudoLabelCLGui.presenter.faults import (
     fault_of_crash,
     fault_of_failure,
@@ -53,7 +53,7 @@ class UseActions:
 
     # --- model files
 
-    def use_model(self, file: str) -> None:
+    def load_model(self, file: str) -> None:
         """Take a model file for segmenting volumes."""
         core = self._core
 
@@ -63,7 +63,7 @@ class UseActions:
         core.begin("use")
         core.ask(ReadModel(file), read)
 
-    def use_newest_model(self) -> None:
+    def load_newest_model(self) -> None:
         """Take the model of the newest round, and from then on that of every newer one."""
         core = self._core
         core.begin("use")
@@ -103,11 +103,10 @@ class UseActions:
     def save_model(self, file: str) -> None:
         """Save the newest model as one file."""
         core = self._core
-        core.begin("use")
         newest = newest_model(core.facts.view)
-        if reason := no_project(core.facts):
-            core.refuse(reason, topic="use")
-        elif newest is None:
+        if not core.may(no_project, topic="use"):
+            return
+        if newest is None:
             core.refuse(_("No round of this project has been trained yet."), topic="use")
         else:
             core.ask(SaveModel(newest.index, file), self._model_saved)
@@ -117,19 +116,18 @@ class UseActions:
 
     # --- segmenting
 
-    def apply_model(
+    def apply(
         self,
         images: tuple[str, ...],
         output_folder: str,
-        format_: SegmentationFormat,
-        series_uids: tuple[str | None, ...],
+        format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the job
+        series_uids: tuple[str | None, ...] = (),
     ) -> None:
-        """Segment volumes with the chosen model."""
+        """Segment volumes: files or folders of DICOM slices; `on_segmented` tells of each."""
         core = self._core
-        core.begin("use")
-        if reason := no_apply(core.facts):
-            core.refuse(reason, topic="use")
-        elif not images:
+        if not core.may(no_apply, topic="use"):
+            return
+        if not images:
             core.refuse(_("Choose at least one volume."), topic="use")
         else:
             use = core.facts.use
@@ -137,7 +135,7 @@ class UseActions:
             use.queue, use.batch = list(dict.fromkeys(volumes)), []
             use.one_by_one = False
             use.output_folder = output_folder or str(core.scene.temporary_folder() / "segmented")
-            use.format = format_
+            use.format = format
             self._next()
 
     def cancel(self) -> None:
@@ -151,11 +149,7 @@ class UseActions:
 
     def go_on(self) -> None:
         """Segment the volumes that are left."""
-        core = self._core
-        core.begin("use")
-        if reason := no_apply(core.facts):
-            core.refuse(reason, topic="use")
-        else:
+        if self._core.may(no_apply, topic="use"):
             self._next()
 
     def _next(self) -> None:

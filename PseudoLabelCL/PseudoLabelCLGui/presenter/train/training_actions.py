@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Ending, TrainingRun, Work, WorkKind
+from PseudoLabelCLGui.presenter.facts.facts import Facts
+from PseudoLabelCLGui.presenter.facts.training_facts import Ending, TrainingRun, Work, WorkKind
 from PseudoLabelCLGui.presenter.faults import (
     Fault,
     Step,
@@ -40,7 +41,7 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
-from PseudoLabelCLLib.messages.requests import GoBack, ReadHistory, Refresh
+from PseudoLabelCLLib.messages.requests import ChangeSettings, GoBack, ReadHistory, Refresh
 from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -66,10 +67,49 @@ class TrainingActions:
         self._last_run = TrainingRun(1)
         self._is_begun = False
 
+    # --- settings
+
+    def change_setting(self, name: str, value: str) -> None:
+        """Change one setting by its name, such as "training.joint.num_steps".
+
+        While another is being changed, it waits for that.
+        """
+        core = self._core
+        if core.service.awaits(ChangeSettings) and core.facts.view is not None:
+            core.facts.next_settings[name] = value
+            core.is_dirty = True
+        elif core.may(no_change, topic="train"):
+            self._change_settings({name: value})
+
+    def set_profile(self, name: str) -> None:
+        """Choose the profile: "quick", "balanced", "paper", "legacy"."""
+        self.change_setting("profile", name)
+
+    def set_pretraining(self, name: str) -> None:
+        """Choose the pre-training: "none", "global+local", "positional"."""
+        self.change_setting("pretraining.method", name)
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        words = _("The settings are being changed.")
+        self._core.change(
+            ChangeSettings(values),
+            words,
+            lambda _view: self._change_next(),
+            failed=self._change_next,
+        )
+
+    def _change_next(self) -> None:
+        """Change the settings that waited."""
+        facts = self._core.facts
+        waiting = dict(facts.next_settings)
+        facts.next_settings.clear()
+        if waiting:
+            self._change_settings(waiting)
+
     # --- what a person asks for
 
-    def train(self, num_rounds: int, *, stop_when_no_better: bool) -> None:
-        """Train rounds; an interrupted one goes on first and counts."""
+    def start(self, num_rounds: int = 1, stop_when_no_better: bool = False) -> None:
+        """Train rounds; one that was interrupted goes on first and counts."""
         self._start(TrainingRun(max(1, num_rounds), stop_when_no_better), no_training)
 
     def pretrain(self) -> None:
@@ -82,14 +122,14 @@ class TrainingActions:
         if run.only_pretrain:
             self.pretrain()
         else:
-            self.train(run.rounds_left, stop_when_no_better=run.stop_when_no_better)
+            self.start(run.rounds_left, run.stop_when_no_better)
 
     def pause(self) -> None:
         """Save and stop; the round goes on later."""
         self._end(Ending.PAUSE)
 
     def stop(self) -> None:
-        """Give up the running or paused round, or the running pre-training."""
+        """Give up the running or paused round or pre-training; the panel has asked before."""
         core = self._core
         view = core.facts.view
         if core.facts.work is not None or view is None or no_stopping(core.facts):
@@ -106,44 +146,40 @@ class TrainingActions:
             work.ending = Ending.PAUSE
             self._core.worker.request_cancel()
 
-    def go_back(self, round_index: int) -> None:
-        """Make an earlier round the newest; later ones are put aside."""
-        core = self._core
-        core.begin("rounds")
-        if reason := no_change(core.facts):
-            core.refuse(reason, topic="rounds")
-            return
-        self._leaving.before(partial(self._go_back, round_index))
+    # --- rounds
 
-    def _go_back(self, round_index: int) -> None:
+    def read_history(self) -> None:
+        """Measure the rounds anew; `state.rounds` tells."""
+        if self._core.facts.view is not None and not self._core.service.awaits(ReadHistory):
+            self._read_history()
+
+    def go_back(self, index: int) -> None:
+        """Make an earlier round the newest, and put later ones aside; the panel asked before."""
+        if self._core.may(no_change, topic="rounds"):
+            self._leaving.before(partial(self._go_back, index))
+
+    def _go_back(self, index: int) -> None:
         core = self._core
-        if reason := no_change(core.facts):
-            core.refuse(reason, topic="rounds")
+        if not core.can(no_change, topic="rounds"):
             return
         core.facts.review.round_index = None
         words = _("Going back to an earlier round.")
-        core.change(GoBack(round_index), words, lambda _view: self._read_history())
+        core.change(GoBack(index), words, lambda _view: self._read_history())
 
     # --- starting
 
-    def _start(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
-        core = self._core
-        core.begin("train")
-        if reason := why_not(core.facts):
-            core.refuse(reason, topic="train")
+    def _start(self, run: TrainingRun, why_not: Callable[[Facts], str]) -> None:
+        if not self._core.may(why_not, topic="train"):
             return
         if run.only_pretrain:
             self._begin(run, why_not)
         else:
             self._leaving.before(partial(self._begin, run, why_not))
 
-    def _begin(self, run: TrainingRun, why_not: Callable[..., str]) -> None:
-        core = self._core
-        if reason := why_not(core.facts):
-            core.refuse(reason, topic="train")
-            return
-        core.facts.run = self._last_run = run
-        self._begin_next()
+    def _begin(self, run: TrainingRun, why_not: Callable[[Facts], str]) -> None:
+        if self._core.can(why_not, topic="train"):
+            self._core.facts.run = self._last_run = run
+            self._begin_next()
 
     def _begin_next(self) -> None:
         """Read the project once more, after every verdict on the way, then start the worker."""
@@ -159,9 +195,8 @@ class TrainingActions:
         facts.is_starting = False
         if run is None or facts.view is None:
             return
-        if reason := (no_pretraining if run.only_pretrain else no_training)(facts):
+        if not self._core.can(no_pretraining if run.only_pretrain else no_training, topic="train"):
             facts.run = None
-            self._core.refuse(reason, topic="train")
             return
         is_first = self._pretrains_first(facts.view, run)
         kind = WorkKind.PRETRAIN if is_first else WorkKind.TRAIN
@@ -190,10 +225,7 @@ class TrainingActions:
 
     def _end(self, ending: Ending) -> None:
         core = self._core
-        core.begin("train")
-        if reason := no_ending(core.facts):
-            core.refuse(reason, topic="train")
-        elif core.facts.work is not None:
+        if core.may(no_ending, topic="train") and core.facts.work is not None:
             core.facts.run = None
             core.facts.work.ending = ending
             core.worker.request_cancel()

@@ -1,6 +1,7 @@
-"""What a worker has told so far: stage, time left, curves, log."""
+"""What is known of the training: what the worker does, and what it has told so far."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
@@ -15,6 +16,56 @@ NUM_POINTS = 2000
 VALIDATION = "validation Dice"
 # The losses that can stand for a stage, the first that is there does.
 _LOSSES = ("segmentation", "global", "local", "positional")
+
+
+class WorkKind(Enum):
+    """What a worker does."""
+
+    TRAIN = "train"
+    PRETRAIN = "pretrain"
+    PREDICT = "predict"
+
+
+class Ending(Enum):
+    """How a worker was asked to end, if it was."""
+
+    NONE = "none"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass
+class Work:
+    """What the worker does now.
+
+    Args:
+        kind: The kind of job.
+        root: The project that it works on; empty for segmenting volumes.
+        round_index: The round that is trained; that of the next one otherwise.
+        ending: How it was asked to end.
+    """
+
+    kind: WorkKind
+    root: str
+    round_index: int
+    ending: Ending = Ending.NONE
+
+
+@dataclass
+class TrainingRun:
+    """What was asked with Train.
+
+    Args:
+        rounds_left: Rounds still to finish.
+        stop_when_no_better: Whether the run ends when validation Dice no longer rises.
+        only_pretrain: Whether no round follows the pre-training.
+        has_pretrained: Whether its pre-training is done.
+    """
+
+    rounds_left: int
+    stop_when_no_better: bool = False
+    only_pretrain: bool = False
+    has_pretrained: bool = False
 
 
 @dataclass

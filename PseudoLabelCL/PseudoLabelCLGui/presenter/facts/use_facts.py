@@ -1,13 +1,43 @@
-"""What the presenter knows about the export of segmentations."""
+"""What is known of the use of the results: the model, the volumes to segment, the export."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLGui.panel_state import MarkedLine
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.review import Verdict
-from PseudoLabelCLLib.messages.answers import DicomFinding
+from PseudoLabelCLLib.messages.answers import DicomFinding, ModelSummary
 from PseudoLabelCLLib.messages.project_view import CaseView, ProjectView
+
+
+@dataclass
+class UseFacts:
+    """Where segmenting new volumes stands.
+
+    Args:
+        model: The model.
+        is_chosen: Whether a person chose its file; otherwise it follows the project.
+        followed: The model file of the project that was read, or is being read.
+        queue: Volumes not yet segmented, each with its DICOM series or None.
+        batch: Those that the running worker was given and has not finished.
+        one_by_one: Whether every volume gets a worker of its own, as one was unreadable.
+        output_folder: Where the segmentations go.
+        format: Kind of file.
+        results: One line for each volume or file.
+        num_segmented: Volumes that were segmented in this session.
+    """
+
+    model: ModelSummary | None = None
+    is_chosen: bool = False
+    followed: str = ""
+    queue: list[tuple[str, str | None]] = field(default_factory=list)
+    batch: list[tuple[str, str | None]] = field(default_factory=list)
+    one_by_one: bool = False
+    output_folder: str = ""
+    format: SegmentationFormat = SegmentationFormat.SEG_NRRD
+    results: list[str] = field(default_factory=list)
+    num_segmented: int = 0
 
 
 @dataclass(frozen=True)

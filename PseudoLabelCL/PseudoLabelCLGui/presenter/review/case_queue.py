@@ -1,4 +1,4 @@
-"""The review: which case is shown, and which comes next."""
+"""Which case of the review is shown, and which comes next."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.requests import Refresh, ShowCase
 
 
-class ReviewActions:
+class CaseQueue:
     """Shows the cases, one after the other.
 
     Args:
@@ -26,14 +26,18 @@ class ReviewActions:
 
     # --- which case is shown
 
+    def begin(self) -> None:
+        """Open step "review" and show the first case."""
+        self._core.listeners.on_step_wanted("review")
+        self.show_first()
+
     def show_case(self, case_id: str) -> None:
-        """Show a case, once the unsaved changes of the one that is shown were asked about."""
+        """Show a case, once unsaved changes were asked about; `on_case_files` follows."""
         core = self._core
-        core.begin("review")
         view = core.facts.view
-        if (reason := no_project(core.facts)) or view is None:
-            core.refuse(reason, topic="review")
-        elif view.case(case_id) is None:
+        if not core.may(no_project, topic="review") or view is None:
+            return
+        if view.case(case_id) is None:
             text = _("Case '{case}' is no longer in this project.").format(case=case_id)
             core.refuse(text, topic="review")
         else:
@@ -73,7 +77,11 @@ class ReviewActions:
         if case_id:
             self.show_case(case_id)
 
-    def go_on(self, judged: str) -> None:
+    def go_on_after_verdict(self, goes_on: bool) -> None:
+        """Choose whether the next case comes by itself after a verdict."""
+        self._core.facts.review.goes_on = goes_on
+
+    def _go_on(self, judged: str) -> None:
         """After a verdict: the next case that waits.
 
         Args:
@@ -88,7 +96,7 @@ class ReviewActions:
         elif not review.shown and judged:
             self.show_case(judged)
 
-    def tell_saved(self, told: str) -> None:
+    def _tell_saved(self, told: str) -> None:
         """Say what was saved, and whether it was the last.
 
         Args:
@@ -118,6 +126,15 @@ class ReviewActions:
     def _waiting(self) -> list[str]:
         view = self._core.facts.view
         return [case_id for case_id in self._order() if view and is_waiting(view, case_id)]
+
+    def _next_waiting(self, here: str) -> str:
+        """The next case that waits for a verdict, from one case on and then from the top."""
+        order, saving = self._order(), self._core.facts.review.saving
+        start = order.index(here) + 1 if here in order else 0
+        waiting = self._waiting()
+        around = (*order[start:], *order[:start])
+        candidates = (case for case in around if case in waiting and case not in saving)
+        return next((case for case in candidates if case != here), "")
 
     # --- its files
 
@@ -169,8 +186,17 @@ class ReviewActions:
         core.listeners.on_case_files(files)
         self._prefetch()
 
-    def is_on_screen(self, files: CaseFiles) -> None:
-        """The panel has put a case into the views."""
+    def _prefetch(self) -> None:
+        """Let the service make the files of the next case, so that switching to it is quick."""
+        review = self._core.facts.review
+        upcoming = self._next_waiting(review.shown)
+        if upcoming and not review.asked and not review.wanted:
+            self._ask_for(upcoming, is_quiet=True)
+
+    # --- what the panel tells of the case that it shows
+
+    def case_is_on_screen(self, files: CaseFiles) -> None:
+        """Tell that what `on_case_files` brought is in the views; verdicts are possible now."""
         review = self._core.facts.review
         if files is review.files and not review.is_on_screen:
             review.is_on_screen = True
@@ -179,8 +205,8 @@ class ReviewActions:
                 review.looked_at.add(files.identity)
             self._core.is_dirty = True
 
-    def cannot_be_shown(self, files: CaseFiles, text: str, remedy: str) -> None:
-        """The panel cannot read the files of a case, or not put it into the scene."""
+    def case_cannot_be_shown(self, files: CaseFiles, text: str, remedy: str = "") -> None:
+        """Tell why what `on_case_files` brought is not in the views."""
         core, review = self._core, self._core.facts.review
         if files is not review.files:
             return
@@ -189,8 +215,8 @@ class ReviewActions:
         core.tell(Light.RED, text, remedy, topic="review", step=step)
         core.ask(Refresh())  # a project that is gone is told in its place, with its own way out
 
-    def is_lost(self) -> None:
-        """Somebody deleted the volume or the segmentation of the shown case from the scene."""
+    def case_is_lost(self) -> None:
+        """Tell that the shown volume or segmentation was deleted from the scene."""
         core, review = self._core, self._core.facts.review
         case_id = review.shown
         if not case_id:
@@ -201,18 +227,8 @@ class ReviewActions:
         step = (_("Show it again"), partial(self.show_case, case_id))
         core.tell(Light.AMBER, text.format(case=case_id), remedy, topic="review", step=step)
 
-    def _prefetch(self) -> None:
-        """Let the service make the files of the next case, so that switching to it is quick."""
-        review = self._core.facts.review
-        upcoming = self._next_waiting(review.shown)
-        if upcoming and not review.asked and not review.wanted:
-            self._ask_for(upcoming, is_quiet=True)
-
-    def _next_waiting(self, here: str) -> str:
-        """The next case that waits for a verdict, from one case on and then from the top."""
-        order, saving = self._order(), self._core.facts.review.saving
-        start = order.index(here) + 1 if here in order else 0
-        waiting = self._waiting()
-        around = (*order[start:], *order[:start])
-        candidates = (case for case in around if case in waiting and case not in saving)
-        return next((case for case in candidates if case != here), "")
+    def scene_is_closed(self) -> None:
+        """Tell that the scene was closed, and the shown case with it."""
+        self._core.facts.review.wanted = ""
+        self._core.leave_case()
+        self._core.drop_message()
