@@ -92,6 +92,7 @@ def idle(state) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_person_trains_reviews_loses_the_service_and_exports(loop, tmp_path):  # noqa: PLR0915 - one day of one person
     presenter = loop.presenter
     presenter.project.make_sample(str(tmp_path / "samples"))

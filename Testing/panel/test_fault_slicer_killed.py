@@ -49,6 +49,7 @@ def test_killed_in_review_it_goes_on_with_the_case_that_has_no_verdict(a_real_pa
     assert [row.verdict for row in a_real_panel.state.review.queue] == ["accepted", ""]
 
 
+@pytest.mark.long
 def test_killed_in_training_the_worker_saves_ends_and_the_round_goes_on(a_real_panel, tmp_path):
     root = projects.untrained(tmp_path)
     kill_while("train", root)

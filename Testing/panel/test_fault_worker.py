@@ -51,6 +51,7 @@ def test_a_worker_that_was_killed_is_told_and_continue_goes_on(in_training):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
 @pytest.mark.skipif(torch.version.cuda is not None, reason="CUDA's libraries alone fill the limit")
+@pytest.mark.long
 def test_memory_that_runs_out_is_told_and_continue_is_offered(a_real_panel, tmp_path):
     a_real_panel.packages.python = python_with_little_memory(tmp_path / "python")
     root = projects.untrained(tmp_path, batch_size=200_000)

@@ -212,7 +212,7 @@ def _require_ready_labels(project: Project) -> None:
     stops = [finding for finding in label_findings(project.schema) if finding.stops]
     if stops:
         raise ProjectError(
-            "Nothing was recipe. " + " ".join(finding.problem for finding in stops),
+            "Nothing was exported. " + " ".join(finding.problem for finding in stops),
             " ".join(dict.fromkeys(finding.remedy for finding in stops)),
         )
 

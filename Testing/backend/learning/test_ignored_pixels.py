@@ -331,6 +331,7 @@ def test_resumed_round_with_ignored_pixels_equals_an_uninterrupted_one(tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_an_image_shows_under_ignored_pixels_is_not_called_background():
     """Truth knows the ring of dark phantoms alone; their cores look like those it learned."""
     annotated, partly = rings(1, 0.55), rings(2, 0.3)

@@ -148,4 +148,4 @@ def test_command_line_and_service_do_not_change_a_project_together(a_service, a_
         capture_output=True, check=False,
     )  # fmt: skip
     assert told.returncode == 1
-    assert b"in use by the PseudoLabelCL panel" in told.stderr
+    assert b"in use by another PseudoLabelCL session" in told.stderr

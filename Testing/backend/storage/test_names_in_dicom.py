@@ -106,10 +106,10 @@ def test_slicers_default_term_is_no_choice_and_stops_the_export(tmp_path, capsys
         tmp_path, ("left kidney", "liver"), (Terminology(tissue, tissue), LIVER)
     )
     (told,) = [f for f in check_dicom_export(root, project, DicomExportChoices()) if f.stops]
-    assert "'left kidney' has no codes" in told.problem
+    assert "'left kidney' has no terminology codes" in told.problem
     assert "'Tissue' to every new segment" in told.problem
     assert told.label_value == 3
-    with pytest.raises(ProjectError, match="no codes"):
+    with pytest.raises(ProjectError, match="no terminology codes"):
         export_dicom_segmentations(root, project, tmp_path / "out", DicomExportChoices())
     assert main(["terms", str(root)]) == 0
     assert "not chosen" in capsys.readouterr().out

@@ -79,6 +79,7 @@ def test_a_damaged_file_is_found(a_judged_project):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_loop_with_kills_ends_with_nothing_lost(tmp_path):
     kills.in_fork(lambda: str(kills.make_project(tmp_path / "made", 0, *kills.SETTINGS)))
     result = kills.Result()
