@@ -67,7 +67,7 @@ class DicomExportChoices:
         creator: Who answers for the content, as a DICOM person name.
         volume_series_too: Whether volumes that did not come from DICOM go out as series first.
         volume_modality: What those volumes are: "MR", "CT", or "OT" where nobody said so.
-        patient_id: Of the one case that is recipe, a pseudonym for its volume; or empty.
+        patient_id: Of the one case that is exported, a pseudonym for its volume; or empty.
     """
 
     case_ids: Sequence[str] | None = None
