@@ -67,7 +67,7 @@ def test_dialogs_show_tags_as_text(app, answers):
 
 def test_no_tip_is_set_past_the_place_that_makes_it_plain():
     found = []
-    for path in SECTIONS.glob("*.py"):
+    for path in SECTIONS.rglob("*.py"):
         for line in path.read_text("utf-8").splitlines():
             sets = re.search(r"\.toolTip = |\.setToolTip\(", line)
             is_made_plain_above = path.name == "showing.py" and line.endswith("= tip")
