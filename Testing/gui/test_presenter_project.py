@@ -437,6 +437,8 @@ def test_annotating_names_the_volume_again_with_its_segmentation(stage):
 @pytest.mark.parametrize(
     ("name", "rounds", "can_change"),
     [
+        ("profile", (), True),
+        ("profile", (RoundState.TRAINING,), False),
         ("preprocess.window_size", (), True),
         ("preprocess.window_size", (RoundState.TRAINING,), False),
         ("pretraining.method", (RoundState.TRAINING,), True),
@@ -448,6 +450,15 @@ def test_settings_that_the_rounds_are_bound_to_cannot_change(name, rounds, can_c
     stage = opened(Disk.with_cases(1, rounds))
     assert name in stage.state.train.settings
     assert (name in stage.state.train.can_change) is can_change
+
+
+def test_the_plane_cannot_change_while_only_drawn_slices_count():
+    disk = Disk.with_cases(1)
+    assert "preprocess.plane" in opened(disk).state.train.can_change
+    disk.drawn["a"] = 2
+    can_change = opened(disk).state.train.can_change
+    assert "preprocess.plane" not in can_change
+    assert "preprocess.window_size" in can_change
 
 
 def test_profile_and_pretraining_are_settings_by_name(stage):

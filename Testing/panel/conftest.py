@@ -11,6 +11,7 @@ import vtk
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "backend"))  # DICOM series made in code
+sys.path.append(str(Path(__file__).parents[1] / "gui"))  # a presenter with a pretended service
 
 import panel_states as states
 from a_panel import APanel, RecordingPresenter

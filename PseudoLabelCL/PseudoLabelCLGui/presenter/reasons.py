@@ -5,8 +5,7 @@ from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.facts.training_facts import Ending, WorkKind
 from PseudoLabelCLGui.presenter.facts.use_facts import ExportPhase
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.config import ProjectConfig
-from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.bound_settings import is_round_0_trained
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundView
 
 
@@ -66,7 +65,7 @@ def no_pretraining(facts: Facts) -> str:
         return reason
     if not wants_pretraining(facts.view):
         return _("Choose a pre-training method first.")
-    if is_round_0_trained(facts.view):
+    if is_round_0_trained(newest_round(facts.view)):
         return _("Round 0 has already been trained; pre-training has to come before it.")
     return "" if facts.view.cases else _("Add at least one volume first.")
 
@@ -221,26 +220,9 @@ def wants_pretraining(view: ProjectView) -> bool:
     return view.config.pretraining.method.value != "none"
 
 
-def is_round_0_trained(view: ProjectView) -> bool:
-    """Tell whether the weights of round 0 are settled."""
-    return bool(view.rounds) and (
-        len(view.rounds) > 1 or view.rounds[0].state is not RoundState.TRAINING
-    )
-
-
-def changeable_parts(view: ProjectView) -> frozenset[str]:
-    """Return the parts of the settings that may change now.
-
-    The grid is settled once round 0 has begun, network and pre-training once it is trained.
-    """
-    parts = set(ProjectConfig.__dataclass_fields__)
-    if view.rounds:
-        parts -= {"profile", "preprocess"}
-    if is_round_0_trained(view):
-        parts -= {"network", "pretraining"}
-    if view.rounds and view.rounds[-1].state is RoundState.PSEUDO_LABELLING:
-        parts -= {"pseudo_label"}
-    return frozenset(parts)
+def newest_round(view: ProjectView) -> RoundView | None:
+    """Return the newest round, or None."""
+    return view.rounds[-1] if view.rounds else None
 
 
 def _no_plan(view: ProjectView | None) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.bound_settings import bound_settings, why_bound
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
@@ -88,30 +88,11 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
     Raises:
         ProjectError: A setting can no longer change, or not now.
     """
-    latest = project.latest_round
-    counted_in = ("preprocess.plane", "preprocess.slicing_axis")
-    if any(name in names for name in counted_in) and any(
-        case.drawn_slices is not None for case in project.cases
-    ):
-        raise ProjectError(
-            "The plane of the slices cannot be changed while only the drawn slices of a case "
-            "count.",
-            "First let all its slices count.",
-        )
-    if latest is None:
-        return
-    new_project = "Create a new project to use another value."
-    require_none(names, "preprocess", "is fixed, since round 0 has begun", new_project)
-    if latest.index > 0 or latest.state is not RoundState.TRAINING:
-        for part in ("network", "pretraining"):
-            require_none(names, part, "is fixed, since round 0 has been trained", new_project)
-    if latest.state is RoundState.PSEUDO_LABELLING:
-        require_none(
-            names,
-            "pseudo_label",
-            f"cannot change while round {latest.index} makes its proposals",
-            "Let 'train' finish the round first.",
-        )
+    counts_drawn_slices = any(case.drawn_slices is not None for case in project.cases)
+    bound = bound_settings(project.latest_round, counts_drawn_slices=counts_drawn_slices)
+    for name in names:
+        if (why := why_bound(name, bound)) is not None:
+            raise ProjectError(why.problem.format(name=name), why.remedy)
 
 
 def require_none(names: Collection[str], part: str, problem: str, remedy: str) -> None:

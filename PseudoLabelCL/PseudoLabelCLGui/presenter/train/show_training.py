@@ -7,7 +7,7 @@ from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.facts.training_facts import Ending, Points, WorkKind
 from PseudoLabelCLGui.presenter.reasons import (
     action,
-    changeable_parts,
+    newest_round,
     no_change,
     no_ending,
     no_history,
@@ -25,6 +25,7 @@ from PseudoLabelCLGui.presenter.words import (
     time_left,
 )
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.bound_settings import bound_settings, why_bound
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures, RoundView
 
@@ -157,8 +158,9 @@ def _seconds_between(one: RoundView) -> float | None:
 def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
     if facts.view is None or no_change(facts):
         return frozenset()
-    parts = changeable_parts(facts.view)
-    return frozenset(name for name in texts if name.split(".")[0] in parts)
+    counts_drawn_slices = any(case.num_drawn_slices is not None for case in facts.view.cases)
+    bound = bound_settings(newest_round(facts.view), counts_drawn_slices=counts_drawn_slices)
+    return frozenset(name for name in texts if why_bound(name, bound) is None)
 
 
 def training_stage(facts: Facts) -> str:

@@ -18,7 +18,7 @@ from PseudoLabelCLGui.presenter.faults import (
 )
 from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import (
-    is_round_0_trained,
+    newest_round,
     no_change,
     no_ending,
     no_pretraining,
@@ -28,6 +28,7 @@ from PseudoLabelCLGui.presenter.reasons import (
 )
 from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words, work_words
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.bound_settings import is_round_0_trained
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.answers import History
@@ -218,7 +219,8 @@ class TrainingActions:
     def _pretrains_first(self, view: ProjectView, run: TrainingRun) -> bool:
         if run.only_pretrain:
             return True
-        is_due = wants_pretraining(view) and not view.is_pretrained and not is_round_0_trained(view)
+        is_trained = is_round_0_trained(newest_round(view))
+        is_due = wants_pretraining(view) and not view.is_pretrained and not is_trained
         return is_due and not run.has_pretrained
 
     # --- ending

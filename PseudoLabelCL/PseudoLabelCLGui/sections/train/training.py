@@ -201,14 +201,9 @@ class TrainingSection(Section):
         self.presenter.train.pretrain()
 
 
-def _canChange(train: TrainState, name: str) -> bool:
-    """Tell whether a setting, or the part of the settings it belongs to, may change now."""
-    return name in train.can_change or name.partition(".")[0] in train.can_change
-
-
 def _whySettled(train: TrainState, name: str) -> str:
     """Say why a setting cannot be changed now, or nothing."""
-    if _canChange(train, name):
+    if name in train.can_change:
         return ""
     if train.is_running:
         return _("Pause the training first.")
