@@ -70,6 +70,7 @@ def test_memory_that_runs_out_is_told_and_continue_is_offered(a_real_panel, tmp_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+@pytest.mark.long
 def test_a_disk_that_takes_no_more_is_told_and_continue_goes_on(in_training):
     limit_now(in_training.workers[0].pid, resource.RLIMIT_FSIZE)
     in_training.until(is_told)

@@ -11,9 +11,9 @@ def qt(app):
 
 
 def test_a_property_is_a_value_and_cannot_be_called(a_panel):
-    assert a_panel.ui.trainButton.text == "Train"
+    assert a_panel.ui.editButton.text == "Edit"
     with pytest.raises(TypeError, match="'str' object is not callable"):
-        a_panel.ui.trainButton.text()
+        a_panel.ui.editButton.text()
 
 
 def test_a_name_that_slicer_lacks_raises(a_panel):

@@ -63,6 +63,11 @@ PATIENCE_S = 90.0
 NUM_KILLS = 2
 
 
+def also(value):
+    """A value that only `make test-all` tries, too."""
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     return make_project(tmp_path_factory.mktemp("made"), 0, *SHORT)
@@ -235,7 +240,7 @@ def wait_for(worker, is_wanted):
 
 
 # Too little for a lock, for the slices, for the first checkpoint, for the model, for a proposal.
-@pytest.mark.parametrize("num_bytes_left", [0, 40_000, 420_000, 900_000, 1_100_000])
+@pytest.mark.parametrize("num_bytes_left", [0, also(40_000), 420_000, also(900_000), 1_100_000])
 def test_training_on_a_full_disk_is_told_and_goes_on_later(made, a_small_disk, num_bytes_left):
     root = Path(shutil.copytree(made.parent, a_small_disk / "x")) / "project"
     before = contents(root)
@@ -286,7 +291,7 @@ def test_review_on_a_full_disk_keeps_all_verdicts(reviewed, a_small_disk, num_by
 
 
 # The double of a full disk where none can be mounted: the system refuses files beyond a size.
-@pytest.mark.parametrize("num_bytes", [20_000, 200_000])
+@pytest.mark.parametrize("num_bytes", [20_000, also(200_000)])
 def test_file_too_large_for_the_disk_is_told_and_training_goes_on_later(a_project, num_bytes):
     before = contents(a_project)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -330,7 +335,7 @@ def test_slices_of_other_settings_are_not_taken_for_these(a_project):
 
 
 @pytest.mark.parametrize("stage", ["training", "pseudo-labels"])
-@pytest.mark.parametrize("fate", ["deleted", "renamed"])
+@pytest.mark.parametrize("fate", ["deleted", also("renamed")])
 def test_project_that_goes_away_during_training_is_told(a_project, stage, fate):
     moved = a_project.with_name("moved")
 
