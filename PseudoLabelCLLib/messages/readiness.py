@@ -84,10 +84,11 @@ OLDEST_PYTHON = "3.10"
 # Resources/requirements.txt and pyproject.toml say the same; a test compares them.
 REQUIREMENTS = (
     Requirement("numpy", "numpy", "1.26"),
-    Requirement("SimpleITK", "SimpleITK", "2.3"),
+    # earlier ones read a DICOM slice that is cut off or has no pixels without an error
+    Requirement("SimpleITK", "SimpleITK", "2.5.5"),
     Requirement("scipy", "scipy", "1.11"),
     Requirement("pillow", "PIL", "10"),
-    Requirement("pydicom", "pydicom", "3"),
+    Requirement("pydicom", "pydicom", "3.0.1"),  # highdicom 0.27 asks for it
     Requirement("highdicom", "highdicom", "0.27"),
     # before this one a model file could run a program although torch was told to read numbers alone
     # (CVE-2025-32434, mended in 2.6; another fault of the same reader, mended in 2.10)
