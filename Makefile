@@ -30,7 +30,7 @@ pytest: $(INSTALLED)
 # under a minute on two cores, for every day: what needs neither PyTorch nor a worker, nor Qt
 FAST := domain messages storage process/test_exit_codes.py process/test_process_tree.py
 test-fast: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto -m "not slow and not long" $(FAST:%=Testing/backend/%) Testing/gui/test_words.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto -m "not slow and not long" --ignore-glob="*/test_dicom_*" $(FAST:%=Testing/backend/%) Testing/gui/test_words.py
 
 # style, formatting, types
 check: $(INSTALLED)
