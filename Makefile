@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
 
-# the tests of more than a minute, too: whole loops with kills and the self-test with a real worker
+# the slowest tests, too: whole loops with kills, the self-test with a real worker, more full disks
 test-all: CHOSEN :=
 test-all: test
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import IO
 
 from PseudoLabelCLLib.process.process_tree import kill_tree
@@ -16,7 +17,7 @@ STDERR_TAIL_BYTES = 16_384
 _LAST_OUTPUT_S = 1.0
 
 
-class ChildProcess:
+class ChildProcess(ABC):
     """A running child with pipes for its standard streams; use it from one thread.
 
     What it started ends with it. A subclass sets its own fields first and then calls
@@ -62,9 +63,9 @@ class ChildProcess:
             self._is_ended_on_request = True
             kill_tree(self._process)
 
+    @abstractmethod
     def _hear(self, line: bytes) -> None:
         """Take a line of the standard output; called in a thread."""
-        raise NotImplementedError
 
     def _start_reading(self) -> None:
         self._readers = tuple(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from judging import accept, correct, reject
 
 from PseudoLabelCLLib.curation.grids.stored_files import read_labels
-from PseudoLabelCLLib.curation.review import display_files as case_display
+from PseudoLabelCLLib.curation.review import display_files
 from PseudoLabelCLLib.curation.review.display_files import (
     APART_MM,
     LEAST_DOUBT,
@@ -182,8 +182,8 @@ def test_nothing_is_read_again_while_nothing_has_changed(a_project, monkeypatch)
     def refuse(*_):
         raise AssertionError("read again")
 
-    monkeypatch.setattr(case_display, "read_volume", refuse)
-    monkeypatch.setattr(case_display, "read_labels", refuse)
+    monkeypatch.setattr(display_files, "read_volume", refuse)
+    monkeypatch.setattr(display_files, "read_labels", refuse)
     assert write_case_files(root, project, "a", None, True) == files
 
 
@@ -205,10 +205,10 @@ def test_changed_source_is_read_anew_and_the_stale_array_goes(a_project):
 def test_dicom_folder_is_read_anew_when_one_slice_has_changed(tmp_path):
     (tmp_path / "1.dcm").write_text("one")
     (tmp_path / "2.dcm").write_text("two")
-    before = case_display.stamp_of(tmp_path)
-    assert case_display.stamp_of(tmp_path) == before
+    before = display_files.stamp_of(tmp_path)
+    assert display_files.stamp_of(tmp_path) == before
     os.utime(tmp_path / "2.dcm", ns=(0, 0))
-    assert case_display.stamp_of(tmp_path) != before
+    assert display_files.stamp_of(tmp_path) != before
 
 
 def test_only_the_cases_that_were_shown_last_are_kept(a_project):

@@ -11,7 +11,7 @@ from small_projects import contents, drawn, write_drawing
 
 from PseudoLabelCLLib.curation.cases.add_cases import annotate_case
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
-from PseudoLabelCLLib.curation.review import display_files as case_display
+from PseudoLabelCLLib.curation.review import display_files
 from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
@@ -81,7 +81,7 @@ def test_a_linked_folder_of_one_case_in_the_view_is_refused_too(a_project_in_rev
 
 
 def test_only_views_of_known_cases_are_removed(a_project_in_review, monkeypatch):
-    monkeypatch.setattr(case_display, "MAX_KEPT_CASES", 1)
+    monkeypatch.setattr(display_files, "MAX_KEPT_CASES", 1)
     project, view = load_project(a_project_in_review), a_project_in_review / "view"
     for name in ("holiday pictures", "letters"):
         (view / name).mkdir(parents=True)

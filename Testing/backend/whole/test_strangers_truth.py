@@ -11,7 +11,7 @@ from small_projects import GRID, SCHEMA, drawn, write_drawing
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
-from PseudoLabelCLLib.curation.review import display_files as case_display
+from PseudoLabelCLLib.curation.review import display_files
 from PseudoLabelCLLib.curation.review.agreement import agreement_with_proposal
 from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.curation.review.round_history import round_figures
@@ -60,7 +60,7 @@ def at_another_computer(monkeypatch, tmp_path):
 
     def go(name):
         monkeypatch.setenv(own_seals.STATE_VARIABLE, str(tmp_path / f"state of {name}"))
-        monkeypatch.setattr(case_display, "_own", SealedFiles())
+        monkeypatch.setattr(display_files, "_own", SealedFiles())
         monkeypatch.setattr(case_slices, "_own", SealedFiles())
 
     go("mine")

@@ -123,7 +123,7 @@ class ReviewActions(CaseQueue):
         Args:
             file: The proposal as it is in the views.
             left_out: Label values of structures that are rejected.
-            edit: What `edit` was when the file's voxels were copied; None for now.
+            edit: What `edit` was when the file's voxels were copied; None takes it as it is.
         """
         review = self._core.facts.review
         review.preview_wanted = (file, left_out, review.edit if edit is None else edit)
