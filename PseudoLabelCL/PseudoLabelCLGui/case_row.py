@@ -7,16 +7,21 @@ from PseudoLabelCLLib.domain.case import CaseRole
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One line of the table of cases, ready to read; `slices` is empty if all of them count."""
+    """One line of the table of cases, ready to read.
+
+    Args:
+        case_id: The name of the case.
+        role: What it is used for.
+        cells: Its text in each column.
+        tool_tip: What is said over it.
+        only_drawn: Whether only the drawn slices of its segmentation count.
+    """
 
     case_id: str
     role: CaseRole
-    segmentation: str
-    state: str
-    doubt: str
-    verdict: str
+    cells: tuple[str, ...]
     tool_tip: str
-    slices: str = ""
+    only_drawn: bool = False
 
 
 @dataclass(frozen=True)

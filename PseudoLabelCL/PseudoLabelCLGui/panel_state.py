@@ -108,6 +108,7 @@ class CasesState:
     """Step "cases": volumes, roles, labels.
 
     Args:
+        columns: The titles of the table's columns.
         rows: The table.
         labels: The structures.
         labels_are_settled: Whether structures can no longer come or go.
@@ -121,6 +122,7 @@ class CasesState:
         questions: What a person has to answer first.
     """
 
+    columns: tuple[str, ...] = ()
     rows: tuple[CaseRow, ...] = ()
     labels: tuple[LabelClass, ...] = ()
     labels_are_settled: bool = False

@@ -3,16 +3,16 @@
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry, case_id_from_path, read_case_table
+from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
 from PseudoLabelCLLib.curation.find.file_names import stem_of
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.question import QuestionError
@@ -36,7 +36,7 @@ class _Named:
     found_as: str = ""
 
 
-def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseEntry]:
+def case_rows(arguments: argparse.Namespace, console: Console) -> list[NewCase]:
     """Return all cases that the arguments name, in their order.
 
     Args:
@@ -49,7 +49,7 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseEntry
         QuestionError: A person has to say which images of a folder are meant.
         StorageError: The table cannot be read.
     """
-    rows: list[CaseEntry] = []
+    rows: list[NewCase] = []
     for row in read_case_table(Path(arguments.table)) if arguments.table else ():
         _add_row(rows, row)
     named = [
@@ -58,14 +58,16 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[CaseEntry
         for image, segmentation in getattr(arguments, role.value)
     ]
     # a folder of volumes may hold those named above, and their segmentations
-    told = [file for row in rows for file in (row.image, row.annotation)]
-    told += [file for one in named for file in (one.image, one.annotation)]
-    taken = {file.absolute() for file in told if file is not None}
+    told = [Path(file) for row in rows for file in (row.image, row.annotation) if file]
+    told += [file for one in named for file in (one.image, one.annotation) if file]
+    taken = {file.absolute() for file in told}
     unlabelled = _unlabelled(arguments, console)
     named += [one for one in unlabelled if one.image.absolute() not in taken]
     for one, case_id in zip(named, _case_ids(named), strict=True):
-        _add_row(rows, CaseEntry(case_id, one.role, one.image, one.annotation, None))
-    return rows
+        annotation = None if one.annotation is None else str(one.annotation)
+        _add_row(rows, NewCase(case_id, one.role, str(one.image), annotation=annotation))
+    how = {"copy_image": arguments.copy_images, "answers": tuple(arguments.answers)}
+    return [replace(row, **how) for row in rows]
 
 
 def _case_ids(named: Sequence[_Named]) -> list[str]:
@@ -83,7 +85,7 @@ def _case_ids(named: Sequence[_Named]) -> list[str]:
     ]
 
 
-def _add_row(rows: list[CaseEntry], row: CaseEntry) -> None:
+def _add_row(rows: list[NewCase], row: NewCase) -> None:
     for known in rows:
         if known.case_id.casefold() == row.case_id.casefold():
             raise ProjectError(

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.curation.samples.sample_data import (
     phantom_schema,
     write_sample_cases,
 )
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
@@ -101,9 +101,9 @@ def _create(root: Path, samples: Sequence[SampleCase]) -> None:
     for sample in samples:
         if sample.kind != "test":
             role = CaseRole.ANNOTATED if sample.annotation else CaseRole.UNLABELLED
-            project, _ = add_case(
-                root, project, sample.case_id, role, sample.image, sample.annotation
-            )
+            annotation = str(sample.annotation) if sample.annotation else None
+            new = NewCase(sample.case_id, role, str(sample.image), annotation=annotation)
+            project, _ = add_case(root, project, new)
 
 
 def _run(root: Path, job: Job, console: Console) -> dict[str, JsonValue]:

@@ -9,14 +9,17 @@ from pathlib import Path
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
-from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
-from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
+from PseudoLabelCLLib.curation.cases.add_or_annotate import (
+    add_or_annotate,
+    files_to_come,
+    undo_adding,
+)
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
@@ -48,7 +51,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     with made_aside(root) as aside:
         create_project(aside, project)
-        project = _add_rows(aside, project, rows, arguments, console)
+        project = _add_all(aside, project, rows, console)
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
     for line in _next_steps(root, project):
         console.say(line)
@@ -66,7 +69,7 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     with opened(root) as before:
         new_files = files_to_come(ProjectLayout(root), before, rows)
         try:
-            project = _add_rows(root, before, rows, arguments, console)
+            project = _add_all(root, before, rows, console)
         except BaseException:
             undo_adding(root, before, new_files)
             raise
@@ -141,18 +144,10 @@ def opened(root: Path) -> Iterator[Project]:
         yield load_project(root)
 
 
-def _add_rows(
-    root: Path,
-    project: Project,
-    rows: list[CaseEntry],
-    arguments: argparse.Namespace,
-    console: Console,
-) -> Project:
+def _add_all(root: Path, project: Project, rows: list[NewCase], console: Console) -> Project:
     for number, row in enumerate(rows, start=1):
         try:
-            project, notices = add_row(
-                root, project, row, copy_image=arguments.copy_images, answers=arguments.answers
-            )
+            project, notices = add_or_annotate(root, project, row)
         except LeftOutError as left_out:
             notices = (left_out.message,)
         for notice in notices:

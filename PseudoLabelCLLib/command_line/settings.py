@@ -4,13 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.label_schema_file import (
     read_label_schema,
     schema_from_annotation,
 )
 from PseudoLabelCLLib.curation.cases.settings import changed_config
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.profiles import config_for
@@ -30,7 +29,7 @@ def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfi
 
 
 def schema_from_arguments(
-    labels: str | None, rows: Sequence[CaseEntry], answers: Sequence[GivenAnswer] = ()
+    labels: str | None, rows: Sequence[NewCase], answers: Sequence[GivenAnswer] = ()
 ) -> LabelSchema:
     """Return the labels from a file, from "1=name,2=name", or from the first annotated case.
 
@@ -51,7 +50,7 @@ def schema_from_arguments(
                 "Give it a segmentation, or make it 'unlabelled'.",
             )
         asking = Asking(annotated[0].case_id, answers)
-        return schema_from_annotation(annotated[0].annotation, asking)
+        return schema_from_annotation(Path(annotated[0].annotation), asking)
     if "=" in labels and not _is_file(labels):
         return LabelSchema(tuple(_label(part, n) for n, part in enumerate(labels.split(","))))
     return read_label_schema(Path(labels))

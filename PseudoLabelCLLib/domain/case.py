@@ -7,7 +7,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer, QuestionKind
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
@@ -95,6 +95,29 @@ class Case:
         kinds = {answer.kind for answer in new}
         kept = tuple(answer for answer in self.answers if answer.kind not in kinds)
         return replace(self, answers=(*kept, *new))
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """A volume to add, as a person names it.
+
+    Args:
+        case_id: Its name in the project.
+        role: What it is used for.
+        image: A file, or a folder of DICOM slices.
+        series_uid: Which DICOM series of the folder, or None.
+        annotation: A segmentation file or DICOM segmentation object, or None.
+        copy_image: Whether the project keeps a copy of its own.
+        answers: What a person answered to questions about its files.
+    """
+
+    case_id: str
+    role: CaseRole
+    image: str
+    series_uid: str | None = None
+    annotation: str | None = None
+    copy_image: bool = False
+    answers: tuple[GivenAnswer, ...] = ()
 
 
 def check_case_id(case_id: str) -> None:

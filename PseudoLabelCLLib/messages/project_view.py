@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
@@ -26,18 +26,15 @@ class CaseState(Enum):
 
 @dataclass(frozen=True)
 class CaseView:
-    """One case.
+    """One case, with what is known of it beside what the project stores.
 
     Args:
-        id: Its name.
-        role: What it is used for.
-        state: How far it has come.
+        case: As the project stores it.
         image: Absolute path of the volume: a file, or a folder of DICOM slices.
         image_is_missing: Whether nothing lies there now, such as on a drive that is away.
-        series_uid: Which DICOM series of the folder, or None.
         annotation: Absolute path of the segmentation made by a person, or None.
         num_slices: Slices along the slicing axis.
-        spacing_mm: Voxel size along i, j, k.
+        state: How far it has come.
         doubt: Of the newest proposal, 0 (sure) to 1; None without a proposal.
         reason: Why to look at the proposal, one sentence, or empty.
         verdict: The verdict on the newest proposal, or None.
@@ -49,19 +46,14 @@ class CaseView:
         last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
             an earlier round counts in every later one.
         last_verdict_round: The round that it was given on, or None.
-        num_drawn_slices: How many slices of the annotation count, if only those that were drawn
-            do; None if all count.
     """
 
-    id: str
-    role: CaseRole
-    state: CaseState
+    case: Case
     image: str
     image_is_missing: bool
-    series_uid: str | None
     annotation: str | None
     num_slices: int
-    spacing_mm: tuple[float, float, float]
+    state: CaseState
     doubt: float | None = None
     reason: str = ""
     verdict: Verdict | None = None
@@ -72,7 +64,16 @@ class CaseView:
     proposal: ProposalIdentity | None = None
     last_verdict: Verdict | None = None
     last_verdict_round: int | None = None
-    num_drawn_slices: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.case.id
+
+    @property
+    def role(self) -> CaseRole:
+        """What it is used for."""
+        return self.case.role
 
     @property
     def has_new_proposal_after_verdict(self) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
-from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
@@ -17,7 +16,6 @@ from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
-    CaseProgress,
     newest_proposing_round,
     progress_of_cases,
 )
@@ -137,17 +135,26 @@ def _case_views(
     identities = _identities(layout, project, proposals, memory)
     views = []
     for case in project.cases:
-        view = _case_view(project, case, progress[case.id], proposals.get(case.id))
-        annotation = case.annotation and str(layout.own(case.annotation))
-        image = images[case.id]
+        known, proposal = progress[case.id], proposals.get(case.id)
+        image, last = images[case.id], known.last
         views.append(
-            replace(
-                view,
+            CaseView(
+                case,
                 image=case.image if image is None else str(image),
                 image_is_missing=image is None or image in missing,
-                annotation=annotation or None,
+                annotation=str(layout.own(case.annotation)) if case.annotation else None,
+                num_slices=project.num_slices_of(case.id),
+                state=known.state,
+                doubt=None if proposal is None else proposal.doubt,
+                reason="" if proposal is None else proposal.reason,
+                verdict=None if known.review is None else known.review.verdict,
+                left_out=() if known.review is None else known.review.left_out,
+                truth_fraction=known.truth_fraction,
+                is_confirmed=known.is_confirmed,
                 is_from_dicom=case.dicom_series_uid is not None or case.id in series,
                 proposal=identities.get(case.id),
+                last_verdict=None if last is None else last.verdict,
+                last_verdict_round=None if last is None else last.round_index,
             )
         )
     return tuple(views)
@@ -178,34 +185,6 @@ def _cases_with_series(layout: ProjectLayout) -> frozenset[str]:
     if not record.parent.is_dir():
         return frozenset()
     return frozenset(path.stem for path in record.parent.glob(f"*{record.suffix}"))
-
-
-def _case_view(
-    project: Project, case: Case, progress: CaseProgress, proposal: "QueueItem | None"
-) -> CaseView:
-    """Return a case as it is shown, its paths as the project stores them."""
-    axis = project.preprocess.slicing_axis_of(case.geometry)
-    review = progress.review
-    return CaseView(
-        id=case.id,
-        role=case.role,
-        state=progress.state,
-        image=case.image,
-        image_is_missing=False,
-        series_uid=case.dicom_series_uid,
-        annotation=case.annotation,
-        num_slices=case.geometry.size[axis],
-        spacing_mm=case.geometry.spacing_mm,
-        doubt=None if proposal is None else proposal.doubt,
-        reason="" if proposal is None else proposal.reason,
-        verdict=None if review is None else review.verdict,
-        left_out=() if review is None else review.left_out,
-        truth_fraction=progress.truth_fraction,
-        is_confirmed=progress.is_confirmed,
-        last_verdict=None if progress.last is None else progress.last.verdict,
-        last_verdict_round=None if progress.last is None else progress.last.round_index,
-        num_drawn_slices=len(case.drawn_slices or ()) if case.is_partly_drawn else None,
-    )
 
 
 def _is_foreign(report: Path, memory: ViewMemory) -> bool:

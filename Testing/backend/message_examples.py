@@ -5,10 +5,11 @@ import types
 import typing
 from enum import Enum
 
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.question import Choice, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import Choice, KeptAnswer, Question, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 
 ODD = "Größe 日本 \udcff \u2028 \x00\n"
@@ -17,6 +18,10 @@ LABELS = LabelSchema((LabelClass(3, ODD, "#e69f00", HEART, "Segment_ä", True), 
     1, "b", "#56b4e9")))  # fmt: skip
 OBLIQUE = Geometry((4, 5, 6), (0.1, 0.2, 1 / 3), (1e-9, -2.5, 3e5), (0, 1, 0, 1, 0, 0, 0, 0, -1))
 QUESTION = Question(QuestionKind.SAME_SHAPE, ODD, 3, "a", (Choice("x", ODD, "does"),))
+CASE = Case(
+    "Größe 日本", CaseRole.VALIDATION, ODD, OBLIQUE, ODD, ODD,
+    (KeptAnswer(QuestionKind.SPARSE, ODD, ODD, 3),), (0, 2),
+)  # fmt: skip
 # What is checked when it is made needs values that fit together.
 _CHOSEN = {
     str: ODD,
@@ -24,6 +29,7 @@ _CHOSEN = {
     float: 1 / 3,
     bool: True,
     LabelSchema: LABELS,
+    Case: CASE,
     Geometry: OBLIQUE,
     Question: QUESTION,
     ProjectConfig: config_for(Profile.PAPER),

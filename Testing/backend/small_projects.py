@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.curation.cases import add_cases
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -48,6 +48,14 @@ def write_drawing(path, array=None, schema=SCHEMA):
     path.parent.mkdir(parents=True, exist_ok=True)
     write_segmentation(path, LabelVolume(drawn() if array is None else array, GRID), schema)
     return path
+
+
+def add_case(root, project, case_id, role, image, annotation=None, **options):
+    """Add a case by its files; `options` are further fields of `NewCase`, `replace` or `asking`."""
+    how = {name: options.pop(name) for name in ("replace", "asking") if name in options}
+    annotation = None if annotation is None else str(annotation)
+    new = NewCase(case_id, role, str(image), annotation=annotation, **options)
+    return add_cases.add_case(root, project, new, **how)
 
 
 def make_project(root, *, num_unlabelled=2):

@@ -19,7 +19,7 @@ from loop_watch import LoopWatch, RealPanel, a_real_panel
 from vtk.util.numpy_support import vtk_to_numpy
 
 from PseudoLabelCLLib.curation.cases.add_cases import add_case
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -56,8 +56,8 @@ def make_project(root: Path, size: tuple[int, int, int]) -> None:
         image = data / f"{case_id}.nrrd"
         write_volume(image, Volume(_image(size, number), grid))
         role = CaseRole.UNLABELLED if number else CaseRole.ANNOTATED
-        labels = None if number else annotation
-        project, _ = add_case(root, project, case_id, role, image, labels)
+        labels = None if number else str(annotation)
+        project, _ = add_case(root, project, NewCase(case_id, role, str(image), annotation=labels))
     for index, state in ((0, RoundState.CLOSED), (1, RoundState.IN_REVIEW)):
         _put_round(root, project, Round(index, state, num_truth_cases=1), grid)
 

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
@@ -163,17 +163,26 @@ class Disk:
         judged = [(i, v) for (i, c), v in sorted(self.verdicts.items()) if c == case_id]
         last_round, last = judged[-1] if judged else (None, None)
         state = CaseState.ANNOTATED if role is CaseRole.ANNOTATED else CaseState.WAITING
+        drawn = self.drawn.get(case_id)
+        annotation = f"{case_id}.seg.nrrd" if role.needs_annotation else None
+        case = Case(
+            case_id,
+            role,
+            f"/v/{case_id}.nrrd",
+            GRID,
+            annotation,
+            drawn_slices=None if drawn is None else tuple(range(drawn)),
+        )
         return CaseView(
-            case_id, role, CaseState.PROPOSED if is_proposed else state, f"/v/{case_id}.nrrd",
-            image_is_missing=False, series_uid=None, annotation=None, num_slices=4,
-            spacing_mm=(1.0, 1.0, 1.0), doubt=1 / (number + 1) if is_proposed else None,
+            case, case.image, image_is_missing=False, annotation=None, num_slices=4,
+            state=CaseState.PROPOSED if is_proposed else state,
+            doubt=1 / (number + 1) if is_proposed else None,
             reason="The edges are unsure." if is_proposed else "", verdict=verdict,
             is_confirmed=role is CaseRole.ANNOTATED
             or verdict in (Verdict.ACCEPTED, Verdict.CORRECTED),
             is_from_dicom=case_id in self.from_dicom,
             proposal=self.identity(case_id, self.proposed_by),
             last_verdict=last, last_verdict_round=last_round,
-            num_drawn_slices=self.drawn.get(case_id),
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.cases.add_cases import add_case
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -54,8 +54,9 @@ def make_project(root: Path) -> None:
         voxels = np.random.default_rng(number).normal(100, 9, SIZE[::-1]).astype(np.float32)
         write_volume(image, Volume(voxels, GRID))
         role = CaseRole.UNLABELLED if number else CaseRole.ANNOTATED
-        annotation = None if number else label
-        project, _notices = add_case(root, project, case_id, role, image, annotation)
+        annotation = None if number else str(label)
+        new = NewCase(case_id, role, str(image), annotation=annotation)
+        project, _notices = add_case(root, project, new)
 
 
 class RoundMaker:

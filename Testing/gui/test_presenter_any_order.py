@@ -11,7 +11,7 @@ from presenter_fakes import LABELS, ROOT, Disk
 from PseudoLabelCLGui.panel_state import Action, Light
 from PseudoLabelCLGui.presenter import ExportChoices
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix
@@ -23,7 +23,6 @@ from PseudoLabelCLLib.messages.requests import (
     CheckDicomExport,
     Correct,
     ExportDicom,
-    NewVolume,
     OpenProject,
     Refresh,
     Reject,
@@ -118,7 +117,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def add(self):
-        self.presenter.cases.add_volumes((NewVolume("u1", CaseRole.UNLABELLED, "/u1"),))
+        self.presenter.cases.add_volumes((NewCase("u1", CaseRole.UNLABELLED, "/u1"),))
         self.presenter.cases.add_paths(("/x", "/y"), CaseRole.ANNOTATED)
 
     @rule(index=st.integers(-1, 2))

@@ -8,7 +8,7 @@ from presenter_fakes import LABELS, ROOT, Disk
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.question import (
     LEAVE_OUT,
     Choice,
@@ -32,7 +32,6 @@ from PseudoLabelCLLib.messages.requests import (
     CheckCases,
     CloseProject,
     FindVolumes,
-    NewVolume,
     OpenProject,
     ReadHistory,
     SignVerdicts,
@@ -202,7 +201,7 @@ def test_a_sample_project_is_made_opened_and_filled():
 
 def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
     stage.service.by_hand = True
-    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewCase("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     assert stage.state.cases.remove.tool_tip == "The volumes are being read."
     assert not stage.state.train.train.enabled
     stage.service.handle()
@@ -214,7 +213,7 @@ def test_other_changes_wait_for_the_one_on_its_way_and_say_so(stage):
 def test_what_was_unfit_about_single_volumes_is_told_and_the_others_are_there(stage):
     problem = Problem("b", is_error=True, message="'b' is a single slice.", remedy="Leave it out.")
     stage.service.by_hand = True
-    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.UNLABELLED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewCase("b", CaseRole.UNLABELLED, "/b.nrrd"),))
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     stage.service.events.append(Answered(number, VolumesAdded(stage.disk.view(), (problem,))))
@@ -229,7 +228,7 @@ QUESTION = Question(QuestionKind.SAME_SHAPE, "'b.nii.gz' lies elsewhere.", 12, "
 
 def add_with_a_question(stage):
     stage.service.by_hand = True
-    stage.presenter.cases.add_volumes((NewVolume("b", CaseRole.ANNOTATED, "/b.nrrd"),))
+    stage.presenter.cases.add_volumes((NewCase("b", CaseRole.ANNOTATED, "/b.nrrd"),))
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
     problem = Problem("b", True, QUESTION.message, "", QUESTION)
@@ -310,7 +309,7 @@ def test_which_frame_is_meant_is_answered_once_for_the_whole_folder(stage):
     stage.service.by_hand = True
     names = ("c1", "c2", "c3")
     stage.presenter.cases.add_volumes(
-        tuple(NewVolume(name, CaseRole.UNLABELLED, f"/{name}.nii") for name in names)
+        tuple(NewCase(name, CaseRole.UNLABELLED, f"/{name}.nii") for name in names)
     )
     number = len(stage.service.asked) - 1
     stage.service.waiting.clear()
@@ -556,9 +555,11 @@ def test_which_slices_count_is_chosen_and_shown_in_the_table(stage):
     stage.presenter.cases.choose_slices(("a",), only_drawn=True)
     stage.settle()
     (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
-    assert row.slices == "2 of 4 slices"
+    assert row.only_drawn
+    assert row.cells[1] == "annotated: 2 of 4 slices"
     assert "Only the drawn slices count (2 of 4 slices); the others get proposals." in row.tool_tip
     stage.presenter.cases.choose_slices(("a",), only_drawn=False)
     stage.settle()
     (row,) = [row for row in stage.state.cases.rows if row.case_id == "a"]
-    assert row.slices == ""
+    assert not row.only_drawn
+    assert row.cells[1] == "annotated"

@@ -301,7 +301,7 @@ def test_a_verdict_of_an_earlier_round_stays_beside_the_new_proposal_in_both_tab
     stage.settle()
     stage.train_round()
     rows = {row.case_id: row for row in stage.state.cases.rows}
-    assert (rows["u0"].state, rows["u0"].verdict) == ("to review", "corrected in round 0")
+    assert rows["u0"].cells[2] == "corrected in round 0"
     assert [row.verdict for row in stage.state.review.queue] == ["corrected in round 0", ""]
     assert stage.state.review.progress.startswith("0 of 2 reviewed")
     shown(stage, "u0")

@@ -78,7 +78,8 @@ LONG_NAMES = replace(
     cases=replace(
         REVIEW.cases,
         rows=tuple(
-            replace(row, case_id=f"{n} {LONG_NAME}") for n, row in enumerate(OPEN.cases.rows)
+            replace(row, case_id=f"{n} {LONG_NAME}", cells=(f"{n} {LONG_NAME}", *row.cells[1:]))
+            for n, row in enumerate(OPEN.cases.rows)
         ),
     ),
     review=replace(

@@ -58,6 +58,8 @@ def cannot(reason: str) -> Action:
     return Action(tool_tip=reason)
 
 
+COLUMNS = ("Volume", "Role", "State", "Doubt")
+
 NEW = PanelState(
     readiness=ReadinessState(
         light=Light.GREEN,
@@ -68,6 +70,7 @@ NEW = PanelState(
     ),
     project=ProjectState(new=CAN, open=CAN, close=cannot("No project is open."), sample=CAN),
     cases=CasesState(
+        columns=COLUMNS,
         add=cannot("Open a project first."),
         add_files=cannot("Open a project first."),
         add_folder=cannot("Open a project first."),
@@ -92,15 +95,18 @@ MISSING = replace(
 
 def row(number: int, role: CaseRole, state: str, doubt: str = "", verdict: str = "") -> CaseRow:
     """A line of the table of cases."""
-    segmentation = f"heart {number}.seg.nrrd" if role.needs_annotation else ""
-    name = f"heart {number}"
-    return CaseRow(name, role, segmentation, state, doubt, verdict, f"/data/{name}.nrrd")
+    name, tip = f"heart {number}", f"/data/heart {number}.nrrd"
+    if role.needs_annotation:
+        tip += f"\nSegmentation: heart {number}.seg.nrrd"
+    state = verdict or ("" if state == role.value else state)
+    return CaseRow(name, role, (name, role.value, state, doubt), tip)
 
 
 OPEN = replace(
     NEW,
     project=ProjectState("/projects/Hearts", "Hearts", new=CAN, open=CAN, close=CAN, sample=CAN),
     cases=CasesState(
+        columns=COLUMNS,
         rows=(
             row(1, CaseRole.ANNOTATED, "annotated"),
             row(2, CaseRole.VALIDATION, "validation"),

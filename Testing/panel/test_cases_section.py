@@ -450,8 +450,13 @@ def test_a_right_click_chooses_which_slices_of_annotated_cases_count(an_open_pro
     ] * 2
 
 
-def test_the_table_says_how_many_slices_count_where_not_all_do(a_panel):
-    drawn = replace(states.OPEN.cases.rows[0], slices="5 of 20 slices")
-    rows = (drawn, *states.OPEN.cases.rows[1:])
-    a_panel.show(replace(states.OPEN, cases=replace(states.OPEN.cases, rows=rows)))
-    assert a_panel.texts("caseTable")[0][1] == "annotated: 5 of 20 slices"
+def test_the_table_has_the_columns_of_the_state(a_panel):
+    cases = states.OPEN.cases
+    rows = tuple(replace(row, cells=(*row.cells, "scanner B")) for row in cases.rows)
+    columns = (*cases.columns, "Scanner")
+    a_panel.show(replace(states.OPEN, cases=replace(cases, columns=columns, rows=rows)))
+    table = a_panel.widget("caseTable")
+    assert [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())] == [
+        "Volume", "Role", "State", "Doubt", "Scanner",
+    ]  # fmt: skip
+    assert {texts[4] for texts in a_panel.texts("caseTable")} == {"scanner B"}

@@ -39,7 +39,9 @@ def test_a_text_without_tags_stays_as_it_is(app):
 
 def test_tips_of_cases_and_messages_show_tags_as_text(a_panel):
     shown = states.REVIEW
-    row = replace(shown.cases.rows[0], case_id=NAME, tool_tip=f"/data/{NAME}")
+    first = shown.cases.rows[0]
+    cells = (NAME, *first.cells[1:])
+    row = replace(first, case_id=NAME, cells=cells, tool_tip=f"/data/{NAME}\nDICOM")
     message = Message(Light.AMBER, f"'{NAME}' is odd.", f"Look at '{NAME}'.")
     rows = (row, *shown.cases.rows[1:])
     a_panel.show(replace(shown, cases=replace(shown.cases, rows=rows), message=message))

@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.round import RoundState
@@ -67,6 +68,16 @@ def state_words(state: CaseState) -> str:
         CaseState.ACCEPTED: _("accepted"),
         CaseState.CORRECTED: _("corrected"),
     }[state]
+
+
+def role_words(role: CaseRole) -> str:
+    """Return what a case is used for."""
+    return {
+        CaseRole.ANNOTATED: _("annotated"),
+        CaseRole.UNLABELLED: _("unlabelled"),
+        CaseRole.VALIDATION: _("validation"),
+        CaseRole.IGNORED: _("ignored"),
+    }[role]
 
 
 def verdict_words(verdict: Verdict | None) -> str:

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.curation.find.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.grids.image_place import places_of, settled_place
 from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid, matches_by_cropping
 from PseudoLabelCLLib.curation.review.history import keep_in_history
-from PseudoLabelCLLib.domain.case import Case, CaseRole, check_case_id
+from PseudoLabelCLLib.domain.case import Case, CaseRole, NewCase, check_case_id
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
@@ -28,16 +28,11 @@ from PseudoLabelCLLib.storage.segments.label_values import ask_about_background,
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 
-def add_case(  # noqa: PLR0913 - everything a person can say about one volume
+def add_case(
     root: Path,
     project: Project,
-    case_id: str,
-    role: CaseRole,
-    image: Path,
-    annotation: Path | None = None,
+    new: NewCase,
     *,
-    series_uid: str | None = None,
-    copy_image: bool = False,
     replace: bool = False,
     asking: Asking | None = None,
 ) -> tuple[Project, tuple[str, ...]]:
@@ -48,16 +43,10 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
     Args:
         root: The project folder.
         project: The project as it is now.
-        case_id: Name for the case.
-        role: What it is used for.
-        image: A volume file, or a folder of DICOM slices.
-        annotation: A segmentation file or DICOM segmentation object; on another grid it is
-            resampled by position.
-        series_uid: Which series of a DICOM folder.
-        copy_image: Whether the project keeps its own copy of the image.
+        new: What is added; a segmentation on another grid is resampled by position.
         replace: Whether a case of this name may be replaced; its segmentation stays in
             `annotations/history/`.
-        asking: Asks the person about what could be wrong.
+        asking: Asks the person about what could be wrong; by default with the answers of `new`.
 
     Returns:
         The project with the case, and what a person should know.
@@ -69,40 +58,42 @@ def add_case(  # noqa: PLR0913 - everything a person can say about one volume
         QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
-    asking = asking or Asking(case_id)
+    asking = asking or Asking(new.case_id, new.answers)
     asking.labels_can_grow = not project.rounds
     asking.is_first = all(case.annotation is None for case in project.cases)
-    known = _replaceable_case(project, case_id, replace=replace)
-    case_id = case_id if known is None else known.id
-    _check_name_and_role(case_id, role, annotation)
+    known = _replaceable_case(project, new.case_id, replace=replace)
+    case_id = new.case_id if known is None else known.id
+    image, annotation = Path(new.image), Path(new.annotation) if new.annotation else None
+    _check_name_and_role(case_id, new.role, annotation)
     layout = ProjectLayout(root)
     layout.choose(image)
     near, told = settled_place(image, asking, annotation)
-    volume = read_volume(image, series_uid, near)
-    axis = _checked_axis(project, case_id, volume, role)
+    volume = read_volume(image, new.series_uid, near)
+    axis = _checked_axis(project, case_id, volume, new.role)
     _check_reviews_still_fit(project, known, volume.geometry)
     labels, schema, notices = _read_checked_annotation(
         annotation, image, volume, project.schema, asking
     )
-    notices += () if annotation is None else check_frame_of_reference(annotation, image, series_uid)
-    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=role, asking=asking)
+    if annotation is not None:
+        notices += check_frame_of_reference(annotation, image, new.series_uid)
+    drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=new.role, asking=asking)
     ask_about_label_map(volume, image.name, asking)
     case = Case(
         id=case_id,
-        role=role,
-        image=layout.relative(layout.volume_copy(case_id) if copy_image else image),
+        role=new.role,
+        image=layout.relative(layout.volume_copy(case_id) if new.copy_image else image),
         geometry=volume.geometry,
         annotation=None if labels is None else layout.relative(layout.annotation(case_id)),
-        dicom_series_uid=None if copy_image else series_uid,
+        dicom_series_uid=None if new.copy_image else new.series_uid,
         answers=tuple(asking.used),
         drawn_slices=drawn,
     )
     changed = _settled_if(_with_labels(project, schema).with_case(case), drawn)
-    if copy_image:
+    if new.copy_image:
         write_volume(layout.volume_copy(case_id), volume)
     if labels is not None:
         _store_annotation(layout, layout.annotation(case_id), labels, schema)
-    notices += remember_series(root, case_id, image, series_uid)
+    notices += remember_series(root, case_id, image, new.series_uid)
     save_cases(root, changed)
     return changed, (*told, *notices)
 

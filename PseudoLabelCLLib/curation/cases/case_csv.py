@@ -2,28 +2,16 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.case import CaseRole, check_case_id
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase, check_case_id
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import whole_suffix
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _REQUIRED = ("id", "role", "image")
 _OPTIONAL = ("annotation", "series_uid")
-_COLUMNS = "The columns are id, role, image and, where needed, annotation and series_uid."
-
-
-@dataclass(frozen=True)
-class CaseEntry:
-    """One line of the table; paths are taken from the folder of the table."""
-
-    case_id: str
-    role: CaseRole
-    image: Path
-    annotation: Path | None
-    series_uid: str | None
+_COLUMNS = f"The columns are {', '.join(_REQUIRED)} and, where needed, {' and '.join(_OPTIONAL)}."
 
 
 def case_id_from_path(path: Path) -> str:
@@ -44,10 +32,11 @@ def case_id_from_path(path: Path) -> str:
     return case_id
 
 
-def read_case_table(path: Path) -> tuple[CaseEntry, ...]:
+def read_case_table(path: Path) -> tuple[NewCase, ...]:
     """Read a CSV file with the columns id, role, image and optionally annotation and series_uid.
 
-    Comma, semicolon and tab separate; an empty id is made from the image's name.
+    Comma, semicolon and tab separate; an empty id is made from the image's name. Paths are taken
+    from the folder of the table.
 
     Raises:
         ProjectError: A column is missing or unknown, a role is unknown, or a name comes twice.
@@ -56,7 +45,7 @@ def read_case_table(path: Path) -> tuple[CaseEntry, ...]:
     text = _read_text(path)
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
-    rows: dict[str, CaseEntry] = {}
+    rows: dict[str, NewCase] = {}
     try:
         reader = csv.DictReader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -116,7 +105,7 @@ def _check_columns(path: Path, found: "list[str]") -> None:
 
 
 def _add_row(
-    rows: dict[str, CaseEntry], line: object, cells: dict[str, str], *, path: Path, number: int
+    rows: dict[str, NewCase], line: object, cells: dict[str, str], *, path: Path, number: int
 ) -> None:
     where = f"Line {number} of '{path.name}'"
     if isinstance(line, dict) and line.get(None):
@@ -129,7 +118,7 @@ def _add_row(
     rows[row.case_id.casefold()] = row
 
 
-def _row(cells: dict[str, str], folder: Path, where: str) -> CaseEntry:
+def _row(cells: dict[str, str], folder: Path, where: str) -> NewCase:
     if not cells["image"]:
         raise ProjectError(f"{where} gives no image.", "Give the path of a volume.")
     image = folder / cells["image"]
@@ -139,11 +128,11 @@ def _row(cells: dict[str, str], folder: Path, where: str) -> CaseEntry:
         check_case_id(case_id)
     except ProjectError as error:
         raise ProjectError(f"{where}: {error.message}", error.remedy) from error
-    return CaseEntry(
+    return NewCase(
         case_id=case_id,
         role=_role(cells["role"], where),
-        image=image,
-        annotation=folder / annotation if annotation else None,
+        image=str(image),
+        annotation=str(folder / annotation) if annotation else None,
         series_uid=series_uid or None,
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
@@ -30,29 +30,6 @@ class FindVolumes(Request[VolumesFound]):
 
 
 @dataclass(frozen=True)
-class NewVolume:
-    """A volume to add.
-
-    Args:
-        case_id: Its name in the project.
-        role: What it is used for.
-        image: A file, or a folder of DICOM slices.
-        series_uid: Which DICOM series of the folder, or None.
-        annotation: A segmentation file, or None.
-        copy_image: Whether the project keeps a copy of its own.
-        answers: What a person answered to the questions that an earlier request led to.
-    """
-
-    case_id: str
-    role: CaseRole
-    image: str
-    series_uid: str | None = None
-    annotation: str | None = None
-    copy_image: bool = False
-    answers: tuple[GivenAnswer, ...] = ()
-
-
-@dataclass(frozen=True)
 class AddVolumes(ChangesProject[VolumesAdded]):
     """Add volumes one by one; those that are unfit are told, the others stay.
 
@@ -61,7 +38,7 @@ class AddVolumes(ChangesProject[VolumesAdded]):
 
     activity = "adding volumes"
 
-    volumes: tuple[NewVolume, ...]
+    volumes: tuple[NewCase, ...]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.cases.add_rows import add_row, files_to_come, undo_adding
+from PseudoLabelCLLib.curation.cases.add_or_annotate import (
+    add_or_annotate,
+    files_to_come,
+    undo_adding,
+)
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
@@ -35,7 +38,6 @@ from PseudoLabelCLLib.messages.requests import (
     ChooseSlices,
     FindVolumes,
     MakeSampleData,
-    NewVolume,
     RemoveCases,
     SetRole,
 )
@@ -89,18 +91,16 @@ def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress)
     return VolumesAdded(session.view(), tuple(problems))
 
 
-def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, tuple[str, ...]]:
-    annotation = None if volume.annotation is None else Path(volume.annotation)
-    row = CaseEntry(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
-    new_files = files_to_come(ProjectLayout(root), before, [row])
+def _add_one(root: Path, before: Project, volume: NewCase) -> tuple[Project, tuple[str, ...]]:
+    new_files = files_to_come(ProjectLayout(root), before, [volume])
     try:
-        return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)
+        return add_or_annotate(root, before, volume)
     except BaseException:
         undo_adding(root, before, new_files)
         raise
 
 
-def _problem(volume: NewVolume, message: str, remedy: str, *, is_error: bool) -> Problem:
+def _problem(volume: NewCase, message: str, remedy: str, *, is_error: bool) -> Problem:
     return Problem(volume.case_id, is_error, message, remedy)
 
 

@@ -343,7 +343,7 @@ def test_ctrl_c_while_nothing_works_ends_quietly(a_service, monkeypatch, capfd):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("PseudoLabelCLLib.curation.cases.add_rows.add_case", interrupt)
+    monkeypatch.setattr("PseudoLabelCLLib.curation.cases.add_or_annotate.add_case", interrupt)
     assert main(a_service.create()) == 130
     assert capfd.readouterr().err == "Error: Stopped.\n"
     assert not Path(a_service.new).exists()

@@ -11,8 +11,9 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case, read_annotation
+from PseudoLabelCLLib.curation.cases.add_cases import read_annotation
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.cases.label_schema_file import (
     read_label_schema,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judging import accept, correct, reject, take_back
+from small_projects import add_case
 
 from PseudoLabelCLLib.curation.cases import change_cases
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.review import files_set_aside as set_aside
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round, truth_sources_of

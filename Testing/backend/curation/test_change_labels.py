@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judging import correct, reject, take_back
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.change_labels import change_labels
 from PseudoLabelCLLib.curation.review.go_back import go_back
 from PseudoLabelCLLib.domain.case import CaseRole

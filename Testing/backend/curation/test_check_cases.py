@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.check.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.domain.case import CaseRole

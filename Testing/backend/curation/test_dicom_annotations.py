@@ -8,8 +8,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_objects import KIDNEY, LIVER, SPLEEN, described, structures, write_object
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case
+from PseudoLabelCLLib.curation.cases.add_cases import annotate_case
 from PseudoLabelCLLib.curation.cases.label_schema_file import schema_from_annotation
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile

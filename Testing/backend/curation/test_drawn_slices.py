@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 from judging import accept, correct
 from learning_doubles import Listener, grid
+from small_projects import add_case
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases

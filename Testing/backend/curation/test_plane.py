@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer, keep_answers
 from PseudoLabelCLLib.curation.cases.settings import change_settings
 from PseudoLabelCLLib.curation.check.check_cases import check_cases

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.check.check_vanishing import left_at

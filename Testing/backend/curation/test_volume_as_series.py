@@ -8,9 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from small_projects import add_case
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     check_dicom_export,

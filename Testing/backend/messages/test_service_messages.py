@@ -34,10 +34,10 @@ from PseudoLabelCLLib.messages.service_messages import (
     encode_request,
 )
 
-VOLUME = ask.NewVolume("b", CaseRole.IGNORED, "/c")
+VOLUME = ask.NewCase("b", CaseRole.IGNORED, "/c")
 REQUESTS = (
     *(example_of(type_) for type_ in known_requests()),
-    ask.AddVolumes((VOLUME, example_of(ask.NewVolume))),
+    ask.AddVolumes((VOLUME, example_of(ask.NewCase))),
     ask.CheckDicomExport(),
     ask.GoBack(-1),
     ask.RemoveCases(()),

@@ -11,8 +11,8 @@ from unittest import mock
 import numpy as np
 import pytest
 from learning_doubles import SCHEMA, grid
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError

@@ -17,9 +17,9 @@ from learning_doubles import (
     phantom_slices,
     training_config,
 )
+from small_projects import add_case
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig

@@ -13,8 +13,8 @@ import pytest
 import torch
 from judging import accept, correct, reject
 from learning_doubles import CPU, SCHEMA, Listener, grid, phantom_slices, training_config
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig, Selection

@@ -42,7 +42,7 @@ def template(tmp_path_factory):
     file = base / "drawn.seg.nrrd"
     write_segmentation(file, LabelVolume(drawn(), GRID), LABELS)
     volumes = tuple(
-        ask.NewVolume(name, CaseRole.ANNOTATED, str(image), annotation=str(file))
+        ask.NewCase(name, CaseRole.ANNOTATED, str(image), annotation=str(file))
         for name, image in (("scan", series.folder), ("copy", base / "copy.nrrd"))
     )
     with running_services() as start_one:

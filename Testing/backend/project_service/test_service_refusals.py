@@ -48,7 +48,7 @@ def of(case_id, fingerprint=SHOWN, round_index=0):
 
 EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
     ask.Refresh(),
-    ask.AddVolumes((ask.NewVolume("new", CaseRole.UNLABELLED, "new.nrrd"),)),
+    ask.AddVolumes((ask.NewCase("new", CaseRole.UNLABELLED, "new.nrrd"),)),
     ask.SetRole(("other-1",), CaseRole.IGNORED),
     ask.ChooseSlices(("other-1",), True),
     ask.RemoveCases(("other-1",)),

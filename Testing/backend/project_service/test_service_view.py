@@ -59,7 +59,7 @@ def test_new_project_shows_its_cases_with_absolute_paths(a_project):
     assert heart.annotation == str(a_project / "annotations" / "heart.seg.nrrd")
     assert other.annotation is None
     assert (heart.truth_fraction, other.truth_fraction) == (1.0, 0.0)
-    assert (heart.num_slices, heart.spacing_mm) == (5, (1.5, 1.5, 8.0))
+    assert (heart.num_slices, heart.case.geometry.spacing_mm) == (5, (1.5, 1.5, 8.0))
     assert (other.doubt, other.reason, other.verdict, other.left_out) == (None, "", None, ())
 
 

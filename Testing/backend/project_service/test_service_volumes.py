@@ -34,12 +34,12 @@ def test_volumes_are_added_one_by_one_and_unfit_ones_are_told(a_service, a_proje
     drawing = str(write_drawing(data / "drawing.seg.nrrd"))
     opened(a_service, a_project)
     volumes = (
-        ask.NewVolume("bad", CaseRole.UNLABELLED, str(data / "bad.nrrd")),
-        ask.NewVolume("new", CaseRole.UNLABELLED, image, copy_image=True),
-        ask.NewVolume("NEW", CaseRole.UNLABELLED, image),
-        ask.NewVolume("a/b", CaseRole.UNLABELLED, image),
-        ask.NewVolume("empty", CaseRole.ANNOTATED, image),
-        ask.NewVolume("x", CaseRole.ANNOTATED, view_image(a_project), annotation=drawing),
+        ask.NewCase("bad", CaseRole.UNLABELLED, str(data / "bad.nrrd")),
+        ask.NewCase("new", CaseRole.UNLABELLED, image, copy_image=True),
+        ask.NewCase("NEW", CaseRole.UNLABELLED, image),
+        ask.NewCase("a/b", CaseRole.UNLABELLED, image),
+        ask.NewCase("empty", CaseRole.ANNOTATED, image),
+        ask.NewCase("x", CaseRole.ANNOTATED, view_image(a_project), annotation=drawing),
     )
     *working, ending = answers_to(a_service, a_service.ask(ask.AddVolumes(volumes)))
     assert working == [
@@ -71,7 +71,7 @@ def test_kill_between_two_volumes_keeps_the_first_and_the_rest_can_be_added(
     first, second = start_service(), start_service()
     data = a_project.parent / "more"
     volumes = tuple(
-        ask.NewVolume(
+        ask.NewCase(
             f"new-{n}", CaseRole.UNLABELLED, str(write_image(data / f"{n}.nrrd", seed=n)),
             copy_image=True,
         )
@@ -104,7 +104,7 @@ def test_sample_data_make_a_project_that_can_train(a_service, tmp_path):
     made = answer(a_service, ask.MakeSampleData(str(tmp_path / "Proben 心")))
     answer(a_service, replace(creation(tmp_path / "project"), labels=made.labels))
     volumes = tuple(
-        ask.NewVolume(v.case_id, v.role, v.image, annotation=v.annotation) for v in made.volumes
+        ask.NewCase(v.case_id, v.role, v.image, annotation=v.annotation) for v in made.volumes
     )
     added = answer(a_service, ask.AddVolumes(volumes))
     assert added.problems == ()

@@ -7,8 +7,8 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     export_dicom_segmentations,

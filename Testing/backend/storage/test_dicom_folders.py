@@ -4,8 +4,8 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import VolumeError

@@ -6,8 +6,8 @@ import pydicom
 import pytest
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.dicom_series_of_case import series_of_case
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.case import CaseRole

@@ -4,9 +4,9 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
+from small_projects import add_case
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     check_dicom_export,

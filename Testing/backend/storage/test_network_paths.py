@@ -4,8 +4,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case, case_to_annotate
+from PseudoLabelCLLib.curation.cases.add_cases import case_to_annotate
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export import dicom_series_of_case
 from PseudoLabelCLLib.curation.export.dicom_series_of_case import is_from_dicom, series_of_case

@@ -6,9 +6,10 @@ What is right is told by nibabel, which reads the headers without any code of th
 import nibabel
 import numpy as np
 import pytest
+from small_projects import add_case
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.cases.add_cases import add_case, annotate_case
+from PseudoLabelCLLib.curation.cases.add_cases import annotate_case
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from judging import accept, correct
 from nrrd_by_hand import read_nrrd, write_nrrd
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile

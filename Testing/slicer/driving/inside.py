@@ -137,7 +137,7 @@ class Answers:
             "message": [state.message.light.value, state.message.text, state.message.remedy],
             "answers": [answer.text for answer in state.message.answers],
             "root": state.project.root,
-            "cases": [[row.case_id, row.role.value, row.state] for row in state.cases.rows],
+            "cases": [[row.case_id, row.role.value, row.cells[2]] for row in state.cases.rows],
             "changes": bool(_panel().presenter._core.facts.changing),
             "trains": state.train.is_running,
             "can_train": state.train.train.enabled,

@@ -15,7 +15,7 @@ from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
@@ -31,7 +31,6 @@ from PseudoLabelCLLib.messages.requests import (
     CheckCases,
     ChooseSlices,
     FindVolumes,
-    NewVolume,
     RemoveCases,
     SetRole,
 )
@@ -47,7 +46,7 @@ class CasesActions:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def add_volumes(self, volumes: tuple[NewVolume, ...]) -> None:
+    def add_volumes(self, volumes: tuple[NewCase, ...]) -> None:
         """Add volumes; what was unfit about single ones is told."""
         if volumes and self._may_change():
             self._add(volumes)
@@ -122,9 +121,9 @@ class CasesActions:
         case = view.case(case_id) if view else None
         if case is not None and self._may_change():
             role = case.role if case.role.needs_annotation else CaseRole.ANNOTATED
-            self._add((NewVolume(case.id, role, case.image, case.series_uid, file),))
+            self._add((NewCase(case.id, role, case.image, case.case.dicom_series_uid, file),))
 
-    def _add(self, volumes: tuple[NewVolume, ...], remark: str = "") -> None:
+    def _add(self, volumes: tuple[NewCase, ...], remark: str = "") -> None:
         """Add volumes; the remark is told if nothing worse is."""
 
         def added(answer: VolumesAdded) -> None:

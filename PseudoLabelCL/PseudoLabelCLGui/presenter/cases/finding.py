@@ -1,8 +1,7 @@
 """What was found in files and folders, made into volumes to add."""
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
-from PseudoLabelCLLib.messages.requests import NewVolume
 
 
 def gather(found: tuple[tuple[str, VolumesFound], ...]) -> VolumesFound:
@@ -26,7 +25,7 @@ def gather(found: tuple[tuple[str, VolumesFound], ...]) -> VolumesFound:
 
 def new_volumes(
     found: tuple[FoundVolume, ...], role: CaseRole | None, taken: tuple[str, ...] = ()
-) -> tuple[NewVolume, ...]:
+) -> tuple[NewCase, ...]:
     """Return volumes that were found as volumes to add.
 
     One without a segmentation cannot be annotated or validate; it becomes unlabelled.
@@ -48,5 +47,5 @@ def new_volumes(
         fits = volume.annotation is not None or not wanted.needs_annotation
         own_role = wanted if fits else CaseRole.UNLABELLED
         annotation = volume.annotation if own_role.needs_annotation else None
-        volumes.append(NewVolume(name, own_role, volume.image, volume.series_uid, annotation))
+        volumes.append(NewCase(name, own_role, volume.image, volume.series_uid, annotation))
     return tuple(volumes)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from PseudoLabelCLGui.case_row import QuestionRow
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question, QuestionKind
 from PseudoLabelCLLib.messages.answers import Problem
-from PseudoLabelCLLib.messages.requests import AnswerQuestion, FindVolumes, NewVolume
+from PseudoLabelCLLib.messages.requests import AnswerQuestion, FindVolumes
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class AskedQuestion:
     """
 
     question: Question
-    volume: NewVolume | None = None
+    volume: NewCase | None = None
     search: FindVolumes | None = None
     role: CaseRole | None = None
 
 
 def questions_of(
-    problems: Iterable[Problem], volumes: tuple[NewVolume, ...] = ()
+    problems: Iterable[Problem], volumes: tuple[NewCase, ...] = ()
 ) -> tuple[AskedQuestion, ...]:
     """Return the questions among problems, each with the volume that it is about."""
     by_name = {volume.case_id: volume for volume in volumes}
@@ -70,7 +70,7 @@ def answered(
     value: str,
     *,
     search: Callable[[FindVolumes, CaseRole | None], None],
-    add: Callable[[tuple[NewVolume, ...]], None],
+    add: Callable[[tuple[NewCase, ...]], None],
     keep: Callable[[AnswerQuestion], None],
 ) -> None:
     """Do what an answer asks for.

@@ -13,6 +13,7 @@ from PseudoLabelCLGui.presenter.reasons import no_opening
 from PseudoLabelCLGui.presenter.service_line import nothing
 from PseudoLabelCLGui.presenter.words import printable
 from PseudoLabelCLGui.translation import _
+from PseudoLabelCLLib.domain.case import NewCase
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import SampleVolumes
@@ -21,7 +22,6 @@ from PseudoLabelCLLib.messages.requests import (
     CloseProject,
     CreateProject,
     MakeSampleData,
-    NewVolume,
     SignVerdicts,
 )
 
@@ -46,7 +46,7 @@ class ProjectActions:
         recent: RecentProjects,
         *,
         rest: Callable[[], None],
-        add_volumes: Callable[[tuple[NewVolume, ...]], None],
+        add_volumes: Callable[[tuple[NewCase, ...]], None],
     ) -> None:
         self._core = core
         self._leaving = leaving
@@ -113,7 +113,7 @@ class ProjectActions:
 
         def made(answer: SampleVolumes) -> None:
             volumes = tuple(
-                NewVolume(v.case_id, v.role, v.image, None, v.annotation) for v in answer.volumes
+                NewCase(v.case_id, v.role, v.image, None, v.annotation) for v in answer.volumes
             )
             core.end_change()
 

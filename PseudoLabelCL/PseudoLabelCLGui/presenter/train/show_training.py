@@ -158,7 +158,7 @@ def _seconds_between(one: RoundView) -> float | None:
 def _can_change(facts: Facts, texts: dict[str, str]) -> frozenset[str]:
     if facts.view is None or no_change(facts):
         return frozenset()
-    counts_drawn_slices = any(case.num_drawn_slices is not None for case in facts.view.cases)
+    counts_drawn_slices = any(one.case.drawn_slices is not None for one in facts.view.cases)
     bound = bound_settings(newest_round(facts.view), counts_drawn_slices=counts_drawn_slices)
     return frozenset(name for name in texts if why_bound(name, bound) is None)
 

@@ -32,11 +32,10 @@ from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showChoice, showVisible
 from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole
+from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole, NewCase
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
-from PseudoLabelCLLib.messages.requests import NewVolume
 
 # None lets the volumes that have a segmentation be annotated, and the others unlabelled.
 FOUND_ROLES = (*ROLES, None)
@@ -54,7 +53,7 @@ class _Snapshots:
     segmentation: SegmentationSnapshot | None
     folder: Path
 
-    def write(self) -> NewVolume:
+    def write(self) -> NewCase:
         """Write what lies nowhere on disk yet; may run in a thread."""
         self.folder.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=self.folder))
@@ -65,7 +64,7 @@ class _Snapshots:
         if self.segmentation is not None:
             annotation = made / "segmentation.seg.nrrd"
             self.segmentation.write(annotation)
-        return NewVolume(
+        return NewCase(
             case_id=self.case_id,
             role=self.role,
             image=str(source.path) if source else "",

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from functools import partial
 
-from PseudoLabelCLGui.case_row import CaseRow
 from PseudoLabelCLGui.panel_state import CasesState, PanelState
+from PseudoLabelCLGui.presenter.words import role_words
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.menus import makeMenu
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showVisible
-from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, stretchColumns
+from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, showColumns
 from PseudoLabelCLGui.sections.project.question_lines import QuestionLines
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -27,7 +27,6 @@ class CasesSection(Section):
         super().__init__(surroundings)
         self._shown: CasesState | None = None
         self._root = ""
-        stretchColumns(self.ui.caseTable, 0)
         makeMenu(self, self.ui.caseTable, self._menuEntries(), self._ticked)
         self._folding = Folding(
             self,
@@ -51,10 +50,11 @@ class CasesSection(Section):
         cases = state.cases
         if cases == self._shown:
             return
+        if self._shown is None or cases.columns != self._shown.columns:
+            showColumns(self.ui.caseTable, cases.columns)
         if self._shown is None or cases.rows != self._shown.rows:
-            rows = [_words(row) for row in cases.rows]
-            ids, toolTips = [r.case_id for r in cases.rows], [_tip(r) for r in cases.rows]
-            fillTable(self.ui.caseTable, ids, rows, toolTips)
+            ids, toolTips = [r.case_id for r in cases.rows], [r.tool_tip for r in cases.rows]
+            fillTable(self.ui.caseTable, ids, [row.cells for row in cases.rows], toolTips)
         if state.project.root != self._root:
             self._root = state.project.root
             if self._root and not cases.rows:
@@ -92,7 +92,7 @@ class CasesSection(Section):
     def _menuEntries(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         words = _("Set role: {role}")
         roles = tuple(
-            (words.format(role=_roleName(role)), partial(self._setRole, role)) for role in ROLES
+            (words.format(role=role_words(role)), partial(self._setRole, role)) for role in ROLES
         )
         slices = (
             (_("Only the drawn slices count"), partial(self._chooseSlices, True)),
@@ -107,7 +107,7 @@ class CasesSection(Section):
         own = [row for row in rows if row.case_id in chosen]
         present = {row.role for row in own}
         roles = tuple(present == {role} for role in ROLES)
-        isDrawn = {bool(row.slices) for row in own if row.role is CaseRole.ANNOTATED}
+        isDrawn = {row.only_drawn for row in own if row.role is CaseRole.ANNOTATED}
         return (*roles, isDrawn == {True}, isDrawn == {False})
 
     def _onSetRole(self) -> None:
@@ -147,32 +147,6 @@ def _hint(cases: CasesState) -> tuple[str, ...]:
     if cases.rows or not cases.add.enabled:
         return ()
     return (_("Add volumes below, or drop files and folders here."),)
-
-
-def _roleName(role: CaseRole) -> str:
-    return {
-        CaseRole.ANNOTATED: _("annotated"),
-        CaseRole.UNLABELLED: _("unlabelled"),
-        CaseRole.VALIDATION: _("validation"),
-        CaseRole.IGNORED: _("ignored"),
-    }[role]
-
-
-def _words(row: CaseRow) -> tuple[str, ...]:
-    """Return the texts of a row; what only repeats another column is left out."""
-    role = _roleName(row.role)
-    state = row.verdict or row.state
-    if row.slices:
-        return row.case_id, f"{role}: {row.slices}", "" if state == role else state, row.doubt
-    return row.case_id, role, "" if state == role else state, row.doubt
-
-
-def _tip(row: CaseRow) -> str:
-    """Return what is said over a row, with its segmentation."""
-    if not row.segmentation:
-        return row.tool_tip
-    words = _("Segmentation: {file}").format(file=row.segmentation)
-    return "\n".join(line for line in (row.tool_tip, words) if line)
 
 
 def roleWords() -> str:

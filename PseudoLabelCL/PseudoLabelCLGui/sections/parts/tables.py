@@ -55,6 +55,13 @@ def chooseId(table: Any, identity: str) -> None:
             return
 
 
+def showColumns(table: Any, titles: Sequence[str]) -> None:
+    """Give a table its columns; the first has the room that the others leave."""
+    table.setColumnCount(len(titles))
+    table.setHorizontalHeaderLabels(list(titles))
+    stretchColumns(table, 0)
+
+
 def stretchColumns(table: Any, *stretched: int) -> None:
     """Let columns share the room that the others leave; the others are as wide as needed."""
     header = table.horizontalHeader()
