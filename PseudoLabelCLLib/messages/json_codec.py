@@ -7,8 +7,9 @@ import sys
 import types
 import typing
 from collections import Counter
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias, TypeVar
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, PseudoLabelCLError
@@ -19,6 +20,7 @@ T = TypeVar("T")
 # No file of the program nests half as deep; the limit of Python's own reader varies.
 MAX_DEPTH = 60
 _REMEDY = "Restore the file from a backup; its other contents were left as they are."
+_PLAIN = (str, int, bool, type(None))
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -29,6 +31,8 @@ def to_json(value: object) -> JsonValue:
         TypeError: Something in it has no JSON form.
         ValueError: A number is not finite.
     """
+    if type(value) in _PLAIN:  # most values are; the rest of this takes several times as long
+        return typing.cast(JsonValue, value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -140,14 +144,24 @@ def _key(key: object) -> str:
 
 
 def _decode(type_: Any, value: JsonValue, where: str) -> object:
-    decode_generic = _GENERIC_DECODERS.get(typing.get_origin(type_))
-    if decode_generic is not None:
-        return decode_generic(typing.get_args(type_), value, where)
+    return _decoder(type_)(value, where)
+
+
+@cache
+def _decoder(type_: Any) -> Callable[[JsonValue, str], object]:
+    """Return what reads values of a type; it is looked for once."""
+    origin = typing.get_origin(type_)
+    if origin in _GENERIC_DECODERS:
+        return partial(_GENERIC_DECODERS[origin], typing.get_args(type_))
     if dataclasses.is_dataclass(type_):
-        return _decode_dataclass(type_, value, where)
+        return partial(_decode_dataclass, type_)
     if isinstance(type_, type) and issubclass(type_, Enum):
-        return type_(_decode_choice(tuple(member.value for member in type_), value, where))
-    return _decode_plain(type_, value, where)
+        return partial(_decode_member, type_)
+    return partial(_decode_plain, type_)
+
+
+def _decode_member(type_: type[Enum], value: JsonValue, where: str) -> object:
+    return type_(_decode_choice(tuple(member.value for member in type_), value, where))
 
 
 def _decode_plain(type_: Any, value: JsonValue, where: str) -> object:
@@ -168,15 +182,14 @@ def _decode_plain(type_: Any, value: JsonValue, where: str) -> object:
 
 def _decode_dataclass(type_: Any, value: JsonValue, where: str) -> object:
     given = _expect(dict, value, where)
-    fields = {f.name: f for f in dataclasses.fields(type_) if f.init}
-    unknown = sorted(set(given) - set(fields))
+    types_, required = _fields(type_)
+    unknown = sorted(given.keys() - types_.keys())
     if unknown:
         raise ProjectDamagedError(f"{where} holds unknown fields: {', '.join(unknown)}.", _REMEDY)
-    missing = [n for n, f in fields.items() if n not in given and not _has_default(f)]
+    missing = [name for name in required if name not in given]
     if missing:
         raise ProjectDamagedError(f"{where} lacks {', '.join(missing)}.", _REMEDY)
-    hints = _type_hints(type_)
-    arguments = {n: _decode(hints[n], v, f"{where}, {n}") for n, v in given.items()}
+    arguments = {n: _decode(types_[n], v, f"{where}, {n}") for n, v in given.items()}
     try:
         return type_(**arguments)
     except PseudoLabelCLError as error:
@@ -248,12 +261,12 @@ def _wrong(where: str, expected: str, value: JsonValue) -> ProjectDamagedError:
     return ProjectDamagedError(f"{where} must be {expected}; it is {shown}.", _REMEDY)
 
 
-def _has_default(field: "dataclasses.Field[Any]") -> bool:
-    return (
-        field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-    )
-
-
 @cache
-def _type_hints(type_: Any) -> dict[str, Any]:
-    return typing.get_type_hints(type_)
+def _fields(type_: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the types of the fields that a dataclass is made with, and those without a default."""
+    hints, made_with = (
+        typing.get_type_hints(type_),
+        [f for f in dataclasses.fields(type_) if f.init],
+    )
+    required = (f.name for f in made_with if f.default is f.default_factory is dataclasses.MISSING)
+    return {f.name: hints[f.name] for f in made_with}, tuple(required)
