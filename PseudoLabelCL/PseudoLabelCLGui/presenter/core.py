@@ -208,13 +208,13 @@ class Core:
         Args:
             discard: Whether the person wants to lose the changes that are not saved.
         """
-        review, question = self.facts.review, self.facts.question
+        review, question = self.facts.review, self.facts.decision
         review.pace.rest(self.clock())
         left = review.let_go()
         if not left:
             return
         if question is not None and question.is_about_changes:
-            self.facts.question = None
+            self.facts.decision = None
         if self.facts.about_case == left:
             self.drop_message()
         self.is_dirty = True
@@ -297,7 +297,7 @@ class Core:
         facts.next_settings.clear()
         self._rest_service()
         self.drop_message()
-        facts.question = None
+        facts.decision = None
         facts.asked = ()
         facts.findings, facts.history, facts.is_starting, facts.run = (), (), False, None
         facts.checked = None

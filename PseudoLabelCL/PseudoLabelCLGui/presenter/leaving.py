@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Answer, Question
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Decision
 from PseudoLabelCLGui.presenter.facts.review_facts import RoundKey
 from PseudoLabelCLGui.presenter.reasons import no_judging
 from PseudoLabelCLGui.presenter.service_line import nothing
@@ -67,7 +67,7 @@ class Leaving:
     def leave(self) -> None:
         """Leave the shown case as its round is over; what was drawn can only be kept or not."""
         core, review = self._core, self._core.facts.review
-        question = core.facts.question
+        question = core.facts.decision
         is_asked = question is not None and question.is_closed
         if not review.shown or is_asked:
             return
@@ -93,9 +93,9 @@ class Leaving:
         return is_in_review and review.identity is not None and case.proposal == review.identity
 
     def _drop_question(self) -> None:
-        question = self._core.facts.question
+        question = self._core.facts.decision
         if question is not None and question.is_about_changes:
-            self._core.facts.question = None
+            self._core.facts.decision = None
             self._core.is_dirty = True
 
     def _ask_to_save(self, then: Do, once_saved: Do) -> None:
@@ -116,7 +116,7 @@ class Leaving:
         )
         remedy = _("What do you want to do with them?")
         said = text.format(case=review.shown)
-        self._ask(Question(said, remedy, answers, is_about_changes=True))
+        self._ask(Decision(said, remedy, answers, is_about_changes=True))
 
     def _ask_to_keep(self, then: Do) -> None:
         review = self._core.facts.review
@@ -138,7 +138,7 @@ class Leaving:
         )
         remedy = _("What do you want to do with them?")
         self._ask(
-            Question(
+            Decision(
                 text.format(case=review.shown),
                 remedy,
                 answers,
@@ -147,8 +147,8 @@ class Leaving:
             )
         )
 
-    def _ask(self, question: Question) -> None:
-        self._core.facts.question = question
+    def _ask(self, decision: Decision) -> None:
+        self._core.facts.decision = decision
         self._core.is_dirty = True
 
     def _save_first(self, then: Do) -> None:

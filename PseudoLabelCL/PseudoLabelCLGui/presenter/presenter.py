@@ -160,7 +160,7 @@ class Presenter:
     def message_step(self) -> None:
         """Do what the button of the message line says."""
         step, topic = self._core.message_step, self._core.facts.topic
-        if step is not None and self._core.facts.question is None:
+        if step is not None and self._core.facts.decision is None:
             self._core.begin(topic)
             step()
             if topic in _STEP_OF_TOPIC:
@@ -168,14 +168,14 @@ class Presenter:
 
     def close_message(self) -> None:
         """Show the message no longer; a question stays until it is answered."""
-        if self._core.facts.question is None:
+        if self._core.facts.decision is None:
             self._core.drop_message()
 
     def answer(self, index: int) -> None:
         """Give one of the answers of `state.message`; the last one loses nothing."""
-        question = self._core.facts.question
+        question = self._core.facts.decision
         if question is not None and 0 <= index < len(question.answers):
-            self._core.facts.question = None
+            self._core.facts.decision = None
             self._core.is_dirty = True
             question.answers[index].do()
 

@@ -138,13 +138,13 @@ def no_review(facts: Facts) -> str:
 
 def no_listed_verdict(facts: Facts) -> str:
     """Why no verdict can be given on several proposals of the queue at once."""
-    asking = _("Answer the question first.") if facts.question else ""
+    asking = _("Answer the question first.") if facts.decision else ""
     return asking or no_review(facts)
 
 
 def no_verdict(facts: Facts) -> str:
     """Why no verdict can be given on the shown case."""
-    asking = _("Answer the question first.") if facts.question else ""
+    asking = _("Answer the question first.") if facts.decision else ""
     return asking or no_judging(facts)
 
 

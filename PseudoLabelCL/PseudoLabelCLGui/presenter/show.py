@@ -47,7 +47,7 @@ class Shower:
 
 def _message(facts: Facts) -> Message:
     """The question that must be answered, or what happened last."""
-    question = facts.question
+    question = facts.decision
     if question is None:
         return facts.message
     answers = tuple(Action(True, one.text, one.tool_tip) for one in question.answers)

@@ -450,7 +450,7 @@ def test_table_is_read_as_spreadsheets_write_it(tmp_path, separator, encoding):
     first, second = read_case_table(path)
 
     assert (first.case_id, first.role) == ("a", ANNOTATED)
-    assert first.annotation == tmp_path / "a.seg.nrrd"
+    assert first.annotation == str(tmp_path / "a.seg.nrrd")
     assert (second.case_id, second.role, second.annotation) == ("b", UNLABELLED, None)
 
 
@@ -460,13 +460,13 @@ def test_empty_id_is_made_from_the_image(tmp_path):
     (row,) = read_case_table(path)
 
     assert row.case_id == "x 1"
-    assert row.image == tmp_path / "sub" / "x 1.nii.gz"
+    assert row.image == str(tmp_path / "sub" / "x 1.nii.gz")
 
 
 def test_absolute_image_path_is_kept(tmp_path):
     path = table(tmp_path, f"id,role,image\na,unlabelled,{tmp_path / 'far' / 'a.nii'}\n")
 
-    assert read_case_table(path)[0].image == tmp_path / "far" / "a.nii"
+    assert read_case_table(path)[0].image == str(tmp_path / "far" / "a.nii")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 @dataclass(frozen=True)
 class Answer:
-    """One way to answer a question.
+    """One way to decide.
 
     Args:
         text: What stands on the button.
@@ -34,7 +34,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Question:
+class Decision:
     """Something that only the person can decide; verdicts wait for it.
 
     Args:
@@ -68,7 +68,7 @@ class Facts:
         topic: Which kind of action replaces the message.
         is_passing: Whether any action replaces it.
         about_case: The case that the message is about, or empty.
-        question: What the person must decide, or None.
+        decision: What the person must decide, or None.
         recent: Folders of projects, the one that was opened last first.
         readiness: What the newest probe found.
         is_probing: Whether a probe runs.
@@ -98,7 +98,7 @@ class Facts:
     topic: str = ""
     is_passing: bool = False
     about_case: str = ""
-    question: Question | None = None
+    decision: Decision | None = None
     recent: tuple[str, ...] = ()
     readiness: ReadinessReport | None = None
     is_probing: bool = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Answer, Question
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Decision
 from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.ports import RecentProjects
 from PseudoLabelCLGui.presenter.reasons import no_opening
@@ -53,7 +53,7 @@ class ProjectActions:
         self._recent = recent
         self._rest = rest
         self._add_volumes = add_volumes
-        self._offered: Question | None = None
+        self._offered: Decision | None = None
         core.facts.recent = recent.read()[:NUM_RECENT]
 
     def new(self, root: str, name: str, labels: LabelSchema) -> None:
@@ -175,9 +175,9 @@ class ProjectActions:
     def offer(self, root: str) -> None:
         """Ask whether to open a project, unless one is open or something else is asked."""
         core = self._core
-        if not root or core.root or core.facts.question is not None:
+        if not root or core.root or core.facts.decision is not None:
             return
-        self._offered = Question(
+        self._offered = Decision(
             _("This scene belongs to the project '{root}'.").format(root=printable(root)),
             _(
                 "Open it? If this scene is not your own, first make sure that you recognise this "
@@ -192,13 +192,13 @@ class ProjectActions:
                 Answer(_("Not now"), _("Leaves the folder untouched."), nothing),
             ),
         )
-        core.facts.question = self._offered
+        core.facts.decision = self._offered
         core.is_dirty = True
 
     def withdraw(self) -> None:
         """The scene is closed: its project is no longer asked about."""
         core = self._core
-        if self._offered is not None and core.facts.question is self._offered:
-            core.facts.question = None
+        if self._offered is not None and core.facts.decision is self._offered:
+            core.facts.decision = None
             core.is_dirty = True
         self._offered = None

@@ -5,7 +5,7 @@ from functools import partial
 
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter.core import Core
-from PseudoLabelCLGui.presenter.facts.facts import Answer, Facts, Question
+from PseudoLabelCLGui.presenter.facts.facts import Answer, Decision, Facts
 from PseudoLabelCLGui.presenter.facts.review_facts import Writing
 from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import no_accept, no_judging, no_listed_verdict, no_verdict
@@ -309,7 +309,7 @@ class ReviewActions(CaseQueue):
         remedy: str = "",
         is_about_changes: bool = False,
     ) -> None:
-        self._core.facts.question = Question(text, remedy, answers, is_about_changes)
+        self._core.facts.decision = Decision(text, remedy, answers, is_about_changes)
         self._core.is_dirty = True
 
     def _give(
