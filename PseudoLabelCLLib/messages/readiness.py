@@ -93,6 +93,7 @@ REQUIREMENTS = (
     # before this one a model file could run a program although torch was told to read numbers alone
     # (CVE-2025-32434, mended in 2.6; another fault of the same reader, mended in 2.10)
     Requirement("torch", "torch", "2.10", needs_torch=True),
+    Requirement("jinja2", "jinja2", "3.1"),  # comes with torch
     Requirement("safetensors", "safetensors", "0.5"),
     Requirement("monai", "monai", "1.4", needs_torch=True),
 )

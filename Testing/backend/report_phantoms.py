@@ -3,10 +3,12 @@
 import numpy as np
 
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import CaseQuality, ClassQuality
 from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure
+from PseudoLabelCLLib.pipeline.report.report import RoundReport
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -47,3 +49,15 @@ def quality_of_dice(*dices):
         for label, dice in zip(SCHEMA, dices, strict=True)
     )
     return CaseQuality(classes)
+
+
+def make_report(cases=(), **changes):
+    values = {
+        "project_name": "Hearts",
+        "schema": SCHEMA,
+        "round": Round(1, RoundState.IN_REVIEW, "", 2, 5, 1, "2026-03-02T10:11:12+01:00"),
+        "device": "CPU, 2 threads",
+        "duration_s": 125.4,
+        "cases": cases,
+    }
+    return RoundReport(**{**values, **changes})

@@ -33,7 +33,7 @@ _SLICERS_OWN = (
 # Downloads in MB, rounded up; PyTorch brings CUDA's libraries where there is an NVIDIA GPU.
 _SIZES_MB = {
     "numpy": 20, "SimpleITK": 55, "scipy": 40, "pillow": 7, "pydicom": 6, "highdicom": 7,
-    "monai": 3, "safetensors": 1,
+    "jinja2": 1, "monai": 3, "safetensors": 1,
 }  # fmt: skip
 
 

@@ -1,11 +1,15 @@
-"""Charts for the report as inline SVG that takes its colours from the page."""
+"""Charts for the report as inline SVG that takes its colours from the page.
+
+matplotlib would draw fixed colours, which a dark page cannot change, and would be one more
+package in Slicer's Python.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+from markupsafe import Markup, escape
 
 from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import CaseQuality
@@ -51,7 +55,7 @@ class _Frame:
         return _HEIGHT - _BOTTOM - (value - low) / ((high - low) or 1) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def draw_learning_curves(curves: Sequence[RoundCurve]) -> tuple[str, ...]:
+def draw_learning_curves(curves: Sequence[RoundCurve]) -> tuple[Markup, ...]:
     """Return one figure for validation Dice and one for each part of the loss.
 
     Steps are counted on over the rounds; the newest round stands out. Values that
@@ -73,11 +77,11 @@ def draw_learning_curves(curves: Sequence[RoundCurve]) -> tuple[str, ...]:
     return tuple(figures)
 
 
-def draw_loss_curve(title: str, points: Sequence[tuple[int, float]]) -> str:
+def draw_loss_curve(title: str, points: Sequence[tuple[int, float]]) -> Markup:
     """Return a figure of one loss over the steps, or nothing where no value is finite."""
     line = [(float(step), loss) for step, loss in points if math.isfinite(loss)]
     if not line:
-        return ""
+        return Markup("")
     frame = _Frame(
         (line[0][0], max(line[-1][0], line[0][0] + 1)),
         (min(0.0, *_all_y([line])), max(_all_y([line]))),
@@ -86,7 +90,7 @@ def draw_loss_curve(title: str, points: Sequence[tuple[int, float]]) -> str:
     return _figure(title, frame, drawn)
 
 
-def draw_dice_over_rounds(qualities: Sequence[RoundQuality]) -> str:
+def draw_dice_over_rounds(qualities: Sequence[RoundQuality]) -> Markup:
     """Return a figure with mean Dice after each round: thin lines are cases, the thick one all."""
     by_case: dict[str, list[Point]] = {}
     for quality in qualities:
@@ -96,7 +100,7 @@ def draw_dice_over_rounds(qualities: Sequence[RoundQuality]) -> str:
                 by_case.setdefault(case_id, []).append(point)
     lines = list(by_case.values())
     if not lines:
-        return ""
+        return Markup("")
     rounds = sorted({x for line in lines for x, _ in line})
     means = [(x, float(np.mean([y for line in lines for a, y in line if a == x]))) for x in rounds]
     frame = _Frame((rounds[0], rounds[-1]), _dice_range(lines))
@@ -160,7 +164,7 @@ def _steps_figure(
     frame: _Frame,
     *,
     has_dots: bool,
-) -> str:
+) -> Markup:
     drawn = []
     for curve, start, line in zip(curves, _first_steps(curves), lines, strict=True):
         kind = "now" if curve is curves[-1] else "earlier"
@@ -181,14 +185,14 @@ def _last_step(frame: _Frame) -> str:
     )
 
 
-def _figure(title: str, frame: _Frame, drawn: Sequence[str]) -> str:
+def _figure(title: str, frame: _Frame, drawn: Sequence[str]) -> Markup:
     grid = []
     for tick in _ticks(*frame.y_range):
         y = frame.y(tick)
         grid.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" '
                     f'y2="{y:.1f}"/><text class="tick" x="{_LEFT - 6}" y="{y + 3.5:.1f}" '
                     f'text-anchor="end">{tick:.4g}</text>')  # fmt: skip
-    return (
+    return Markup(
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
         f"{''.join(grid)}{''.join(drawn)}</svg></figure>"

@@ -1,11 +1,11 @@
 """Pictures of a case for the report: slices in grey with contours, as inline SVG."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup, escape
 
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
@@ -136,13 +136,15 @@ class SlicePicture:
 
     Args:
         index: Position along the slicing axis.
+        name: What a person calls it, as "k = 4".
         svg: The picture; paths have the classes `proposal` or `reference`, and `label-<value>`.
         doubt: 0..1, or None if not known.
         is_most_doubtful: Whether no slice of the case is more doubtful.
     """
 
     index: int
-    svg: str
+    name: str
+    svg: Markup
     doubt: float | None
     is_most_doubtful: bool
 
@@ -172,6 +174,7 @@ def draw_slices(
         pictures.append(
             SlicePicture(
                 index=index,
+                name=figure.slice_name(index),
                 svg=_slice_svg(grey, contours, pixel_size_mm, label),
                 doubt=figure.doubt_per_slice[index] if figure.doubt_per_slice else None,
                 is_most_doubtful=index == figure.most_doubtful_slice,
@@ -205,13 +208,13 @@ def _contour_paths(segmentations: list[AnyArray], schema: LabelSchema) -> str:
 
 def _slice_svg(
     grey: npt.NDArray[np.uint8], contours: str, pixel_size_mm: tuple[float, float], label: str
-) -> str:
+) -> Markup:
     num_rows, num_columns = grey.shape
     height_mm, width_mm = num_rows * pixel_size_mm[0], num_columns * pixel_size_mm[1]
     size = f'width="{width_mm:.4g}" height="{height_mm:.4g}"'
     # Contours come in half pixels.
     scale = f"scale({pixel_size_mm[1] / 2:.6g} {pixel_size_mm[0] / 2:.6g})"
-    return (
+    return Markup(
         f'<svg viewBox="0 0 {width_mm:.4g} {height_mm:.4g}" role="img" '
         f'aria-label="{escape(label)}">'
         f'<image href="{grey_data_uri(grey)}" {size} preserveAspectRatio="none"/>'

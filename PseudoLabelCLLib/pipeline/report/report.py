@@ -4,16 +4,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
-from html import escape
+from functools import cache
 from importlib import resources
 from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.round import Round
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve
-from PseudoLabelCLLib.pipeline.prediction.measure_quality import summarise
-from PseudoLabelCLLib.pipeline.report.cards import CaseCard, cases_section, draw_cards
+from PseudoLabelCLLib.pipeline.prediction.measure_quality import DEFINITIONS, summarise
+from PseudoLabelCLLib.pipeline.report.cards import CaseCard, draw_cards
 from PseudoLabelCLLib.pipeline.report.curves import (
     RoundQuality,
     draw_dice_over_rounds,
@@ -21,12 +24,9 @@ from PseudoLabelCLLib.pipeline.report.curves import (
     draw_loss_curve,
 )
 from PseudoLabelCLLib.pipeline.report.pictures import CaseFigure
-from PseudoLabelCLLib.pipeline.report.tables import cases_table, rounds_table
+from PseudoLabelCLLib.pipeline.report.tables import case_rows, round_rows, summary_rows
 from PseudoLabelCLLib.storage.project.own_reports import write_sealed_report
 from PseudoLabelCLLib.storage.project.pretraining_record import PretrainingRecord
-
-# Nothing may be loaded from elsewhere, and nothing on the page may run.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -80,28 +80,36 @@ def write_report(path: Path, report: RoundReport) -> None:
 def render_report(report: RoundReport) -> Iterator[str]:
     """Return the page as HTML in parts, so that its many pictures need not be copied together.
 
-    Every name in it is escaped. The cases are read and drawn before the first part.
+    Every value in it is escaped. The cases are read and drawn before the first part.
     """
     newest = report.qualities[-1].cases if report.qualities else ()
     mean_dice = {case_id: quality.mean_dice for case_id, quality in newest}
-    return _page(report, draw_cards(report.cases, report.schema, mean_dice))
-
-
-def _page(report: RoundReport, cards: Sequence[CaseCard]) -> Iterator[str]:
-    title = f"{report.project_name}, round {report.round.index}"
-    yield (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_style(report.schema)}</style></head>\n<body>"
+    cards = draw_cards(report.cases, report.schema, mean_dice)
+    stream = _template().stream(
+        report=report,
+        style=Markup(resources.files(__package__).joinpath("style.css").read_text("utf-8")),
+        summary=_summary_sentence(report, cards),
+        round_facts=_round_facts(report),
+        qualities=_qualities(report.qualities),
+        definitions=" ".join(DEFINITIONS.values()),
+        pretraining_facts=_pretraining_facts(report.pretraining),
+        pretraining_curves=_pretraining_curves(report.pretraining),
+        learning_curves=Markup("").join(draw_learning_curves(report.curves)),
+        cards=cards,
+        anchors={card.case_id: card.anchor for card in cards},
+        has_reference=any(card.has_reference for card in cards),
+        settings=[] if report.settings is None else _flatten(asdict(report.settings)),
     )
-    yield _header(report, cards)
-    yield _notices(report.notices)
-    yield _quality_section(report, cards)
-    yield _pretraining_section(report.pretraining)
-    yield _learning_section(report.curves)
-    yield from cases_section(report.schema, cards)
-    yield f"{_model_section(report)}</body></html>\n"
+    stream.enable_buffering()
+    return iter(stream)
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader(str(__package__), ".")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(
+        "report.html"
+    )
 
 
 def format_duration(duration_s: float) -> str:
@@ -114,15 +122,9 @@ def format_duration(duration_s: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
-def _style(schema: LabelSchema) -> str:
-    sheet = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    colors = "".join(f".label-{label.value}{{--label:{label.color}}}" for label in schema)
-    return sheet + colors
-
-
-def _header(report: RoundReport, cards: Sequence[CaseCard]) -> str:
+def _round_facts(report: RoundReport) -> list[tuple[str, str]]:
     done = report.round
-    facts = [
+    return [
         (
             "Trained on",
             f"{_count(done.num_truth_cases, 'case')} with human truth, "
@@ -132,20 +134,12 @@ def _header(report: RoundReport, cards: Sequence[CaseCard]) -> str:
         ("Time", format_duration(report.duration_s)),
         ("Finished", (done.finished or done.started)[:16].replace("T", " ")),
     ]
-    listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts if v)
-    plan = f"<p>{escape(report.plan)}</p>" if report.plan else ""
-    return (
-        f'<header><p class="kind">PseudoLabelCL, report of round {done.index}</p>'
-        f"<h1>{escape(report.project_name)}</h1>"
-        f'<p class="lede">{escape(_summary_sentence(report, cards))}</p>{plan}'
-        f'<dl class="facts">{listed}</dl></header>'
-    )
 
 
 def _summary_sentence(report: RoundReport, cards: Sequence[CaseCard]) -> str:
     parts = [_quality_words(report.qualities)]
     proposals = [card for card in cards if card.is_for_review]
-    open_cards = [card for card in proposals if not card.is_judged]
+    open_cards = [card for card in proposals if card.verdict is None]
     if proposals:
         parts.append(f"{len(open_cards)} of {_count(len(proposals), 'proposal')} to review")
     doubtful = [card for card in open_cards if card.doubt is not None]
@@ -167,31 +161,23 @@ def _quality_words(qualities: tuple[RoundQuality, ...]) -> str:
     return words
 
 
-def _notices(notices: tuple[str, ...]) -> str:
-    if not notices:
-        return ""
-    return f'<ul class="notices">{"".join(f"<li>{escape(text)}</li>" for text in notices)}</ul>'
+def _qualities(qualities: tuple[RoundQuality, ...]) -> dict[str, object]:
+    """Return the tables of quality, and its curve over several rounds; nothing without any."""
+    if not qualities:
+        return {}
+    return {
+        "rounds": round_rows(qualities),
+        "cases": case_rows(qualities[-1]),
+        "summary": summary_rows(qualities[-1]),
+        "chart": draw_dice_over_rounds(qualities) if len(qualities) > 1 else "",
+    }
 
 
-def _quality_section(report: RoundReport, cards: Sequence[CaseCard]) -> str:
-    if not report.qualities:
-        return ""
-    anchors = {card.case_id: card.anchor for card in cards}
-    newest = report.qualities[-1]
-    chart = draw_dice_over_rounds(report.qualities) if len(report.qualities) > 1 else ""
-    rounds = rounds_table(report.qualities, report.schema)
-    table = cases_table(newest, report.schema, anchors)
-    return (
-        "<section><h2>Quality</h2>"
-        f'<div class="beside"><div>{rounds}</div>{chart}</div>{table}</section>'
-    )
-
-
-def _pretraining_section(record: PretrainingRecord | None) -> str:
-    """Return what was learned before the round: method, volumes, and each stage's loss."""
+def _pretraining_facts(record: PretrainingRecord | None) -> list[tuple[str, str]]:
+    """Return what was learned before the round: method, volumes, device, time."""
     if record is None:
-        return ""
-    facts = [
+        return []
+    return [
         ("Method", record.settings.config.method.value),
         ("Volumes", f"{len(record.cases)}, without their segmentations"),
         ("Left out", ", ".join(record.left_out)),
@@ -199,55 +185,16 @@ def _pretraining_section(record: PretrainingRecord | None) -> str:
         ("Device", record.device),
         ("Time", format_duration(record.duration_s)),
     ]
-    listed = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts if v)
-    stages = "".join(
-        f"<tr><th>{escape(stage.name)}</th><td>{stage.num_steps}</td>"
-        f"<td>{stage.first_loss:.3f}</td><td>{stage.last_loss:.3f}</td>"
-        f"<td>{stage.collapsed_loss:.3f}</td></tr>"
-        for stage in record.stages
-    )
-    charts = (
-        draw_loss_curve(
-            f"Pre-training loss: {stage.name}",
-            [(point.step, point.losses[stage.name]) for point in record.curve
-             if stage.name in point.losses],
-        )
-        for stage in record.stages
-    )  # fmt: skip
-    return (
-        f'<section><h2>Pre-training</h2><dl class="facts">{listed}</dl>'
-        '<div class="scroll"><table><thead><tr><th>Stage</th><th>Steps</th><th>Loss at first</th>'
-        "<th>Loss at the end</th><th>If all slices looked alike</th></tr></thead>"
-        f"<tbody>{stages}</tbody></table></div>"
-        f'<div class="charts">{"".join(charts)}</div></section>'
-    )
 
 
-def _learning_section(curves: tuple[RoundCurve, ...]) -> str:
-    charts = draw_learning_curves(curves)
-    if not charts:
-        return ""
-    return f'<section><h2>Learning</h2><div class="charts">{"".join(charts)}</div></section>'
-
-
-def _model_section(report: RoundReport) -> str:
-    facts = [("File", report.model_file), ("SHA-256", report.model_fingerprint)]
-    listed = "".join(
-        f"<div><dt>{k}</dt><dd><code>{escape(v)}</code></dd></div>" for k, v in facts if v
-    )
-    settings = ""
-    if report.settings is not None:
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in _flatten(asdict(report.settings))
-        )
-        settings = (
-            "<details><summary>Settings</summary>"
-            f'<div class="scroll"><table class="settings">{rows}</table></div></details>'
-        )
-    if not listed and not settings:
-        return ""
-    return f'<section><h2>Model</h2><dl class="facts">{listed}</dl>{settings}</section>'
+def _pretraining_curves(record: PretrainingRecord | None) -> Markup:
+    """Return the loss of each stage."""
+    curves = []
+    for stage in record.stages if record is not None else ():
+        points = [p for p in record.curve if stage.name in p.losses] if record is not None else []
+        losses = [(point.step, point.losses[stage.name]) for point in points]
+        curves.append(draw_loss_curve(f"Pre-training loss: {stage.name}", losses))
+    return Markup("").join(curves)
 
 
 def _flatten(settings: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

@@ -1,68 +1,83 @@
-"""Tables of quality for the report, as HTML."""
+"""Tables of quality for the report, row by row."""
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import (
-    DEFINITIONS,
     CaseQuality,
     ClassQuality,
-    QualitySummary,
     Spread,
     summarise,
 )
 from PseudoLabelCLLib.pipeline.report.curves import RoundQuality
 
-_ABSENT = "&ndash;"
+_ABSENT = "\N{EN DASH}"
 _MEASURES = (("dice", 3), ("hd95_mm", 1), ("assd_mm", 2))
 
 
-def rounds_table(qualities: Sequence[RoundQuality], schema: LabelSchema) -> str:
-    """Return a table of Dice after each round: mean and spread for each structure and for all."""
-    head = "".join(f"<th>{_named(label.name, label.value)}</th>" for label in schema)
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Args:
+        text: What it holds.
+        small: What stands behind it in small letters, or empty.
+        kind: Its class in the style sheet, or empty.
+    """
+
+    text: str
+    small: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what it is about, and its cells."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+def round_rows(qualities: Sequence[RoundQuality]) -> tuple[Row, ...]:
+    """Return Dice after each round: of each structure, of all, the change, the number of cases."""
     rows = []
     before: float | None = None
     for quality in qualities:
         summary = summarise([measured for _, measured in quality.cases])
-        cells = "".join(f"<td>{_spread(c.dice, 3)}</td>" for c in summary.classes)
         mean = summary.mean.dice
-        newest = ' class="now"' if quality is qualities[-1] else ""
-        rows.append(
-            f"<tr{newest}><th>Round {quality.round_index}</th>{cells}"
-            f'<td class="all">{_spread(mean, 3)}</td><td>{_change(before, mean.mean)}</td>'
-            f"<td>{mean.num_counted}</td></tr>"
+        cells = (
+            *(_spread(one.dice) for one in summary.classes),
+            _spread(mean, kind="all"),
+            Cell(_change(before, mean.mean)),
+            Cell(str(mean.num_counted)),
         )
+        rows.append(Row(f"Round {quality.round_index}", cells))
         before = mean.mean
-    return (
-        '<p class="caption">Dice, mean ± standard deviation over cases</p>'
-        f'<div class="scroll"><table><thead>'
-        f"<tr><th></th>{head}<th>Mean</th><th>Change</th><th>Cases</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return tuple(rows)
 
 
-def cases_table(quality: RoundQuality, schema: LabelSchema, anchors: dict[str, str]) -> str:
-    """Return a table of every measure for each case, the least good first, with mean and spread.
-
-    Args:
-        quality: The round.
-        schema: The structures.
-        anchors: Where the page shows a case, by case id; cases without are not linked.
-    """
-    groups = "".join(
-        f'<th colspan="3" class="group">{_named(label.name, label.value)}</th>' for label in schema
-    )
-    measures = '<th class="group">Dice</th><th>HD95</th><th>ASSD</th>' * (len(schema) + 1)
+def case_rows(quality: RoundQuality) -> tuple[Row, ...]:
+    """Return every measure of each case, the least good first: each structure, then their means."""
     worst_first = sorted(quality.cases, key=_mean_dice_of)
-    rows = "".join(_case_row(case_id, case, anchors) for case_id, case in worst_first)
-    foot = _summary_rows(summarise([measured for _, measured in quality.cases]))
+    return tuple(Row(case_id, tuple(_case_cells(case))) for case_id, case in worst_first)
+
+
+def summary_rows(quality: RoundQuality) -> tuple[Row, ...]:
+    """Return mean, standard deviation, and number of cases of what `case_rows` holds."""
+    summary = summarise([measured for _, measured in quality.cases])
+    means, deviations, counts = [], [], []
+    for column in (*summary.classes, summary.mean):
+        left_out = _left_out(column.num_missed, column.num_invented)
+        for measure, digits in _MEASURES:
+            spread: Spread = getattr(column, measure)
+            means.append(_measured(measure, format_number(spread.mean, digits), left_out))
+            deviation = format_number(spread.standard_deviation, digits)
+            deviations.append(_measured(measure, deviation))
+            counts.append(_measured(measure, str(spread.num_counted)))
     return (
-        '<p class="caption">Every case with a reference, least good first. '
-        f"HD95 and ASSD in mm. {escape(' '.join(DEFINITIONS.values()))}</p>"
-        '<div class="scroll"><table>'
-        f'<thead><tr><th rowspan="2">Case</th>{groups}<th colspan="3" class="group">Mean</th></tr>'
-        f"<tr>{measures}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table></div>"
+        Row("Mean", tuple(means)),
+        Row("Standard deviation", tuple(deviations)),
+        Row("Counted", tuple(counts)),
     )
 
 
@@ -71,36 +86,21 @@ def format_number(value: float | None, digits: int) -> str:
     return _ABSENT if value is None else f"{value:.{digits}f}"
 
 
-def _named(name: str, value: int) -> str:
-    first, *others = name.split()
-    swatch = f'<i class="swatch label-{value}"></i>'
-    return " ".join(
-        [f'<span class="kept">{swatch}{escape(first)}</span>', *(escape(word) for word in others)]
-    )
-
-
 def _mean_dice_of(case: tuple[str, CaseQuality]) -> tuple[float, str]:
     mean = case[1].mean_dice
     return (2.0 if mean is None else mean, case[0])
 
 
-def _case_row(case_id: str, case: CaseQuality, anchors: dict[str, str]) -> str:
-    name = escape(case_id)
-    if case_id in anchors:
-        name = f'<a href="#{anchors[case_id]}">{name}</a>'
-    cells = "".join(_class_cells(quality) for quality in case.classes)
+def _case_cells(case: CaseQuality) -> Iterator[Cell]:
+    for quality in case.classes:
+        yield from _class_cells(quality)
     means = (case.mean_dice, case.mean_hd95_mm, case.mean_assd_mm)
     left_out = _left_out(case.num_missed, case.num_invented)
-    cells += "".join(
-        f"<td{_group(measure)}>{format_number(mean, digits)}"
-        f"{'' if measure == 'dice' else left_out}</td>"
-        for (measure, digits), mean in zip(_MEASURES, means, strict=True)
-    )
-    return f"<tr><th>{name}</th>{cells}</tr>"
+    for (measure, digits), mean in zip(_MEASURES, means, strict=True):
+        yield _measured(measure, format_number(mean, digits), left_out)
 
 
-def _class_cells(quality: ClassQuality) -> str:
-    cells = []
+def _class_cells(quality: ClassQuality) -> Iterator[Cell]:
     for measure, digits in _MEASURES:
         value = getattr(quality, measure)
         text = format_number(value, digits)
@@ -108,52 +108,33 @@ def _class_cells(quality: ClassQuality) -> str:
             text = "missed"
         elif value is None and quality.is_invented:
             text = "invented"
-        cells.append(f"<td{_group(measure)}>{text}</td>")
-    return "".join(cells)
+        yield _measured(measure, text)
 
 
-def _summary_rows(summary: QualitySummary) -> str:
-    columns = (*summary.classes, summary.mean)
-    spreads = [
-        (measure, digits, getattr(column, measure), column)
-        for column in columns
-        for measure, digits in _MEASURES
-    ]
-    means = "".join(
-        f"<td{_group(measure)}>{format_number(spread.mean, digits)}"
-        f"{'' if measure == 'dice' else _left_out(column.num_missed, column.num_invented)}</td>"
-        for measure, digits, spread, column in spreads
-    )
-    deviations = "".join(
-        f"<td{_group(measure)}>{format_number(spread.standard_deviation, digits)}</td>"
-        for measure, digits, spread, _ in spreads
-    )
-    counts = "".join(
-        f"<td{_group(measure)}>{spread.num_counted}</td>" for measure, _, spread, _ in spreads
-    )
-    return (
-        f"<tr><th>Mean</th>{means}</tr><tr><th>Standard deviation</th>{deviations}</tr>"
-        f"<tr><th>Counted</th>{counts}</tr>"
-    )
+def _measured(measure: str, text: str, left_out: str = "") -> Cell:
+    """Return the cell of a measure; what a mean leaves out stands behind distances, not Dice."""
+    if measure == "dice":
+        return Cell(text, kind="group")
+    return Cell(text, left_out)
 
 
 def _left_out(num_missed: int, num_invented: int) -> str:
     """Return what a mean distance leaves out, to stand right after it."""
     parts = [f"{num_missed} missed"] * bool(num_missed)
     parts += [f"{num_invented} invented"] * bool(num_invented)
-    return f" <small>+ {', '.join(parts)}</small>" if parts else ""
+    return f"+ {', '.join(parts)}" if parts else ""
 
 
-def _group(measure: str) -> str:
-    return ' class="group"' if measure == "dice" else ""
-
-
-def _spread(spread: Spread, digits: int) -> str:
-    mean = format_number(spread.mean, digits)
-    if spread.standard_deviation is None:
-        return mean
-    return f"{mean} <small>± {spread.standard_deviation:.{digits}f}</small>"
+def _spread(spread: Spread, kind: str = "") -> Cell:
+    deviation = spread.standard_deviation
+    return Cell(
+        format_number(spread.mean, 3), "" if deviation is None else f"± {deviation:.3f}", kind
+    )
 
 
 def _change(before: float | None, now: float | None) -> str:
-    return "" if before is None or now is None else f"{now - before:+.3f}".replace("-", "&minus;")
+    return (
+        ""
+        if before is None or now is None
+        else f"{now - before:+.3f}".replace("-", "\N{MINUS SIGN}")
+    )

@@ -1,4 +1,8 @@
-"""DICOM slices as one stack: ordered by their positions, and refused unless they make a grid."""
+"""DICOM slices as one stack: ordered by their positions, and refused unless they make a grid.
+
+highdicom sorts too (`get_volume_positions`), but says of irregular slices only that they are: a
+person is told here which is missing, double or moved, and by how much.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

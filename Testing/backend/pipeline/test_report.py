@@ -4,13 +4,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_phantoms import SCHEMA, make_figure, quality_of_dice
+from report_phantoms import make_figure, make_report, quality_of_dice
 
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.review import Verdict
-from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.pipeline.learning_curve import CurvePoint, RoundCurve
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import CaseQuality, ClassQuality
@@ -18,7 +17,6 @@ from PseudoLabelCLLib.pipeline.report.curves import (
     RoundQuality,
 )
 from PseudoLabelCLLib.pipeline.report.report import (
-    RoundReport,
     format_duration,
     render_report,
     write_report,
@@ -56,18 +54,6 @@ class PageReader(HTMLParser):
 
     def handle_data(self, data):
         self.text.append(data)
-
-
-def make_report(cases=(), **changes):
-    values = {
-        "project_name": "Hearts",
-        "schema": SCHEMA,
-        "round": Round(1, RoundState.IN_REVIEW, "", 2, 5, 1, "2026-03-02T10:11:12+01:00"),
-        "device": "CPU, 2 threads",
-        "duration_s": 125.4,
-        "cases": cases,
-    }
-    return RoundReport(**{**values, **changes})
 
 
 @pytest.fixture

@@ -3,14 +3,16 @@
 import re
 
 import numpy as np
-from report_phantoms import SCHEMA, ball, grid
+from report_phantoms import SCHEMA, ball, grid, make_report
 
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import measure_quality
-from PseudoLabelCLLib.pipeline.report.curves import (
-    RoundQuality,
-)
-from PseudoLabelCLLib.pipeline.report.tables import cases_table, rounds_table
+from PseudoLabelCLLib.pipeline.report.curves import RoundQuality
+from PseudoLabelCLLib.pipeline.report.report import render_report
+
+
+def page_of(quality):
+    return "".join(render_report(make_report(qualities=(quality,))))
 
 
 def test_tables_tell_means_spreads_and_what_is_missing():
@@ -20,10 +22,11 @@ def test_tables_tell_means_spreads_and_what_is_missing():
     empty = LabelVolume(np.zeros(shape, np.int16), geometry)
     good, bad = (measure_quality(x, reference, SCHEMA) for x in (reference, empty))
     quality = RoundQuality(0, (("good", good), ("bad", bad)))
-    table = cases_table(quality, SCHEMA, {})
+    page = page_of(quality)
+    table = page[page.index("Every case") :]
     rows = re.findall(r"<tr><th>(.*?)</th>(.*?)</tr>", table)
     cells = {name: re.findall(r"<td.*?>(.*?)</td>", row) for name, row in rows}
-    dash = "&ndash;"
+    dash = "\N{EN DASH}"
     assert list(cells)[:2] == ["bad", "good"]
     assert cells["bad"] == [
         *("0.000", "missed", "missed", *[dash] * 3, "0.000"),
@@ -39,7 +42,7 @@ def test_tables_tell_means_spreads_and_what_is_missing():
     assert "larger of the two directed 95th percentiles" in table
     assert cells["Standard deviation"][0] == "0.707"
     assert cells["Counted"] == ["2", "1", "1", "0", "0", "0", "2", "1", "1"]
-    assert "0.500 <small>± 0.707</small>" in rounds_table((quality,), SCHEMA)
+    assert "0.500 <small>± 0.707</small>" in page[: page.index("Every case")]
 
 
 def test_structure_that_only_the_segmentation_holds_is_called_invented():
@@ -48,7 +51,7 @@ def test_structure_that_only_the_segmentation_holds_is_called_invented():
     filled = LabelVolume(ball(shape, (2, 6, 6), 3), geometry)
     empty = LabelVolume(np.zeros(shape, np.int16), geometry)
     quality = RoundQuality(0, (("one", measure_quality(filled, empty, SCHEMA)),))
-    table = cases_table(quality, SCHEMA, {})
+    table = page_of(quality)
     assert table.count("<td>invented</td>") == 2
     assert "missed</" not in table
     assert table.count("<small>+ 1 invented</small>") == 2 + 2 + 2  # of the case, of both means
