@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all check pytest install package slicer slicer-test slicer-tour clean
+.PHONY: demo test test-fast test-all coverage check pytest install package slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -25,12 +25,18 @@ test: $(INSTALLED)
 # a test process for every core, so a thread for every process; files stay whole; a thread that waits
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
 pytest: $(INSTALLED)
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(CHOSEN)
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(CHOSEN)
 
 # under a minute on two cores, for every day: what needs neither PyTorch nor a worker, nor Qt
 FAST := domain messages storage process/test_exit_codes.py process/test_process_tree.py
 test-fast: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto -m "not slow and not long" --ignore-glob="*/test_dicom_*" $(FAST:%=Testing/backend/%) Testing/gui/test_words.py
+
+# how much of what needs neither PyTorch nor Qt its own tests go through; less than so many per cent is an error
+LEAST_COVERED := 90
+COVERED := domain messages storage curation
+coverage: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto --dist loadfile $(COVERED:%=--cov=PseudoLabelCLLib/%) --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(LEAST_COVERED) -m "not long" $(COVERED:%=Testing/backend/%)
 
 # style, formatting, types
 check: $(INSTALLED)

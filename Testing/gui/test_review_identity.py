@@ -34,7 +34,7 @@ VERDICTS = st.sampled_from(
     ["review.accept"] * 3 + ["review.reject", "review.take_back"],
 )
 REJECTED = None
-NUM_SEQUENCES = 500
+NUM_SEQUENCES, FEW_SEQUENCES = 500, 150
 NUM_STEPS = 10
 
 
@@ -334,11 +334,20 @@ class Identity(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-Identity.TestCase.settings = settings(
-    max_examples=NUM_SEQUENCES,
-    stateful_step_count=NUM_STEPS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-TestIdentity = pytest.mark.slow(Identity.TestCase)
+def sequences(number: int) -> type:
+    """A test of so many sequences."""
+
+    class Sequences(Identity.TestCase):
+        settings = settings(
+            max_examples=number,
+            stateful_step_count=NUM_STEPS,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+
+    return Sequences
+
+
+TestIdentity = pytest.mark.slow(sequences(FEW_SEQUENCES))
+TestIdentityAtLength = pytest.mark.long(pytest.mark.slow(sequences(NUM_SEQUENCES)))

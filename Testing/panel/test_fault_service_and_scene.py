@@ -87,6 +87,7 @@ def test_a_second_slicer_is_told_who_has_the_project_and_gets_it_later(a_real_pa
     a_real_panel.until(lambda state: state.project.root == str(root), fault=True)
 
 
+@pytest.mark.long
 def test_closing_the_scene_during_training_lets_the_training_go_on(a_real_panel, tmp_path):
     root = projects.untrained(tmp_path, num_steps=40)
     a_real_panel.open(root)

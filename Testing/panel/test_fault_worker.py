@@ -97,6 +97,7 @@ def test_a_project_that_was_deleted_during_training_is_told_and_does_not_come_ba
     assert not (tmp_path / "hearts").exists()
 
 
+@pytest.mark.long
 def test_a_drive_that_comes_back_is_opened_again_and_the_round_goes_on(in_training, tmp_path):
     root = tmp_path / "hearts"
     root.rename(tmp_path / "away")

@@ -277,6 +277,7 @@ def test_rounds_of_a_panel_that_works_pass(rounds_panel, tmp_path, stored):
     assert stored == list(zip(of_round_1, ("accepted", "corrected"), strict=True))
 
 
+@pytest.mark.long
 def test_a_verdict_on_the_proposal_of_a_round_before_is_told(rounds_panel, tmp_path, stored):
     rounds_panel.presenter.leaves_at_end = False
     with pytest.raises(AssertionError, match=r"round_index=0.*, and the newest round is 1"):
@@ -284,12 +285,14 @@ def test_a_verdict_on_the_proposal_of_a_round_before_is_told(rounds_panel, tmp_p
     assert stored == []
 
 
+@pytest.mark.long
 def test_a_verdict_during_training_is_told(rounds_panel, tmp_path, stored):
     rounds_panel.presenter.judges_in_training = True
     with pytest.raises(AssertionError, match="possible while a round is trained"):
         rounds_test_of(rounds_panel, tmp_path, []).run()
 
 
+@pytest.mark.long
 def test_a_case_that_stays_when_a_round_begins_is_told(rounds_panel, tmp_path, monkeypatch):
     rounds_panel.presenter.leaves_at_end = False
     monkeypatch.setattr(RoundsPresenter, "leave", lambda self: None)

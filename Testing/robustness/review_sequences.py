@@ -5,7 +5,7 @@
 A person shows, draws, judges, trains, closes and opens at random; now and then the service or the
 worker is killed. After every verdict, the segmentation on disk is compared with what was in the
 views when the verdict was given, voxel by voxel. `Testing/gui/test_review_identity.py` does the
-same with a worker that trains nothing, 500 times.
+same with a worker that trains nothing, 150 times in `make test`, 500 times in `make test-all`.
 """
 
 import argparse

@@ -336,8 +336,14 @@ def test_image_replaced_on_the_same_grid_is_learned_from_anew(a_service, monkeyp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("id_", ["bomb in the weights", "weights of another network",
-                                 "prediction exists"])  # fmt: skip
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "bomb in the weights",
+        pytest.param("weights of another network", marks=pytest.mark.long),
+        pytest.param("prediction exists", marks=pytest.mark.long),
+    ],
+)
 def test_worker_tells_bad_input_over_its_line(a_service, id_):
     make_arguments, *words = KINDS[id_]
     arguments = make_arguments(a_service)

@@ -255,7 +255,7 @@ def test_a_network_that_calls_everything_the_accepted_structure_is_corrected():
     unseen = rings(4, 0.3)
     found = {}
     for name, slices in (("ignored", ignored), ("marginal", partly)):
-        config = training_config(num_steps=140, batch_size=4, augmentation=NO_CHANGE)
+        config = training_config(num_steps=70, batch_size=4, augmentation=NO_CHANGE)
         config = replace(config, supervised=replace(config.supervised, learning_rate=3e-2))
         trainer = trainer_of(RoundData(pool(slices), SlicePool((), NUM_CLASSES)), config)
         list(trainer.steps())

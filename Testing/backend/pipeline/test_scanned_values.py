@@ -136,6 +136,7 @@ def test_models_and_projects_from_before_keep_their_scale():
 # --- N4 on the body ---
 
 
+@pytest.mark.long
 def test_bias_correction_looks_at_the_body_where_asked():
     """Shading within the body is evened out; air, of which there is much, has no say in it."""
     small = (slice(None), slice(16, 48), slice(16, 48))

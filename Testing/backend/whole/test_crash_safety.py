@@ -200,6 +200,7 @@ def test_worker_whose_parent_was_killed_saves_and_ends(a_command_line, a_long_pr
         train_here(a_long_project, stop)
 
 
+@pytest.mark.long
 def test_second_command_line_is_told_and_interrupt_saves(a_command_line, a_long_project, capfd):
     process, _ = a_command_line
     assert main(["train", str(a_long_project)]) == 1
@@ -240,7 +241,7 @@ def wait_for(worker, is_wanted):
 
 
 # Too little for a lock, for the slices, for the first checkpoint, for the model, for a proposal.
-@pytest.mark.parametrize("num_bytes_left", [0, also(40_000), 420_000, also(900_000), 1_100_000])
+@pytest.mark.parametrize("num_bytes_left", [0, *map(also, (40_000, 420_000, 900_000, 1_100_000))])
 def test_training_on_a_full_disk_is_told_and_goes_on_later(made, a_small_disk, num_bytes_left):
     root = Path(shutil.copytree(made.parent, a_small_disk / "x")) / "project"
     before = contents(root)
@@ -291,7 +292,7 @@ def test_review_on_a_full_disk_keeps_all_verdicts(reviewed, a_small_disk, num_by
 
 
 # The double of a full disk where none can be mounted: the system refuses files beyond a size.
-@pytest.mark.parametrize("num_bytes", [20_000, also(200_000)])
+@pytest.mark.parametrize("num_bytes", [also(20_000), also(200_000)])
 def test_file_too_large_for_the_disk_is_told_and_training_goes_on_later(a_project, num_bytes):
     before = contents(a_project)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -307,7 +308,7 @@ def test_file_too_large_for_the_disk_is_told_and_training_goes_on_later(a_projec
     assert check_project(a_project).project.rounds[0].state is RoundState.IN_REVIEW
 
 
-@pytest.mark.parametrize("half_precision", [False, True])
+@pytest.mark.parametrize("half_precision", [False, also(True)])
 def test_interrupted_round_goes_on_in_its_precision(a_project, half_precision):
     def stop(stage, now):
         if stage.endswith("training") and now == 3:
@@ -334,7 +335,7 @@ def test_slices_of_other_settings_are_not_taken_for_these(a_project):
     assert np.array_equal(load_case_slices(root, case, plan).images, images)
 
 
-@pytest.mark.parametrize("stage", ["training", "pseudo-labels"])
+@pytest.mark.parametrize("stage", ["training", also("pseudo-labels")])
 @pytest.mark.parametrize("fate", ["deleted", also("renamed")])
 def test_project_that_goes_away_during_training_is_told(a_project, stage, fate):
     moved = a_project.with_name("moved")
@@ -356,6 +357,7 @@ def test_project_that_goes_away_during_training_is_told(a_project, stage, fate):
         assert load_project(moved).rounds[0].state is RoundState.IN_REVIEW
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
 @pytest.mark.skipif(torch.version.cuda is not None, reason="CUDA's libraries alone fill the limit")
 def test_full_memory_is_told(tmp_path):
