@@ -121,7 +121,7 @@ class Stage:
         self.forget()
 
     def forget(self) -> None:
-        """Let go of all that is remembered, as when the scene was closed."""
+        """Forget all that is remembered, as when the scene was closed."""
         self._hidden, self._shown = [], []
         self._before, self._own = {}, set()
         self._isOfCase = False

@@ -99,7 +99,7 @@ def _try_import(module: str) -> str:
         importlib.import_module(module)
     except SystemExit as error:
         return f"it ended the interpreter (SystemExit: {error})"
-    except Exception as error:  # noqa: BLE001 - a broken package may raise anything, all is told
+    except Exception as error:  # noqa: BLE001 - a broken package may raise anything; all of it is reported
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -121,7 +121,7 @@ def _why_not(torch: Any, kind: str) -> str:
         if kind == "mps" and not torch.backends.mps.is_available():
             return "no usable Apple GPU found"
         return _why_wrong(torch, kind)
-    except Exception as error:  # noqa: BLE001 - a broken package may raise anything, all is told
+    except Exception as error:  # noqa: BLE001 - a broken package may raise anything; all of it is reported
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 

@@ -130,7 +130,7 @@ def short_waits(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that keep a process's idle threads from taking the cores of others.
 
     A thread of an OpenMP library that waits for the next piece of work loops, by default 300,000
-    turns (GNU) or 200 ms (LLVM, Intel), before it lets go of its core. Beside another busy program
+    turns (GNU) or 200 ms (LLVM, Intel), before it yields its core. Beside another busy program
     the thread that has the work then waits for the one that has none: training slows down to a
     third, and two trainings at once to less than a tenth each (Docs/benchmarks.md). A library
     reads these variables when it is loaded, so they must be there before the process starts.

@@ -241,7 +241,7 @@ def _read_record(root: Path) -> PretrainingRecord | None:
     try:
         return read_pretraining(root)
     except PseudoLabelCLError as error:
-        # The view shows that it is to be done; what is wrong is told when it is asked for.
+        # The view shows that it is to be done; what is wrong is said when it is asked for.
         _log.warning("The record of the pre-training cannot be read: %s", error)
         return None
 

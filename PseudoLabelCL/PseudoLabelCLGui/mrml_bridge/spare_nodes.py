@@ -56,7 +56,7 @@ class SpareNodes:
         return not self._nodes
 
     def forget(self) -> None:
-        """Let go of nodes that are gone with the scene."""
+        """Forget nodes that were removed with the scene."""
         self._nodes = {}
 
 

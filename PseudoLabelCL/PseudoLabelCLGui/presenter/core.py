@@ -289,7 +289,7 @@ class Core:
         self.facts.is_away = self.facts.view is not None
 
     def forget_project(self) -> None:
-        """Let go of everything that belongs to the open project."""
+        """Release everything that belongs to the open project."""
         facts = self.facts
         self.leave_case()
         self.service.forget_answers()

@@ -81,7 +81,7 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
     """Return what a failed job means.
 
     Args:
-        failed: As the worker told it.
+        failed: As the worker reported it.
         is_on_cpu: Whether it ran on the CPU anyway.
     """
     step = _STEP_OF_JOB_ERROR.get(failed.error_type, Step.NONE)
@@ -121,7 +121,7 @@ def fault_of_refusal(refused: Refused, request: Request[Any] | None) -> Fault:
     """Return what a refused request of the service means.
 
     Args:
-        refused: As the service told it.
+        refused: As the service reported it.
         request: What was asked, if that is known.
     """
     step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE)

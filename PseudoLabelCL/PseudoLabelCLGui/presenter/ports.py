@@ -45,7 +45,7 @@ class Worker(Protocol):
         ...
 
     def close(self, patience_s: float = 5.0) -> None:
-        """Let go of it; it is killed if it has not ended after `patience_s` seconds."""
+        """Release it; it is killed if it has not ended after `patience_s` seconds."""
         ...
 
 

@@ -30,7 +30,7 @@ class Asked(Generic[A]):
         request: What was asked.
         then: Told the answer.
         failed: Called when the request was refused or lost.
-        is_quiet: Whether a refusal is not told to the person.
+        is_quiet: Whether a refusal is not shown.
         is_forgotten: Whether it was asked for a project that was closed since.
         refused: Told a refusal in place of `failed` and the person, if there is one.
         on_progress: Told how far it is in place of the person, if there is one.

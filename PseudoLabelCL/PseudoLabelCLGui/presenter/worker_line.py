@@ -9,7 +9,7 @@ from PseudoLabelCLLib.messages.jobs import Job
 
 
 class WorkerLine:
-    """Starts workers and lets go of those that have ended.
+    """Starts workers and releases those that have ended.
 
     Args:
         start: Starts a worker for a job in a job folder.

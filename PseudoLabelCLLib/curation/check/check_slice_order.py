@@ -40,7 +40,7 @@ def needs_order(project: Project, case: Case) -> bool:
 
 
 def sliced(project: Project, case: Case, volume: Volume) -> SlicedVolume:
-    """Return what the order of a case's slices is told from."""
+    """Return what shows the order of a case's slices."""
     axis = project.slicing_axis_of(case.id)
     slices = np.moveaxis(volume.array, array_axis(axis), 0)
     return SlicedVolume(case.id, case.geometry, axis, profile_of(slices))

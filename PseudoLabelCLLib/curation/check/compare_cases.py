@@ -14,7 +14,7 @@ from PseudoLabelCLLib.domain.volume import Volume
 # a tight group must not make a case odd that no eye would call so.
 _MAX_DEVIATIONS = 3.5
 _DEVIATION_OF_MAD = 1.4826
-# More than this many odd cases are no outliers but a mixed collection, told in one sentence.
+# More than this many odd cases are no outliers but a mixed collection, summed up in one sentence.
 _MAX_NAMED = 4
 _MAX_NAMED_FRACTION = 0.1
 

@@ -80,7 +80,7 @@ def _told_by(annotation: Path | None, names: dict[str, Geometry]) -> list[str]:
     else:
         try:
             grids = (grid_of(annotation, read_header(annotation)),)
-        except VolumeError:  # it will be told when its voxels are read
+        except VolumeError:  # reported when its voxels are read
             return []
     told = [name for name, place in names.items() if any(g.is_close_to(place) for g in grids)]
     if told:

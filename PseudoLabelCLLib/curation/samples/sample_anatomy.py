@@ -258,7 +258,7 @@ def _ellipse_depth(
     """Return about how deep points lie inside an ellipse around 0; negative outside."""
     radius_x, radius_y = np.maximum(radius_x, 0.01), np.maximum(radius_y, 0.01)
     distance = np.hypot(x / radius_x, y / radius_y)
-    # The distance in radii, told in mm along the ray to the point.
+    # The distance in radii, given in mm along the ray to the point.
     depth = np.hypot(x, y) * (1 / np.maximum(distance, 1e-3) - 1)
     return np.asarray(depth, dtype=np.float32)
 

@@ -124,7 +124,7 @@ def _free_targets(job: PredictJob) -> list[_Target]:
     for image, series_uid in job.volumes:
         if not Path(image).exists():
             raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
-        # what cannot be read is told before the first is segmented
+        # what cannot be read is reported before the first is segmented
         read_geometry(Path(image), series_uid)
         case_id = case_id_from_path(Path(image))
         has_siblings = Path(image).is_dir() and len(list_dicom_series(Path(image))) > 1

@@ -104,8 +104,8 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     Images and labels are mapped from the files under `preprocessed/`, so the memory of a round
     does not grow with its cases; labels that this round does not use are deleted there.
 
-    Of the proposals that the plan leaves out as too doubtful, the names are told; without any other
-    proposal the round learns from human truth alone. Where a person left structures out of a
+    The proposals that the plan leaves out as too doubtful are named; without any other proposal
+    the round learns from human truth alone. Where a person left structures out of a
     proposal, all voxels but those of the others are background or what was left out. Where a
     person confirmed single voxels,
     those alone are truth on their slices; the others stay pseudo-label there as on slices that no

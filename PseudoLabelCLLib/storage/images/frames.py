@@ -48,7 +48,7 @@ def frames_in(path: Path) -> Frames | None:
         StorageError: The disk refuses.
     """
     if not path.is_file() or image_suffix(path) not in READABLE_SUFFIXES:
-        return None  # told by whoever reads it
+        return None  # reported by whoever reads it
     if image_suffix(path) in NIFTI_SUFFIXES:
         header = _nifti_header(path)
         if header is None or header.number < 2:
@@ -122,7 +122,7 @@ def _nifti_header(path: Path) -> _NiftiSeries | None:
         with _opened(path) as file:
             raw = file.read(_HEADER_BYTES)
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        return None  # told by whoever reads it
+        return None  # reported by whoever reads it
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     for order in "<>":

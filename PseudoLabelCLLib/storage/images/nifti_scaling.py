@@ -29,7 +29,7 @@ def intercept_without_slope(path: Path) -> float:
         with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
             header = file.read(_MOST_BYTES)
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        return 0.0  # told by whoever reads the voxels
+        return 0.0  # reported by whoever reads the voxels
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     for order in "<>":

@@ -97,7 +97,7 @@ class CasesActions:
             core.tell(Light.AMBER, text, remedy, topic="cases")
 
     def add_found(self, found: tuple[FoundVolume, ...], role: CaseRole | None = None) -> None:
-        """Add what `on_found` told; without a role, those with a segmentation are annotated."""
+        """Add what `on_found` reported; without a role, those with a segmentation are annotated."""
         if found and self._may_change():
             self._add_found(found, role)
 
@@ -124,7 +124,7 @@ class CasesActions:
             self._add((NewCase(case.id, role, case.image, case.case.dicom_series_uid, file),))
 
     def _add(self, volumes: tuple[NewCase, ...], remark: str = "") -> None:
-        """Add volumes; the remark is told if nothing worse is."""
+        """Add volumes; the remark is shown unless there is a problem to show."""
 
         def added(answer: VolumesAdded) -> None:
             facts = self._core.facts

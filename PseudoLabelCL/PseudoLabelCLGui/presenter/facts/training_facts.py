@@ -1,4 +1,4 @@
-"""What is known of the training: what the worker does, and what it has told so far."""
+"""What is known of the training: what the worker does, and what it has reported so far."""
 
 from dataclasses import dataclass, field
 from enum import Enum

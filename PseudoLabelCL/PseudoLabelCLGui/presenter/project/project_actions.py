@@ -80,7 +80,7 @@ class ProjectActions:
             self.open(self._core.last_root)
 
     def close(self) -> None:
-        """Let go of the project; a training is saved and goes on when it is opened again."""
+        """Close the project; a training is saved and continues when the project is opened again."""
         self._core.begin("project")
         self._leaving.before(self._close)
 

@@ -213,7 +213,7 @@ class CaseQueue:
         core.leave_case()
         step = (_("Show it again"), partial(self.show_case, files.case_id))
         core.tell(Light.RED, text, remedy, topic="review", step=step)
-        core.ask(Refresh())  # a project that is gone is told in its place, with its own way out
+        core.ask(Refresh())  # if the project is gone, its own message takes the place of this one
 
     def case_is_lost(self) -> None:
         """Tell that the shown volume or segmentation was deleted from the scene."""

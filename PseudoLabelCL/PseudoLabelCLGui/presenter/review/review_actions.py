@@ -42,7 +42,7 @@ class ReviewActions(CaseQueue):
 
     @property
     def edit(self) -> int:
-        """The newest change that was told; for `preview_correction`, taken with its snapshot."""
+        """The newest reported change; for `preview_correction`, taken with its snapshot."""
         return self._core.facts.review.edit
 
     def case_is_edited(self, is_edited: bool) -> None:

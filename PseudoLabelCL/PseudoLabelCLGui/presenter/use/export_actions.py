@@ -48,7 +48,7 @@ class ExportActions:
     """The actions of the export.
 
     Every case is a request of its own, so that other requests come in between, the export can be
-    left after any case, and each case is told as soon as it is done.
+    left after any case, and each case is reported as soon as it is done.
 
     Args:
         core: What all parts share.

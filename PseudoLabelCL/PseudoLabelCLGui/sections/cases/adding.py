@@ -117,7 +117,7 @@ class AddingSection(Section):
         self._showAdd()
 
     def cleanUp(self) -> None:
-        """Let go of all widgets."""
+        """Disconnect all widgets."""
         self._drop.cleanUp()
         super().cleanUp()
 

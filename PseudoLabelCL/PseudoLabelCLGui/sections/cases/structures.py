@@ -54,7 +54,7 @@ class StructuresSection(Section):
             self.guard(self._tellChanges)
 
     def sceneClosed(self) -> None:
-        """Let go of a node that is gone, and make it anew at the next look."""
+        """Forget a node that was removed; the next look makes a new one."""
         self._forgetNode()
 
     def cleanUp(self) -> None:

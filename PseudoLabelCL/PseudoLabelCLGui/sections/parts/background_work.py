@@ -22,7 +22,7 @@ class _Piece:
     def run(self) -> None:
         try:
             self.result = self.work()
-        except Exception as error:  # noqa: BLE001 - told on the GUI thread by `failed`
+        except Exception as error:  # noqa: BLE001 - reported on the GUI thread by `failed`
             self.error = error
         finally:
             self.finished.set()

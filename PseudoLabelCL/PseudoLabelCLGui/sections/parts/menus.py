@@ -19,7 +19,7 @@ def makeMenu(
     """Offer entries on a right click, if rows are chosen.
 
     Args:
-        section: Guards the slots and lets go of them.
+        section: Guards the slots and disconnects them.
         table: A QTableWidget.
         entries: Words and slots.
         ticked: Returns which of the first entries bear a tick when the menu opens.

@@ -53,7 +53,7 @@ class NearOverlay:
                 slicer.mrmlScene.RemoveNode(display)
 
     def forget(self) -> None:
-        """Let go of a node that is gone with the scene."""
+        """Forget a node that was removed with the scene."""
         self._node = None
 
 

@@ -51,7 +51,7 @@ class Section:
         """Put a state on the widgets; what did not change is not touched."""
 
     def connect(self, widget: Any, signature: str, slot: Callable[[], None]) -> None:
-        """Call a slot without arguments on a signal; what goes wrong in it is told in words."""
+        """Call a slot without arguments on a signal; an error in it becomes a message."""
 
         def guarded(*_arguments: Any) -> None:
             self.guard(slot)
@@ -61,7 +61,7 @@ class Section:
         self._connections.append((widget, signature, guarded))
 
     def disconnectAll(self, widget: Any) -> None:
-        """Let go of a widget that goes before the section does."""
+        """Disconnect a widget that is deleted before the section is."""
         kept = []
         for one, signature, guarded in self._connections:
             if one is widget:
@@ -91,7 +91,7 @@ class Section:
         """Another module is shown."""
 
     def cleanUp(self) -> None:
-        """Let go of all widgets."""
+        """Disconnect all widgets."""
         for widget, signature, guarded in self._connections:
             widget.disconnect(signature, guarded)
         self._connections = []

@@ -78,7 +78,7 @@ class ProjectSection(Section):
             self.presenter.project.make_sample(folder)
 
     def cleanUp(self) -> None:
-        """Let go of all widgets and the menu."""
+        """Disconnect all widgets and the menu."""
         super().cleanUp()
         self.ui.projectButton.setMenu(None)
 

@@ -85,7 +85,7 @@ class EditWatch:
             if not self._proposal.isAsLoaded:
                 self._base = self._proposal.snapshot()
         self._seen = self._known
-        self._isEdited = False  # what was drawn since it was sent is told anew
+        self._isEdited = False  # what was drawn since it was sent is reported again
 
     def tick(self) -> None:
         """Look whether anything was touched, and compare once the person pauses."""

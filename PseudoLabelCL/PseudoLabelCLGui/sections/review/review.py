@@ -197,7 +197,7 @@ class ReviewSection(Section):
         self.presenter.leave_module()
 
     def sceneClosing(self) -> None:
-        """Let go of the nodes that will go with the scene."""
+        """Forget the nodes that the scene is about to remove."""
         self._wanted = ""
         self.editor.sceneClosed()
         self.proposal.sceneClosed()
@@ -209,7 +209,7 @@ class ReviewSection(Section):
         self._refreshButtons()
 
     def cleanUp(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self._keys.exit()
         self._watch.stop()
         self.editor.cleanUp()

@@ -40,7 +40,7 @@ class EmbeddedSegmentEditor:
         self._observe()
 
     def rest(self) -> None:
-        """Put the tools down and let go of the volume; the segmentation may get other contents."""
+        """Deselect the tool and release the volume; the segmentation may get other contents."""
         self._volume = None
         if self._node is None:
             return
@@ -91,13 +91,13 @@ class EmbeddedSegmentEditor:
         self._ignore()
 
     def sceneClosed(self) -> None:
-        """Let go of the nodes that went with the scene."""
+        """Forget the nodes that were removed with the scene."""
         self.leave()
         self._widget.setMRMLSegmentEditorNode(None)
         self._node = None
 
     def cleanUp(self) -> None:
-        """Let go of everything, in the order that Slicer needs."""
+        """Release everything, in the order that Slicer needs."""
         self.leave()
         self._widget.setMRMLSegmentEditorNode(None)
         if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):

@@ -144,7 +144,7 @@ class ShownProposal:
                 self.stage.restore()
 
     def sceneClosed(self) -> None:
-        """Let go of nodes that went with the scene."""
+        """Forget nodes that were removed with the scene."""
         self._case = None
         self._spare.clear()
         self._spareNodes.forget()

@@ -54,7 +54,7 @@ class CurvePlot:
             pane.tick()
 
     def sceneClosed(self) -> None:
-        """Let go of nodes that are gone with the scene; the next `show` makes them anew."""
+        """Forget nodes that were removed with the scene; the next `show` makes new ones."""
         for pane in self._panes:
             pane.sceneClosed()
 

@@ -8,23 +8,24 @@ import qt
 from PseudoLabelCLGui.panel_state import Light, PanelState, RoundsState
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.plain_text import plain
-from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.section import Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction
 from PseudoLabelCLGui.sections.parts.tables import chosenIds, fillTable, stretchColumns
 from PseudoLabelCLGui.sections.train.plots import CurvePlot
+from PseudoLabelCLGui.sections.train.plotting import PlottingSection
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.storage.project.own_reports import is_own_report
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 
-class RoundsSection(Section):
+class RoundsSection(PlottingSection[RoundsState]):
     """The history of rounds: report, results, the way back."""
 
     def __init__(self, surroundings: Surroundings) -> None:
-        super().__init__(surroundings)
-        self._shown: RoundsState | None = None
+        super().__init__(
+            surroundings, CurvePlot(surroundings.ui.qualityPlot, "Quality", _("round"), "Dice")
+        )
         self._root = ""
-        self._plot = CurvePlot(self.ui.qualityPlot, "Quality", _("round"), "Dice")
         stretchColumns(self.ui.roundTable, 2)
         self.connect(self.ui.roundTable, "itemSelectionChanged()", self._showButtons)
         self.connect(self.ui.roundTable, "cellDoubleClicked(int,int)", self._onShowResult)
@@ -54,20 +55,6 @@ class RoundsSection(Section):
         self._shown = rounds
         self._plot.show((rounds.quality,))
         self._showButtons()
-
-    def tick(self) -> None:
-        """Draw the newest points of the curve."""
-        self._plot.tick()
-
-    def sceneClosed(self) -> None:
-        """Let go of the plot's nodes."""
-        self._plot.sceneClosed()
-        self._shown = None
-
-    def cleanUp(self) -> None:
-        """Remove the plot's nodes."""
-        super().cleanUp()
-        self._plot.cleanUp()
 
     def _showButtons(self) -> None:
         if self._shown is None:

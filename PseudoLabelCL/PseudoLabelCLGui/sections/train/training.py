@@ -6,7 +6,7 @@ from typing import Any
 from PseudoLabelCLGui.panel_state import PanelState, TrainState
 from PseudoLabelCLGui.sections.parts.asking import confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
-from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
+from PseudoLabelCLGui.sections.parts.section import Surroundings
 from PseudoLabelCLGui.sections.parts.showing import (
     showAction,
     showChecked,
@@ -16,6 +16,7 @@ from PseudoLabelCLGui.sections.parts.showing import (
     showUsable,
 )
 from PseudoLabelCLGui.sections.train.plots import CurvePlot
+from PseudoLabelCLGui.sections.train.plotting import PlottingSection
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
@@ -27,14 +28,15 @@ PRETRAINING_SETTING = "pretraining.method"
 BIAS_SETTING = "preprocess.bias_correction"
 
 
-class TrainingSection(Section):
+class TrainingSection(PlottingSection[TrainState]):
     """Starts, pauses and stops training, and shows how it goes."""
 
     def __init__(self, surroundings: Surroundings) -> None:
-        super().__init__(surroundings)
-        self._shown: TrainState | None = None
+        super().__init__(
+            surroundings,
+            CurvePlot(surroundings.ui.trainingPlot, "Training", _("step"), _("loss"), "Dice"),
+        )
         self._log: tuple[str, ...] = ()
-        self._plot = CurvePlot(self.ui.trainingPlot, "Training", _("step"), _("loss"), "Dice")
         self._fields = self._settingFields()
         self._tips = {
             name: (widget, widget.toolTip)
@@ -89,20 +91,6 @@ class TrainingSection(Section):
         self._folding.offer(self.ui.curveToggle, isOffered=hasCurve)
         self._plot.show((train.loss, train.validation))
         self._showLog(train.log)
-
-    def tick(self) -> None:
-        """Draw the newest points of the curves."""
-        self._plot.tick()
-
-    def sceneClosed(self) -> None:
-        """Let go of the plot's nodes."""
-        self._plot.sceneClosed()
-        self._shown = None
-
-    def cleanUp(self) -> None:
-        """Remove the plot's nodes."""
-        super().cleanUp()
-        self._plot.cleanUp()
 
     def _settingFields(self) -> dict[str, Any]:
         ui = self.ui

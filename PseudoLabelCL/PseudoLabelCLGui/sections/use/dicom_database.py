@@ -42,7 +42,7 @@ class DicomDatabase:
         self._indexer.addListOfFiles(list(files), True)
 
     def cleanUp(self) -> None:
-        """Let go of the indexer; it stops after the file that it is reading."""
+        """Release the indexer; it stops after the file that it is reading."""
         if self._indexer is not None:
             self._indexer.disconnect("indexingComplete(int,int,int,int)", self._onComplete)
             self._indexer = None

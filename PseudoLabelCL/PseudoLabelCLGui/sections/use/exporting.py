@@ -83,7 +83,7 @@ class ExportSection(Section):
         self._database.add(files)
 
     def cleanUp(self) -> None:
-        """Let go of all widgets, the menu and the database."""
+        """Disconnect all widgets and the menu, and release the database."""
         self._forgetMenu()
         self._findings.clear()
         self._database.cleanUp()
