@@ -1,7 +1,5 @@
 """Adding cases: what is refused, what is resampled, and that nothing changes on a refusal."""
 
-import csv
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,27 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_projects import add_case
 
 from PseudoLabelCLLib.curation.cases.add_cases import read_annotation
-from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.cases.label_schema_file import (
-    read_label_schema,
     schema_from_annotation,
-    write_label_schema,
 )
-from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid, matches_by_cropping
-from PseudoLabelCLLib.curation.samples.sample_data import phantom_schema
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import (
     AnnotationError,
-    ProjectDamagedError,
     ProjectError,
-    ProjectNewerError,
-    StorageError,
     VolumeError,
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -45,7 +33,6 @@ from PseudoLabelCLLib.domain.question import (
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -412,202 +399,8 @@ def test_missing_image_is_told(a_project, tmp_path):
         add_case(root, project, "p1", UNLABELLED, tmp_path / "nothing.nii")
 
 
-@pytest.mark.parametrize(
-    ("name", "case_id"),
-    [
-        ("patient 1.nii.gz", "patient 1"),
-        ("heart.seg.nrrd", "heart"),
-        ("Scan.MHA", "Scan"),
-        ("v1.2.nii", "v1.2"),
-        ("Łukasz-ü.nrrd", "Łukasz-ü"),
-        ("dicom folder", "dicom folder"),
-    ],
-)
-def test_case_is_named_after_its_file(name, case_id):
-    assert case_id_from_path(Path("somewhere") / name) == case_id
-
-
-def test_file_without_a_name_makes_no_case():
-    with pytest.raises(ProjectError):
-        case_id_from_path(Path(".nii.gz"))
-
-
-# Tables
-
-
-def table(tmp_path, text, encoding="utf-8"):
-    path = tmp_path / "cases.csv"
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_table_is_read_as_spreadsheets_write_it(tmp_path, separator, encoding):
-    lines = ["ID,Role,Image,Annotation", "a,annotated,a.nii,a.seg.nrrd", "b,unlabelled,b.nii,", ""]
-    path = table(tmp_path, "\r\n".join(lines).replace(",", separator), encoding)
-
-    first, second = read_case_table(path)
-
-    assert (first.case_id, first.role) == ("a", ANNOTATED)
-    assert first.annotation == str(tmp_path / "a.seg.nrrd")
-    assert (second.case_id, second.role, second.annotation) == ("b", UNLABELLED, None)
-
-
-def test_empty_id_is_made_from_the_image(tmp_path):
-    path = table(tmp_path, "id,role,image\n,unlabelled,sub/x 1.nii.gz\n")
-
-    (row,) = read_case_table(path)
-
-    assert row.case_id == "x 1"
-    assert row.image == str(tmp_path / "sub" / "x 1.nii.gz")
-
-
-def test_absolute_image_path_is_kept(tmp_path):
-    path = table(tmp_path, f"id,role,image\na,unlabelled,{tmp_path / 'far' / 'a.nii'}\n")
-
-    assert read_case_table(path)[0].image == str(tmp_path / "far" / "a.nii")
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("id,image\na,a.nii\n", "lacks the column role"),
-        ("", "lacks the column id, role, image"),
-        ("id,role,image,anotation\n", "unknown column anotation"),
-        ("id,id,role,image\n", "column id twice"),
-        ("id,role,image\n", "lists no case"),
-        ("id,role,image\na,trainig,a.nii\n", "Line 2 .* role 'trainig'"),
-        ("id,role,image\na,unlabelled,\n", "Line 2 .* gives no image"),
-        ("id,role,image\na,unlabelled,a.nii\nA,unlabelled,b.nii\n", "Line 3 .* second time"),
-        ("id,role,image\na/b,unlabelled,a.nii\n", "Line 2 .*'a/b'"),
-        ("id,role,image\na,unlabelled,a.nii,x,y\n", "more cells than the header"),
-    ],
-)
-def test_wrong_table_is_told_with_its_line(tmp_path, text, words):
-    with pytest.raises(ProjectError, match=words):
-        read_case_table(table(tmp_path, text))
-
-
-def test_table_of_another_encoding_is_told(tmp_path):
-    path = table(tmp_path, "id,role,image\nMüller,unlabelled,a.nii\n", "latin-1")
-
-    with pytest.raises(ProjectError, match="not UTF-8"):
-        read_case_table(path)
-
-
-@pytest.mark.parametrize("where", ["header", "row"])
-def test_endless_cell_is_no_valid_table(tmp_path, where):
-    long = "x" * (csv.field_size_limit() + 1)
-    text = f"id,role,image\n{long},a,b\n" if where == "row" else f"id,role,image,{long}\n"
-
-    with pytest.raises(ProjectError, match="not valid CSV"):
-        read_case_table(table(tmp_path, text))
-
-
-def test_missing_table_is_told(tmp_path):
-    with pytest.raises(StorageError, match="does not exist"):
-        read_case_table(tmp_path / "nothing.csv")
-
-
-# Label schemas
-
-
-def test_label_schema_survives_its_file(tmp_path):
-    write_label_schema(tmp_path / "labels.json", phantom_schema())
-
-    assert read_label_schema(tmp_path / "labels.json") == phantom_schema()
-
-
-def test_newer_label_schema_is_told(tmp_path):
-    path = tmp_path / "labels.json"
-    write_label_schema(path, phantom_schema())
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-
-    with pytest.raises(ProjectNewerError):
-        read_label_schema(path)
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", '{"schema_version": true}', "{", '"labels"'])
-def test_other_json_is_no_label_schema(tmp_path, text):
-    path = tmp_path / "labels.json"
-    path.write_text(text)
-
-    with pytest.raises(ProjectDamagedError):
-        read_label_schema(path)
-
-
 def test_schema_is_read_off_a_segmentation(a_segmentation):
     assert schema_from_annotation(a_segmentation).values == (1, 2)
-
-
-# Grids
-
-COSINES = st.floats(-180, 180)
-
-
-@st.composite
-def geometries(draw):
-    turn = sitk.Euler3DTransform()
-    turn.SetRotation(*(np.radians(draw(COSINES)) for _ in range(3)))
-    direction = np.array(turn.GetMatrix()).reshape(3, 3)
-    if draw(st.booleans()):
-        direction[:, draw(st.integers(0, 2))] *= -1
-    return Geometry(
-        size=tuple(draw(st.integers(2, 6)) for _ in range(3)),
-        spacing_mm=tuple(draw(st.floats(0.5, 9)) for _ in range(3)),
-        origin_mm=tuple(draw(st.floats(-300, 300)) for _ in range(3)),
-        direction=tuple(direction.ravel()),
-    )
-
-
-def test_cosines_too_small_for_itk_do_not_lose_a_voxel():
-    c, s, tiny = np.cos(np.radians(1)), np.sin(np.radians(1)), 3.88e-310
-    upright = Geometry((3, 3, 3), (2.0, 1.0, 2.0), (0.0, 0.0, 0.0), IDENTITY)
-    turned = Geometry(
-        (3, 3, 3), (2.0, 1.0, 1.9), (0.0,) * 3, (1, 0, tiny, tiny, c, -s, -tiny, s, c)
-    )
-    array = np.arange(1, 28, dtype=np.int16).reshape(3, 3, 3)
-    matched, _ = matched_to_grid(LabelVolume(array, turned), upright, file_name="x")
-    np.testing.assert_array_equal(matched.array, array)
-    matched, _ = matched_to_grid(LabelVolume(array, upright), turned, file_name="x")
-    np.testing.assert_array_equal(matched.array, array)
-
-
-@settings(max_examples=40, deadline=None)
-@given(geometries(), geometries(), st.integers(0, 2**32 - 1))
-def test_matching_looks_up_the_nearest_voxel_in_space(own, moved, seed):
-    # Put both grids around the same point, so that they overlap.
-    shift = own.index_to_world((np.array(own.size) - 1) / 2)
-    shift = shift - moved.index_to_world((np.array(moved.size) - 1) / 2)
-    target = replace(moved, origin_mm=tuple(np.asarray(moved.origin_mm) + shift))
-    array = np.random.default_rng(seed).integers(0, 3, own.array_shape).astype(np.int16)
-    array[0, 0, 0] = 1
-    try:
-        matched, _ = matched_to_grid(LabelVolume(array, own), target, file_name="x")
-    except AnnotationError:
-        return
-
-    for k, j, i in np.ndindex(matched.array.shape):
-        index = own.world_to_index(target.index_to_world((i, j, k)))
-        # Exactly between two voxels either is right; rounding decides.
-        if np.any(np.abs(np.abs(index - np.round(index)) - 0.5) < 1e-6):
-            continue
-        near = np.round(index).astype(int)
-        inside = np.all((near >= 0) & (near < np.array(own.size)))
-        assert matched.array[k, j, i] == (array[tuple(near[::-1])] if inside else 0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(geometries(), st.data())
-def test_cropped_grid_is_recognised_whatever_its_direction(whole, data):
-    first = [data.draw(st.integers(0, n - 1)) for n in whole.size]
-    size = tuple(data.draw(st.integers(1, n - f)) for n, f in zip(whole.size, first, strict=True))
-    part = replace(whole, size=size, origin_mm=tuple(whole.index_to_world(first)))
-    between = replace(part, origin_mm=tuple(whole.index_to_world(np.array(first) + 0.4)))
-
-    assert matches_by_cropping(part, whole)
-    assert not matches_by_cropping(between, whole)
 
 
 def test_annotation_on_the_same_grid_is_taken_as_it_is(a_segmentation):
