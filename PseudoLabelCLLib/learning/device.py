@@ -11,6 +11,7 @@ from torch import nn
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.learning.device_trials import DeviceTrial, keep_trial, kept_trial
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
@@ -64,8 +65,14 @@ class ComputeDevice:
         return f"{self.description}: {self.reason}"
 
 
-def choose_device(request: DeviceRequest = "auto") -> ComputeDevice:
+def choose_device(request: DeviceRequest = "auto", *, anew: bool = False) -> ComputeDevice:
     """Try CUDA, then Apple's MPS, then the CPU, and return the first that runs a training step.
+
+    Which precision is faster is kept for the next command on this computer.
+
+    Args:
+        request: The device, or "auto".
+        anew: Whether it is measured although it is known.
 
     Raises:
         DeviceError: The requested device cannot run the network; with "auto", none can.
@@ -76,7 +83,7 @@ def choose_device(request: DeviceRequest = "auto") -> ComputeDevice:
         problem = _why_absent(name)
         if not problem:
             try:
-                return _try_device(name, refusals)
+                return _try_device(name, refusals, anew=anew)
             except (RuntimeError, NotImplementedError) as error:
                 problem = f"a trial step failed ({_first_line(error)})"
         refusals.append(f"{name}: {problem}")
@@ -107,20 +114,42 @@ def _why_absent(name: str) -> str:
     return ""
 
 
-def _try_device(name: str, refusals: list[str]) -> ComputeDevice:
+def _try_device(name: str, refusals: list[str], *, anew: bool) -> ComputeDevice:
     torch.backends.cudnn.benchmark = True  # all batches of a round have the same shape
-    plain_s = _time_trial_step(name, half_precision=False)
-    half_s = _time_trial_step(name, half_precision=True) if name != "mps" else float("inf")
-    speedup = plain_s / half_s
-    half_precision = speedup >= WORTHWHILE_SPEEDUP
+    description = _describe(name)
+    trial = None if anew else kept_trial(description)
+    if trial is None:
+        trial = DeviceTrial(description, torch.__version__, _measure_speedup(name))
+        keep_trial(trial)
+    elif name != "cpu":
+        _use_once(name)
+    half_precision = trial.speedup >= WORTHWHILE_SPEEDUP
     reason = "a trial step ran on it"
     if refusals:
         reason += f" ({'; '.join(refusals)})"
     if half_precision:
-        reason += f"; bfloat16 is used, {speedup:.1f} times as fast as float32 in the trial"
+        reason += f"; bfloat16 is used, {trial.speedup:.1f} times as fast as float32 in the trial"
     else:
         reason += "; float32 is used, as bfloat16 gains nothing here"
-    return ComputeDevice(name, _describe(name), reason, half_precision)
+    return ComputeDevice(name, description, reason, half_precision)
+
+
+def _measure_speedup(name: str) -> float:
+    """Return how many times as fast as in float32 a training step is in bfloat16."""
+    plain_s = _time_trial_step(name, half_precision=False)
+    if name == "mps":
+        return 0.0  # not tried there
+    return plain_s / _time_trial_step(name, half_precision=True)
+
+
+def _use_once(name: str) -> None:
+    """Compute something on a device that ran a step before.
+
+    Raises:
+        RuntimeError: It does not work now.
+    """
+    if float(torch.ones(2, device=name).sum()) != 2.0:
+        raise RuntimeError("it computes wrongly")
 
 
 def _time_trial_step(name: str, *, half_precision: bool) -> float:

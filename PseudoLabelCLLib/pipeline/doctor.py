@@ -31,7 +31,7 @@ def examine(job: DoctorJob, report: Report) -> dict[str, JsonValue]:
     Raises:
         DeviceError: No device can run the network.
     """
-    device = choose_device(job.device.value)
+    device = choose_device(job.device.value, anew=True)
     report.notice(device.sentence)
     config = config_for(Profile.QUICK)
     supervised_s = _seconds_per_step(config, device, report, joint=False)

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 from asking_services import running_services
+from own_state import own_state  # noqa: F401 - a fixture of every test
 from small_projects import make_project, put_in_review
 
 from PseudoLabelCLLib.process.process_tree import short_waits
-from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE
 
 # Tests run side by side, so a thread that waits must let go of its core. Said before any test
 # imports torch, whose OpenMP library looks here once.
@@ -24,14 +24,6 @@ LONGEST_FILES = (
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_state(tmp_path_factory):
-    """Keeps what the program keeps for its user away from the one who runs the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
-        yield
 
 
 @pytest.fixture

@@ -1,7 +1,14 @@
 """Fixtures of the presenter's tests."""
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "backend"))
+
 from a_presenter import Stage, opened
+from own_state import own_state  # noqa: F401 - a fixture of every test
 from presenter_fakes import Disk
 
 

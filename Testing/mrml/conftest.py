@@ -1,11 +1,17 @@
 """A real MRML scene without the Slicer application: slicer-core and the logics it needs."""
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import slicer
 import vtk
+
+sys.path.append(str(Path(__file__).parents[1] / "backend"))
+
+from own_state import own_state  # noqa: F401 - a fixture of every test
 
 
 @pytest.fixture(scope="session", autouse=True)

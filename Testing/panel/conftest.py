@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "gui"))  # a presenter with a pr
 
 import panel_states as states
 from a_panel import APanel, RecordingPresenter
+from own_state import own_state  # noqa: F401 - a fixture of every test
 from PySide6 import QtCore
 from real_panel import RealPanel
 from review_things import show

@@ -11,6 +11,12 @@ from learning_doubles import CPU, HALF_CPU, make_network
 from PseudoLabelCLLib.domain.errors import DeviceError
 from PseudoLabelCLLib.learning import device as device_module
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def a_computer_on_which_nothing_was_tried(monkeypatch, tmp_path):
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +93,61 @@ def test_nothing_that_works_is_an_error_with_every_reason(monkeypatch):
 def test_half_precision_is_used_only_where_it_gains(monkeypatch, half_s, gains):
     trial(monkeypatch, plain_s=1.0, half_s=half_s)
     assert choose_device("cpu").half_precision is gains
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_what_was_tried_is_known_to_the_next_command_and_measured_again_where_asked(monkeypatch):
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    assert choose_device("cpu").half_precision
+    trial(monkeypatch, plain_s=1.0, half_s=1.0)  # on a busy machine, say
+    known = choose_device("cpu")
+    assert known.half_precision
+    assert "2.0 times as fast" in known.reason
+    assert not choose_device("cpu", anew=True).half_precision
+    assert not choose_device("cpu").half_precision
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_another_torch_is_tried_anew(monkeypatch):
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    choose_device("cpu")
+    monkeypatch.setattr(torch, "__version__", "3.0")
+    trial(monkeypatch, plain_s=1.0, half_s=1.0)
+    assert not choose_device("cpu").half_precision
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+def test_gpu_that_ran_a_step_once_and_fails_now_is_passed_over(monkeypatch):
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    assert choose_device("auto").name == "cuda"
+
+    def fails(name):
+        raise RuntimeError(f"no {name} today")
+
+    monkeypatch.setattr(device_module, "_use_once", fails)
+    device = choose_device("auto")
+    assert device.name == "cpu"
+    assert "no cuda today" in device.reason
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+@pytest.mark.parametrize("content", ["{", "[]", '{"trials": [{"device": 1}]}'])
+def test_damaged_memory_of_trials_is_replaced(monkeypatch, tmp_path, content):
+    file = tmp_path / "state" / "devices.json"
+    file.parent.mkdir()
+    file.write_text(content)
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    assert choose_device("cpu").half_precision
+    trial(monkeypatch, plain_s=1.0, half_s=1.0)
+    assert choose_device("cpu").half_precision
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_computer_that_keeps_nothing_tries_every_time(monkeypatch, tmp_path):
+    (tmp_path / "state").write_text("a file in the place of the folder")
+    for half_s, gains in ((1.0, True), (2.0, False)):
+        trial(monkeypatch, plain_s=2.0, half_s=half_s)
+        assert choose_device("cpu").half_precision is gains
 
 
 @pytest.mark.parametrize(("device", "dtype"), [(CPU, torch.float32), (HALF_CPU, torch.bfloat16)])
