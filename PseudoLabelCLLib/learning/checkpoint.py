@@ -145,10 +145,11 @@ def network_from_bytes(
     try:
         state = _present_names(tensors_of(weights, torch.device("cpu")))
         found = {name: tensor.shape for name, tensor in state.items()}
-        # first without memory: a description may claim any size
+        # without memory: a description may claim any size, and its weights come from the file
         with torch.device("meta"):
-            outline = SegmentationNetwork(config, num_classes, torch.Generator())
-        expected = {name: tensor.shape for name, tensor in outline.state_dict().items()}
+            network = SegmentationNetwork(config, num_classes, None)
+        outline = network.state_dict()
+        expected = {name: tensor.shape for name, tensor in outline.items()}
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelFileError(
             "Its weights are damaged, or hold something other than numbers, which could run any "
@@ -161,8 +162,8 @@ def network_from_bytes(
             f"widths {config.widths} for {num_classes} classes, background included.",
             "Get the model file again from where it came.",
         )
-    network = SegmentationNetwork(config, num_classes, torch.Generator())
-    network.load_state_dict(state)
+    typed = {name: tensor.to(outline[name].dtype) for name, tensor in state.items()}
+    network.load_state_dict(typed, assign=True)
     return network
 
 

@@ -17,12 +17,15 @@ class SegmentationNetwork(nn.Module):
     Args:
         config: The backbone and its widths.
         num_classes: Classes, background included.
-        generator: Where all initial weights are drawn from, the backbone's first.
+        generator: Where all initial weights are drawn from, the backbone's first; None where
+            weights are loaded next.
 
     Source: Chaitanya et al., MedIA 2023, section 4.3 and its code.
     """
 
-    def __init__(self, config: NetworkConfig, num_classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: NetworkConfig, num_classes: int, generator: torch.Generator | None
+    ) -> None:
         super().__init__()
         self.config = config
         self.num_classes = num_classes
@@ -30,7 +33,8 @@ class SegmentationNetwork(nn.Module):
         with torch.random.fork_rng(devices=[]):
             self.backbone = build_backbone(config)
             self._add_heads(self.backbone.decoder_width())
-        initialise(self, generator)
+        if generator is not None:
+            initialise(self, generator)
 
     def _add_heads(self, width: int) -> None:
         config, momentum = self.config, self.config.batch_norm_momentum

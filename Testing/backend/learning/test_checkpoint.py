@@ -20,6 +20,7 @@ from PseudoLabelCLLib.learning.checkpoint import (
     save_moments,
     weights_to_bytes,
 )
+from PseudoLabelCLLib.learning.networks import network as network_module
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.training import start_training
 
@@ -154,6 +155,18 @@ def test_weights_survive_the_way_through_bytes(backbone):
     again = network_from_bytes(weights_to_bytes(network), config, NUM_CLASSES)
     for name, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
+
+
+def test_weights_from_a_file_are_not_drawn_at_random_first(monkeypatch):
+    weights = weights_to_bytes(make_network())
+
+    def initialise(*_arguments):
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr(network_module, "initialise", initialise)
+    network = network_from_bytes(weights, TINY, NUM_CLASSES)
+    assert all(weight.requires_grad for weight in network.parameters())
+    assert {weight.device.type for weight in network.state_dict().values()} == {"cpu"}
 
 
 def test_weights_of_another_backbone_are_refused_by_its_name():
