@@ -97,6 +97,11 @@ class Case:
         return replace(self, answers=(*kept, *new))
 
 
+def kept_answers(cases: Iterable[Case]) -> tuple[KeptAnswer, ...]:
+    """Return what a person answered about cases, the newest case first."""
+    return tuple(answer for case in reversed(tuple(cases)) for answer in case.answers)
+
+
 def check_case_id(case_id: str) -> None:
     """Refuse names that cannot be a file name on every system.
 

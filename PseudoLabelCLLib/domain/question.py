@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 
 # So many answers are told in a sentence.
@@ -110,6 +111,7 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "identifiers or default names.",
         (
             Choice("take", "Yes, it is that structure", "takes it as that structure"),
+            Choice("other", "No, it is another", "takes it as one that the project does not have"),
             LEAVE_OUT,
         ),
     ),
@@ -157,13 +159,13 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         ),
     ),
     QuestionKind.UNLISTED: KindOfQuestion(
-        "A segmentation has label values that the project does not have.",
+        "A segmentation has label values or segments that the project does not have.",
         (
             Choice("background", "They are background", "counts them as background"),
             Choice(
                 "new",
                 "Add them as structures",
-                "adds each value to the project as a structure (only before round 0)",
+                "adds each to the project as a structure (only before round 0)",
             ),
             LEAVE_OUT,
         ),
@@ -180,7 +182,9 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "A file holds several volumes: frames of a cine, or channels.",
         (
             Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
-            Choice("every", "Each as its own case", "makes each one its own case"),
+            Choice(
+                "every", "Each as its own case", "makes each one its own case (or its own result)"
+            ),
             LEAVE_OUT,
         ),
     ),
@@ -301,11 +305,16 @@ class QuestionError(PseudoLabelCLError):
 
     Args:
         question: The question.
+        others: Those that came up with it.
     """
 
-    def __init__(self, question: Question) -> None:
-        super().__init__(question.message, question.flags)
+    def __init__(self, question: Question, others: Sequence[Question] = ()) -> None:
+        told = " ".join(f"{one.message} {one.flags}" for one in others[:_MOST_TOLD])
+        more = len(others) - _MOST_TOLD
+        left = f" {counted(more, 'more question')} will follow." if more > 0 else ""
+        super().__init__(question.message, f"{question.flags} {told}".strip() + left)
         self.question = question
+        self.questions = (question, *others)
 
 
 class LeftOutError(PseudoLabelCLError):

@@ -46,7 +46,7 @@ def add_row(
         LeftOutError: A person answered that the file takes no part.
         StorageError: The disk refuses.
     """
-    asking = Asking(row.case_id, answers)
+    asking = Asking(row.case_id, answers, list(row.kept))
     frames = None if row.series_uid else frames_in(row.image)
     if frames is not None:
         return _add_frames(root, project, row, frames, asking)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.case import CaseRole, check_case_id
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import whole_suffix
+from PseudoLabelCLLib.domain.question import KeptAnswer
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _REQUIRED = ("id", "role", "image")
@@ -24,6 +25,7 @@ class CaseEntry:
     image: Path
     annotation: Path | None
     series_uid: str | None
+    kept: tuple[KeptAnswer, ...] = ()  # what a person answered when it was found
 
 
 def case_id_from_path(path: Path) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.question import GivenAnswer, Question
+from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer, Question
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     SampleVolumes,
@@ -41,6 +41,7 @@ class NewVolume:
         annotation: A segmentation file, or None.
         copy_image: Whether the project keeps a copy of its own.
         answers: What a person answered to the questions that an earlier request led to.
+        kept: What a person answered when it was looked for, to be kept with the case.
     """
 
     case_id: str
@@ -50,6 +51,7 @@ class NewVolume:
     annotation: str | None = None
     copy_image: bool = False
     answers: tuple[GivenAnswer, ...] = ()
+    kept: tuple[KeptAnswer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from PseudoLabelCLLib.curation.cases.case_csv import CaseEntry
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, kept_answers
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
@@ -59,8 +59,14 @@ _log = logging.getLogger(__name__)
 def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgress) -> VolumesFound:
     from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    taken = [case.id for case in session.project().cases] if session.has_project else []
-    return find_volumes(Path(request.path), taken, progress=progress, answers=request.answers)
+    cases = session.project().cases if session.has_project else ()
+    return find_volumes(
+        Path(request.path),
+        [case.id for case in cases],
+        progress=progress,
+        answers=request.answers,
+        kept=kept_answers(cases),
+    )
 
 
 @handler
@@ -91,7 +97,8 @@ def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress)
 
 def _add_one(root: Path, before: Project, volume: NewVolume) -> tuple[Project, tuple[str, ...]]:
     annotation = None if volume.annotation is None else Path(volume.annotation)
-    row = CaseEntry(volume.case_id, volume.role, Path(volume.image), annotation, volume.series_uid)
+    image, uid = Path(volume.image), volume.series_uid
+    row = CaseEntry(volume.case_id, volume.role, image, annotation, uid, volume.kept)
     new_files = files_to_come(ProjectLayout(root), before, [row])
     try:
         return add_row(root, before, row, copy_image=volume.copy_image, answers=volume.answers)

@@ -16,7 +16,7 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.dicom.header import (
@@ -143,9 +143,10 @@ def read_structures_as_labels(
     segments = found.segments
     drawn = tuple(s for s in segments if found.structures[s.label_value - 1].contours)
     used = schema or schema_of(drawn or segments)
-    wanted = _listed(path, segments, drawn, used, asking)
-    occupied = tuple(segment for segment in wanted if segment in drawn)
-    matched, notices = match_segments(path.name, wanted, occupied, used, asking)
+    # how many voxels contours enclose is counted for those that count
+    matched, notices, used = match_segments(
+        path.name, segments, dict.fromkeys(drawn, 0), used, asking
+    )
     masks, outside = dict[int, Mask](), 0
     for label in used:
         if label.value in matched:
@@ -211,29 +212,6 @@ def _points_of(contour: pydicom.Dataset) -> FloatArray:
     if numbers.size % NUM_AXES:
         raise ValueError("a contour of incomplete points")
     return numbers.reshape(-1, NUM_AXES)
-
-
-def _listed(
-    path: Path,
-    segments: tuple[Segment, ...],
-    drawn: tuple[Segment, ...],
-    schema: LabelSchema,
-    asking: Asking | None,
-) -> tuple[Segment, ...]:
-    """Return the segments that are structures of the project, and ask about the others."""
-    matched, _ = match_segments(path.name, segments, (), schema, made_from=())
-    listed = tuple(segment for segment in segments if segment in matched.values())
-    others = [segment.name for segment in drawn if segment not in listed]
-    if not others or not listed or asking is None:
-        return segments
-    choice = Choice("background", "Leave these structures out", "leaves these structures out")
-    asking.ask(
-        QuestionKind.UNLISTED,
-        f"'{path.name}' holds structures that the project does not have: {', '.join(others)}. It "
-        f"has: {', '.join(schema.names)}.",
-        choices=(choice, LEAVE_OUT),
-    )
-    return listed
 
 
 def _mask_of(path: Path, structure: Structure, grid: Geometry) -> tuple[Mask, int]:
