@@ -63,13 +63,16 @@ def write_segmentation_object(
         ValueError: The masks do not lie on the grid, or hold no voxel at all.
         StorageError: The disk refuses, or the library does.
     """
+    pixels = _frames(source, masks, len(segments))
     with quiet_pydicom():
+        slices = _cleaned_slices(source)
+        described = [_described(n, s) for n, s in enumerate(segments, start=1)]
         try:
             made = hd.seg.Segmentation(
-                source_images=_cleaned_slices(source),
-                pixel_array=_frames(source, masks, len(segments)),
+                source_images=slices,
+                pixel_array=pixels,
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-                segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
+                segment_descriptions=described,
                 series_instance_uid=new_uid(),
                 series_number=about.series_number,
                 sop_instance_uid=about.instance_uid,
@@ -88,7 +91,8 @@ def write_segmentation_object(
             made.save_as(path)
         except OSError as error:
             raise storage_error(path, error) from error
-        except (AttributeError, KeyError, TypeError) as error:
+        except Exception as error:
+            # highdicom checks what scanners wrote as it goes, with built-in errors of any kind
             raise StorageError(
                 f"The DICOM segmentation could not be made: {error}.",
                 "Export as .seg.nrrd, and report this with the kind of scanner.",

@@ -20,10 +20,11 @@ from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.dicom.header import (
-    DAMAGED,
+    UnreadableError,
     items_of,
     numbers_of,
     quiet_pydicom,
+    reading_by_pydicom,
     text_of,
     uid_of,
     whole_number_of,
@@ -86,9 +87,9 @@ class StructureSet:
 def is_structure_set(path: Path) -> bool:
     """Return whether a file is a DICOM structure set; an unreadable one is not."""
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-    except (OSError, *DAMAGED):
+    except (OSError, InvalidDicomError, UnreadableError):
         return False
     return uid_of(header, "SOPClassUID") == STRUCTURE_SET_CLASS
 
@@ -101,15 +102,14 @@ def read_structure_set(path: Path) -> StructureSet:
         StorageError: The disk refuses.
     """
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             header = pydicom.dcmread(path)
-            return _structure_set_of(header)
     except OSError as error:
-        if error.errno is not None:
-            raise storage_error(path, error, action="read") from error
+        raise storage_error(path, error, action="read") from error
+    except (InvalidDicomError, UnreadableError) as error:
         raise _damaged(path) from error
-    except (InvalidDicomError, *DAMAGED) as error:
-        raise _damaged(path) from error
+    with quiet_pydicom():
+        return _structure_set_of(path, header)
 
 
 def read_structures_as_labels(
@@ -174,7 +174,7 @@ def _painted(
     return array, told
 
 
-def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
+def _structure_set_of(path: Path, header: pydicom.Dataset) -> StructureSet:
     contours = {
         whole_number_of(item, "ReferencedROINumber"): items_of(item, "ContourSequence")
         for item in items_of(header, "ROIContourSequence")
@@ -189,7 +189,7 @@ def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
             Structure(
                 number,
                 text_of(item, "ROIName") or f"structure {number}",
-                tuple(points for one in closed if len(points := _points_of(one)) > 2),
+                tuple(points for one in closed if len(points := _points_of(path, one)) > 2),
                 sum(kind.startswith("OPEN") for kind in kinds),
             )
         )
@@ -207,10 +207,10 @@ def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
     )
 
 
-def _points_of(contour: pydicom.Dataset) -> FloatArray:
+def _points_of(path: Path, contour: pydicom.Dataset) -> FloatArray:
     numbers = np.array(numbers_of(contour, "ContourData"))
     if numbers.size % NUM_AXES:
-        raise ValueError("a contour of incomplete points")
+        raise _damaged(path)
     return numbers.reshape(-1, NUM_AXES)
 
 
