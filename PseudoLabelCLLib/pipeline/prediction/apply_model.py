@@ -9,6 +9,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
 from PseudoLabelCLLib.curation.check.image_checks import check_image
+from PseudoLabelCLLib.curation.find.case_names import fit_name
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
@@ -26,6 +27,7 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
@@ -185,10 +187,7 @@ def _targets_of(
     path = Path(image)
     if not path.exists():
         raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
-    case_id = case_id_from_path(path)
-    has_siblings = path.is_dir() and len(list_dicom_series(path)) > 1
-    if series_uid is not None and has_siblings:
-        case_id += f"-{series_uid.rpartition('.')[2]}"
+    case_id = _named(path, series_uid)
     asking = Asking(case_id, job.answers)
     frames = None if series_uid else frames_in(path)
     wanted: list[int] | None = None
@@ -214,6 +213,19 @@ def _targets_of(
         )
         for n, name in zip(wanted, names, strict=True)
     ]
+
+
+def _named(path: Path, series_uid: str | None) -> str:
+    """Return what a volume is called: as its file or folder, of several there as series and part.
+
+    Raises:
+        ProjectError: The file has no name that a result could have.
+    """
+    case_id = case_id_from_path(path)
+    uid, part = series_and_part(series_uid)
+    if uid is not None and path.is_dir() and len(list_dicom_series(path)) > 1:
+        case_id += f"-{uid.rpartition('.')[2]}"
+    return case_id if part is None else fit_name(f"{case_id}-{part[0]} {part[1]}")
 
 
 def _place(job: PredictJob, file: Path, name: str, asking: Asking) -> Geometry | None:

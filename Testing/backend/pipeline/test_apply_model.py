@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_phantoms import SERIES, grid, write_series
@@ -194,6 +195,22 @@ def test_volume_that_is_stored_another_way_is_segmented_as_if_it_were_stored_as_
     back = sitk.DICOMOrient(at_places, "LPS")
     assert len(np.unique(as_trained.array)) > 1
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back), as_trained.array)
+
+
+def test_parts_of_one_series_have_results_of_their_own_names(a_model, tmp_path):
+    folder, geometry = tmp_path / "scan", grid(size=(40, 36, 4))
+    folder.mkdir()
+    for number, echo in enumerate(("4.6", "9.2")):
+        for file in write_series(tmp_path / echo, geometry, EchoTime=echo).files:
+            header = pydicom.dcmread(file)
+            header.SOPInstanceUID = f"{header.SOPInstanceUID}.{number}"
+            header.save_as(folder / f"{number}-{file.name}")
+    uids = (f"{SERIES};EchoTime=4.6", f"{SERIES};EchoTime=9.2")
+    job = PredictJob(a_model, (str(folder),) * 2, str(tmp_path / "out"), series_uids=uids)
+    apply_model(job, Listener())
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "scan-EchoTime 4.6.seg.nrrd", "scan-EchoTime 9.2.seg.nrrd",
+    ]  # fmt: skip
 
 
 def a_cine(path, num_frames=3, code=1):
