@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 
 # So many answers are told in a sentence.
@@ -309,10 +308,18 @@ class QuestionError(PseudoLabelCLError):
     """
 
     def __init__(self, question: Question, others: Sequence[Question] = ()) -> None:
-        told = " ".join(f"{one.message} {one.flags}" for one in others[:_MOST_TOLD])
-        more = len(others) - _MOST_TOLD
-        left = f" {counted(more, 'more question')} will follow." if more > 0 else ""
-        super().__init__(question.message, f"{question.flags} {told}".strip() + left)
+        alike = [one.case_id for one in others if one.kind is question.kind]
+        remedy = question.flags
+        if alike:
+            names = ", ".join(f"'{case_id}'" for case_id in alike[:_MOST_TOLD])
+            more = ", ..." if alike[_MOST_TOLD:] else ""
+            remedy += (
+                f" The same is asked about {names}{more}: --answer {question.kind.value}=VALUE "
+                "answers for all of them."
+            )
+        different = [one for one in others if one.kind is not question.kind]
+        remedy += "".join(f" {one.message} {one.flags}" for one in different[:1])
+        super().__init__(question.message, remedy)
         self.question = question
         self.questions = (question, *others)
 

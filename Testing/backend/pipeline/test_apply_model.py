@@ -243,7 +243,7 @@ def test_file_of_several_volumes_is_asked_about_before_anything_is_written(a_mod
     assert [one.case_id for one in asked.value.questions] == ["p1", "p2"]
     assert "3 volumes of 40 x 36 x 4 voxels" in asked.value.message
     assert "--answer p1:frames=every" in asked.value.remedy
-    assert "--answer p2:frames=every" in asked.value.remedy
+    assert "about 'p2': --answer frames=VALUE answers for all" in asked.value.remedy
     assert not (tmp_path / "out").exists()
 
 
