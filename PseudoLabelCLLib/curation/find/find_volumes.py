@@ -320,7 +320,8 @@ class _Search:
         self.tell(
             "Patients have several images each; the answer that the project keeps was used: "
             f"channels={kept}.",
-            "Another answer (--answer channels=NAME) counts from then on.",
+            "To take another one, add its files by themselves, or, on the command line, answer "
+            "anew with --answer channels=NAME.",
             is_error=False,
         )
         return kept
