@@ -298,6 +298,7 @@ class UseState:
         fraction: 0..1, or None.
         results: One line for each volume that was segmented or model that was saved.
         labels: The structures that the chosen model segments.
+        questions: What a person has to answer before the volumes are segmented.
     """
 
     model: str = ""
@@ -310,6 +311,7 @@ class UseState:
     fraction: float | None = None
     results: tuple[str, ...] = ()
     labels: tuple[LabelClass, ...] = ()
+    questions: tuple[QuestionRow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
-from PseudoLabelCLLib.domain.question import QuestionError
+from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionError
 from PseudoLabelCLLib.messages.answers import Problem
 
 
@@ -28,20 +28,25 @@ class _Named:
         image: The file, or a folder of slices.
         annotation: Its segmentation, or None.
         found_as: What it is called where it was found in a folder, or empty.
+        kept: What a person answered when it was found.
     """
 
     role: CaseRole
     image: Path
     annotation: Path | None = None
     found_as: str = ""
+    kept: tuple[KeptAnswer, ...] = ()
 
 
-def case_rows(arguments: argparse.Namespace, console: Console) -> list[NewCase]:
+def case_rows(
+    arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer] = ()
+) -> list[NewCase]:
     """Return all cases that the arguments name, in their order.
 
     Args:
         arguments: Those of `create` and `add`.
         console: Shows which files of a folder are not volumes.
+        kept: What a person answered when the cases of the project were looked for.
 
     Raises:
         ProjectError: Two volumes would have the same name, or the table is wrong.
@@ -61,11 +66,12 @@ def case_rows(arguments: argparse.Namespace, console: Console) -> list[NewCase]:
     told = [Path(file) for row in rows for file in (row.image, row.annotation) if file]
     told += [file for one in named for file in (one.image, one.annotation) if file]
     taken = {file.absolute() for file in told}
-    unlabelled = _unlabelled(arguments, console)
+    unlabelled = _unlabelled(arguments, console, kept)
     named += [one for one in unlabelled if one.image.absolute() not in taken]
     for one, case_id in zip(named, _case_ids(named), strict=True):
         annotation = None if one.annotation is None else str(one.annotation)
-        _add_row(rows, NewCase(case_id, one.role, str(one.image), annotation=annotation))
+        new = NewCase(case_id, one.role, str(one.image), annotation=annotation, kept=one.kept)
+        _add_row(rows, new)
     how = {"copy_image": arguments.copy_images, "answers": tuple(arguments.answers)}
     return [replace(row, **how) for row in rows]
 
@@ -96,7 +102,9 @@ def _add_row(rows: list[NewCase], row: NewCase) -> None:
     rows.append(row)
 
 
-def _unlabelled(arguments: argparse.Namespace, console: Console) -> list[_Named]:
+def _unlabelled(
+    arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer]
+) -> list[_Named]:
     """Return the volumes that are named as unlabelled, and those in folders that are."""
     paths = [Path(text) for text in arguments.unlabelled]
     folders = [path for path in paths if path.is_dir()]
@@ -105,7 +113,7 @@ def _unlabelled(arguments: argparse.Namespace, console: Console) -> list[_Named]
     found: list[_Named] = []
     for path in paths:
         if path in folders:
-            found += _found_in(path, arguments, console)
+            found += _found_in(path, arguments, console, kept)
         elif path not in labels:
             found.append(_Named(CaseRole.UNLABELLED, path))
     return found
@@ -122,9 +130,11 @@ def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
     return labels
 
 
-def _found_in(folder: Path, arguments: argparse.Namespace, console: Console) -> list[_Named]:
+def _found_in(
+    folder: Path, arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer]
+) -> list[_Named]:
     """Return the volumes in a folder and below it, by the rules that the panel follows too."""
-    found = find_volumes(folder, (), answers=arguments.answers)
+    found = find_volumes(folder, (), answers=arguments.answers, kept=kept)
     _tell(found.problems, console, any_volume=bool(found.volumes))
     labels = [volume.annotation for volume in found.volumes if volume.annotation]
     if labels:
@@ -138,8 +148,10 @@ def _found_in(folder: Path, arguments: argparse.Namespace, console: Console) -> 
         v.image: v.case_id if series[v.image] == 1 else Path(v.image).resolve().name
         for v in found.volumes
     }
+    answers = {volume.image: volume.kept for volume in found.volumes}
     return [
-        _Named(CaseRole.UNLABELLED, Path(image), found_as=name) for image, name in names.items()
+        _Named(CaseRole.UNLABELLED, Path(image), found_as=name, kept=answers[image])
+        for image, name in names.items()
     ]
 
 

@@ -19,7 +19,7 @@ from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
-from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
 from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
@@ -61,7 +61,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Add cases to a project."""
     root = Path(arguments.project)
-    rows = case_rows(arguments, console)
+    rows = case_rows(arguments, console, kept_answers(load_project(root).cases))
     if not rows:
         raise ProjectError(
             "No volume was given.", "Use --annotated, --validation, --unlabelled or --table."

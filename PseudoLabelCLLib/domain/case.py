@@ -97,6 +97,11 @@ class Case:
         return replace(self, answers=(*kept, *new))
 
 
+def kept_answers(cases: Iterable[Case]) -> tuple[KeptAnswer, ...]:
+    """Return what a person answered about cases, the newest case first."""
+    return tuple(answer for case in reversed(tuple(cases)) for answer in case.answers)
+
+
 @dataclass(frozen=True)
 class NewCase:
     """A volume to add, as a person names it.
@@ -109,6 +114,7 @@ class NewCase:
         annotation: A segmentation file or DICOM segmentation object, or None.
         copy_image: Whether the project keeps a copy of its own.
         answers: What a person answered to questions about its files.
+        kept: What a person answered when it was looked for, to be kept with the case.
     """
 
     case_id: str
@@ -118,6 +124,7 @@ class NewCase:
     annotation: str | None = None
     copy_image: bool = False
     answers: tuple[GivenAnswer, ...] = ()
+    kept: tuple[KeptAnswer, ...] = ()
 
 
 def check_case_id(case_id: str) -> None:

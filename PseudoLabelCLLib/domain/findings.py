@@ -68,6 +68,10 @@ class Note(Enum):
         "Volume {number} of the {all} in '{file}' is used; the project keeps a copy.",
         "follows from the answer to the question 'frames'",
     )
+    FRAME_SEGMENTED = (
+        "Volume {number} of the {all} in '{file}' is segmented.",
+        "follows from the answer to the question 'frames'",
+    )
     NOW_ANNOTATED = (
         "It is case '{case}' of the project, which is now annotated.",
         "known by its path, or by its name and every voxel",

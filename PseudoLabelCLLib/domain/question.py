@@ -110,6 +110,7 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "identifiers or default names.",
         (
             Choice("take", "Yes, it is that structure", "takes it as that structure"),
+            Choice("other", "No, it is another", "takes it as one that the project does not have"),
             LEAVE_OUT,
         ),
     ),
@@ -157,13 +158,13 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         ),
     ),
     QuestionKind.UNLISTED: KindOfQuestion(
-        "A segmentation has label values that the project does not have.",
+        "A segmentation has label values or segments that the project does not have.",
         (
             Choice("background", "They are background", "counts them as background"),
             Choice(
                 "new",
                 "Add them as structures",
-                "adds each value to the project as a structure (only before round 0)",
+                "adds each to the project as a structure (only before round 0)",
             ),
             LEAVE_OUT,
         ),
@@ -180,7 +181,9 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         "A file holds several volumes: frames of a cine, or channels.",
         (
             Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
-            Choice("every", "Each as its own case", "makes each one its own case"),
+            Choice(
+                "every", "Each as its own case", "makes each one its own case (or its own result)"
+            ),
             LEAVE_OUT,
         ),
     ),
@@ -301,11 +304,24 @@ class QuestionError(PseudoLabelCLError):
 
     Args:
         question: The question.
+        others: Those that came up with it.
     """
 
-    def __init__(self, question: Question) -> None:
-        super().__init__(question.message, question.flags)
+    def __init__(self, question: Question, others: Sequence[Question] = ()) -> None:
+        alike = [one.case_id for one in others if one.kind is question.kind]
+        remedy = question.flags
+        if alike:
+            names = ", ".join(f"'{case_id}'" for case_id in alike[:_MOST_TOLD])
+            more = ", ..." if alike[_MOST_TOLD:] else ""
+            remedy += (
+                f" The same is asked about {names}{more}: --answer {question.kind.value}=VALUE "
+                "answers for all of them."
+            )
+        different = [one for one in others if one.kind is not question.kind]
+        remedy += "".join(f" {one.message} {one.flags}" for one in different[:1])
+        super().__init__(question.message, remedy)
         self.question = question
+        self.questions = (question, *others)
 
 
 class LeftOutError(PseudoLabelCLError):

@@ -5,7 +5,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import Question
+from PseudoLabelCLLib.domain.question import KeptAnswer, Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
@@ -45,6 +45,7 @@ class FoundVolume:
         series_uid: Which DICOM series of the folder, or None.
         description: What it is, in a few words: size, or the series' description.
         annotation: A segmentation that lies beside it and bears its name, or None.
+        kept: What a person answered when it was looked for, to be kept with the case.
     """
 
     case_id: str
@@ -52,6 +53,7 @@ class FoundVolume:
     series_uid: str | None
     description: str
     annotation: str | None = None
+    kept: tuple[KeptAnswer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.messages.json_lines import (
@@ -109,12 +110,14 @@ class JobFailed:
         message: What happened, in plain words.
         remedy: What to do next, or empty.
         traceback: Where in the program a defect showed, or empty; not for a person's eyes.
+        questions: What a person has to answer first; the answers go into the next job.
     """
 
     error_type: str
     message: str
     remedy: str = ""
     traceback: str = ""
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.question import QuestionError
 from PseudoLabelCLLib.messages.job_messages import JobFailed
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
@@ -19,7 +20,8 @@ def failure_of(error: BaseException) -> JobFailed:
     Only a defect of the program carries its traceback.
     """
     if isinstance(error, PseudoLabelCLError):
-        return JobFailed(type(error).__name__, error.message, error.remedy)
+        questions = error.questions if isinstance(error, QuestionError) else ()
+        return JobFailed(type(error).__name__, error.message, error.remedy, questions=questions)
     if _is_out_of_memory(error):
         return JobFailed(
             "OutOfMemoryError",

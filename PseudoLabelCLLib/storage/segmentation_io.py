@@ -100,7 +100,7 @@ def read_segmentation(
         used = schema or schema_of(segments)
         found = _Found(path, segments, _layers_of(image, geometry))
         known = segments_of(read_header(made_from), made_from) if made_from else None
-        array, statuses, notices = _merge(found, used, asking, made_from=known)
+        array, statuses, used, notices = _merge(found, used, asking, made_from=known)
         return LabelVolume(array, geometry, statuses), used, notices
     if is_slicer_segmentation(path) and (schema is None or asking is not None):
         raise AnnotationError(
@@ -213,7 +213,7 @@ def _merge(
     asking: Asking | None,
     *,
     made_from: tuple[Segment, ...] | None,
-) -> tuple[Labels, dict[int, SegmentStatus], tuple[str, ...]]:
+) -> tuple[Labels, dict[int, SegmentStatus], LabelSchema, tuple[str, ...]]:
     path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
         if segment.layer >= len(layers):
@@ -224,8 +224,10 @@ def _merge(
             )
     counts = [count_any_values(layer) for layer in layers]
     segments = tuple(_without_doubles(path, segments, counts, asking))
-    occupied = tuple(s for s in segments if s.label_value in counts[s.layer])
-    matched, notices = match_segments(
+    occupied = {
+        s: counts[s.layer][s.label_value] for s in segments if s.label_value in counts[s.layer]
+    }
+    matched, notices, schema = match_segments(
         path.name, segments, occupied, schema, asking, made_from=made_from
     )
     if len(layers) == 1 and are_label_values(layers[0]):
@@ -237,7 +239,7 @@ def _merge(
         unclaimed_notice(path.name, count, asking) for count in _unclaimed(counts, segments)
     )
     statuses = {value: s.status for value, s in matched.items() if s.status is not None}
-    return merged, statuses, tuple(notices)
+    return merged, statuses, schema, tuple(notices)
 
 
 def _without_doubles(

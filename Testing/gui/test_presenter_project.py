@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.question import (
     LEAVE_OUT,
     Choice,
     GivenAnswer,
+    KeptAnswer,
     Question,
     QuestionKind,
 )
@@ -347,6 +348,13 @@ def test_of_a_folder_with_several_volumes_the_person_chooses(stage):
     stage.settle()
     assert stage.heard[-1] == ("on_found", VolumesFound(several, ()))
     assert not stage.service.requests(AddVolumes)
+
+
+def test_an_answer_that_chose_a_volume_goes_with_it_into_the_project():
+    kept = (KeptAnswer(QuestionKind.CHANNELS, "T1", "'p1' has several images: T1, T2."),)
+    found = FoundVolume("p1", "/d/p1_T1.nrrd", None, "", kept=kept)
+    (new,) = new_volumes((found,), None)
+    assert new.kept == kept
 
 
 HEART = FoundVolume("heart", "/d/heart.nrrd", None, "", "/d/heart.seg.nrrd")

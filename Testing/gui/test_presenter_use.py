@@ -7,8 +7,22 @@ from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    Choice,
+    GivenAnswer,
+    Question,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.messages.job_messages import JobFailed, Notice, NoticeLevel, WorkerCrashed
+from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
+    JobCompleted,
+    JobFailed,
+    Notice,
+    NoticeLevel,
+    WorkerCrashed,
+)
 from PseudoLabelCLLib.messages.requests import ReadModel, SaveModel
 
 
@@ -131,3 +145,71 @@ def test_segmenting_and_training_share_one_worker():
     stage.presenter.train.start()
     stage.settle()
     assert stage.state.use.apply.tool_tip == "A round is being trained."
+
+
+def about_frames(name, number):
+    numbers = tuple(Choice(str(n), f"Number {n}", "") for n in range(1, number + 1))
+    choices = (*numbers, Choice("every", "Each by itself", ""), LEAVE_OUT)
+    text = f"'{name}.nii.gz' holds {number} volumes."
+    return Question(QuestionKind.FRAMES, text, case_id=name, own_choices=choices)
+
+
+def asked_about(*questions) -> Stage:
+    stage = applied(with_model(), *(f"{one.case_id}.nii.gz" for one in questions))
+    first = questions[0]
+    failed = JobFailed("QuestionError", first.message, first.flags, questions=questions)
+    stage.worker.end_with(failed)
+    stage.settle()
+    return stage
+
+
+def test_a_question_about_volumes_is_asked_in_the_panel_and_its_answer_goes_into_the_job():
+    stage = asked_about(about_frames("a", 3), about_frames("b", 3), about_frames("c", 8))
+    assert not stage.state.use.is_running
+    assert "--answer" not in f"{stage.state.message.text} {stage.state.message.remedy}"
+    assert [row.text for row in stage.state.use.questions] == [
+        "'a.nii.gz' holds 3 volumes.",
+        "'b.nii.gz' holds 3 volumes.",
+        "'c.nii.gz' holds 8 volumes.",
+    ]
+    stage.presenter.use.answer_question(0, "2")
+    stage.settle()
+    assert [row.text for row in stage.state.use.questions] == ["'c.nii.gz' holds 8 volumes."]
+    assert not stage.state.use.is_running
+    stage.presenter.use.answer_question(0, "every")
+    stage.settle()
+    assert stage.state.use.questions == ()
+    assert stage.worker.job.images == ("a.nii.gz",)
+    assert stage.worker.job.answers == (
+        GivenAnswer(QuestionKind.FRAMES, "2", "a"),
+        GivenAnswer(QuestionKind.FRAMES, "2", "b"),
+        GivenAnswer(QuestionKind.FRAMES, "every", "c"),
+    )
+
+
+def test_every_result_of_a_file_is_told_and_only_that_of_the_volume_in_the_scene_is_shown():
+    stage = asked_about(about_frames("a", 2), about_frames("b", 2))
+    stage.presenter.use.answer_question(0, "every")
+    stage.settle()
+    stage.worker.events += [
+        Artifact("segmentation", "/out/a_1.seg.nrrd"),
+        Artifact("frame segmentation", "/out/a_2.seg.nrrd"),
+    ]
+    stage.worker.end_with(JobCompleted({}))
+    stage.settle()
+    assert stage.worker.job.images == ("b.nii.gz",)
+    stage.worker.end_with(JobCompleted({}))  # left out
+    stage.settle()
+    shown = [heard for heard in stage.heard if heard[0] == "on_segmented"]
+    assert shown == [("on_segmented", "a.nii.gz", "/out/a_1.seg.nrrd")]
+    assert stage.state.use.results[:2] == (
+        "a.nii.gz: a_1.seg.nrrd", "a.nii.gz: a_2.seg.nrrd",
+    )  # fmt: skip
+    assert stage.state.message.light is Light.GREEN
+
+
+def test_volumes_that_are_chosen_anew_are_asked_about_anew():
+    stage = asked_about(about_frames("a", 2))
+    applied(stage, "x")
+    assert stage.state.use.questions == ()
+    assert stage.worker.job.answers == ()

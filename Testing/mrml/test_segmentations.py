@@ -37,6 +37,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.question import Asking, QuestionError
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, SegmentStatus
 from PseudoLabelCLLib.domain.volume import Volume
@@ -320,12 +321,15 @@ def test_segmentation_made_of_surfaces_is_told(scene):
     assert "Closed surface" in problem
 
 
-def test_foreign_segment_is_told_with_the_structures_there_are(scene):
+def test_foreign_segment_reaches_the_file_where_a_person_is_asked_about_it(scene, tmp_path):
     volume = a_volume()
     node = add_segmentation_node(volume, {"niere": box(1), "Milz": box(2)})
-    (problem,) = segmentation_problems(node, volume, LABELS)
-    assert "'Milz'" in problem
-    assert "niere" in problem
+    assert segmentation_problems(node, volume, LABELS) == ()
+    save_segmentation(node, tmp_path / "a.seg.nrrd", volume)
+    asking = Asking("a", labels_can_grow=True)
+    with pytest.raises(QuestionError, match=r"structures of the project: Milz \(") as asked:
+        read_segmentation(tmp_path / "a.seg.nrrd", LABELS, asking=asking)
+    assert [one.value for one in asked.value.question.choices] == ["background", "new", "leave"]
 
 
 def test_two_segments_of_one_structure_are_told(scene):
@@ -449,9 +453,9 @@ def test_segments_fit_the_labels_that_the_backend_fits_them_to(segments, labels)
             found.setdefault(label.value, []).append(entry)
     if any(len(fitting) > 1 for fitting in found.values()):
         with pytest.raises(AnnotationError, match="both match"):
-            match_segments("a", entries, (), schema, made_from=())
+            match_segments("a", entries, {}, schema, made_from=())
     else:
-        matched, _notices = match_segments("a", entries, (), schema, made_from=())
+        matched, _notices, _labels = match_segments("a", entries, {}, schema, made_from=())
         assert matched == {value: fitting[0] for value, fitting in found.items()}
 
 

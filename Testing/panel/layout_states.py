@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import panel_states as states
+from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.panel_state import Action, Light, Message, PanelState
 from PseudoLabelCLGui.step_state import NextThing, StatusState, StepState
 
@@ -150,6 +151,15 @@ def show_editor(panel: Any) -> None:
     panel.ui.editorFrame.setVisible(True)
 
 
+FRAMES_ASKED = tuple(
+    QuestionRow(
+        f"'{name}' holds 30 volumes of 256 x 256 x 12 voxels (frames of a cine, or channels), and "
+        "a model segments one at a time. 3D Slicer shows the first.",
+        tuple((str(n), f"Number {n}", "") for n in range(1, 31)),
+    )
+    for name in ("cine 1.nii.gz", LONG_NAME)
+)
+
 EVERYTHING: dict[str, Shown] = {
     "start": Shown("cases", with_recent(NEW)),
     "new-project": Shown("newProject", NEW),
@@ -174,6 +184,7 @@ EVERYTHING: dict[str, Shown] = {
     "review-question": Shown("review", replace(EDITED, message=QUESTION), edit, may_be_higher=True),
     "review-long-names": Shown("review", LONG_NAMES),
     "use": Shown("use", REVIEW),
+    "use-asked": Shown("use", replace(REVIEW, use=replace(REVIEW.use, questions=FRAMES_ASKED))),
     "segmenting": Shown("use", USING),
     "export": Shown("use", OPEN, check("exportChoiceButton")),
     "export-checked": Shown("use", EXPORT_CHECKED, export_to_database),

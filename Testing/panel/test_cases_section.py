@@ -11,6 +11,7 @@ from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.mrml_bridge import CaseMark, remember_case
 from PySide6 import QtCore, QtGui, QtWidgets
 
+from PseudoLabelCLLib.curation.grids.stored_files import read_segments
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
@@ -216,7 +217,7 @@ def test_an_annotated_volume_needs_its_segmentation(an_open_project):
     assert "segmentation" in an_open_project.ui.addButton.toolTip
 
 
-def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project):
+def test_a_segment_that_is_no_structure_goes_with_the_others_to_be_asked_about(an_open_project):
     volume = a_volume()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
@@ -224,9 +225,8 @@ def test_a_segment_that_is_no_structure_is_told_with_the_remedy(an_open_project)
     an_open_project.ui.volumeSelector.setCurrentNode(volume)
     an_open_project.ui.segmentationSelector.setCurrentNode(node)
     an_open_project.click("addButton")
-    assert "'aorta'" in an_open_project.ui.messageLabel.text
-    assert "Give it the name of its structure" in an_open_project.ui.messageLabel.text
-    assert an_open_project.calls == []
+    _name, (new,) = wait_for_call(an_open_project, "cases.add_volumes")
+    assert [segment.name for segment in read_segments(Path(new.annotation))] == ["aorta"]
 
 
 def test_files_are_looked_at_before_they_are_added(an_open_project):

@@ -1,13 +1,15 @@
 """The step Use by clicks: the model, the queue of volumes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import panel_states as states
 import pytest
 import slicer
+from PseudoLabelCLGui.case_row import QuestionRow
 from PseudoLabelCLGui.mrml_bridge import SavedVolume
-from PySide6 import QtCore
+from PySide6 import QtCore, QtWidgets
 from test_review_section import wait_until
 
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
@@ -67,6 +69,19 @@ def test_marks_stay_when_volumes_come_and_go(a_model):
     a_model.tick()
     assert [volumes.item(n).text() for n in range(volumes.count())] == ["two"]
     assert volumes.item(0).checkState() == CHECKED
+
+
+def test_questions_about_volumes_show_their_answers_and_go_when_they_are_answered(a_model):
+    assert a_model.widget("applyQuestionsArea").isHidden()
+    choices = (("1", "Number 1", ""), ("2", "Number 2", ""), ("leave", "Leave it out", ""))
+    row = QuestionRow("'cine.nii.gz' holds 2 volumes.", choices)
+    asked = replace(states.REVIEW.use, questions=(row,))
+    a_model.show(replace(states.REVIEW, use=asked))
+    assert not a_model.widget("applyQuestionsArea").isHidden()
+    a_model.widget("applyQuestions").findChildren(QtWidgets.QPushButton)[1].click()
+    assert a_model.calls == [("use.answer_question", 0, "2")]
+    a_model.show(states.REVIEW)
+    assert a_model.widget("applyQuestionsArea").isHidden()
 
 
 def test_files_that_are_added_are_marked(a_model):

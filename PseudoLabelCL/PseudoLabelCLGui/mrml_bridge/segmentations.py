@@ -301,15 +301,8 @@ def _match_problems(segmentation_node: Any, labels: LabelSchema | None) -> Itera
     for entry in entries:
         label = label_of_segment(entry, entries, labels)
         if label is None:
-            yield _(
-                "Segment '{segment}' of '{name}' is not one of the project's structures "
-                "({labels}). Give it the name of its structure, or delete it."
-            ).format(
-                segment=entry.name,
-                name=segmentation_node.GetName(),
-                labels=", ".join(labels.names),
-            )
-        elif label.value in seen:
+            continue  # what it is, is asked when its file is read
+        if label.value in seen:
             yield _(
                 "Segments '{first}' and '{second}' of '{name}' are both '{label}'. Merge them, "
                 "or rename one."

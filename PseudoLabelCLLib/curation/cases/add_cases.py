@@ -58,7 +58,7 @@ def add_case(
         QuestionError: A person has to say what is meant.
         StorageError: The disk refuses.
     """
-    asking = asking or Asking(new.case_id, new.answers)
+    asking = asking or Asking(new.case_id, new.answers, list(new.kept))
     asking.labels_can_grow = not project.rounds
     asking.is_first = all(case.annotation is None for case in project.cases)
     known = _replaceable_case(project, new.case_id, replace=replace)

@@ -36,7 +36,7 @@ def add_or_annotate(root: Path, project: Project, new: NewCase) -> tuple[Project
         LeftOutError: A person answered that the file takes no part.
         StorageError: The disk refuses.
     """
-    asking = Asking(new.case_id, new.answers)
+    asking = Asking(new.case_id, new.answers, list(new.kept))
     frames = None if new.series_uid else frames_in(Path(new.image))
     if frames is not None:
         return _add_frames(root, project, new, frames, asking)

@@ -103,9 +103,9 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
     matched: dict[int, Segment] = {}
     with suppress(VolumeError, AnnotationError):
         segments = read_segments(path)
-        matched = match_segments(path.name, segments, (), before)[0]
+        matched = match_segments(path.name, segments, {}, before)[0]
     try:
-        found = match_segments(path.name, segments, (), after)[0] if segments else {}
+        found = match_segments(path.name, segments, {}, after)[0] if segments else {}
     except AnnotationError as error:
         raise ProjectError(
             f"The structures cannot be changed this way. {error.message}",

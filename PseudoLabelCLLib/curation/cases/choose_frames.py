@@ -10,14 +10,17 @@ EVERY_FRAME = "every"
 _MOST_OFFERED = 200
 
 
-def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bool) -> list[int]:
-    """Return which volumes of a file become cases, from 0.
+def ask_about_frames(
+    path: Path, frames: Frames, asking: Asking, *, one_only: bool, as_cases: bool = True
+) -> list[int]:
+    """Return which volumes of a file become cases, or are segmented, from 0.
 
     Args:
         path: The file.
         frames: What it holds.
         asking: Asks the person.
         one_only: Whether it can be only one, as with a segmentation.
+        as_cases: Whether they become cases of a project; otherwise a model segments them.
 
     Raises:
         QuestionError: Nobody has answered yet.
@@ -26,13 +29,16 @@ def ask_about_frames(path: Path, frames: Frames, asking: Asking, *, one_only: bo
     number = frames.number
     offered = range(1, min(number, _MOST_OFFERED) + 1)
     choices = [Choice(str(n), f"Number {n}", f"takes number {n}") for n in offered]
-    if not one_only:
+    if not one_only and as_cases:
         choices.append(Choice(EVERY_FRAME, "Each as its own case", "makes each one its own case"))
+    elif not one_only:
+        choices.append(Choice(EVERY_FRAME, "Each by itself", "segments each one by itself"))
     size = " x ".join(map(str, frames.size))
+    limit = "a case has one" if as_cases else "a model segments one at a time"
     answer = asking.ask(
         QuestionKind.FRAMES,
         f"'{path.name}' holds {number} volumes of {size} voxels (frames of a cine, or channels), "
-        "and a case has one. 3D Slicer shows the first.",
+        f"and {limit}. 3D Slicer shows the first.",
         choices=(*choices, LEAVE_OUT),
         up_to=number,
     )

@@ -26,9 +26,12 @@ _NOT_DICOM_REMEDY = (
 
 @dataclass(frozen=True)
 class _Remembered:
+    """A series, and which part of it if not all: "EchoTime=4.6"."""
+
     schema_version: int
     folder: str
     instances: SourceInstances
+    part: str = ""
 
 
 def remember_series(
@@ -54,7 +57,9 @@ def remember_series(
         source = read_source_series(image, series_uid)
     except VolumeError as error:
         return (Note.NOT_EXPORTABLE.say(case=case_id, reason=error.message),)
-    kept = _Remembered(_SCHEMA_VERSION, layout.relative(image), source.instances)
+    _, part = series_and_part(series_uid)
+    told = "=".join(part) if part else ""
+    kept = _Remembered(_SCHEMA_VERSION, layout.relative(image), source.instances, told)
     write_json(record, to_json(kept))
     return ()
 
@@ -85,6 +90,9 @@ def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> Sourc
     layout = ProjectLayout(root)
     kept = _remembered(layout, case)
     uid, part = series_and_part(case.dicom_series_uid)
+    if part is None and kept is not None and kept.part:  # the project has a copy of the image
+        name, _, value = kept.part.partition("=")
+        part = (name, value)
     wanted = kept.instances.series_uid if kept is not None else uid
     folder = layout.resolve(kept.folder if kept is not None else case.image)
     if look_in is not None:

@@ -12,7 +12,13 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.storage.dicom.mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom.series import read_series_geometry
-from PseudoLabelCLLib.storage.dicom.series_parts import APART, Part, SeveralPartsError, with_part
+from PseudoLabelCLLib.storage.dicom.series_parts import (
+    APART,
+    Part,
+    SeveralPartsError,
+    part_value,
+    with_part,
+)
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.images.itk_files import (
     grid_of,
@@ -149,11 +155,13 @@ def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> Iterator
     try:
         geometry = _grid_of(folder, members)
     except SeveralPartsError as several:
+        frames = _frames_of(members)
         for part in several.parts:
             named = f"{description} {part[0]} {part[1]}".strip()
-            number = sum(_text(header, APART[part[0]]) == part[1] for _, header in members)
+            own = [one for one in members if part_value(_attributes(one[1]), part[0]) == part[1]]
+            number = len(own or members)  # an enhanced object is one file
             try:
-                geometry = _grid_of(folder, members, part)
+                geometry = _grid_of_part(folder, members, part, frames)
             except VolumeError as error:
                 yield FoundSeries(with_part(uid, part), named, number, None, error)
             else:
@@ -164,6 +172,25 @@ def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> Iterator
         yield FoundSeries(uid, description, len(members), None, error)
     else:
         yield FoundSeries(uid, description, len(members), geometry, None)
+
+
+def _frames_of(members: list[tuple[Path, Any]]) -> list[PlacedSlice[int]]:
+    """Return the frames of an enhanced object; none for other series."""
+    file, header = members[0]
+    if _text(header, _KIND) not in ENHANCED_CLASSES:
+        return []
+    # The library of DICOM loads slowly, and few folders need it.
+    from PseudoLabelCLLib.storage.dicom.enhanced_frames import placed_frames  # noqa: PLC0415
+
+    return placed_frames(file)
+
+
+def _grid_of_part(
+    folder: Path, members: list[tuple[Path, Any]], part: Part, frames: list[PlacedSlice[int]]
+) -> Geometry:
+    if frames:
+        return grid_of_stack(ordered_stack(members[0][0], frames, part))
+    return _grid_of(folder, members, part)
 
 
 def _grid_of(folder: Path, members: list[tuple[Path, Any]], part: Part | None = None) -> Geometry:
@@ -201,8 +228,13 @@ def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
         column=orientation[3:],
         size=(size[0], size[1]),
         spacing_mm=(spacing[0], spacing[1]),
-        attributes={name: _text(header, tag) for name, tag in APART.items()},
+        attributes=_attributes(header),
     )
+
+
+def _attributes(header: Any) -> dict[str, str]:
+    """Return what may tell a slice from another one at the same place."""
+    return {name: _text(header, tag) for name, tag in APART.items()}
 
 
 def _text(header: Any, tag: str) -> str:

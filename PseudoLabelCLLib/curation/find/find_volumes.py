@@ -30,6 +30,7 @@ from PseudoLabelCLLib.domain.question import (
     Asking,
     Choice,
     GivenAnswer,
+    KeptAnswer,
     LeftOutError,
     QuestionError,
     QuestionKind,
@@ -53,6 +54,7 @@ def find_volumes(
     *,
     progress: ReportProgress = silent,
     answers: Sequence[GivenAnswer] = (),
+    kept: Sequence[KeptAnswer] = (),
 ) -> VolumesFound:
     """Look for volumes in a file, or in a folder and all below it.
 
@@ -67,6 +69,8 @@ def find_volumes(
         progress: Called now and then with the number of files read, of those found so far.
         answers: What a person answered to the questions of an earlier search;
             without an answer that is needed, nothing is found but the question.
+        kept: What a person answered when other cases of the project were looked for, the newest
+            first; it counts where it is an answer here too, which is told.
 
     Raises:
         VolumeError: There is no such file or folder.
@@ -75,7 +79,7 @@ def find_volumes(
     if not path.exists():
         raise VolumeError(f"There is no file or folder '{path}'.", "Check the path.")
     taken = {name.casefold() for name in taken_ids}
-    search = _Search(taken, Asking("", answers), progress)
+    search = _Search(taken, Asking("", answers), progress, kept)
     if path.is_dir():
         search.look_below(path)
     elif image_suffix(path) in READABLE_SUFFIXES:
@@ -126,23 +130,27 @@ class _Search:
         taken: Names that are given, in lower case.
         asking: Asks the person what could be wrong.
         progress: Called with the progress of the search.
+        kept: Answers that the project keeps.
         num_seen: Files that were seen in folders.
         num_done: Files of these that were looked at.
         volumes: The volumes.
         problems: What cannot be used.
         objects: DICOM segmentations.
         lone: Series that lie in a folder of their own, which is named as a file would be.
+        chosen: Images of patients with several, each with the answer that chose it.
     """
 
     taken: set[str]
     asking: Asking
     progress: ReportProgress = silent
+    kept: Sequence[KeptAnswer] = ()
     num_seen: int = 0
     num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     objects: list[FoundObject] = field(default_factory=list)
     lone: dict[Path, FoundSeries] = field(default_factory=dict)
+    chosen: dict[Path, KeptAnswer] = field(default_factory=dict)
 
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
@@ -232,8 +240,13 @@ class _Search:
                 series_uid=None,
                 description=words,
                 annotation=None if segmentation is None else str(segmentation),
+                kept=self._kept_of(volume),
             )
         )
+
+    def _kept_of(self, volume: Path) -> tuple[KeptAnswer, ...]:
+        answer = self.chosen.get(volume)
+        return () if answer is None else (answer,)
 
     def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
         """Return volumes with their segmentations; of channels of one patient the chosen one."""
@@ -244,6 +257,10 @@ class _Search:
             return found
         place_of = {file: n for n, group in enumerate(groups) for file in group.files.values()}
         choice = self._ask_about_channels(root, groups)
+        for group in groups:
+            told = f"'{_patient(group)}' has several images: {', '.join(group.files)}."
+            answer = KeptAnswer(QuestionKind.CHANNELS, choice, told)
+            self.chosen |= dict.fromkeys(group.files.values(), answer)
         chosen: dict[Path, Path | None] = {}
         for volume, annotation in found.items():
             if volume not in place_of or choice == EVERY_CHANNEL:
@@ -268,6 +285,9 @@ class _Search:
         """Return which channel is taken; an empty text takes none of them."""
         names = dict.fromkeys(name for group in groups for name in group.files)
         first = groups[0]
+        kept = self._kept_choice((*names, EVERY_CHANNEL))
+        if kept:
+            return kept
         some = counted(len(groups), "patient")
         choices = (
             *(Choice(name, name, f"takes the images called '{name}'") for name in names),
@@ -278,7 +298,7 @@ class _Search:
             return self.asking.ask(
                 QuestionKind.CHANNELS,
                 f"In '{root}', {some} {'has' if len(groups) == 1 else 'have'} several images each, "
-                f"such as '{first.name or next(iter(first.files.values())).parent.name}': "
+                f"such as '{_patient(first)}': "
                 f"{', '.join(first.files)}. A case has one image.",
                 choices=choices,
             )
@@ -288,6 +308,23 @@ class _Search:
         except LeftOutError as left_out:
             self.tell(left_out.message, "", is_error=False)
         return ""
+
+    def _kept_choice(self, names: Sequence[str]) -> str:
+        """Return what the project keeps as answer, if nobody answers now and it fits; and tell."""
+        if any(one.kind is QuestionKind.CHANNELS for one in self.asking.given):
+            return ""
+        own = (one.value for one in self.kept if one.kind is QuestionKind.CHANNELS)
+        kept = next(own, "")
+        if kept not in names:
+            return ""
+        self.tell(
+            "Patients have several images each; the answer that the project keeps was used: "
+            f"channels={kept}.",
+            "To take another one, add its files by themselves, or, on the command line, answer "
+            "anew with --answer channels=NAME.",
+            is_error=False,
+        )
+        return kept
 
     def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
         if not files:
@@ -334,6 +371,7 @@ class _Search:
                 image=str(folder),
                 series_uid=series.uid,
                 description=f"{series.description}, {size}" if series.description else size,
+                kept=self._kept_of(folder),
             )
         )
 
@@ -374,3 +412,8 @@ class _Search:
             return
         more = f" So are {len(files) - 1} others." if files[1:] else ""
         self.tell(f"'{files[0]}' {found}.{more}", remedy, is_error=False)
+
+
+def _patient(group: Channels) -> str:
+    """Return what a patient with several images is called."""
+    return group.name or next(iter(group.files.values())).parent.name

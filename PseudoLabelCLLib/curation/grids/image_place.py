@@ -14,7 +14,7 @@ from PseudoLabelCLLib.storage.images.nifti_places import NiftiPlaces, nifti_plac
 
 
 def settled_place(
-    image: Path, asking: Asking, annotation: Path | None = None
+    image: Path, asking: Asking, annotation: Path | None = None, *, name: str = ""
 ) -> tuple[Geometry | None, tuple[str, ...]]:
     """Return the place of an image whose header names two, and what a person should know.
 
@@ -24,6 +24,7 @@ def settled_place(
         image: A volume file, or a folder of DICOM slices.
         asking: Asks the person.
         annotation: The segmentation of the image, or None.
+        name: What the file is called; empty for its own name.
 
     Returns:
         The grid on which the image is read; None where there is no choice.
@@ -36,7 +37,7 @@ def settled_place(
     places = places_of(image)
     if places is None or places.sform is None or places.qform is None or not places.is_ambiguous:
         return None, ()
-    found = two_places_in_words(image.name, places)
+    found = two_places_in_words(name or image.name, places)
     names = {"sform": places.sform, "qform": places.qform}
     told = _told_by(annotation, names)
     if len(told) == 2:

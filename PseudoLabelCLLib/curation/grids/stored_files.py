@@ -72,7 +72,7 @@ def _table_of(
     one_layer = all(segment.layer == 0 for segment in segments)
     if not segments or not one_layer or len(set(values)) < len(values):
         return None
-    matched = match_segments(path.name, segments, (), schema)[0]
+    matched = match_segments(path.name, segments, {}, schema)[0]
     if len(matched) < len(segments) or max(values) > np.iinfo(np.uint8).max:
         return None
     table = np.zeros(np.iinfo(np.uint8).max + 1, np.int16)

@@ -1,16 +1,22 @@
 """A trained model applied to new volumes."""
 
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
+from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
 from PseudoLabelCLLib.curation.check.image_checks import check_image
+from PseudoLabelCLLib.curation.find.case_names import fit_name
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question import Asking, LeftOutError, Question, QuestionError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -21,7 +27,9 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
+from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.volume_io import (
     list_dicom_series,
@@ -39,10 +47,11 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         StorageError: A file of that name is there already, or two volumes would take one name.
         VolumeError: A volume cannot be read; if that shows in its voxels only, those before it are
             written.
+        QuestionError: A person has to say what is meant; nothing was written.
         Cancelled: Asked to stop between two volumes.
     """
     model = read_model(Path(job.model))
-    targets = _free_targets(job)
+    targets = _free_targets(job, report)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)
     device = choose_device(job.device.value)
@@ -52,23 +61,43 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     for number, target in enumerate(targets, start=1):
         if report.is_cancelled():
             raise Cancelled(resumable=False)
-        volume = read_volume(Path(target.image), target.series_uid, target.near)
+        results.append(_segment(target, model, device, job, report))
+        report.progress("Segmenting", number, len(targets))
+    return {"segmentations": results}
+
+
+def _segment(
+    target: "_Target", model: TrainedModel, device: ComputeDevice, job: PredictJob, report: Report
+) -> JsonValue:
+    """Segment one volume, write its files, and return what is told of it."""
+    with _file_of(Path(target.image), target.frame) as image:
+        volume = read_volume(image, target.series_uid, target.near)
         unlike = model.unlike_training(volume.geometry)
         if unlike:
             name = Path(target.image).name
             report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
         segmented = segment_volume(model, volume, device, case_id=target.case_id)
-        write_segmentation(target.output, segmented.labels, model.card.schema, Path(target.image))
-        report.artifact("segmentation", target.output)
-        if job.uncertainty:
-            write_volume(target.uncertainty, segmented.uncertainty)
-            report.artifact("uncertainty", target.uncertainty)
-        results.append(
-            {"image": target.image, "series_uid": target.series_uid, "output": str(target.output),
-             "doubt": segmented.doubt.doubt, "reason": segmented.doubt.reason}
-        )  # fmt: skip
-        report.progress("Segmenting", number, len(targets))
-    return {"segmentations": results}
+        write_segmentation(target.output, segmented.labels, model.card.schema, image)
+    report.artifact("frame segmentation" if target.frame else "segmentation", target.output)
+    if job.uncertainty:
+        write_volume(target.uncertainty, segmented.uncertainty)
+        report.artifact("uncertainty", target.uncertainty)
+    return {
+        "image": target.image, "series_uid": target.series_uid,
+        "frame": None if target.frame is None else target.frame + 1,
+        "output": str(target.output), "doubt": segmented.doubt.doubt,
+        "reason": segmented.doubt.reason,
+    }  # fmt: skip
+
+
+@contextmanager
+def _file_of(image: Path, frame: int | None) -> Iterator[Path]:
+    """One volume as a file of its own; that file goes again."""
+    if frame is None:
+        yield image
+        return
+    with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as folder:
+        yield write_frame(image, frame, Path(folder))
 
 
 def segment_volume(
@@ -94,25 +123,30 @@ def segment_volume(
 
 @dataclass(frozen=True)
 class _Target:
-    """A volume of the job, where it lies if its header leaves a choice, and its files."""
+    """A volume of the job, where it lies if its header leaves a choice, and its files.
+
+    The frame counts from 0; None where the file holds one volume.
+    """
 
     image: str
     series_uid: str | None
     case_id: str
     output: Path
     near: Geometry | None = None
+    frame: int | None = None
 
     @property
     def uncertainty(self) -> Path:
         return self.output.with_name(f"{self.case_id}_uncertainty.nrrd")
 
 
-def _free_targets(job: PredictJob) -> list[_Target]:
-    """Return where each volume's segmentation goes.
+def _free_targets(job: PredictJob, report: Report) -> list[_Target]:
+    """Return where each volume's segmentation goes; what a person leaves out has none.
 
     Raises:
         StorageError: A name is taken, by a file or by another volume of the job.
         VolumeError: A volume is not there or cannot be read.
+        QuestionError: A person has to say what is meant.
     """
     folder = Path(job.output_folder)
     if folder.exists() and not folder.is_dir():
@@ -120,30 +154,81 @@ def _free_targets(job: PredictJob) -> list[_Target]:
             f"'{folder}' is a file; the segmentations need a folder.", "Choose another folder."
         )
     targets: list[_Target] = []
+    questions: list[Question] = []
     taken: set[str] = set()
     for image, series_uid in job.volumes:
-        if not Path(image).exists():
-            raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
-        # what cannot be read is reported before the first is segmented
-        read_geometry(Path(image), series_uid)
-        case_id = case_id_from_path(Path(image))
-        has_siblings = Path(image).is_dir() and len(list_dicom_series(Path(image))) > 1
-        if series_uid is not None and has_siblings:
-            case_id += f"-{series_uid.rpartition('.')[2]}"
-        target = _Target(
-            image,
-            series_uid,
-            case_id,
-            folder / f"{case_id}.{job.format.value}",
-            _place(job, image, case_id),
-        )
-        _require_free(target, taken, with_uncertainty=job.uncertainty)
-        taken.add(target.output.name.casefold())
-        targets.append(target)
+        try:
+            found = _targets_of(job, image, series_uid, report)
+        except QuestionError as asked:
+            questions += asked.questions
+            continue
+        except LeftOutError as left_out:
+            report.notice(left_out.message, warning=True)
+            continue
+        for target in found:
+            _require_free(target, taken, with_uncertainty=job.uncertainty)
+            taken.add(target.output.name.casefold())
+        targets += found
+    if questions:
+        raise QuestionError(questions[0], questions[1:])
     return targets
 
 
-def _place(job: PredictJob, image: str, case_id: str) -> Geometry | None:
+def _targets_of(
+    job: PredictJob, image: str, series_uid: str | None, report: Report
+) -> list[_Target]:
+    """Return a file's volume, or those of its volumes that a person wants.
+
+    Raises:
+        VolumeError: It is not there or cannot be read.
+        QuestionError: A person has to say what is meant.
+        LeftOutError: A person answered that it takes no part.
+    """
+    path = Path(image)
+    if not path.exists():
+        raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
+    case_id = _named(path, series_uid)
+    asking = Asking(case_id, job.answers)
+    frames = None if series_uid else frames_in(path)
+    wanted: list[int] | None = None
+    if frames is not None:
+        wanted = ask_about_frames(path, frames, asking, one_only=False, as_cases=False)
+    with _file_of(path, wanted[0] if wanted else None) as file:
+        # what cannot be read is told before the first is segmented
+        read_geometry(file, series_uid)
+        near = _place(job, file, path.name, asking)
+    output = Path(job.output_folder) / f"{case_id}.{job.format.value}"
+    target = _Target(image, series_uid, case_id, output, near)
+    if frames is None or wanted is None:
+        return [target]
+    if len(wanted) == 1:
+        number = {"number": wanted[0] + 1, "all": frames.number}
+        report.notice(Note.FRAME_SEGMENTED.say(file=path.name, **number))
+        return [replace(target, frame=wanted[0])]
+    digits = len(str(frames.number))
+    names = [f"{case_id}_{index + 1:0{digits}d}" for index in wanted]
+    return [
+        replace(
+            target, case_id=name, output=output.with_name(f"{name}.{job.format.value}"), frame=n
+        )
+        for n, name in zip(wanted, names, strict=True)
+    ]
+
+
+def _named(path: Path, series_uid: str | None) -> str:
+    """Return what a volume is called: as its file or folder, of several there as series and part.
+
+    Raises:
+        ProjectError: The file has no name that a result could have.
+    """
+    case_id = case_id_from_path(path)
+    uid, part = series_and_part(series_uid)
+    if uid is not None and path.is_dir() and len(list_dicom_series(path)) > 1:
+        case_id += f"-{uid.rpartition('.')[2]}"
+    return case_id if part is None else fit_name(f"{case_id}-{part[0]} {part[1]}")
+
+
+def _place(job: PredictJob, file: Path, name: str, asking: Asking) -> Geometry | None:
     """Return which place of two is meant; NIfTI takes over both, other formats can have one.
 
     Raises:
@@ -151,7 +236,7 @@ def _place(job: PredictJob, image: str, case_id: str) -> Geometry | None:
     """
     if job.format is SegmentationFormat.NIFTI and not job.uncertainty:
         return None
-    return settled_place(Path(image), Asking(case_id, job.answers))[0]
+    return settled_place(file, asking, name=name)[0]
 
 
 def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:

@@ -17,7 +17,7 @@ from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
-from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
@@ -61,8 +61,14 @@ _log = logging.getLogger(__name__)
 def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgress) -> VolumesFound:
     from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    taken = [case.id for case in session.project().cases] if session.has_project else []
-    return find_volumes(Path(request.path), taken, progress=progress, answers=request.answers)
+    cases = session.project().cases if session.has_project else ()
+    return find_volumes(
+        Path(request.path),
+        [case.id for case in cases],
+        progress=progress,
+        answers=request.answers,
+        kept=kept_answers(cases),
+    )
 
 
 @handler

@@ -86,8 +86,8 @@ def read_object_as_labels(
     segments = _segments_of(path, found, schema)
     counts = _count(found)
     used = schema or schema_of(segments)
-    occupied = tuple(segment for segment in segments if counts[segment.label_value])
-    matched, notices = match_segments(path.name, segments, occupied, used, asking)
+    occupied = {s: counts[s.label_value] for s in segments if counts[s.label_value]}
+    matched, notices, used = match_segments(path.name, segments, occupied, used, asking)
     numbers = {value: segment.label_value for value, segment in matched.items()}
     if found.is_label_map:
         labels = _translated(found, stack, numbers)

@@ -1,5 +1,6 @@
 """The frames of an enhanced (multi-frame) CT, MR or PET object: where each lies in the patient."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ from PseudoLabelCLLib.storage.dicom.header import (
     items_of,
     numbers_of,
     read_dicom_header,
+    text_of,
     whole_number_of,
+)
+from PseudoLabelCLLib.storage.dicom.series_parts import (
+    Part,
+    SeveralPartsError,
+    names_apart,
+    parts_by,
+    with_part,
 )
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, ordered_stack
 
@@ -18,6 +27,29 @@ FRAME_KEYWORDS = (
     "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+_STACK = "StackID"
+_CONTENT = "FrameContentSequence"
+# What can tell frames at one place apart, with the sequence that holds it; the plainest first.
+_APART_IN_FRAMES: dict[str, tuple[str, ...]] = {
+    "EffectiveEchoTime": ("MREchoSequence",),
+    "TemporalPositionIndex": (_CONTENT,),
+    "FrameAcquisitionNumber": (_CONTENT,),
+    _STACK: (_CONTENT,),
+    "NominalCardiacTriggerDelayTime": ("CardiacSynchronizationSequence",),
+    "DiffusionBValue": ("MRDiffusionSequence",),
+    "ComplexImageComponent": ("MRImageFrameTypeSequence",),
+    "InversionTimes": ("MRModifierSequence",),
+    "FlipAngle": ("MRTimingAndRelatedParametersSequence",),
+    # where an object was converted from single slices
+    "EchoTime": (),
+    "TemporalPositionIdentifier": (),
+    "AcquisitionNumber": (),
+    "TriggerTime": (),
+    "InversionTime": (),
+    "EchoNumbers": (),
+    "FrameAcquisitionDateTime": (_CONTENT,),
+}
+_CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_FRAMES = 100_000
 _REMEDY = (
@@ -25,28 +57,34 @@ _REMEDY = (
 )
 
 
-def read_frames(path: Path) -> list[PlacedSlice[int]]:
+def read_frames(path: Path, part: Part | None = None) -> list[PlacedSlice[int]]:
     """Return the frames of an enhanced object in the order of their positions.
 
     `header` of each is its index in the file.
+
+    Args:
+        path: The file.
+        part: Which of several stacks, echoes, time points ... counts; None takes all frames.
 
     Raises:
         VolumeError: The file is damaged, the frames make no single stack, or they are scaled
             differently.
         StorageError: The disk refuses.
     """
+    return ordered_frames(path, placed_frames(path), part)
+
+
+def placed_frames(path: Path) -> list[PlacedSlice[int]]:
+    """Return the frames of an enhanced object as they are stored.
+
+    Raises:
+        VolumeError: The file is damaged, a frame does not say where it lies, or frames are scaled
+            differently.
+        StorageError: The disk refuses.
+    """
     header = read_dicom_header(path, FRAME_KEYWORDS)
     if header is None:
         raise VolumeError(f"'{path}' is not a DICOM file.", "Choose another file.")
-    return ordered_frames(path, header)
-
-
-def ordered_frames(path: Path, header: pydicom.Dataset) -> list[PlacedSlice[int]]:
-    """Return the frames that a header describes, see `read_frames`.
-
-    Raises:
-        VolumeError: The frames make no single stack, or they are scaled differently.
-    """
     groups = items_of(header, "PerFrameFunctionalGroupsSequence")
     shared = next(iter(items_of(header, "SharedFunctionalGroupsSequence")), pydicom.Dataset())
     num_frames = whole_number_of(header, "NumberOfFrames") or 0
@@ -58,11 +96,52 @@ def ordered_frames(path: Path, header: pydicom.Dataset) -> list[PlacedSlice[int]
     if len({_scaling(group, shared) for group in groups}) > 1:
         raise VolumeError(f"'{path}' has frames whose intensities are scaled differently.", _REMEDY)
     size = tuple(whole_number_of(header, keyword) or 0 for keyword in ("Columns", "Rows"))
-    frames = [
+    return [
         _placed(path, index, group, shared, (size[0], size[1]))
         for index, group in enumerate(groups)
     ]
-    return ordered_stack(path, frames)
+
+
+def ordered_frames(
+    path: Path, frames: Sequence[PlacedSlice[int]], part: Part | None = None
+) -> list[PlacedSlice[int]]:
+    """Return the frames of one stack in the order of their positions.
+
+    Raises:
+        SeveralPartsError: They are several stacks, or lie at the same places.
+        VolumeError: They make no stack, or none is of that part.
+    """
+    try:
+        return ordered_stack(path, frames, part)
+    except SeveralPartsError:
+        raise
+    except VolumeError as error:
+        parts = _stacks_in(path, frames) if part is None else ()
+        if not parts:
+            raise
+        values = ", ".join(value for _, value in parts)
+        raise SeveralPartsError(
+            f"'{path}' holds several stacks of frames, which differ in {parts[0][0]} ({values}).",
+            f"Take one of them: write '{with_part('UID', parts[0])}' for the series (in a table "
+            "of cases: the column series_uid).",
+            parts,
+        ) from error
+
+
+def _stacks_in(path: Path, frames: Sequence[PlacedSlice[int]]) -> tuple[Part, ...]:
+    """Return the stacks that frames make by their Stack ID, alone or with other attributes."""
+    attributes = [frame.attributes for frame in frames]
+    for name in names_apart(attributes):
+        if _STACK not in name:
+            continue
+        parts = parts_by(name, attributes)
+        try:
+            for part in parts:
+                ordered_stack(path, frames, part)
+        except VolumeError:
+            continue
+        return parts
+    return ()
 
 
 def _placed(
@@ -99,7 +178,23 @@ def _placed(
         size=size,
         spacing_mm=(spacing[1], spacing[0]),
         thickness_mm=thickness[0] if thickness else 1.0,
+        attributes={
+            name: _told(group, shared, (*sequences, _CONVERTED), name)
+            for name, sequences in _APART_IN_FRAMES.items()
+        },
     )
+
+
+def _told(
+    group: pydicom.Dataset, shared: pydicom.Dataset, sequences: Sequence[str], keyword: str
+) -> str:
+    """Return what a frame says of itself as text, in the first of some sequences that says it."""
+    for sequence in sequences:
+        for dataset in (group, shared):
+            for item in items_of(dataset, sequence)[:1]:
+                if text := text_of(item, keyword):
+                    return text
+    return ""
 
 
 def _scaling(group: pydicom.Dataset, shared: pydicom.Dataset) -> tuple[float, ...]:

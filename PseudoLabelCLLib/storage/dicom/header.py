@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -19,12 +19,6 @@ from PseudoLabelCLLib.storage.dicom.mark import lacks_preamble
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
 
-# What pydicom raises on files that are not what they say: it has no error of its own for them.
-DAMAGED = (
-    ArithmeticError, AttributeError, BytesLengthException, EOFError, IndexError, InvalidDicomError,
-    KeyError, LookupError, MemoryError, NotImplementedError, RecursionError, struct.error,
-    TypeError, ValueError,
-)  # fmt: skip
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _LONGEST_UID = 64
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
@@ -54,6 +48,32 @@ def quiet_pydicom() -> Iterator[None]:
         _is_quiet.reset(before)
 
 
+class UnreadableError(Exception):
+    """A file of DICOM is not what it says: pydicom raised whatever it met."""
+
+
+@contextmanager
+def reading_by_pydicom() -> Iterator[None]:
+    """Turn whatever pydicom raises on a damaged file into one error; wrap nothing but its calls.
+
+    Raises:
+        InvalidDicomError: It is no DICOM file.
+        UnreadableError: It is damaged.
+        OSError: The system refuses.
+    """
+    try:
+        with quiet_pydicom():
+            yield
+    except InvalidDicomError:
+        raise
+    except Exception as error:
+        # pydicom has no error of its own for files that are not what they say: fuzzing met
+        # fourteen built-in ones. An OSError without a number is its own, too.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UnreadableError from error
+
+
 def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset | None:
     """Read some attributes of a DICOM image; None if the file is no DICOM file.
 
@@ -61,28 +81,23 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
         VolumeError: The file is damaged or cut off.
         StorageError: The disk refuses.
     """
+    is_bare = lacks_preamble(path)
     try:
-        with opened_regular(path) as file, quiet_pydicom():
-            header = pydicom.dcmread(
-                file,
-                stop_before_pixels=True,
-                specific_tags=list(keywords),
-                force=lacks_preamble(path),
-            )
-            meta = getattr(header, "file_meta", None)
-            syntax = getattr(meta, "TransferSyntaxUID", None)
-            if syntax == DeflatedExplicitVRLittleEndian:
+        with opened_regular(path) as file:
+            with reading_by_pydicom():
+                header = pydicom.dcmread(
+                    file, stop_before_pixels=True, specific_tags=list(keywords), force=is_bare
+                )
+            if transfer_syntax_of(header) == DeflatedExplicitVRLittleEndian:
                 raise _refused(path, "is stored deflated as a whole")
             header_bytes = file.tell()
             is_whole = _has_whole_pixels(file.read(12), header_bytes, path.stat().st_size)
     except InvalidDicomError:
         return None
-    except OSError as error:
-        if error.errno is None:  # not of the system: pydicom's, of what it found
-            raise _refused(path, "is damaged: its attributes cannot be read") from error
-        raise storage_error(path, error, action="read") from error
-    except DAMAGED as error:
+    except UnreadableError as error:
         raise _refused(path, "is damaged: its attributes cannot be read") from error
+    except OSError as error:
+        raise storage_error(path, error, action="read") from error
     if header_bytes > _LONGEST_HEADER_BYTES:
         raise _refused(path, f"has a header of {header_bytes >> 20} MB, more than any slice needs")
     if not is_whole:
@@ -93,13 +108,19 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
 def series_uid_in(path: Path) -> str:
     """Return which series a file belongs to, however damaged it is; empty if it does not say."""
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             header = pydicom.dcmread(
                 path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"]
             )
-    except (OSError, *DAMAGED):
+    except (OSError, InvalidDicomError, UnreadableError):
         return ""
     return uid_of(header, "SeriesInstanceUID")
+
+
+def transfer_syntax_of(header: pydicom.Dataset) -> str:
+    """Return how the pixels of a file are encoded; empty if it does not say."""
+    meta = getattr(header, "file_meta", None)
+    return "" if meta is None else uid_of(meta, "TransferSyntaxUID")
 
 
 def text_of(dataset: pydicom.Dataset, keyword: str) -> str:
@@ -153,7 +174,7 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
             return dataset.get(keyword)
         with quiet_pydicom():
             return dataset.get(keyword)
-    except (OSError, *DAMAGED):  # of values that are understood when they are asked for
+    except Exception:  # noqa: BLE001 - as in `reading_by_pydicom`: it reads values when asked
         return None
 
 

@@ -19,12 +19,14 @@ from pydicom.uid import (
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
 from PseudoLabelCLLib.storage.dicom.header import (
-    DAMAGED,
+    UnreadableError,
     items_of,
     numbers_of,
-    quiet_pydicom,
+    reading_by_pydicom,
     text_of,
+    transfer_syntax_of,
     uid_of,
+    value_of,
     whole_number_of,
 )
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
@@ -155,29 +157,24 @@ def read_segmentation_object(path: Path, *, label_maps: bool = False) -> Segment
         StorageError: The disk refuses.
     """
     header = _read(path)
-    try:
-        if label_maps and uid_of(header, "SOPClassUID") == LABEL_MAP_CLASS:
-            _check_label_map(path, header)
-        else:
-            _check_kind(path, header)
-        return _object_of(path, header)
-    except (OSError, *DAMAGED) as error:  # the file is read; these come from what it holds
-        raise _damaged(path, "its attributes cannot be read") from error
+    if label_maps and uid_of(header, "SOPClassUID") == LABEL_MAP_CLASS:
+        _check_label_map(path, header)
+    else:
+        _check_kind(path, header)
+    return _object_of(path, header)
 
 
 def _read(path: Path) -> pydicom.Dataset:
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             return pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise AnnotationError(
             f"'{path}' is not a DICOM file; expected a DICOM segmentation.", "Choose another file."
         ) from error
     except OSError as error:
-        if error.errno is None:  # not of the system: pydicom's, of what it found
-            raise _damaged(path, "its attributes cannot be read") from error
         raise storage_error(path, error, action="read") from error
-    except DAMAGED as error:
+    except UnreadableError as error:
         raise _damaged(path, "its attributes cannot be read") from error
 
 
@@ -201,7 +198,7 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
             "with one bit for each voxel.",
             _FOREIGN_REMEDY,
         )
-    syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    syntax = transfer_syntax_of(header)
     if syntax not in _READABLE_SYNTAXES:
         raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
 
@@ -213,18 +210,22 @@ def _check_label_map(path: Path, header: pydicom.Dataset) -> None:
             f"'{path}' is a label map of {bits} bits for each voxel; expected 8 or 16.",
             _FOREIGN_REMEDY,
         )
-    syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    syntax = transfer_syntax_of(header)
     if syntax not in (*_READABLE_SYNTAXES, RLELossless):
         raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
 
 
 def _pixels_of(path: Path, header: pydicom.Dataset, needed: int) -> npt.NDArray[np.uint8]:
-    if header.file_meta.TransferSyntaxUID != RLELossless:
-        return np.frombuffer(bytes(header.get("PixelData") or b""), np.uint8)
+    if transfer_syntax_of(header) != RLELossless:
+        stored = value_of(header, "PixelData")
+        return np.frombuffer(stored if isinstance(stored, bytes) else b"", np.uint8)
     if needed > _MOST_DECOMPRESSED_BYTES:
         raise _damaged(path, f"it speaks of {needed >> 20} MB of pixels")
-    with quiet_pydicom():
-        array = np.ascontiguousarray(header.pixel_array)
+    try:
+        with reading_by_pydicom():
+            array = np.ascontiguousarray(header.pixel_array)
+    except (OSError, InvalidDicomError, UnreadableError) as error:
+        raise _damaged(path, "its pixels cannot be unpacked") from error
     return array.astype(array.dtype.newbyteorder("<"), copy=False).ravel().view(np.uint8)
 
 

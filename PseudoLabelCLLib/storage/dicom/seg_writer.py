@@ -63,13 +63,16 @@ def write_segmentation_object(
         ValueError: The masks do not lie on the grid, or hold no voxel at all.
         StorageError: The disk refuses, or the library does.
     """
+    pixels = _frames(source, masks, len(segments))
     with quiet_pydicom():
+        slices = _cleaned_slices(source)
+        described = [_described(n, s) for n, s in enumerate(segments, start=1)]
         try:
             made = hd.seg.Segmentation(
-                source_images=_cleaned_slices(source),
-                pixel_array=_frames(source, masks, len(segments)),
+                source_images=slices,
+                pixel_array=pixels,
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-                segment_descriptions=[_described(n, s) for n, s in enumerate(segments, start=1)],
+                segment_descriptions=described,
                 series_instance_uid=new_uid(),
                 series_number=about.series_number,
                 sop_instance_uid=about.instance_uid,
@@ -88,7 +91,8 @@ def write_segmentation_object(
             made.save_as(path)
         except OSError as error:
             raise storage_error(path, error) from error
-        except (AttributeError, KeyError, TypeError) as error:
+        except Exception as error:
+            # highdicom checks what scanners wrote as it goes, with built-in errors of any kind
             raise StorageError(
                 f"The DICOM segmentation could not be made: {error}.",
                 "Export as .seg.nrrd, and report this with the kind of scanner.",
@@ -109,7 +113,7 @@ def _frames(source: SourceSeries, masks: npt.NDArray[Any], num_segments: int) ->
         pixels = np.moveaxis(masks.astype(np.uint8), 0, -1)
     if not source.frame_numbers:
         return pixels
-    as_stored = np.empty_like(pixels)
+    as_stored = np.zeros((source.num_frames, *pixels.shape[1:]), pixels.dtype)
     as_stored[np.subtract(source.frame_numbers, 1)] = pixels
     return as_stored
 
@@ -135,9 +139,13 @@ def _copied(header: pydicom.Dataset, keywords: Sequence[str]) -> pydicom.Dataset
 
 
 def _placed_frames(source: SourceSeries) -> pydicom.Dataset:
-    """Return which enhanced object this is, and where its frames lie, in their own order."""
+    """Return which enhanced object this is, and where its frames lie, in their own order.
+
+    Frames of other parts of the object hold nothing, so none is written for them; here they lie
+    behind the last slice, as no two may lie at one place.
+    """
     clean = _copied(source.headers[0], _IDENTITY)
-    clean.NumberOfFrames = len(source.frame_numbers)
+    clean.NumberOfFrames = source.num_frames
     matrix, spacing = source.geometry.direction_matrix, source.geometry.spacing_mm
     shared, turned, measures = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
     turned.ImageOrientationPatient = _decimals((*matrix[:, 0], *matrix[:, 1]))
@@ -145,8 +153,10 @@ def _placed_frames(source: SourceSeries) -> pydicom.Dataset:
     measures.SliceThickness = measures.SpacingBetweenSlices = _decimals(spacing[2:])[0]
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [turned], [measures]
     clean.SharedFunctionalGroupsSequence = [shared]
-    groups = [pydicom.Dataset() for _ in source.frame_numbers]
-    for k, number in enumerate(source.frame_numbers):
+    groups = [pydicom.Dataset() for _ in range(source.num_frames)]
+    own = dict.fromkeys(source.frame_numbers)
+    others = (n for n in range(1, source.num_frames + 1) if n not in own)
+    for k, number in enumerate((*own, *others)):
         place = pydicom.Dataset()
         place.ImagePositionPatient = _decimals(source.geometry.index_to_world((0, 0, k)))
         groups[number - 1].PlanePositionSequence = [place]

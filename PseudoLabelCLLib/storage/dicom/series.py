@@ -61,12 +61,13 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
     uid, part = series_and_part(series_uid)
     files = _chosen_files(folder, uid)
     headers = [_read_header(file) for file in files]
-    if (frames := _frames(folder, files, headers)) is not None:
+    if (frames := _frames(folder, files, headers, part)) is not None:
         with quiet_itk(folder):
             stored = sitk.GetArrayFromImage(headers[0].Execute())
         geometry = grid_of_stack(frames)
         order = [frame.header for frame in frames]
-        return Volume(stored.reshape(geometry.array_shape)[order], geometry, _is_ct(headers[0]))
+        stored = stored.reshape(-1, *geometry.array_shape[1:])
+        return Volume(stored[order], geometry, _is_ct(headers[0]))
     if _is_one_volume(headers):
         with quiet_itk(folder):
             image = headers[0].Execute()
@@ -99,7 +100,7 @@ def read_series_geometry(folder: Path, series_uid: str | None = None) -> Geometr
     uid, part = series_and_part(series_uid)
     files = _chosen_files(folder, uid)
     headers = [_read_header(file) for file in files]
-    if (frames := _frames(folder, files, headers)) is not None:
+    if (frames := _frames(folder, files, headers, part)) is not None:
         return grid_of_stack(frames)
     if _is_one_volume(headers):
         return grid_of(folder, headers[0])
@@ -202,7 +203,7 @@ def _read_header(file: str) -> Any:
 
 
 def _frames(
-    folder: Path, files: tuple[str, ...], headers: list[Any]
+    folder: Path, files: tuple[str, ...], headers: list[Any], part: Part | None
 ) -> list[PlacedSlice[int]] | None:
     """Return the frames of an enhanced object in the order of positions; None for other series."""
     if not any(metadata_text(header, _SOP_CLASS) in ENHANCED_CLASSES for header in headers):
@@ -216,7 +217,7 @@ def _frames(
     # The library of DICOM loads slowly, and other series do without.
     from PseudoLabelCLLib.storage.dicom.enhanced_frames import read_frames  # noqa: PLC0415
 
-    return read_frames(Path(files[0]))
+    return read_frames(Path(files[0]), part)
 
 
 def _is_ct(header: Any) -> bool | None:

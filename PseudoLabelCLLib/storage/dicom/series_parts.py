@@ -1,7 +1,8 @@
 """Parts of a series that hold slices at the same places: echoes, time points, acquisitions."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import TypeAlias
 
 from PseudoLabelCLLib.domain.errors import VolumeError
@@ -19,6 +20,9 @@ APART = {
     "AcquisitionTime": "0008|0032",
 }
 _BEGIN = ";"
+# Between the names of attributes that tell parts apart only together, and between their values.
+_AND = "+"
+_MOST_TOGETHER = 3
 Part: TypeAlias = tuple[str, str]
 
 
@@ -50,25 +54,59 @@ def with_part(series_uid: str, part: Part | None) -> str:
     return series_uid if part is None else f"{series_uid}{_BEGIN}{part[0]}={part[1]}"
 
 
+def part_value(attributes: Mapping[str, str], name: str) -> str:
+    """Return to which part a slice belongs, by one attribute or by several together."""
+    return _AND.join(attributes.get(one, "") for one in name.split(_AND))
+
+
 def parts_told_by(
     attributes: Sequence[Mapping[str, str]], heights: Sequence[float]
 ) -> tuple[Part, ...]:
     """Return the parts of a series, by the first attribute that tells all its slices apart.
 
+    Where none does alone, several may do together, such as echo time and acquisition number. One
+    that makes as many parts as slices lie at one place comes before others: the time at which each
+    slice was taken tells them apart as well.
+
     Args:
         attributes: Of each slice.
         heights: Where each slice lies along the normal, in mm; equal ones are at one place.
     """
-    for name in APART:
-        values = [one.get(name, "") for one in attributes]
-        counts = Counter(values)
-        places = {(value, round(height, 3)) for value, height in zip(values, heights, strict=True)}
-        if len(counts) > 1 and "" not in counts and len(places) == len(values):
-            return tuple((name, value) for value in sorted(counts, key=_counted))
-    return ()
+    at_places = [round(height, 3) for height in heights]
+    most = max(Counter(at_places).values())
+    fitting: list[tuple[Part, ...]] = []
+    for name in names_apart(attributes):
+        values = [part_value(one, name) for one in attributes]
+        if len(set(zip(values, at_places, strict=True))) == len(values):
+            fitting.append(parts_by(name, attributes))
+            if len(fitting[-1]) == most:
+                return fitting[-1]
+    return next(iter(fitting), ())
 
 
-def _counted(value: str) -> tuple[float, str]:
+def names_apart(attributes: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield the attributes in which slices differ, each alone first, then several together."""
+    names = dict.fromkeys(name for one in attributes for name in one)
+    apart = []
+    for name in names:
+        values = {one.get(name, "") for one in attributes}
+        if len(values) > 1 and "" not in values:
+            apart.append(name)
+    for number in range(1, _MOST_TOGETHER + 1):
+        yield from map(_AND.join, combinations(apart, number))
+
+
+def parts_by(name: str, attributes: Sequence[Mapping[str, str]]) -> tuple[Part, ...]:
+    """Return the parts of which a series consists by an attribute, in the order of its values."""
+    values = Counter(part_value(one, name) for one in attributes)
+    return tuple((name, value) for value in sorted(values, key=_counted))
+
+
+def _counted(value: str) -> tuple[tuple[float, str], ...]:
+    return tuple(map(_number_or_text, value.split(_AND)))
+
+
+def _number_or_text(value: str) -> tuple[float, str]:
     try:
         return float(value), value
     except ValueError:

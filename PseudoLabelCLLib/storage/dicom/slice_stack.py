@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
 from PseudoLabelCLLib.storage.dicom.series_parts import (
     Part,
     SeveralPartsError,
+    part_value,
     parts_told_by,
     with_part,
 )
@@ -199,9 +200,9 @@ def _slices_of_part(
     folder: Path, slices: Sequence[PlacedSlice[HeaderT]], part: Part
 ) -> list[PlacedSlice[HeaderT]]:
     name, value = part
-    chosen = [one for one in slices if one.attributes.get(name) == value]
+    chosen = [one for one in slices if part_value(one.attributes, name) == value]
     if not chosen:
-        found = sorted({one.attributes.get(name, "none") for one in slices})
+        found = sorted({part_value(one.attributes, name) or "none" for one in slices})
         raise VolumeError(
             f"The series in '{folder}' holds no slice with {name} {value} (found: "
             f"{', '.join(found)}).",

@@ -30,7 +30,7 @@ from PseudoLabelCLLib.storage.dicom.header import (
     whole_number_of,
 )
 from PseudoLabelCLLib.storage.dicom.mark import ENHANCED_CLASSES
-from PseudoLabelCLLib.storage.dicom.series_parts import APART, series_and_part
+from PseudoLabelCLLib.storage.dicom.series_parts import APART, Part, series_and_part
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, grid_of_stack, ordered_stack
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.collection_pause import paused_collection
@@ -107,7 +107,8 @@ class SourceSeries:
         geometry: The grid of the slices.
         instances: What identifies it.
         frame_numbers: Of an enhanced object, which is the one instance of its series: the frame,
-            from 1, that is each slice, in the order of positions. Empty for single slices.
+            from 1, that is each slice, in the order of positions; not all frames where a part of
+            them makes the stack. Empty for single slices.
         positions_mm: Where the first pixel of each slice lies, which may wobble about the grid.
     """
 
@@ -117,6 +118,12 @@ class SourceSeries:
     instances: SourceInstances
     frame_numbers: tuple[int, ...] = ()
     positions_mm: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the enhanced object has, those of other parts included."""
+        told = whole_number_of(self.headers[0], "NumberOfFrames") or 0
+        return max(told, *self.frame_numbers)
 
 
 @paused_collection()
@@ -139,7 +146,7 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     for path, header in chosen:
         _check_kind(path, header)
     if any(uid_of(header, "SOPClassUID") in ENHANCED_CLASSES for _, header in chosen):
-        return _enhanced_source(folder, chosen)
+        return _enhanced_source(folder, chosen, part)
     slices = [_placed(path, header) for path, header in chosen]
     _check_one_series(folder, slices)
     ordered = ordered_stack(folder, slices, part)
@@ -153,7 +160,9 @@ def read_source_series(folder: Path, series_uid: str | None = None) -> SourceSer
     )
 
 
-def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]]) -> SourceSeries:
+def _enhanced_source(
+    folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]], part: Part | None
+) -> SourceSeries:
     if len(chosen) > 1:
         raise VolumeError(
             f"The series in '{folder}' is made of {len(chosen)} files, enhanced (multi-frame) "
@@ -161,7 +170,7 @@ def _enhanced_source(folder: Path, chosen: Sequence[tuple[Path, pydicom.Dataset]
             "Move the one that you need into a folder of its own.",
         )
     path, header = chosen[0]
-    frames = read_frames(path)
+    frames = read_frames(path, part)
     instances = _instances_of([header])
     numbers = tuple(frame.header + 1 for frame in frames)
     return SourceSeries(

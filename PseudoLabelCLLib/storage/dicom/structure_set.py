@@ -16,14 +16,15 @@ from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.dicom.header import (
-    DAMAGED,
+    UnreadableError,
     items_of,
     numbers_of,
     quiet_pydicom,
+    reading_by_pydicom,
     text_of,
     uid_of,
     whole_number_of,
@@ -86,9 +87,9 @@ class StructureSet:
 def is_structure_set(path: Path) -> bool:
     """Return whether a file is a DICOM structure set; an unreadable one is not."""
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-    except (OSError, *DAMAGED):
+    except (OSError, InvalidDicomError, UnreadableError):
         return False
     return uid_of(header, "SOPClassUID") == STRUCTURE_SET_CLASS
 
@@ -101,15 +102,14 @@ def read_structure_set(path: Path) -> StructureSet:
         StorageError: The disk refuses.
     """
     try:
-        with quiet_pydicom():
+        with reading_by_pydicom():
             header = pydicom.dcmread(path)
-            return _structure_set_of(header)
     except OSError as error:
-        if error.errno is not None:
-            raise storage_error(path, error, action="read") from error
+        raise storage_error(path, error, action="read") from error
+    except (InvalidDicomError, UnreadableError) as error:
         raise _damaged(path) from error
-    except (InvalidDicomError, *DAMAGED) as error:
-        raise _damaged(path) from error
+    with quiet_pydicom():
+        return _structure_set_of(path, header)
 
 
 def read_structures_as_labels(
@@ -143,9 +143,10 @@ def read_structures_as_labels(
     segments = found.segments
     drawn = tuple(s for s in segments if found.structures[s.label_value - 1].contours)
     used = schema or schema_of(drawn or segments)
-    wanted = _listed(path, segments, drawn, used, asking)
-    occupied = tuple(segment for segment in wanted if segment in drawn)
-    matched, notices = match_segments(path.name, wanted, occupied, used, asking)
+    # how many voxels contours enclose is counted for those that count
+    matched, notices, used = match_segments(
+        path.name, segments, dict.fromkeys(drawn, 0), used, asking
+    )
     masks, outside = dict[int, Mask](), 0
     for label in used:
         if label.value in matched:
@@ -173,7 +174,7 @@ def _painted(
     return array, told
 
 
-def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
+def _structure_set_of(path: Path, header: pydicom.Dataset) -> StructureSet:
     contours = {
         whole_number_of(item, "ReferencedROINumber"): items_of(item, "ContourSequence")
         for item in items_of(header, "ROIContourSequence")
@@ -188,7 +189,7 @@ def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
             Structure(
                 number,
                 text_of(item, "ROIName") or f"structure {number}",
-                tuple(points for one in closed if len(points := _points_of(one)) > 2),
+                tuple(points for one in closed if len(points := _points_of(path, one)) > 2),
                 sum(kind.startswith("OPEN") for kind in kinds),
             )
         )
@@ -206,34 +207,11 @@ def _structure_set_of(header: pydicom.Dataset) -> StructureSet:
     )
 
 
-def _points_of(contour: pydicom.Dataset) -> FloatArray:
+def _points_of(path: Path, contour: pydicom.Dataset) -> FloatArray:
     numbers = np.array(numbers_of(contour, "ContourData"))
     if numbers.size % NUM_AXES:
-        raise ValueError("a contour of incomplete points")
+        raise _damaged(path)
     return numbers.reshape(-1, NUM_AXES)
-
-
-def _listed(
-    path: Path,
-    segments: tuple[Segment, ...],
-    drawn: tuple[Segment, ...],
-    schema: LabelSchema,
-    asking: Asking | None,
-) -> tuple[Segment, ...]:
-    """Return the segments that are structures of the project, and ask about the others."""
-    matched, _ = match_segments(path.name, segments, (), schema, made_from=())
-    listed = tuple(segment for segment in segments if segment in matched.values())
-    others = [segment.name for segment in drawn if segment not in listed]
-    if not others or not listed or asking is None:
-        return segments
-    choice = Choice("background", "Leave these structures out", "leaves these structures out")
-    asking.ask(
-        QuestionKind.UNLISTED,
-        f"'{path.name}' holds structures that the project does not have: {', '.join(others)}. It "
-        f"has: {', '.join(schema.names)}.",
-        choices=(choice, LEAVE_OUT),
-    )
-    return listed
 
 
 def _mask_of(path: Path, structure: Structure, grid: Geometry) -> tuple[Mask, int]:

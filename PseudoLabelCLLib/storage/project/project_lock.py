@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError, StorageError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
@@ -117,7 +117,7 @@ def _in_use(path: Path) -> ProjectInUseError:
     try:
         found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
         who = f"{found['holder']} (process {found['process']} on {found['machine']})"
-    except (OSError, StorageError, ValueError, KeyError, TypeError, RecursionError):
+    except Exception:  # noqa: BLE001 - the file is another process's: only its name is lost
         who = "another process"
     return ProjectInUseError(f"The project '{path.parent}' is in use by {who}.", remedy)
 

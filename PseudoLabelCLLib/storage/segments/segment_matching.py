@@ -1,12 +1,18 @@
 """Which segment of a file is which label of the project: by name and term, never by order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import (
+    LEAVE_OUT,
+    QUESTIONS,
+    Asking,
+    Choice,
+    QuestionKind,
+)
 from PseudoLabelCLLib.domain.segment_identity import (
     contradiction_of,
     label_by_identifier,
@@ -15,7 +21,12 @@ from PseudoLabelCLLib.domain.segment_identity import (
     label_of_segment,
     same_name,
 )
-from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.segmentation import (
+    DEFAULT_COLORS,
+    MAX_LABEL_VALUE,
+    LabelClass,
+    LabelSchema,
+)
 from PseudoLabelCLLib.storage.segments.slicer_segments import Segment
 
 # What Slicer calls a new segment.
@@ -25,18 +36,21 @@ _AUTOMATIC = re.compile("Segment_[0-9]+")
 def match_segments(
     file_name: str,
     segments: tuple[Segment, ...],
-    occupied: tuple[Segment, ...],
+    occupied: Mapping[Segment, int],
     schema: LabelSchema,
     asking: Asking | None = None,
     *,
     made_from: tuple[Segment, ...] | None = None,
-) -> tuple[dict[int, Segment], list[str]]:
-    """Return the segment of each label value, and sentences about what is remarkable.
+) -> tuple[dict[int, Segment], list[str], LabelSchema]:
+    """Return the segment of each label value, what is remarkable in words, and the labels.
+
+    The labels are those of the project, and those that a person wants as new structures.
 
     Args:
         file_name: For messages.
         segments: All segments of the file.
-        occupied: Those with voxels; an empty segment that fits no label is left out.
+        occupied: Those with voxels, and how many (0 where that is not known); an empty segment
+            that fits no label is left out.
         schema: The labels of the project.
         asking: Asks the person where name and term do not tell; None for a file of the project,
             which keeps the identifiers of its labels.
@@ -45,7 +59,7 @@ def match_segments(
             as of any other file.
 
     Raises:
-        AnnotationError: A segment fits no label, or two fit the same.
+        AnnotationError: A segment fits no label and nobody can be asked, or two fit the same.
         QuestionError: A person has to say which label a segment is.
     """
     is_own = asking is None and made_from is None
@@ -75,13 +89,77 @@ def match_segments(
         if not same_name(label.name, segment.name):
             notices.append(Note.BY_TERM.say(file=file_name, segment=segment.name, label=label.name))
     unknown = [s for s, label in zip(segments, labels, strict=True) if label is None]
-    foreign = [segment for segment in unknown if segment in occupied]
+    foreign = {s: occupied[s] for s in unknown if s in occupied}
     if foreign:
-        raise _no_label(file_name, foreign, schema)
+        added = _new_structures(file_name, foreign, schema, asking, has_others=bool(matched))
+        schema = LabelSchema((*schema, *added))
+        matched |= {label.value: segment for label, segment in added.items()}
     notices.extend(
-        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name) for segment in unknown
+        Note.EMPTY_SEGMENT.say(file=file_name, segment=segment.name)
+        for segment in unknown
+        if segment not in foreign
     )
-    return matched, notices
+    return matched, notices, schema
+
+
+def _new_structures(
+    file_name: str,
+    foreign: Mapping[Segment, int],
+    schema: LabelSchema,
+    asking: Asking | None,
+    *,
+    has_others: bool,
+) -> dict[LabelClass, Segment]:
+    """Ask what segments are that fit no label; return those that become structures.
+
+    Args:
+        file_name: For messages.
+        foreign: These segments, and how many voxels each has (0 where that is not known).
+        schema: The labels of the project.
+        asking: Asks the person, or None.
+        has_others: Whether the file has a segment that fits a label.
+
+    Raises:
+        AnnotationError: Nobody can be asked, or nothing but leaving the file out could be answered.
+        QuestionError: Nobody has answered yet.
+    """
+    choices = []
+    if has_others:
+        choices.append(Choice("background", "They are background", "counts them as background"))
+    if asking is not None and asking.labels_can_grow:
+        new = "adds each segment to the project as a structure"
+        choices.append(Choice("new", "Add them as structures", new))
+    told = _told_foreign(file_name, foreign, schema)
+    if asking is None or not choices:
+        remedy = "Give the segment the name of its structure, delete it, or add the structure."
+        raise AnnotationError(told, remedy)
+    number = sum(foreign.values())
+    answer = asking.ask(QuestionKind.UNLISTED, told, number, (*choices, LEAVE_OUT))
+    return _labels_for(foreign, schema) if answer == "new" else {}
+
+
+def _labels_for(segments: Iterable[Segment], schema: LabelSchema) -> dict[LabelClass, Segment]:
+    """Return a label for each segment: its own name, codes and colour, a value that is free."""
+    values, ids = set(schema.values), {label.segment_id for label in schema}
+    labels: dict[LabelClass, Segment] = {}
+    for number, segment in enumerate(segments, start=len(schema)):
+        value = segment.label_value
+        if value in values or value > MAX_LABEL_VALUE:
+            value = max(values) + 1
+        segment_id = segment.segment_id or f"Segment_{value}"
+        while segment_id in ids:
+            segment_id += "_new"
+        values.add(value)
+        ids.add(segment_id)
+        label = LabelClass(
+            value=value,
+            name=segment.name or f"label {value}",
+            color=segment.color or DEFAULT_COLORS[number % len(DEFAULT_COLORS)],
+            terminology=segment.terminology,
+            segment_id=segment_id,
+        )
+        labels[label] = segment
+    return labels
 
 
 def settle_overlaps(
@@ -161,7 +239,7 @@ def _ask_about_identifiers(
     segments: tuple[Segment, ...],
     labels: list[LabelClass | None],
     schema: LabelSchema,
-    occupied: Sequence[Segment],
+    occupied: Mapping[Segment, int],
     asking: Asking,
 ) -> None:
     """Ask whether segments are the labels whose identifiers they bear, if that is all to go by."""
@@ -179,13 +257,13 @@ def _ask_about_identifiers(
         for place, label in by_identifier.items()
         if label is not None
     )
-    asking.ask(
+    answer = asking.ask(
         QuestionKind.BY_IDENTIFIER,
         f"In '{file_name}', segments have neither the name nor the terminology of a structure, "
         f"only the identifier: {told}. Slicer renumbers identifiers in every file, in the order "
         "in which segments were made.",
     )
-    for place, label in by_identifier.items():
+    for place, label in by_identifier.items() if answer == "take" else ():
         labels[place] = label
 
 
@@ -211,6 +289,11 @@ def _ask_about_automatic_names(
         QuestionKind.BY_IDENTIFIER,
         f"In '{file_name}', nobody named the segments {names}: Slicer numbers new segments in the "
         "order in which they are made, which may be another one than in the other files.",
+        choices=tuple(
+            choice
+            for choice in QUESTIONS[QuestionKind.BY_IDENTIFIER].choices
+            if choice.value != "other"
+        ),
     )
 
 
@@ -222,12 +305,14 @@ def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -
     )
 
 
-def _no_label(file_name: str, foreign: Sequence[Segment], schema: LabelSchema) -> AnnotationError:
-    names = ", ".join(segment.name or "one without a name" for segment in foreign)
-    return AnnotationError(
+def _told_foreign(file_name: str, foreign: Mapping[Segment, int], schema: LabelSchema) -> str:
+    names = ", ".join(
+        (segment.name or "one without a name") + (f" ({counted(count, 'voxel')})" if count else "")
+        for segment, count in foreign.items()
+    )
+    return (
         f"'{file_name}' holds segments that are not structures of the project: {names}. Its "
-        f"structures are: {', '.join(schema.names)}.",
-        "Give the segment the name of its structure, delete it, or add the structure.",
+        f"structures are: {', '.join(schema.names)}."
     )
 
 

@@ -165,12 +165,21 @@ def test_segments_with_one_code_are_known_by_name(a_series, a_project, tmp_path)
     np.testing.assert_array_equal(stored.array, expected(kidney, liver))
 
 
-def test_segment_that_is_no_label_is_refused_by_name(a_series, a_project, tmp_path):
+def test_segment_that_is_no_label_is_asked_about_by_name(a_series, a_project, tmp_path):
     kidney, liver = structures(GEOMETRY.array_shape)
     segments = [described(1, "kidney", KIDNEY), described(2, "Milz", SPLEEN)]
     path = write_object(tmp_path / "seg.dcm", a_series, [kidney, liver], segments)
-    with pytest.raises(AnnotationError, match="are not structures of the project: Milz"):
+    told = r"are not structures of the project: Milz \([0-9]+ voxels\)"
+    with pytest.raises(QuestionError, match=told):
         annotated(a_project, a_series.folder, path)
+    answer = GivenAnswer(QuestionKind.UNLISTED, "background")
+    stored, _ = annotated(a_project, a_series.folder, path, [answer])
+    np.testing.assert_array_equal(stored.array, expected(kidney, np.zeros_like(liver)))
+    answer = GivenAnswer(QuestionKind.UNLISTED, "new")
+    asking = Asking("case", [answer], labels_can_grow=True)
+    labels, schema, _ = read_segmentation(path, SCHEMA, near=GEOMETRY, asking=asking)
+    assert schema.names == ("Leber", "kidney", "Milz")
+    np.testing.assert_array_equal(labels.array == schema.values[-1], liver)
 
 
 def test_overlap_and_empty_segment_are_told(a_series, a_project, tmp_path):

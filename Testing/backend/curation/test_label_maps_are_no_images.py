@@ -186,6 +186,57 @@ def test_chosen_channel_serves_the_whole_folder(a_folder_of_channels, answer, wa
         assert labels["p07_T1"] == "p07_seg.nii.gz"
 
 
+@pytest.fixture
+def a_project_of_t1(tmp_path):
+    """A project with the T1 of a patient whose folder holds three images."""
+    first = tmp_path / "first"
+    for channel in ("FLAIR", "T1", "T2"):
+        put_image(first / f"p01_{channel}.nii.gz")
+    put_image(tmp_path / "a.nii.gz", 3)
+    put_label(tmp_path / "a_seg.nii.gz")
+    pair = [str(tmp_path / "a.nii.gz"), str(tmp_path / "a_seg.nii.gz")]
+    root = tmp_path / "P"
+    create = ["create", str(root), "--annotated", *pair, "--unlabelled", str(first)]
+    assert main([*create, "--answer", "channels=T1"]) == 0
+    return root
+
+
+def test_chosen_channel_is_kept_with_the_case_and_serves_the_next_folder(
+    a_project_of_t1, tmp_path, capsys
+):
+    kept = load_project(a_project_of_t1).case("p01_T1").answers
+    assert [(one.kind, one.value) for one in kept] == [(QuestionKind.CHANNELS, "T1")]
+    assert kept[0].message == "'p01' has several images: FLAIR, T1, T2."
+    second = tmp_path / "second"
+    for channel in ("FLAIR", "T1", "T2"):
+        put_image(second / f"p02_{channel}.nii.gz", 1)
+    capsys.readouterr()
+    assert main(["add", str(a_project_of_t1), "--unlabelled", str(second)]) == 0
+    assert "the answer that the project keeps was used: channels=T1" in capsys.readouterr().err
+    project = load_project(a_project_of_t1)
+    assert project.case("p02_T1").answer_to(QuestionKind.CHANNELS) == "T1"
+    assert {case.id for case in project.cases} == {"a", "p01_T1", "p02_T1"}
+
+
+def test_another_answer_counts_before_the_kept_one_and_from_then_on(a_project_of_t1, tmp_path):
+    for folder in ("second", "third"):
+        for channel in ("FLAIR", "T1", "T2"):
+            put_image(tmp_path / folder / f"{folder}_{channel}.nii.gz", 1)
+    add = ["add", str(a_project_of_t1), "--unlabelled"]
+    assert main([*add, str(tmp_path / "second"), "--answer", "channels=T2"]) == 0
+    assert main([*add, str(tmp_path / "third")]) == 0
+    names = [case.id for case in load_project(a_project_of_t1).cases]
+    assert names == ["a", "p01_T1", "second_T2", "third_T2"]
+
+
+def test_kept_channel_that_a_folder_lacks_is_asked_about_again(a_project_of_t1, tmp_path, capsys):
+    for channel in ("ADC", "DWI"):
+        put_image(tmp_path / "second" / f"p02_{channel}.nii.gz", 1)
+    add = ["add", str(a_project_of_t1), "--unlabelled", str(tmp_path / "second")]
+    assert main(add) == 1
+    assert "--answer channels=ADC" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("files", "num_groups"),
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_phantoms import SERIES, grid, write_series
@@ -16,12 +17,14 @@ from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError, QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.messages.job_messages import Line, decode_line, encode_line
 from PseudoLabelCLLib.messages.jobs import (
     PredictJob,
 )
 from PseudoLabelCLLib.pipeline.prediction import apply_model as apply_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.prediction.model_file import write_model
+from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume
 
@@ -192,3 +195,117 @@ def test_volume_that_is_stored_another_way_is_segmented_as_if_it_were_stored_as_
     back = sitk.DICOMOrient(at_places, "LPS")
     assert len(np.unique(as_trained.array)) > 1
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back), as_trained.array)
+
+
+def test_parts_of_one_series_have_results_of_their_own_names(a_model, tmp_path):
+    folder, geometry = tmp_path / "scan", grid(size=(40, 36, 4))
+    folder.mkdir()
+    for number, echo in enumerate(("4.6", "9.2")):
+        for file in write_series(tmp_path / echo, geometry, EchoTime=echo).files:
+            header = pydicom.dcmread(file)
+            header.SOPInstanceUID = f"{header.SOPInstanceUID}.{number}"
+            header.save_as(folder / f"{number}-{file.name}")
+    uids = (f"{SERIES};EchoTime=4.6", f"{SERIES};EchoTime=9.2")
+    job = PredictJob(a_model, (str(folder),) * 2, str(tmp_path / "out"), series_uids=uids)
+    apply_model(job, Listener())
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "scan-EchoTime 4.6.seg.nrrd", "scan-EchoTime 9.2.seg.nrrd",
+    ]  # fmt: skip
+
+
+def a_cine(path, num_frames=3, code=1):
+    """Write a 4-D NIfTI file whose frames differ, and return them."""
+    frames = np.random.default_rng(num_frames).normal(size=(40, 36, 4, num_frames))
+    affine = np.array([[-1.4, 0.2, 0, 30], [0.2, 1.4, 0, -20], [0, 0, 6, 5], [0, 0, 0, 1.0]])
+    image = nibabel.Nifti1Image(frames.astype(np.float32), affine)
+    image.set_sform(affine, code)
+    image.set_qform(affine, code)
+    nibabel.save(image, path)
+    return frames.astype(np.float32), image.affine
+
+
+def segmented_alone(a_model, frame, affine, folder):
+    """Return what the model makes of one frame that was saved as a file of its own."""
+    folder.mkdir()
+    nibabel.save(nibabel.Nifti1Image(frame, affine), folder / "alone.nii.gz")
+    images, out = (str(folder / "alone.nii.gz"),), folder / "out"
+    job = PredictJob(a_model, images, str(out), format=SegmentationFormat.NIFTI)
+    apply_model(job, Listener())
+    return nibabel.load(out / "alone.nii.gz").get_fdata()
+
+
+def test_file_of_several_volumes_is_asked_about_before_anything_is_written(a_model, tmp_path):
+    a_cine(tmp_path / "p1.nii.gz", 3)
+    a_cine(tmp_path / "p2.nii.gz", 12)
+    images = (str(tmp_path / "p1.nii.gz"), str(tmp_path / "p2.nii.gz"))
+    with pytest.raises(QuestionError) as asked:
+        apply_model(PredictJob(a_model, images, str(tmp_path / "out")), Listener())
+    assert [one.case_id for one in asked.value.questions] == ["p1", "p2"]
+    assert "3 volumes of 40 x 36 x 4 voxels" in asked.value.message
+    assert "--answer p1:frames=every" in asked.value.remedy
+    assert "about 'p2': --answer frames=VALUE answers for all" in asked.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_volume_of_several_is_segmented_as_if_it_were_alone_in_its_file(a_model, tmp_path):
+    frames, affine = a_cine(tmp_path / "p1.nii.gz")
+    listener = Listener()
+    job = PredictJob(
+        a_model,
+        (str(tmp_path / "p1.nii.gz"),),
+        str(tmp_path / "out"),
+        format=SegmentationFormat.NIFTI,
+        answers=(GivenAnswer(QuestionKind.FRAMES, "2"),),
+    )
+    (told,) = apply_model(job, listener)["segmentations"]
+    assert told["frame"] == 2
+    assert any("Volume 2 of the 3 in 'p1.nii.gz'" in text for text, _ in listener.notices)
+    found = nibabel.load(tmp_path / "out" / "p1.nii.gz")
+    source = nibabel.load(tmp_path / "p1.nii.gz")
+    assert found.shape == (40, 36, 4)
+    for read in ("get_qform", "get_sform"):
+        (matrix, code), (own, own_code) = (
+            getattr(one.header, read)(coded=True) for one in (found, source)
+        )
+        assert code == own_code
+        np.testing.assert_allclose(matrix, own, atol=1e-5)
+    alone = segmented_alone(a_model, frames[..., 1], affine, tmp_path / "alone")
+    np.testing.assert_array_equal(found.get_fdata(), alone)
+    other = segmented_alone(a_model, frames[..., 0], affine, tmp_path / "other")
+    assert (found.get_fdata() != other).any()
+
+
+def test_every_volume_of_a_file_has_a_result_named_as_its_case_would_be(a_model, tmp_path):
+    a_cine(tmp_path / "p1.nii.gz", 3)
+    a_cine(tmp_path / "p2.nii.gz", 2)
+    listener = Listener()
+    job = PredictJob(
+        a_model,
+        (str(tmp_path / "p1.nii.gz"), str(tmp_path / "p2.nii.gz")),
+        str(tmp_path / "out"),
+        answers=(
+            GivenAnswer(QuestionKind.FRAMES, "every"),
+            GivenAnswer(QuestionKind.FRAMES, "leave", "p2"),
+        ),
+    )
+    told = apply_model(job, listener)["segmentations"]
+    assert [one["frame"] for one in told] == [1, 2, 3]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "p1_1.seg.nrrd", "p1_2.seg.nrrd", "p1_3.seg.nrrd",
+    ]  # fmt: skip
+    assert any("Left out, as answered: 'p2.nii.gz'" in text for text, _ in listener.notices)
+    source = sitk.ReadImage(str(tmp_path / "p1.nii.gz"))
+    for name in ("p1_1", "p1_3"):
+        found = sitk.ReadImage(str(tmp_path / "out" / f"{name}.seg.nrrd"))
+        assert found.GetOrigin() == pytest.approx(source.GetOrigin()[:3], abs=1e-4)
+        assert found.GetSpacing()[:3] == pytest.approx(source.GetSpacing()[:3], abs=1e-5)
+
+
+def test_questions_of_a_job_reach_the_one_who_started_it(a_model, tmp_path):
+    a_cine(tmp_path / "p1.nii.gz")
+    job = PredictJob(a_model, (str(tmp_path / "p1.nii.gz"),), str(tmp_path / "out"))
+    with pytest.raises(QuestionError) as asked:
+        apply_model(job, Listener())
+    failed = failure_of(asked.value)
+    assert decode_line(encode_line(Line("j", 0, failed))).message == failed
+    assert [one.case_id for one in failed.questions] == ["p1"]

@@ -11,8 +11,9 @@ from small_projects import (
     write_image,
 )
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages import requests as ask
@@ -25,6 +26,24 @@ pytestmark = pytest.mark.slow
 
 def creation(root):
     return ask.CreateProject(str(root), "Hearts", Profile.BALANCED, SCHEMA)
+
+
+def test_chosen_channel_is_kept_with_the_case_and_serves_the_next_search(a_service, a_project):
+    data = a_project.parent / "channels"
+    for patient in ("p1", "p2"):
+        for channel in ("T1", "T2"):
+            write_image(data / patient / f"{patient}_{channel}.nrrd", seed=7)
+    opened(a_service, a_project)
+    given = (GivenAnswer(QuestionKind.CHANNELS, "T2"),)
+    first = answer(a_service, ask.FindVolumes(str(data / "p1"), given))
+    (found,) = first.volumes
+    new = NewCase("p1", CaseRole.UNLABELLED, found.image, kept=found.kept)
+    answer(a_service, ask.AddVolumes((new,)))
+    assert load_project(a_project).case("p1").answer_to(QuestionKind.CHANNELS) == "T2"
+    second = answer(a_service, ask.FindVolumes(str(data / "p2")))
+    assert [volume.case_id for volume in second.volumes] == ["p2_T2"]
+    assert [problem.is_error for problem in second.problems] == [False]
+    assert "channels=T2" in second.problems[0].message
 
 
 def test_volumes_are_added_one_by_one_and_unfit_ones_are_told(a_service, a_project):

@@ -5,16 +5,26 @@ import struct
 import warnings
 
 import dicom_phantoms as phantoms
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from object_segments import ABOUT, segment
 from pydicom.sequence import Sequence
 
-from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.errors import (
+    AnnotationError,
+    PseudoLabelCLError,
+    StorageError,
+    VolumeError,
+)
+from PseudoLabelCLLib.storage.dicom import seg_reader
+from PseudoLabelCLLib.storage.dicom.header import value_of
 from PseudoLabelCLLib.storage.dicom.seg_reader import read_segmentation_object
 from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
 from PseudoLabelCLLib.storage.dicom.segment import ObjectDescription
 from PseudoLabelCLLib.storage.dicom.source_series import read_source_series
+from PseudoLabelCLLib.storage.dicom.structure_set import read_structure_set
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 MIDDLE = 2  # which slice is changed
@@ -235,8 +245,6 @@ def test_unspoilt_series_is_read(a_series):
 
 @pytest.fixture(scope="module")
 def good_object(good_series, tmp_path_factory):
-    from test_dicom_round_trips import segment  # noqa: PLC0415
-
     path = tmp_path_factory.mktemp("object") / "object.dcm"
     labels = phantoms.blobs(good_series.geometry)
     about = ObjectDescription("a", "b", "Doe^Jane", "0.1", 9000, "2.25.77")
@@ -314,3 +322,54 @@ def test_random_damage_is_refused_or_harmless_and_never_a_crash(good_object, tmp
             refusals.append(refusal.message)
     assert refusals
     assert [message for message in refusals if str(path) not in message] == []
+
+
+class CodecError(Exception):
+    """What no list of built-in errors would have foreseen."""
+
+
+def raising(error):
+    def fail(*_arguments, **_more):
+        raise error
+
+    return fail
+
+
+READERS = {
+    "series": (lambda series, _object: read_source_series(series.folder), VolumeError),
+    "object": (lambda _series, path: read_segmentation_object(path), AnnotationError),
+    "structure set": (lambda _series, path: read_structure_set(path), AnnotationError),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_whatever_the_library_raises_on_a_file_is_told_as_damage(
+    a_series, good_object, monkeypatch, kind
+):
+    read, refusal = READERS[kind]
+    monkeypatch.setattr(pydicom, "dcmread", raising(CodecError("oops")))
+    with pytest.raises(refusal, match="damaged"):
+        read(a_series, good_object)
+
+
+def test_value_that_the_library_fails_on_counts_as_missing(monkeypatch):
+    header = pydicom.Dataset()
+    header.Rows = 5
+    monkeypatch.setattr(pydicom.Dataset, "get", raising(CodecError("oops")))
+    assert value_of(header, "Rows") is None
+
+
+def test_fault_of_our_own_is_not_told_as_damage_of_the_file(good_object, monkeypatch):
+    monkeypatch.setattr(seg_reader, "_object_of", raising(KeyError("a fault")))
+    with pytest.raises(KeyError, match="a fault"):
+        read_segmentation_object(good_object)
+
+
+def test_whatever_the_library_raises_on_writing_is_told_with_a_way_out(
+    a_series, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hd.seg, "Segmentation", raising(CodecError("oops")))
+    source = read_source_series(a_series.folder)
+    masks = np.ones(source.geometry.array_shape, np.uint8)
+    with pytest.raises(StorageError, match="could not be made: oops"):
+        write_segmentation_object(tmp_path / "seg.dcm", source, masks, [segment(1)], ABOUT)

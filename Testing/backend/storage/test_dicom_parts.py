@@ -73,7 +73,8 @@ def test_one_part_is_read_exported_to_and_offered(tmp_path, keyword, values):
     assert found.problems == ()
 
 
-def test_case_of_one_part_finds_its_slices_again(tmp_path):
+@pytest.mark.parametrize("copy_image", [False, True])
+def test_case_of_one_part_finds_its_slices_again(tmp_path, copy_image):
     folder = tmp_path / "series"
     folder.mkdir()
     two_in_one(folder, "EchoTime", ("4.6", "9.2"))
@@ -81,7 +82,9 @@ def test_case_of_one_part_finds_its_slices_again(tmp_path):
     project = Project("p", LabelSchema.from_values((1,)), config_for(Profile.QUICK))
     create_project(root, project)
     chosen = f"{phantoms.SERIES};EchoTime=9.2"
-    project, notices = add_case(root, project, "a", CaseRole.UNLABELLED, folder, series_uid=chosen)
+    project, notices = add_case(
+        root, project, "a", CaseRole.UNLABELLED, folder, series_uid=chosen, copy_image=copy_image
+    )
     assert notices == ()
     source = series_of_case(root, project.case("a"))
     assert source.instances.instance_uids[0] == f"{phantoms.SERIES}.1.1"

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.question import (
 )
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.storage.project.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume
 
@@ -117,8 +118,95 @@ def test_single_segment_that_nobody_named_is_no_question(a_path):
 def test_identifier_of_a_label_that_another_segment_is_proves_nothing(a_path):
     rows = {0: ("Segment_1", "cyst", 1), 1: ("Segment_4", "RV", 2), 2: ("Segment_3", "LV", 3)}
     write_nrrd(a_path, TRUTH, fields(rows))
-    with pytest.raises(AnnotationError, match="are not structures of the project: cyst"):
+    with pytest.raises(QuestionError, match="are not structures of the project: cyst"):
         read(a_path)
+
+
+# what the project has, and a segment that it does not have
+CYST = {
+    0: ("Segment_1", "LV", 1), 1: ("Segment_2", "RV", 2), 2: ("Segment_9", "cyst", 3),
+}  # fmt: skip
+NUM_CYST = np.count_nonzero(TURNED == 3)
+
+
+def test_segment_that_the_project_lacks_is_asked_about_with_its_voxels(a_path):
+    write_nrrd(a_path, TURNED, fields(CYST))
+    question = asked(a_path)
+    assert (question.kind, question.num_voxels) == (QuestionKind.UNLISTED, NUM_CYST)
+    assert f"cyst ({NUM_CYST} voxels)" in question.message
+    assert [choice.value for choice in question.choices] == ["background", "leave"]
+    np.testing.assert_array_equal(
+        answered(a_path, QuestionKind.UNLISTED, "background"), np.where(TRUTH == 2, 0, TRUTH)
+    )
+    with pytest.raises(LeftOutError):
+        answered(a_path, QuestionKind.UNLISTED, "leave")
+
+
+def test_segment_that_the_project_lacks_becomes_a_structure_with_its_own_name_and_codes(a_path):
+    rows = fields(CYST) | {
+        "Segment2_Color": "0.2 0.4 0.6", "Segment2_Tags": tags(KIDNEY), "Segment2_ID": "Segment_1",
+    }  # fmt: skip
+    write_nrrd(a_path, TURNED, rows)
+    asking = Asking("", [GivenAnswer(QuestionKind.UNLISTED, "new")], labels_can_grow=True)
+    labels, schema, _ = read_segmentation(a_path, SCHEMA, asking=asking)
+    added = schema.classes[-1]
+    assert schema.classes[:-1] == SCHEMA.classes
+    assert (added.value, added.name, added.color) == (4, "cyst", "#336699")
+    assert added.terminology.type == KIDNEY
+    assert added.segment_id not in {label.segment_id for label in SCHEMA}
+    np.testing.assert_array_equal(labels.array, np.where(TRUTH == 2, 4, TRUTH))
+
+
+def test_segments_in_layers_of_their_own_become_structures_too(a_path):
+    layers = np.stack([TURNED == 1, TURNED == 3], axis=-1).astype(np.uint8)
+    header = fields({0: ("a", "LV", 1), 1: ("b", "cyst", 1)}) | {"Segment1_Layer": 1}
+    write_nrrd(a_path, layers, header)
+    asking = Asking("", [GivenAnswer(QuestionKind.UNLISTED, "new")], labels_can_grow=True)
+    labels, schema, _ = read_segmentation(a_path, SCHEMA, asking=asking)
+    expected = np.select([TRUTH == 3, TRUTH == 2], [3, 4], 0)
+    np.testing.assert_array_equal(labels.array, expected)
+    assert schema.names[-1] == "cyst"
+
+
+def test_file_of_nothing_but_foreign_segments_is_refused_where_none_can_be_added(a_path):
+    write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), fields({0: ("a", "spleen", 1)}))
+    with pytest.raises(AnnotationError, match="are not structures of the project: spleen"):
+        read(a_path)
+
+
+def test_segment_with_the_identifier_of_a_structure_can_be_another_one(a_path):
+    rows = {0: ("a", "RV", 1), 1: ("b", "MYO", 2), 2: ("Segment_3", "cyst", 3)}
+    write_nrrd(a_path, TRUTH, fields(rows))
+    assert asked(a_path).kind is QuestionKind.BY_IDENTIFIER
+    given = [
+        GivenAnswer(QuestionKind.BY_IDENTIFIER, "other"),
+        GivenAnswer(QuestionKind.UNLISTED, "background"),
+    ]
+    found = read(a_path, asking=Asking("", given))
+    np.testing.assert_array_equal(found, np.where(TRUTH == 3, 0, TRUTH))
+
+
+def test_project_remembers_what_a_foreign_segment_was(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, rows in (("a", {n: (str(n), NAMES[n], n) for n in NAMES}), ("b", CYST)):
+        image = (TRUTH * 50 + rng.normal(0, 5, TRUTH.shape)).astype(np.float32)
+        write_volume(tmp_path / f"{name}.nrrd", Volume(image, GRID))
+        array = TRUTH if name == "a" else TURNED
+        write_nrrd(tmp_path / f"{name}.seg.nrrd", array, fields(rows))
+    files = {
+        name: [str(tmp_path / f"{name}{end}") for end in (".nrrd", ".seg.nrrd")] for name in "ab"
+    }
+    root = tmp_path / "P"
+    assert main(["create", str(root), "--annotated", *files["a"]]) == 0
+    add = ["add", str(root), "--annotated", *files["b"]]
+    assert main(add) == 1
+    assert "--answer b:unlisted=new" in capsys.readouterr().err
+    assert main([*add, "--answer", "unlisted=new"]) == 0
+    project = load_project(root)
+    assert project.schema.names == ("RV", "MYO", "LV", "cyst")
+    assert project.case("b").answer_to(QuestionKind.UNLISTED) == "new"
+    kept = masks_of(root / "annotations" / "b.seg.nrrd")
+    np.testing.assert_array_equal(kept["cyst"], TURNED == 3)
 
 
 def test_segments_without_identifier_are_known_by_name(a_path):
@@ -276,6 +364,8 @@ def test_slicers_default_term_tells_no_structure(a_path):
     write_nrrd(a_path, (TRUTH == 1).astype(np.uint8), header)
     with pytest.raises(AnnotationError, match="spleen"):
         read(a_path, labels)
+    asking = Asking("", [GivenAnswer(QuestionKind.UNLISTED, "new")], labels_can_grow=True)
+    assert "spleen" in read_segmentation(a_path, labels, asking=asking)[1].names
     assert read_segmentation(a_path, None)[1].classes[0].terminology is None
 
 

@@ -1,5 +1,7 @@
 """What was found in files and folders, made into volumes to add."""
 
+from dataclasses import replace
+
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
 
@@ -47,5 +49,6 @@ def new_volumes(
         fits = volume.annotation is not None or not wanted.needs_annotation
         own_role = wanted if fits else CaseRole.UNLABELLED
         annotation = volume.annotation if own_role.needs_annotation else None
-        volumes.append(NewCase(name, own_role, volume.image, volume.series_uid, annotation))
+        new = NewCase(name, own_role, volume.image, volume.series_uid, annotation)
+        volumes.append(replace(new, kept=volume.kept))
     return tuple(volumes)

@@ -6,6 +6,7 @@ from enum import Enum
 from PseudoLabelCLGui.panel_state import MarkedLine
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.messages.answers import DicomFinding, ModelSummary
 from PseudoLabelCLLib.messages.project_view import CaseView, ProjectView
@@ -21,7 +22,11 @@ class UseFacts:
         followed: The model file of the project that was read, or is being read.
         queue: Volumes not yet segmented, each with its DICOM series or None.
         batch: Those that the running worker was given and has not finished.
-        one_by_one: Whether every volume gets a worker of its own, as one was unreadable.
+        one_by_one: Whether every volume gets a worker of its own: one was unreadable, or was
+            asked about and may have several results or none.
+        current: The volume whose result came last.
+        asked: Questions about the volumes that wait for their answers.
+        answers: What was answered.
         output_folder: Where the segmentations go.
         format: Kind of file.
         results: One line for each volume or file.
@@ -34,6 +39,9 @@ class UseFacts:
     queue: list[tuple[str, str | None]] = field(default_factory=list)
     batch: list[tuple[str, str | None]] = field(default_factory=list)
     one_by_one: bool = False
+    current: str = ""
+    asked: tuple[Question, ...] = ()
+    answers: tuple[GivenAnswer, ...] = ()
     output_folder: str = ""
     format: SegmentationFormat = SegmentationFormat.SEG_NRRD
     results: list[str] = field(default_factory=list)

@@ -1,6 +1,9 @@
 """The model, and what is done with it, as it is shown."""
 
+from dataclasses import replace
+
 from PseudoLabelCLGui.panel_state import UseState
+from PseudoLabelCLGui.presenter.facts.case_questions import AskedQuestion, question_row
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import action, newest_model, no_apply, no_project
 from PseudoLabelCLGui.translation import _
@@ -26,5 +29,10 @@ def use_state(facts: Facts) -> UseState:
         stage=facts.monitor.stage if facts.predicts else "",
         fraction=facts.monitor.fraction if facts.predicts else None,
         results=tuple(use.results),
+        # the name of a case is that of its file, which every question tells
+        questions=tuple(
+            question_row(AskedQuestion(replace(one, case_id="")), enabled=not no_apply(facts))
+            for one in use.asked
+        ),
         labels=use.model.labels.classes if use.model else (),
     )

@@ -18,6 +18,7 @@ from PseudoLabelCLGui.presenter.reasons import (
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
@@ -39,6 +40,9 @@ from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 NUM_RESULTS = 500
+# The files that a worker tells of: of a whole file, or of one volume of several but the first.
+_RESULT = "segmentation"
+_RESULT_OF_FRAME = "frame segmentation"
 
 
 class UseActions:
@@ -133,7 +137,7 @@ class UseActions:
             use = core.facts.use
             volumes = zip(images, series_uids or (None,) * len(images), strict=True)
             use.queue, use.batch = list(dict.fromkeys(volumes)), []
-            use.one_by_one = False
+            use.one_by_one, use.asked, use.answers = False, (), ()
             use.output_folder = output_folder or str(core.scene.temporary_folder() / "segmented")
             use.format = format
             self._next()
@@ -143,6 +147,7 @@ class UseActions:
         core = self._core
         if core.facts.work is not None and core.facts.predicts:
             core.facts.use.queue.clear()
+            core.facts.use.asked = ()
             core.facts.work.ending = Ending.STOP
             core.worker.request_cancel()
             core.is_dirty = True
@@ -150,6 +155,30 @@ class UseActions:
     def go_on(self) -> None:
         """Segment the volumes that are left."""
         if self._core.may(no_apply, topic="use"):
+            self._next()
+
+    def answer_question(self, number: int, value: str) -> None:
+        """Answer a question about the volumes; `state.use.questions` has them.
+
+        Which volume of a file is meant is asked once for files that hold as many.
+        """
+        use = self._core.facts.use
+        if number >= len(use.asked) or not self._core.may(no_apply, topic="use"):
+            return
+        asked = use.asked[number]
+        is_frames = asked.kind is QuestionKind.FRAMES
+        same = tuple(
+            one
+            for one in use.asked
+            if one is asked
+            or (is_frames and one.kind is asked.kind and one.choices == asked.choices)
+        )
+        given = (GivenAnswer(one.kind, value, one.case_id) for one in same)
+        use.answers = (*use.answers, *given)
+        use.asked = tuple(one for one in use.asked if one not in same)
+        self._core.is_dirty = True
+        if not use.asked:
+            use.one_by_one = True
             self._next()
 
     def _next(self) -> None:
@@ -166,6 +195,7 @@ class UseActions:
             facts.device,
             use.format,
             series_uids=series_uids if any(series_uids) else (),
+            answers=use.answers,
         )
         try:
             self._core.worker.start(job, self._job_folder(job))
@@ -190,21 +220,24 @@ class UseActions:
         core.facts.monitor.hear(event)
         if isinstance(event, Notice) and event.level is NoticeLevel.WARNING:
             self._add_result(event.text)
-        elif isinstance(event, Artifact) and event.kind == "segmentation":
-            self._segmented(event.path)
+        elif isinstance(event, Artifact) and event.kind in (_RESULT, _RESULT_OF_FRAME):
+            self._segmented(event.path, is_shown=event.kind == _RESULT)
         elif isinstance(event, TerminalEvent):
             core.facts.work = None
             core.facts.monitor.begin()
             self._ended(event)
 
-    def _segmented(self, path: str) -> None:
+    def _segmented(self, path: str, *, is_shown: bool) -> None:
+        """Tell of a result; Slicer shows the first volume of a file, so no other's result."""
         use = self._core.facts.use
         if use.batch:
-            image, _series_uid = use.batch.pop(0)  # they come in the order of the job
+            use.current, _series_uid = use.batch.pop(0)  # they come in the order of the job
+        if use.current:
             use.num_segmented += 1
             line = _("{volume}: {file}")
-            self._add_result(line.format(volume=Path(image).name, file=Path(path).name))
-            self._core.listeners.on_segmented(image, path)
+            self._add_result(line.format(volume=Path(use.current).name, file=Path(path).name))
+        if use.current and is_shown:
+            self._core.listeners.on_segmented(use.current, path)
 
     def _ended(self, event: TerminalEvent) -> None:
         core, use = self._core, self._core.facts.use
@@ -224,6 +257,14 @@ class UseActions:
 
     def _failed(self, event: JobFailed | WorkerCrashed) -> None:
         core, use = self._core, self._core.facts.use
+        if isinstance(event, JobFailed) and event.questions:
+            use.queue, use.batch = [*use.batch, *use.queue], []
+            use.asked = event.questions
+            text = _("There is a question about '{volume}'.")
+            remedy = _("Choose the answer below the list of volumes.")
+            name = event.questions[0].case_id
+            core.tell(Light.AMBER, text.format(volume=name), remedy, topic="use")
+            return
         is_unfit = isinstance(event, JobFailed) and event.error_type == "VolumeError"
         if is_unfit and len(use.batch) > 1:
             # which one is unfit shows when each has a worker of its own

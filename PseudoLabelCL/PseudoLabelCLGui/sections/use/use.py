@@ -22,6 +22,7 @@ from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showText, showVisible
+from PseudoLabelCLGui.sections.project.question_lines import QuestionLines
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 
@@ -49,6 +50,8 @@ class UseSection(Section):
         self._shown: UseState | None = None
         self._listed: list[tuple[str, str]] = []
         self._files: list[str] = []
+        self._questions = QuestionLines(self, self.ui.applyQuestions, self._onAnswer)
+        showVisible(self.ui.applyQuestionsArea, visible=False)
         for text in map(format_words, FORMATS):
             self.ui.applyFormatCombo.addItem(text)
         for button, slot in self._slots():
@@ -61,6 +64,9 @@ class UseSection(Section):
         use = state.use
         if use == self._shown:
             return
+        if self._shown is None or self._shown.questions != use.questions:
+            self._questions.show(use.questions)
+            showVisible(self.ui.applyQuestionsArea, visible=bool(use.questions))
         self._shown = use
         noModel = _("No model yet: train a round, or load a model file.")
         showText(self.ui.modelLabel, use.model or noModel)
@@ -203,6 +209,9 @@ class UseSection(Section):
         if source is not None:
             return source, None
         return SavedVolume(self._folder / f"{identity}.nrrd"), snapshot_volume(node)
+
+    def _onAnswer(self, number: int, value: str) -> None:
+        self.presenter.use.answer_question(number, value)
 
     def _onCancel(self) -> None:
         self.presenter.use.cancel()
