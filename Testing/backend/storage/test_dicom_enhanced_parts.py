@@ -6,8 +6,8 @@ import dicom_phantoms as phantoms
 import numpy as np
 import pydicom
 import pytest
+from small_projects import add_case
 
-from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.dicom_export import (
     DicomExportChoices,
     export_dicom_segmentations,
