@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.text import Text
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,6 @@ class Doubt:
     def __post_init__(self) -> None:
         for score in (self.doubt, self.agreement, *self.doubt_per_slice):
             if not 0 <= score <= 1:
-                raise ReviewError(f"A doubt score must lie in 0..1; it is {score}.")
+                raise ReviewError(
+                    Text("A doubt score must lie in 0..1; it is {score}.", score=score)
+                )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
+from PseudoLabelCLLib.domain.text import Text
 
 # So many answers are told in a sentence.
 _MOST_TOLD = 8
@@ -50,11 +51,11 @@ class Choice:
     """
 
     value: str
-    button: str
-    effect: str
+    button: Text
+    effect: Text
 
 
-LEAVE_OUT = Choice(LEAVE, "Leave it out", "leaves the file out")
+LEAVE_OUT = Choice(LEAVE, Text("Leave it out"), Text("leaves the file out"))
 
 
 @dataclass(frozen=True)
@@ -66,163 +67,207 @@ class KindOfQuestion:
         choices: The answers; a single question may have others.
     """
 
-    found: str
+    found: Text
     choices: tuple[Choice, ...]
 
 
 QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     QuestionKind.TWO_PLACES: KindOfQuestion(
-        "The two matrices of a NIfTI header place the image at two different positions, and no "
-        "segmentation shows which one is right.",
+        Text(
+            "The two matrices of a NIfTI header place the image at two different positions, "
+            "and no segmentation shows which one is right."
+        ),
         (
-            Choice("sform", "Use the sform", "takes the sform, as nibabel, FSL and SPM do"),
-            Choice("qform", "Use the qform", "takes the qform, as the scanner wrote it"),
+            Choice(
+                "sform", Text("Use the sform"), Text("takes the sform, as nibabel, FSL and SPM do")
+            ),
+            Choice(
+                "qform", Text("Use the qform"), Text("takes the qform, as the scanner wrote it")
+            ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.SAME_SHAPE: KindOfQuestion(
-        "A segmentation has the same array shape as its image, but its header gives a different "
-        "grid.",
+        Text(
+            "A segmentation has the same array shape as its image, but its header gives a "
+            "different grid."
+        ),
         (
             Choice(
                 "voxels",
-                "Use it voxel for voxel",
-                "uses it voxel for voxel, whatever its header says",
+                Text("Use it voxel for voxel"),
+                Text("uses it voxel for voxel, whatever its header says"),
             ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.OTHER_GRID: KindOfQuestion(
-        "A segmentation was drawn on a different grid from that of its image.",
+        Text("A segmentation was drawn on a different grid from that of its image."),
         (
             Choice(
-                "resample", "Resample it", "resamples it onto the grid of the image, by position"
+                "resample",
+                Text("Resample it"),
+                Text("resamples it onto the grid of the image, by position"),
             ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.OUTSIDE: KindOfQuestion(
-        "Labelled voxels of a segmentation lie outside its image.",
-        (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
+        Text("Labelled voxels of a segmentation lie outside its image."),
+        (Choice("drop", Text("Drop these voxels"), Text("drops these voxels")), LEAVE_OUT),
     ),
     QuestionKind.BY_IDENTIFIER: KindOfQuestion(
-        "Segments match structures only by what Slicer renumbers in every file: their "
-        "identifiers or default names.",
+        Text(
+            "Segments match structures only by what Slicer renumbers in every file: their "
+            "identifiers or default names."
+        ),
         (
-            Choice("take", "Yes, it is that structure", "takes it as that structure"),
+            Choice("take", Text("Yes, it is that structure"), Text("takes it as that structure")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.NAME_OR_TERM: KindOfQuestion(
-        "A segment has the name of one structure and the terminology of another.",
+        Text("A segment has the name of one structure and the terminology of another."),
         (
-            Choice("name", "The name is right", "goes by the name"),
-            Choice("term", "The terminology is right", "goes by the terminology"),
+            Choice("name", Text("The name is right"), Text("goes by the name")),
+            Choice("term", Text("The terminology is right"), Text("goes by the terminology")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.NO_SEGMENT: KindOfQuestion(
-        "Some voxels of a segmentation belong to none of the segments that its header describes.",
+        Text(
+            "Some voxels of a segmentation belong to none of the segments that its header "
+            "describes."
+        ),
         (
-            Choice("background", "They are background", "counts them as background"),
+            Choice("background", Text("They are background"), Text("counts them as background")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.OVERLAP: KindOfQuestion(
-        "Two structures of a segmentation overlap; a voxel can belong to only one.",
+        Text("Two structures of a segmentation overlap; a voxel can belong to only one."),
         (
             Choice(
                 "later",
-                "The later structure wins",
-                "assigns them to the structure further down the list",
+                Text("The later structure wins"),
+                Text("assigns them to the structure further down the list"),
             ),
-            Choice("earlier", "The earlier structure wins", "assigns them to the one further up"),
+            Choice(
+                "earlier",
+                Text("The earlier structure wins"),
+                Text("assigns them to the one further up"),
+            ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.SAME_VOXELS: KindOfQuestion(
-        "Several segments of a file have the same value in the same layer and therefore the "
-        "same voxels.",
-        (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
+        Text(
+            "Several segments of a file have the same value in the same layer and therefore "
+            "the same voxels."
+        ),
+        (Choice("NAME", Text("They are NAME"), Text("takes them as that segment")), LEAVE_OUT),
     ),
     QuestionKind.NO_BACKGROUND: KindOfQuestion(
-        "A segmentation has no background voxels.",
+        Text("A segmentation has no background voxels."),
         (
-            Choice("NUMBER", "NUMBER is background", "counts that value as background"),
+            Choice("NUMBER", Text("NUMBER is background"), Text("counts that value as background")),
             Choice(
-                "shift", "All values are N too high", "subtracts the lowest value from every value"
+                "shift",
+                Text("All values are N too high"),
+                Text("subtracts the lowest value from every value"),
             ),
-            Choice("none", "All values are structures", "takes every voxel as part of a structure"),
+            Choice(
+                "none",
+                Text("All values are structures"),
+                Text("takes every voxel as part of a structure"),
+            ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.UNLISTED: KindOfQuestion(
-        "A segmentation has label values that the project does not have.",
+        Text("A segmentation has label values that the project does not have."),
         (
-            Choice("background", "They are background", "counts them as background"),
+            Choice("background", Text("They are background"), Text("counts them as background")),
             Choice(
                 "new",
-                "Add them as structures",
-                "adds each value to the project as a structure (only before round 0)",
+                Text("Add them as structures"),
+                Text("adds each value to the project as a structure (only before round 0)"),
             ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.CHANNELS: KindOfQuestion(
-        "A folder holds several images of each patient (channels, sequences); a case has one.",
+        Text(
+            "A folder holds several images of each patient (channels, sequences); a case has one."
+        ),
         (
-            Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
-            Choice("every", "Each as its own case", "makes each image its own case"),
+            Choice("NAME", Text("NAME"), Text("takes the images called NAME, such as t1 or 0000")),
+            Choice("every", Text("Each as its own case"), Text("makes each image its own case")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.FRAMES: KindOfQuestion(
-        "A file holds several volumes: frames of a cine, or channels.",
+        Text("A file holds several volumes: frames of a cine, or channels."),
         (
-            Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
-            Choice("every", "Each as its own case", "makes each one its own case"),
+            Choice("NUMBER", Text("Number NUMBER"), Text("takes that one, counted from 1")),
+            Choice("every", Text("Each as its own case"), Text("makes each one its own case")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.LABEL_MAP: KindOfQuestion(
-        "An image looks like a label map: it has at most 64 different values, all whole "
-        "numbers, one of them in more than half of its voxels.",
+        Text(
+            "An image looks like a label map: it has at most 64 different values, all whole "
+            "numbers, one of them in more than half of its voxels."
+        ),
         (
-            Choice("image", "It is an image", "uses it as an image"),
+            Choice("image", Text("It is an image"), Text("uses it as an image")),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.PLANE: KindOfQuestion(
-        "Some volumes have their best resolution in a different anatomical plane from most.",
+        Text("Some volumes have their best resolution in a different anatomical plane from most."),
         (
-            Choice("axial", "Axial slices", "slices every volume axially"),
-            Choice("coronal", "Coronal slices", "slices every volume coronally"),
-            Choice("sagittal", "Sagittal slices", "slices every volume sagittally"),
+            Choice("axial", Text("Axial slices"), Text("slices every volume axially")),
+            Choice("coronal", Text("Coronal slices"), Text("slices every volume coronally")),
+            Choice("sagittal", Text("Sagittal slices"), Text("slices every volume sagittally")),
         ),
     ),
     QuestionKind.SLICE_ORDER: KindOfQuestion(
-        "The direction cosines do not show at which end a volume begins.",
+        Text("The direction cosines do not show at which end a volume begins."),
         (
-            Choice("as-stored", "As they are stored", "keeps the slices in their order"),
-            Choice("reversed", "In reverse order", "reverses the order for the network"),
+            Choice(
+                "as-stored", Text("As they are stored"), Text("keeps the slices in their order")
+            ),
+            Choice(
+                "reversed", Text("In reverse order"), Text("reverses the order for the network")
+            ),
         ),
     ),
     QuestionKind.SPARSE: KindOfQuestion(
-        "A segmentation is empty on slices where its structures should be: it was drawn on "
-        "every n-th slice, or on a range of slices.",
+        Text(
+            "A segmentation is empty on slices where its structures should be: it was drawn "
+            "on every n-th slice, or on a range of slices."
+        ),
         (
             Choice(
                 "drawn",
-                "Only the drawn slices",
-                "learns from the drawn slices alone; the others are unlabelled and get proposals",
+                Text("Only the drawn slices"),
+                Text(
+                    "learns from the drawn slices alone; the others are unlabelled and get "
+                    "proposals"
+                ),
             ),
-            Choice("all", "All slices", "counts the slices that were not drawn as background"),
+            Choice(
+                "all",
+                Text("All slices"),
+                Text("counts the slices that were not drawn as background"),
+            ),
             LEAVE_OUT,
         ),
     ),
     QuestionKind.VANISHING: KindOfQuestion(
-        "A structure has hardly any voxels left at the network's pixel size.",
-        (Choice("train", "Train anyway", "trains with what is left of it"),),
+        Text("A structure has hardly any voxels left at the network's pixel size."),
+        (Choice("train", Text("Train anyway"), Text("trains with what is left of it")),),
     ),
 }
 
@@ -240,7 +285,7 @@ class Question:
     """
 
     kind: QuestionKind
-    message: str
+    message: Text
     num_voxels: int = 0
     case_id: str = ""
     own_choices: tuple[Choice, ...] = ()
@@ -312,7 +357,7 @@ class LeftOutError(PseudoLabelCLError):
     """A person answered that the file takes no part."""
 
     def __init__(self, question: Question) -> None:
-        super().__init__(f"Left out, as answered: {question.message}")
+        super().__init__(Text("Left out, as answered: {found}", found=question.message))
 
 
 @dataclass
@@ -336,7 +381,7 @@ class Asking:
     def ask(
         self,
         kind: QuestionKind,
-        message: str,
+        message: Text,
         num_voxels: int = 0,
         choices: tuple[Choice, ...] = (),
         up_to: int = 0,
@@ -362,7 +407,12 @@ class Asking:
         is_number = value.isdecimal() and 1 <= int(value) <= up_to
         if not is_number and value not in (choice.value for choice in question.choices):
             raise ProjectError(
-                f"'{value}' is not an answer to the question '{kind.value}': {message}",
+                Text(
+                    "'{value}' is not an answer to the question '{kind}': {found}",
+                    value=value,
+                    kind=kind.value,
+                    found=message,
+                ),
                 question.flags,
             )
         if value == LEAVE:
@@ -392,7 +442,10 @@ def given_answer(text: str) -> GivenAnswer:
     known = {one.value: one for one in QuestionKind}
     if kind.strip() not in known or not value.strip():
         raise ProjectError(
-            f"'{text}' is not a valid answer; expected KIND=VALUE or CASE:KIND=VALUE.",
-            f"The kinds are {', '.join(known)}.",
+            Text(
+                "'{answer}' is not a valid answer; expected KIND=VALUE or CASE:KIND=VALUE.",
+                answer=text,
+            ),
+            Text("The kinds are {kinds}.", kinds=", ".join(known)),
         )
     return GivenAnswer(known[kind.strip()], value.strip(), case_id.strip())

@@ -5,6 +5,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.plane import Plane
+from PseudoLabelCLLib.domain.text import Text
 
 
 class RoundState(Enum):
@@ -61,6 +62,11 @@ class Round:
         """
         if state not in _NEXT_STATES[self.state]:
             raise ProjectError(
-                f"Round {self.index} is '{self.state.value}' and cannot become '{state.value}'."
+                Text(
+                    "Round {index} is '{state}' and cannot become '{next}'.",
+                    index=self.index,
+                    state=self.state.value,
+                    next=state.value,
+                )
             )
         return replace(self, state=state)

@@ -92,7 +92,7 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
     bound = bound_settings(project.latest_round, counts_drawn_slices=counts_drawn_slices)
     for name in names:
         if (why := why_bound(name, bound)) is not None:
-            raise ProjectError(why.problem.format(name=name), why.remedy)
+            raise ProjectError(why.problem(name), why.remedy)
 
 
 def require_none(names: Collection[str], part: str, problem: str, remedy: str) -> None:
