@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.header import (
     items_of,
     numbers_of,
@@ -20,7 +21,7 @@ FRAME_KEYWORDS = (
 )  # fmt: skip
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_FRAMES = 100_000
-_REMEDY = (
+_REMEDY = Text(
     "Convert it to a series of single slices, or to NRRD or NIfTI, in the program that made it."
 )
 
@@ -37,7 +38,9 @@ def read_frames(path: Path) -> list[PlacedSlice[int]]:
     """
     header = read_dicom_header(path, FRAME_KEYWORDS)
     if header is None:
-        raise VolumeError(f"'{path}' is not a DICOM file.", "Choose another file.")
+        raise VolumeError(
+            Text("'{path}' is not a DICOM file.", path=path), Text("Choose another file.")
+        )
     return ordered_frames(path, header)
 
 
@@ -52,11 +55,19 @@ def ordered_frames(path: Path, header: pydicom.Dataset) -> list[PlacedSlice[int]
     num_frames = whole_number_of(header, "NumberOfFrames") or 0
     if not groups or num_frames != len(groups) or num_frames > _MOST_FRAMES:
         raise VolumeError(
-            f"'{path}' contradicts itself: it has {num_frames} frames and describes {len(groups)}.",
-            "Send or copy it again from the archive.",
+            Text(
+                "'{path}' contradicts itself: it has {num_frames} frames and describes {count}.",
+                path=path,
+                num_frames=num_frames,
+                count=len(groups),
+            ),
+            Text("Send or copy it again from the archive."),
         )
     if len({_scaling(group, shared) for group in groups}) > 1:
-        raise VolumeError(f"'{path}' has frames whose intensities are scaled differently.", _REMEDY)
+        raise VolumeError(
+            Text("'{path}' has frames whose intensities are scaled differently.", path=path),
+            _REMEDY,
+        )
     size = tuple(whole_number_of(header, keyword) or 0 for keyword in ("Columns", "Rows"))
     frames = [
         _placed(path, index, group, shared, (size[0], size[1]))
@@ -73,16 +84,24 @@ def _placed(
     spacing = _of(group, shared, "PixelMeasuresSequence", "PixelSpacing")
     if len(position) != 3 or len(turned) != 6 or len(spacing) != 2 or not min(size):
         raise VolumeError(
-            f"Frame {index + 1} of '{path}' does not say where its pixels lie (position, "
-            "orientation, pixel spacing).",
+            Text(
+                "Frame {index} of '{path}' does not say where its pixels lie (position, "
+                "orientation, pixel spacing).",
+                index=index + 1,
+                path=path,
+            ),
             _REMEDY,
         )
     row, column = np.array(turned[:3]), np.array(turned[3:])
     products = np.array([row @ row - 1, column @ column - 1, row @ column])
     if np.abs(products).max() > _PERPENDICULAR_TOLERANCE or min(spacing) <= 0:
         raise VolumeError(
-            f"Frame {index + 1} of '{path}' contradicts itself: its rows and columns make no "
-            "rectangular grid.",
+            Text(
+                "Frame {index} of '{path}' contradicts itself: its rows and columns make no "
+                "rectangular grid.",
+                index=index + 1,
+                path=path,
+            ),
             _REMEDY,
         )
     told = (
