@@ -7,7 +7,8 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 MAX_CASE_ID_LENGTH = 64
@@ -25,9 +26,22 @@ class CaseRole(Enum):
     IGNORED = "ignored"
 
     @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _ROLE_WORDS[self]
+
+    @property
     def needs_annotation(self) -> bool:
         """Whether a case can have this role only with a segmentation made by a person."""
         return self in (CaseRole.ANNOTATED, CaseRole.VALIDATION)
+
+
+_ROLE_WORDS = {
+    CaseRole.ANNOTATED: Text("annotated"),
+    CaseRole.UNLABELLED: Text("unlabelled"),
+    CaseRole.VALIDATION: Text("validation"),
+    CaseRole.IGNORED: Text("ignored"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Case:
                 Text(
                     "Case '{case}' is meant to be {role} but has no segmentation.",
                     case=self.id,
-                    role=self.role.value,
+                    role=self.role.word,
                 ),
                 Text("Give it a segmentation, or make it 'unlabelled'."),
             )
@@ -117,8 +131,8 @@ def check_case_id(case_id: str) -> None:
         problem = Text("ends with a dot")
     elif len(case_id) > MAX_CASE_ID_LENGTH:
         problem = Text(
-            "is longer than {max_case_id_length} characters",
-            max_case_id_length=MAX_CASE_ID_LENGTH,
+            "is longer than {most} characters",
+            most=MAX_CASE_ID_LENGTH,
         )
     elif _DEVICE_NAME.fullmatch(case_id):
         problem = Text("is the name of a device on Windows")

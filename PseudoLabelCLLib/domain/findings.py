@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from PseudoLabelCLLib.domain.question import LEAVE, QUESTIONS
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QUESTIONS
 from PseudoLabelCLLib.domain.text import Text, pattern
 
 

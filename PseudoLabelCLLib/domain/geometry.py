@@ -159,8 +159,8 @@ class Geometry:
         inside = np.all((index > -0.5) & (index < np.asarray(other.size) - 0.5), axis=1)
         return float(inside.mean())
 
-    def describe(self) -> str:
+    def describe(self) -> Text:
         """Return the grid in a few words for messages: size and spacing."""
         size = " x ".join(str(n) for n in self.size)
         spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
-        return f"{size} voxels of {spacing} mm"
+        return Text("{size} voxels of {spacing} mm", size=size, spacing=spacing)

@@ -17,6 +17,18 @@ class Verdict(Enum):
     CORRECTED = "corrected"
     REJECTED = "rejected"
 
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _VERDICT_WORDS[self]
+
+
+_VERDICT_WORDS = {
+    Verdict.ACCEPTED: Text("accepted"),
+    Verdict.CORRECTED: Text("corrected"),
+    Verdict.REJECTED: Text("rejected"),
+}
+
 
 class Use(Enum):
     """What a case does in one round of training."""
@@ -32,6 +44,18 @@ class TruthExtent(Enum):
     CHANGED_SLICES = "changed slices"
     CHANGED_VOXELS = "changed voxels"
     WHOLE = "all slices"
+
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _EXTENT_WORDS[self]
+
+
+_EXTENT_WORDS = {
+    TruthExtent.CHANGED_SLICES: Text("changed slices"),
+    TruthExtent.CHANGED_VOXELS: Text("changed voxels"),
+    TruthExtent.WHOLE: Text("all slices"),
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +120,7 @@ class Review:
                     if has_segmentation
                     else "The review of case '{case}' is '{verdict}' without a segmentation.",
                     case=self.case_id,
-                    verdict=self.verdict.value,
+                    verdict=self.verdict.word,
                 )
             )
         if self.truth_slices is not None and self.verdict is not Verdict.CORRECTED:
@@ -105,7 +129,7 @@ class Review:
                     "The review of case '{case}' names single slices, which only a "
                     "correction can do; it is '{verdict}'.",
                     case=self.case_id,
-                    verdict=self.verdict.value,
+                    verdict=self.verdict.word,
                 )
             )
         if self.truth_slices is not None and not self.truth_slices:
@@ -121,16 +145,19 @@ class Review:
                     case=self.case_id,
                 )
             )
-        if len(set(self.left_out)) < len(self.left_out):
-            raise ReviewError(
-                Text("The review of case '{case}' leaves a structure out twice.", case=self.case_id)
-            )
         if self.truth_mask is not None and self.truth_slices is None:
             raise ReviewError(
                 Text(
                     "The review of case '{case}' names single voxels, but not their slices.",
                     case=self.case_id,
                 )
+            )
+        self._check_structures()
+
+    def _check_structures(self) -> None:
+        if len(set(self.left_out)) < len(self.left_out):
+            raise ReviewError(
+                Text("The review of case '{case}' leaves a structure out twice.", case=self.case_id)
             )
         if self.left_out and self.verdict is Verdict.REJECTED:
             raise ReviewError(

@@ -16,6 +16,19 @@ class RoundState(Enum):
     IN_REVIEW = "in review"
     CLOSED = "closed"
 
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _STATE_WORDS[self]
+
+
+_STATE_WORDS = {
+    RoundState.TRAINING: Text("training"),
+    RoundState.PSEUDO_LABELLING: Text("pseudo-labelling"),
+    RoundState.IN_REVIEW: Text("in review"),
+    RoundState.CLOSED: Text("closed"),
+}
+
 
 _NEXT_STATES = {
     RoundState.TRAINING: {RoundState.PSEUDO_LABELLING},
@@ -65,8 +78,8 @@ class Round:
                 Text(
                     "Round {index} is '{state}' and cannot become '{next}'.",
                     index=self.index,
-                    state=self.state.value,
-                    next=state.value,
+                    state=self.state.word,
+                    next=state.word,
                 )
             )
         return replace(self, state=state)

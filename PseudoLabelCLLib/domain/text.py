@@ -1,6 +1,6 @@
 """Texts for a person: English patterns with values, so that a user interface can translate them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 
 # Beyond these a text is not translated, and none is taken from another process.
@@ -44,6 +44,10 @@ class Text(str):
         if missed := set(values) - set(written):
             raise ValueError(f"The pattern {pattern!r} has no place for {sorted(missed)}")
         return _made(pattern, written)
+
+    def with_value(self, name: str, value: "Text") -> "Text":
+        """Return the text with another one in place of a value."""
+        return _made(self.pattern, {**self.values, name: value})
 
     @classmethod
     def received(cls, pattern: str, values: Mapping[str, str]) -> "Text":
@@ -138,6 +142,41 @@ def counted(count: int, one: str, many: str, /, **values: object) -> Text:
     return Text(pattern, **values)
 
 
+def recognised(text: str, *patterns: str) -> Text:
+    """Return a sentence that was stored without its pattern as one of these patterns, if it is one.
+
+    Args:
+        text: The sentence as it was written.
+        patterns: Those that it may be made from; the first one that fits counts.
+    """
+    for known in patterns:
+        values = _values_in(text, known)
+        if values is not None:
+            return Text.received(known, values)
+    return Text(text)
+
+
+def _values_in(text: str, pattern: str) -> dict[str, str] | None:
+    """Return what stands in a text at the places of a pattern, each as short as can be."""
+    parts = list(_parts(pattern))
+    if parts[-1][1]:
+        parts.append(("", ""))
+    values: dict[str, str] = {}
+    place, name = 0, ""
+    for number, (literal, next_name) in enumerate(parts):
+        if next_name:
+            name = next_name
+            continue
+        is_last = number == len(parts) - 1
+        end = len(text) - len(literal) if is_last else text.find(literal, place)
+        if end < place or text[end : end + len(literal)] != literal or (not name and end != place):
+            return None
+        if name:
+            values[name] = text[place:end]
+        place, name = end + len(literal), ""
+    return values if place == len(text) else None
+
+
 def names_in(pattern: str) -> list[str]:
     """Return the names of the values of a pattern, in its order.
 
@@ -154,10 +193,7 @@ def filled(pattern: str, values: Mapping[str, str]) -> str:
         ValueError: It is not a pattern.
         KeyError: A value is missing.
     """
-    return "".join(
-        literal + ("" if field is None else values[_plain_name(field)])
-        for literal, field, _, _ in _FORMATTER.parse(pattern)
-    )
+    return "".join(values[name] if name else literal for literal, name in _parts(pattern))
 
 
 def _depth_of(values: Mapping[str, str]) -> int:
@@ -173,6 +209,14 @@ def _fields(pattern: str) -> list[tuple[str, str, str | None]]:
         for _, field, format_, conversion in _FORMATTER.parse(pattern)
         if field is not None
     ]
+
+
+def _parts(pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a pattern: each a literal, or the name of a value."""
+    for literal, field, _, _ in _FORMATTER.parse(pattern):
+        yield literal, ""
+        if field is not None:
+            yield "", _plain_name(field)
 
 
 def _plain_name(field: str) -> str:

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.messages.json_lines import (
     write_line,
 )
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class NoticeLevel(Enum):

@@ -100,9 +100,9 @@ class PredictJob:
         if self.series_uids and len(self.series_uids) != len(self.images):
             raise ProjectError(
                 Text(
-                    "{count} series are named for {count2} volumes.",
-                    count=len(self.series_uids),
-                    count2=len(self.images),
+                    "{series} series are named for {volumes} volumes.",
+                    series=len(self.series_uids),
+                    volumes=len(self.images),
                 ),
                 Text("Name one series for each volume, in the same order, or none at all."),
             )

@@ -7,6 +7,7 @@ import sys
 import types
 import typing
 from collections import Counter
+from collections.abc import Callable
 from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -32,44 +33,58 @@ class _NotJsonError(ValueError):
 
 
 def to_json(value: object) -> JsonValue:
-    """Return the JSON form of a dataclass and whatever it holds.
-
-    A `Text` keeps its pattern and values where a field is declared as one; in any other field, as
-    in all that is stored in a project, it is an ordinary text.
+    """Return the JSON form of a dataclass and whatever it holds; a `Text` is the finished text.
 
     Raises:
         TypeError: Something in it has no JSON form.
         ValueError: A number is not finite.
     """
-    return _encode(value, with_patterns=False)
+    return _encode(value, str, is_text=False)
 
 
-def _encode(value: object, *, with_patterns: bool) -> JsonValue:
+def to_message(value: object) -> JsonValue:
+    """Return the same for another process: a field that is a `Text` keeps pattern and values.
+
+    Raises:
+        TypeError: Something in it has no JSON form.
+        ValueError: A number is not finite.
+    """
+    return _encode(value, _encode_text, is_text=False)
+
+
+def _encode(value: object, encode_text: Callable[[Text], JsonValue], *, is_text: bool) -> JsonValue:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            f.name: _encode(getattr(value, f.name), with_patterns=_holds_text(type(value), f.name))
+            f.name: _encode(
+                getattr(value, f.name), encode_text, is_text=_holds_text(type(value), f.name)
+            )
             for f in dataclasses.fields(value)
         }
     if isinstance(value, Enum):
         return to_json(value.value)
     if isinstance(value, tuple | list):
-        return [_encode(item, with_patterns=with_patterns) for item in value]
+        return [_encode(item, encode_text, is_text=is_text) for item in value]
     if isinstance(value, dict):
-        return {_key(k): _encode(item, with_patterns=with_patterns) for k, item in value.items()}
+        return {
+            _key(key): _encode(item, encode_text, is_text=is_text) for key, item in value.items()
+        }
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"JSON holds finite numbers only, got {value!r}")
     if isinstance(value, Text):
-        return _encode_text(value) if with_patterns else str(value)
+        return encode_text(value) if is_text else str(value)
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
 
 def _encode_text(text: Text) -> JsonValue:
-    if not text.values or not is_within_limits(text.pattern, text.values):
-        return str(text)
+    is_short = is_within_limits(text.pattern, text.values)
+    return _pattern_with_values(text) if text.values and is_short else str(text)
+
+
+def _pattern_with_values(text: Text) -> JsonValue:
     values = {
-        name: _encode_text(value) if isinstance(value, Text) else value
+        name: _pattern_with_values(value) if isinstance(value, Text) else value
         for name, value in text.values.items()
     }
     return {"pattern": text.pattern, "values": values}

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
+from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_message
 
 M = TypeVar("M")
 
@@ -71,7 +71,7 @@ def typed_object(value: object, **envelope: JsonValue) -> dict[str, JsonValue]:
         TypeError: It is no dataclass, or holds what has no JSON form.
         ValueError: A number is not finite.
     """
-    fields = to_json(value)
+    fields = to_message(value)
     if not isinstance(fields, dict):
         raise TypeError(f"Expected a dataclass, got {value!r:.60}")
     return {"type": type(value).__name__, **envelope, **fields}

@@ -23,7 +23,7 @@ from PseudoLabelCLLib.messages.json_lines import (
 )
 from PseudoLabelCLLib.messages.requests import Request, known_requests
 
-SERVICE_PROTOCOL_VERSION = 2
+SERVICE_PROTOCOL_VERSION = 3
 # The number of a request that could not be read.
 UNKNOWN_REQUEST = -1
 

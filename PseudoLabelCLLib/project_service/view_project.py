@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.text import NO_TEXT
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
     CaseProgress,
@@ -197,7 +198,7 @@ def _case_view(
         num_slices=case.geometry.size[axis],
         spacing_mm=case.geometry.spacing_mm,
         doubt=None if proposal is None else proposal.doubt,
-        reason="" if proposal is None else proposal.reason,
+        reason=NO_TEXT if proposal is None else proposal.reason,
         verdict=None if review is None else review.verdict,
         left_out=() if review is None else review.left_out,
         truth_fraction=progress.truth_fraction,

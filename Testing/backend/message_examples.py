@@ -8,7 +8,8 @@ from enum import Enum
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.question import Choice, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import Question
+from PseudoLabelCLLib.domain.question_kinds import Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.text import Text
 

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.images.frames import Frames, frames_in, write_frame
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
@@ -25,7 +26,7 @@ def add_row(
     *,
     copy_image: bool,
     answers: Sequence[GivenAnswer] = (),
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     """Add a case, or the segmentation of one that the project has as unlabelled.
 
     Args:
@@ -55,7 +56,7 @@ def add_row(
 
 def _add_one(
     root: Path, project: Project, row: CaseEntry, asking: Asking, *, copy_image: bool
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     if row.role is CaseRole.ANNOTATED and row.annotation is not None:
         known = case_to_annotate(root, project, row.case_id, row.image, row.series_uid)
         if known is not None:
@@ -77,10 +78,10 @@ def _add_one(
 
 def _add_frames(
     root: Path, project: Project, row: CaseEntry, frames: Frames, asking: Asking
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     """Add the volumes of a file that a person wants, as copies; none if one of them is unfit."""
     wanted = ask_about_frames(row.image, frames, asking, one_only=row.annotation is not None)
-    layout, before, notices = ProjectLayout(root), project, list[str]()
+    layout, before, notices = ProjectLayout(root), project, list[Text]()
     new_files: list[Path] = []
     try:
         for index in wanted:

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.messages.jobs import (
@@ -56,7 +57,10 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         unlike = model.unlike_training(volume.geometry)
         if unlike:
             name = Path(target.image).name
-            report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
+            report.notice(
+                Text("'{file}' is unlike the training cases: {reason}.", file=name, reason=unlike),
+                warning=True,
+            )
         segmented = segment_volume(model, volume, device, case_id=target.case_id)
         write_segmentation(target.output, segmented.labels, model.card.schema, Path(target.image))
         report.artifact("segmentation", target.output)
@@ -67,7 +71,7 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
             {"image": target.image, "series_uid": target.series_uid, "output": str(target.output),
              "doubt": segmented.doubt.doubt, "reason": segmented.doubt.reason}
         )  # fmt: skip
-        report.progress("Segmenting", number, len(targets))
+        report.progress(Text("Segmenting"), number, len(targets))
     return {"segmentations": results}
 
 
@@ -117,13 +121,16 @@ def _free_targets(job: PredictJob) -> list[_Target]:
     folder = Path(job.output_folder)
     if folder.exists() and not folder.is_dir():
         raise StorageError(
-            f"'{folder}' is a file; the segmentations need a folder.", "Choose another folder."
+            Text("'{folder}' is a file; the segmentations need a folder.", folder=folder),
+            Text("Choose another folder."),
         )
     targets: list[_Target] = []
     taken: set[str] = set()
     for image, series_uid in job.volumes:
         if not Path(image).exists():
-            raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
+            raise VolumeError(
+                Text("There is no volume '{path}'.", path=image), Text("Check the path.")
+            )
         # what cannot be read is told before the first is segmented
         read_geometry(Path(image), series_uid)
         case_id = case_id_from_path(Path(image))
@@ -157,12 +164,12 @@ def _place(job: PredictJob, image: str, case_id: str) -> Geometry | None:
 def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:
     if target.output.name.casefold() in taken:
         raise StorageError(
-            f"Two volumes would both be written to '{target.output.name}'.",
-            "Segment them into different folders.",
+            Text("Two volumes would both be written to '{file}'.", file=target.output.name),
+            Text("Segment them into different folders."),
         )
     for path in (target.output, *([target.uncertainty] if with_uncertainty else [])):
         if path.exists():
             raise StorageError(
-                f"'{path}' exists already and is not overwritten.",
-                "Choose another output folder, or move the file away.",
+                Text("'{path}' exists already and is not overwritten.", path=path),
+                Text("Choose another output folder, or move the file away."),
             )

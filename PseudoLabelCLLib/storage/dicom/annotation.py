@@ -217,7 +217,7 @@ def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _
     if np.linalg.norm(drift, axis=1).max() > _DRIFT_TOLERANCE_PIXELS * min(first.spacing_mm):
         raise _no_grid(path, Text("its slices are shifted sideways against each other"))
     if slices.max() >= _MOST_SLICES:
-        raise _no_grid(path, Text("its slices span {max} places", max=slices.max() + 1))
+        raise _no_grid(path, Text("its slices span {count} places", count=slices.max() + 1))
     x, y, z = lowest.tolist()
     geometry = Geometry(
         size=(found.columns, found.rows, int(slices.max()) + 1),

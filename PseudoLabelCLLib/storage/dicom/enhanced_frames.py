@@ -56,10 +56,10 @@ def ordered_frames(path: Path, header: pydicom.Dataset) -> list[PlacedSlice[int]
     if not groups or num_frames != len(groups) or num_frames > _MOST_FRAMES:
         raise VolumeError(
             Text(
-                "'{path}' contradicts itself: it has {num_frames} frames and describes {count}.",
+                "'{path}' contradicts itself: it has {found} frames and describes {described}.",
                 path=path,
-                num_frames=num_frames,
-                count=len(groups),
+                found=num_frames,
+                described=len(groups),
             ),
             Text("Send or copy it again from the archive."),
         )

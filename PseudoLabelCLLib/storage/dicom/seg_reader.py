@@ -258,8 +258,8 @@ def _object_of(path: Path, header: pydicom.Dataset) -> SegmentationObject:
         raise _damaged(
             path,
             Text(
-                "{num_frames} frames of {rows} x {columns} pixels",
-                num_frames=num_frames,
+                "{count} frames of {rows} x {columns} pixels",
+                count=num_frames,
                 rows=rows,
                 columns=columns,
             ),
@@ -278,14 +278,10 @@ def _object_of(path: Path, header: pydicom.Dataset) -> SegmentationObject:
         )
     items = items_of(header, "PerFrameFunctionalGroupsSequence")
     if len(items) != num_frames:
-        raise _damaged(
-            path,
-            Text(
-                "{num_frames} frames, {count} of them described",
-                num_frames=num_frames,
-                count=len(items),
-            ),
+        described = Text(
+            "{all} frames, {count} of them described", all=num_frames, count=len(items)
         )
+        raise _damaged(path, described)
     shared = next(iter(items_of(header, "SharedFunctionalGroupsSequence")), pydicom.Dataset())
     del header.PixelData
     return SegmentationObject(

@@ -106,12 +106,12 @@ def plan_series(
     if len(patient_id) > _LONGEST_ID or not patient_id.isprintable() or "\\" in patient_id:
         raise VolumeError(
             Text(
-                "The patient ID {patient_id!r} cannot be written into a DICOM file.",
-                patient_id=patient_id,
+                "The patient ID {patient!r} cannot be written into a DICOM file.",
+                patient=patient_id,
             ),
             Text(
-                "Use at most {longest_id} characters without a backslash.",
-                longest_id=_LONGEST_ID,
+                "Use at most {most} characters without a backslash.",
+                most=_LONGEST_ID,
             ),
         )
     turned = _right_handed(volume)

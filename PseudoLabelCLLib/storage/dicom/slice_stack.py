@@ -158,7 +158,7 @@ def _check_alike(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
             )
         elif first.size != other.size:
             found = Text(
-                "have different sizes ({size}, {size2})", size=first.size, size2=other.size
+                "have different sizes ({size1}, {size2})", size1=first.size, size2=other.size
             )
         elif not np.allclose(first.spacing_mm, other.spacing_mm, rtol=SPACING_TOLERANCE_FRACTION):
             found = Text("have different pixel sizes")

@@ -256,7 +256,7 @@ def _check_kind(path: Path, header: pydicom.Dataset) -> None:
             kind, Text("of the kind {kind}", kind=kind or Text("(none named)"))
         )
     elif num_frames not in (None, 1) and not is_enhanced:
-        found = Text("a file of {num_frames} frames", num_frames=num_frames)
+        found = Text("a file of {count} frames", count=num_frames)
     elif whole_number_of(header, "SamplesPerPixel") not in (None, 1):
         found = Text("a colour image")
     if found:

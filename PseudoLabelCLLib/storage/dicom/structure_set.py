@@ -15,7 +15,8 @@ from pydicom.uid import RTStructureSetStorage
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis

@@ -198,7 +198,15 @@ _MESSAGES = {
 
 _TRY_AGAIN = Text("Check the disk and try again.")
 _Action = Literal[
-    "written", "read", "read or written", "used", "opened", "locked", "moved", "moved back"
+    "written",
+    "read",
+    "read or written",
+    "used",
+    "opened",
+    "locked",
+    "moved",
+    "moved back",
+    "removed",
 ]
 _REFUSED: dict[_Action, str] = {
     "written": pattern("'{path}' could not be written: {reason}."),
@@ -208,6 +216,7 @@ _REFUSED: dict[_Action, str] = {
     "opened": pattern("'{path}' could not be opened: {reason}."),
     "locked": pattern("'{path}' could not be locked: {reason}."),
     "moved": pattern("'{path}' could not be moved: {reason}."),
+    "removed": pattern("'{path}' could not be removed: {reason}."),
     "moved back": pattern("'{path}' could not be moved back: {reason}."),
 }
 

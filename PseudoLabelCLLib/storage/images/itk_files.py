@@ -342,9 +342,9 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
     if not grid.is_close_to(found_grid):
         raise VolumeError(
             Text(
-                "'{file}' cannot store this grid exactly ({describe}).",
+                "'{file}' cannot store this grid exactly ({grid}).",
                 file=path.name,
-                describe=grid.describe(),
+                grid=grid.describe(),
             ),
             Text("Choose a file ending in .nrrd."),
         )

@@ -20,6 +20,8 @@ from PseudoLabelCLLib.storage.files.regular_files import read_regular
 # Windows lets nobody read what is locked, so the locked byte lies far behind the text.
 _LOCKED_BYTE = 1 << 20
 _LONGEST_TEXT_BYTES = 4096
+# What others read where a command line holds the lock.
+COMMAND_LINE = Text("a command line")
 _BEGIN = b'{"holder": '
 # A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
 _FLAGS = (
@@ -33,7 +35,7 @@ _FLAGS = (
 
 
 @contextmanager
-def project_lock(path: Path, holder: str) -> Iterator[None]:
+def project_lock(path: Path, holder: Text) -> Iterator[None]:
     """Hold the lock of a project while the block runs.
 
     The system gives the lock back when the process ends, however it ends. The file stays: whoever
@@ -125,10 +127,10 @@ def _in_use(path: Path) -> ProjectInUseError:
     try:
         found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
         who = Text(
-            "{found} (process {found2} on {found3})",
-            found=found["holder"],
-            found2=found["process"],
-            found3=found["machine"],
+            "{holder} (process {process} on {machine})",
+            holder=Text(str(found["holder"])),
+            process=found["process"],
+            machine=found["machine"],
         )
     except (OSError, StorageError, ValueError, KeyError, TypeError, RecursionError):
         who = Text("another process")

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     DEFAULT_COLORS,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segment_identity import (
     contradiction_of,
     label_by_identifier,

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.text import LONGEST_TEXT, Text
-from PseudoLabelCLLib.messages.json_codec import from_json, parse_json, to_json
+from PseudoLabelCLLib.messages.json_codec import from_json, parse_json, to_json, to_message
 
 
 class Color(Enum):
@@ -155,7 +155,7 @@ class Told:
 
 def test_a_text_keeps_its_pattern_where_a_field_is_one_and_is_plain_elsewhere():
     text = Text("{count:,} files, {why}", count=1234, why=Text("such as '{file}'", file="a"))
-    written = to_json(Told(text, (Text("Done."),), text, text))
+    written = to_message(Told(text, (Text("Done."),), text, text))
     assert written == {
         "found": {
             "pattern": "{count:,} files, {why}",
@@ -174,14 +174,30 @@ def test_a_text_keeps_its_pattern_where_a_field_is_one_and_is_plain_elsewhere():
     assert type(read.kept) is str
 
 
+def test_what_is_stored_has_finished_texts():
+    text = Text("{count} files", count=2)
+    assert to_json(Told(text, (text,), None, text)) == {
+        "found": "2 files",
+        "more": ["2 files"],
+        "maybe": None,
+        "kept": "2 files",
+    }
+
+
 def test_a_plain_text_of_an_earlier_version_is_a_text_without_values():
     read = from_json(Told, {"found": "{a} of {"}, "t")
     assert (read.found, type(read.found), read.found.values) == ("{a} of {", Text, {})
 
 
+def test_a_text_without_values_is_a_text_within_another_one():
+    text = Text("Not written: {why}.", why=Text("the disk is full"))
+    read = from_json(Told, to_message(Told(text)), "t").found
+    assert (read, type(read.values["why"])) == (text, Text)
+
+
 def test_a_text_too_long_to_be_translated_travels_as_it_is():
     text = Text("{a}{a}", a="x" * LONGEST_TEXT)
-    assert from_json(Told, to_json(Told(text)), "t").found == text
+    assert from_json(Told, to_message(Told(text)), "t").found == text
 
 
 @pytest.mark.parametrize(

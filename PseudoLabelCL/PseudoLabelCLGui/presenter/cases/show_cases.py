@@ -8,7 +8,7 @@ from PseudoLabelCLGui.presenter.facts.case_questions import question_row
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import action, no_change
 from PseudoLabelCLGui.presenter.words import counted, percent, state_words, verdict_of_case
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.messages.project_view import CaseView
 
 
@@ -47,7 +47,7 @@ def case_row(case: CaseView) -> CaseRow:
         words = _("Only the drawn slices count ({counting}); the others get proposals.")
         lines.append(words.format(counting=counting))
     if case.reason:
-        lines.append(case.reason)
+        lines.append(translated(case.reason))
     state = _("volume is missing") if case.image_is_missing else state_words(case.state)
     return CaseRow(
         case_id=case.id,
