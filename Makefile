@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all coverage check pytest install package slicer slicer-test slicer-tour clean
+.PHONY: demo test test-fast test-all coverage check pytest install package texts slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -56,6 +56,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 # make package writes build/PseudoLabelCL-VERSION.zip, which is unpacked and dragged onto Slicer's window
 package:
 	$(PYTHON) Testing/packaging/make_package.py build
+
+# make texts writes build/PseudoLabelCL_en-US.ts, all texts for a translator, and the same for each language
+# of Resources/Translations with what is translated already
+texts:
+	$(PYTHON) Testing/packaging/collect_texts.py build/PseudoLabelCL_en-US.ts
+	@for file in Resources/Translations/*.ts; do $(PYTHON) Testing/packaging/collect_texts.py "build/$${file##*/}" "$$file"; done
 
 # make slicer SLICER=/path/to/Slicer starts the application with the module on its path
 slicer:

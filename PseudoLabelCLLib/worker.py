@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.job_messages import (
     PROTOCOL_VERSION,
     Cancel,
@@ -133,7 +134,7 @@ class _Session:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in filter(None, lines):
                 self._obey(line)
-        text = "The parent has closed its line: the job stops after this step."
+        text = Text("The parent has closed its line: the job stops after this step.")
         self.events.write(Notice(NoticeLevel.INFO, text))
         self._end_soon()
 
@@ -141,7 +142,9 @@ class _Session:
         try:
             message = decode_line(line).message
         except ProtocolError as error:
-            self.events.write(Notice(NoticeLevel.WARNING, f"Not understood: {error.message}"))
+            self.events.write(
+                Notice(NoticeLevel.WARNING, Text("Not understood: {reason}", reason=error.message))
+            )
             return
         if isinstance(message, Cancel):
             self.cancel()
@@ -191,8 +194,8 @@ def _loaded(load_run: Callable[[], RunJob]) -> RunJob:
         if (getattr(error, "name", None) or "").startswith("PseudoLabelCLLib"):
             raise  # a defect of the program, not of a package
         raise WorkerError(
-            f"A Python package that the job needs cannot be loaded: {error}.",
-            "Install the packages again, then restart the program.",
+            Text("A Python package that the job needs cannot be loaded: {error}.", error=error),
+            Text("Install the packages again, then restart the program."),
         ) from error
 
 

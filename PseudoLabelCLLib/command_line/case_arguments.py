@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
 from PseudoLabelCLLib.curation.find.file_names import stem_of
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import Problem
 
 
@@ -95,9 +96,13 @@ def _add_row(rows: list[NewCase], row: NewCase) -> None:
     for known in rows:
         if known.case_id.casefold() == row.case_id.casefold():
             raise ProjectError(
-                f"Two volumes would both be called '{row.case_id}': '{known.image}' and "
-                f"'{row.image}'.",
-                "Rename one of them, or name the cases in a table (column id).",
+                Text(
+                    "Two volumes would both be called '{case}': '{image1}' and '{image2}'.",
+                    case=row.case_id,
+                    image1=known.image,
+                    image2=row.image,
+                ),
+                Text("Rename one of them, or name the cases in a table (column id)."),
             )
     rows.append(row)
 

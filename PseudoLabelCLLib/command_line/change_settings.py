@@ -18,13 +18,14 @@ from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     pretraining_settings,
     read_pretraining,
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 
@@ -36,11 +37,12 @@ def set_settings(arguments: argparse.Namespace, console: Console) -> JsonValue:
         return _show(project, console, with_all=arguments.all)
     if arguments.all:
         raise ProjectError(
-            "--all shows the settings and changes none.", "Leave out --all, or the new values."
+            Text("--all shows the settings and changes none."),
+            Text("Leave out --all, or the new values."),
         )
-    with project_lock(ProjectLayout(root).lock, "a command line"):
+    with project_lock(ProjectLayout(root).lock, COMMAND_LINE):
         project = load_project(root)
-        remedy = "Correct the value given with 'set'."
+        remedy = Text("Correct the value given with 'set'.")
         config = changed_config(project.config, arguments.settings, "'set'", remedy)
         changed = replace(project, config=config)
         before, after = named_values(project.config), named_values(config)
@@ -77,8 +79,8 @@ def _require_same_profile(names: Collection[str]) -> None:
     require_none(
         names,
         "profile",
-        "names what the project was made from",
-        "Change single settings; 'create --profile' takes all of them.",
+        Text("names what the project was made from"),
+        Text("Change single settings; 'create --profile' takes all of them."),
     )
 
 

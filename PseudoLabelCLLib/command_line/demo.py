@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
+from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.command_line.job_commands import show_quality
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.cases.add_cases import add_case
@@ -23,10 +24,10 @@ from PseudoLabelCLLib.curation.samples.sample_data import (
 )
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, EvaluateJob, EvaluationPair, Job, TrainJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
@@ -50,7 +51,8 @@ def demo(arguments: argparse.Namespace, console: Console) -> JsonValue:
     folder = Path(arguments.folder or _free_name()).absolute()
     if folder.exists() and any(folder.iterdir()):
         raise ProjectError(
-            f"'{folder}' exists already and is not empty.", "Name another folder for the demo."
+            Text("'{folder}' exists already and is not empty.", folder=folder),
+            Text("Name another folder for the demo."),
         )
     console.say("Making 13 hearts: 1 annotated, 8 unlabelled, 4 with hidden truth for the table.")
     samples = write_sample_cases(folder / "data", arguments.seed)

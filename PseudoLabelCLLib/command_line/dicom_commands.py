@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.command_line import project_commands
 from PseudoLabelCLLib.command_line.console import Console, for_shell
+from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.curation.cases.change_labels import change_labels
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
 from PseudoLabelCLLib.storage.project.project_store import load_project
 from PseudoLabelCLLib.storage.segments.terminology_list import (
     in_words,
@@ -33,9 +34,13 @@ class ExportIncompleteError(ProjectError):
 
     def __init__(self, num_refused: int, num_cases: int, result: JsonValue) -> None:
         super().__init__(
-            f"{num_refused} of {counted(num_cases, 'case')} "
-            f"{'was' if num_refused == 1 else 'were'} not exported; the notes say why.",
-            "Fix these problems, then export again.",
+            Text(
+                "{refused} of {cases} {were} not exported; the notes say why.",
+                refused=num_refused,
+                cases=counted(num_cases, "case"),
+                were="was" if num_refused == 1 else "were",
+            ),
+            Text("Fix these problems, then export again."),
         )
         self.result = result
 
@@ -68,7 +73,7 @@ def terms(arguments: argparse.Namespace, console: Console) -> JsonValue:
     root = Path(arguments.project)
     project = load_project(root)
     if arguments.terms or arguments.accept_proposed:
-        with project_lock(ProjectLayout(root).lock, "a command line"):
+        with project_lock(ProjectLayout(root).lock, COMMAND_LINE):
             project = load_project(root)
             labels = _with_terms(project, arguments.terms, accept=arguments.accept_proposed)
             project = change_labels(root, project, labels)
@@ -117,8 +122,12 @@ def verify_seg(arguments: argparse.Namespace, console: Console) -> JsonValue:
     problems = [problem for problem in problems if problem]
     if problems:
         raise AnnotationError(
-            f"'{file.name}' does not match this series: {' '.join(problems)}",
-            "Do not use it; export it again, or name the series that it belongs to.",
+            Text(
+                "'{file}' does not match this series: {problems}",
+                file=file.name,
+                problems=" ".join(problems),
+            ),
+            Text("Do not use it; export it again, or name the series that it belongs to."),
         )
     console.say(f"'{file.name}' fits the series; slices stored: {verification.num_frames}.")
     return to_json(verification)
@@ -197,16 +206,21 @@ def _parsed(project: Project, text: str) -> tuple[str, Terminology]:
     known = {label.name.casefold(): label.name for label in project.schema}
     if not equals or name.strip().casefold() not in known:
         raise ProjectError(
-            f"'{text}' does not name a structure of the project (structures: "
-            f"{', '.join(project.schema.names)}).",
-            "Write STRUCTURE=WORDS, such as 'kidney_l=Kidney, left'.",
+            Text(
+                "'{text}' does not name a structure of the project (structures: {names}).",
+                text=text,
+                names=", ".join(project.schema.names),
+            ),
+            Text("Write STRUCTURE=WORDS, such as 'kidney_l=Kidney, left'."),
         )
     terminology = terminology_named(words)
     if terminology is None:
         like = "; ".join(in_words(found) for found in propose_terminology(words)[:_MOST_PROPOSED])
         raise ProjectError(
-            f"There is no '{words.strip()}' in the list of terms.",
-            f"Similar terms: {like}." if like else "Choose it in Slicer's segment editor.",
+            Text("There is no '{words}' in the list of terms.", words=words.strip()),
+            Text("Similar terms: {like}.", like=like)
+            if like
+            else Text("Choose it in Slicer's segment editor."),
         )
     return known[name.strip().casefold()], terminology
 

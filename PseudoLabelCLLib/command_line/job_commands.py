@@ -19,6 +19,7 @@ from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_cas
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
     DoctorJob,
@@ -31,7 +32,7 @@ from PseudoLabelCLLib.messages.jobs import (
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
@@ -45,7 +46,7 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     project = load_project(root)
     layout = ProjectLayout(root)
     job = PretrainJob(str(root), DeviceChoice(arguments.device))
-    with project_lock(layout.lock, "a command line"):
+    with project_lock(layout.lock, COMMAND_LINE):
         keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     shown = for_shell(arguments.project)
@@ -68,7 +69,7 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
         console.warn(foreign.sentence)
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
-    with project_lock(layout.lock, "a command line"):
+    with project_lock(layout.lock, COMMAND_LINE):
         keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
@@ -110,7 +111,8 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
             pairs.append(EvaluationPair(row.case_id, _absolute(image), _absolute(reference)))
     if not target.exists():
         raise ProjectError(
-            f"There is no project folder or model file '{target}'.", "Check the path."
+            Text("There is no project folder or model file '{target}'.", target=target),
+            Text("Check the path."),
         )
     is_model = target.is_file()
     job = EvaluateJob(

@@ -9,6 +9,7 @@ from PseudoLabelCLLib.curation.review.proposals import newest_proposal, require_
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json
 
@@ -56,9 +57,13 @@ def named_proposals(
     """
     if len(names) != len(case_ids):
         raise ReviewError(
-            f"The number of cases ({len(case_ids)}) differs from the number of "
-            f"--proposal values ({len(names)}).",
-            "Give one ROUND:FINGERPRINT for each case, in the same order.",
+            Text(
+                "The number of cases ({count}) differs from the number of --proposal values "
+                "({values}).",
+                count=len(case_ids),
+                values=len(names),
+            ),
+            Text("Give one ROUND:FINGERPRINT for each case, in the same order."),
         )
     return tuple(
         _named(root, project, case_id, name) for case_id, name in zip(case_ids, names, strict=True)
@@ -81,15 +86,23 @@ def listed_proposals(file: Path, case_ids: Sequence[str]) -> tuple[ProposalIdent
         lines = from_json(tuple[ListedProposal, ...], value, file.name)
     except PseudoLabelCLError as error:
         raise ReviewError(
-            f"'{file}' is not a valid list of proposals: {error.message}",
-            "Make one with: pseudolabelcl review PROJECT --json > FILE",
+            Text(
+                "'{file}' is not a valid list of proposals: {reason}",
+                file=file,
+                reason=error.message,
+            ),
+            Text("Make one with: pseudolabelcl review PROJECT --json > FILE"),
         ) from error
     by_case = {line.case_id: line for line in lines}
     missing = [case_id for case_id in case_ids if case_id not in by_case]
     if missing:
         raise ReviewError(
-            f"The listing '{file.name}' has no proposal of '{missing[0]}'.",
-            "List the proposals again, or leave that case out.",
+            Text(
+                "The listing '{file}' has no proposal of '{missing}'.",
+                file=file.name,
+                missing=missing[0],
+            ),
+            Text("List the proposals again, or leave that case out."),
         )
     found = [by_case[case_id] for case_id in case_ids]
     return tuple(ProposalIdentity(one.case_id, one.round_index, one.fingerprint) for one in found)
@@ -99,8 +112,8 @@ def _named(root: Path, project: Project, case_id: str, name: str) -> ProposalIde
     match = _NAMED.fullmatch(name.strip().lower())
     if match is None:
         raise ReviewError(
-            f"'{name[:60]}' is not a valid name of a proposal.",
-            "Write the round and at least 8 digits of the fingerprint, such as 0:3fa4bc12.",
+            Text("'{name}' is not a valid name of a proposal.", name=name[:60]),
+            Text("Write the round and at least 8 digits of the fingerprint, such as 0:3fa4bc12."),
         )
     newest = newest_proposal(root, project, case_id)
     round_index, digits = int(match[1]), match[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
+from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
 from PseudoLabelCLLib.curation.cases.add_or_annotate import (
     add_or_annotate,
@@ -20,15 +21,15 @@ from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
@@ -40,9 +41,11 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     rows = case_rows(arguments, console)
     if not any(row.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED) for row in rows):
         raise ProjectError(
-            "The project has no annotated volume and no unlabelled one; there is nothing to learn "
-            "from.",
-            "Name volumes with --annotated VOLUME SEGMENTATION or --unlabelled VOLUME.",
+            Text(
+                "The project has no annotated volume and no unlabelled one; there is "
+                "nothing to learn from."
+            ),
+            Text("Name volumes with --annotated VOLUME SEGMENTATION or --unlabelled VOLUME."),
         )
     project = Project(
         name=arguments.name or root.absolute().name,
@@ -64,7 +67,8 @@ def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     rows = case_rows(arguments, console, kept_answers(load_project(root).cases))
     if not rows:
         raise ProjectError(
-            "No volume was given.", "Use --annotated, --validation, --unlabelled or --table."
+            Text("No volume was given."),
+            Text("Use --annotated, --validation, --unlabelled or --table."),
         )
     with opened(root) as before:
         new_files = files_to_come(ProjectLayout(root), before, rows)
@@ -140,7 +144,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def opened(root: Path) -> Iterator[Project]:
     """The project, while no other user interface may change it."""
     load_project(root)
-    with project_lock(ProjectLayout(root).lock, "a command line"):
+    with project_lock(ProjectLayout(root).lock, COMMAND_LINE):
         yield load_project(root)
 
 
@@ -152,7 +156,7 @@ def _add_all(root: Path, project: Project, rows: list[NewCase], console: Console
             notices = (left_out.message,)
         for notice in notices:
             console.warn(f"{row.case_id}: {notice}")
-        console.progress("Reading volumes", number, len(rows))
+        console.progress(Text("Reading volumes"), number, len(rows))
     return project
 
 

@@ -22,6 +22,7 @@ from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project.project_store import load_project
 
@@ -110,9 +111,11 @@ def _to_judge(
     if len(case_ids) == 1:
         return _Verdicts((_asked(root, project, case_ids[0], console),), 0)
     raise ReviewError(
-        "Several cases are named, but not which of their proposals you mean.",
-        "Add --proposal ROUND:FINGERPRINT for each, as 'review' lists them, or --listing FILE with "
-        "what 'review PROJECT --json' printed.",
+        Text("Several cases are named, but not which of their proposals you mean."),
+        Text(
+            "Add --proposal ROUND:FINGERPRINT for each, as 'review' lists them, or "
+            "--listing FILE with what 'review PROJECT --json' printed."
+        ),
     )
 
 
@@ -127,13 +130,17 @@ def _asked(root: Path, project: Project, case_id: str, console: Console) -> Prop
     )
     if answer is None:
         raise ReviewError(
-            f"It is not clear which proposal of '{case_id}' you saw, and there is no terminal to "
-            "ask at.",
-            "Add --proposal ROUND:FINGERPRINT as 'review' lists it.",
+            Text(
+                "It is not clear which proposal of '{case}' you saw, and there is no "
+                "terminal to ask at.",
+                case=case_id,
+            ),
+            Text("Add --proposal ROUND:FINGERPRINT as 'review' lists it."),
         )
     if not answer:
         raise ReviewError(
-            "No verdict was saved.", "Look at the newest proposal, then give your verdict."
+            Text("No verdict was saved."),
+            Text("Look at the newest proposal, then give your verdict."),
         )
     return newest
 
@@ -151,35 +158,37 @@ def _say_unseen(verdicts: _Verdicts, console: Console) -> None:
 def _check_listing(arguments: argparse.Namespace) -> None:
     if arguments.cases:
         raise ReviewError(
-            f"No verdict is given for {', '.join(arguments.cases)}.",
-            "Add --accept, --reject or --correct FILE.",
+            Text("No verdict is given for {cases}.", cases=", ".join(arguments.cases)),
+            Text("Add --accept, --reject or --correct FILE."),
         )
     if arguments.leave_out:
         raise ReviewError(
-            "Structures to leave out are given, but no case.",
-            "Name the case, and add --accept or --correct FILE.",
+            Text("Structures to leave out are given, but no case."),
+            Text("Name the case, and add --accept or --correct FILE."),
         )
 
 
 def _check_verdict(arguments: argparse.Namespace) -> None:
     if not arguments.cases:
-        raise ReviewError("No case was given.", "Name the cases before the option.")
+        raise ReviewError(Text("No case was given."), Text("Name the cases before the option."))
     if arguments.correct and len(arguments.cases) != 1:
-        raise ReviewError("One file can correct only one case.", "Correct the cases one by one.")
+        raise ReviewError(
+            Text("One file can correct only one case."), Text("Correct the cases one by one.")
+        )
     if not arguments.correct and (arguments.slices or arguments.whole or arguments.extent):
         raise ReviewError(
-            "--slices, --extent and --whole apply only to a correction.",
-            "Add --correct FILE, or leave out --slices, --extent and --whole.",
+            Text("--slices, --extent and --whole apply only to a correction."),
+            Text("Add --correct FILE, or leave out --slices, --extent and --whole."),
         )
     if arguments.reject and arguments.leave_out:
         raise ReviewError(
-            "A rejected proposal is left out as a whole.",
-            "Use --accept or --correct with --leave-out, or --reject without it.",
+            Text("A rejected proposal is left out as a whole."),
+            Text("Use --accept or --correct with --leave-out, or --reject without it."),
         )
     if arguments.proposal and arguments.listing:
         raise ReviewError(
-            "The proposals are named both with --proposal and with --listing.",
-            "Use one of the two.",
+            Text("The proposals are named both with --proposal and with --listing."),
+            Text("Use one of the two."),
         )
 
 
@@ -227,8 +236,11 @@ def _judge(
 def _extent_of(arguments: argparse.Namespace) -> TruthExtent:
     if arguments.whole and arguments.extent not in (None, "all"):
         raise ReviewError(
-            f"--whole says that all slices count, --extent {arguments.extent} that they do not.",
-            "Use one of the two.",
+            Text(
+                "--whole says that all slices count, --extent {extent} that they do not.",
+                extent=arguments.extent,
+            ),
+            Text("Use one of the two."),
         )
     return EXTENTS["all" if arguments.whole else arguments.extent or "slices"]
 
@@ -239,8 +251,8 @@ def _values_of(names: list[str], schema: LabelSchema) -> tuple[int, ...]:
     unknown = [name for name in names if name.casefold() not in known]
     if unknown:
         raise ReviewError(
-            f"The project has no structure '{unknown[0]}' to leave out.",
-            f"Its structures are {', '.join(schema.names)}.",
+            Text("The project has no structure '{unknown}' to leave out.", unknown=unknown[0]),
+            Text("Its structures are {names}.", names=", ".join(schema.names)),
         )
     return tuple(known[name.casefold()] for name in names)
 
@@ -263,17 +275,24 @@ def _parse_slices(text: str, case_id: str, num_slices: int) -> tuple[int, ...]:
         match = _SLICE_LIST.fullmatch(part)
         if not match:
             raise ReviewError(
-                f"'{text[:60]}' is not a valid list of slices.", "Write it like 3-7,9."
+                Text("'{text}' is not a valid list of slices.", text=text[:60]),
+                Text("Write it like 3-7,9."),
             )
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last:
             raise ReviewError(
-                f"'{part}' is not a valid range of slices.", "Slices are counted from 1, as in 3-7."
+                Text("'{part}' is not a valid range of slices.", part=part),
+                Text("Slices are counted from 1, as in 3-7."),
             )
         if last > num_slices:
             raise ReviewError(
-                f"Case '{case_id}' has no slice {last}; its slices are 1 to {num_slices}.",
-                "Choose among these slices.",
+                Text(
+                    "Case '{case}' has no slice {last}; its slices are 1 to {num_slices}.",
+                    case=case_id,
+                    last=last,
+                    num_slices=num_slices,
+                ),
+                Text("Choose among these slices."),
             )
         indices += range(first - 1, last)
     return tuple(sorted(set(indices)))

@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 
 
 def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfig:
@@ -24,7 +25,7 @@ def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfi
         ProjectError: There is no such setting, or it cannot have that value.
     """
     return changed_config(
-        config_for(Profile(profile)), settings, "--set", "Correct the value given with --set."
+        config_for(Profile(profile)), settings, "--set", Text("Correct the value given with --set.")
     )
 
 
@@ -40,14 +41,19 @@ def schema_from_arguments(
         annotated = [row for row in rows if row.role is CaseRole.ANNOTATED]
         if not annotated:
             raise AnnotationError(
-                "There is no annotated volume from which to take the structures.",
-                "Name them with --labels '1=right ventricle,2=myocardium', or name an annotated "
-                "volume with --annotated VOLUME SEGMENTATION.",
+                Text("There is no annotated volume from which to take the structures."),
+                Text(
+                    "Name them with --labels '1=right ventricle,2=myocardium', or name an "
+                    "annotated volume with --annotated VOLUME SEGMENTATION."
+                ),
             )
         if annotated[0].annotation is None:
             raise AnnotationError(
-                f"Case '{annotated[0].case_id}' is meant to be annotated but has no segmentation.",
-                "Give it a segmentation, or make it 'unlabelled'.",
+                Text(
+                    "Case '{case}' is meant to be annotated but has no segmentation.",
+                    case=annotated[0].case_id,
+                ),
+                Text("Give it a segmentation, or make it 'unlabelled'."),
             )
         asking = Asking(annotated[0].case_id, answers)
         return schema_from_annotation(Path(annotated[0].annotation), asking)
@@ -67,7 +73,7 @@ def _label(text: str, number: int) -> LabelClass:
     value, _, name = text.partition("=")
     if not re.fullmatch("[0-9]{1,9}", value.strip()):
         raise AnnotationError(
-            f"'{text}' is not a valid structure.",
-            "Write structures like 1=right ventricle,2=myocardium.",
+            Text("'{text}' is not a valid structure.", text=text),
+            Text("Write structures like 1=right ventricle,2=myocardium."),
         )
     return LabelClass(int(value), name.strip(), DEFAULT_COLORS[number % len(DEFAULT_COLORS)])

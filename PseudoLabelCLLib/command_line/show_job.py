@@ -9,6 +9,7 @@ from types import FrameType
 from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.job_messages import (
     Event,
     JobCancelled,
@@ -37,7 +38,7 @@ class JobEndedBadlyError(PseudoLabelCLError):
         is_defect: Whether the program is to blame.
     """
 
-    def __init__(self, error_type: str, message: str, remedy: str, *, is_defect: bool) -> None:
+    def __init__(self, error_type: str, message: Text, remedy: Text, *, is_defect: bool) -> None:
         super().__init__(message, remedy)
         self.error_type = error_type
         self.is_defect = is_defect
@@ -91,8 +92,10 @@ def _result_of(event: Event) -> dict[str, JsonValue]:
         case JobCompleted():
             return event.result
         case JobCancelled():
-            again = "Run the same command again to continue." if event.resumable else ""
-            raise JobCancelledError("Stopped as requested; everything done so far is saved.", again)
+            again = Text("Run the same command again to continue.") if event.resumable else NO_TEXT
+            raise JobCancelledError(
+                Text("Stopped as requested; everything done so far is saved."), again
+            )
         case JobFailed():
             defect = event.error_type == "InternalError"
             raise JobEndedBadlyError(

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.domain.counted import counted
+from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
@@ -69,9 +70,15 @@ def _download(folder: Path, python: str, tags: tuple[str, ...], console: Console
     if pip.returncode:
         said = " ".join(line for line in lines[-_NUM_LINES_TOLD:] if line) or "pip said nothing"
         raise DownloadError(
-            f"The wheel files for Python {python} could not be downloaded: {said}",
-            "Check the network (pip uses PIP_INDEX_URL and PIP_EXTRA_INDEX_URL where they are "
-            "set), then repeat the command; files already downloaded are kept.",
+            Text(
+                "The wheel files for Python {python} could not be downloaded: {said}",
+                python=python,
+                said=said,
+            ),
+            Text(
+                "Check the network (pip uses PIP_INDEX_URL and PIP_EXTRA_INDEX_URL where "
+                "they are set), then repeat the command; files already downloaded are kept."
+            ),
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text, names_in, pattern
 
 _COUNTED_IN = ("preprocess.plane", "preprocess.slicing_axis")
 
@@ -27,12 +28,19 @@ class Bound:
     """Why a setting cannot change now.
 
     Args:
-        problem: A sentence; {name} stands for the setting.
+        pattern: A sentence; {name} stands for the setting, {index} for the round.
         remedy: What to do about it.
+        index: The round that keeps it as it is.
     """
 
-    problem: str
-    remedy: str
+    pattern: str
+    remedy: Text
+    index: int = 0
+
+    def problem(self, name: str) -> Text:
+        """Return the sentence for one setting."""
+        known: dict[str, object] = {"name": name, "index": self.index}
+        return Text(self.pattern, **{one: known[one] for one in names_in(self.pattern)})
 
 
 def is_round_0_trained(latest: HasState | None) -> bool:
@@ -56,25 +64,28 @@ def bound_settings(latest: HasState | None, *, counts_drawn_slices: bool) -> dic
     found: dict[str, Bound] = {}
     if counts_drawn_slices:
         plane = Bound(
-            "The plane of the slices cannot be changed while only the drawn slices of a case "
-            "count.",
-            "First let all its slices count.",
+            pattern(
+                "The plane of the slices cannot be changed while only the drawn slices of a "
+                "case count."
+            ),
+            Text("First let all its slices count."),
         )
         found |= dict.fromkeys(_COUNTED_IN, plane)
     if latest is None:
         return found
-    new_project = "Create a new project to use another value."
-    begun = Bound("The setting '{name}' is fixed, since round 0 has begun.", new_project)
+    new_project = Text("Create a new project to use another value.")
+    begun = Bound(pattern("The setting '{name}' is fixed, since round 0 has begun."), new_project)
     found |= dict.fromkeys(("preprocess", "profile"), begun)
     if is_round_0_trained(latest):
         trained = Bound(
-            "The setting '{name}' is fixed, since round 0 has been trained.", new_project
+            pattern("The setting '{name}' is fixed, since round 0 has been trained."), new_project
         )
         found |= dict.fromkeys(("network", "pretraining"), trained)
     if latest.state is RoundState.PSEUDO_LABELLING:
         found["pseudo_label"] = Bound(
-            f"The setting '{{name}}' cannot change while round {latest.index} makes its proposals.",
-            "Let 'train' finish the round first.",
+            pattern("The setting '{name}' cannot change while round {index} makes its proposals."),
+            Text("Let 'train' finish the round first."),
+            latest.index,
         )
     return found
 

@@ -7,7 +7,9 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 MAX_CASE_ID_LENGTH = 64
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
@@ -24,9 +26,22 @@ class CaseRole(Enum):
     IGNORED = "ignored"
 
     @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _ROLE_WORDS[self]
+
+    @property
     def needs_annotation(self) -> bool:
         """Whether a case can have this role only with a segmentation made by a person."""
         return self in (CaseRole.ANNOTATED, CaseRole.VALIDATION)
+
+
+_ROLE_WORDS = {
+    CaseRole.ANNOTATED: Text("annotated"),
+    CaseRole.UNLABELLED: Text("unlabelled"),
+    CaseRole.VALIDATION: Text("validation"),
+    CaseRole.IGNORED: Text("ignored"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,12 +78,18 @@ class Case:
         check_case_id(self.id)
         if self.role.needs_annotation and self.annotation is None:
             raise ProjectError(
-                f"Case '{self.id}' is meant to be {self.role.value} but has no segmentation.",
-                "Give it a segmentation, or make it 'unlabelled'.",
+                Text(
+                    "Case '{case}' is meant to be {role} but has no segmentation.",
+                    case=self.id,
+                    role=self.role.word,
+                ),
+                Text("Give it a segmentation, or make it 'unlabelled'."),
             )
         numbers = self.drawn_slices or ()
         if min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers):
-            raise ProjectError(f"Case '{self.id}' names a drawn slice twice, or below 0.")
+            raise ProjectError(
+                Text("Case '{case}' names a drawn slice twice, or below 0.", case=self.id)
+            )
 
     @property
     def is_partly_drawn(self) -> bool:
@@ -133,16 +154,22 @@ def check_case_id(case_id: str) -> None:
     Raises:
         ProjectError: The name is empty, too long, or has a forbidden character.
     """
-    problem = ""
+    problem = NO_TEXT
     if not case_id or case_id != case_id.strip() or case_id.startswith("."):
-        problem = "is empty or begins or ends with a space or begins with a dot"
+        problem = Text("is empty or begins or ends with a space or begins with a dot")
     elif case_id.endswith("."):
-        problem = "ends with a dot"
+        problem = Text("ends with a dot")
     elif len(case_id) > MAX_CASE_ID_LENGTH:
-        problem = f"is longer than {MAX_CASE_ID_LENGTH} characters"
+        problem = Text(
+            "is longer than {most} characters",
+            most=MAX_CASE_ID_LENGTH,
+        )
     elif _DEVICE_NAME.fullmatch(case_id):
-        problem = "is the name of a device on Windows"
+        problem = Text("is the name of a device on Windows")
     elif _FORBIDDEN_IN_ID.search(case_id):
-        problem = 'contains one of / \\ : * ? " < > | or a control character'
+        problem = Text('contains one of / \\ : * ? " < > | or a control character')
     if problem:
-        raise ProjectError(f"The case name {case_id!r} {problem}.", "Choose another name.")
+        raise ProjectError(
+            Text("The case name {case!r} {problem}.", case=case_id, problem=problem),
+            Text("Choose another name."),
+        )

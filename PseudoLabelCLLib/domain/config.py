@@ -25,6 +25,7 @@ from PseudoLabelCLLib.domain.slice_turn import (
     slice_directions,
     turn_onto,
 )
+from PseudoLabelCLLib.domain.text import Text
 
 # Five halvings in the network's encoder: sides of a slice must be multiples of 2**5.
 SIZE_MULTIPLE = 32
@@ -118,23 +119,27 @@ class PreprocessConfig:
         require(
             self.slicing_axis in (None, 0, 1, 2),
             "slicing_axis",
-            "0, 1, 2 or none",
+            Text("0, 1, 2 or none"),
             self.slicing_axis,
         )
         spacing = self.in_plane_spacing_mm
         require(
             spacing is None or 0.01 <= spacing <= 100,
-            "in_plane_spacing_mm", "between 0.01 and 100 mm", spacing,
+            "in_plane_spacing_mm", Text("between 0.01 and 100 mm"), spacing,
         )  # fmt: skip
         for side in (*(self.window_size or ()), self.max_window_size):
             require(
                 side > 0 and side % SIZE_MULTIPLE == 0,
-                "window size", f"a multiple of {SIZE_MULTIPLE}", side,
-            )  # fmt: skip
+                "window size",
+                Text("a multiple of {number}", number=SIZE_MULTIPLE),
+                side,
+            )
         require(
             0 <= self.low_percentile < self.high_percentile <= 1,
-            "percentiles", "0 <= low < high <= 1", (self.low_percentile, self.high_percentile),
-        )  # fmt: skip
+            "percentiles",
+            Text("0 <= low < high <= 1"),
+            (self.low_percentile, self.high_percentile),
+        )
 
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""
@@ -193,18 +198,23 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         levels = int(math.log2(SIZE_MULTIPLE)) + 1
-        require(len(self.widths) == levels, "widths", f"{levels} levels", self.widths)
         require(
-            1 <= min(self.widths) <= max(self.widths) <= 2048, "widths", "1 to 2048 channels",
+            len(self.widths) == levels,
+            "widths",
+            Text("{levels} levels", levels=levels),
+            self.widths,
+        )
+        require(
+            1 <= min(self.widths) <= max(self.widths) <= 2048, "widths", Text("1 to 2048 channels"),
             self.widths,
         )  # fmt: skip
         # its up-sampling halves the channels of the inner levels
         require(
             self.backbone is Backbone.PAPER or min(self.widths[2:5]) >= 2,
-            "widths", "2 or more channels from the third to the fifth level for basic-unet",
+            "widths", Text("2 or more channels from the third to the fifth level for basic-unet"),
             self.widths,
         )  # fmt: skip
-        require(self.embedding_size > 0, "embedding_size", "1 or more", self.embedding_size)
+        require(self.embedding_size > 0, "embedding_size", Text("1 or more"), self.embedding_size)
         require_fraction(self.batch_norm_momentum, "batch_norm_momentum")
 
     @property
@@ -246,19 +256,21 @@ class StageConfig:
     min_structures: int = 0
 
     def __post_init__(self) -> None:
-        require(self.num_steps > 0, "num_steps", "1 or more", self.num_steps)
+        require(self.num_steps > 0, "num_steps", Text("1 or more"), self.num_steps)
         # batch normalisation needs two values of a channel, even at 1 x 1 pixels
-        require(self.batch_size > 1, "batch_size", "2 or more", self.batch_size)
-        require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
-        require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+        require(self.batch_size > 1, "batch_size", Text("2 or more"), self.batch_size)
+        require(
+            0 < self.learning_rate < 1, "learning_rate", Text("between 0 and 1"), self.learning_rate
+        )
+        require(self.weight_decay >= 0, "weight_decay", Text("0 or more"), self.weight_decay)
         require(
             min(self.dice_weight, self.cross_entropy_weight) >= 0
             and self.dice_weight + self.cross_entropy_weight > 0,
-            "loss weights", "0 or more, at least one above 0",
+            "loss weights", Text("0 or more, at least one above 0"),
             (self.dice_weight, self.cross_entropy_weight),
         )  # fmt: skip
         require_fraction(self.average_decay, "average_decay")
-        require(self.min_structures >= 0, "min_structures", "0 or more", self.min_structures)
+        require(self.min_structures >= 0, "min_structures", Text("0 or more"), self.min_structures)
 
 
 @dataclass(frozen=True)
@@ -302,19 +314,21 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.pseudo_label_weight >= 0, "pseudo_label_weight", "0 or more",
+            self.pseudo_label_weight >= 0, "pseudo_label_weight", Text("0 or more"),
             self.pseudo_label_weight,
         )  # fmt: skip
-        require(self.num_joint_rounds >= 0, "num_joint_rounds", "0 or more", self.num_joint_rounds)
         require(
-            self.validations_per_round > 0, "validations_per_round", "1 or more",
+            self.num_joint_rounds >= 0, "num_joint_rounds", Text("0 or more"), self.num_joint_rounds
+        )
+        require(
+            self.validations_per_round > 0, "validations_per_round", Text("1 or more"),
             self.validations_per_round,
         )  # fmt: skip
         require(
-            self.checkpoints_per_round > 0, "checkpoints_per_round", "1 or more",
+            self.checkpoints_per_round > 0, "checkpoints_per_round", Text("1 or more"),
             self.checkpoints_per_round,
         )  # fmt: skip
-        require(0 <= self.seed < 2**32, "seed", "between 0 and 2**32 - 1", self.seed)
+        require(0 <= self.seed < 2**32, "seed", Text("between 0 and 2**32 - 1"), self.seed)
 
 
 @dataclass(frozen=True)
@@ -344,13 +358,16 @@ class PseudoLabelConfig:
 
     def __post_init__(self) -> None:
         require(
-            1 <= self.num_augmented_copies <= 64, "num_augmented_copies", "1..64",
+            1 <= self.num_augmented_copies <= 64, "num_augmented_copies", Text("1..64"),
             self.num_augmented_copies,
         )  # fmt: skip
         require_fraction(self.min_agreement, "min_agreement")
         require_fraction(self.max_scale_fraction, "max_scale_fraction")
         require(
-            0 <= self.max_rotation_deg <= 180, "max_rotation_deg", "0..180", self.max_rotation_deg
+            0 <= self.max_rotation_deg <= 180,
+            "max_rotation_deg",
+            Text("0..180"),
+            self.max_rotation_deg,
         )
 
 
@@ -371,6 +388,10 @@ class ProjectConfig:
         require(
             self.pretraining.method is not Pretraining.GLOBAL_LOCAL or num_blocks <= most,
             "pretraining.global_local.num_decoder_blocks",
-            f"at most {most}, the decoder blocks of network.backbone={self.network.backbone.value}",
+            Text(
+                "at most {most}, the decoder blocks of network.backbone={backbone}",
+                most=most,
+                backbone=self.network.backbone.value,
+            ),
             num_blocks,
         )

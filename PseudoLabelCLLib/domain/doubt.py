@@ -3,6 +3,17 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.text import Text, pattern, recognised
+
+NOTHING_FOUND = pattern("Nothing was found in this volume.")
+COPIES_AGREE = pattern(
+    "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}) and in the slice "
+    "{slice}."
+)
+SOME_MISSING = pattern(
+    "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}) and in the slice "
+    "{slice}. Nothing was found of {missing}."
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,19 @@ class Doubt:
     doubt_per_slice: tuple[float, ...]
     reason: str
 
+    @property
+    def sentence(self) -> Text:
+        """The reason for a user interface; files keep it as it was written."""
+        return reason_in_patterns(self.reason)
+
     def __post_init__(self) -> None:
         for score in (self.doubt, self.agreement, *self.doubt_per_slice):
             if not 0 <= score <= 1:
-                raise ReviewError(f"A doubt score must lie in 0..1; it is {score}.")
+                raise ReviewError(
+                    Text("A doubt score must lie in 0..1; it is {score}.", score=score)
+                )
+
+
+def reason_in_patterns(reason: str) -> Text:
+    """Return the reason of a stored doubt as the text that it was made from."""
+    return recognised(reason, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE)

@@ -1,5 +1,7 @@
 """The errors that a user can see: each says what was found and what to do next."""
 
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
+
 
 class PseudoLabelCLError(Exception):
     """Something a person can fix.
@@ -9,7 +11,7 @@ class PseudoLabelCLError(Exception):
         remedy: What to do next, in one sentence; empty if the message already says so.
     """
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: Text, remedy: Text = NO_TEXT) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy

@@ -2,7 +2,8 @@
 
 from enum import Enum
 
-from PseudoLabelCLLib.domain.question import LEAVE, QUESTIONS
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QUESTIONS
+from PseudoLabelCLLib.domain.text import Text, pattern
 
 
 class Note(Enum):
@@ -12,60 +13,68 @@ class Note(Enum):
     """
 
     CROPPED = (
-        "{grids}; their voxels coincide, and every labelled voxel kept its position.",
+        pattern("{grids}; their voxels coincide, and every labelled voxel kept its position."),
         "every voxel of one is a voxel of the other, as after cropping in Slicer",
     )
     PLACE_OF_LABEL = (
-        "{found} Its segmentation lies on the {place}, which is used.",
+        pattern("{found} Its segmentation lies on the {place}, which is used."),
         "the person who drew it saw the image there",
     )
     BOTH_PLACES = (
-        "{found} Its segmentation has the same two, and is used voxel for voxel.",
+        pattern("{found} Its segmentation has the same two, and is used voxel for voxel."),
         "array shape and both matrices are those of the image",
     )
     OTHER_PLACE = (
-        "'{file}' lies at the other position that the header of its image gives; it was used "
-        "voxel for voxel.",
+        pattern(
+            "'{file}' lies at the other position that the header of its image gives; it was used "
+            "voxel for voxel."
+        ),
         "array shape and matrix are those of the image as the program that wrote it reads them",
     )
     RESAMPLED = (
-        "{grids} and was resampled by position: {between} lay between its voxels.",
+        pattern("{grids} and was resampled by position: {between} lay between its voxels."),
         "follows from the answer to the question 'other-grid'",
     )
     LOST = (
-        "{found} and {verb} lost.",
+        pattern("{found} and {verb} lost."),
         "follows from the answer to the question 'outside'",
     )
     BY_TERM = (
-        "In '{file}', the segment '{segment}' counts as '{label}'.",
+        pattern("In '{file}', the segment '{segment}' counts as '{label}'."),
         "it has the terminology of that structure, or a person was asked",
     )
     EMPTY_SEGMENT = (
-        "In '{file}', the empty segment '{segment}' is not a structure of the project; it was "
-        "left out.",
+        pattern(
+            "In '{file}', the empty segment '{segment}' is not a structure of the project; it was "
+            "left out."
+        ),
         "it has no voxels",
     )
-    NO_VOXEL_OF = ("In '{file}', no voxel belongs to: {segments}.", "counted in the file")
+    NO_VOXEL_OF = (pattern("In '{file}', no voxel belongs to: {segments}."), "counted in the file")
     OVERLAPPED = (
-        "{found}, which {verb} as '{label}'.",
+        pattern("{found}, which {verb} as '{label}'."),
         "follows from the answer to the question 'overlap'",
     )
     UNCLAIMED = (
-        "{found} and {verb} left out.",
+        pattern("{found} and {verb} left out."),
         "follows from the answer to the question 'no-segment'",
     )
     NO_FRAME = (
-        "'{file}' was placed by its positions alone: the frame of reference of '{image}' is not "
-        "known.",
+        pattern(
+            "'{file}' was placed by its positions alone: the frame of reference of '{image}' is "
+            "not known."
+        ),
         "its voxels coincide with those of the image; anything else is asked or refused",
     )
     OTHER_SERIES = (
-        "'{file}' was made on another series with the same frame of reference; it was placed by "
-        "its positions.",
+        pattern(
+            "'{file}' was made on another series with the same frame of reference; it was placed "
+            "by its positions."
+        ),
         "in one frame of reference, equal positions are equal places",
     )
     FRAME = (
-        "Volume {number} of the {all} in '{file}' is used; the project keeps a copy.",
+        pattern("Volume {number} of the {all} in '{file}' is used; the project keeps a copy."),
         "follows from the answer to the question 'frames'",
     )
     FRAME_SEGMENTED = (
@@ -73,62 +82,75 @@ class Note(Enum):
         "follows from the answer to the question 'frames'",
     )
     NOW_ANNOTATED = (
-        "It is case '{case}' of the project, which is now annotated.",
+        pattern("It is case '{case}' of the project, which is now annotated."),
         "known by its path, or by its name and every voxel",
     )
     NOT_EXPORTABLE = (
-        "Case '{case}' cannot be exported as a DICOM segmentation. {reason}",
+        pattern("Case '{case}' cannot be exported as a DICOM segmentation. {reason}"),
         "tried when it is added; everything else works",
     )
     NO_UNLABELLED = (
-        "The project has no unlabelled case; joint rounds have nothing to add.",
+        pattern("The project has no unlabelled case; joint rounds have nothing to add."),
         "counted",
     )
-    STRUCTURE_MISSING = ("Case '{case}' has no voxels of '{label}'.", "counted")
+    STRUCTURE_MISSING = (pattern("Case '{case}' has no voxels of '{label}'."), "counted")
     FEW_SLICES = (
-        "Case '{case}' is segmented on {found} of its {slices}; the others count as background.",
+        pattern(
+            "Case '{case}' is segmented on {found} of its {slices}; the others count as background."
+        ),
         "counted",
     )
     UNLIKE_OTHERS = (
-        "The {figure} of case '{case}' is {value}; the other cases have about {typical}.",
+        pattern("The {figure} of case '{case}' is {value}; the other cases have about {typical}."),
         "measured; nothing is changed",
     )
     MIXED = (
-        "The {figure} ranges from {least} to {most} across the cases; {odd} of {all} are far "
-        "from the median ({named}, ...).",
+        pattern(
+            "The {figure} ranges from {least} to {most} across the cases; {odd} of {all} are far "
+            "from the median ({named}, ...)."
+        ),
         "measured; nothing is changed",
     )
     OTHER_PLANE = (
-        "{cases}: stored in slices of another plane; all volumes are cut into {plane} slices.",
+        pattern(
+            "{cases}: stored in slices of another plane; all volumes are cut into {plane} slices."
+        ),
         "these volumes resolve that plane as well; no voxel is changed",
     )
     STRETCHED = (
-        "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of {pixels}.",
+        pattern(
+            "{cases}: cut into {plane} slices as all volumes are, with stretched pixels of "
+            "{pixels}."
+        ),
         "the plane was chosen by a person, or settled by round 0",
     )
     ORDER_BY_HEADER = (
-        "Only the headers say at which end the slices of {cases} begin; their contents do not "
-        "clearly confirm it.",
+        pattern(
+            "Only the headers say at which end the slices of {cases} begin; their contents do not "
+            "clearly confirm it."
+        ),
         "the direction cosines decide; contents alone turn nothing",
     )
     EMPTY_IN_OBJECT = (
-        "Case '{case}': '{label}' has no voxels; it is described, without a slice.",
+        pattern("Case '{case}': '{label}' has no voxels; it is described, without a slice."),
         "counted; the object says so",
     )
     TURNED = (
-        "The slices of {cases} are stored rotated or mirrored relative to those of most cases; "
-        "the network sees them turned, as the header says.",
+        pattern(
+            "The slices of {cases} are stored rotated or mirrored relative to those of most cases; "
+            "the network sees them turned, as the header says."
+        ),
         "turning by right angles is exact, and undone in every result",
     )
 
     CT_NOT_EVENED_OUT = (
-        "N4 is not applied to {cases}: CT has no coil shading.",
+        pattern("N4 is not applied to {cases}: CT has no coil shading."),
         "recognised by the DICOM headers, or by the values of fat and air",
     )
 
-    def say(self, **words: object) -> str:
+    def say(self, **words: object) -> Text:
         """Return the sentence with its words filled in."""
-        return self.value[0].format(**words)
+        return Text(self.value[0], **words)
 
     @property
     def reason(self) -> str:

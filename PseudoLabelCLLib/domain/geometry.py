@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,19 +41,26 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
-            raise VolumeError(f"The volume has no voxels: its size is {self.size}.")
+            raise VolumeError(Text("The volume has no voxels: its size is {size}.", size=self.size))
         numbers = (*self.spacing_mm, *self.origin_mm, *self.direction)
         if not np.all(np.isfinite(numbers)) or min(self.spacing_mm) <= 0:
             raise VolumeError(
-                f"The volume's header has an impossible geometry (spacing {self.spacing_mm} mm, "
-                f"origin {self.origin_mm} mm).",
-                "Load the volume in another program and save it again.",
+                Text(
+                    "The volume's header has an impossible geometry (spacing {spacing} "
+                    "mm, origin {origin} mm).",
+                    spacing=self.spacing_mm,
+                    origin=self.origin_mm,
+                ),
+                Text("Load the volume in another program and save it again."),
             )
         if abs(np.linalg.det(self.direction_matrix)) < DIRECTION_TOLERANCE:
             raise VolumeError(
-                "The axes of the volume do not span three-dimensional space (direction "
-                f"{self.direction}).",
-                "Load the volume in another program and save it again.",
+                Text(
+                    "The axes of the volume do not span three-dimensional space (direction "
+                    "{direction}).",
+                    direction=self.direction,
+                ),
+                Text("Load the volume in another program and save it again."),
             )
 
     @property
@@ -151,8 +159,8 @@ class Geometry:
         inside = np.all((index > -0.5) & (index < np.asarray(other.size) - 0.5), axis=1)
         return float(inside.mean())
 
-    def describe(self) -> str:
+    def describe(self) -> Text:
         """Return the grid in a few words for messages: size and spacing."""
         size = " x ".join(str(n) for n in self.size)
         spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
-        return f"{size} voxels of {spacing} mm"
+        return Text("{size} voxels of {spacing} mm", size=size, spacing=spacing)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.require import require, require_fraction
+from PseudoLabelCLLib.domain.text import Text
 
 
 class Mirror(Enum):
@@ -72,10 +73,10 @@ class AugmentationConfig:
             "gamma_fraction", "blur_fraction",
         ):  # fmt: skip
             require_fraction(getattr(self, name), name)
-        require(0 <= self.rotation_deg <= 180, "rotation_deg", "0..180", self.rotation_deg)
-        require(self.elastic_grid >= 2, "elastic_grid", "2 or more", self.elastic_grid)
-        require(self.brightness >= 0, "brightness", "0 or more", self.brightness)
-        require(self.noise >= 0, "noise", "0 or more", self.noise)
+        require(0 <= self.rotation_deg <= 180, "rotation_deg", Text("0..180"), self.rotation_deg)
+        require(self.elastic_grid >= 2, "elastic_grid", Text("2 or more"), self.elastic_grid)
+        require(self.brightness >= 0, "brightness", Text("0 or more"), self.brightness)
+        require(self.noise >= 0, "noise", Text("0 or more"), self.noise)
 
 
 class ContrastForm(Enum):
@@ -144,13 +145,16 @@ class ContrastiveConfig:
     one_change_per_half: bool = False
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, "weight", "0 or more", self.weight)
-        require(self.temperature > 0, "temperature", "more than 0", self.temperature)
+        require(self.weight >= 0, "weight", Text("0 or more"), self.weight)
+        require(self.temperature > 0, "temperature", Text("more than 0"), self.temperature)
         require(
-            self.anchors_per_class > 0, "anchors_per_class", "1 or more", self.anchors_per_class
+            self.anchors_per_class > 0,
+            "anchors_per_class",
+            Text("1 or more"),
+            self.anchors_per_class,
         )
-        require(self.num_pairs >= 2, "num_pairs", "2 or more", self.num_pairs)
-        require(self.brightness >= 0, "brightness", "0 or more", self.brightness)
+        require(self.num_pairs >= 2, "num_pairs", Text("2 or more"), self.num_pairs)
+        require(self.brightness >= 0, "brightness", Text("0 or more"), self.brightness)
         require_fraction(self.contrast_fraction, "contrast_fraction")
 
 
@@ -180,8 +184,8 @@ class ConsistencyConfig:
     )
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, "weight", "0 or more", self.weight)
-        require(self.num_slices > 0, "num_slices", "1 or more", self.num_slices)
+        require(self.weight >= 0, "weight", Text("0 or more"), self.weight)
+        require(self.num_slices > 0, "num_slices", Text("1 or more"), self.num_slices)
         require_fraction(self.min_confidence, "min_confidence")
 
 
@@ -206,8 +210,8 @@ class CopyPasteConfig:
     side_fraction: float = 0.6
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, "weight", "0 or more", self.weight)
-        require(self.num_slices > 0, "num_slices", "1 or more", self.num_slices)
+        require(self.weight >= 0, "weight", Text("0 or more"), self.weight)
+        require(self.num_slices > 0, "num_slices", Text("1 or more"), self.num_slices)
         require_fraction(self.side_fraction, "side_fraction")
 
 
@@ -230,7 +234,11 @@ class CleanUpConfig:
     self_weight: float = 10.0
 
     def __post_init__(self) -> None:
-        require(0 <= self.num_iterations <= 1000, "num_iterations", "0..1000", self.num_iterations)
-        require(0 < self.sigma_px <= 100, "sigma_px", "above 0, at most 100", self.sigma_px)
-        require(self.neighbour_weight >= 0, "neighbour_weight", "0 or more", self.neighbour_weight)
-        require(self.self_weight >= 0, "self_weight", "0 or more", self.self_weight)
+        require(
+            0 <= self.num_iterations <= 1000, "num_iterations", Text("0..1000"), self.num_iterations
+        )
+        require(0 < self.sigma_px <= 100, "sigma_px", Text("above 0, at most 100"), self.sigma_px)
+        require(
+            self.neighbour_weight >= 0, "neighbour_weight", Text("0 or more"), self.neighbour_weight
+        )
+        require(self.self_weight >= 0, "self_weight", Text("0 or more"), self.self_weight)

@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, Geometry
+from PseudoLabelCLLib.domain.text import Text
 
 # 1 % apart is the same resolution: header rounding must not turn a volume on its side.
 _SAME_SPACING = 0.99
@@ -20,6 +21,15 @@ class Plane(Enum):
     AXIAL = "axial"
     CORONAL = "coronal"
     SAGITTAL = "sagittal"
+
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return {
+            Plane.AXIAL: Text("axial"),
+            Plane.CORONAL: Text("coronal"),
+            Plane.SAGITTAL: Text("sagittal"),
+        }[self]
 
     @property
     def world_axis(self) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.require import require, require_fraction
+from PseudoLabelCLLib.domain.text import Text
 
 
 class Pretraining(Enum):
@@ -73,18 +74,22 @@ class GlobalLocalConfig:
     keep_running_averages: bool = False
 
     def __post_init__(self) -> None:
-        require(2 <= self.num_partitions <= 16, "num_partitions", "2..16", self.num_partitions)
         require(
-            1 <= self.num_decoder_blocks <= 5, "num_decoder_blocks", "1..5",
+            2 <= self.num_partitions <= 16, "num_partitions", Text("2..16"), self.num_partitions
+        )
+        require(
+            1 <= self.num_decoder_blocks <= 5, "num_decoder_blocks", Text("1..5"),
             self.num_decoder_blocks,
         )  # fmt: skip
-        require(self.global_steps >= 0, "global_steps", "0 or more", self.global_steps)
-        require(self.local_steps >= 0, "local_steps", "0 or more", self.local_steps)
-        require(self.global_steps + self.local_steps > 0, "steps", "more than 0 in all", 0)
-        require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
-        require(self.temperature > 0, "temperature", "more than 0", self.temperature)
-        require(0.1 <= self.crop_fraction <= 1, "crop_fraction", "0.1..1", self.crop_fraction)
-        require(self.brightness >= 0, "brightness", "0 or more", self.brightness)
+        require(self.global_steps >= 0, "global_steps", Text("0 or more"), self.global_steps)
+        require(self.local_steps >= 0, "local_steps", Text("0 or more"), self.local_steps)
+        require(self.global_steps + self.local_steps > 0, "steps", Text("more than 0 in all"), 0)
+        require(
+            0 < self.learning_rate < 1, "learning_rate", Text("between 0 and 1"), self.learning_rate
+        )
+        require(self.temperature > 0, "temperature", Text("more than 0"), self.temperature)
+        require(0.1 <= self.crop_fraction <= 1, "crop_fraction", Text("0.1..1"), self.crop_fraction)
+        require(self.brightness >= 0, "brightness", Text("0 or more"), self.brightness)
         require_fraction(self.contrast_fraction, "contrast_fraction")
 
 
@@ -121,15 +126,22 @@ class PositionalConfig:
     order_volumes: bool = True
 
     def __post_init__(self) -> None:
-        require(self.num_steps > 0, "num_steps", "1 or more", self.num_steps)
-        require(self.batch_size >= 2, "batch_size", "2 or more", self.batch_size)
-        require(0 < self.threshold <= 1, "threshold", "above 0, at most 1", self.threshold)
-        require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1", self.learning_rate)
+        require(self.num_steps > 0, "num_steps", Text("1 or more"), self.num_steps)
+        require(self.batch_size >= 2, "batch_size", Text("2 or more"), self.batch_size)
+        require(0 < self.threshold <= 1, "threshold", Text("above 0, at most 1"), self.threshold)
+        require(
+            0 < self.learning_rate < 1, "learning_rate", Text("between 0 and 1"), self.learning_rate
+        )
         require_fraction(self.momentum, "momentum")
-        require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
-        require(self.temperature > 0, "temperature", "more than 0", self.temperature)
-        require(self.base_temperature > 0, "base_temperature", "more than 0", self.base_temperature)
-        require(self.embedding_size > 0, "embedding_size", "1 or more", self.embedding_size)
+        require(self.weight_decay >= 0, "weight_decay", Text("0 or more"), self.weight_decay)
+        require(self.temperature > 0, "temperature", Text("more than 0"), self.temperature)
+        require(
+            self.base_temperature > 0,
+            "base_temperature",
+            Text("more than 0"),
+            self.base_temperature,
+        )
+        require(self.embedding_size > 0, "embedding_size", Text("1 or more"), self.embedding_size)
 
 
 @dataclass(frozen=True)

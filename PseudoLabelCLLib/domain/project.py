@@ -10,6 +10,7 @@ from PseudoLabelCLLib.domain.plane import common_plane
 from PseudoLabelCLLib.domain.review import Review, Use, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,22 @@ class Project:
         for case in self.cases:
             if case.id.casefold() in seen:
                 raise ProjectError(
-                    f"Two cases are called '{case.id}' (upper and lower case count as the same).",
-                    "Give each case its own name.",
+                    Text(
+                        "Two cases are called '{case}' (upper and lower case count as the same).",
+                        case=case.id,
+                    ),
+                    Text("Give each case its own name."),
                 )
             seen.add(case.id.casefold())
         if [r.index for r in self.rounds] != list(range(len(self.rounds))):
-            raise ProjectError(f"The rounds are out of order: {[r.index for r in self.rounds]}.")
+            raise ProjectError(
+                Text(
+                    "The rounds are out of order: {rounds}.", rounds=[r.index for r in self.rounds]
+                )
+            )
         keys = [(review.case_id, review.round_index) for review in self.reviews]
         if len(keys) != len(set(keys)):
-            raise ProjectError("A case has two verdicts for the same round.")
+            raise ProjectError(Text("A case has two verdicts for the same round."))
         geometries = {case.id: case.geometry for case in self.cases}
         for review in self.reviews:
             if review.case_id in geometries:  # those of a case that was taken out count for nothing
@@ -57,18 +65,37 @@ class Project:
                 self._check_review(review, geometries[review.case_id].size[axis])
 
     def _check_review(self, review: Review, num_slices: int) -> None:
-        named = f"The review of case '{review.case_id}' in round {review.round_index}"
+        named: dict[str, object] = {"case": review.case_id, "index": review.round_index}
         last = max(review.truth_slices or (0,))
         if last >= num_slices:
-            raise ProjectError(f"{named} names slice {last}; the last one is {num_slices - 1}.")
+            raise ProjectError(
+                Text(
+                    "The review of case '{case}' in round {index} names slice {found}; the last "
+                    "one is {last}.",
+                    found=last,
+                    last=num_slices - 1,
+                    **named,
+                )
+            )
         unknown = sorted(set(review.left_out) - set(self.schema.values))
         if unknown:
             told = ", ".join(map(str, unknown))
             raise ProjectError(
-                f"{named} leaves out {told}, which is not a structure of the project."
+                Text(
+                    "The review of case '{case}' in round {index} leaves out {values}, which is "
+                    "not a structure of the project.",
+                    values=told,
+                    **named,
+                )
             )
         if set(review.left_out) == set(self.schema.values):
-            raise ProjectError(f"{named} leaves out every structure, but does not reject it.")
+            raise ProjectError(
+                Text(
+                    "The review of case '{case}' in round {index} leaves out every structure, but "
+                    "does not reject it.",
+                    **named,
+                )
+            )
 
     def case(self, case_id: str) -> Case:
         """Return the case with this name.
@@ -79,11 +106,16 @@ class Project:
         for case in self.cases:
             if case.id.casefold() == case_id.casefold():
                 return case
-        known = ", ".join(case.id for case in self.cases[:12]) or "none"
+        known = ", ".join(case.id for case in self.cases[:12]) or Text("none")
         more = ", ..." if self.cases[12:] else ""
         raise ProjectError(
-            f"There is no case '{case_id}' in this project (cases: {known}{more}).",
-            "Check the name.",
+            Text(
+                "There is no case '{case}' in this project (cases: {cases}{more}).",
+                case=case_id,
+                cases=known,
+                more=more,
+            ),
+            Text("Check the name."),
         )
 
     def cases_with_role(self, role: CaseRole) -> tuple[Case, ...]:

@@ -6,228 +6,13 @@ A question stops whatever raised it until it is answered, and its answer is kept
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QUESTIONS, Choice, QuestionKind
+from PseudoLabelCLLib.domain.text import Text, joined
 
 # So many answers are told in a sentence.
 _MOST_TOLD = 8
-# The answer to any question about a file: it takes no part.
-LEAVE = "leave"
-
-
-class QuestionKind(Enum):
-    """What can be asked; the value is what the flag calls it."""
-
-    TWO_PLACES = "two-places"
-    SAME_SHAPE = "same-shape"
-    OTHER_GRID = "other-grid"
-    OUTSIDE = "outside"
-    BY_IDENTIFIER = "by-identifier"
-    NAME_OR_TERM = "name-or-term"
-    NO_SEGMENT = "no-segment"
-    OVERLAP = "overlap"
-    SAME_VOXELS = "same-voxels"
-    NO_BACKGROUND = "no-background"
-    UNLISTED = "unlisted"
-    CHANNELS = "channels"
-    FRAMES = "frames"
-    LABEL_MAP = "label-map"
-    PLANE = "plane"
-    SLICE_ORDER = "slice-order"
-    VANISHING = "vanishing"
-    SPARSE = "sparse"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One answer that a question can have.
-
-    Args:
-        value: What is typed after the kind.
-        button: What a button says.
-        effect: What it does, as the second half of a sentence.
-    """
-
-    value: str
-    button: str
-    effect: str
-
-
-LEAVE_OUT = Choice(LEAVE, "Leave it out", "leaves the file out")
-
-
-@dataclass(frozen=True)
-class KindOfQuestion:
-    """What a kind of question is about, and its usual answers.
-
-    Args:
-        found: What was found, as a sentence for the documentation.
-        choices: The answers; a single question may have others.
-    """
-
-    found: str
-    choices: tuple[Choice, ...]
-
-
-QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
-    QuestionKind.TWO_PLACES: KindOfQuestion(
-        "The two matrices of a NIfTI header place the image at two different positions, and no "
-        "segmentation shows which one is right.",
-        (
-            Choice("sform", "Use the sform", "takes the sform, as nibabel, FSL and SPM do"),
-            Choice("qform", "Use the qform", "takes the qform, as the scanner wrote it"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.SAME_SHAPE: KindOfQuestion(
-        "A segmentation has the same array shape as its image, but its header gives a different "
-        "grid.",
-        (
-            Choice(
-                "voxels",
-                "Use it voxel for voxel",
-                "uses it voxel for voxel, whatever its header says",
-            ),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.OTHER_GRID: KindOfQuestion(
-        "A segmentation was drawn on a different grid from that of its image.",
-        (
-            Choice(
-                "resample", "Resample it", "resamples it onto the grid of the image, by position"
-            ),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.OUTSIDE: KindOfQuestion(
-        "Labelled voxels of a segmentation lie outside its image.",
-        (Choice("drop", "Drop these voxels", "drops these voxels"), LEAVE_OUT),
-    ),
-    QuestionKind.BY_IDENTIFIER: KindOfQuestion(
-        "Segments match structures only by what Slicer renumbers in every file: their "
-        "identifiers or default names.",
-        (
-            Choice("take", "Yes, it is that structure", "takes it as that structure"),
-            Choice("other", "No, it is another", "takes it as one that the project does not have"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.NAME_OR_TERM: KindOfQuestion(
-        "A segment has the name of one structure and the terminology of another.",
-        (
-            Choice("name", "The name is right", "goes by the name"),
-            Choice("term", "The terminology is right", "goes by the terminology"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.NO_SEGMENT: KindOfQuestion(
-        "Some voxels of a segmentation belong to none of the segments that its header describes.",
-        (
-            Choice("background", "They are background", "counts them as background"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.OVERLAP: KindOfQuestion(
-        "Two structures of a segmentation overlap; a voxel can belong to only one.",
-        (
-            Choice(
-                "later",
-                "The later structure wins",
-                "assigns them to the structure further down the list",
-            ),
-            Choice("earlier", "The earlier structure wins", "assigns them to the one further up"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.SAME_VOXELS: KindOfQuestion(
-        "Several segments of a file have the same value in the same layer and therefore the "
-        "same voxels.",
-        (Choice("NAME", "They are NAME", "takes them as that segment"), LEAVE_OUT),
-    ),
-    QuestionKind.NO_BACKGROUND: KindOfQuestion(
-        "A segmentation has no background voxels.",
-        (
-            Choice("NUMBER", "NUMBER is background", "counts that value as background"),
-            Choice(
-                "shift", "All values are N too high", "subtracts the lowest value from every value"
-            ),
-            Choice("none", "All values are structures", "takes every voxel as part of a structure"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.UNLISTED: KindOfQuestion(
-        "A segmentation has label values or segments that the project does not have.",
-        (
-            Choice("background", "They are background", "counts them as background"),
-            Choice(
-                "new",
-                "Add them as structures",
-                "adds each to the project as a structure (only before round 0)",
-            ),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.CHANNELS: KindOfQuestion(
-        "A folder holds several images of each patient (channels, sequences); a case has one.",
-        (
-            Choice("NAME", "NAME", "takes the images called NAME, such as t1 or 0000"),
-            Choice("every", "Each as its own case", "makes each image its own case"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.FRAMES: KindOfQuestion(
-        "A file holds several volumes: frames of a cine, or channels.",
-        (
-            Choice("NUMBER", "Number NUMBER", "takes that one, counted from 1"),
-            Choice(
-                "every", "Each as its own case", "makes each one its own case (or its own result)"
-            ),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.LABEL_MAP: KindOfQuestion(
-        "An image looks like a label map: it has at most 64 different values, all whole "
-        "numbers, one of them in more than half of its voxels.",
-        (
-            Choice("image", "It is an image", "uses it as an image"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.PLANE: KindOfQuestion(
-        "Some volumes have their best resolution in a different anatomical plane from most.",
-        (
-            Choice("axial", "Axial slices", "slices every volume axially"),
-            Choice("coronal", "Coronal slices", "slices every volume coronally"),
-            Choice("sagittal", "Sagittal slices", "slices every volume sagittally"),
-        ),
-    ),
-    QuestionKind.SLICE_ORDER: KindOfQuestion(
-        "The direction cosines do not show at which end a volume begins.",
-        (
-            Choice("as-stored", "As they are stored", "keeps the slices in their order"),
-            Choice("reversed", "In reverse order", "reverses the order for the network"),
-        ),
-    ),
-    QuestionKind.SPARSE: KindOfQuestion(
-        "A segmentation is empty on slices where its structures should be: it was drawn on "
-        "every n-th slice, or on a range of slices.",
-        (
-            Choice(
-                "drawn",
-                "Only the drawn slices",
-                "learns from the drawn slices alone; the others are unlabelled and get proposals",
-            ),
-            Choice("all", "All slices", "counts the slices that were not drawn as background"),
-            LEAVE_OUT,
-        ),
-    ),
-    QuestionKind.VANISHING: KindOfQuestion(
-        "A structure has hardly any voxels left at the network's pixel size.",
-        (Choice("train", "Train anyway", "trains with what is left of it"),),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -243,7 +28,7 @@ class Question:
     """
 
     kind: QuestionKind
-    message: str
+    message: Text
     num_voxels: int = 0
     case_id: str = ""
     own_choices: tuple[Choice, ...] = ()
@@ -254,17 +39,21 @@ class Question:
         return self.own_choices or QUESTIONS[self.kind].choices
 
     @property
-    def flags(self) -> str:
+    def flags(self) -> Text:
         """How it is answered in the command line."""
         where = f"{self.case_id}:" if self.case_id else ""
         quote = '"' if " " in where else ""
         ways = [
-            f"--answer {quote}{where}{self.kind.value}={choice.value}{quote} ({choice.effect})"
+            Text(
+                "--answer {answer} ({effect})",
+                answer=f"{quote}{where}{self.kind.value}={choice.value}{quote}",
+                effect=choice.effect,
+            )
             for choice in self.choices
         ]
         if len(ways) > _MOST_TOLD:  # such as the frames of a film
-            ways = [ways[0], "...", *ways[-3:]]
-        return f"Answer with {', or '.join(ways)}."
+            ways = [ways[0], Text("..."), *ways[-3:]]
+        return Text("Answer with {ways}.", ways=joined(*ways, by=", or "))
 
 
 @dataclass(frozen=True)
@@ -309,17 +98,21 @@ class QuestionError(PseudoLabelCLError):
 
     def __init__(self, question: Question, others: Sequence[Question] = ()) -> None:
         alike = [one.case_id for one in others if one.kind is question.kind]
-        remedy = question.flags
+        remedies = [question.flags]
         if alike:
             names = ", ".join(f"'{case_id}'" for case_id in alike[:_MOST_TOLD])
-            more = ", ..." if alike[_MOST_TOLD:] else ""
-            remedy += (
-                f" The same is asked about {names}{more}: --answer {question.kind.value}=VALUE "
-                "answers for all of them."
+            remedies.append(
+                Text(
+                    "The same is asked about {names}: --answer {kind}=VALUE answers for all of "
+                    "them.",
+                    names=names + (", ..." if alike[_MOST_TOLD:] else ""),
+                    kind=question.kind.value,
+                )
             )
         different = [one for one in others if one.kind is not question.kind]
-        remedy += "".join(f" {one.message} {one.flags}" for one in different[:1])
-        super().__init__(question.message, remedy)
+        for one in different[:1]:
+            remedies += [one.message, one.flags]
+        super().__init__(question.message, joined(*remedies))
         self.question = question
         self.questions = (question, *others)
 
@@ -328,7 +121,7 @@ class LeftOutError(PseudoLabelCLError):
     """A person answered that the file takes no part."""
 
     def __init__(self, question: Question) -> None:
-        super().__init__(f"Left out, as answered: {question.message}")
+        super().__init__(Text("Left out, as answered: {found}", found=question.message))
 
 
 @dataclass
@@ -352,7 +145,7 @@ class Asking:
     def ask(
         self,
         kind: QuestionKind,
-        message: str,
+        message: Text,
         num_voxels: int = 0,
         choices: tuple[Choice, ...] = (),
         up_to: int = 0,
@@ -378,7 +171,12 @@ class Asking:
         is_number = value.isdecimal() and 1 <= int(value) <= up_to
         if not is_number and value not in (choice.value for choice in question.choices):
             raise ProjectError(
-                f"'{value}' is not an answer to the question '{kind.value}': {message}",
+                Text(
+                    "'{value}' is not an answer to the question '{kind}': {found}",
+                    value=value,
+                    kind=kind.value,
+                    found=message,
+                ),
                 question.flags,
             )
         if value == LEAVE:
@@ -408,7 +206,10 @@ def given_answer(text: str) -> GivenAnswer:
     known = {one.value: one for one in QuestionKind}
     if kind.strip() not in known or not value.strip():
         raise ProjectError(
-            f"'{text}' is not a valid answer; expected KIND=VALUE or CASE:KIND=VALUE.",
-            f"The kinds are {', '.join(known)}.",
+            Text(
+                "'{answer}' is not a valid answer; expected KIND=VALUE or CASE:KIND=VALUE.",
+                answer=text,
+            ),
+            Text("The kinds are {kinds}.", kinds=", ".join(known)),
         )
     return GivenAnswer(known[kind.strip()], value.strip(), case_id.strip())

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from PseudoLabelCLLib.domain.text import Text
+
 # Told the stage, the steps done and the steps in all, as in `Progress`; returns at once.
-ReportProgress: TypeAlias = Callable[[str, int, int], None]
+ReportProgress: TypeAlias = Callable[[Text, int, int], None]
 
 
-def silent(_stage: str, _step: int, _num_steps: int) -> None:
+def silent(_stage: Text, _step: int, _num_steps: int) -> None:
     """Stand for a listener where nobody wants to know how far it is."""
 
 
@@ -24,7 +26,7 @@ class Progress:
         seconds_left: Estimate for the rest of the stage, or None while there is none.
     """
 
-    stage: str
+    stage: Text
     step: int
     num_steps: int
     seconds_left: float | None = None
@@ -50,7 +52,7 @@ class Cancelled(Exception):  # noqa: N818 - it is an answer to a request, not an
 class Report(Protocol):
     """The one who listens to a job; every method returns at once."""
 
-    def progress(self, stage: str, step: int, num_steps: int) -> None:
+    def progress(self, stage: Text, step: int, num_steps: int) -> None:
         """Tell that `step` of `num_steps` steps of a stage are done; call it as often as you like.
 
         Args:
@@ -62,7 +64,7 @@ class Report(Protocol):
     def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """Tell numbers measured at a step, such as {"loss": 0.3}; each is sent on."""
 
-    def notice(self, text: str, *, warning: bool = False) -> None:
+    def notice(self, text: Text, *, warning: bool = False) -> None:
         """Tell a person something in one or two sentences."""
 
     def artifact(self, kind: str, path: Path) -> None:

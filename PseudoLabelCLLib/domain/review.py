@@ -7,6 +7,7 @@ from typing import Protocol
 
 from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import ReviewError
+from PseudoLabelCLLib.domain.text import Text
 
 
 class Verdict(Enum):
@@ -15,6 +16,18 @@ class Verdict(Enum):
     ACCEPTED = "accepted"
     CORRECTED = "corrected"
     REJECTED = "rejected"
+
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _VERDICT_WORDS[self]
+
+
+_VERDICT_WORDS = {
+    Verdict.ACCEPTED: Text("accepted"),
+    Verdict.CORRECTED: Text("corrected"),
+    Verdict.REJECTED: Text("rejected"),
+}
 
 
 class Use(Enum):
@@ -31,6 +44,18 @@ class TruthExtent(Enum):
     CHANGED_SLICES = "changed slices"
     CHANGED_VOXELS = "changed voxels"
     WHOLE = "all slices"
+
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _EXTENT_WORDS[self]
+
+
+_EXTENT_WORDS = {
+    TruthExtent.CHANGED_SLICES: Text("changed slices"),
+    TruthExtent.CHANGED_VOXELS: Text("changed voxels"),
+    TruthExtent.WHOLE: Text("all slices"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,35 +115,58 @@ class Review:
         has_segmentation = self.segmentation is not None
         if has_segmentation == (self.verdict is Verdict.REJECTED):
             raise ReviewError(
-                f"The review of case '{self.case_id}' is '{self.verdict.value}' "
-                f"{'with' if has_segmentation else 'without'} a segmentation."
+                Text(
+                    "The review of case '{case}' is '{verdict}' with a segmentation."
+                    if has_segmentation
+                    else "The review of case '{case}' is '{verdict}' without a segmentation.",
+                    case=self.case_id,
+                    verdict=self.verdict.word,
+                )
             )
         if self.truth_slices is not None and self.verdict is not Verdict.CORRECTED:
             raise ReviewError(
-                f"The review of case '{self.case_id}' names single slices, "
-                f"which only a correction can do; it is '{self.verdict.value}'."
+                Text(
+                    "The review of case '{case}' names single slices, which only a "
+                    "correction can do; it is '{verdict}'.",
+                    case=self.case_id,
+                    verdict=self.verdict.word,
+                )
             )
         if self.truth_slices is not None and not self.truth_slices:
             raise ReviewError(
-                f"The correction of case '{self.case_id}' covers no slice.",
-                "Correct at least one slice, accept the proposal, or reject it.",
+                Text("The correction of case '{case}' covers no slice.", case=self.case_id),
+                Text("Correct at least one slice, accept the proposal, or reject it."),
             )
         numbers = self.truth_slices or ()
         if min(numbers, default=0) < 0 or len(set(numbers)) < len(numbers):
             raise ReviewError(
-                f"The correction of case '{self.case_id}' names a slice twice, or below 0."
+                Text(
+                    "The correction of case '{case}' names a slice twice, or below 0.",
+                    case=self.case_id,
+                )
             )
-        if len(set(self.left_out)) < len(self.left_out):
-            raise ReviewError(f"The review of case '{self.case_id}' leaves a structure out twice.")
         if self.truth_mask is not None and self.truth_slices is None:
             raise ReviewError(
-                f"The review of case '{self.case_id}' names single voxels, but not their slices."
+                Text(
+                    "The review of case '{case}' names single voxels, but not their slices.",
+                    case=self.case_id,
+                )
+            )
+        self._check_structures()
+
+    def _check_structures(self) -> None:
+        if len(set(self.left_out)) < len(self.left_out):
+            raise ReviewError(
+                Text("The review of case '{case}' leaves a structure out twice.", case=self.case_id)
             )
         if self.left_out and self.verdict is Verdict.REJECTED:
             raise ReviewError(
-                f"The review of case '{self.case_id}' leaves single structures out, "
-                "and rejects all of them.",
-                "Reject the proposal without naming structures.",
+                Text(
+                    "The review of case '{case}' leaves single structures out, and rejects "
+                    "all of them.",
+                    case=self.case_id,
+                ),
+                Text("Reject the proposal without naming structures."),
             )
 
     @property

@@ -5,6 +5,7 @@ from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.plane import Plane
+from PseudoLabelCLLib.domain.text import Text
 
 
 class RoundState(Enum):
@@ -14,6 +15,19 @@ class RoundState(Enum):
     PSEUDO_LABELLING = "pseudo-labelling"
     IN_REVIEW = "in review"
     CLOSED = "closed"
+
+    @property
+    def word(self) -> Text:
+        """What a person reads."""
+        return _STATE_WORDS[self]
+
+
+_STATE_WORDS = {
+    RoundState.TRAINING: Text("training"),
+    RoundState.PSEUDO_LABELLING: Text("pseudo-labelling"),
+    RoundState.IN_REVIEW: Text("in review"),
+    RoundState.CLOSED: Text("closed"),
+}
 
 
 _NEXT_STATES = {
@@ -61,6 +75,11 @@ class Round:
         """
         if state not in _NEXT_STATES[self.state]:
             raise ProjectError(
-                f"Round {self.index} is '{self.state.value}' and cannot become '{state.value}'."
+                Text(
+                    "Round {index} is '{state}' and cannot become '{next}'.",
+                    index=self.index,
+                    state=self.state.word,
+                    next=state.word,
+                )
             )
         return replace(self, state=state)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 # A DICOM tracking UID is the same in all objects that show the same thing, and in no other.
 _UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){3,}")
@@ -63,23 +64,28 @@ def label_of_segment(
 
 def contradiction_of(
     segment: SegmentLike, segments: Sequence[SegmentLike], labels: LabelSchema
-) -> str:
+) -> Text:
     """Tell, in a clause, how the name of a segment and its term contradict each other, if so."""
     by_name = label_by_name(segment, labels)
     by_term = label_by_term(segment, segments, labels)
     if by_name is None or by_term is by_name or segment.terminology is None:
-        return ""
+        return NO_TEXT
     term = segment.terminology
     if by_term is not None:
-        return f"is called like '{by_name.name}' and has the terminology of '{by_term.name}'"
+        return Text(
+            "is called like '{by_name}' and has the terminology of '{by_term}'",
+            by_name=by_name.name,
+            by_term=by_term.name,
+        )
     side, own = _side(term), _side(by_name.terminology)
     same_type = by_name.terminology is not None and _type(term) == _type(by_name.terminology)
     if same_type and side and own and side != own:
-        return (
-            f"is called like '{by_name.name}' and has a terminology of the other side "
-            f"({(term.type_modifier or term.type).meaning})"
+        return Text(
+            "is called like '{by_name}' and has a terminology of the other side ({meaning})",
+            by_name=by_name.name,
+            meaning=(term.type_modifier or term.type).meaning,
         )
-    return ""
+    return NO_TEXT
 
 
 def label_by_identifier(segment: SegmentLike, labels: LabelSchema) -> LabelClass | None:

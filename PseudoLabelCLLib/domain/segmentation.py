@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.text import Text
 
 BACKGROUND_VALUE = 0
 MAX_LABEL_VALUE = 32767
@@ -79,19 +80,28 @@ class LabelClass:
     def __post_init__(self) -> None:
         if not BACKGROUND_VALUE < self.value <= MAX_LABEL_VALUE:
             raise AnnotationError(
-                f"Structure '{self.name}' has the label value {self.value}; values go from 1 to "
-                f"{MAX_LABEL_VALUE}, 0 is the background.",
-                "Give it another value.",
+                Text(
+                    "Structure '{structure}' has the label value {value}; values go from 1 to "
+                    "{highest}, 0 is the background.",
+                    structure=self.name,
+                    value=self.value,
+                    highest=MAX_LABEL_VALUE,
+                ),
+                Text("Give it another value."),
             )
         if not self.name.strip():
             raise AnnotationError(
-                f"The structure with label value {self.value} has no name.",
-                "Give every structure a name.",
+                Text("The structure with label value {value} has no name.", value=self.value),
+                Text("Give every structure a name."),
             )
         if not _COLOR_PATTERN.fullmatch(self.color):
             raise AnnotationError(
-                f"Structure '{self.name}' has the colour {self.color!r}; expected '#rrggbb'.",
-                "Write red, green and blue as six hexadecimal digits, such as #e69f00.",
+                Text(
+                    "Structure '{structure}' has the colour {color!r}; expected '#rrggbb'.",
+                    structure=self.name,
+                    color=self.color,
+                ),
+                Text("Write red, green and blue as six hexadecimal digits, such as #e69f00."),
             )
         if not self.segment_id:
             object.__setattr__(self, "segment_id", f"Segment_{self.value}")
@@ -128,16 +138,21 @@ class LabelSchema:
     def __post_init__(self) -> None:
         if not self.classes:
             raise AnnotationError(
-                "The project has no structure to segment.", "Name at least one structure."
+                Text("The project has no structure to segment."),
+                Text("Name at least one structure."),
             )
-        for attribute in ("value", "name", "segment_id"):
+        shared = {"value": Text("value"), "name": Text("name"), "segment_id": Text("segment id")}
+        for attribute, said in shared.items():
             seen = [getattr(label, attribute) for label in self.classes]
             twice = sorted({str(s) for s in seen if seen.count(s) > 1})
             if twice:
                 raise AnnotationError(
-                    f"Two structures share the same {attribute.replace('_', ' ')}: "
-                    f"{', '.join(twice)}.",
-                    "Give each structure its own.",
+                    Text(
+                        "Two structures share the same {property}: {values}.",
+                        property=said,
+                        values=", ".join(twice),
+                    ),
+                    Text("Give each structure its own."),
                 )
 
     def __iter__(self) -> Iterator[LabelClass]:

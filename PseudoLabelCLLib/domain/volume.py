@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, Geometry
 from PseudoLabelCLLib.domain.segmentation import SegmentStatus
+from PseudoLabelCLLib.domain.text import Text
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ def array_axis(axis: int) -> int:
 def _check_shape(array: npt.NDArray[Any], geometry: Geometry) -> None:
     if array.shape != geometry.array_shape:
         raise VolumeError(
-            f"The voxels have the shape {array.shape}, "
-            f"the grid has {geometry.array_shape} (k, j, i)."
+            Text(
+                "The voxels have the shape {shape}, the grid has {expected} (k, j, i).",
+                shape=array.shape,
+                expected=geometry.array_shape,
+            )
         )

@@ -7,6 +7,7 @@ import torch
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import (
     read_tensor_file,
@@ -112,8 +113,11 @@ def load_moments(path: Path, optimizer: torch.optim.Optimizer) -> None:
     own = optimizer.state_dict()
     shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     unusable = ProjectDamagedError(
-        f"The optimiser's moments in {path.name} are damaged, or belong to another network.",
-        "Delete the file; the next round then starts with new moments.",
+        Text(
+            "The optimiser's moments in {file} are damaged, or belong to another network.",
+            file=path.name,
+        ),
+        Text("Delete the file; the next round then starts with new moments."),
     )
     try:
         content: dict[str, Any] = read_tensor_file(path, torch.device("cpu"))
@@ -152,15 +156,22 @@ def network_from_bytes(
         expected = {name: tensor.shape for name, tensor in outline.items()}
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelFileError(
-            "Its weights are damaged, or hold something other than numbers, which could run any "
-            "program and was not opened.",
-            "Use only model files that PseudoLabelCL wrote and that you trust.",
+            Text(
+                "Its weights are damaged, or hold something other than numbers, which could "
+                "run any program and was not opened."
+            ),
+            Text("Use only model files that PseudoLabelCL wrote and that you trust."),
         ) from error
     if found != expected:
         raise ModelFileError(
-            f"Its weights do not fit its description: a network '{config.backbone.value}' of "
-            f"widths {config.widths} for {num_classes} classes, background included.",
-            "Get the model file again from where it came.",
+            Text(
+                "Its weights do not fit its description: a network '{backbone}' of widths "
+                "{widths} for {count} classes, background included.",
+                backbone=config.backbone.value,
+                widths=config.widths,
+                count=num_classes,
+            ),
+            Text("Get the model file again from where it came."),
         )
     typed = {name: tensor.to(outline[name].dtype) for name, tensor in state.items()}
     network.load_state_dict(typed, assign=True)
@@ -177,6 +188,10 @@ def _present_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _unusable(path: Path, error: Exception) -> ProjectDamagedError:
     return ProjectDamagedError(
-        f"The checkpoint {path.name} cannot be used ({type(error).__name__}).",
-        "Delete the file; the round then starts again from its first step.",
+        Text(
+            "The checkpoint {file} cannot be used ({error}).",
+            file=path.name,
+            error=type(error).__name__,
+        ),
+        Text("Delete the file; the round then starts again from its first step."),
     )

@@ -11,6 +11,7 @@ from torch import nn
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.learning.device_trials import DeviceTrial, keep_trial, kept_trial
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
@@ -38,7 +39,7 @@ class ComputeDevice:
 
     name: str
     description: str
-    reason: str
+    reason: Text
     half_precision: bool
 
     @property
@@ -60,9 +61,9 @@ class ComputeDevice:
         network.to(device=self.torch_device, memory_format=self.memory_format)  # type: ignore[call-overload] # torch's stub lacks this form
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Text:
         """The device and the reason, for log and report."""
-        return f"{self.description}: {self.reason}"
+        return Text("{device}: {reason}", device=self.description, reason=self.reason)
 
 
 def choose_device(request: DeviceRequest = "auto", *, anew: bool = False) -> ComputeDevice:
@@ -78,18 +79,22 @@ def choose_device(request: DeviceRequest = "auto", *, anew: bool = False) -> Com
         DeviceError: The requested device cannot run the network; with "auto", none can.
     """
     choose_number_of_threads()
-    refusals: list[str] = []
+    refusals: list[Text] = []
     for name in ("cuda", "mps", "cpu") if request == "auto" else (request,):
         problem = _why_absent(name)
         if not problem:
             try:
                 return _try_device(name, refusals, anew=anew)
             except (RuntimeError, NotImplementedError) as error:
-                problem = f"a trial step failed ({_first_line(error)})"
-        refusals.append(f"{name}: {problem}")
+                problem = Text("a trial step failed ({reason})", reason=_first_line(error))
+        refusals.append(Text("{device}: {reason}", device=name, reason=problem))
     raise DeviceError(
-        f"The network cannot run on {request!r} here: {'; '.join(refusals)}.",
-        "Choose the device 'auto' or 'cpu', or run 'pseudolabelcl doctor' for details.",
+        Text(
+            "The network cannot run on {request!r} here: {refusals}.",
+            request=request,
+            refusals=joined(*refusals, by="; "),
+        ),
+        Text("Choose the device 'auto' or 'cpu', or run 'pseudolabelcl doctor' for details."),
     )
 
 
@@ -106,15 +111,15 @@ def choose_number_of_threads() -> None:
     torch.set_num_threads(max(1, cores - 1 if cores > 2 else cores))
 
 
-def _why_absent(name: str) -> str:
+def _why_absent(name: str) -> Text:
     if name == "cuda" and not torch.cuda.is_available():
-        return "no usable NVIDIA GPU found by torch"
+        return Text("no usable NVIDIA GPU found by torch")
     if name == "mps" and not torch.backends.mps.is_available():
-        return "no Apple GPU found by torch"
-    return ""
+        return Text("no Apple GPU found by torch")
+    return NO_TEXT
 
 
-def _try_device(name: str, refusals: list[str], *, anew: bool) -> ComputeDevice:
+def _try_device(name: str, refusals: list[Text], *, anew: bool) -> ComputeDevice:
     torch.backends.cudnn.benchmark = True  # all batches of a round have the same shape
     description = _describe(name)
     trial = None if anew else kept_trial(description)
@@ -124,13 +129,16 @@ def _try_device(name: str, refusals: list[str], *, anew: bool) -> ComputeDevice:
     elif name != "cpu":
         _use_once(name)
     half_precision = trial.speedup >= WORTHWHILE_SPEEDUP
-    reason = "a trial step ran on it"
+    reason = Text("a trial step ran on it")
     if refusals:
-        reason += f" ({'; '.join(refusals)})"
+        reason = Text("{reason} ({refusals})", reason=reason, refusals=joined(*refusals, by="; "))
+    precision = Text("float32 is used, as bfloat16 gains nothing here")
     if half_precision:
-        reason += f"; bfloat16 is used, {trial.speedup:.1f} times as fast as float32 in the trial"
-    else:
-        reason += "; float32 is used, as bfloat16 gains nothing here"
+        precision = Text(
+            "bfloat16 is used, {times:.1f} times as fast as float32 in the trial",
+            times=trial.speedup,
+        )
+    reason = Text("{reason}; {precision}", reason=reason, precision=precision)
     return ComputeDevice(name, description, reason, half_precision)
 
 
@@ -154,7 +162,7 @@ def _use_once(name: str) -> None:
 
 def _time_trial_step(name: str, *, half_precision: bool) -> float:
     """Return the seconds of the fastest of a few training steps on random slices."""
-    device = ComputeDevice(name, "", "", half_precision)
+    device = ComputeDevice(name, "", NO_TEXT, half_precision)
     generator = torch.Generator().manual_seed(0)
     network = SegmentationNetwork(NetworkConfig(), 2, generator)
     device.place(network)

@@ -13,10 +13,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.torch_version import refuse_old_torch
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error, write_bytes
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular, read_regular
-from PseudoLabelCLLib.storage.project.safetensors_header import checked_metadata
+from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError, checked_metadata
 
 # The widest network that can be set up has a checkpoint of some gigabytes.
 MAX_FILE_BYTES = 2**34
@@ -100,7 +101,7 @@ def tensors_of(data: bytes, device: torch.device) -> Any:
     except (
         safetensors.SafetensorError, KeyError, TypeError, AttributeError, RuntimeError,
     ) as error:  # fmt: skip
-        raise ValueError(f"it is damaged: {error}") from error
+        raise TensorFileError(Text("it is damaged: {error}", error=error)) from error
 
 
 def _tree_of(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -138,12 +139,12 @@ def _content_of_earlier_version(data: bytes, device: torch.device) -> Any:
     try:
         content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except Exception as error:  # torch's reader raises whatever it meets
-        raise ValueError(f"it is damaged: {type(error).__name__}") from error
+        raise TensorFileError(Text("it is damaged: {error}", error=type(error).__name__)) from error
     tensors = list(_tensors_in(content))
     # a stride of 0 makes a few bytes look like any number of them
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     if num_bytes > len(data) or not all(map(_is_dense, tensors)):
-        raise ValueError("its tensors claim more than the file holds")
+        raise TensorFileError(Text("its tensors claim more than the file holds"))
     return content
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from PseudoLabelCLLib.domain.errors import PackageError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
 
@@ -19,7 +20,15 @@ def refuse_old_torch() -> None:
     found = str(torch.__version__)
     if not needed.is_met_by(found):
         raise PackageError(
-            f"PyTorch {found} is too old: {needed.at_least} or later is needed, because older "
-            "versions are unsafe with files from others.",
-            f'Install PyTorch {needed.at_least} or later, for example with pip install "{needed}".',
+            Text(
+                "PyTorch {found} is too old: {oldest} or later is needed, because older "
+                "versions are unsafe with files from others.",
+                found=found,
+                oldest=needed.at_least,
+            ),
+            Text(
+                'Install PyTorch {oldest} or later, for example with pip install "{needed}".',
+                oldest=needed.at_least,
+                needed=needed,
+            ),
         )

@@ -8,6 +8,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import KeptAnswer, Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 
 
@@ -30,8 +31,8 @@ class Problem:
 
     case_id: str
     is_error: bool
-    message: str
-    remedy: str
+    message: Text
+    remedy: Text
     question: Question | None = None
 
 
@@ -51,7 +52,7 @@ class FoundVolume:
     case_id: str
     image: str
     series_uid: str | None
-    description: str
+    description: Text
     annotation: str | None = None
     kept: tuple[KeptAnswer, ...] = ()
 
@@ -151,7 +152,7 @@ class ExportedFile:
 
     case_id: str
     file: str
-    source: str
+    source: Text
 
 
 @dataclass(frozen=True)
@@ -199,8 +200,8 @@ class DicomFinding:
 
     case_id: str
     stops: bool
-    message: str
-    remedy: str = ""
+    message: Text
+    remedy: Text = NO_TEXT
     fix: ExportFix = ExportFix.NONE
     label_value: int | None = None
     proposals: tuple[ProposedCodes, ...] = ()
@@ -228,11 +229,11 @@ class DicomExportResult:
     """
 
     case_id: str
-    source: str
+    source: Text
     file: str | None
-    message: str = ""
-    remedy: str = ""
-    notices: tuple[str, ...] = ()
+    message: Text = NO_TEXT
+    remedy: Text = NO_TEXT
+    notices: tuple[Text, ...] = ()
     volume_files: tuple[str, ...] = ()
 
 
@@ -257,7 +258,7 @@ class ModelSummary:
     file: str
     fingerprint: str
     labels: LabelSchema
-    trained_on: str
+    trained_on: Text
 
 
 @dataclass(frozen=True)

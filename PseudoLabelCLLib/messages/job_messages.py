@@ -10,6 +10,7 @@ from enum import Enum
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.messages.json_lines import (
     MessageTypes,
@@ -21,7 +22,7 @@ from PseudoLabelCLLib.messages.json_lines import (
     write_line,
 )
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class NoticeLevel(Enum):
@@ -63,7 +64,7 @@ class Notice:
     """Something that a person should read."""
 
     level: NoticeLevel
-    text: str
+    text: Text
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ class JobFailed:
     """
 
     error_type: str
-    message: str
-    remedy: str = ""
+    message: Text
+    remedy: Text = NO_TEXT
     traceback: str = ""
     questions: tuple[Question, ...] = ()
 
@@ -132,8 +133,8 @@ class WorkerCrashed:
     """
 
     exit_code: int
-    message: str
-    remedy: str = ""
+    message: Text
+    remedy: Text = NO_TEXT
     stderr_tail: str = ""
 
 
@@ -190,13 +191,17 @@ def decode_line(data: bytes) -> Line:
         return Line(job_id, seq, _decode_message(type_, content))
     except ProjectDamagedError as error:
         raise ProtocolError(
-            f"A line of the worker is not a message: {error.message} The line: {shown(data)}"
+            Text(
+                "A line of the worker is not a message: {reason} The line: {line}",
+                reason=error.message,
+                line=shown(data),
+            )
         ) from error
 
 
 def _decode_message(type_: type[Message], content: dict[str, JsonValue]) -> Message:
     if type_ is JobStarted:
-        require_version(content.get("protocol_version"), PROTOCOL_VERSION, "The worker")
+        require_version(content.get("protocol_version"), PROTOCOL_VERSION, Text("The worker"))
     if type_ is JobCompleted:
         return _decode_completed(content)
     return from_json(type_, content, type_.__name__)
@@ -206,5 +211,10 @@ def _decode_completed(content: dict[str, JsonValue]) -> JobCompleted:
     # The result is free-form JSON, which no type describes.
     result = content.get("result")
     if set(content) != {f.name for f in fields(JobCompleted)} or not isinstance(result, dict):
-        raise ProtocolError(f"A JobCompleted holds an object 'result' alone; got {content!r:.200}")
+        raise ProtocolError(
+            Text(
+                "A JobCompleted holds an object 'result' alone; got {content!r:.200}",
+                content=content,
+            )
+        )
     return JobCompleted(result)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer
+from PseudoLabelCLLib.domain.text import Text
 
 
 class DeviceChoice(Enum):
@@ -41,8 +42,8 @@ class TrainJob:
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ProjectError(
-                f"At least 1 round must be trained; asked for {self.rounds}.",
-                "Ask for at least 1 round.",
+                Text("At least 1 round must be trained; asked for {rounds}.", rounds=self.rounds),
+                Text("Ask for at least 1 round."),
             )
 
 
@@ -93,11 +94,17 @@ class PredictJob:
 
     def __post_init__(self) -> None:
         if not self.images:
-            raise ProjectError("There is no volume to segment.", "Name at least one volume.")
+            raise ProjectError(
+                Text("There is no volume to segment."), Text("Name at least one volume.")
+            )
         if self.series_uids and len(self.series_uids) != len(self.images):
             raise ProjectError(
-                f"{len(self.series_uids)} series are named for {len(self.images)} volumes.",
-                "Name one series for each volume, in the same order, or none at all.",
+                Text(
+                    "{series} series are named for {volumes} volumes.",
+                    series=len(self.series_uids),
+                    volumes=len(self.images),
+                ),
+                Text("Name one series for each volume, in the same order, or none at all."),
             )
 
     @property
@@ -157,12 +164,13 @@ class EvaluateJob:
     def __post_init__(self) -> None:
         if (self.project is None) == (self.model is None):
             raise ProjectError(
-                "An evaluation needs either a project or a model file.", "Name one of them."
+                Text("An evaluation needs either a project or a model file."),
+                Text("Name one of them."),
             )
         if self.model is not None and not self.pairs:
             raise ProjectError(
-                "There is nothing to measure the model on.",
-                "Name volumes with their reference segmentations.",
+                Text("There is nothing to measure the model on."),
+                Text("Name volumes with their reference segmentations."),
             )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from PseudoLabelCLLib.domain.errors import WorkerError
-from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
+from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_message
 
 M = TypeVar("M")
 
@@ -43,7 +44,9 @@ class MessageTypes(Generic[M]):
         """
         name = from_json(str, content.pop("type", None), "type")
         if name not in self._types:
-            raise UnknownMessageError(f"There is no {self._kind} of the type '{name:.60}'.")
+            raise UnknownMessageError(
+                Text("There is no {kind} of the type '{name:.60}'.", kind=self._kind, name=name)
+            )
         return self._types[name]
 
     def decode(self, content: dict[str, JsonValue]) -> M:
@@ -68,7 +71,7 @@ def typed_object(value: object, **envelope: JsonValue) -> dict[str, JsonValue]:
         TypeError: It is no dataclass, or holds what has no JSON form.
         ValueError: A number is not finite.
     """
-    fields = to_json(value)
+    fields = to_message(value)
     if not isinstance(fields, dict):
         raise TypeError(f"Expected a dataclass, got {value!r:.60}")
     return {"type": type(value).__name__, **envelope, **fields}
@@ -93,7 +96,7 @@ def read_line(line: bytes) -> dict[str, JsonValue]:
     """
     content = parse_json(line, "the line")
     if not isinstance(content, dict):
-        raise ProtocolError(f"A line is not a JSON object: {shown(line)}")
+        raise ProtocolError(Text("A line is not a JSON object: {shown}", shown=shown(line)))
     return content
 
 
@@ -102,7 +105,7 @@ def shown(line: bytes) -> str:
     return repr(line[:200].decode("utf-8", errors="replace"))
 
 
-def require_version(found: JsonValue, expected: int, speaker: str) -> None:
+def require_version(found: JsonValue, expected: int, speaker: Text) -> None:
     """Refuse a process that speaks another version.
 
     Args:
@@ -115,7 +118,12 @@ def require_version(found: JsonValue, expected: int, speaker: str) -> None:
     """
     if found != expected:
         raise ProtocolVersionError(
-            f"{speaker} speaks version {found!r} of the protocol, this program speaks version "
-            f"{expected}.",
-            "Restart the program; if that does not help, install the extension again.",
+            Text(
+                "{speaker} speaks version {found!r} of the protocol, this program speaks "
+                "version {expected}.",
+                speaker=speaker,
+                found=found,
+                expected=expected,
+            ),
+            Text("Restart the program; if that does not help, install the extension again."),
         )

@@ -8,6 +8,7 @@ from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 
 class CaseState(Enum):
@@ -55,7 +56,7 @@ class CaseView:
     num_slices: int
     state: CaseState
     doubt: float | None = None
-    reason: str = ""
+    reason: Text = NO_TEXT
     verdict: Verdict | None = None
     left_out: tuple[int, ...] = ()
     truth_fraction: float = 0.0
@@ -125,7 +126,7 @@ class PlanView:
     """
 
     index: int
-    sentence: str
+    sentence: Text
     num_human: int
     num_pseudo: int
     num_left_out: int
@@ -164,7 +165,7 @@ class ProjectView:
     labels_are_settled: bool
     is_pretrained: bool
     free_disk_bytes: int
-    notices: tuple[str, ...] = ()
+    notices: tuple[Text, ...] = ()
     author: str = ""
 
     def case(self, case_id: str) -> CaseView | None:

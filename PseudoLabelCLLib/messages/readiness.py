@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
+
 
 @dataclass(frozen=True)
 class ReadinessReport:
@@ -39,12 +41,12 @@ class ReadinessReport:
     device: str = ""
     device_kind: str = ""
     device_memory_bytes: int | None = None
-    device_reason: str = ""
+    device_reason: Text = NO_TEXT
     memory_bytes: int | None = None
     free_disk_bytes: int = 0
     minutes_per_round: float | None = None
-    problem: str = ""
-    remedy: str = ""
+    problem: Text = NO_TEXT
+    remedy: Text = NO_TEXT
     log: str = ""
     is_complete: bool = True
     broken: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.messages.json_lines import (
     MessageTypes,
@@ -22,7 +23,7 @@ from PseudoLabelCLLib.messages.json_lines import (
 )
 from PseudoLabelCLLib.messages.requests import Request, known_requests
 
-SERVICE_PROTOCOL_VERSION = 2
+SERVICE_PROTOCOL_VERSION = 3
 # The number of a request that could not be read.
 UNKNOWN_REQUEST = -1
 
@@ -66,8 +67,8 @@ class Refused:
 
     to: int
     error_type: str
-    message: str
-    remedy: str = ""
+    message: Text
+    remedy: Text = NO_TEXT
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class ServiceEnded:
         stderr_tail: The last that the service wrote to its standard error.
     """
 
-    message: str
-    remedy: str
+    message: Text
+    remedy: Text
     stderr_tail: str
 
 
@@ -115,8 +116,8 @@ class InvalidRequestError(ProtocolError):
         seq: The request's number, or `UNKNOWN_REQUEST`.
     """
 
-    def __init__(self, message: str, seq: int) -> None:
-        super().__init__(message, "Restart the program; update it if that does not help.")
+    def __init__(self, message: Text, seq: int) -> None:
+        super().__init__(message, Text("Restart the program; update it if that does not help."))
         self.seq = seq
 
 
@@ -142,7 +143,9 @@ def decode_request(data: bytes) -> tuple[int, Request[Any]]:
         seq = _number(content.pop("seq", None))
         return seq, _REQUESTS.decode(content)
     except (ProjectDamagedError, ProtocolError) as error:
-        raise InvalidRequestError(f"A line is not a request: {error.message}", seq) from error
+        raise InvalidRequestError(
+            Text("A line is not a request: {reason}", reason=error.message), seq
+        ) from error
 
 
 def encode_message(message: ServiceMessage) -> bytes:
@@ -177,33 +180,42 @@ def decode_message(data: bytes) -> ServiceMessage:
         if type_ in (Answered, Refused):
             raise not_understood(error.message) from error
         raise ProtocolError(
-            f"A line of the service is not a message: {error.message} The line: {shown(data)}"
+            Text(
+                "A line of the service is not a message: {reason} The line: {line}",
+                reason=error.message,
+                line=shown(data),
+            )
         ) from error
 
 
-def not_understood(what: str) -> ProtocolVersionError:
+def not_understood(what: Text) -> ProtocolVersionError:
     """Return the error for an answer that this version does not understand.
 
     Args:
         what: What is wrong with it, a sentence.
     """
     return ProtocolVersionError(
-        "The helper process gave an answer that this program does not understand, as after an "
-        f"update of the extension while Slicer was open ({what})",
-        "Restart Slicer; if that does not help, install the extension again.",
+        Text(
+            "The helper process gave an answer that this program does not understand, as "
+            "after an update of the extension while Slicer was open ({what})",
+            what=what,
+        ),
+        Text("Restart Slicer; if that does not help, install the extension again."),
     )
 
 
 def _number(found: JsonValue) -> int:
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise ProtocolError(f"A request needs a number (seq) from 0; it has {found!r:.60}.")
+        raise ProtocolError(
+            Text("A request needs a number (seq) from 0; it has {found!r:.60}.", found=found)
+        )
     return found
 
 
 def _decode_message(type_: type[ServiceMessage], content: dict[str, JsonValue]) -> ServiceMessage:
     if type_ is ServiceReady:
         version = content.get("protocol_version")
-        require_version(version, SERVICE_PROTOCOL_VERSION, "The helper process")
+        require_version(version, SERVICE_PROTOCOL_VERSION, Text("The helper process"))
     if type_ is Answered:
         return _decode_answered(content)
     return from_json(type_, content, type_.__name__)
@@ -213,5 +225,5 @@ def _decode_answered(content: dict[str, JsonValue]) -> Answered:
     to = from_json(int, content.get("to"), "Answered, to")
     answer = content.get("answer")
     if not isinstance(answer, dict):
-        raise ProtocolError(f"An answer is not an object: {answer!r:.200}")
+        raise ProtocolError(Text("An answer is not an object: {answer!r:.200}", answer=answer))
     return Answered(to, _ANSWERS.decode(answer))

@@ -12,6 +12,7 @@ from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, TrainingConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
@@ -68,7 +69,7 @@ def _seconds_per_step(
     stage = training.joint if joint else training.supervised
     steps = Trainer(start_training(network, stage, device, 0), data, training, device).steps()
     durations = []
-    stage_name = f"Trial of a {'joint' if joint else 'supervised'} step"
+    stage_name = Text("Trial of a joint step") if joint else Text("Trial of a supervised step")
     for number in range(_TRIAL_STEPS + 1):
         start = time.perf_counter()
         next(steps)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, parse_json
 from PseudoLabelCLLib.storage.files.atomic_files import MAX_JSON_BYTES, storage_error, write_text
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
@@ -63,4 +64,4 @@ def _point(line: bytes, where: str) -> CurvePoint:
     try:
         return from_json(CurvePoint, parse_json(line, where), where)
     except ProjectDamagedError as error:
-        raise ProjectDamagedError(error.message, "Delete the file.") from error
+        raise ProjectDamagedError(error.message, Text("Delete the file.")) from error

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.jobs import (
     DoctorJob,
     EvaluateJob,
@@ -59,7 +60,7 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
     """Pre-train, unless it is done already with these settings on these cases."""
     root = Path(job.project)
     require_project(root)  # another folder gets no lock
-    with project_lock(ProjectLayout(root).worker_lock, "a pre-training"):
+    with project_lock(ProjectLayout(root).worker_lock, Text("a pre-training")):
         project = load_project(root)
         require_before_round_0(project)
         remove_leftovers(root)
@@ -70,7 +71,7 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
             and record.settings == pretraining_settings(project)
             and not changes_since(record, project, preprocess)
         ):
-            report.notice(f"Nothing is left to do: {record.sentence}")
+            report.notice(Text("Nothing is left to do: {record}", record=record.sentence))
         else:
             require_answers(check_cases(root, project), ABOUT_IMAGES)
             device = choose_training_device(root, project, job.device.value)
@@ -89,7 +90,7 @@ def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:
     """Train the job's rounds; only one worker may do so in a project at a time."""
     root = Path(job.project)
     require_project(root)  # another folder gets no lock
-    with project_lock(ProjectLayout(root).worker_lock, "a training"):
+    with project_lock(ProjectLayout(root).worker_lock, Text("a training")):
         project = load_project(root)
         remove_leftovers(root)
         device = choose_training_device(root, project, job.device.value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice, DeviceRequest, choose_device
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
@@ -42,7 +43,10 @@ def choose_training_device(root: Path, project: Project, request: DeviceRequest)
     return replace(
         device,
         half_precision=before.half_precision,
-        reason=f"a trial step ran on it; {precision} is kept, as the round began with it",
+        reason=Text(
+            "a trial step ran on it; {precision} is kept, as the round began with it",
+            precision=precision,
+        ),
     )
 
 

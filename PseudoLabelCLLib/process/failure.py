@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.question import QuestionError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.job_messages import JobFailed
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
@@ -25,8 +26,8 @@ def failure_of(error: BaseException) -> JobFailed:
     if _is_out_of_memory(error):
         return JobFailed(
             "OutOfMemoryError",
-            f"The computer ran out of memory: {_first_line(error)}.",
-            "Close other programs or choose smaller settings, then start the job again.",
+            Text("The computer ran out of memory: {reason}.", reason=_first_line(error)),
+            Text("Close other programs or choose smaller settings, then start the job again."),
         )
     if isinstance(error, OSError) and error.errno in _DISK_REFUSES:
         path = Path(error.filename or "A file")
@@ -34,8 +35,12 @@ def failure_of(error: BaseException) -> JobFailed:
         return JobFailed(type(refused).__name__, refused.message, refused.remedy)
     return JobFailed(
         "InternalError",
-        f"An unexpected error occurred: {type(error).__name__}: {_first_line(error)}.",
-        "Please report it, with the file log.txt of the job's folder.",
+        Text(
+            "An unexpected error occurred: {error}: {reason}.",
+            error=type(error).__name__,
+            reason=_first_line(error),
+        ),
+        Text("Please report it, with the file log.txt of the job's folder."),
         "".join(traceback.format_exception(error)),
     )
 
@@ -49,6 +54,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in text for word in words)
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> Text:
     text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else "no further details"
+    line = text.splitlines()[0].rstrip(".") if text else ""
+    return Text("{said}", said=line) if line else Text("no further details")

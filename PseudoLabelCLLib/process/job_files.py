@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.jobs import Job
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
@@ -62,17 +63,31 @@ def job_from_json(value: JsonValue, where: str) -> Job:
         ProjectNewerError: A newer program wrote it.
     """
     if not isinstance(value, dict):
-        raise ProjectDamagedError(f"{where} holds no job: expected a JSON object.")
+        raise ProjectDamagedError(
+            Text("{where} holds no job: expected a JSON object.", where=where)
+        )
     content = dict(value)
     version = from_json(int, content.pop("schema_version", None), f"{where}, schema_version")
     if version > JOB_SCHEMA_VERSION:
         raise ProjectNewerError(
-            f"{where} was written by a newer version of the program (schema {version}, this one "
-            f"knows {JOB_SCHEMA_VERSION}).",
-            "Update this program.",
+            Text(
+                "{where} was written by a newer version of the program (schema {version}, "
+                "this one knows {known}).",
+                where=where,
+                version=version,
+                known=JOB_SCHEMA_VERSION,
+            ),
+            Text("Update this program."),
         )
     kind = from_json(str, content.pop("kind", None), f"{where}, kind")
     if kind not in _JOB_TYPES:
         known = ", ".join(_JOB_TYPES)
-        raise ProjectDamagedError(f"{where} asks for a job of kind '{kind}'; known are {known}.")
+        raise ProjectDamagedError(
+            Text(
+                "{where} asks for a job of kind '{kind}'; known are {kinds}.",
+                where=where,
+                kind=kind,
+                kinds=known,
+            )
+        )
     return from_json(_JOB_TYPES[kind], content, where)

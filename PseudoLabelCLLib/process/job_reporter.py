@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     Event,
@@ -87,7 +88,12 @@ class EventWriter:
             return
         if self._file_error:
             reason, self._file_error = self._file_error, ""
-            self._write(Notice(NoticeLevel.WARNING, f"The job's events cannot be kept: {reason}."))
+            self._write(
+                Notice(
+                    NoticeLevel.WARNING,
+                    Text("The job's events cannot be kept: {reason}.", reason=reason),
+                )
+            )
         data = encode_line(Line(self._job_id, self._next_seq, event))
         self._next_seq += 1
         self._has_ended = is_terminal(event)
@@ -122,13 +128,13 @@ class JobReporter:
         self._write = write
         self._is_cancelled = is_cancelled
         self._clock = clock
-        self._stage = ""
+        self._stage = NO_TEXT
         self._first_step = self._last_step = 0
         self._started_s = self._sent_s = -math.inf
         self._held_back: Progress | None = None
         self._named_as_not_finite: set[str] = set()
 
-    def progress(self, stage: str, step: int, num_steps: int) -> None:
+    def progress(self, stage: Text, step: int, num_steps: int) -> None:
         """See `Report.progress`."""
         now_s = self._clock()
         if stage != self._stage or step < self._last_step:
@@ -149,12 +155,18 @@ class JobReporter:
         finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         for name in sorted(set(values) - set(finite) - self._named_as_not_finite):
             self._named_as_not_finite.add(name)
-            text = f"{stage}, step {step}: '{name}' is not a finite number ({values[name]})."
+            text = Text(
+                "{stage}, step {step}: '{name}' is not a finite number ({value}).",
+                stage=stage,
+                step=step,
+                name=name,
+                value=values[name],
+            )
             self.notice(text, warning=True)
         if finite:
             self._write(Metrics(stage, step, finite))
 
-    def notice(self, text: str, *, warning: bool = False) -> None:
+    def notice(self, text: Text, *, warning: bool = False) -> None:
         """See `Report.notice`."""
         self._write(Notice(NoticeLevel.WARNING if warning else NoticeLevel.INFO, text))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.messages.readiness import (
     OLDEST_PYTHON,
     REQUIREMENTS,
@@ -11,19 +12,22 @@ from PseudoLabelCLLib.messages.readiness import (
     Requirement,
     version_numbers,
 )
-from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
+from PseudoLabelCLLib.process.exit_codes import ending_in_words
 
 # What a person can make use of; a package that talks for megabytes is cut.
 _LONGEST_LOG = 400
-_INSTALL = "Install the packages that are missing or too old."
-_INSTALL_AGAIN = "Install the package again."
-_OTHER_PYTHON = "Choose another interpreter, or use the default one."
-_NEWER_TORCH = "This PyTorch was built for an older NumPy. Install a newer PyTorch."
-_NOT_INSTALLED = "not installed"
-_VISUAL_C = (
+_INSTALL = Text("Install the packages that are missing or too old.")
+_INSTALL_AGAIN = Text("Install the package again.")
+_OTHER_PYTHON = Text("Choose another interpreter, or use the default one.")
+_NEWER_TORCH = Text("This PyTorch was built for an older NumPy. Install a newer PyTorch.")
+_NOT_INSTALLED = Text("not installed")
+_VISUAL_C = Text(
     "Install the Microsoft Visual C++ runtime for x64 from Microsoft's pages, restart the "
     "computer, then check again; if that does not help, install the package again."
 )
+
+# What a sentence calls the interpreter.
+_IT = Text("it")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class _Trial:
     """How the import of a package went: its version, and what went wrong or nothing."""
 
     version: str | None
-    error: str
+    error: Text
 
 
 class ProbeFindings:
@@ -47,7 +51,7 @@ class ProbeFindings:
         self._found: dict[str, Any] = {}
         self._trials: dict[str, _Trial] = {}
         self._trying = ""
-        self._why_not_python = ""
+        self._why_not_python = NO_TEXT
         self._log: list[str] = []
 
     @property
@@ -80,14 +84,16 @@ class ProbeFindings:
         if "trying" in found:
             self._trying = str(found["trying"])
         elif "package" in found:
-            self._trials[found["package"]] = _Trial(found["version"], found["error"])
+            self._trials[found["package"]] = _Trial(found["version"], Text(found["error"]))
         else:
             self._found.update(found)
 
     def cannot_start(self, error: OSError) -> None:
         """Note that the interpreter could not be started at all."""
-        self._why_not_python = (
-            f"The Python interpreter '{self._python}' cannot be started: {error.strerror or error}."
+        self._why_not_python = Text(
+            "The Python interpreter '{python}' cannot be started: {reason}.",
+            python=self._python,
+            reason=error.strerror or error,
         )
 
     def end_step(self, name: str, exit_code: int | None, limit_s: float) -> None:
@@ -101,16 +107,20 @@ class ProbeFindings:
         self.steps_done.add(name)
         ending = _ending_in_words(exit_code, limit_s)
         if name == "system" and not self._found.get("version"):
-            self._why_not_python = f"'{self._python}' does not answer as Python does: {ending}."
+            self._why_not_python = Text(
+                "'{python}' does not answer as Python does: {reason}.",
+                python=self._python,
+                reason=ending,
+            )
         elif name == "packages":
             self._blame(ending)
         elif name == "torch":
-            self._found["torch_ending"] = ending if exit_code != 0 else ""
+            self._found["torch_ending"] = ending if exit_code != 0 else NO_TEXT
             if "torch" not in self._trials:
                 self._trials["torch"] = _Trial(self._installed("torch"), ending)
         self._trying = ""
 
-    def _blame(self, ending: str) -> None:
+    def _blame(self, ending: Text) -> None:
         """Note which package ended a step, so that the next step goes on behind it."""
         left = [one.name for one in REQUIREMENTS if one.name not in self._trials]
         if self._trying in left:
@@ -150,20 +160,24 @@ class ProbeFindings:
         trial = self._trials.get(one.name)
         return trial.version if trial and not self._why_unfit(one) else None
 
-    def _why_unfit(self, one: Requirement) -> str:
+    def _why_unfit(self, one: Requirement) -> Text:
         """Return why a package is of no use as it is, or nothing."""
         trial = self._trials.get(one.name)
         if trial is None:
             # what needs PyTorch is not tried before that works
             is_absent = "torch" in self._trials and not self._installed(one.name)
-            return _NOT_INSTALLED if is_absent else ""
+            return _NOT_INSTALLED if is_absent else NO_TEXT
         if trial.error:
             return _NOT_INSTALLED if self._is_absent(one, trial) else trial.error
         if trial.version is None or (one.name == "torch" and self._found.get("incomplete")):
-            return "its files are not complete, as if an installation had been interrupted"
+            return Text("its files are not complete, as if an installation had been interrupted")
         if not one.is_met_by(trial.version):
-            return f"version {trial.version} is too old, {one.at_least} or later is needed"
-        return self._why_torch_fails() if one.name == "torch" else ""
+            return Text(
+                "version {version} is too old, {oldest} or later is needed",
+                version=trial.version,
+                oldest=one.at_least,
+            )
+        return self._why_torch_fails() if one.name == "torch" else NO_TEXT
 
     def _is_absent(self, one: Requirement, trial: _Trial) -> bool:
         is_not_found = f"No module named '{one.module}'" in trial.error
@@ -173,24 +187,30 @@ class ProbeFindings:
         reason = self._why_unfit(one)
         return bool(reason) and reason != _NOT_INSTALLED and "is too old" not in reason
 
-    def _why_torch_fails(self) -> str:
+    def _why_torch_fails(self) -> Text:
         if self.torch_works:
-            return ""
+            return NO_TEXT
         refusals = self._found.get("refusals", [])
         on_cpu = [text for text in refusals if text.startswith("cpu: ")]
-        reason = self._found.get("torch_ending") or (on_cpu[0][5:] if on_cpu else "it said nothing")
-        return f"a small calculation failed: {reason}"
+        reason = self._found.get("torch_ending") or (
+            on_cpu[0][5:] if on_cpu else Text("it said nothing")
+        )
+        return Text("a small calculation failed: {reason}", reason=reason)
 
-    def _problem(self) -> tuple[str, str]:
+    def _problem(self) -> tuple[Text, Text]:
         """Return what stands in the way of training and what to do, or two empty texts."""
         if self._why_not_python:
             return self._why_not_python, _OTHER_PYTHON
         version = self._found.get("version")
         if version is None:
-            return "", ""
+            return NO_TEXT, NO_TEXT
         if not self.is_python_new_enough:
             return (
-                f"Python {version} is too old: {OLDEST_PYTHON} or later is needed.",
+                Text(
+                    "Python {version} is too old: {oldest} or later is needed.",
+                    version=version,
+                    oldest=OLDEST_PYTHON,
+                ),
                 _OTHER_PYTHON,
             )
         broken = [one for one in REQUIREMENTS if self._is_broken(one)]
@@ -199,48 +219,59 @@ class ProbeFindings:
             first = max(broken, key=lambda one: one.name == "torch")
             reason = self._why_unfit(first)
             return (
-                f"{_word(first)} is installed but does not work: {reason}.",
+                Text(
+                    "{package} is installed but does not work: {reason}.",
+                    package=_word(first),
+                    reason=reason,
+                ),
                 _remedy(reason),
             )
         unfit = {one: self._why_unfit(one) for one in REQUIREMENTS if self._why_unfit(one)}
         if not unfit:
-            return "", ""
+            return NO_TEXT, NO_TEXT
         absent = [_word(one) for one, reason in unfit.items() if reason == _NOT_INSTALLED]
-        old = [f"{_word(one)}: {why}" for one, why in unfit.items() if why != _NOT_INSTALLED]
-        told = [f"Not installed: {', '.join(absent)}."] if absent else []
-        return " ".join([*told, *(f"{sentence}." for sentence in old)]), _INSTALL
+        old = [
+            Text("{package}: {reason}.", package=_word(one), reason=why)
+            for one, why in unfit.items()
+            if why != _NOT_INSTALLED
+        ]
+        told = Text("Not installed: {packages}.", packages=", ".join(absent)) if absent else NO_TEXT
+        return joined(told, *old), _INSTALL
 
     def _device(self) -> str:
         memory_bytes = self._found.get("device_memory_bytes")
         memory = f", {memory_bytes / 2**30:.0f} GB" if memory_bytes else ""
         return f"{self._found.get('device', '')}{memory}"
 
-    def _device_reason(self) -> str:
+    def _device_reason(self) -> Text:
         if not self.torch_works:
-            return ""
+            return NO_TEXT
         refusals = [text for text in self._found["refusals"] if "no usable" not in text]
         told = "; ".join(refusals)
         if told:
-            return f"A faster device is there but failed a small calculation ({told})."
+            return Text(
+                "A faster device is there but failed a small calculation ({refusals}).",
+                refusals=told,
+            )
         if self._found["device_kind"] == "cpu":
-            return "PyTorch found no GPU that it can use."
-        return "It did a small calculation right."
+            return Text("PyTorch found no GPU that it can use.")
+        return Text("It did a small calculation right.")
 
 
 def _word(one: Requirement) -> str:
     return "PyTorch" if one.name == "torch" else one.name
 
 
-def _ending_in_words(exit_code: int | None, limit_s: float) -> str:
+def _ending_in_words(exit_code: int | None, limit_s: float) -> Text:
     """Return how a child ended, as the second half of a sentence."""
     if exit_code is None:
-        return f"it did not answer within {limit_s:.0f} s and was ended"
+        return Text("it did not answer within {seconds:.0f} s and was ended", seconds=limit_s)
     if exit_code == 0:
-        return "it ended without a word"
-    return exit_code_in_words(exit_code)[0].replace("The worker", "it").rstrip(".")
+        return Text("it ended without a word")
+    return ending_in_words(exit_code, subject=_IT)[0]
 
 
-def _remedy(reason: str) -> str:
+def _remedy(reason: str) -> Text:
     is_library = any(
         word in reason for word in ("DLL load failed", "WinError 126", "WinError 1114")
     )

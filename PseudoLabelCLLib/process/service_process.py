@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined, listed
 from PseudoLabelCLLib.messages.json_lines import ProtocolError, ProtocolVersionError
 from PseudoLabelCLLib.messages.requests import Request
 from PseudoLabelCLLib.messages.service_messages import (
@@ -29,8 +30,9 @@ from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
 from PseudoLabelCLLib.process.process_tree import start_tree
 
 SERVICE_MODULE = "PseudoLabelCLLib.project_service"
-_REOPEN = "Open the project again: everything that was answered is on disk."
+_REOPEN = Text("Open the project again: everything that was answered is on disk.")
 _log = logging.getLogger(__name__)
+_THIS_PROCESS = Text("The helper process that reads and writes projects")
 
 
 class ServiceProcess(ChildProcess):
@@ -81,8 +83,12 @@ class ServiceProcess(ChildProcess):
             process = start_tree([str(python), "-m", module], environment or {})
         except OSError as error:
             raise WorkerError(
-                f"The helper process cannot be started with '{python}': {error.strerror or error}.",
-                "Check that this Python interpreter exists and is executable.",
+                Text(
+                    "The helper process cannot be started with '{python}': {reason}.",
+                    python=python,
+                    reason=error.strerror or error,
+                ),
+                Text("Check that this Python interpreter exists and is executable."),
             ) from error
         return cls(process)
 
@@ -94,7 +100,10 @@ class ServiceProcess(ChildProcess):
         """
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         if self._is_ended:
-            told = f"The helper process has ended: {request.activity} is not possible."
+            told = Text(
+                "The helper process has ended: {activity} is not possible.",
+                activity=request.activity,
+            )
             self._ready.append(Refused(seq, "WorkerError", told, _REOPEN))
             return seq
         self._unanswered[seq] = request
@@ -140,7 +149,12 @@ class ServiceProcess(ChildProcess):
         if request is not None and not isinstance(answered.answer, request.answer_type):
             found, expected = type(answered.answer).__name__, request.answer_type.__name__
             self._wrong_version = not_understood(
-                f"{request.activity} was answered with {found}, expected {expected}"
+                Text(
+                    "{activity} was answered with {found}, expected {expected}",
+                    activity=request.activity,
+                    found=found,
+                    expected=expected,
+                )
             )
             self.kill()
             return
@@ -148,20 +162,18 @@ class ServiceProcess(ChildProcess):
         self._ready.append(answered)
 
     def _ending(self) -> ServiceEnded:
-        left = ", ".join(dict.fromkeys(request.activity for request in self._unanswered.values()))
+        left = listed(dict.fromkeys(request.activity for request in self._unanswered.values()))
         self._unanswered.clear()
         self._to_send.put(None)  # nobody reads any more
-        unanswered = f" Not answered: {left}." if left else ""
+        unanswered = Text("Not answered: {activities}.", activities=left) if left else NO_TEXT
         if self._wrong_version is not None:
             what, remedy = self._wrong_version.message, self._wrong_version.remedy
         elif self._is_ended_on_request:
-            what, remedy = "The helper process was ended on request.", _REOPEN
+            what, remedy = Text("The helper process was ended on request."), _REOPEN
         else:
-            # The words for the exit code of a worker hold for any process but for its name.
-            told = exit_code_in_words(self._process.returncode, self.stderr_tail)[0]
-            what = told.replace("The worker", "The helper process that reads and writes projects")
-            remedy = _REOPEN
-        return ServiceEnded(what + unanswered, remedy, self.stderr_tail)
+            code, remedy = self._process.returncode, _REOPEN
+            what, _ = exit_code_in_words(code, self.stderr_tail, _THIS_PROCESS)
+        return ServiceEnded(joined(what, unanswered), remedy, self.stderr_tail)
 
     def _send(self) -> None:
         with contextlib.suppress(OSError, ValueError), self._stdin as stdin:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from PseudoLabelCLLib.domain.errors import WorkerError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.job_messages import (
     Cancel,
     Event,
@@ -93,8 +94,12 @@ class WorkerProcess(ChildProcess):
             process = start_tree([str(python), "-m", module, str(job_path)], environment or {})
         except OSError as error:
             raise WorkerError(
-                f"The worker cannot be started with '{python}': {error.strerror or error}.",
-                "Check that this Python interpreter exists and is executable.",
+                Text(
+                    "The worker cannot be started with '{python}': {reason}.",
+                    python=python,
+                    reason=error.strerror or error,
+                ),
+                Text("Check that this Python interpreter exists and is executable."),
             ) from error
         return cls(process, job_path.parent.name)
 
@@ -180,8 +185,8 @@ class WorkerProcess(ChildProcess):
         exit_code = self._process.returncode
         message, remedy = exit_code_in_words(exit_code, self.stderr_tail)
         if self._is_ended_on_request:
-            message = "The worker was ended on request."
-            remedy = "Start the job again: it continues from its last checkpoint."
+            message = Text("The worker was ended on request.")
+            remedy = Text("Start the job again: it continues from its last checkpoint.")
         return WorkerCrashed(exit_code, message, remedy, self.stderr_tail)
 
     def _read_stdout(self) -> None:
@@ -200,5 +205,7 @@ class WorkerProcess(ChildProcess):
         except ProtocolError as error:
             return Notice(NoticeLevel.WARNING, error.message)
         if isinstance(message, Cancel):
-            return Notice(NoticeLevel.WARNING, "The worker sent a message that is for itself.")
+            return Notice(
+                NoticeLevel.WARNING, Text("The worker sent a message that is for itself.")
+            )
         return message

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.errors import (
     UnknownServerError,
 )
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
@@ -25,8 +26,8 @@ from PseudoLabelCLLib.storage.project.project_store import (
 )
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
-LOCK_OWNER = "another PseudoLabelCL session"
-_READ_ONLY = "You cannot write to the project's folder: the project is open read-only."
+LOCK_OWNER = Text("another PseudoLabelCL session")
+_READ_ONLY = Text("You cannot write to the project's folder: the project is open read-only.")
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _Stamp: TypeAlias = tuple[int, int]
 
@@ -51,7 +52,7 @@ class ProjectSession:
         self._is_lost = False
         self._memory = ViewMemory()
         self._is_read_only = False
-        self.notices: tuple[str, ...] = ()
+        self.notices: tuple[Text, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -61,7 +62,7 @@ class ProjectSession:
             ProjectError: No project is open.
         """
         if self._root is None:
-            raise ProjectError("No project is open.", "Open a project first.")
+            raise ProjectError(Text("No project is open."), Text("Open a project first."))
         return self._root
 
     @property
@@ -134,7 +135,7 @@ class ProjectSession:
         """
         if self._root is not None and self._is_read_only:
             raise ProjectError(
-                _READ_ONLY, "To continue, copy the project to a disk that you can write to."
+                _READ_ONLY, Text("To continue, copy the project to a disk that you can write to.")
             )
 
     def update(self, project: Project) -> None:
@@ -188,9 +189,12 @@ class ProjectSession:
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectGoneError(
-                f"The project '{layout.root}' is no longer there: its folder was deleted or "
-                "renamed, or its drive was disconnected.",
-                "Restore the folder and open the project again, or open another one.",
+                Text(
+                    "The project '{root}' is no longer there: its folder was deleted or "
+                    "renamed, or its drive was disconnected.",
+                    root=layout.root,
+                ),
+                Text("Restore the folder and open the project again, or open another one."),
             )
 
 
@@ -205,14 +209,14 @@ def _locked(stack: contextlib.ExitStack, root: Path) -> bool:
     return True
 
 
-def _unknown_servers(root: Path, project: Project) -> tuple[str, ...]:
+def _unknown_servers(root: Path, project: Project) -> tuple[Text, ...]:
     """Say that images lie on a server that nobody here chose, once for the first of them."""
     layout = ProjectLayout(root)
     try:
         for case in project.cases:
             layout.resolve(case.image)
     except UnknownServerError as error:
-        return (str(error),)
+        return (joined(error.message, error.remedy),)
     return ()
 
 

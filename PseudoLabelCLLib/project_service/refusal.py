@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.service_messages import Refused
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _REMEDIES = {
-    "OutOfMemoryError": "Close other programs, then try again.",
-    "InternalError": "Please report it, with the log of the helper process.",
+    "OutOfMemoryError": Text("Close other programs, then try again."),
+    "InternalError": Text("Please report it, with the log of the helper process."),
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.service_messages import (
     SERVICE_PROTOCOL_VERSION,
     UNKNOWN_REQUEST,
@@ -72,7 +73,7 @@ def response_to(session: ProjectSession, line: bytes, pipe: int) -> tuple[int, S
     try:
         seq, request = decode_request(line)
 
-        def progress(stage: str, step: int, num_steps: int) -> None:
+        def progress(stage: Text, step: int, num_steps: int) -> None:
             _send(pipe, RequestProgress(seq, Progress(stage, step, num_steps)))
 
         return seq, Answered(seq, handle(session, request, progress))

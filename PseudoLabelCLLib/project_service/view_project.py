@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.text import NO_TEXT
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
     newest_proposing_round,
@@ -146,7 +147,7 @@ def _case_views(
                 num_slices=project.num_slices_of(case.id),
                 state=known.state,
                 doubt=None if proposal is None else proposal.doubt,
-                reason="" if proposal is None else proposal.reason,
+                reason=NO_TEXT if proposal is None else proposal.reason,
                 verdict=None if known.review is None else known.review.verdict,
                 left_out=() if known.review is None else known.review.left_out,
                 truth_fraction=known.truth_fraction,

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     LabelSchema,
     SegmentStatus,
 )
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.images.itk_files import (
@@ -64,7 +65,7 @@ def read_segmentation(
     asking: Asking | None = None,
     *,
     made_from: Path | None = None,
-) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[Text, ...]]:
     """Read a segmentation as one label volume with the values of a schema.
 
     Names and terms tell which segment is which label. Identifiers count only where the project
@@ -104,14 +105,22 @@ def read_segmentation(
         return LabelVolume(array, geometry, statuses), used, notices
     if is_slicer_segmentation(path) and (schema is None or asking is not None):
         raise AnnotationError(
-            f"'{path.name}' is a segmentation of Slicer by its name but describes no segments, "
-            "so nothing says which structure each value is.",
-            "Open it in Slicer, name its segments, and save it again. If its values are the "
-            "label values of the project, rename it to end in .nrrd.",
+            Text(
+                "'{file}' is a segmentation of Slicer by its name but describes no "
+                "segments, so nothing says which structure each value is.",
+                file=path.name,
+            ),
+            Text(
+                "Open it in Slicer, name its segments, and save it again. If its values are "
+                "the label values of the project, rename it to end in .nrrd."
+            ),
         )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise AnnotationError(
-            f"'{path.name}' holds several values per voxel and no segments; expected labels.",
+            Text(
+                "'{file}' holds several values per voxel and no segments; expected labels.",
+                file=path.name,
+            ),
             SWAPPED,
         )
     voxels = voxels_of(path, image).reshape(geometry.array_shape)
@@ -127,7 +136,7 @@ def read_segmentation(
 
 def _read_dicom(
     path: Path, schema: LabelSchema | None, near: Geometry | None, asking: Asking | None
-) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[Text, ...]]:
     # The library of DICOM loads slowly, and other files do without.
     from PseudoLabelCLLib.storage.dicom.annotation import (  # noqa: PLC0415
         read_object_as_labels,
@@ -213,14 +222,20 @@ def _merge(
     asking: Asking | None,
     *,
     made_from: tuple[Segment, ...] | None,
-) -> tuple[Labels, dict[int, SegmentStatus], LabelSchema, tuple[str, ...]]:
+) -> tuple[Labels, dict[int, SegmentStatus], LabelSchema, tuple[Text, ...]]:
     path, segments, layers = found.path, found.segments, found.layers
     for segment in segments:
         if segment.layer >= len(layers):
             raise AnnotationError(
-                f"'{path.name}' is damaged: segment '{segment.name}' lies in layer "
-                f"{segment.layer}, the file has {len(layers)}.",
-                "Save the segmentation again in Slicer.",
+                Text(
+                    "'{file}' is damaged: segment '{segment}' lies in layer {layer}, the "
+                    "file has {count}.",
+                    file=path.name,
+                    segment=segment.name,
+                    layer=segment.layer,
+                    count=len(layers),
+                ),
+                Text("Save the segmentation again in Slicer."),
             )
     counts = [count_any_values(layer) for layer in layers]
     segments = tuple(_without_doubles(path, segments, counts, asking))
@@ -275,7 +290,7 @@ def _joined(
     matched: dict[int, Segment],
     schema: LabelSchema,
     asking: Asking | None,
-) -> tuple[Labels, list[str]]:
+) -> tuple[Labels, list[Text]]:
     """Return layers that may overlap as one, and the overlaps in words."""
     labels = [label for label in schema if label.value in matched]
     merged, overlaps = _painted(layers, matched, labels)

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom import series as dicom_series
 from PseudoLabelCLLib.storage.dicom.series import list_dicom_series
@@ -70,7 +71,9 @@ def write_volume(path: Path, volume: Volume) -> None:
     elif array.dtype == np.float16:
         array = array.astype(np.float32)
     elif array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise VolumeError(f"'{path.name}' cannot store voxels of type {array.dtype}.")
+        raise VolumeError(
+            Text("'{file}' cannot store voxels of type {dtype}.", file=path.name, dtype=array.dtype)
+        )
     write_image(path, image_of(array.astype(array.dtype.newbyteorder("=")), volume.geometry))
 
 
@@ -78,13 +81,21 @@ def _check_real(path: Path, image: Any) -> None:
     kind = sitk.GetPixelIDValueAsString(image.GetPixelID())
     if "complex" in kind:
         raise VolumeError(
-            f"'{path}' holds complex numbers; expected one real intensity per voxel.",
-            "Save its magnitude as a volume.",
+            Text(
+                "'{path}' holds complex numbers; expected one real intensity per voxel.",
+                path=path,
+            ),
+            Text("Save its magnitude as a volume."),
         )
     components = image.GetNumberOfComponents() if hasattr(image, "GetNumberOfComponents") else 0
     components = components or image.GetNumberOfComponentsPerPixel()
     if components != 1 or "vector" in kind:
         raise VolumeError(
-            f"'{path}' holds colours or vectors ({components} per voxel); expected one intensity.",
-            "Convert it to a grey-scale volume, or choose another file.",
+            Text(
+                "'{path}' holds colours or vectors ({components} per voxel); expected one "
+                "intensity.",
+                path=path,
+                components=components,
+            ),
+            Text("Convert it to a grey-scale volume, or choose another file."),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.reporting import Cancelled
+from PseudoLabelCLLib.messages.job_messages import PROTOCOL_VERSION
 from PseudoLabelCLLib.process.job_files import read_job
 from PseudoLabelCLLib.worker import serve
 
@@ -146,12 +147,14 @@ def start_grandchild_and_die(job, report):
 
 
 def speak_another_version():
-    print('{"type": "JobStarted", "job_id": "j", "seq": 0, "protocol_version": 2, "new": 1}')
+    version = f'"protocol_version": {PROTOCOL_VERSION + 1}'
+    print(f'{{"type": "JobStarted", "job_id": "j", "seq": 0, {version}, "new": 1}}')
     time.sleep(600)
 
 
 def speak_of_the_future():
-    print('{"type": "JobStarted", "job_id": "j", "seq": 0, "protocol_version": 1, "kind": "train"}')
+    version = f'"protocol_version": {PROTOCOL_VERSION}'
+    print(f'{{"type": "JobStarted", "job_id": "j", "seq": 0, {version}, "kind": "train"}}')
     print('{"type": "Applause", "job_id": "j", "seq": 1, "volume": 11}')
     print("no message")
     print('{"type": "JobCompleted", "job_id": "j", "seq": 2, "result": {}}')

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.method_config import (
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
@@ -29,8 +30,8 @@ from PseudoLabelCLLib.pipeline.prediction.model_file import ModelCard, TrainedMo
 # On slices this small a second thread costs more than it gives.
 torch.set_num_threads(1)
 
-CPU = ComputeDevice("cpu", "a CPU", "chosen by the test", half_precision=False)
-HALF_CPU = ComputeDevice("cpu", "a CPU", "chosen by the test", half_precision=True)
+CPU = ComputeDevice("cpu", "a CPU", Text("chosen by the test"), half_precision=False)
+HALF_CPU = ComputeDevice("cpu", "a CPU", Text("chosen by the test"), half_precision=True)
 
 TINY = NetworkConfig(widths=(4, 4, 4, 4, 4, 4), embedding_size=4)
 NO_CHANGE = AugmentationConfig(

@@ -9,15 +9,18 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.domain.question import Choice, KeptAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer, Question
+from PseudoLabelCLLib.domain.question_kinds import Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import Text
 
 ODD = "Größe 日本 \udcff \u2028 \x00\n"
 HEART = Terminology(Code("SCT", "123037004", "Anatomical Structure"), Code("SCT", "1", ODD))
 LABELS = LabelSchema((LabelClass(3, ODD, "#e69f00", HEART, "Segment_ä", True), LabelClass(
     1, "b", "#56b4e9")))  # fmt: skip
 OBLIQUE = Geometry((4, 5, 6), (0.1, 0.2, 1 / 3), (1e-9, -2.5, 3e5), (0, 1, 0, 1, 0, 0, 0, 0, -1))
-QUESTION = Question(QuestionKind.SAME_SHAPE, ODD, 3, "a", (Choice("x", ODD, "does"),))
+TEXT = Text("{count:,} files, {why}", count=1234, why=Text("such as '{file}'", file=ODD))
+QUESTION = Question(QuestionKind.SAME_SHAPE, TEXT, 3, "a", (Choice("x", TEXT, Text("does")),))
 CASE = Case(
     "Größe 日本", CaseRole.VALIDATION, ODD, OBLIQUE, ODD, ODD,
     (KeptAnswer(QuestionKind.SPARSE, ODD, ODD, 3),), (0, 2),
@@ -25,6 +28,7 @@ CASE = Case(
 # What is checked when it is made needs values that fit together.
 _CHOSEN = {
     str: ODD,
+    Text: TEXT,
     int: 3,
     float: 1 / 3,
     bool: True,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.process.process_tree import kept_memory, short_waits
 
@@ -100,7 +101,7 @@ def seconds_of(
 
 def compute_device(name: str, *, half_precision: bool) -> ComputeDevice:
     """The device that a row asks for, without the trial that a project makes."""
-    return ComputeDevice(name, name, "asked for by the benchmark", half_precision)
+    return ComputeDevice(name, name, Text("asked for by the benchmark"), half_precision)
 
 
 def peak_mb(device: str) -> float:

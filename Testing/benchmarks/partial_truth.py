@@ -40,6 +40,7 @@ from PseudoLabelCLLib.domain.config import (
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import (
     UNSEEN_CLASS,
@@ -67,7 +68,7 @@ WINDOW = (32, 32)
 WIDTHS = (8, 8, 16, 16, 16, 16)
 LEARNING_RATE = 1e-2
 
-CPU = ComputeDevice("cpu", "a CPU", "fixed for all runs", half_precision=False)
+CPU = ComputeDevice("cpu", "a CPU", Text("fixed for all runs"), half_precision=False)
 
 HEARTS = (2, 42, 95, 22, 62, 3, 23, 43, 63, 94)
 HEARTS_TEST = (13, 32, 51, 73)

@@ -2,6 +2,7 @@
 
 import os
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.requests import Request
 from PseudoLabelCLLib.messages.service_messages import (
     Answered,
@@ -56,7 +57,9 @@ class LineService:
         if not self.is_dead:
             self.is_dead = True
             self.close()
-            self._events = [ServiceEnded("The helper was killed.", "Open the project again.", "")]
+            self._events = [
+                ServiceEnded(Text("The helper was killed."), Text("Open the project again."), "")
+            ]
 
     def close(self, patience_s: float = 0.0) -> None:
         self._lines.clear()

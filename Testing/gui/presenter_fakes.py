@@ -392,7 +392,7 @@ class FakeWorker:
 
     def __init__(self, job, folder: Path, disk: Disk) -> None:
         self.job, self.folder, self.disk = job, folder, disk
-        self.events: list = [JobStarted(1, "train")]
+        self.events: list = [JobStarted(2, "train")]
         self.is_cancel_asked = False
         self.is_alive = True
         self.is_closed = False

@@ -137,7 +137,7 @@ class StandInWorker:
 
     def __init__(self, maker: RoundMaker) -> None:
         self._maker = maker
-        self._events: list = [JobStarted(1, "train")]
+        self._events: list = [JobStarted(2, "train")]
         self.is_alive = True
 
     def poll_events(self) -> list:

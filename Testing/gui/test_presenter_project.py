@@ -9,14 +9,8 @@ from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
 
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
-from PseudoLabelCLLib.domain.question import (
-    LEAVE_OUT,
-    Choice,
-    GivenAnswer,
-    KeptAnswer,
-    Question,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer, Question
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.answers import (

@@ -7,13 +7,8 @@ from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
-from PseudoLabelCLLib.domain.question import (
-    LEAVE_OUT,
-    Choice,
-    GivenAnswer,
-    Question,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,

@@ -15,6 +15,7 @@ from PseudoLabelCLLib.curation.review.proposals import newest_proposal
 from PseudoLabelCLLib.curation.review.review_cases import accept, correct, reject
 from PseudoLabelCLLib.curation.samples.sample_data import write_sample_cases
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, TrainJob
@@ -104,7 +105,7 @@ class Listener:
 def train_here(root, on_progress=lambda stage, step: None, *, half_precision=False):
     """Train one round in this process, without the trial of the device; return what was told."""
     listener = Listener(on_progress)
-    device = ComputeDevice("cpu", "CPU", "", half_precision)
+    device = ComputeDevice("cpu", "CPU", Text(""), half_precision)
     torch.set_num_threads(1)
     with mock.patch.object(choose_training_device, "choose_device", return_value=device):
         run_job(TrainJob(str(root), 1, DeviceChoice.CPU), listener)

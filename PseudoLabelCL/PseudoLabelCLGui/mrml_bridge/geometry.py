@@ -10,6 +10,7 @@ import slicer
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
+from PseudoLabelCLLib.domain.text import Text
 
 FloatArray = npt.NDArray[np.float64]
 # The patient's left is +x in LPS and -x in RAS, posterior is +y and -y; the change is its own
@@ -33,8 +34,8 @@ def geometry_of(volume_node: Any) -> Geometry:
     image = volume_node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0:
         raise VolumeError(
-            _("Volume '{name}' has no voxels.").format(name=volume_node.GetName()),
-            _("Load it again, or choose another volume."),
+            Text(_("Volume '{name}' has no voxels.").format(name=volume_node.GetName())),
+            Text(_("Load it again, or choose another volume.")),
         )
     return _geometry_from(_ijk_to_ras_of(volume_node), image.GetExtent())
 
@@ -124,8 +125,8 @@ def _geometry_from(ijk_to_ras_matrix: FloatArray, extent: tuple[int, ...]) -> Ge
     spacing = np.linalg.norm(axes, axis=0)
     if not spacing.all():
         raise VolumeError(
-            _("A volume has an axis without length."),
-            _("Set its spacing in the Volumes module."),
+            Text(_("A volume has an axis without length.")),
+            Text(_("Set its spacing in the Volumes module.")),
         )
     first = np.asarray(extent[0::2], dtype=np.float64)
     size = tuple(int(n) for n in np.asarray(extent[1::2]) - np.asarray(extent[0::2]) + 1)

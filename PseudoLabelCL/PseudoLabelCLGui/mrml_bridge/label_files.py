@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 
 Array = npt.NDArray[Any]
 _LPS = "left-posterior-superior"
@@ -41,11 +42,13 @@ def read_labels(file: Path) -> tuple[Array, Geometry]:
         return _read_nifti(file)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, struct.error) as error:
         raise VolumeError(
-            _(
-                "The segmentation '{file}' cannot be shown: it is missing, damaged or in an "
-                "unexpected form."
-            ).format(file=file),
-            _("Load it by hand: File > Add Data."),
+            Text(
+                _(
+                    "The segmentation '{file}' cannot be shown: it is missing, damaged or in an "
+                    "unexpected form."
+                ).format(file=file)
+            ),
+            Text(_("Load it by hand: File > Add Data.")),
         ) from error
 
 
@@ -64,11 +67,15 @@ def unpack_labels(file: Path, unpacked: Path) -> Geometry:
     except OSError as error:
         unpacked.unlink(missing_ok=True)
         raise VolumeError(
-            _("There is not enough disk space to show the segmentation '{file}'.").format(
-                file=file
+            Text(
+                _("There is not enough disk space to show the segmentation '{file}'.").format(
+                    file=file
+                )
             ),
-            _("Free some space in '{folder}', or load it by hand: File > Add Data.").format(
-                folder=unpacked.parent
+            Text(
+                _("Free some space in '{folder}', or load it by hand: File > Add Data.").format(
+                    folder=unpacked.parent
+                )
             ),
         ) from error
     return geometry

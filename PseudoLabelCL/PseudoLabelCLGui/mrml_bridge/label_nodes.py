@@ -13,6 +13,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.segments.terminology_text import terminology_text
 
 _FILL_OPACITY = 0.35
@@ -107,8 +108,8 @@ def _segmentation(memory: VoxelMemory, labels: LabelSchema, look: Look) -> Any:
             segment.SetTag(name, text)
         if not segmentation.AddSegment(segment, label.segment_id):
             raise AnnotationError(
-                _("Slicer does not accept the segment '{name}'.").format(name=label.name),
-                _("Rename the structure, then show the case again."),
+                Text(_("Slicer does not accept the segment '{name}'.").format(name=label.name)),
+                Text(_("Rename the structure, then show the case again.")),
             )
     # only then does it tell of later changes of voxels, as those of the Segment Editor
     segmentation.GetNthSegment(0).Modified()

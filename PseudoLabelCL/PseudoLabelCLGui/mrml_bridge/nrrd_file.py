@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 
 Array = npt.NDArray[Any]
 _TYPES = {
@@ -50,10 +51,12 @@ def write_nrrd(
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise StorageError(
-            _("'{file}' cannot be written: {reason}.").format(
-                file=path, reason=error.strerror or error
+            Text(
+                _("'{file}' cannot be written: {reason}.").format(
+                    file=path, reason=error.strerror or error
+                )
             ),
-            _("Free some space, or check that the folder exists and is writable."),
+            Text(_("Free some space, or check that the folder exists and is writable.")),
         ) from error
 
 
@@ -63,10 +66,14 @@ def _header(
     kind = layers[0].dtype.str[1:]
     if kind not in _TYPES:
         raise VolumeError(
-            _("'{file}' cannot store voxels of type {type}.").format(
-                file=path.name, type=layers[0].dtype
+            Text(
+                _("'{file}' cannot store voxels of type {type}.").format(
+                    file=path.name, type=layers[0].dtype
+                )
             ),
-            _("Convert the volume to whole numbers or floating point with Cast Scalar Volume."),
+            Text(
+                _("Convert the volume to whole numbers or floating point with Cast Scalar Volume.")
+            ),
         )
     several = len(layers) > 1
     axes = (geometry.direction_matrix * np.asarray(geometry.spacing_mm)).T

@@ -39,6 +39,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import CaseFiles
 
 # The round before is compared, not edited: grey, so that nobody takes one outline for the other.
@@ -216,8 +217,12 @@ def snapshot_correction(shown: ShownCase) -> SegmentationSnapshot:
     """
     if shown.proposal is None or shown.proposal.GetScene() is None:
         raise AnnotationError(
-            _("The segmentation of '{case}' is no longer in the scene.").format(case=shown.case_id),
-            _("Show the case again."),
+            Text(
+                _("The segmentation of '{case}' is no longer in the scene.").format(
+                    case=shown.case_id
+                )
+            ),
+            Text(_("Show the case again.")),
         )
     return snapshot_segmentation(
         shown.proposal, shown.volume, shown.files.geometry, copy_place=shown.copy_place
@@ -280,11 +285,13 @@ def _check_image(memory: CaseMemory, image_node: Any | None) -> None:
     files = memory.files
     if image_node is not None and not fits_case(image_node, files.geometry):
         raise VolumeError(
-            _(
-                "Volume '{name}' in the scene is no longer the image of '{case}': it was moved, "
-                "cropped or resampled."
-            ).format(name=image_node.GetName(), case=files.case_id),
-            _("Delete it from the scene; the project's own image is then shown."),
+            Text(
+                _(
+                    "Volume '{name}' in the scene is no longer the image of '{case}': it was "
+                    "moved, cropped or resampled."
+                ).format(name=image_node.GetName(), case=files.case_id)
+            ),
+            Text(_("Delete it from the scene; the project's own image is then shown.")),
         )
 
 
@@ -316,8 +323,8 @@ def _mark(node: Any, kind: Made, shown: ShownCase) -> None:
 def _add_image(memory: CaseMemory, project: str, spare: SpareNodes) -> Any:
     if memory.image is None:
         raise VolumeError(
-            _("The image of '{case}' has not been read.").format(case=memory.files.case_id),
-            _("Show the case again."),
+            Text(_("The image of '{case}' has not been read.").format(case=memory.files.case_id)),
+            Text(_("Show the case again.")),
         )
     volume = add_volume(memory.image, memory.files.case_id, into=spare.take(Made.IMAGE))
     save_with_scene(volume, saved=False)  # the project has it

@@ -29,6 +29,7 @@ from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segment_identity import label_of_segment
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of, terminology_text
 
 BINARY_LABELMAP = "Binary labelmap"
@@ -112,7 +113,7 @@ def snapshot_segmentation(
     """
     problems = [*_node_problems(segmentation_node), *_grid_problems(segmentation_node, volume_node)]
     if problems:
-        raise AnnotationError(problems[0])
+        raise AnnotationError(Text(problems[0]))
     geometry = geometry or geometry_of(volume_node)
     entries = _entries(segmentation_node)
     labelmaps = _layers_of(segmentation_node)
@@ -213,7 +214,9 @@ def _pasted(
     """Copy a layer onto another grid of the same raster; count what falls outside."""
     match = match_rasters(grid, geometry)
     if match is None:
-        raise AnnotationError(_("The voxels of a segmentation and its volume do not coincide."))
+        raise AnnotationError(
+            Text(_("The voxels of a segmentation and its volume do not coincide."))
+        )
     turned, shape = match.put_right(voxels), geometry.array_shape
     if not any(match.offset) and turned.shape == shape:
         return copying.copy_of(turned), 0

@@ -9,6 +9,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 
 # Slicer knows "completed" only; who completed it is remembered in a tag of our own.
 _CORRECTED_TAG = "PseudoLabelCL.Corrected"
@@ -73,9 +74,11 @@ def segment_of(segmentation_node: Any, segment_id: str) -> Any:
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
         raise AnnotationError(
-            _("Segmentation '{name}' no longer has the segment '{segment}'.").format(
-                name=segmentation_node.GetName(), segment=segment_id
+            Text(
+                _("Segmentation '{name}' no longer has the segment '{segment}'.").format(
+                    name=segmentation_node.GetName(), segment=segment_id
+                )
             ),
-            _("Show the case again."),
+            Text(_("Show the case again.")),
         )
     return segment

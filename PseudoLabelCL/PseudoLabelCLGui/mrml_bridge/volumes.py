@@ -18,6 +18,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.file_formats import READABLE_SUFFIXES, is_slicer_segmentation
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 
 # What the backend reads; everything else is copied.
 _CHUNK = 1 << 22
@@ -68,8 +69,12 @@ class VolumeSnapshot:
         if self.image.GetMTime() != self.modified:
             path.unlink(missing_ok=True)
             raise VolumeError(
-                _("Volume '{name}' was changed while it was being saved.").format(name=self.name),
-                _("Add it again."),
+                Text(
+                    _("Volume '{name}' was changed while it was being saved.").format(
+                        name=self.name
+                    )
+                ),
+                Text(_("Add it again.")),
             )
 
 
@@ -123,7 +128,7 @@ def snapshot_volume(volume_node: Any) -> VolumeSnapshot:
     """
     problems = volume_problems(volume_node)
     if problems:
-        raise VolumeError(problems[0])
+        raise VolumeError(Text(problems[0]))
     image = volume_node.GetImageData()
     geometry = geometry_of(volume_node)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(geometry.array_shape)

@@ -15,6 +15,7 @@ from PseudoLabelCLGui.translation import _
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 
 Array = npt.NDArray[Any]
 # Brightness is chosen from so many voxels, spread over the volume; what lies beyond these
@@ -190,11 +191,13 @@ class VoxelMemory:
         low, high = values.min(), values.max()
         if low < 0 or high > np.iinfo(np.uint8).max:
             raise AnnotationError(
-                _(
-                    "'{file}' holds label values from {low} to {high}; the project has none of "
-                    "these."
-                ).format(file=self.file.name, low=low, high=high),
-                _("Show the case again."),
+                Text(
+                    _(
+                        "'{file}' holds label values from {low} to {high}; the project has none of "
+                        "these."
+                    ).format(file=self.file.name, low=low, high=high)
+                ),
+                Text(_("Show the case again.")),
             )
 
 
@@ -208,8 +211,8 @@ def _read_into(buffer: memoryview, stream: BinaryIO, file: Path) -> None:
 
 def _unreadable(file: Path) -> VolumeError:
     return VolumeError(
-        _("The voxels to show cannot be read from '{file}'.").format(file=file),
-        _("Check that the project's folder is still there, then show the case again."),
+        Text(_("The voxels to show cannot be read from '{file}'.").format(file=file)),
+        Text(_("Check that the project's folder is still there, then show the case again.")),
     )
 
 
@@ -221,11 +224,13 @@ def _opened(file: Path, geometry: Geometry) -> Any:
         raise _unreadable(file) from error
     if array.shape != geometry.array_shape or not array.flags.c_contiguous:
         raise VolumeError(
-            _("'{file}' holds {found} voxels, expected {expected}.").format(
-                file=file,
-                found=" x ".join(str(n) for n in array.shape[::-1]),
-                expected=" x ".join(str(n) for n in geometry.size),
+            Text(
+                _("'{file}' holds {found} voxels, expected {expected}.").format(
+                    file=file,
+                    found=" x ".join(str(n) for n in array.shape[::-1]),
+                    expected=" x ".join(str(n) for n in geometry.size),
+                )
             ),
-            _("Show the case again."),
+            Text(_("Show the case again.")),
         )
     return array

@@ -18,7 +18,7 @@ from PseudoLabelCLGui.presenter.ports import (
 )
 from PseudoLabelCLGui.presenter.service_line import A, Asked, ServiceLine, nothing
 from PseudoLabelCLGui.presenter.worker_line import WorkerLine
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.messages.answers import History, VolumesAdded
 from PseudoLabelCLLib.messages.jobs import DeviceChoice
@@ -109,8 +109,10 @@ class Core:
         except (PseudoLabelCLError, OSError) as error:
             asked.failed()
             remedy = _("Check this computer again: is there a working Python interpreter?")
-            own_remedy = error.remedy if isinstance(error, PseudoLabelCLError) else ""
-            text = error.message if isinstance(error, PseudoLabelCLError) else str(error)
+            own_remedy = translated(error.remedy) if isinstance(error, PseudoLabelCLError) else ""
+            text = (
+                translated(error.message) if isinstance(error, PseudoLabelCLError) else str(error)
+            )
             self.tell_fault(Fault(text, own_remedy or remedy, Step.PROBE), topic="service")
             return False
         return True
@@ -167,7 +169,7 @@ class Core:
                 asked.on_progress(progress)
             case RequestProgress(progress=progress) if asked and not asked.is_quiet:
                 self.facts.service_working = _("{text}: {done} of {total}").format(
-                    text=progress.stage, done=progress.step, total=progress.num_steps
+                    text=translated(progress.stage), done=progress.step, total=progress.num_steps
                 )
                 self.facts.service_fraction = progress.fraction
             case ServiceEnded():
@@ -235,7 +237,8 @@ class Core:
         is_too_soon = was_restarted and self.clock() - (self._restarted_s or 0) < RESTART_AGAIN_S
         root = self.root
         if is_too_soon or not root:
-            self.tell_fault(Fault(ended.message, ended.remedy, Step.OPEN_AGAIN), topic="service")
+            fault = Fault(translated(ended.message), translated(ended.remedy), Step.OPEN_AGAIN)
+            self.tell_fault(fault, topic="service")
             return
         self._restarted_s = self.clock()
         self._tell_restart(ended, unsure)
@@ -243,7 +246,7 @@ class Core:
 
     def _tell_restart(self, ended: ServiceEnded, unsure: list[Asked[Any]]) -> None:
         text = _("{what} It has been restarted, and the project is being reopened.").format(
-            what=ended.message
+            what=translated(ended.message)
         )
         remedy = _("Everything the panel showed as saved is saved.")
         if unsure:
@@ -279,7 +282,7 @@ class Core:
         if view.rounds:
             self.ask(ReadHistory(), self.take_history, is_quiet=True)
         if view.notices:
-            self.tell(Light.AMBER, " ".join(view.notices), topic="project")
+            self.tell(Light.AMBER, " ".join(map(translated, view.notices)), topic="project")
         elif self.facts.message.light is Light.NONE:
             self.welcome(view)
         self.listeners.on_project_opened(view)

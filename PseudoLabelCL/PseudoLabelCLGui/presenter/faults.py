@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.messages.job_messages import JobFailed, WorkerCrashed
 from PseudoLabelCLLib.messages.requests import (
@@ -93,13 +93,13 @@ def fault_of_failure(failed: JobFailed, *, is_on_cpu: bool) -> Fault:
             _("Check the cases, and choose the answers below their table."),
             step,
         )
-    remedy = failed.remedy
+    remedy = translated(failed.remedy)
     if failed.error_type == "WorkerError":  # a package does not load, whatever was found before
         remedy = _(
             "Check this computer again: that shows what is missing or broken and can install "
             "it. Then train again; nothing is lost."
         )
-    return Fault(failed.message, remedy, step)
+    return Fault(translated(failed.message), remedy, step)
 
 
 def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
@@ -114,7 +114,7 @@ def fault_of_crash(crash: WorkerCrashed, *, is_on_cpu: bool) -> Fault:
     is_short = crash.exit_code in _MEMORY or crash.exit_code & 0xFFFFFFFF in _MEMORY
     step = Step.ON_CPU if is_short and not is_on_cpu else Step.GO_ON
     saved = _("Everything up to the last checkpoint is kept.")
-    return Fault(f"{crash.message} {saved}", crash.remedy, step)
+    return Fault(f"{translated(crash.message)} {saved}", translated(crash.remedy), step)
 
 
 def fault_of_refusal(refused: Refused, request: Request[Any] | None) -> Fault:
@@ -127,7 +127,7 @@ def fault_of_refusal(refused: Refused, request: Request[Any] | None) -> Fault:
     step = _STEP_OF_REFUSAL.get(refused.error_type, Step.NONE)
     if isinstance(request, _ABOUT_OTHER_FILES) and step is not Step.INSTALL:
         step = Step.NONE
-    return Fault(refused.message, refused.remedy, step)
+    return Fault(translated(refused.message), translated(refused.remedy), step)
 
 
 def fault_of_start(error: PseudoLabelCLError | OSError) -> Fault:
@@ -136,4 +136,4 @@ def fault_of_start(error: PseudoLabelCLError | OSError) -> Fault:
         text = _("The worker cannot be started: {error}.").format(error=error)
         return Fault(text, _("Free memory or restart the computer, then try again."), Step.GO_ON)
     step = _STEP_OF_JOB_ERROR.get(type(error).__name__, Step.GO_ON)
-    return Fault(error.message, error.remedy, step)
+    return Fault(translated(error.message), translated(error.remedy), step)

@@ -4,7 +4,7 @@ from PseudoLabelCLGui.panel_state import Action
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.facts.training_facts import Ending, WorkKind
 from PseudoLabelCLGui.presenter.facts.use_facts import ExportPhase
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.bound_settings import is_round_0_trained
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundView
 
@@ -97,7 +97,7 @@ def no_packages(facts: Facts) -> str:
         return ""
     if report.missing:
         return _("Install the missing packages first.")
-    return report.problem or _("This computer cannot train yet.")
+    return translated(report.problem) or _("This computer cannot train yet.")
 
 
 def no_ending(facts: Facts) -> str:
@@ -232,4 +232,4 @@ def _no_plan(view: ProjectView | None) -> str:
         return _("Add volumes and segment at least one first.")
     if view.plan.num_human == 0:
         return _("Segment at least one volume first.")
-    return view.plan.sentence
+    return translated(view.plan.sentence)

@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -35,7 +36,7 @@ def add_case(
     *,
     replace: bool = False,
     asking: Asking | None = None,
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     """Check a volume and its segmentation, store the segmentation, and save the project.
 
     Nothing on disk changes if a check fails.
@@ -128,7 +129,7 @@ def annotate_case(
     case_id: str,
     annotation: Path,
     asking: Asking | None = None,
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     """Give a case a person's segmentation, which makes it annotated, and save the project.
 
     Name and image stay. Nothing on disk changes if a check fails.
@@ -177,7 +178,7 @@ def read_annotation(
     schema: LabelSchema,
     asking: Asking,
     places: tuple[Geometry, ...] = (),
-) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[Text, ...]]:
     """Read a person's segmentation onto a volume's grid.
 
     Args:
@@ -199,8 +200,11 @@ def read_annotation(
     labels, schema, notices = read_segmentation(path, schema, near=geometry, asking=asking)
     if not np.any(labels.array):
         raise AnnotationError(
-            f"The segmentation '{path.name}' is empty: no voxel has a label value.",
-            "Segment at least one structure, or add the case as 'unlabelled'.",
+            Text(
+                "The segmentation '{file}' is empty: no voxel has a label value.",
+                file=path.name,
+            ),
+            Text("Segment at least one structure, or add the case as 'unlabelled'."),
         )
     matched, more = matched_to_grid(
         labels, geometry, file_name=path.name, asking=asking, places=places
@@ -244,8 +248,14 @@ def _replaceable_case(project: Project, case_id: str, *, replace: bool) -> Case 
     known = next((c for c in project.cases if c.id.casefold() == case_id.casefold()), None)
     if known is not None and not replace:
         raise ProjectError(
-            f"There is a case '{known.id}' in the project already ({known.role.value}).",
-            "Give the new one another name (in a table: the column id), or replace that case.",
+            Text(
+                "There is a case '{case}' in the project already ({role}).",
+                case=known.id,
+                role=known.role.word,
+            ),
+            Text(
+                "Give the new one another name (in a table: the column id), or replace that case."
+            ),
         )
     return known
 
@@ -257,16 +267,24 @@ def _is_same_volume(one: Volume, other: Volume) -> bool:
 def _check_undecided(project: Project, case: Case) -> None:
     if case.annotation is not None:
         raise ProjectError(
-            f"Case '{case.id}' has a person's segmentation already ({case.role.value}).",
-            "Add the volume under another name if both should count.",
+            Text(
+                "Case '{case}' has a person's segmentation already ({role}).",
+                case=case.id,
+                role=case.role.word,
+            ),
+            Text("Add the volume under another name if both should count."),
         )
     reviews = project.reviews_of(case.id)
     if reviews:
         last = reviews[-1]
         raise ProjectError(
-            f"Case '{case.id}' has a verdict already ({last.verdict.value} in round "
-            f"{last.round_index}).",
-            "Submit the segmentation as a correction of its next proposal, for every slice.",
+            Text(
+                "Case '{case}' has a verdict already ({verdict} in round {index}).",
+                case=case.id,
+                verdict=last.verdict.word,
+                index=last.round_index,
+            ),
+            Text("Submit the segmentation as a correction of its next proposal, for every slice."),
         )
 
 
@@ -274,8 +292,12 @@ def _check_name_and_role(case_id: str, role: CaseRole, annotation: Path | None) 
     check_case_id(case_id)
     if role.needs_annotation and annotation is None:
         raise ProjectError(
-            f"Case '{case_id}' is meant to be {role.value} but has no segmentation.",
-            "Give it a segmentation, or make it 'unlabelled'.",
+            Text(
+                "Case '{case}' is meant to be {role} but has no segmentation.",
+                case=case_id,
+                role=role.word,
+            ),
+            Text("Give it a segmentation, or make it 'unlabelled'."),
         )
 
 
@@ -284,15 +306,20 @@ def _check_reviews_still_fit(project: Project, known: Case | None, geometry: Geo
         return
     if project.reviews_of(known.id) and not geometry.is_close_to(known.geometry):
         raise ProjectError(
-            f"Case '{known.id}' has reviewed pseudo-labels on a grid of "
-            f"{known.geometry.describe()}; the new image has {geometry.describe()}.",
-            "Add the new image under another name.",
+            Text(
+                "Case '{case}' has reviewed pseudo-labels on a grid of {expected}; the new "
+                "image has {found}.",
+                case=known.id,
+                expected=known.geometry.describe(),
+                found=geometry.describe(),
+            ),
+            Text("Add the new image under another name."),
         )
 
 
 def _read_checked_annotation(
     annotation: Path | None, image: Path, volume: Volume, schema: LabelSchema, asking: Asking
-) -> tuple[LabelVolume | None, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume | None, LabelSchema, tuple[Text, ...]]:
     if annotation is None:
         return None, schema, ()
     _check_not_swapped(image, annotation, volume, schema)
@@ -317,16 +344,23 @@ def _check_not_swapped(image: Path, annotation: Path, volume: Volume, schema: La
     """Refuse one file given as both, and an image that holds nothing but label values."""
     if image.resolve() == annotation.resolve():
         raise AnnotationError(
-            f"'{image.name}' is given both as the image and as its segmentation.",
-            "Choose the segmentation file.",
+            Text(
+                "'{image}' is given both as the image and as its segmentation.",
+                image=image.name,
+            ),
+            Text("Choose the segmentation file."),
         )
     values = {BACKGROUND_VALUE, *schema.values}
     if np.isin(volume.array, list(values)).all():
         raise VolumeError(
-            f"The image '{image.name}' holds label values only "
-            f"({', '.join(f'{v:g}' for v in np.unique(volume.array))}); "
-            f"are the image and its segmentation '{annotation.name}' swapped?",
-            "Give the image first and the segmentation second.",
+            Text(
+                "The image '{image}' holds label values only ({values}); are the image and "
+                "its segmentation '{annotation}' swapped?",
+                image=image.name,
+                values=", ".join(f"{v:g}" for v in np.unique(volume.array)),
+                annotation=annotation.name,
+            ),
+            Text("Give the image first and the segmentation second."),
         )
 
 

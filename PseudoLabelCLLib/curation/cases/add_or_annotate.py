@@ -12,12 +12,13 @@ from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.images.frames import Frames, frames_in, write_frame
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
 
-def add_or_annotate(root: Path, project: Project, new: NewCase) -> tuple[Project, tuple[str, ...]]:
+def add_or_annotate(root: Path, project: Project, new: NewCase) -> tuple[Project, tuple[Text, ...]]:
     """Add a case, or the segmentation of one that the project has as unlabelled.
 
     Args:
@@ -45,7 +46,7 @@ def add_or_annotate(root: Path, project: Project, new: NewCase) -> tuple[Project
 
 def _add_one(
     root: Path, project: Project, new: NewCase, asking: Asking
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     if new.role is CaseRole.ANNOTATED and new.annotation is not None:
         known = case_to_annotate(root, project, new.case_id, Path(new.image), new.series_uid)
         if known is not None:
@@ -58,11 +59,11 @@ def _add_one(
 
 def _add_frames(
     root: Path, project: Project, new: NewCase, frames: Frames, asking: Asking
-) -> tuple[Project, tuple[str, ...]]:
+) -> tuple[Project, tuple[Text, ...]]:
     """Add the volumes of a file that a person wants, as copies; none if one of them is unfit."""
     image = Path(new.image)
     wanted = ask_about_frames(image, frames, asking, one_only=new.annotation is not None)
-    layout, before, notices = ProjectLayout(root), project, list[str]()
+    layout, before, notices = ProjectLayout(root), project, list[Text]()
     new_files: list[Path] = []
     try:
         for index in wanted:

@@ -11,14 +11,8 @@ from PseudoLabelCLLib.curation.check.drawn_slices import DRAWN
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import (
-    LEAVE,
-    Asking,
-    GivenAnswer,
-    KeptAnswer,
-    Question,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, KeptAnswer, Question
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QuestionKind
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
 

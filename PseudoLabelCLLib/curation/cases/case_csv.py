@@ -7,11 +7,16 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase, check_case_id
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import whole_suffix
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _REQUIRED = ("id", "role", "image")
 _OPTIONAL = ("annotation", "series_uid")
-_COLUMNS = f"The columns are {', '.join(_REQUIRED)} and, where needed, {' and '.join(_OPTIONAL)}."
+_COLUMNS = Text(
+    "The columns are {required} and, where needed, {optional}.",
+    required=", ".join(_REQUIRED),
+    optional=", ".join(_OPTIONAL),
+)
 
 
 def case_id_from_path(path: Path) -> str:
@@ -26,8 +31,12 @@ def case_id_from_path(path: Path) -> str:
         check_case_id(case_id)
     except ProjectError as error:
         raise ProjectError(
-            f"'{path}' cannot be used to name a case. {error.message}",
-            "Rename the file or folder, or name the case in a table (column id).",
+            Text(
+                "'{path}' cannot be used to name a case. {reason}",
+                path=path,
+                reason=error.message,
+            ),
+            Text("Rename the file or folder, or name the case in a table (column id)."),
         ) from error
     return case_id
 
@@ -55,9 +64,15 @@ def read_case_table(path: Path) -> tuple[NewCase, ...]:
             if any(cells.values()):
                 _add_row(rows, line, cells, path=path, number=reader.line_num)
     except csv.Error as error:
-        raise ProjectError(f"'{path.name}' is not valid CSV: {error}.", "Save it again.") from error
+        raise ProjectError(
+            Text("'{file}' is not valid CSV: {error}.", file=path.name, error=error),
+            Text("Save it again."),
+        ) from error
     if not rows:
-        raise ProjectError(f"The table '{path.name}' lists no case.", "Add a line for each case.")
+        raise ProjectError(
+            Text("The table '{file}' lists no case.", file=path.name),
+            Text("Add a line for each case."),
+        )
     return tuple(rows.values())
 
 
@@ -79,8 +94,12 @@ def _read_text(path: Path) -> str:
 
 def _not_utf8(path: Path, position: int) -> ProjectError:
     return ProjectError(
-        f"The table '{path.name}' is not UTF-8 text (byte {position + 1}).",
-        "Save it as 'CSV UTF-8'.",
+        Text(
+            "The table '{file}' is not UTF-8 text (byte {position}).",
+            file=path.name,
+            position=position + 1,
+        ),
+        Text("Save it as 'CSV UTF-8'."),
     )
 
 
@@ -88,46 +107,69 @@ def _check_columns(path: Path, found: "list[str]") -> None:
     missing = [name for name in _REQUIRED if name not in found]
     unknown = [name for name in found if name and name not in _KNOWN]
     if missing:
-        shown = ", ".join(found) or "none"
+        shown = ", ".join(found) or Text("none")
         raise ProjectError(
-            f"The table '{path.name}' lacks the column {', '.join(missing)} (found: {shown}).",
+            Text(
+                "The table '{file}' lacks the column {columns} (found: {found}).",
+                file=path.name,
+                columns=", ".join(missing),
+                found=shown,
+            ),
             _COLUMNS,
         )
     if unknown:
         raise ProjectError(
-            f"The table '{path.name}' has the unknown column {', '.join(unknown)}.", _COLUMNS
+            Text(
+                "The table '{file}' has the unknown column {columns}.",
+                file=path.name,
+                columns=", ".join(unknown),
+            ),
+            _COLUMNS,
         )
     twice = sorted({name for name in found if name and found.count(name) > 1})
     if twice:
         raise ProjectError(
-            f"The table '{path.name}' has the column {', '.join(twice)} twice.", _COLUMNS
+            Text(
+                "The table '{file}' has the column {columns} twice.",
+                file=path.name,
+                columns=", ".join(twice),
+            ),
+            _COLUMNS,
         )
 
 
 def _add_row(
     rows: dict[str, NewCase], line: object, cells: dict[str, str], *, path: Path, number: int
 ) -> None:
-    where = f"Line {number} of '{path.name}'"
+    where = Text("Line {number} of '{file}'", number=number, file=path.name)
     if isinstance(line, dict) and line.get(None):
-        raise ProjectError(f"{where} has more cells than the header.", "Check its separators.")
+        raise ProjectError(
+            Text("{where} has more cells than the header.", where=where),
+            Text("Check its separators."),
+        )
     row = _row(cells, path.parent, where)
     if row.case_id.casefold() in rows:
         raise ProjectError(
-            f"{where} names the case '{row.case_id}' a second time.", "Give each case its own name."
+            Text("{where} names the case '{case}' a second time.", where=where, case=row.case_id),
+            Text("Give each case its own name."),
         )
     rows[row.case_id.casefold()] = row
 
 
-def _row(cells: dict[str, str], folder: Path, where: str) -> NewCase:
+def _row(cells: dict[str, str], folder: Path, where: Text) -> NewCase:
     if not cells["image"]:
-        raise ProjectError(f"{where} gives no image.", "Give the path of a volume.")
+        raise ProjectError(
+            Text("{where} gives no image.", where=where), Text("Give the path of a volume.")
+        )
     image = folder / cells["image"]
     annotation, series_uid = cells.get("annotation", ""), cells.get("series_uid", "")
     try:
         case_id = cells["id"] or case_id_from_path(image)
         check_case_id(case_id)
     except ProjectError as error:
-        raise ProjectError(f"{where}: {error.message}", error.remedy) from error
+        raise ProjectError(
+            Text("{where}: {reason}", where=where, reason=error.message), error.remedy
+        ) from error
     return NewCase(
         case_id=case_id,
         role=_role(cells["role"], where),
@@ -137,11 +179,16 @@ def _row(cells: dict[str, str], folder: Path, where: str) -> NewCase:
     )
 
 
-def _role(text: str, where: str) -> CaseRole:
+def _role(text: str, where: Text) -> CaseRole:
     roles = {role.value: role for role in CaseRole}
     if text.lower() not in roles:
         raise ProjectError(
-            f"{where} has the role '{text}'; expected one of {', '.join(roles)}.",
-            "Correct the column role.",
+            Text(
+                "{where} has the role '{text}'; expected one of {roles}.",
+                where=where,
+                text=text,
+                roles=", ".join(roles),
+            ),
+            Text("Correct the column role."),
         )
     return roles[text.lower()]

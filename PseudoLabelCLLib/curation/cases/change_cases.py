@@ -11,6 +11,7 @@ from PseudoLabelCLLib.curation.review.verdict_history import TAKEN_BACK_FOLDER
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError, StorageError
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout, round_index
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
@@ -32,10 +33,15 @@ def set_role(root: Path, project: Project, case_ids: Sequence[str], role: CaseRo
     without = [case.id for case in cases if case.annotation is None]
     if role.needs_annotation and without:
         names = ", ".join(f"'{case_id}'" for case_id in without)
-        noun = "Case" if len(without) == 1 else "The cases"
         raise ProjectError(
-            f"{noun} {names} cannot be {role.value}: a person's segmentation is missing.",
-            "Add the volume again together with its segmentation.",
+            counted(
+                len(without),
+                "Case {names} cannot be {role}: a person's segmentation is missing.",
+                "The cases {names} cannot be {role}: a person's segmentation is missing.",
+                names=names,
+                role=role.word,
+            ),
+            Text("Add the volume again together with its segmentation."),
         )
     changed = project
     for case in cases:
@@ -65,7 +71,7 @@ def remove_cases(root: Path, project: Project, case_ids: Sequence[str]) -> Proje
         reviews=tuple(review for review in project.reviews if review.case_id not in ids),
     )
     layout = ProjectLayout(root)
-    with project_lock(layout.worker_lock, "taking cases out"):
+    with project_lock(layout.worker_lock, Text("taking cases out")):
         with moving_aside(root) as aside:
             for case in cases:
                 _put_rounds_aside(layout, case, aside)

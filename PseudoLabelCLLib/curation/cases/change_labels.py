@@ -11,6 +11,7 @@ from PseudoLabelCLLib.curation.grids.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import save_cases
@@ -35,7 +36,7 @@ def change_labels(root: Path, project: Project, labels: LabelSchema) -> Project:
     is_other = _structures(labels) != _structures(project.schema)
     if is_other:
         _require_unsettled(project)
-    lock = project_lock(ProjectLayout(root).worker_lock, "changing the structures")
+    lock = project_lock(ProjectLayout(root).worker_lock, Text("changing the structures"))
     with lock if is_other else nullcontext():
         if is_other:
             _require_undrawn(root, project, labels)
@@ -60,9 +61,11 @@ def _words(labels: LabelSchema) -> list[tuple[object, ...]]:
 def _require_unsettled(project: Project) -> None:
     if project.rounds:
         raise ProjectError(
-            "The structures are fixed since round 0 began; names, colours and codes can still "
-            "change.",
-            "Go back to before round 0, or make a new project.",
+            Text(
+                "The structures are fixed since round 0 began; names, colours and codes can "
+                "still change."
+            ),
+            Text("Go back to before round 0, or make a new project."),
         )
 
 
@@ -78,9 +81,13 @@ def _require_undrawn(root: Path, project: Project, labels: LabelSchema) -> None:
         if held:
             names = ", ".join(f"'{name}'" for name in held)
             raise ProjectError(
-                f"The segmentation of case '{case.id}' holds {names}, which would no longer be a "
-                "structure of the project.",
-                "Keep the structure, or take that case out of the project first.",
+                Text(
+                    "The segmentation of case '{case}' holds {names}, which would no longer "
+                    "be a structure of the project.",
+                    case=case.id,
+                    names=names,
+                ),
+                Text("Keep the structure, or take that case out of the project first."),
             )
 
 
@@ -108,14 +115,19 @@ def _require_same_meaning(path: Path, before: LabelSchema, after: LabelSchema) -
         found = match_segments(path.name, segments, {}, after)[0] if segments else {}
     except AnnotationError as error:
         raise ProjectError(
-            f"The structures cannot be changed this way. {error.message}",
-            "Choose other names or codes.",
+            Text("The structures cannot be changed this way. {reason}", reason=error.message),
+            Text("Choose other names or codes."),
         ) from error
     for label in before:
         segment = matched.get(label.value)
         if segment and label.value in after.values and found.get(label.value) is not segment:
             raise ProjectError(
-                f"With this change, '{segment.name}' in '{path.name}' would no longer be read as "
-                f"'{label.name}', which it is now.",
-                "Choose other names or codes, which no other structure has or has had.",
+                Text(
+                    "With this change, '{segment}' in '{file}' would no longer be read as "
+                    "'{structure}', which it is now.",
+                    segment=segment.name,
+                    file=path.name,
+                    structure=label.name,
+                ),
+                Text("Choose other names or codes, which no other structure has or has had."),
             )

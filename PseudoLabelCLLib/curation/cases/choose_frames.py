@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.images.frames import Frames
 
 EVERY_FRAME = "every"
@@ -28,17 +30,30 @@ def ask_about_frames(
     """
     number = frames.number
     offered = range(1, min(number, _MOST_OFFERED) + 1)
-    choices = [Choice(str(n), f"Number {n}", f"takes number {n}") for n in offered]
+    choices = [
+        Choice(str(n), Text("Number {number}", number=n), Text("takes number {number}", number=n))
+        for n in offered
+    ]
     if not one_only and as_cases:
-        choices.append(Choice(EVERY_FRAME, "Each as its own case", "makes each one its own case"))
+        choices.append(
+            Choice(EVERY_FRAME, Text("Each as its own case"), Text("makes each one its own case"))
+        )
     elif not one_only:
-        choices.append(Choice(EVERY_FRAME, "Each by itself", "segments each one by itself"))
+        choices.append(
+            Choice(EVERY_FRAME, Text("Each by itself"), Text("segments each one by itself"))
+        )
     size = " x ".join(map(str, frames.size))
-    limit = "a case has one" if as_cases else "a model segments one at a time"
+    limit = Text("a case has one") if as_cases else Text("a model segments one at a time")
     answer = asking.ask(
         QuestionKind.FRAMES,
-        f"'{path.name}' holds {number} volumes of {size} voxels (frames of a cine, or channels), "
-        f"and {limit}. 3D Slicer shows the first.",
+        Text(
+            "'{file}' holds {count} volumes of {size} voxels (frames of a cine, or channels), and "
+            "{limit}. 3D Slicer shows the first.",
+            file=path.name,
+            count=number,
+            size=size,
+            limit=limit,
+        ),
         choices=(*choices, LEAVE_OUT),
         up_to=number,
     )

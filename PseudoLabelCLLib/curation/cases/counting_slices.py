@@ -9,7 +9,9 @@ from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
@@ -34,9 +36,12 @@ def choose_counting_slices(
         case = project.case(case_id)
         if case.role is not CaseRole.ANNOTATED:
             raise ProjectError(
-                f"Case '{case.id}' is {case.role.value}; only annotated cases can count on "
-                "single slices.",
-                "Choose annotated cases.",
+                Text(
+                    "Case '{case}' is {role}; only annotated cases can count on single slices.",
+                    case=case.id,
+                    role=case.role.word,
+                ),
+                Text("Choose annotated cases."),
             )
         changed = with_counting_slices(root, changed, case.id, only_drawn=only_drawn)
         chosen = changed.case(case.id)
@@ -59,7 +64,9 @@ def with_counting_slices(
     numbers = None
     if only_drawn:
         if case.annotation is None:
-            raise ProjectError(f"Case '{case.id}' has no segmentation.", "Add one first.")
+            raise ProjectError(
+                Text("Case '{case}' has no segmentation.", case=case.id), Text("Add one first.")
+            )
         labels = read_on_grid(ProjectLayout(root).own(case.annotation), project.schema, case)
         numbers = drawn_slices(labels, project.slicing_axis_of(case.id))
     changed = project.with_case(replace(case, drawn_slices=numbers))

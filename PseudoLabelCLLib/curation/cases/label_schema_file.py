@@ -6,6 +6,7 @@ from PseudoLabelCLLib.curation.grids.stored_files import read_segments
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
@@ -52,13 +53,20 @@ def read_label_schema(path: Path) -> LabelSchema:
     version = value.pop("schema_version", None) if isinstance(value, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
         raise ProjectDamagedError(
-            f"'{path.name}' is not a list of structures: it has no schema_version.",
-            "Choose a file that defines the structures of a project.",
+            Text(
+                "'{file}' is not a list of structures: it has no schema_version.",
+                file=path.name,
+            ),
+            Text("Choose a file that defines the structures of a project."),
         )
     if version > _SCHEMA_VERSION:
         raise ProjectNewerError(
-            f"A newer version of PseudoLabelCL wrote '{path.name}' (schema {version}).",
-            "Update PseudoLabelCL.",
+            Text(
+                "A newer version of PseudoLabelCL wrote '{file}' (schema {version}).",
+                file=path.name,
+                version=version,
+            ),
+            Text("Update PseudoLabelCL."),
         )
     return from_json(LabelSchema, value, path.name)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, storage_error
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -25,20 +26,27 @@ def made_aside(root: Path) -> Iterator[Path]:
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ProjectError(
-            f"'{root}' exists already and is not an empty folder.", "Choose a new folder."
+            Text("'{folder}' exists already and is not an empty folder.", folder=root),
+            Text("Choose a new folder."),
         )
     if root.exists() and root.samefile(Path.cwd()):
         raise ProjectError(
-            f"A new project cannot take the place of '{root}', the folder that you are in.",
-            "Give the name of a new folder.",
+            Text(
+                "A new project cannot take the place of '{folder}', the folder that you are in.",
+                folder=root,
+            ),
+            Text("Give the name of a new folder."),
         )
     aside = root.absolute().with_name(f".creating-{root.name}")
     if is_link(aside):
-        raise ProjectError(f"'{aside}' is a link.", "Remove the link, or choose another name.")
+        raise ProjectError(
+            Text("'{path}' is a link.", path=aside),
+            Text("Remove the link, or choose another name."),
+        )
     make_folder(aside)
     lock, is_ours = ProjectLayout(aside).lock, False
     try:
-        with project_lock(lock, "another 'create'"):
+        with project_lock(lock, Text("another 'create'")):
             is_ours = True
             _empty(aside, but=lock)
             yield aside

@@ -9,14 +9,16 @@ from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, parse_json, to_json
 from PseudoLabelCLLib.storage.project.project_store import save_cases
 
+_SETTINGS = "The settings"
 _PROFILE = "profile"
 
 
 def changed_config(
-    config: ProjectConfig, settings: Sequence[str], where: str, remedy: str
+    config: ProjectConfig, settings: Sequence[str], where: str, remedy: Text
 ) -> ProjectConfig:
     """Return settings with single ones changed by "training.seed=1".
 
@@ -34,14 +36,23 @@ def changed_config(
         name, equals, value = setting.partition("=")
         if not equals:
             raise ProjectError(
-                f"'{setting}' is not a valid setting: it has no value.",
-                "Write NAME=VALUE, as in training.seed=1.",
+                Text("'{setting}' is not a valid setting: it has no value.", setting=setting),
+                Text("Write NAME=VALUE, as in training.seed=1."),
             )
         _replace(told, name.strip(), value.strip())
     try:
         return from_json(ProjectConfig, told, where)
     except ProjectError as error:
-        raise ProjectError(error.message, remedy) from error
+        raise ProjectError(_with_place(error.message), remedy) from error
+
+
+def _with_place(message: Text) -> Text:
+    """Return the message with a place that can be translated, where it names the settings."""
+    place = message.values.get("where", "")
+    if not place.startswith(_SETTINGS):
+        return message
+    within = place[len(_SETTINGS) :]
+    return message.with_value("where", Text("The settings{within}", within=within))
 
 
 def named_values(config: ProjectConfig) -> dict[str, JsonValue]:
@@ -73,7 +84,7 @@ def change_settings(root: Path, project: Project, values: Mapping[str, str]) -> 
     if _PROFILE in values and values[_PROFILE] != base.profile.value:
         base = config_for(_profile(values[_PROFILE]))
     told = [f"{name}={value}" for name, value in values.items() if name != _PROFILE]
-    config = changed_config(base, told, "The settings", "Give it another value.")
+    config = changed_config(base, told, _SETTINGS, Text("Give it another value."))
     names = changed_names(project.config, config)
     require_changeable(project, names)
     changed = replace(project, config=config)
@@ -92,10 +103,10 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
     bound = bound_settings(project.latest_round, counts_drawn_slices=counts_drawn_slices)
     for name in names:
         if (why := why_bound(name, bound)) is not None:
-            raise ProjectError(why.problem.format(name=name), why.remedy)
+            raise ProjectError(why.problem(name), why.remedy)
 
 
-def require_none(names: Collection[str], part: str, problem: str, remedy: str) -> None:
+def require_none(names: Collection[str], part: str, problem: Text, remedy: Text) -> None:
     """Refuse settings of a part, such as "network".
 
     Raises:
@@ -103,14 +114,21 @@ def require_none(names: Collection[str], part: str, problem: str, remedy: str) -
     """
     found = [name for name in names if name.split(".")[0] == part]
     if found:
-        raise ProjectError(f"The setting '{found[0]}' {problem}.", remedy)
+        raise ProjectError(
+            Text("The setting '{name}' {problem}.", name=found[0], problem=problem), remedy
+        )
 
 
 def _profile(text: str) -> Profile:
     known = {profile.value: profile for profile in Profile}
     if text not in known:
         raise ProjectError(
-            f"There is no profile '{text}'; there are {', '.join(known)}.", "Choose one of them."
+            Text(
+                "There is no profile '{name}'; there are {names}.",
+                name=text,
+                names=", ".join(known),
+            ),
+            Text("Choose one of them."),
         )
     return known[text]
 
@@ -123,7 +141,10 @@ def _replace(told: JsonValue, name: str, text: str) -> None:
         place = place.get(part) if isinstance(place, dict) else None
     if not isinstance(place, dict) or last not in place:
         known = ", ".join(place) if isinstance(place, dict) else ", ".join(_top_level(told))
-        raise ProjectError(f"There is no setting '{name}'.", f"Known there: {known}.")
+        raise ProjectError(
+            Text("There is no setting '{name}'.", name=name),
+            Text("Known there: {names}.", names=known),
+        )
     try:
         place[last] = parse_json(text.encode(), name)
     except ProjectError:

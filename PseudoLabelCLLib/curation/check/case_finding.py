@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PseudoLabelCLLib.domain.question import Question
+from PseudoLabelCLLib.domain.text import Text, joined
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,16 @@ class Finding:
 
     case_id: str
     severity: Literal["error", "question", "note"]
-    message: str
-    remedy: str
+    message: Text
+    remedy: Text
     question: Question | None = None
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Text:
         """What was found and what to do, with the case named once."""
         named = not self.case_id or f"'{self.case_id}'" in self.message
-        case = "" if named else f"Case '{self.case_id}': "
-        return f"{case}{self.message} {self.remedy}".strip()
+        told = joined(self.message, self.remedy)
+        return told if named else Text("Case '{case}': {found}", case=self.case_id, found=told)
 
 
 def asked(question: Question) -> Finding:

@@ -19,18 +19,14 @@ from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid, require_gr
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import settle_directions
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import (
-    QUESTIONS,
-    Asking,
-    QuestionError,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import Asking, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, QuestionKind
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.slice_turn import AS_STORED
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -59,7 +55,7 @@ def check_cases(
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
     for number, case in enumerate(cases):
-        progress(f"Checking '{case.id}'", number, len(cases))
+        progress(Text("Checking '{case}'", case=case.id), number, len(cases))
         try:
             volume = _read_image(root, project, case)
             labels = _read_labels(root, project, case)
@@ -67,7 +63,7 @@ def check_cases(
         except PseudoLabelCLError as error:
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
-        findings += (Finding(case.id, "note", told, "") for told in _answers_of(case))
+        findings += (Finding(case.id, "note", told, NO_TEXT) for told in _answers_of(case))
         if project.config.preprocess.bias_correction and looks_like_ct(volume):
             ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
@@ -81,28 +77,34 @@ def check_cases(
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
-        findings.append(Finding(case_id, "note", message, "Check that it belongs here."))
+        findings.append(Finding(case_id, "note", message, Text("Check that it belongs here.")))
     findings += plane_findings(project)
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
     if ct:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
-        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), ""))
+        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT))
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:
     if not project.cases_with_role(CaseRole.ANNOTATED):
         yield Finding(
-            "", "error", "The project has no annotated case, and round 0 learns from those alone.",
-            "Segment one volume (an unlabelled one of the project will do) and add it: "
-            "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION.",
-        )  # fmt: skip
+            "",
+            "error",
+            Text("The project has no annotated case, and round 0 learns from those alone."),
+            Text(
+                "Segment one volume (an unlabelled one of the project will do) and add it: "
+                "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION."
+            ),
+        )
     if not project.cases_with_role(CaseRole.UNLABELLED):
         yield Finding(
-            "", "note", Note.NO_UNLABELLED.say(),
-            "Add volumes without a segmentation.",
-        )  # fmt: skip
+            "",
+            "note",
+            Note.NO_UNLABELLED.say(),
+            Text("Add volumes without a segmentation."),
+        )
 
 
 def _read_image(root: Path, project: Project, case: Case) -> Volume:
@@ -114,7 +116,7 @@ def _read_image(root: Path, project: Project, case: Case) -> Volume:
     volume = read_volume(
         ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
     )
-    require_grid_of_case(volume.geometry, case, "image")
+    require_grid_of_case(volume.geometry, case, Text("image"))
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
     return volume
@@ -152,9 +154,11 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
     for label in project.schema:
         if not np.any(labels.array == label.value):
             yield Finding(
-                case.id, "note", Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
-                "Segment it if it is visible there.",
-            )  # fmt: skip
+                case.id,
+                "note",
+                Note.STRUCTURE_MISSING.say(case=case.id, label=label.name),
+                Text("Segment it if it is visible there."),
+            )
     axis = array_axis(project.slicing_axis_of(case.id))
     others = tuple(n for n in range(labels.array.ndim) if n != axis)
     num_labelled = int(np.any(labels.array, axis=others).sum())
@@ -165,9 +169,9 @@ def _check_labels(project: Project, case: Case, labels: LabelVolume) -> Iterator
             Note.FEW_SLICES.say(
                 case=case.id,
                 found=num_labelled,
-                slices=counted(project.num_slices_of(case.id), "slice"),
+                slices=counted(project.num_slices_of(case.id), "{count} slice", "{count} slices"),
             ),
-            "Segment every slice that shows a structure.",
+            Text("Segment every slice that shows a structure."),
         )
 
 
@@ -180,10 +184,16 @@ def _check_drawn_slices(
         yield Finding(
             case.id,
             "error",
-            f"Only the drawn slices of case '{case.id}' count, but its slices are now cut along "
-            "another axis.",
-            f"Choose again which of its slices count: pseudolabelcl slices PROJECT '{case.id}' "
-            "--drawn, or --all.",
+            Text(
+                "Only the drawn slices of case '{case}' count, but its slices are now cut "
+                "along another axis.",
+                case=case.id,
+            ),
+            Text(
+                "Choose again which of its slices count: pseudolabelcl slices PROJECT "
+                "'{case}' --drawn, or --all.",
+                case=case.id,
+            ),
         )
     if not case.role.needs_annotation or case.answer_to(QuestionKind.SPARSE) is not None:
         return
@@ -195,14 +205,15 @@ def _check_drawn_slices(
         yield Finding(case.id, "question", asked.message, asked.remedy, asked.question)
 
 
-def _answers_of(case: Case) -> Iterator[str]:
+def _answers_of(case: Case) -> Iterator[Text]:
     """Yield what a person answered about the files of a case."""
     for answer in case.answers:
-        chosen = next(
-            (c.effect for c in QUESTIONS[answer.kind].choices if c.value == answer.value), ""
+        choices = QUESTIONS[answer.kind].choices
+        chosen = next((c.effect for c in choices if c.value == answer.value), NO_TEXT)
+        told = Text("{value} ({effect})", value=answer.value, effect=chosen) if chosen else None
+        yield Text(
+            "{found} The answer was: {answer}.", found=answer.message, answer=told or answer.value
         )
-        told = f"{answer.value} ({chosen})" if chosen else answer.value
-        yield f"{answer.message} The answer was: {told}."
 
 
 def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[Finding]:
@@ -214,16 +225,23 @@ def _check_turned(root: Path, project: Project, cases: list[Case]) -> Iterator[F
         return
     one = len(turned) == 1
     more = ", ..." if turned[_MAX_NAMED:] else ""
-    named = f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more
+    named = counted(
+        len(turned),
+        "case {names}",
+        "{count} cases {names}",
+        names=f"'{turned[0]}'" if one else ", ".join(turned[:_MAX_NAMED]) + more,
+    )
     yield Finding(
-        turned[0] if one else "", "note",
-        Note.TURNED.say(cases=f"{'case' if one else f'{len(turned)} cases'} {named}"),
-        "If the header is wrong, correct it and add the volume again"
-        + (
-            "." if settled else ", or use all slices as they are stored (setting "
-                                "preprocess.turn_slices=false)."
+        turned[0] if one else "",
+        "note",
+        Note.TURNED.say(cases=named),
+        Text("If the header is wrong, correct it and add the volume again.")
+        if settled
+        else Text(
+            "If the header is wrong, correct it and add the volume again, or use all slices as "
+            "they are stored (setting preprocess.turn_slices=false)."
         ),
-    )  # fmt: skip
+    )
 
 
 def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Finding]:
@@ -232,6 +250,8 @@ def _check_untaught_classes(project: Project, taught: set[int]) -> Iterator[Find
     for label in project.schema:
         if label.value not in taught:
             yield Finding(
-                "", "error", f"No annotated case has any voxels of '{label.name}'.",
-                "Segment it in an annotated case, or remove the structure.",
-            )  # fmt: skip
+                "",
+                "error",
+                Text("No annotated case has any voxels of '{structure}'.", structure=label.name),
+                Text("Segment it in an annotated case, or remove the structure."),
+            )

@@ -15,7 +15,9 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     PretrainingConfig,
 )
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Question, QuestionKind
+from PseudoLabelCLLib.domain.question import Question
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
 
 REVERSED = "reversed"
@@ -51,14 +53,16 @@ def order_findings(project: Project, volumes: Sequence[SlicedVolume]) -> Iterato
     order = find_slice_order(volumes)
     for case_id in order.reversed_content:
         if project.case(case_id).answer_to(QuestionKind.SLICE_ORDER) is None:
-            message = (
-                f"Judging by its contents, case '{case_id}' begins where most volumes end (such "
-                "as at the apex instead of the base), and its header cannot settle this: its "
-                "axes lie along the world's, as in files that have lost their orientation. "
-                "Pre-training compares slices by their position in the volume."
+            message = Text(
+                "Judging by its contents, case '{case}' begins where most volumes end "
+                "(such as at the apex instead of the base), and its header cannot "
+                "settle this: its axes lie along the world's, as in files that have "
+                "lost their orientation. Pre-training compares slices by their position "
+                "in the volume.",
+                case=case_id,
             )
             yield asked(Question(QuestionKind.SLICE_ORDER, message, 0, case_id))
     if order.doubtful:
         named = ", ".join(f"'{case_id}'" for case_id in order.doubtful[:_MAX_NAMED])
         more = ", ..." if order.doubtful[_MAX_NAMED:] else ""
-        yield Finding("", "note", Note.ORDER_BY_HEADER.say(cases=f"{named}{more}"), "")
+        yield Finding("", "note", Note.ORDER_BY_HEADER.say(cases=f"{named}{more}"), NO_TEXT)

@@ -11,8 +11,10 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, typical_pixel_mm
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import QUESTIONS, Choice, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import Question
+from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 
 FINER = "finer"
@@ -67,18 +69,34 @@ def vanishing_findings(
     left = [one for one in left_at(labels, project.schema, axis, pixel_mm) if one.is_little]
     if not left:
         return
-    told = "; ".join(
-        f"'{one.name}' has {one.at_network} of {one.native} voxels left" for one in left
+    told = joined(
+        *(
+            Text(
+                "'{structure}' has {left} of {count} voxels left",
+                structure=one.name,
+                left=one.at_network,
+                count=one.native,
+            )
+            for one in left
+        ),
+        by="; ",
     )
     own_mm = own_pixel_mm(case.geometry, axis)
-    message = (
-        f"At the pixel size of the network ({pixel_mm:.3g} mm; the pixels of case '{case.id}' have "
-        f"{own_mm:.3g} mm), {told}."
+    message = Text(
+        "At the pixel size of the network ({pixel:.3g} mm; the pixels of case "
+        "'{case}' have {own:.3g} mm), {found}.",
+        pixel=pixel_mm,
+        case=case.id,
+        own=own_mm,
+        found=told,
     )
     choices = QUESTIONS[QuestionKind.VANISHING].choices
     if not project.rounds and own_mm < pixel_mm:
-        effect = f"sets preprocess.in_plane_spacing_mm to {own_mm:.4g}, which trains longer"
-        choices = (*choices, Choice(FINER, "Use smaller pixels", effect))
+        effect = Text(
+            "sets preprocess.in_plane_spacing_mm to {size:.4g}, which trains longer",
+            size=own_mm,
+        )
+        choices = (*choices, Choice(FINER, Text("Use smaller pixels"), effect))
     num_voxels = sum(one.native for one in left)
     yield asked(Question(QuestionKind.VANISHING, message, num_voxels, case.id, choices))
 

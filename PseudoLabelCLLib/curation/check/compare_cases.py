@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 
 # A case stands out if it is both far from the others in their own spread and far in plain ratio:
@@ -43,18 +44,18 @@ class CaseFigures:
 @dataclass(frozen=True)
 class _Figure:
     attribute: str
-    words: str
+    words: Text
     unit: str
     min_ratio: float
 
 
 _COMPARED = (
-    _Figure("pixel_mm", "pixel size", " mm", 1.6),
-    _Figure("slice_mm", "slice distance", " mm", 1.8),
-    _Figure("field_of_view_mm", "field of view", " mm", 1.6),
-    _Figure("num_slices", "number of slices", "", 2.5),
+    _Figure("pixel_mm", Text("pixel size"), " mm", 1.6),
+    _Figure("slice_mm", Text("slice distance"), " mm", 1.8),
+    _Figure("field_of_view_mm", Text("field of view"), " mm", 1.6),
+    _Figure("num_slices", Text("number of slices"), "", 2.5),
     # Scanners differ freely in gain, and the network sees normalised intensities.
-    _Figure("intensity_range", "intensity range", "", 8.0),
+    _Figure("intensity_range", Text("intensity range"), "", 8.0),
 )
 
 
@@ -81,7 +82,7 @@ def figures_of(case_id: str, volume: Volume, slicing_axis: int) -> CaseFigures:
     )
 
 
-def unlike_others(figures: list[CaseFigures]) -> Iterator[tuple[str, str]]:
+def unlike_others(figures: list[CaseFigures]) -> Iterator[tuple[str, Text]]:
     """Yield case and sentence for every figure that is very different from the other cases'.
 
     Where many cases stand out in one figure, one sentence with an empty case name tells so.
@@ -105,7 +106,7 @@ def unlike_others(figures: list[CaseFigures]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _mixed(compared: _Figure, case_ids: list[str], values: npt.NDArray[np.float64]) -> str:
+def _mixed(compared: _Figure, case_ids: list[str], values: npt.NDArray[np.float64]) -> Text:
     named = ", ".join(case_ids[:_MAX_NAMED])
     return Note.MIXED.say(
         figure=compared.words,

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.counted import counted
-from PseudoLabelCLLib.domain.question import QUESTIONS, Asking, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, QuestionKind
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, joined
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume, array_axis
 
 DRAWN = "drawn"
@@ -78,22 +79,31 @@ def ask_about_drawn_slices(
     found = look_at_drawn_slices(labels, volume, slicing_axis)
     if found.could_be_all:
         return None
-    message = (
-        f"Case '{case_id}' is drawn on {len(found.numbers)} of its {found.num_slices} slices. "
+    message = Text(
+        "Case '{case}' is drawn on {count} of its {all} slices.",
+        case=case_id,
+        count=len(found.numbers),
+        all=found.num_slices,
     )
-    message += (
-        f"On {counted(len(found.gaps), 'slice')} between them its structures should be too, "
-        "since they are at the same place before and after."
+    why = (
+        counted(
+            len(found.gaps),
+            "On {count} slice between them its structures should be too, since they are at the "
+            "same place before and after.",
+            "On {count} slices between them its structures should be too, since they are at the "
+            "same place before and after.",
+        )
         if found.gaps
-        else "At both ends the structures stop abruptly, while the image continues unchanged."
+        else Text("At both ends the structures stop abruptly, while the image continues unchanged.")
     )
+    needs_all = NO_TEXT
     choices = QUESTIONS[QuestionKind.SPARSE].choices
     if role is CaseRole.VALIDATION:
-        message += " A validation case is measured on every slice, so it needs all of them."
+        needs_all = Text("A validation case is measured on every slice, so it needs all of them.")
         choices = tuple(choice for choice in choices if choice.value != DRAWN)
     per_slice = labels.array.size // found.num_slices
     concerned = (found.num_slices - len(found.numbers)) * per_slice
-    answer = asking.ask(QuestionKind.SPARSE, message, concerned, choices)
+    answer = asking.ask(QuestionKind.SPARSE, joined(message, why, needs_all), concerned, choices)
     return found.numbers if answer == DRAWN else None
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import Volume
 
 MIN_SIDE_PIXELS = 8
@@ -29,31 +29,57 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
     num_wrong = int(volume.array.size - np.count_nonzero(np.isfinite(volume.array)))
     if num_wrong:
         raise VolumeError(
-            f"The image of case '{case_id}' has {counted(num_wrong, 'voxel')} whose intensity is "
-            "not a finite number.",
-            "Replace them in another program and save the image again.",
+            counted(
+                num_wrong,
+                "The image of case '{case}' has {count} voxel whose intensity is not a finite "
+                "number.",
+                "The image of case '{case}' has {count} voxels whose intensity is not a finite "
+                "number.",
+                case=case_id,
+            ),
+            Text("Replace them in another program and save the image again."),
         )
     low, high = volume.array.min(), volume.array.max()
     if low == high:
         raise VolumeError(
-            f"The image of case '{case_id}' is constant: every voxel is {low}.",
-            "Check that it is the right file.",
+            Text(
+                "The image of case '{case}' is constant: every voxel is {value}.",
+                case=case_id,
+                value=low,
+            ),
+            Text("Check that it is the right file."),
         )
     _check_spacing(volume, case_id)
+    _check_size(volume, case_id, slicing_axis, role)
+
+
+def _check_size(volume: Volume, case_id: str, slicing_axis: int, role: CaseRole) -> None:
     size = volume.geometry.size
     num_slices = size[slicing_axis]
     sides = [n for axis, n in enumerate(size) if axis != slicing_axis]
     if min(sides) < MIN_SIDE_PIXELS:
         raise VolumeError(
-            f"The slices of case '{case_id}' are {sides[0]} x {sides[1]} pixels; "
-            f"at least {MIN_SIDE_PIXELS} are needed on each side.",
-            "Check the slicing axis, or choose another image.",
+            Text(
+                "The slices of case '{case}' are {width} x {height} pixels; at least "
+                "{least} are needed on each side.",
+                case=case_id,
+                width=sides[0],
+                height=sides[1],
+                least=MIN_SIDE_PIXELS,
+            ),
+            Text("Check the slicing axis, or choose another image."),
         )
     if role.needs_annotation and num_slices < MIN_TAUGHT_SLICES:
         raise VolumeError(
-            f"The image of case '{case_id}' has {num_slices} slice; "
-            f"a case that is {role.value} needs {MIN_TAUGHT_SLICES} or more.",
-            "Load the whole stack of slices, or make the case 'unlabelled'.",
+            Text(
+                "The image of case '{case}' has {count} slice; a case that is {role} "
+                "needs {least} or more.",
+                case=case_id,
+                count=num_slices,
+                role=role.word,
+                least=MIN_TAUGHT_SLICES,
+            ),
+            Text("Load the whole stack of slices, or make the case 'unlabelled'."),
         )
 
 
@@ -63,7 +89,13 @@ def _check_spacing(volume: Volume, case_id: str) -> None:
     if not all(least <= spacing <= most for spacing in spacing_mm):
         found = " x ".join(f"{spacing:.4g}" for spacing in spacing_mm)
         raise VolumeError(
-            f"The image of case '{case_id}' has voxels of {found} mm; "
-            f"expected {least:g} to {most:g} mm.",
-            "Correct the voxel size in another program and save the image again.",
+            Text(
+                "The image of case '{case}' has voxels of {found} mm; expected {least:g} to "
+                "{most:g} mm.",
+                case=case_id,
+                found=found,
+                least=least,
+                most=most,
+            ),
+            Text("Correct the voxel size in another program and save the image again."),
         )

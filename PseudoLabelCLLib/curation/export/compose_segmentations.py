@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.export.export_source import ExportSource
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.left_out import without_structures
 from PseudoLabelCLLib.curation.review.plan_round import TruthSource, truth_sources_of
@@ -16,10 +16,9 @@ from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Verdict, fully_confirmed_slices
 from PseudoLabelCLLib.domain.segmentation import LabelClass, SegmentStatus
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-
-ExportSource: TypeAlias = Literal["annotated", "accepted", "corrected", "proposal, unreviewed"]
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,18 @@ def recipes_of(
             recipes.append(recipe)
         elif case_ids is not None:
             raise ProjectError(
-                f"Case '{case.id}' has no segmentation that a person drew, corrected or accepted.",
-                "Review its proposal, or ask for unreviewed proposals too.",
+                Text(
+                    "Case '{case}' has no segmentation that a person drew, corrected or accepted.",
+                    case=case.id,
+                ),
+                Text("Review its proposal, or ask for unreviewed proposals too."),
             )
     if not recipes:
         raise ProjectError(
-            "There is no segmentation to export: no case is annotated, accepted or corrected.",
-            "Review some proposals, or ask for unreviewed proposals too.",
+            Text(
+                "There is no segmentation to export: no case is annotated, accepted or corrected."
+            ),
+            Text("Review some proposals, or ask for unreviewed proposals too."),
         )
     return recipes
 

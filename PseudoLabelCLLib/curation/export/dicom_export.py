@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.export.compose_segmentations import (
-    ExportSource,
     SegmentationRecipe,
     compose,
     recipes_of,
@@ -35,6 +34,7 @@ from PseudoLabelCLLib.curation.export.dicom_series_of_volume import (
     series_written,
 )
 from PseudoLabelCLLib.curation.export.dicom_source_grid import OnSourceGrid, onto_source_grid
+from PseudoLabelCLLib.curation.export.export_source import ExportSource
 from PseudoLabelCLLib.curation.export.write_verified_object import (
     WRITING_STEPS,
     ObjectToWrite,
@@ -45,14 +45,15 @@ from PseudoLabelCLLib.domain.errors import ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.storage.dicom.series_writer import PlannedSeries, VolumeKind
 from PseudoLabelCLLib.storage.dicom.source_series import SourceSeries
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
 
 # Words for a person, steps done, steps in all (0: not known yet).
-_Tell: TypeAlias = Callable[[str], None]
+_Tell: TypeAlias = Callable[[Text], None]
 
-_CHECKING_STEPS = ("checking", "resampling")
+_CHECKING_STEPS = (Text("checking"), Text("resampling"))
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class DicomExportLine:
     case_id: str
     source: ExportSource
     path: Path | None
-    problem: str = ""
-    remedy: str = ""
-    notices: tuple[str, ...] = ()
+    problem: Text = NO_TEXT
+    remedy: Text = NO_TEXT
+    notices: tuple[Text, ...] = ()
     volume_folder: Path | None = None
 
 
@@ -173,7 +174,7 @@ class _Work:
     root: Path
     project: Project
     choices: DicomExportChoices
-    steps: tuple[str, ...]
+    steps: tuple[Text, ...]
     progress: ReportProgress
 
     def recipes(self) -> list[SegmentationRecipe]:
@@ -187,33 +188,43 @@ class _Work:
         )
         if self.choices.patient_id and len(found) > 1:
             raise ProjectError(
-                f"The patient ID '{self.choices.patient_id}' is given for {len(found)} cases.",
-                "Name the one case that it belongs to.",
+                Text(
+                    "The patient ID '{id}' is given for {count} cases.",
+                    id=self.choices.patient_id,
+                    count=len(found),
+                ),
+                Text("Name the one case that it belongs to."),
             )
         return found
 
     def teller(self, waiting: Sequence[SegmentationRecipe], number: int) -> _Tell:
         """Return what tells, by its name, which step of a case begins."""
-        of_case = f"Case '{waiting[number].case_id}' ({number + 1} of {len(waiting)})"
+        total = len(waiting) * len(self.steps)
 
-        def tell(step: str) -> None:
-            done = number * len(self.steps) + self.steps.index(step)
-            self.progress(f"{of_case}: {step}", done, len(waiting) * len(self.steps))
+        def tell(step: Text) -> None:
+            told = Text(
+                "Case '{case}' ({number} of {count}): {step}",
+                case=waiting[number].case_id,
+                number=number + 1,
+                count=len(waiting),
+                step=step,
+            )
+            self.progress(told, number * len(self.steps) + self.steps.index(step), total)
 
         return tell
 
     def tell_end(self, num_cases: int) -> None:
         """Tell that all steps of all cases are done."""
         total = num_cases * len(self.steps)
-        self.progress("All cases are done", total, total)
+        self.progress(Text("All cases are done"), total, total)
 
 
 def _require_ready_labels(project: Project) -> None:
     stops = [finding for finding in label_findings(project.schema) if finding.stops]
     if stops:
         raise ProjectError(
-            "Nothing was exported. " + " ".join(finding.problem for finding in stops),
-            " ".join(dict.fromkeys(finding.remedy for finding in stops)),
+            joined(Text("Nothing was exported."), *(finding.problem for finding in stops)),
+            joined(*dict.fromkeys(finding.remedy for finding in stops)),
         )
 
 
@@ -227,8 +238,8 @@ def _case_findings(
 
 
 def _stopped_line(recipe: SegmentationRecipe) -> DicomExportLine:
-    problem = "The export was stopped before this case."
-    return DicomExportLine(recipe.case_id, recipe.source, None, problem, "Export it again.")
+    problem = Text("The export was stopped before this case.")
+    return DicomExportLine(recipe.case_id, recipe.source, None, problem, Text("Export it again."))
 
 
 def _line_of(
@@ -246,7 +257,7 @@ def _export_one(
     content, findings = _prepared(work, recipe, tell)
     stops = [finding for finding in findings if finding.stops]
     if stops:
-        problem = " ".join(finding.problem for finding in stops)
+        problem = joined(*(finding.problem for finding in stops))
         return DicomExportLine(recipe.case_id, recipe.source, None, problem, stops[0].remedy)
     with series_written(content, output_folder, recipe.case_id) as whole:
         path, _ = write_verified_object(output_folder, _stem(recipe), whole, tell)
@@ -264,11 +275,11 @@ def _prepared(
 ) -> tuple[ObjectToWrite, tuple[ExportFinding, ...]]:
     """Return what would be written for a case, and what is to be known about it."""
     case, schema, choices = work.project.case(recipe.case_id), work.project.schema, work.choices
-    tell("checking")
+    tell(Text("checking"))
     source = _source_of(work, case)
     labels = compose(work.root, work.project, recipe)
     origin = origin_of(work.root, work.project, recipe, labels.array)
-    tell("resampling")
+    tell(Text("resampling"))
     placed = onto_source_grid(labels, schema, source.geometry, file_name=case.id)
     findings = grid_findings(case.id, placed, schema, accept_losses=choices.accept_losses)
     if isinstance(source, PlannedSeries):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import AnnotationError, VolumeError
 from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.header import items_of, read_dicom_header, uid_of
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom.source_series import SourceInstances, read_source_series
@@ -14,7 +15,7 @@ _KEYWORDS = ("FrameOfReferenceUID", "ReferencedSeriesSequence")
 
 def check_frame_of_reference(
     annotation: Path, image: Path, series_uid: str | None
-) -> tuple[str, ...]:
+) -> tuple[Text, ...]:
     """Refuse an object whose positions mean other places than those of the volume.
 
     Args:
@@ -38,10 +39,18 @@ def check_frame_of_reference(
     if source.frame_of_reference_uid not in frames:
         frame = ", ".join(frames)
         raise AnnotationError(
-            f"'{annotation.name}' has another frame of reference ({frame or 'none named'}) than "
-            f"the series of '{image.name}' ({source.frame_of_reference_uid}).",
-            "Choose the segmentation of this series. If you know that their positions agree, "
-            "open them in Slicer and save the segmentation as .seg.nrrd.",
+            Text(
+                "'{annotation}' has another frame of reference ({frame}) than the series of "
+                "'{image}' ({own}).",
+                annotation=annotation.name,
+                frame=frame or Text("none named"),
+                image=image.name,
+                own=source.frame_of_reference_uid,
+            ),
+            Text(
+                "Choose the segmentation of this series. If you know that their positions "
+                "agree, open them in Slicer and save the segmentation as .seg.nrrd."
+            ),
         )
     if referenced and source.series_uid not in referenced:
         return (Note.OTHER_SERIES.say(file=annotation.name),)

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import ExportFix
 from PseudoLabelCLLib.storage.dicom.segment import LONGEST_LABEL, clean_text
 from PseudoLabelCLLib.storage.segments.terminology_list import in_words, propose_terminology
@@ -35,8 +36,8 @@ class ExportFinding:
     """
 
     case_id: str | None
-    problem: str
-    remedy: str = ""
+    problem: Text
+    remedy: Text = NO_TEXT
     stops: bool = True
     fix: ExportFix = ExportFix.NONE
     label_value: int | None = None
@@ -60,17 +61,20 @@ def grid_findings(
         return (
             ExportFinding(
                 case_id,
-                f"The segmentation of case '{case_id}' is empty; a DICOM segmentation cannot be.",
-                "Leave this case out.",
+                Text(
+                    "The segmentation of case '{case}' is empty; a DICOM segmentation cannot be.",
+                    case=case_id,
+                ),
+                Text("Leave this case out."),
             ),
         )
     found = [
         ExportFinding(
             case_id,
-            f"Case '{case_id}': {loss}",
-            ""
+            Text("Case '{case}': {found}", case=case_id, found=loss),
+            NO_TEXT
             if accept_losses
-            else "Confirm that these voxels may change, or segment the series itself.",
+            else Text("Confirm that these voxels may change, or segment the series itself."),
             stops=not accept_losses,
             fix=ExportFix.NONE if accept_losses else ExportFix.ACCEPT_LOSSES,
         )
@@ -105,10 +109,15 @@ def _alike(schema: LabelSchema) -> Iterator[ExportFinding]:
             names = ", ".join(f"'{label.name}'" for label in alike)
             yield ExportFinding(
                 None,
-                f"The structures {names} would all be called '{clean_text(alike[0].name)}': "
-                f"DICOM keeps one line of {LONGEST_LABEL} characters of a name, and theirs are "
-                "the same.",
-                "Shorten or change their names so that these characters differ.",
+                Text(
+                    "The structures {names} would all be called '{short}': DICOM keeps "
+                    "one line of {most} characters of a name, and theirs are the "
+                    "same.",
+                    names=names,
+                    short=clean_text(alike[0].name),
+                    most=LONGEST_LABEL,
+                ),
+                Text("Shorten or change their names so that these characters differ."),
                 label_value=alike[0].value,
             )
 
@@ -117,41 +126,67 @@ def _label_findings(label: LabelClass) -> Iterator[ExportFinding]:
     if not clean_text(label.name):
         yield ExportFinding(
             None,
-            f"The name of the structure with label value {label.value} has no readable character.",
+            Text(
+                "The name of the structure with label value {value} has no readable character.",
+                value=label.value,
+            ),
         )
     elif clean_text(label.name) != label.name:
         yield ExportFinding(
             None,
-            f"The structure '{label.name}' will be called '{clean_text(label.name)}': DICOM "
-            f"allows one line of at most {LONGEST_LABEL} characters without a backslash.",
-            "Shorten its name if you prefer another one.",
+            Text(
+                "The structure '{structure}' will be called '{short}': DICOM allows "
+                "one line of at most {most} characters without a backslash.",
+                structure=label.name,
+                short=clean_text(label.name),
+                most=LONGEST_LABEL,
+            ),
+            Text("Shorten its name if you prefer another one."),
             stops=False,
         )
     terms = label.chosen_terms
     if terms is None:
-        default = ": Slicer gives 'Tissue' to every new segment" if label.terminology else ""
+        default = (
+            Text(": Slicer gives 'Tissue' to every new segment") if label.terminology else NO_TEXT
+        )
         yield ExportFinding(
             None,
-            f"The structure '{label.name}' has no terminology codes{default}.",
+            Text(
+                "The structure '{structure}' has no terminology codes{more}.",
+                structure=label.name,
+                more=default,
+            ),
             _proposed(label),
             fix=ExportFix.CHOOSE_CODES,
         )
-        return
+    else:
+        yield from _code_findings(label.name, terms)
+
+
+def _code_findings(name: str, terms: Terminology) -> Iterator[ExportFinding]:
     for code in _codes_of(terms):
         if problem := _code_problem(code):
             yield ExportFinding(
                 None,
-                f"The structure '{label.name}' has the code '{code.meaning}', which {problem}.",
-                "Choose its terminology again.",
+                Text(
+                    "The structure '{structure}' has the code '{code}', which {problem}.",
+                    structure=name,
+                    code=code.meaning,
+                    problem=problem,
+                ),
+                Text("Choose its terminology again."),
                 fix=ExportFix.CHOOSE_CODES,
             )
 
 
-def _proposed(label: LabelClass) -> str:
+def _proposed(label: LabelClass) -> Text:
     words = [in_words(terms) for terms in propose_terminology(label.name)[:_MOST_PROPOSED]]
     if not words:
-        return "Choose its terminology in the project's structures."
-    return f"Choose its terminology in the project's structures; similar terms: {'; '.join(words)}."
+        return Text("Choose its terminology in the project's structures.")
+    return Text(
+        "Choose its terminology in the project's structures; similar terms: {terms}.",
+        terms="; ".join(words),
+    )
 
 
 def _codes_of(terms: Terminology) -> Iterator[Code]:
@@ -159,11 +194,14 @@ def _codes_of(terms: Terminology) -> Iterator[Code]:
     return (code for code in codes if code is not None)
 
 
-def _code_problem(code: Code) -> str:
+def _code_problem(code: Code) -> Text:
     if not _SCHEME.fullmatch(code.scheme):
-        return f"names no coding scheme that DICOM can hold ({code.scheme!r})"
+        return Text("names no coding scheme that DICOM can hold ({scheme!r})", scheme=code.scheme)
     if not _CODE.fullmatch(code.value):
-        return f"has no value that DICOM can hold ({code.value!r})"
+        return Text("has no value that DICOM can hold ({code!r})", code=code.value)
     if not code.meaning or clean_text(code.meaning) != code.meaning:
-        return f"has no meaning of 1 to {LONGEST_LABEL} plain characters"
-    return ""
+        return Text(
+            "has no meaning of 1 to {most} plain characters",
+            most=LONGEST_LABEL,
+        )
+    return NO_TEXT

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.export.compose_segmentations import SegmentationR
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelClass
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.segment import (
     LONGEST_LABEL,
     Algorithm,
@@ -91,8 +92,8 @@ def segment_of(label: LabelClass, origin: SegmentOrigin, series_uid: str) -> Obj
     terms = label.chosen_terms
     if terms is None:
         raise ProjectError(
-            f"The structure '{label.name}' has no terminology codes.",
-            "Choose its terminology in the project's structures.",
+            Text("The structure '{structure}' has no terminology codes.", structure=label.name),
+            Text("Choose its terminology in the project's structures."),
         )
     type_ = algorithm_type_of(label, origin)
     return ObjectSegment(

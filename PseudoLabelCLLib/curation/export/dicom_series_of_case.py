@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import UnknownServerError, VolumeError
 from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.dicom.series import list_dicom_series
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part, with_part
@@ -18,9 +19,9 @@ from PseudoLabelCLLib.storage.files.atomic_files import read_json, storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 _SCHEMA_VERSION = 1
-_NOT_DICOM_REMEDY = (
-    "Have its volume written as a DICOM series as well (--with-volume), export it as .seg.nrrd or "
-    ".nii.gz, or say where its DICOM series lies."
+_NOT_DICOM_REMEDY = Text(
+    "Have its volume written as a DICOM series as well (--with-volume), export it as "
+    ".seg.nrrd or .nii.gz, or say where its DICOM series lies."
 )
 
 
@@ -36,7 +37,7 @@ class _Remembered:
 
 def remember_series(
     root: Path, case_id: str, image: Path, series_uid: str | None
-) -> tuple[str, ...]:
+) -> tuple[Text, ...]:
     """Keep what identifies the series of a new case, no patient; forget what was kept before.
 
     Returns:
@@ -99,16 +100,24 @@ def series_of_case(root: Path, case: Case, look_in: Path | None = None) -> Sourc
         folder, wanted = _find(look_in, wanted)
     elif kept is None and not folder.is_dir():
         raise VolumeError(
-            f"Case '{case.id}' did not come from a DICOM series, or was added before the project "
-            "recorded series.",
+            Text(
+                "Case '{case}' did not come from a DICOM series, or was added before the "
+                "project recorded series.",
+                case=case.id,
+            ),
             _NOT_DICOM_REMEDY,
         )
     source = read_source_series(folder, None if wanted is None else with_part(wanted, part))
     if kept is not None and source.instances != kept.instances:
         raise VolumeError(
-            f"The series of case '{case.id}' in '{folder}' has changed since the case was added: "
-            f"{_difference(kept.instances, source.instances)}.",
-            "Restore the original slices, or add the case again.",
+            Text(
+                "The series of case '{case}' in '{folder}' has changed since the case was "
+                "added: {difference}.",
+                case=case.id,
+                folder=folder,
+                difference=_difference(kept.instances, source.instances),
+            ),
+            Text("Restore the original slices, or add the case again."),
         )
     return source
 
@@ -123,7 +132,9 @@ def _remembered(layout: ProjectLayout, case: Case) -> _Remembered | None:
 def _find(look_in: Path, wanted: str | None) -> tuple[Path, str | None]:
     """Return the first folder in or below `look_in` that holds the series, or any if not known."""
     if not look_in.is_dir():
-        raise VolumeError(f"There is no folder '{look_in}'.", "Check the path.")
+        raise VolumeError(
+            Text("There is no folder '{folder}'.", folder=look_in), Text("Check the path.")
+        )
     try:
         folders = [look_in, *sorted(path for path in look_in.rglob("*") if path.is_dir())]
     except OSError as error:
@@ -133,16 +144,20 @@ def _find(look_in: Path, wanted: str | None) -> tuple[Path, str | None]:
         if uids and (wanted is None or wanted in uids):
             return folder, wanted
     raise VolumeError(
-        f"The series {wanted or ''} is neither in '{look_in}' nor in its subfolders.",
-        "Give the folder to which it was moved.",
+        Text(
+            "The series {series} is neither in '{folder}' nor in its subfolders.",
+            series=wanted or "",
+            folder=look_in,
+        ),
+        Text("Give the folder to which it was moved."),
     )
 
 
-def _difference(kept: SourceInstances, found: SourceInstances) -> str:
+def _difference(kept: SourceInstances, found: SourceInstances) -> Text:
     if kept.series_uid != found.series_uid:
-        return "it is another series"
+        return Text("it is another series")
     missing = set(kept.instance_uids) - set(found.instance_uids)
     added = set(found.instance_uids) - set(kept.instance_uids)
     if missing or added:
-        return f"slices missing: {len(missing)}, new: {len(added)}"
-    return "its slices have other positions, or another study or frame of reference"
+        return Text("slices missing: {count}, new: {added}", count=len(missing), added=len(added))
+    return Text("its slices have other positions, or another study or frame of reference")

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.export.write_verified_object import ObjectToWrite
 from PseudoLabelCLLib.curation.export.write_verified_series import write_verified_series
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.storage.dicom.segment import LONGEST_LABEL
 from PseudoLabelCLLib.storage.dicom.series_writer import PlannedSeries, VolumeKind, plan_series
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -56,16 +57,23 @@ def series_of_volume(root: Path, case: Case, attributes: SeriesAttributes) -> Pl
 def series_finding(case_id: str, planned: PlannedSeries) -> ExportFinding:
     """Return what a person should know about a series before it is written."""
     changed = (
-        f"its intensities change by at most {planned.max_error:.3g}"
+        Text("its intensities change by at most {difference:.3g}", difference=planned.max_error)
         if planned.max_error
-        else "its intensities stay as they are"
+        else Text("its intensities stay as they are")
     )
     number, patient_id = len(planned.headers), planned.headers[0].PatientID
     return ExportFinding(
         case_id,
-        f"Case '{case_id}' did not come from DICOM: its volume goes out first, as a new series of "
-        f"{number} slice{'' if number == 1 else 's'} marked as derived, of a patient "
-        f"'{patient_id}'; {changed}.",
+        counted(
+            number,
+            "Case '{case}' did not come from DICOM: its volume goes out first, as a new series of "
+            "{count} slice marked as derived, of a patient '{patient}'; {changed}.",
+            "Case '{case}' did not come from DICOM: its volume goes out first, as a new series of "
+            "{count} slices marked as derived, of a patient '{patient}'; {changed}.",
+            case=case_id,
+            patient=patient_id,
+            changed=changed,
+        ),
         stops=False,
     )
 
@@ -103,6 +111,10 @@ def _kind_of(modality: str) -> VolumeKind:
     except ValueError:
         known = ", ".join(kind.value for kind in VolumeKind)
         raise VolumeError(
-            f"'{modality}' is not a modality that can be written; expected {known}.",
-            "Choose OT if it is neither of the others.",
+            Text(
+                "'{modality}' is not a modality that can be written; expected {known}.",
+                modality=modality,
+                known=known,
+            ),
+            Text("Choose OT if it is neither of the others."),
         ) from None

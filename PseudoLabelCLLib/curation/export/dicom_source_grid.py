@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.grids.match_grid import matched_to_grid
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume
 
 
@@ -25,7 +25,7 @@ class OnSourceGrid:
 
     numbers: npt.NDArray[np.int16]
     num_voxels: tuple[int, ...]
-    losses: tuple[str, ...]
+    losses: tuple[Text, ...]
 
     def empty_segments(self, schema: LabelSchema) -> tuple[str, ...]:
         """Return the names of the structures without a voxel."""
@@ -45,7 +45,13 @@ def onto_source_grid(
     placed, _ = matched_to_grid(labels, geometry, file_name=file_name)
     before, after = _counted(labels.array, schema), _counted(placed.array, schema)
     losses = tuple(
-        f"'{name}' has {counted(there, 'voxel')} on the grid of the series, {here} on its own."
+        counted(
+            there,
+            "'{structure}' has {count} voxel on the grid of the series, {here} on its own.",
+            "'{structure}' has {count} voxels on the grid of the series, {here} on its own.",
+            structure=name,
+            here=here,
+        )
         for name, here, there in zip(schema.names, before, after, strict=True)
         if here != there
     )

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.export.compose_segmentations import (
-    ExportSource,
     compose,
     recipes_of,
 )
+from PseudoLabelCLLib.curation.export.export_source import ExportSource
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import (
@@ -115,12 +116,14 @@ def export_segmentations(  # noqa: PLR0913 - everything a person can choose
     there = [recipe for recipe in recipes if targets[recipe.case.id].exists()]
     to_write = [recipe for recipe in recipes if not targets[recipe.case.id].exists()]
     for number, recipe in enumerate(there):
-        progress(f"Comparing '{recipe.case.id}' with what is there", number, len(recipes))
+        progress(
+            Text("Comparing '{case}' with what is there", case=recipe.case.id), number, len(recipes)
+        )
         _require_same(targets[recipe.case.id], compose(root, project, recipe), schema)
     make_folder(output_folder)
     remove_leftovers(output_folder, deep=False)
     for number, recipe in enumerate(to_write, start=len(there)):
-        progress(f"Writing '{recipe.case.id}'", number, len(recipes))
+        progress(Text("Writing '{case}'", case=recipe.case.id), number, len(recipes))
         labels = compose(root, project, recipe)
         write_segmentation(
             targets[recipe.case.id], labels, schema, layout.resolve(recipe.case.image)
@@ -146,8 +149,8 @@ def _require_same(path: Path, labels: LabelVolume, schema: LabelSchema) -> None:
         same = False
     if not same:
         raise StorageError(
-            f"'{path}' already exists with different contents.",
-            "Choose another folder, or move that file away.",
+            Text("'{path}' already exists with different contents.", path=path),
+            Text("Choose another folder, or move that file away."),
         )
 
 
@@ -161,13 +164,13 @@ def _read_record(path: Path) -> tuple[_RecordLine, ...]:
         found = () if is_newer else from_json(_Record, value, path.name).segmentations
     except PseudoLabelCLError as error:
         raise StorageError(
-            f"'{path}' already exists and is not a record of an earlier export.",
-            "Choose another folder, or move that file away.",
+            Text("'{path}' already exists and is not a record of an earlier export.", path=path),
+            Text("Choose another folder, or move that file away."),
         ) from error
     if is_newer:
         raise StorageError(
-            f"A newer version of PseudoLabelCL wrote '{path}'.",
-            "Choose another folder, or update PseudoLabelCL.",
+            Text("A newer version of PseudoLabelCL wrote '{path}'.", path=path),
+            Text("Choose another folder, or update PseudoLabelCL."),
         )
     return found
 

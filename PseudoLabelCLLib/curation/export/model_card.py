@@ -8,6 +8,7 @@ from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, names_in, pattern
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.storage.files.atomic_files import written_aside
@@ -19,11 +20,15 @@ from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 NEWEST_CARD_VERSION = 4
 
 # How the weights were chosen, by `training.selection`: what that makes of their Dice.
-_CHOSEN = "of {number} measurements on the same cases, so likely higher than on new ones"
 _SELECTIONS = {
-    Selection.BEST.value: f"the best {_CHOSEN}",
-    Selection.LAST_IMPROVEMENT.value: f"the last improvement {_CHOSEN}",
-    Selection.LAST.value: "of the last weights, which it did not choose",
+    Selection.BEST.value: pattern(
+        " (the best of {number} measurements on the same cases, so likely higher than on new ones)"
+    ),
+    Selection.LAST_IMPROVEMENT.value: pattern(
+        " (the last improvement of {number} measurements on the same cases, so likely higher than "
+        "on new ones)"
+    ),
+    Selection.LAST.value: pattern(" (of the last weights, which it did not choose)"),
 }
 
 
@@ -52,17 +57,26 @@ def read_model_card(path: Path) -> ModelSummary:
     version = told.get("schema_version") if isinstance(told, dict) else None
     if isinstance(version, int) and version > NEWEST_CARD_VERSION:
         raise ModelFileError(
-            f"'{path.name}' was written by a newer version (model format {version}, "
-            f"this program knows {NEWEST_CARD_VERSION}).",
-            "Update PseudoLabelCL.",
+            Text(
+                "'{file}' was written by a newer version (model format {version}, this "
+                "program knows {known}).",
+                file=path.name,
+                version=version,
+                known=NEWEST_CARD_VERSION,
+            ),
+            Text("Update PseudoLabelCL."),
         )
     try:
         labels = from_json(LabelSchema, _part(told, "schema"), "model.json, schema")
         training = from_json(_Training, _told_training(told), "model.json, training")
     except PseudoLabelCLError as error:
         raise ModelFileError(
-            f"The description in '{path.name}' is damaged: {error.message}",
-            "Get the model file again from where it came.",
+            Text(
+                "The description in '{file}' is damaged: {reason}",
+                file=path.name,
+                reason=error.message,
+            ),
+            Text("Get the model file again from where it came."),
         ) from error
     return ModelSummary(
         str(path.absolute()), file_fingerprint(path), labels, _sentence_about(training)
@@ -83,14 +97,17 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
     source = layout.model(round_index)
     if not 0 <= round_index < len(project.rounds) or not source.is_file():
         raise ProjectError(
-            f"Round {round_index} has no trained model yet.",
-            "Let the training finish, or choose another round.",
+            Text("Round {index} has no trained model yet.", index=round_index),
+            Text("Let the training finish, or choose another round."),
         )
     card = read_model_card(source)
     if file.resolve().is_relative_to(layout.rounds.resolve()):
         raise ProjectError(
-            f"'{file}' lies among the rounds of the project, which keep their own models.",
-            "Choose another folder.",
+            Text(
+                "'{file}' lies among the rounds of the project, which keep their own models.",
+                file=file,
+            ),
+            Text("Choose another folder."),
         )
     _require_replaceable(file)
     with written_aside(file) as temporary:
@@ -105,7 +122,8 @@ def _require_replaceable(file: Path) -> None:
         read_model_archive(file)
     except ModelFileError as error:
         raise ModelFileError(
-            f"'{file}' already exists and is not a model file.", "Choose another name."
+            Text("'{file}' already exists and is not a model file.", file=file),
+            Text("Choose another name."),
         ) from error
 
 
@@ -121,21 +139,31 @@ def _told_training(told: JsonValue) -> JsonValue:
     return {f.name: training[f.name] for f in fields(_Training) if f.name in training}
 
 
-def _sentence_about(training: _Training) -> str:
-    text = (
-        f"Round {training.round_index} of the project '{training.project}', trained on "
-        f"{_counted(training.num_human_cases, 'human segmentation')}"
+def _sentence_about(training: _Training) -> Text:
+    taught_by = counted(
+        training.num_human_cases, "{count} human segmentation", "{count} human segmentations"
     )
     if training.num_pseudo_cases:
-        text += f" and {_counted(training.num_pseudo_cases, 'pseudo-label')}"
-    if training.validation_dice is not None:
-        number = training.num_validation_cases
-        cases = _counted(number, "validation case") if number else "validation cases"
-        text += f"; Dice {training.validation_dice:.2f} on {cases}"
-        how = _SELECTIONS.get(training.selection)
-        text += "" if how is None else f" ({how.format(number=training.num_validations)})"
-    return f"{text}."
+        pseudo = counted(training.num_pseudo_cases, "{count} pseudo-label", "{count} pseudo-labels")
+        taught_by = Text("{human} and {pseudo}", human=taught_by, pseudo=pseudo)
+    return Text(
+        "Round {index} of the project '{project}', trained on {cases}{quality}.",
+        index=training.round_index,
+        project=training.project,
+        cases=taught_by,
+        quality=_quality_of(training),
+    )
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _quality_of(training: _Training) -> Text:
+    if training.validation_dice is None:
+        return NO_TEXT
+    number, how = training.num_validation_cases, _SELECTIONS.get(training.selection, "")
+    cases = counted(number, "{count} validation case", "{count} validation cases")
+    known = {"number": training.num_validations}
+    return Text(
+        "; Dice {dice:.2f} on {cases}{selection}",
+        dice=training.validation_dice,
+        cases=cases if number else Text("validation cases"),
+        selection=Text(how, **{name: known[name] for name in names_in(how)}),
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, Terminology
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.storage.dicom.header import items_of, text_of, uid_of, whole_number_of
 from PseudoLabelCLLib.storage.dicom.seg_reader import (
     SegmentationObject,
@@ -72,7 +73,7 @@ class Check:
     """One check; `problem` is empty if it passed."""
 
     name: str
-    problem: str = ""
+    problem: Text = NO_TEXT
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Verification:
     sop_instance_uid: str
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[Text, ...]:
         """What did not pass, each a sentence."""
         return tuple(check.problem for check in self.checks if check.problem)
 
@@ -131,7 +132,7 @@ def compare_with_series(
         checks.append(Check("refers to every slice of the series", unreferenced))
         segments = _different_segments(found, expected)
         checks.append(Check("names, codes and origin are as written", segments))
-        voxels = "" if segments else _different_voxels(found, slices, expected)
+        voxels = NO_TEXT if segments else _different_voxels(found, slices, expected)
         checks.append(Check("voxels are as written", voxels))
     return Verification(
         tuple(checks), _counted(found), len(found.frames), uid_of(found.header, "SOPInstanceUID")
@@ -145,122 +146,147 @@ def _slices_of(found: SegmentationObject, source: SourceSeries) -> list[int | No
     return slices_at(np.asarray(positions, dtype=np.float64), source.geometry, own)
 
 
-def _patient_problem(found: SegmentationObject, source: SourceSeries) -> str:
+def _patient_problem(found: SegmentationObject, source: SourceSeries) -> Text:
     for keyword in ("PatientID", "PatientName", "StudyInstanceUID"):
         theirs = text_of(source.headers[0], keyword)
         if text_of(found.header, keyword) != theirs:
-            return f"The object names another {keyword} than the series."
-    return ""
+            return Text("The object names another {attribute} than the series.", attribute=keyword)
+    return NO_TEXT
 
 
-def _missing_problem(found: SegmentationObject, _: SourceSeries) -> str:
+def _missing_problem(found: SegmentationObject, _: SourceSeries) -> Text:
     missing = [keyword for keyword in REQUIRED_PATIENT_STUDY if keyword not in found.header]
-    return f"The object lacks {', '.join(missing)}." if missing else ""
+    return (
+        Text("The object lacks {attributes}.", attributes=", ".join(missing))
+        if missing
+        else NO_TEXT
+    )
 
 
-def _frame_of_reference_problem(found: SegmentationObject, source: SourceSeries) -> str:
+def _frame_of_reference_problem(found: SegmentationObject, source: SourceSeries) -> Text:
     own = uid_of(found.header, "FrameOfReferenceUID")
     if own == source.instances.frame_of_reference_uid:
-        return ""
-    return "The object counts its positions in another frame of reference than the series."
+        return NO_TEXT
+    return Text("The object counts its positions in another frame of reference than the series.")
 
 
-def _reference_problem(found: SegmentationObject, source: SourceSeries) -> str:
+def _reference_problem(found: SegmentationObject, source: SourceSeries) -> Text:
     wanted = source.instances
     referenced = dict(found.referenced_series).get(wanted.series_uid)
     if referenced is None:
-        return "The object does not refer to this series."
+        return Text("The object does not refer to this series.")
     foreign = set(referenced) - set(wanted.instance_uids)
     if foreign:
-        return (
-            f"The object refers to {len(foreign)} slices that the series does not have "
-            f"({len(wanted.instance_uids)} slices)."
+        return Text(
+            "The object refers to {count} slices that the series does not have ({all} slices).",
+            count=len(foreign),
+            all=len(wanted.instance_uids),
         )
-    return ""
+    return NO_TEXT
 
 
-def _unreferenced_problem(found: SegmentationObject, source: SourceSeries) -> str:
+def _unreferenced_problem(found: SegmentationObject, source: SourceSeries) -> Text:
     """Say which slices are not referred to: of an object of this program, all are."""
     referenced = set(dict(found.referenced_series).get(source.instances.series_uid, ()))
     wanted = source.instances.instance_uids
     if referenced >= set(wanted):
-        return ""
-    return f"The object refers to {len(referenced)} slices of the series, which has {len(wanted)}."
+        return NO_TEXT
+    return Text(
+        "The object refers to {count} slices of the series, which has {all}.",
+        count=len(referenced),
+        all=len(wanted),
+    )
 
 
-def _grid_problem(found: SegmentationObject, source: SourceSeries) -> str:
+def _grid_problem(found: SegmentationObject, source: SourceSeries) -> Text:
     geometry = source.geometry
     if (found.columns, found.rows) != geometry.size[:2]:
-        return (
-            f"The object has {found.columns} x {found.rows} pixels, "
-            f"the series {geometry.size[0]} x {geometry.size[1]}."
+        return Text(
+            "The object has {columns} x {rows} pixels, the series {width} x {height}.",
+            columns=found.columns,
+            rows=found.rows,
+            width=geometry.size[0],
+            height=geometry.size[1],
         )
     direction = geometry.direction_matrix[:, :2].T.ravel()
     for frame in found.frames:
         if len(frame.orientation) != 6 or len(frame.spacing_mm) != 2:
-            return "A frame of the object does not say how it is turned, or its pixel spacing."
+            return Text(
+                "A frame of the object does not say how it is turned, or its pixel spacing."
+            )
         if np.abs(np.subtract(frame.orientation, direction)).max() > ORIENTATION_TOLERANCE:
-            return "The frames of the object are turned against the series."
+            return Text("The frames of the object are turned against the series.")
         if not np.allclose(
             frame.spacing_mm, geometry.spacing_mm[:2], rtol=SPACING_TOLERANCE_FRACTION
         ):
-            return "The pixels of the object have another size than those of the series."
-    return ""
+            return Text("The pixels of the object have another size than those of the series.")
+    return NO_TEXT
 
 
-def _segment_problem(found: SegmentationObject, _: SourceSeries) -> str:
+def _segment_problem(found: SegmentationObject, _: SourceSeries) -> Text:
     numbers = [segment.number for segment in found.segments]
     if found.is_label_map:
         twice = len(numbers) - len(set(numbers))
-        return f"{twice} segments have the number of another one." if twice else ""
+        return (
+            Text("{count} segments have the number of another one.", count=twice)
+            if twice
+            else NO_TEXT
+        )
     if not numbers or numbers != list(range(1, len(numbers) + 1)):
-        return f"The segments are numbered {numbers}; expected 1, 2, 3, ..."
+        return Text("The segments are numbered {numbers}; expected 1, 2, 3, ...", numbers=numbers)
     problems = (_one_segment_problem(segment) for segment in found.segments)
-    return next((problem for problem in problems if problem), "")
+    return next((problem for problem in problems if problem), NO_TEXT)
 
 
-def _one_segment_problem(segment: StoredSegment) -> str:
+def _one_segment_problem(segment: StoredSegment) -> Text:
     kinds = [kind.value for kind in AlgorithmType]
     if not segment.label:
-        return f"Segment {segment.number} has no label."
+        return Text("Segment {number} has no label.", number=segment.number)
     if segment.terminology is None:
-        return f"Segment '{segment.label}' does not say by codes what it is."
+        return Text("Segment '{segment}' does not say by codes what it is.", segment=segment.label)
     if segment.algorithm_type not in kinds:
-        return f"Segment '{segment.label}' does not say how it came to be."
+        return Text("Segment '{segment}' does not say how it came to be.", segment=segment.label)
     if segment.algorithm_type != AlgorithmType.MANUAL.value and not segment.algorithm_name:
-        return f"Segment '{segment.label}' does not name the program that made it."
-    return ""
+        return Text(
+            "Segment '{segment}' does not name the program that made it.",
+            segment=segment.label,
+        )
+    return NO_TEXT
 
 
-def _frame_segment_problem(found: SegmentationObject, _: SourceSeries) -> str:
+def _frame_segment_problem(found: SegmentationObject, _: SourceSeries) -> Text:
     numbers = {segment.number for segment in found.segments}
     if found.is_label_map:
         used = {int(n) for i in range(len(found.frames)) for n in np.unique(found.numbers(i))}
         unknown = sorted(used - numbers - {BACKGROUND_VALUE})
     else:
         unknown = sorted({f.segment_number for f in found.frames} - numbers)
-    return f"Frames belong to segments that are not described: {unknown}." if unknown else ""
+    return (
+        Text("Frames belong to segments that are not described: {numbers}.", numbers=unknown)
+        if unknown
+        else NO_TEXT
+    )
 
 
-def _dimension_problem(found: SegmentationObject, _: SourceSeries) -> str:
+def _dimension_problem(found: SegmentationObject, _: SourceSeries) -> Text:
     dimensions = items_of(found.header, "DimensionIndexSequence")
     values = [frame.index_values for frame in found.frames]
     if not dimensions or any(len(v) != len(dimensions) for v in values):
-        return "The frames are not numbered along the dimensions that the object declares."
+        return Text("The frames are not numbered along the dimensions that the object declares.")
     if len(set(values)) < len(values):
-        return "Two frames have the same place along the dimensions of the object."
-    return ""
+        return Text("Two frames have the same place along the dimensions of the object.")
+    return NO_TEXT
 
 
-def _length_problem(found: SegmentationObject, _: SourceSeries) -> str:
+def _length_problem(found: SegmentationObject, _: SourceSeries) -> Text:
     if found.is_label_map and (whole_number_of(found.header, "BitsStored") or 0) > found.bits:
-        return "The object stores more bits for each voxel than it has."
+        return Text("The object stores more bits for each voxel than it has.")
     if not found.is_label_map and whole_number_of(found.header, "BitsStored") != 1:
-        return "The object does not store one bit for each voxel."
-    return ""
+        return Text("The object does not store one bit for each voxel.")
+    return NO_TEXT
 
 
-_CHECKS: dict[str, Callable[[SegmentationObject, SourceSeries], str]] = {
+_CHECKS: dict[str, Callable[[SegmentationObject, SourceSeries], Text]] = {
     "one bit for each voxel, or a label map": _length_problem,
     "patient and study are those of the series": _patient_problem,
     "patient and study attributes are all there": _missing_problem,
@@ -273,12 +299,16 @@ _CHECKS: dict[str, Callable[[SegmentationObject, SourceSeries], str]] = {
 }
 
 
-def _misplaced(found: SegmentationObject, slices: Sequence[int | None]) -> str:
+def _misplaced(found: SegmentationObject, slices: Sequence[int | None]) -> Text:
     wrong = [f for f, k in zip(found.frames, slices, strict=True) if k is None]
     if not wrong:
-        return ""
+        return NO_TEXT
     places = ", ".join(_place(frame) for frame in wrong[:_MOST_NAMED])
-    return f"{len(wrong)} frames match no slice of the series (at {places} mm)."
+    return Text(
+        "{count} frames match no slice of the series (at {places} mm).",
+        count=len(wrong),
+        places=places,
+    )
 
 
 def _place(frame: StoredFrame) -> str:
@@ -291,7 +321,7 @@ def _wrong_sources(
     slices: Sequence[int | None],
     *,
     is_own: bool,
-) -> str:
+) -> Text:
     """Say how many frames name another source; other writers may name several, or none."""
     wrong = 0
     for frame, k in zip(found.frames, slices, strict=True):
@@ -300,7 +330,11 @@ def _wrong_sources(
             wrong += not (named and frame.source_purposes == (_SOURCE_IMAGE,))
         elif frame.source_uids and k is not None:
             wrong += not _names_among_others(frame, source, k)
-    return f"{wrong} frames do not name their own slice as their source." if wrong else ""
+    return (
+        Text("{count} frames do not name their own slice as their source.", count=wrong)
+        if wrong
+        else NO_TEXT
+    )
 
 
 def _names(frame: StoredFrame, source: SourceSeries, k: int) -> bool:
@@ -318,37 +352,51 @@ def _names_among_others(frame: StoredFrame, source: SourceSeries, k: int) -> boo
     return source.instances.instance_uids[k] in frame.source_uids
 
 
-def _repeated(found: SegmentationObject, slices: Sequence[int | None]) -> str:
+def _repeated(found: SegmentationObject, slices: Sequence[int | None]) -> Text:
     places = [(f.segment_number, k) for f, k in zip(found.frames, slices, strict=True)]
     twice = len(places) - len(set(places))
-    return f"{twice} frames hold a slice of a segment for a second time." if twice else ""
+    return (
+        Text("{count} frames hold a slice of a segment for a second time.", count=twice)
+        if twice
+        else NO_TEXT
+    )
 
 
-def _different_segments(found: SegmentationObject, expected: ExpectedContent) -> str:
+def _different_segments(found: SegmentationObject, expected: ExpectedContent) -> Text:
     if len(found.segments) != len(expected.segments):
-        return f"{len(found.segments)} segments instead of {len(expected.segments)}."
+        return Text(
+            "{count} segments instead of {expected}.",
+            count=len(found.segments),
+            expected=len(expected.segments),
+        )
     for stored, wanted in zip(found.segments, expected.segments, strict=True):
         algorithm = wanted.algorithm
         pairs = {
-            "name": (stored.label, wanted.label),
-            "codes": (stored.terminology, wanted.terminology),
-            "algorithm type": (stored.algorithm_type, wanted.algorithm_type.value),
-            "algorithm": (stored.algorithm_name, algorithm.name if algorithm else ""),
-            "version": (stored.algorithm_version, algorithm.version if algorithm else ""),
-            "tracking id": (stored.tracking_id, wanted.tracking_id),
-            "tracking UID": (stored.tracking_uid, wanted.tracking_uid),
-            "description": (stored.description, wanted.description),
-            "colour": (stored.has_color, True),
+            Text("name"): (stored.label, wanted.label),
+            Text("codes"): (stored.terminology, wanted.terminology),
+            Text("algorithm type"): (stored.algorithm_type, wanted.algorithm_type.value),
+            Text("algorithm"): (stored.algorithm_name, algorithm.name if algorithm else ""),
+            Text("version"): (stored.algorithm_version, algorithm.version if algorithm else ""),
+            Text("tracking id"): (stored.tracking_id, wanted.tracking_id),
+            Text("tracking UID"): (stored.tracking_uid, wanted.tracking_uid),
+            Text("description"): (stored.description, wanted.description),
+            Text("colour"): (stored.has_color, True),
         }
         for name, (is_, should) in pairs.items():
             if is_ != should:
-                return f"Segment '{wanted.label}': {name} is {is_!r} instead of {should!r}."
-    return ""
+                return Text(
+                    "Segment '{segment}': {attribute} is {found!r} instead of {expected!r}.",
+                    segment=wanted.label,
+                    attribute=name,
+                    found=is_,
+                    expected=should,
+                )
+    return NO_TEXT
 
 
 def _different_voxels(
     found: SegmentationObject, slices: Sequence[int | None], expected: ExpectedContent
-) -> str:
+) -> Text:
     stored = {
         (frame.segment_number, k): index
         for index, (frame, k) in enumerate(zip(found.frames, slices, strict=True))
@@ -361,7 +409,11 @@ def _different_voxels(
             index = stored.get((number, k))
             is_ = np.zeros_like(wanted) if index is None else found.mask(index)
             different += int(np.count_nonzero(is_ != wanted)) if is_.shape == wanted.shape else 1
-    return f"{different} voxels differ from what was to be written." if different else ""
+    return (
+        Text("{count} voxels differ from what was to be written.", count=different)
+        if different
+        else NO_TEXT
+    )
 
 
 def _counted(found: SegmentationObject) -> tuple[FoundSegment, ...]:

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.curation.export.verify_segmentation_object import (
     compare_with_series,
 )
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.dicom.seg_reader import read_segmentation_object
 from PseudoLabelCLLib.storage.dicom.seg_writer import write_segmentation_object
@@ -27,7 +28,7 @@ from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
 
 _SCHEMA_VERSION = 1
 RECORD_SUFFIX = ".verified.json"
-WRITING_STEPS = ("writing", "reading back", "comparing")
+WRITING_STEPS = (Text("writing"), Text("reading back"), Text("comparing"))
 _NUM_UID_DIGITS = 8
 
 
@@ -83,7 +84,7 @@ class ObjectToWrite:
 
 @paused_collection()
 def write_verified_object(
-    folder: Path, stem: str, content: ObjectToWrite, tell: Callable[[str], None] | None = None
+    folder: Path, stem: str, content: ObjectToWrite, tell: Callable[[Text], None] | None = None
 ) -> tuple[Path, Path]:
     """Write an object that a second reader finds as it should be, and a record beside it.
 
@@ -103,10 +104,10 @@ def write_verified_object(
     """
     path = folder / f"{stem}.{content.about.instance_uid[-_NUM_UID_DIGITS:]}.dcm"
     if path.exists():
-        raise StorageError(f"'{path}' already exists.", "Export again.")
+        raise StorageError(Text("'{path}' already exists.", path=path), Text("Export again."))
     tell = tell or _silent
     with written_aside(path) as temporary:
-        tell("writing")
+        tell(Text("writing"))
         write_segmentation_object(
             temporary, content.source, content.masks, content.segments, content.about
         )
@@ -148,29 +149,33 @@ def record_problem(path: Path) -> str:
     return ""
 
 
-def _silent(_step: str) -> None:
+def _silent(_step: Text) -> None:
     """Tell nobody."""
 
 
 def _verified(
-    path: Path, temporary: Path, content: ObjectToWrite, tell: Callable[[str], None]
+    path: Path, temporary: Path, content: ObjectToWrite, tell: Callable[[Text], None]
 ) -> Verification:
     expected = ExpectedContent(content.masks, content.segments)
     try:
-        tell("reading back")
+        tell(Text("reading back"))
         found = read_segmentation_object(temporary)
-        tell("comparing")
+        tell(Text("comparing"))
         verification = compare_with_series(found, content.source, expected)
     except PseudoLabelCLError as error:
         raise _not_as_written(path, error.message) from error
     if verification.problems:
-        raise _not_as_written(path, " ".join(verification.problems))
+        raise _not_as_written(path, joined(*verification.problems))
     return verification
 
 
-def _not_as_written(path: Path, found: str) -> StorageError:
+def _not_as_written(path: Path, found: Text) -> StorageError:
     return StorageError(
-        f"'{path.name}' was not kept: what was read back differs from what was to be written. "
-        f"{found}",
-        "Export as .seg.nrrd, and report this with the kind of scanner.",
+        Text(
+            "'{file}' was not kept: what was read back differs from what was to be written. "
+            "{found}",
+            file=path.name,
+            found=found,
+        ),
+        Text("Export as .seg.nrrd, and report this with the kind of scanner."),
     )

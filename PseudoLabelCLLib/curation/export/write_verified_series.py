@@ -8,6 +8,7 @@ import numpy as np
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
 from PseudoLabelCLLib.domain.geometry import NUM_AXES
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.storage.dicom.series import read_series_geometry, read_slices
 from PseudoLabelCLLib.storage.dicom.series_writer import PlannedSeries, write_series
 from PseudoLabelCLLib.storage.dicom.source_series import SourceSeries, read_source_series
@@ -60,24 +61,37 @@ def _checked(planned: PlannedSeries, folder: Path) -> SourceSeries:
         problem, source = error.message, None
     if problem or source is None:
         raise StorageError(
-            f"The volume's own series in '{folder.name}' is not what was to be written. {problem}",
-            "Choose an empty folder and export again, or export as .seg.nrrd.",
+            Text(
+                "The volume's own series in '{folder}' is not what was to be written. {problem}",
+                folder=folder.name,
+                problem=problem,
+            ),
+            Text("Choose an empty folder and export again, or export as .seg.nrrd."),
         )
     return source
 
 
-def _problem(planned: PlannedSeries, folder: Path) -> tuple[str, SourceSeries]:
+def _problem(planned: PlannedSeries, folder: Path) -> tuple[Text, SourceSeries]:
     """Read a series with two libraries; return what differs from the plan, and the series."""
     source = read_source_series(folder, planned.instances.series_uid)
     if source.instances != planned.instances:
-        return "Its slices are others, or in another order.", source
+        return Text("Its slices are others, or in another order."), source
     by_itk = read_series_geometry(folder, planned.instances.series_uid)
-    for name, grid in (("headers", source.geometry), ("images", by_itk)):
+    for name, grid in (
+        (Text("headers"), source.geometry),
+        (Text("images"), by_itk),
+    ):
         if grid.size != planned.geometry.size:
-            return f"Its {name} make a grid of {grid.describe()}.", source
+            return Text(
+                "Its {parts} make a grid of {grid}.", parts=name, grid=grid.describe()
+            ), source
         moved = np.abs(grid.corners_mm() - planned.geometry.corners_mm()).reshape(-1, NUM_AXES)
         if moved.max() > _CORNER_TOLERANCE_MM:
-            return f"By its {name}, it lies {moved.max():.3g} mm away from its volume.", source
+            return Text(
+                "By its {parts}, it lies {distance:.3g} mm away from its volume.",
+                parts=name,
+                distance=moved.max(),
+            ), source
     found = read_slices(folder, planned.instances.series_uid)
     differs = max(
         float(
@@ -90,4 +104,8 @@ def _problem(planned: PlannedSeries, folder: Path) -> tuple[str, SourceSeries]:
     )
     largest = max(abs(planned.intercept), abs(planned.slope * float(planned.stored.max())))
     tolerance = _ROUNDING_FRACTION * largest
-    return (f"Its intensities differ by {differs:.3g}." if differs > tolerance else ""), source
+    return (
+        Text("Its intensities differ by {difference:.3g}.", difference=differs)
+        if differs > tolerance
+        else NO_TEXT
+    ), source

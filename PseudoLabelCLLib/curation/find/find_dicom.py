@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.mark import ENHANCED_CLASSES, NO_VOLUME_CLASSES
 from PseudoLabelCLLib.storage.dicom.series import read_series_geometry
 from PseudoLabelCLLib.storage.dicom.series_parts import (
@@ -197,8 +198,11 @@ def _grid_of(folder: Path, members: list[tuple[Path, Any]], part: Part | None = 
     file, first = members[0]
     if any(header.GetNumberOfComponents() != 1 for _, header in members):
         raise VolumeError(
-            f"A series in '{folder}' holds colour images; expected one intensity per pixel.",
-            "Choose a series of grey-scale slices.",
+            Text(
+                "A series in '{folder}' holds colour images; expected one intensity per pixel.",
+                folder=folder,
+            ),
+            Text("Choose a series of grey-scale slices."),
         )
     kinds = {_text(header, _KIND) for _, header in members}
     if not kinds.isdisjoint((*ENHANCED_CLASSES, *NO_VOLUME_CLASSES)):
@@ -216,8 +220,11 @@ def _placed(file: Path, header: Any) -> PlacedSlice[Any]:
     )
     if len(position) != 3 or len(orientation) != 6:
         raise VolumeError(
-            f"'{file}' does not say where its slice lies (no position or orientation).",
-            "Choose a series of tomographic slices, or convert it to NRRD or NIfTI first.",
+            Text(
+                "'{file}' does not say where its slice lies (no position or orientation).",
+                file=file,
+            ),
+            Text("Choose a series of tomographic slices, or convert it to NRRD or NIfTI first."),
         )
     size, spacing = header.GetSize(), header.GetSpacing()
     return PlacedSlice(

@@ -17,7 +17,6 @@ from PseudoLabelCLLib.curation.find.folder_walk import (
     volume_files,
 )
 from PseudoLabelCLLib.curation.find.segmentation_pairs import Pairs, pair_segmentations
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import (
     READABLE_SUFFIXES,
@@ -26,16 +25,15 @@ from PseudoLabelCLLib.domain.file_formats import (
 )
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import (
-    LEAVE_OUT,
     Asking,
-    Choice,
     GivenAnswer,
     KeptAnswer,
     LeftOutError,
     QuestionError,
-    QuestionKind,
 )
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, listed
 from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
@@ -77,7 +75,9 @@ def find_volumes(
         StorageError: The folder cannot be read.
     """
     if not path.exists():
-        raise VolumeError(f"There is no file or folder '{path}'.", "Check the path.")
+        raise VolumeError(
+            Text("There is no file or folder '{path}'.", path=path), Text("Check the path.")
+        )
     taken = {name.casefold() for name in taken_ids}
     search = _Search(taken, Asking("", answers), progress, kept)
     if path.is_dir():
@@ -88,14 +88,20 @@ def find_volumes(
         search.look_at_series_of(path)
     else:
         search.tell(
-            f"'{path}' has an unknown format; expected {', '.join(READABLE_SUFFIXES)} or DICOM.",
-            "Export the volume in one of these formats.",
+            Text(
+                "'{path}' has an unknown format; expected {formats} or DICOM.",
+                path=path,
+                formats=", ".join(READABLE_SUFFIXES),
+            ),
+            Text("Export the volume in one of these formats."),
         )
     if not search.volumes and not search.problems:
         search.tell(
-            f"No volume was found in '{path}'.",
-            f"Choose a folder with files such as {', '.join(READABLE_SUFFIXES)}, or with DICOM "
-            "slices.",
+            Text("No volume was found in '{path}'.", path=path),
+            Text(
+                "Choose a folder with files such as {formats}, or with DICOM slices.",
+                formats=", ".join(READABLE_SUFFIXES),
+            ),
         )
     # what is found with the answer is found as a whole
     is_asked = any(problem.question is not None for problem in search.problems)
@@ -115,9 +121,13 @@ def grid_in_header(path: Path) -> Geometry:
         reader.ReadImageInformation()
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
-            f"'{path}' holds colours or vectors ({reader.GetNumberOfComponents()} per voxel); "
-            "expected one intensity.",
-            "Convert it to a grey-scale volume, or choose another file.",
+            Text(
+                "'{path}' holds colours or vectors ({components} per voxel); "
+                "expected one intensity.",
+                path=path,
+                components=reader.GetNumberOfComponents(),
+            ),
+            Text("Convert it to a grey-scale volume, or choose another file."),
         )
     return grid_of(path, reader)
 
@@ -169,12 +179,12 @@ class _Search:
             if path in self.lone:
                 self._add_series(name, path, self.lone[path])
             else:
-                self._look("Reading the headers of volumes")
+                self._look(Text("Reading the headers of volumes"))
                 self._take(name, path, segmentation)
         self._tell_together(
             pairs.unmatched,
-            "is a segmentation, judging by its name, and no volume of that name was found",
-            "Add the volume by itself, then choose its segmentation.",
+            Text("is a segmentation, judging by its name, and no volume of that name was found"),
+            Text("Add the volume by itself, then choose its segmentation."),
         )
         self._give_objects()
         self._tell_spare(pairs.spare)
@@ -183,8 +193,8 @@ class _Search:
         """Take one file, whatever its name says, with the segmentation beside it."""
         if is_slicer_segmentation(file):
             self.tell(
-                f"'{file.name}' is a segmentation, not a volume.",
-                "Choose the volume that it was drawn on.",
+                Text("'{file}' is a segmentation, not a volume.", file=file.name),
+                Text("Choose the volume that it was drawn on."),
             )
             return
         near = [file.parent, *label_folders(file.parent), *label_folders(file.parent.parent)]
@@ -197,8 +207,8 @@ class _Search:
         chosen = find_series(file.parent, [file])
         if chosen.objects or chosen.fractional:
             self.tell(
-                f"'{file.name}' is a segmentation, not a volume.",
-                "Choose the series that it was drawn on.",
+                Text("'{file}' is a segmentation, not a volume.", file=file.name),
+                Text("Choose the series that it was drawn on."),
             )
             return
         siblings = [other for other in files_in(file.parent) if looks_like_dicom(other)]
@@ -210,7 +220,7 @@ class _Search:
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
         self._give_objects()
 
-    def _look(self, words: str) -> None:
+    def _look(self, words: Text) -> None:
         """Tell, now and then, that one more file is looked at."""
         if self.num_done % FILES_PER_WORD == 0:
             self.progress(words, self.num_done, max(self.num_seen, self.num_done))
@@ -218,18 +228,21 @@ class _Search:
 
     def _each(self, slices: list[Path]) -> Iterator[Path]:
         for file in slices:
-            self._look("Looking at DICOM files")
+            self._look(Text("Looking at DICOM files"))
             yield file
 
-    def tell(self, message: str, remedy: str, *, is_error: bool = True) -> None:
+    def tell(self, message: Text, remedy: Text, *, is_error: bool = True) -> None:
         """Note what cannot be used."""
         self.problems.append(Problem("", is_error, message, remedy))
 
     def _take(self, name: str, volume: Path, segmentation: Path | None) -> None:
         try:
             frames = frames_in(volume)
-            words = "" if frames is None else f"{frames.number} volumes in one file"
-            words = words or grid_in_header(volume).describe()
+            words = (
+                grid_in_header(volume).describe()
+                if frames is None
+                else Text("{count} volumes in one file", count=frames.number)
+            )
         except PseudoLabelCLError as error:
             self.tell(error.message, error.remedy)
             return
@@ -276,8 +289,8 @@ class _Search:
                 for group in groups
                 if choice not in (*group.files, EVERY_CHANNEL, "")
             ),
-            f"belongs to a patient without an image called '{choice}'",
-            "Choose another channel, or add the volume by itself.",
+            Text("belongs to a patient without an image called '{name}'", name=choice),
+            Text("Choose another channel, or add the volume by itself."),
         )
         return chosen
 
@@ -288,25 +301,40 @@ class _Search:
         kept = self._kept_choice((*names, EVERY_CHANNEL))
         if kept:
             return kept
-        some = counted(len(groups), "patient")
         choices = (
-            *(Choice(name, name, f"takes the images called '{name}'") for name in names),
-            Choice(EVERY_CHANNEL, "Each as its own case", "makes each image its own case"),
+            *(
+                Choice(
+                    name,
+                    Text("{name}", name=name),
+                    Text("takes the images called '{name}'", name=name),
+                )
+                for name in names
+            ),
+            Choice(
+                EVERY_CHANNEL, Text("Each as its own case"), Text("makes each image its own case")
+            ),
             LEAVE_OUT,
         )
         try:
             return self.asking.ask(
                 QuestionKind.CHANNELS,
-                f"In '{root}', {some} {'has' if len(groups) == 1 else 'have'} several images each, "
-                f"such as '{_patient(first)}': "
-                f"{', '.join(first.files)}. A case has one image.",
+                counted(
+                    len(groups),
+                    "In '{folder}', {count} patient has several images each, such as '{first}': "
+                    "{names}. A case has one image.",
+                    "In '{folder}', {count} patients have several images each, such as '{first}': "
+                    "{names}. A case has one image.",
+                    folder=root,
+                    first=_patient(first),
+                    names=", ".join(first.files),
+                ),
                 choices=choices,
             )
         except QuestionError as asked:
-            problem = Problem("", is_error=True, message=asked.message, remedy="")
+            problem = Problem("", is_error=True, message=asked.message, remedy=NO_TEXT)
             self.problems.append(replace(problem, question=asked.question))
         except LeftOutError as left_out:
-            self.tell(left_out.message, "", is_error=False)
+            self.tell(left_out.message, NO_TEXT, is_error=False)
         return ""
 
     def _kept_choice(self, names: Sequence[str]) -> str:
@@ -318,10 +346,15 @@ class _Search:
         if kept not in names:
             return ""
         self.tell(
-            "Patients have several images each; the answer that the project keeps was used: "
-            f"channels={kept}.",
-            "To take another one, add its files by themselves, or, on the command line, answer "
-            "anew with --answer channels=NAME.",
+            Text(
+                "Patients have several images each; the answer that the project keeps was used: "
+                "channels={kept}.",
+                kept=kept,
+            ),
+            Text(
+                "To take another one, add its files by themselves, or, on the command line, "
+                "answer anew with --answer channels=NAME."
+            ),
             is_error=False,
         )
         return kept
@@ -338,24 +371,36 @@ class _Search:
             return
         self._tell_together(
             found.fractional,
-            "is a segmentation that holds fractions instead of labels",
-            "Save it as a binary segmentation in the program that made it.",
+            Text("is a segmentation that holds fractions instead of labels"),
+            Text("Save it as a binary segmentation in the program that made it."),
         )
         if found.num_without_image:
             self.tell(
-                f"{found.num_without_image} of the DICOM files in '{folder}' hold no image that "
-                "can be read, such as reports or structures.",
-                "Nothing needs to be done unless a volume is missing.",
+                Text(
+                    "{count} of the DICOM files in '{folder}' hold no image "
+                    "that can be read, such as reports or structures.",
+                    count=found.num_without_image,
+                    folder=folder,
+                ),
+                Text("Nothing needs to be done unless a volume is missing."),
                 is_error=False,
             )
 
     def _take_one_series(self, folder: Path, series: FoundSeries, *, alone: bool) -> None:
         if series.geometry is None or series.problem is not None:
             problem = series.problem or VolumeError(
-                f"A series in '{folder}' does not form a volume."
+                Text("A series in '{folder}' does not form a volume.", folder=folder)
             )
             name = f" ('{series.description}')" if series.description else ""
-            self.tell(f"{problem.message} This is series {series.uid}{name}.", problem.remedy)
+            self.tell(
+                Text(
+                    "{reason} This is series {series}{name}.",
+                    reason=problem.message,
+                    series=series.uid,
+                    name=name,
+                ),
+                problem.remedy,
+            )
             return
         if alone:
             self.lone[folder.absolute()] = series
@@ -364,13 +409,13 @@ class _Search:
             self._add_series(f"{folder.resolve().name} {words}", folder, series)
 
     def _add_series(self, name: str, folder: Path, series: FoundSeries) -> None:
-        size = series.geometry.describe() if series.geometry else ""
+        size = series.geometry.describe() if series.geometry else NO_TEXT
         self.volumes.append(
             FoundVolume(
                 case_id=free_name(name, self.taken),
                 image=str(folder),
                 series_uid=series.uid,
-                description=f"{series.description}, {size}" if series.description else size,
+                description=listed([series.description, size]),
                 kept=self._kept_of(folder),
             )
         )
@@ -395,23 +440,27 @@ class _Search:
                 self.volumes[place] = replace(self.volumes[place], annotation=str(found.file))
         self._tell_together(
             tuple(unmatched),
-            "is a DICOM segmentation, and no series that it refers to was found",
-            "Add the volume by itself, then choose its segmentation.",
+            Text("is a DICOM segmentation, and no series that it refers to was found"),
+            Text("Add the volume by itself, then choose its segmentation."),
         )
         self._tell_spare(tuple(spare))
 
     def _tell_spare(self, files: tuple[Path, ...]) -> None:
         self._tell_together(
             files,
-            "is another segmentation of a volume that already has one",
-            "Change the segmentation of that volume if this is the one to use.",
+            Text("is another segmentation of a volume that already has one"),
+            Text("Change the segmentation of that volume if this is the one to use."),
         )
 
-    def _tell_together(self, files: tuple[Path, ...], found: str, remedy: str) -> None:
+    def _tell_together(self, files: tuple[Path, ...], found: Text, remedy: Text) -> None:
         if not files:
             return
-        more = f" So are {len(files) - 1} others." if files[1:] else ""
-        self.tell(f"'{files[0]}' {found}.{more}", remedy, is_error=False)
+        more = Text(" So are {count} others.", count=len(files) - 1) if files[1:] else NO_TEXT
+        self.tell(
+            Text("'{file}' {found}.{more}", file=files[0], found=found, more=more),
+            remedy,
+            is_error=False,
+        )
 
 
 def _patient(group: Channels) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from PseudoLabelCLLib.curation.find.file_names import is_label_folder
 from PseudoLabelCLLib.domain.file_formats import READABLE_SUFFIXES, image_suffix
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 MAX_FILES = 50_000
@@ -17,7 +18,7 @@ PROJECT_FILE = "project.json"
 class Tell(Protocol):
     """Notes what cannot be used."""
 
-    def __call__(self, message: str, remedy: str, *, is_error: bool) -> None:
+    def __call__(self, message: Text, remedy: Text, *, is_error: bool) -> None:
         """Note one thing."""
 
 
@@ -48,8 +49,11 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
         seen.add((stat.st_dev, stat.st_ino))
         if any(entry.name == PROJECT_FILE for entry in entries):
             tell(
-                f"'{folder}' is a project; its own files are not new volumes.",
-                "Open the project, or choose the folder of the volumes.",
+                Text(
+                    "'{folder}' is a project; its own files are not new volumes.",
+                    folder=folder,
+                ),
+                Text("Open the project, or choose the folder of the volumes."),
                 is_error=folder == root,
             )
             continue
@@ -58,8 +62,12 @@ def folders_below(root: Path, tell: Tell) -> Iterator[tuple[Path, list[Path]]]:
         num_files += len(files)
         if num_files > MAX_FILES:
             tell(
-                f"'{root}' holds more than {MAX_FILES} files; only the first were read.",
-                "Choose a subfolder.",
+                Text(
+                    "'{folder}' holds more than {most} files; only the first were read.",
+                    folder=root,
+                    most=MAX_FILES,
+                ),
+                Text("Choose a subfolder."),
                 is_error=False,
             )
             return

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.counted import counted
-from PseudoLabelCLLib.domain.question import Asking, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, Question
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import Volume
 
 # A label map has few values, and one of them, mostly the background, nearly everywhere.
@@ -74,10 +75,14 @@ def question_about_label_map(volume: Volume, file_name: str, case_id: str) -> Qu
     return Question(QuestionKind.LABEL_MAP, message, look.num_others, case_id)
 
 
-def _in_words(look: LabelMapLook, file_name: str) -> str:
-    return (
-        f"The image '{file_name}' looks like a label map: it has {look.num_values} different "
-        f"values, all whole numbers, and {look.share:.1%} of its voxels are {look.commonest} "
-        f"({counted(look.num_others, 'voxel')} {'is' if look.num_others == 1 else 'are'} not). "
-        "A label map must not be trained on as an image."
+def _in_words(look: LabelMapLook, file_name: str) -> Text:
+    return Text(
+        "The image '{file}' looks like a label map: it has {values} different "
+        "values, all whole numbers, and {share:.1%} of its voxels are {value} "
+        "({others}). A label map must not be trained on as an image.",
+        file=file_name,
+        values=look.num_values,
+        share=look.share,
+        value=look.commonest,
+        others=counted(look.num_others, "{count} voxel is not", "{count} voxels are not"),
     )

@@ -6,6 +6,7 @@ from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -24,11 +25,11 @@ def read_on_grid(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
         StorageError: The disk refuses.
     """
     labels = read_segmentation(path, schema)[0]
-    require_grid_of_case(labels.geometry, case, f"segmentation '{path.name}'")
+    require_grid_of_case(labels.geometry, case, Text("segmentation '{file}'", file=path.name))
     return labels
 
 
-def require_grid_of_case(found: Geometry, case: Case, what: str) -> None:
+def require_grid_of_case(found: Geometry, case: Case, what: Text) -> None:
     """Refuse what does not lie where a case lies.
 
     Raises:
@@ -36,7 +37,13 @@ def require_grid_of_case(found: Geometry, case: Case, what: str) -> None:
     """
     if not found.is_close_to(case.geometry):
         raise VolumeError(
-            f"The {what} of case '{case.id}' is not the one that was added: it has "
-            f"{found.describe()}, expected {case.geometry.describe()}, or lies elsewhere.",
-            "Restore the file from a backup, or review or add the case again.",
+            Text(
+                "The {what} of case '{case}' is not the one that was added: it has "
+                "{found}, expected {expected}, or lies elsewhere.",
+                what=what,
+                case=case.id,
+                found=found.describe(),
+                expected=case.geometry.describe(),
+            ),
+            Text("Restore the file from a backup, or review or add the case again."),
         )

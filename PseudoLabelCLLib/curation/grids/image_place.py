@@ -7,7 +7,9 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import Asking, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.images.itk_files import check_header, grid_of, read_header
 from PseudoLabelCLLib.storage.images.nifti_places import NiftiPlaces, nifti_places
@@ -15,7 +17,7 @@ from PseudoLabelCLLib.storage.images.nifti_places import NiftiPlaces, nifti_plac
 
 def settled_place(
     image: Path, asking: Asking, annotation: Path | None = None, *, name: str = ""
-) -> tuple[Geometry | None, tuple[str, ...]]:
+) -> tuple[Geometry | None, tuple[Text, ...]]:
     """Return the place of an image whose header names two, and what a person should know.
 
     A segmentation on one of them decides; otherwise the person is asked.
@@ -60,14 +62,20 @@ def places_of(image: Path) -> NiftiPlaces | None:
     return nifti_places(image)
 
 
-def two_places_in_words(name: str, places: NiftiPlaces) -> str:
+def two_places_in_words(name: str, places: NiftiPlaces) -> Text:
     """Return where both matrices put an image, and how far apart."""
     qform_code, sform_code = places.codes
-    return (
-        f"The header of '{name}' names two places, {places.distance_mm:.3g} mm apart at the far "
-        f"corner: its first voxel lies at {_first(places.sform)} mm by the sform (code "
-        f"{sform_code}; nibabel, MONAI, FSL and SPM take it) and at {_first(places.qform)} mm by "
-        f"the qform (code {qform_code}; Slicer and ITK take it unless the sform's code is 1)."
+    return Text(
+        "The header of '{file}' names two places, {distance:.3g} mm apart at the far "
+        "corner: its first voxel lies at {place1} mm by the sform (code {code1}; "
+        "nibabel, MONAI, FSL and SPM take it) and at {place2} mm by the qform (code "
+        "{code2}; Slicer and ITK take it unless the sform's code is 1).",
+        file=name,
+        distance=places.distance_mm,
+        place1=_first(places.sform),
+        code1=sform_code,
+        place2=_first(places.qform),
+        code2=qform_code,
     )
 
 

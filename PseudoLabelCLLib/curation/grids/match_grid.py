@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, NUM_AXES, Geometry
-from PseudoLabelCLLib.domain.question import Asking, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.images.itk_files import image_of, itk_direction
 
@@ -25,7 +26,7 @@ def matched_to_grid(
     file_name: str,
     asking: Asking | None = None,
     places: Sequence[Geometry] = (),
-) -> tuple[LabelVolume, tuple[str, ...]]:
+) -> tuple[LabelVolume, tuple[Text, ...]]:
     """Return a segmentation on the grid of a volume, and what had to be done in words.
 
     Voxels that coincide stay what they are. Other grids are looked up at the nearest voxel in LPS
@@ -60,10 +61,17 @@ def matched_to_grid(
     num_labelled, num_inside = len(inside), int(inside.sum())
     if num_inside == 0 or num_inside < _LEAST_INSIDE_FRACTION * num_labelled:
         raise AnnotationError(
-            f"The segmentation '{file_name}' does not lie where the image lies: {num_inside} of "
-            f"its {num_labelled} labelled voxels are inside it. The image has "
-            f"{_placed(geometry)}, the segmentation {_placed(labels.geometry)}.",
-            "Save the segmentation again with this image as its reference.",
+            Text(
+                "The segmentation '{file}' does not lie where the image lies: {inside} "
+                "of its {count} labelled voxels are inside it. The image has "
+                "{grid1}, the segmentation {grid2}.",
+                file=file_name,
+                inside=num_inside,
+                count=num_labelled,
+                grid1=_placed(geometry),
+                grid2=_placed(labels.geometry),
+            ),
+            Text("Save the segmentation again with this image as its reference."),
         )
     notices = _asked_how(labels, geometry, index, inside, file_name=file_name, asking=asking)
     return LabelVolume(_looked_up(labels, geometry), geometry), notices
@@ -111,42 +119,56 @@ def _asked_how(
     *,
     file_name: str,
     asking: Asking | None,
-) -> tuple[str, ...]:
+) -> tuple[Text, ...]:
     """Return what has to be done in words, once a person agreed to what could be wrong."""
-    grids = (
-        f"The segmentation '{file_name}' has a different grid ({labels.geometry.describe()}) "
-        f"from its image ({geometry.describe()})"
+    grids = Text(
+        "The segmentation '{file}' has a different grid ({grid1}) from its image ({grid2})",
+        file=file_name,
+        grid1=labels.geometry.describe(),
+        grid2=geometry.describe(),
     )
     if matches_by_cropping(labels.geometry, geometry):
         notices = [Note.CROPPED.say(grids=grids)]
     else:
         offset = np.abs(index - np.round(index)).max(axis=1)
         moved = int((inside & (offset > CORNER_TOLERANCE_VOXELS)).sum())
-        between = f"{moved} of its {len(index)} labelled voxels"
+        between = Text("{moved} of its {count} labelled voxels", moved=moved, count=len(index))
         if asking is not None:
             asking.ask(
                 QuestionKind.OTHER_GRID,
-                f"{grids}: {between} lie between voxels of the image.",
+                Text(
+                    "{grids}: {between} lie between voxels of the image.",
+                    grids=grids,
+                    between=between,
+                ),
                 moved,
             )
         notices = [Note.RESAMPLED.say(grids=grids, between=between)]
     lost = len(inside) - int(inside.sum())
     if lost:
-        lie = "lies outside the image" if lost == 1 else "lie outside the image"
-        found = f"{counted(lost, 'labelled voxel')} of '{file_name}' {lie}"
+        found = counted(
+            lost,
+            "{count} labelled voxel of '{file}' lies outside the image",
+            "{count} labelled voxels of '{file}' lie outside the image",
+            file=file_name,
+        )
         if asking is not None:
-            asking.ask(QuestionKind.OUTSIDE, f"{found}.", lost)
-        notices.append(Note.LOST.say(found=found, verb="is" if lost == 1 else "are"))
+            asking.ask(QuestionKind.OUTSIDE, Text("{found}.", found=found), lost)
+        notices.append(Note.LOST.say(found=found, verb=Text("is") if lost == 1 else Text("are")))
     return tuple(notices)
 
 
-def _displaced(labels: LabelVolume, geometry: Geometry, num_voxels: int, file_name: str) -> str:
+def _displaced(labels: LabelVolume, geometry: Geometry, num_voxels: int, file_name: str) -> Text:
     distance_mm = np.linalg.norm(labels.geometry.corners_mm() - geometry.corners_mm(), axis=1)
-    return (
-        f"The segmentation '{file_name}' has as many voxels along each axis as its image, but its "
-        f"header puts them elsewhere, up to {distance_mm.max():.4g} mm away (image: "
-        f"{_placed(geometry)}; segmentation: {_placed(labels.geometry)}). "
-        f"{counted(num_voxels, 'labelled voxel')} would move."
+    return Text(
+        "The segmentation '{file}' has as many voxels along each axis as its image, but "
+        "its header puts them elsewhere, up to {distance:.4g} mm away (image: {grid1}; "
+        "segmentation: {grid2}). {voxels} would move.",
+        file=file_name,
+        distance=distance_mm.max(),
+        grid1=_placed(geometry),
+        grid2=_placed(labels.geometry),
+        voxels=counted(num_voxels, "{count} labelled voxel", "{count} labelled voxels"),
     )
 
 
@@ -162,7 +184,7 @@ def _looked_up(labels: LabelVolume, geometry: Geometry) -> npt.NDArray[np.int16]
     return array
 
 
-def _placed(geometry: Geometry) -> str:
+def _placed(geometry: Geometry) -> Text:
     center = geometry.index_to_world((np.asarray(geometry.size) - 1) / 2)
     where = ", ".join(f"{mm:.0f}" for mm in center)
-    return f"{geometry.describe()} around ({where}) mm"
+    return Text("{grid} around ({place}) mm", grid=geometry.describe(), place=where)

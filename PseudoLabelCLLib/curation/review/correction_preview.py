@@ -13,6 +13,7 @@ from PseudoLabelCLLib.curation.review.truth_mask import near_changed, slices_of_
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import CorrectionPreview
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -49,7 +50,9 @@ def preview_correction(
     shown = arrays.labels(f"proposal_{proposal.round_index:02d}", proposal.round_index)
     if shown is None:  # it was there a moment ago
         path = ProjectLayout(root).proposal(proposal.round_index, case.id)
-        raise ReviewError(f"The proposal '{path}' is gone.", "Show the case again.")
+        raise ReviewError(
+            Text("The proposal '{path}' is gone.", path=path), Text("Show the case again.")
+        )
     changed = changed_voxels(np.load(shown, mmap_mode="r"), corrected.array, rejected)
     num_changed = int(np.count_nonzero(changed))
     if not num_changed:

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
@@ -45,9 +46,13 @@ def read_proposal(path: Path, schema: LabelSchema, case: Case) -> LabelVolume:
     proposal = read_segmentation(path, schema)[0]
     if not proposal.geometry.is_close_to(case.geometry):
         raise ReviewError(
-            f"The proposal of case '{case.id}' has {proposal.geometry.describe()}, its image has "
-            f"{case.geometry.describe()}.",
-            "Train the round again.",
+            Text(
+                "The proposal of case '{case}' has {found}, its image has {expected}.",
+                case=case.id,
+                found=proposal.geometry.describe(),
+                expected=case.geometry.describe(),
+            ),
+            Text("Train the round again."),
         )
     return proposal
 
@@ -76,10 +81,15 @@ def on_grid_of_case(
     kept = np.count_nonzero(matched.array) == np.count_nonzero(corrected.array)
     if notices and not (kept and matches_by_cropping(corrected.geometry, case.geometry)):
         raise ReviewError(
-            f"The correction '{file_name}' has a different grid "
-            f"({corrected.geometry.describe()}) from case '{case.id}' "
-            f"({case.geometry.describe()}), or lies elsewhere.",
-            "Save it with the case's image as its reference.",
+            Text(
+                "The correction '{file}' has a different grid ({found}) from case "
+                "'{case}' ({expected}), or lies elsewhere.",
+                file=file_name,
+                found=corrected.geometry.describe(),
+                case=case.id,
+                expected=case.geometry.describe(),
+            ),
+            Text("Save it with the case's image as its reference."),
         )
     return matched
 
@@ -145,8 +155,8 @@ def what_counts(  # noqa: PLR0913 - what is corrected, by what, and how much of 
         _require_change(case, changed, leaves_out=bool(left_out))
         if not np.any(corrected.array):
             raise ReviewError(
-                f"The correction of case '{case.id}' is empty.",
-                "Reject the proposal, or name the slices that should be empty.",
+                Text("The correction of case '{case}' is empty.", case=case.id),
+                Text("Reject the proposal, or name the slices that should be empty."),
             )
     mask = correction.mask
     require_something_to_confirm(
@@ -175,9 +185,16 @@ def _by_extent(
 def _require_change(case: Case, changed: Mask, *, leaves_out: bool) -> None:
     if not changed.any():
         raise ReviewError(
-            f"The correction of case '{case.id}' is identical to the "
-            f"proposal{' in what is not left out' if leaves_out else ''}.",
-            f"Accept the proposal instead{', and leave out the same' if leaves_out else ''}.",
+            Text(
+                "The correction of case '{case}' is identical to the proposal in what is not left "
+                "out."
+                if leaves_out
+                else "The correction of case '{case}' is identical to the proposal.",
+                case=case.id,
+            ),
+            Text("Accept the proposal instead, and leave out the same.")
+            if leaves_out
+            else Text("Accept the proposal instead."),
         )
 
 
@@ -186,15 +203,22 @@ def _named_slices(
 ) -> tuple[int, ...]:
     if extent is not TruthExtent.CHANGED_SLICES:
         raise ReviewError(
-            f"A correction covers either {extent.value} or the named ones, not both.",
-            "Choose one of the two.",
+            Text(
+                "A correction covers either {extent} or the named ones, not both.",
+                extent=extent.word,
+            ),
+            Text("Choose one of the two."),
         )
     wrong = [number for number in slices if not 0 <= number < num_slices]
     if wrong:
         raise ReviewError(
-            f"Case '{case.id}' has no slice {', '.join(map(str, wrong))}; "
-            f"its slices are 0 to {num_slices - 1}.",
-            "Choose among these slices.",
+            Text(
+                "Case '{case}' has no slice {slices}; its slices are 0 to {last}.",
+                case=case.id,
+                slices=", ".join(map(str, wrong)),
+                last=num_slices - 1,
+            ),
+            Text("Choose among these slices."),
         )
     return tuple(sorted(set(slices)))
 

@@ -22,6 +22,7 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, storage_error, written_aside
@@ -136,7 +137,7 @@ class CaseArrays:
 
         def read() -> Array:
             volume = read_volume(path, case.dicom_series_uid, case.geometry)
-            return _on_grid(volume.array, volume.geometry, case, "image")
+            return _on_grid(volume.array, volume.geometry, case, Text("image"))
 
         return self.kept("image", [stamp_of(path), case.dicom_series_uid], read)
 
@@ -171,7 +172,7 @@ class CaseArrays:
         def read() -> Array:
             volume = read_volume(path)
             array = volume.array.astype(np.float32, copy=False)
-            return _on_grid(array, volume.geometry, self._case, "uncertainty")
+            return _on_grid(array, volume.geometry, self._case, Text("uncertainty"))
 
         return self.kept(f"uncertainty_{index:02d}", [stamp_of(path)], read)
 
@@ -183,7 +184,7 @@ class CaseArrays:
     def _labels_in(self, name: str, path: Path) -> str:
         def read() -> Array:
             labels = read_labels(path, self._schema)
-            return _on_grid(labels.array, labels.geometry, self._case, "segmentation")
+            return _on_grid(labels.array, labels.geometry, self._case, Text("segmentation"))
 
         return self.kept(name, [stamp_of(path), to_json(self._schema)], read)
 
@@ -219,10 +220,15 @@ def _round_to_show(root: Path, project: Project, case: Case, round_index: int | 
     if round_index is None:
         return shown[-1] if shown else None
     if round_index not in shown:
-        told = ", ".join(map(str, shown)) or "none"
+        told = ", ".join(map(str, shown)) or Text("none")
         raise ReviewError(
-            f"Round {round_index} has no proposal for case '{case.id}' (rounds with one: {told}).",
-            "Choose another round.",
+            Text(
+                "Round {index} has no proposal for case '{case}' (rounds with one: {rounds}).",
+                index=round_index,
+                case=case.id,
+                rounds=told,
+            ),
+            Text("Choose another round."),
         )
     return round_index
 
@@ -244,12 +250,18 @@ def _doubtful(layout: ProjectLayout, project: Project, case: Case, index: int) -
     return () if doubt is None else doubtful_slices(doubt.doubt_per_slice, spacing_mm)
 
 
-def _on_grid(array: Array, found: Geometry, case: Case, what: str) -> Array:
+def _on_grid(array: Array, found: Geometry, case: Case, what: Text) -> Array:
     if not found.is_close_to(case.geometry):
         raise VolumeError(
-            f"The {what} of case '{case.id}' is not the one that belongs to it: it has "
-            f"{found.describe()}, expected {case.geometry.describe()}, or lies elsewhere.",
-            "Restore the file, or add the case again.",
+            Text(
+                "The {what} of case '{case}' is not the one that belongs to it: it has "
+                "{found}, expected {expected}, or lies elsewhere.",
+                what=what,
+                case=case.id,
+                found=found.describe(),
+                expected=case.geometry.describe(),
+            ),
+            Text("Restore the file, or add the case again."),
         )
     return array
 

@@ -7,6 +7,7 @@ from PseudoLabelCLLib.curation.review.files_set_aside import moving_aside
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout, round_index
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
@@ -40,7 +41,7 @@ def go_back(root: Path, project: Project, index: int) -> Project:
     gives_up_pretraining = index == BEFORE_ALL and layout.pretraining_checkpoint.exists()
     target = None if gives_up_pretraining else _target(project, index)
     with (
-        project_lock(layout.worker_lock, "going back to an earlier round"),
+        project_lock(layout.worker_lock, Text("going back to an earlier round")),
         moving_aside(root) as aside,
     ):
         for later in _later_rounds(layout, index):
@@ -60,24 +61,35 @@ def go_back(root: Path, project: Project, index: int) -> Project:
 def _target(project: Project, index: int) -> Round | None:
     """Return the round as it will be; None before round 0."""
     if not BEFORE_ALL <= index < len(project.rounds) or not project.rounds:
-        told = ", ".join(str(round_.index) for round_ in project.rounds) or "none"
+        told = ", ".join(str(round_.index) for round_ in project.rounds) or Text("none")
         raise ProjectError(
-            f"There is no round {index} to go back to (rounds: {told}).",
-            "Choose one of the project's rounds, or -1 for the state before round 0.",
+            Text(
+                "There is no round {index} to go back to (rounds: {rounds}).",
+                index=index,
+                rounds=told,
+            ),
+            Text("Choose one of the project's rounds, or -1 for the state before round 0."),
         )
     if index == BEFORE_ALL:
         return None
     round_ = project.rounds[index]
     if round_.state not in _REVIEWABLE:
         raise ProjectError(
-            f"Round {index} is '{round_.state.value}': it has no proposals to go back to.",
-            f"Go back to {f'round {index - 1}' if index else 'before round 0'}, or let the "
-            "training finish this round.",
+            Text(
+                "Round {index} is '{state}': it has no proposals to go back to.",
+                index=index,
+                state=round_.state.word,
+            ),
+            Text(
+                "Go back to round {index}, or let the training finish this round.", index=index - 1
+            )
+            if index
+            else Text("Go back to before round 0, or let the training finish this round."),
         )
     if round_.state is RoundState.IN_REVIEW and round_ == project.latest_round:
         raise ProjectError(
-            f"Round {index} is the newest one and in review already.",
-            "Choose an earlier round.",
+            Text("Round {index} is the newest one and in review already.", index=index),
+            Text("Choose an earlier round."),
         )
     return replace(round_, state=RoundState.IN_REVIEW)
 

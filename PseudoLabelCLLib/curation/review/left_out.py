@@ -6,6 +6,7 @@ import numpy as np
 
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 
 
@@ -20,14 +21,22 @@ def structures_to_leave_out(
     unknown = sorted({value for value in values if value not in schema.values})
     if unknown:
         raise ReviewError(
-            f"The project has no structure with the value {', '.join(map(str, unknown))} "
-            f"to leave out of case '{case_id}'.",
-            f"Name structures among {', '.join(f'{s.value} ({s.name})' for s in schema)}.",
+            Text(
+                "The project has no structure with the value {values} to leave out of case "
+                "'{case}'.",
+                values=", ".join(map(str, unknown)),
+                case=case_id,
+            ),
+            Text(
+                "Name structures among {structures}.",
+                structures=", ".join(f"{s.value} ({s.name})" for s in schema),
+            ),
         )
     left_out = tuple(value for value in schema.values if value in values)
     if len(left_out) == len(schema):
         raise ReviewError(
-            f"Every structure of case '{case_id}' is left out.", "Reject the proposal instead."
+            Text("Every structure of case '{case}' is left out.", case=case_id),
+            Text("Reject the proposal instead."),
         )
     return left_out
 
@@ -67,7 +76,10 @@ def require_something_to_confirm(
         if np.any(along if slices is None else along[list(slices)]):
             return
     raise ReviewError(
-        f"Without the structures that are left out, case '{case_id}' has no voxel left that "
-        "would count as yours.",
-        "Reject the proposal instead.",
+        Text(
+            "Without the structures that are left out, case '{case}' has no voxel left that "
+            "would count as yours.",
+            case=case_id,
+        ),
+        Text("Reject the proposal instead."),
     )

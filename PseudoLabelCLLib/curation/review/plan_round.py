@@ -9,6 +9,7 @@ from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Use, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, joined, listed
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.files.atomic_files import read_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -56,7 +57,7 @@ class RoundPlan:
     pseudo: tuple[str, ...]
     left_out: tuple[str, ...]
     too_doubtful: tuple[str, ...]
-    sentence: str
+    sentence: Text
 
 
 def plan_next_round(project: Project) -> RoundPlan:
@@ -73,10 +74,12 @@ def plan_next_round(project: Project) -> RoundPlan:
             left_out.append(case.id)
         elif not _is_wholly_covered(project, case.id, human):
             pseudo.append(case.id)
-    plan = RoundPlan(index, human, tuple(pseudo), tuple(left_out), (), "")
+    plan = RoundPlan(index, human, tuple(pseudo), tuple(left_out), (), NO_TEXT)
     required = project.config.pseudo_label.min_agreement
-    rule = [f"cases {_doubtful(required)} will be left out"] if required and pseudo else []
-    return replace(plan, sentence=_sentence(plan, rule))
+    rule = Text(
+        "cases whose copies agree less than {percent:g} % will be left out", percent=100 * required
+    )
+    return replace(plan, sentence=_sentence(plan, rule if required and pseudo else NO_TEXT))
 
 
 def leave_out_doubtful(root: Path, project: Project, plan: RoundPlan) -> RoundPlan:
@@ -179,45 +182,58 @@ def _agreement(layout: ProjectLayout, index: int, case_id: str) -> float:
     return from_json(Doubt, without_version(read_json(path), path.name), path.name).agreement
 
 
-def _sentence(plan: RoundPlan, about_doubtful: Sequence[str]) -> str:
+def _sentence(plan: RoundPlan, about_doubtful: Text) -> Text:
     if not plan.human:
-        return (
-            f"Round {plan.index} needs an annotated volume: segment one (an unlabelled one of "
-            "the project will do) and add it with its segmentation."
+        return Text(
+            "Round {index} needs an annotated volume: segment one (an unlabelled one of the "
+            "project will do) and add it with its segmentation.",
+            index=plan.index,
         )
+    rejected = NO_TEXT
+    if plan.left_out:
+        rejected = counted(
+            len(plan.left_out),
+            "{count} rejected case is left out",
+            "{count} rejected cases are left out",
+        )
+    return Text("{what}.", what=joined(_told_truth(plan), rejected, about_doubtful, by="; "))
+
+
+def _told_truth(plan: RoundPlan) -> Text:
+    """Return what a round will learn from, without a full stop."""
     whole = {source.case_id for source in plan.human if source.truth_slices is None}
     partial = {s.case_id for s in plan.human if s.truth_mask is None} - whole
     voxels = {source.case_id for source in plan.human} - whole - partial
-    number = len(whole | partial | voxels)
-    text = f"Round {plan.index} will learn from {_counted(number, 'human segmentation')}"
     without = {source.case_id for source in plan.human if source.left_out}
-    limits = [f"{len(partial)} of them on single slices only"] if partial else []
-    limits += [f"{len(voxels)} of them on single voxels only"] if voxels else []
-    limits += [f"{len(without)} of them without some structures"] if without else []
-    text += f" ({', '.join(limits)})" if limits else ""
-    if plan.index > 0:
-        text += f" and {_counted(len(plan.pseudo), 'pseudo-label')}"
-    parts = [text]
-    if plan.left_out:
-        parts.append(
-            f"{_counted(len(plan.left_out), 'rejected case')} {_are(plan.left_out)} left out"
+    limits = listed(
+        text
+        for text, cases in (
+            (Text("{count} of them on single slices only", count=len(partial)), partial),
+            (Text("{count} of them on single voxels only", count=len(voxels)), voxels),
+            (Text("{count} of them without some structures", count=len(without)), without),
         )
-    return f"{'; '.join((*parts, *about_doubtful))}."
+        if cases
+    )
+    told = counted(
+        len(whole | partial | voxels),
+        "Round {index} will learn from {count} human segmentation",
+        "Round {index} will learn from {count} human segmentations",
+        index=plan.index,
+    )
+    if limits:
+        told = Text("{what} ({limits})", what=told, limits=limits)
+    if plan.index > 0:
+        pseudo = counted(len(plan.pseudo), "{count} pseudo-label", "{count} pseudo-labels")
+        told = Text("{what} and {pseudo}", what=told, pseudo=pseudo)
+    return told
 
 
-def _told_doubtful(doubtful: Sequence[str], required: float) -> list[str]:
+def _told_doubtful(doubtful: Sequence[str], required: float) -> Text:
     if not doubtful:
-        return []
-    return [f"{_counted(len(doubtful), 'case')} {_doubtful(required)} {_are(doubtful)} left out"]
-
-
-def _doubtful(required: float) -> str:
-    return f"whose copies agree less than {100 * required:g} %"
-
-
-def _are(cases: Sequence[str]) -> str:
-    return "is" if len(cases) == 1 else "are"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        return NO_TEXT
+    return counted(
+        len(doubtful),
+        "{count} case whose copies agree less than {percent:g} % is left out",
+        "{count} cases whose copies agree less than {percent:g} % are left out",
+        percent=100 * required,
+    )

@@ -13,11 +13,12 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 _Stamp: TypeAlias = tuple[int, int, int]
-_SHOW_AGAIN = "Show the case again."
+_SHOW_AGAIN = Text("Show the case again.")
 
 
 @dataclass
@@ -131,8 +132,12 @@ def _bytes_of(
         raise storage_error(file, error, action="read") from error
     if _sha256(content) != identity.fingerprint:
         raise ReviewError(
-            f"The proposal of '{case.id}' in round {round_.index} is not the one shown here: its "
-            "file has changed since.",
+            Text(
+                "The proposal of '{case}' in round {index} is not the one shown here: its "
+                "file has changed since.",
+                case=case.id,
+                index=round_.index,
+            ),
             _SHOW_AGAIN,
         )
     return case, round_, content
@@ -142,29 +147,56 @@ def _require_round(project: Project, identity: ProposalIdentity) -> None:
     latest = project.latest_round
     if latest is None or latest.state is not RoundState.IN_REVIEW:
         return  # the search for the proposal says so
-    shown = f"The proposal of '{identity.case_id}' shown here is round {identity.round_index}'s;"
+    shown: dict[str, object] = {
+        "case": identity.case_id,
+        "shown": identity.round_index,
+        "index": latest.index,
+    }
     if identity.round_index < latest.index:
-        raise ReviewError(f"{shown} round {latest.index} has made a new proposal.", _SHOW_AGAIN)
+        raise ReviewError(
+            Text(
+                "The proposal of '{case}' shown here is round {shown}'s; round {index} has made a "
+                "new proposal.",
+                **shown,
+            ),
+            _SHOW_AGAIN,
+        )
     if identity.round_index > latest.index:
-        raise ReviewError(f"{shown} the project is back at round {latest.index}.", _SHOW_AGAIN)
+        raise ReviewError(
+            Text(
+                "The proposal of '{case}' shown here is round {shown}'s; the project is back at "
+                "round {index}.",
+                **shown,
+            ),
+            _SHOW_AGAIN,
+        )
 
 
 def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path]:
     """Return a case, the round in review, and where its proposal for the case lies."""
     latest = project.latest_round
     if latest is None:
-        raise ReviewError("There is no round to review yet.", "Train round 0 first.")
+        raise ReviewError(Text("There is no round to review yet."), Text("Train round 0 first."))
     if latest.state is not RoundState.IN_REVIEW:
         raise ReviewError(
-            f"Round {latest.index} is '{latest.state.value}', not in review.",
-            "Wait until its proposals are ready.",
+            Text(
+                "Round {index} is '{state}', not in review.",
+                index=latest.index,
+                state=latest.state.word,
+            ),
+            Text("Wait until its proposals are ready."),
         )
     case = project.case(case_id)
     proposal = ProjectLayout(root).proposal(latest.index, case.id)
     if not case.gets_proposals or not proposal.exists():
         raise ReviewError(
-            f"Round {latest.index} has no proposal for case '{case.id}' ({case.role.value}).",
-            "Choose a case from the review list.",
+            Text(
+                "Round {index} has no proposal for case '{case}' ({role}).",
+                index=latest.index,
+                case=case.id,
+                role=case.role.word,
+            ),
+            Text("Choose a case from the review list."),
         )
     return case, latest, proposal
 

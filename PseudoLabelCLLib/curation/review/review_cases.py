@@ -31,6 +31,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, written_aside
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -53,7 +54,7 @@ class QueueItem:
 
     case_id: str
     doubt: float
-    reason: str
+    reason: Text
     verdict: Verdict | None
     left_out: tuple[int, ...] = ()
 
@@ -74,7 +75,7 @@ def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
     for case in (case for case in project.cases if case.gets_proposals):
         if layout.proposal(latest.index, case.id).exists():
             doubt = _read_doubt(layout.doubt(latest.index, case.id))
-            item = QueueItem(case.id, doubt.doubt, doubt.reason, None)
+            item = QueueItem(case.id, doubt.doubt, doubt.sentence, None)
             judged = reviews.get(case.id)
             if judged is not None:
                 item = replace(item, verdict=judged.verdict, left_out=judged.left_out)
@@ -227,8 +228,12 @@ def undo_verdict(root: Path, project: Project, case_id: str, round_index: int) -
     standing = next((r for r in project.reviews_of(case_id) if r.round_index == round_index), None)
     if standing is None:
         raise ReviewError(
-            f"There is no verdict on the proposal of case '{case_id}' in round {round_index}.",
-            "There is nothing to take back.",
+            Text(
+                "There is no verdict on the proposal of case '{case}' in round {index}.",
+                case=case_id,
+                index=round_index,
+            ),
+            Text("There is nothing to take back."),
         )
     earlier = replaced_verdicts(layout, standing)
     if earlier:

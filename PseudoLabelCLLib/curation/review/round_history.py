@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.messages.project_view import RoundFigures
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
@@ -89,7 +90,7 @@ def _agreements(
     found: dict[tuple[str, int], float | None] = {}
     reviews = [review for review in project.reviews if _can_be_compared(root, project, review)]
     for number, review in enumerate(reviews):
-        progress("Comparing corrections with proposals", number, len(reviews))
+        progress(Text("Comparing corrections with proposals"), number, len(reviews))
         key = _key(root, project, review)
         if key in before:
             used[key] = before[key]
@@ -168,8 +169,13 @@ def _part(path: Path, value: JsonValue, name: str) -> JsonValue:
 
 def _damaged(path: Path, name: str) -> ProjectDamagedError:
     return ProjectDamagedError(
-        f"{path.parent.name}/{path.name} is damaged: it lacks the field '{name}'.",
-        "Restore the file from a backup, or delete it.",
+        Text(
+            "{folder}/{file} is damaged: it lacks the field '{name}'.",
+            folder=path.parent.name,
+            file=path.name,
+            name=name,
+        ),
+        Text("Restore the file from a backup, or delete it."),
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
@@ -70,15 +71,22 @@ def read_truth_mask(path: Path, geometry: Geometry) -> Mask:
     volume = read_volume(path)
     if not volume.geometry.is_close_to(geometry):
         raise VolumeError(
-            f"'{path.name}' has a grid of {volume.geometry.describe()}; its case has "
-            f"{geometry.describe()}.",
-            "Restore it from a backup, or review the proposal again.",
+            Text(
+                "'{file}' has a grid of {found}; its case has {expected}.",
+                file=path.name,
+                found=volume.geometry.describe(),
+                expected=geometry.describe(),
+            ),
+            Text("Restore it from a backup, or review the proposal again."),
         )
     mask: Mask = volume.array == 1
     if not mask.any() or not np.all(mask | (volume.array == 0)):
         raise VolumeError(
-            f"'{path.name}' is not a mask: expected zeros, and ones where something counts.",
-            "Restore it from a backup, or review the proposal again.",
+            Text(
+                "'{file}' is not a mask: expected zeros, and ones where something counts.",
+                file=path.name,
+            ),
+            Text("Restore it from a backup, or review the proposal again."),
         )
     return mask
 

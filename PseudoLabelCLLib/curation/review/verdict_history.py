@@ -10,6 +10,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.review.history import keep_in_history
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.review import Review
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error, written_aside
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import read_review, save_review
@@ -146,10 +147,15 @@ def require_files(layout: ProjectLayout, review: Review) -> None:
     """
     for file in review.files:
         if not layout.own(file).is_file():
-            what = "segmentation" if file == review.segmentation else "mask"
+            what = Text("segmentation") if file == review.segmentation else Text("mask")
             raise ReviewError(
-                f"The {what} of the verdict on case '{review.case_id}' is missing ('{file}').",
-                "Restore it from a backup, or review the proposal again.",
+                Text(
+                    "The {what} of the verdict on case '{case}' is missing ('{file}').",
+                    what=what,
+                    case=review.case_id,
+                    file=file,
+                ),
+                Text("Restore it from a backup, or review the proposal again."),
             )
 
 

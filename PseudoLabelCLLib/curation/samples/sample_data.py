@@ -19,6 +19,7 @@ from PseudoLabelCLLib.curation.samples.sample_anatomy import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
@@ -117,7 +118,7 @@ def write_sample_cases(
     kinds = [kind for kind, number in numbers for _ in range(number)]
     made = []
     for index, kind in enumerate(kinds):
-        progress("Making sample volumes", index, len(kinds))
+        progress(Text("Making sample volumes"), index, len(kinds))
         made.append(_write_case(folder, seed, index, kind))
     return tuple(made)
 

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.losses.cosine import cosines, full_precision
 from PseudoLabelCLLib.learning.shapes import Float, Int
 
@@ -49,9 +50,15 @@ def gather_regions(
     sides = features.shape[2], features.shape[3]
     if min(sides) < SMALLEST_SIDE:
         raise TrainingError(
-            f"The decoder's features are {sides[0]} x {sides[1]} pixels, and local contrastive "
-            f"pre-training takes regions from {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more.",
-            "Choose a larger window, or train more decoder blocks.",
+            Text(
+                "The decoder's features are {height} x {width} pixels, and local "
+                "contrastive pre-training takes regions from {least} x "
+                "{least} pixels or more.",
+                height=sides[0],
+                width=sides[1],
+                least=SMALLEST_SIDE,
+            ),
+            Text("Choose a larger window, or train more decoder blocks."),
         )
     rows = _pixels([corner[0] for corner in CORNERS], sides[0], features.device)
     columns = _pixels([corner[1] for corner in CORNERS], sides[1], features.device)

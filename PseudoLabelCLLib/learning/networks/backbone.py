@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.networks.layers import (
     BATCH_NORM_EPSILON,
     batch_norm,
@@ -97,10 +98,15 @@ class UNetBackbone(nn.Module):
             return self.num_decoder_blocks
         if not 0 <= num_blocks <= self.num_decoder_blocks:
             raise TrainingError(
-                f"The network's decoder has {self.num_decoder_blocks} blocks; the first "
-                f"{num_blocks} were asked for.",
-                f"Set 'num_decoder_blocks' to at most {self.num_decoder_blocks}, or choose "
-                "another backbone.",
+                Text(
+                    "The network's decoder has {count} blocks; the first {wanted} were asked for.",
+                    count=self.num_decoder_blocks,
+                    wanted=num_blocks,
+                ),
+                Text(
+                    "Set 'num_decoder_blocks' to at most {most}, or choose another backbone.",
+                    most=self.num_decoder_blocks,
+                ),
             )
         return num_blocks
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretraining import PretrainingStage
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file, write_tensor_file
@@ -69,10 +70,10 @@ def load_pretrained(path: Path, network: SegmentationNetwork, names: tuple[str, 
         weights: dict[str, Tensor] = read_tensor_file(path, torch.device("cpu"))
         found = {name: weight.shape for name, weight in weights.items()}
     except (ValueError, AttributeError) as error:
-        raise _unusable(path, "it is damaged") from error
+        raise _unusable(path, Text("it is damaged")) from error
     state = network.state_dict()
     if found != {name: state[name].shape for name in names}:
-        raise _unusable(path, "its weights belong to another network")
+        raise _unusable(path, Text("its weights belong to another network"))
     network.load_state_dict(weights, strict=False)
 
 
@@ -112,9 +113,9 @@ def read_pretraining_checkpoint(path: Path, device: torch.device) -> dict[str, A
         content: dict[str, Any] = read_tensor_file(path, device)
         missing = _PARTS - content.keys()
     except (ValueError, AttributeError) as error:
-        raise _unusable(path, "it is damaged") from error
+        raise _unusable(path, Text("it is damaged")) from error
     if missing:
-        raise _unusable(path, f"it lacks {', '.join(sorted(missing))}")
+        raise _unusable(path, Text("it lacks {parts}", parts=", ".join(sorted(missing))))
     return content
 
 
@@ -131,12 +132,19 @@ def restore_pretraining(content: dict[str, Any], stage: PretrainingStage, path: 
         stage.generator.set_state(content["generator"].cpu())
         stage.step = int(content["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _unusable(path, type(error).__name__) from error
+        raise _unusable(path, Text("{error}", error=type(error).__name__)) from error
 
 
-def _unusable(path: Path, reason: str) -> ProjectDamagedError:
+def _unusable(path: Path, reason: Text) -> ProjectDamagedError:
     return ProjectDamagedError(
-        f"The file '{path.parent.name}/{path.name}' cannot be used ({reason}).",
-        f"Delete the folder '{path.parent.name}' of the project; the pre-training is then done "
-        "again.",
+        Text(
+            "The file '{folder}/{file}' cannot be used ({reason}).",
+            folder=path.parent.name,
+            file=path.name,
+            reason=reason,
+        ),
+        Text(
+            "Delete the folder '{folder}' of the project; the pre-training is then done again.",
+            folder=path.parent.name,
+        ),
     )

@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     LocalStrategy,
     PositionalConfig,
 )
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.losses.global_contrast import global_contrastive_loss
 from PseudoLabelCLLib.learning.losses.positional_contrast import positional_contrastive_loss
@@ -120,8 +121,12 @@ class PretrainingStage(ABC):
             self.step += 1
             if not math.isfinite(value):
                 raise TrainingError(
-                    f"The {self.name} loss of pre-training is not a number after step {self.step}.",
-                    "Check the images for extreme values, or lower the learning rate.",
+                    Text(
+                        "The {name} loss of pre-training is not a number after step {step}.",
+                        name=self.name,
+                        step=self.step,
+                    ),
+                    Text("Check the images for extreme values, or lower the learning rate."),
                 )
             yield value
 

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from PseudoLabelCLLib.domain.config import LearningRate, StageConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import IncompleteSlices
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.shapes import Float
@@ -147,8 +148,12 @@ class Trainer:
         latest = self._latest
         if latest is not None and not all(map(math.isfinite, latest.losses.values())):
             raise TrainingError(
-                f"The loss is not a number after step {latest.step}: {latest.losses}.",
-                "Check the images for extreme values, or lower the learning rate.",
+                Text(
+                    "The loss is not a number after step {step}: {losses}.",
+                    step=latest.step,
+                    losses=latest.losses,
+                ),
+                Text("Check the images for extreme values, or lower the learning rate."),
             )
 
     def _is_time_to_check(self) -> bool:
@@ -192,9 +197,11 @@ class Trainer:
         skips = config.incomplete_slices is IncompleteSlices.SKIP and config.weight > 0
         if self.data.is_joint and skips and not self._has_complete_pairs:
             raise TrainingError(
-                "No slice with human truth, or none with a pseudo-label, shows every structure, so "
-                "every step would be skipped.",
-                "Set training.contrastive.incomplete_slices=use.",
+                Text(
+                    "No slice with human truth, or none with a pseudo-label, shows every "
+                    "structure, so every step would be skipped."
+                ),
+                Text("Set training.contrastive.incomplete_slices=use."),
             )
 
     def _skips(self) -> bool:

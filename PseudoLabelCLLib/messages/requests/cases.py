@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     SampleVolumes,
@@ -23,7 +24,7 @@ class FindVolumes(Request[VolumesFound]):
         answers: What a person answered to the questions that an earlier search led to.
     """
 
-    activity = "looking for volumes"
+    activity = Text("looking for volumes")
 
     path: str
     answers: tuple[GivenAnswer, ...] = ()
@@ -36,7 +37,7 @@ class AddVolumes(ChangesProject[VolumesAdded]):
     A volume that the project has as unlabelled, named again as annotated, gets its segmentation.
     """
 
-    activity = "adding volumes"
+    activity = Text("adding volumes")
 
     volumes: tuple[NewCase, ...]
 
@@ -45,7 +46,7 @@ class AddVolumes(ChangesProject[VolumesAdded]):
 class SetRole(ChangesProject[ProjectView]):
     """Give cases another role."""
 
-    activity = "changing roles"
+    activity = Text("changing roles")
 
     case_ids: tuple[str, ...]
     role: CaseRole
@@ -60,7 +61,7 @@ class ChooseSlices(ChangesProject[ProjectView]):
         only_drawn: Whether only the slices that were drawn do; the others get proposals.
     """
 
-    activity = "choosing the slices that count"
+    activity = Text("choosing the slices that count")
 
     case_ids: tuple[str, ...]
     only_drawn: bool
@@ -70,7 +71,7 @@ class ChooseSlices(ChangesProject[ProjectView]):
 class RemoveCases(ChangesProject[ProjectView]):
     """Take cases out of the project; what people drew stays in its history."""
 
-    activity = "removing cases"
+    activity = Text("removing cases")
 
     case_ids: tuple[str, ...]
 
@@ -79,7 +80,7 @@ class RemoveCases(ChangesProject[ProjectView]):
 class CheckCases(Request[CasesChecked]):
     """Look at every case before training."""
 
-    activity = "checking the cases"
+    activity = Text("checking the cases")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class AnswerQuestion(ChangesProject[ProjectView]):
         value: One of its answers.
     """
 
-    activity = "keeping an answer"
+    activity = Text("keeping an answer")
 
     question: Question
     value: str
@@ -101,6 +102,6 @@ class AnswerQuestion(ChangesProject[ProjectView]):
 class MakeSampleData(WritesFiles[SampleVolumes]):
     """Make phantom volumes to try the program with."""
 
-    activity = "making sample volumes"
+    activity = Text("making sample volumes")
 
     folder: str

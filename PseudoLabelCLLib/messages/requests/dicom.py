@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import DicomExportChecked, DicomExported
 from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
 
@@ -32,7 +33,7 @@ class DicomChoices:
 class CheckDicomExport(Request[DicomExportChecked]):
     """Look for what would stop or surprise a DICOM export, and write nothing."""
 
-    activity = "checking a DICOM export"
+    activity = Text("checking a DICOM export")
 
     choices: DicomChoices = DicomChoices()
 
@@ -44,7 +45,7 @@ class ExportDicom(WritesFiles[DicomExported]):
     A case that cannot go out does not stop the others.
     """
 
-    activity = "exporting to DICOM"
+    activity = Text("exporting to DICOM")
 
     output_folder: str
     choices: DicomChoices = DicomChoices()

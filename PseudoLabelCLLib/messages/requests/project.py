@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import Done
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests.request import ChangesProject, Request, WritesFiles
@@ -13,7 +14,7 @@ from PseudoLabelCLLib.messages.requests.request import ChangesProject, Request, 
 class CreateProject(WritesFiles[ProjectView]):
     """Make a project and open it."""
 
-    activity = "making the project"
+    activity = Text("making the project")
 
     root: str
     name: str
@@ -25,7 +26,7 @@ class CreateProject(WritesFiles[ProjectView]):
 class OpenProject(Request[ProjectView]):
     """Open a project, which no other window may have open."""
 
-    activity = "opening the project"
+    activity = Text("opening the project")
 
     root: str
 
@@ -34,21 +35,21 @@ class OpenProject(Request[ProjectView]):
 class CloseProject(Request[Done]):
     """Close the project."""
 
-    activity = "closing the project"
+    activity = Text("closing the project")
 
 
 @dataclass(frozen=True)
 class Refresh(Request[ProjectView]):
     """Read the project again, after a worker has changed it."""
 
-    activity = "reading the project"
+    activity = Text("reading the project")
 
 
 @dataclass(frozen=True)
 class ChangeLabels(ChangesProject[ProjectView]):
     """Change names, colours and codes, and before round 0 the structures."""
 
-    activity = "changing the structures"
+    activity = Text("changing the structures")
 
     labels: LabelSchema
 
@@ -57,7 +58,7 @@ class ChangeLabels(ChangesProject[ProjectView]):
 class ChangeSettings(ChangesProject[ProjectView]):
     """Change settings by name, such as {"training.joint.num_steps": "400"}."""
 
-    activity = "changing settings"
+    activity = Text("changing settings")
 
     values: dict[str, str]
 
@@ -70,7 +71,7 @@ class GoBack(ChangesProject[ProjectView]):
         round_index: The round to go back to; -1 goes back to before round 0.
     """
 
-    activity = "going back to an earlier round"
+    activity = Text("going back to an earlier round")
 
     round_index: int
 
@@ -79,6 +80,6 @@ class GoBack(ChangesProject[ProjectView]):
 class SignVerdicts(WritesFiles[ProjectView]):
     """Choose the name for the verdicts that are given on this computer from now on."""
 
-    activity = "choosing the name on verdicts"
+    activity = Text("choosing the name on verdicts")
 
     name: str

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+from PseudoLabelCLLib.domain.text import Text
+
 A = TypeVar("A")
 
 _known: "dict[str, type[Request[Any]]]" = {}
@@ -18,7 +20,7 @@ class Request(Generic[A]):
 
         @dataclass(frozen=True)
         class ShowCase(Request[CaseFiles]):
-            activity = "showing a case"
+            activity = Text("showing a case")
             case_id: str
 
     A direct subclass of `Request` only reads. What writes is a `ChangesProject` or `WritesFiles`.
@@ -28,7 +30,7 @@ class Request(Generic[A]):
         answer_type: The class of its answer, taken from the subclass's base.
     """
 
-    activity: ClassVar[str]
+    activity: ClassVar[Text]
     answer_type: ClassVar[type[Any]]
 
     def __init_subclass__(cls) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import Exported, ModelSummary
 from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
 
@@ -18,7 +19,7 @@ class Export(WritesFiles[Exported]):
         include_unreviewed: Whether proposals that nobody has reviewed go out too.
     """
 
-    activity = "exporting"
+    activity = Text("exporting")
 
     output_folder: str
     format: SegmentationFormat
@@ -30,7 +31,7 @@ class Export(WritesFiles[Exported]):
 class SaveModel(WritesFiles[ModelSummary]):
     """Copy the model of a round to a file of its own."""
 
-    activity = "saving the model"
+    activity = Text("saving the model")
 
     round_index: int
     file: str
@@ -40,6 +41,6 @@ class SaveModel(WritesFiles[ModelSummary]):
 class ReadModel(Request[ModelSummary]):
     """Tell what a model file can do."""
 
-    activity = "reading a model"
+    activity = Text("reading a model")
 
     file: str

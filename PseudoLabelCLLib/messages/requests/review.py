@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.review import ProposalIdentity, TruthExtent
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, History
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests.request import ChangesProject, Request
@@ -18,7 +19,7 @@ class ShowCase(Request[CaseFiles]):
         with_image: Whether the image is wanted too; it is not if the scene has it.
     """
 
-    activity = "showing a case"
+    activity = Text("showing a case")
 
     case_id: str
     round_index: int | None = None
@@ -35,7 +36,7 @@ class Accept(ChangesProject[ProjectView]):
         left_out: Label values of structures that are rejected; only with one proposal.
     """
 
-    activity = "accepting"
+    activity = Text("accepting")
 
     proposals: tuple[ProposalIdentity, ...]
     left_out: tuple[int, ...] = ()
@@ -49,7 +50,7 @@ class Reject(ChangesProject[ProjectView]):
         proposals: As for `Accept`.
     """
 
-    activity = "rejecting"
+    activity = Text("rejecting")
 
     proposals: tuple[ProposalIdentity, ...]
 
@@ -65,7 +66,7 @@ class Correct(ChangesProject[ProjectView]):
         left_out: Label values of structures that are rejected.
     """
 
-    activity = "saving a correction"
+    activity = Text("saving a correction")
 
     proposal: ProposalIdentity
     file: str
@@ -83,7 +84,7 @@ class PreviewCorrection(Request[CorrectionPreview]):
         left_out: Label values of structures that are rejected.
     """
 
-    activity = "comparing a correction with the proposal"
+    activity = Text("comparing a correction with the proposal")
 
     proposal: ProposalIdentity
     file: str
@@ -98,7 +99,7 @@ class TakeBackVerdict(ChangesProject[ProjectView]):
         proposal: The proposal that the person looks at.
     """
 
-    activity = "taking back a verdict"
+    activity = Text("taking back a verdict")
 
     proposal: ProposalIdentity
 
@@ -107,4 +108,4 @@ class TakeBackVerdict(ChangesProject[ProjectView]):
 class ReadHistory(Request[History]):
     """Measure the rounds so far."""
 
-    activity = "measuring the rounds"
+    activity = Text("measuring the rounds")

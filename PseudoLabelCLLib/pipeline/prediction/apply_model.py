@@ -18,6 +18,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking, LeftOutError, Question, QuestionError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.messages.jobs import (
@@ -62,7 +63,7 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         if report.is_cancelled():
             raise Cancelled(resumable=False)
         results.append(_segment(target, model, device, job, report))
-        report.progress("Segmenting", number, len(targets))
+        report.progress(Text("Segmenting"), number, len(targets))
     return {"segmentations": results}
 
 
@@ -75,7 +76,10 @@ def _segment(
         unlike = model.unlike_training(volume.geometry)
         if unlike:
             name = Path(target.image).name
-            report.notice(f"'{name}' is unlike the training cases: {unlike}.", warning=True)
+            report.notice(
+                Text("'{file}' is unlike the training cases: {reason}.", file=name, reason=unlike),
+                warning=True,
+            )
         segmented = segment_volume(model, volume, device, case_id=target.case_id)
         write_segmentation(target.output, segmented.labels, model.card.schema, image)
     report.artifact("frame segmentation" if target.frame else "segmentation", target.output)
@@ -151,7 +155,8 @@ def _free_targets(job: PredictJob, report: Report) -> list[_Target]:
     folder = Path(job.output_folder)
     if folder.exists() and not folder.is_dir():
         raise StorageError(
-            f"'{folder}' is a file; the segmentations need a folder.", "Choose another folder."
+            Text("'{folder}' is a file; the segmentations need a folder.", folder=folder),
+            Text("Choose another folder."),
         )
     targets: list[_Target] = []
     questions: list[Question] = []
@@ -186,7 +191,7 @@ def _targets_of(
     """
     path = Path(image)
     if not path.exists():
-        raise VolumeError(f"There is no volume '{image}'.", "Check the path.")
+        raise VolumeError(Text("There is no volume '{path}'.", path=image), Text("Check the path."))
     case_id = _named(path, series_uid)
     asking = Asking(case_id, job.answers)
     frames = None if series_uid else frames_in(path)
@@ -242,12 +247,12 @@ def _place(job: PredictJob, file: Path, name: str, asking: Asking) -> Geometry |
 def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:
     if target.output.name.casefold() in taken:
         raise StorageError(
-            f"Two volumes would both be written to '{target.output.name}'.",
-            "Segment them into different folders.",
+            Text("Two volumes would both be written to '{file}'.", file=target.output.name),
+            Text("Segment them into different folders."),
         )
     for path in (target.output, *([target.uncertainty] if with_uncertainty else [])):
         if path.exists():
             raise StorageError(
-                f"'{path}' exists already and is not overwritten.",
-                "Choose another output folder, or move the file away.",
+                Text("'{path}' exists already and is not overwritten.", path=path),
+                Text("Choose another output folder, or move the file away."),
             )

@@ -8,6 +8,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.messages.jobs import EvaluateJob, EvaluationPair
@@ -75,7 +76,9 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
             if report.is_cancelled():
                 raise Cancelled(resumable=False)
             cases.append(MeasuredCase(pair.id, _measure(model, pair, device, answers)))
-            report.progress("Evaluating", number * len(pairs) + done, len(models) * len(pairs))
+            report.progress(
+                Text("Evaluating"), number * len(pairs) + done, len(models) * len(pairs)
+            )
         summary = summarise([case.quality for case in cases])
         measured.append(MeasuredModel(name, tuple(cases), summary))
     told = to_json({"definitions": DEFINITIONS, "models": tuple(measured)})
@@ -98,11 +101,14 @@ def _models(job: EvaluateJob) -> dict[str, Path]:
     wanted = job.rounds or tuple(trained)
     missing = [index for index in wanted if index not in trained]
     if missing or not wanted:
-        told = ", ".join(map(str, trained)) or "none"
+        told = ", ".join(map(str, trained)) or Text("none")
         raise ProjectError(
-            f"There is no trained round {', '.join(map(str, missing)) or 'yet'} "
-            f"in this project (trained: {told}).",
-            "Run 'train' first, or name another round.",
+            Text(
+                "There is no trained round {rounds} in this project (trained: {trained}).",
+                rounds=", ".join(map(str, missing)) or Text("yet"),
+                trained=told,
+            ),
+            Text("Run 'train' first, or name another round."),
         )
     return {f"round {index}": layout.model(index) for index in wanted}
 
@@ -128,8 +134,8 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
     )
     if not pairs:
         raise ProjectError(
-            "There is nothing to measure on: the project has no validation case.",
-            "Name volumes with references, or give a case the role 'validation'.",
+            Text("There is nothing to measure on: the project has no validation case."),
+            Text("Name volumes with references, or give a case the role 'validation'."),
         )
     return pairs
 
@@ -163,9 +169,14 @@ def _on_grid(
         return matched_to_grid(reference, volume.geometry, file_name=name, asking=asking)[0]
     if not reference.geometry.is_close_to(volume.geometry):
         raise AnnotationError(
-            f"The reference '{Path(pair.reference).name}' has a different grid "
-            f"({reference.geometry.describe()}) from its volume '{Path(pair.image).name}' "
-            f"({volume.geometry.describe()}), or lies elsewhere.",
-            "Save the reference again with this volume as its reference image.",
+            Text(
+                "The reference '{reference}' has a different grid ({grid1}) from its "
+                "volume '{image}' ({grid2}), or lies elsewhere.",
+                reference=Path(pair.reference).name,
+                grid1=reference.geometry.describe(),
+                image=Path(pair.image).name,
+                grid2=volume.geometry.describe(),
+            ),
+            Text("Save the reference again with this volume as its reference image."),
         )
     return reference

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 
 BoolArray = npt.NDArray[np.bool_]
@@ -168,9 +169,12 @@ def measure_quality(
     """
     if not prediction.geometry.is_close_to(reference.geometry):
         raise AnnotationError(
-            "The segmentation and its reference lie on different grids "
-            f"({prediction.geometry.describe()}; {reference.geometry.describe()}).",
-            "Resample one of them onto the other's grid.",
+            Text(
+                "The segmentation and its reference lie on different grids ({grid1}; {grid2}).",
+                grid1=prediction.geometry.describe(),
+                grid2=reference.geometry.describe(),
+            ),
+            Text("Resample one of them onto the other's grid."),
         )
     spacing_mm = reference.geometry.spacing_mm[::-1]  # (k, j, i), as the array's axes
     qualities = []

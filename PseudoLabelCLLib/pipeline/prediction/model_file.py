@@ -8,6 +8,7 @@ from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, Pseu
 from PseudoLabelCLLib.domain.errors import ModelFileError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_bytes
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
@@ -93,13 +94,20 @@ class ModelCard:
         settled = self.preprocess
         if settled.window_size is None or settled.in_plane_spacing_mm is None:
             raise ModelFileError(
-                "The model does not say what its network was trained on "
-                "(window_size, in_plane_spacing_mm)."
+                Text(
+                    "The model does not say what its network was trained on (window_size, "
+                    "in_plane_spacing_mm)."
+                )
             )
         if max(settled.window_size) > MAX_WINDOW_SIDE:
             raise ModelFileError(
-                f"The model's slices are {settled.window_size[0]} x {settled.window_size[1]} "
-                f"pixels; at most {MAX_WINDOW_SIDE} x {MAX_WINDOW_SIDE} are possible."
+                Text(
+                    "The model's slices are {height} x {width} pixels; at most "
+                    "{most} x {most} are possible.",
+                    height=settled.window_size[0],
+                    width=settled.window_size[1],
+                    most=MAX_WINDOW_SIDE,
+                )
             )
 
 
@@ -110,17 +118,21 @@ class TrainedModel:
     network: SegmentationNetwork
     card: ModelCard
 
-    def unlike_training(self, geometry: Geometry) -> str:
+    def unlike_training(self, geometry: Geometry) -> Text:
         """Return why a volume is unlike the training cases, or an empty text."""
         smallest, largest = self.card.training.in_plane_spacing_mm
         rows, columns = in_plane_spacing(geometry, self.card.preprocess)
         factor = UNLIKE_SPACING_FACTOR
         if min(rows, columns) * factor < smallest or max(rows, columns) > largest * factor:
-            return (
-                f"its pixels are {rows:.3g} x {columns:.3g} mm, "
-                f"the model was trained on {smallest:.3g} to {largest:.3g} mm"
+            return Text(
+                "its pixels are {rows:.3g} x {columns:.3g} mm, the model was trained on "
+                "{least:.3g} to {most:.3g} mm",
+                rows=rows,
+                columns=columns,
+                least=smallest,
+                most=largest,
             )
-        return ""
+        return NO_TEXT
 
 
 def write_model(path: Path, network: SegmentationNetwork, card: ModelCard) -> None:
@@ -142,21 +154,35 @@ def read_model(path: Path) -> TrainedModel:
     version = told.get("schema_version") if isinstance(told, dict) else None
     if isinstance(version, int) and version > MODEL_SCHEMA_VERSION:
         raise ModelFileError(
-            f"'{path.name}' was written by a newer version (model format {version}, "
-            f"this program knows {MODEL_SCHEMA_VERSION}).",
-            "Update PseudoLabelCL.",
+            Text(
+                "'{file}' was written by a newer version (model format {version}, this "
+                "program knows {known}).",
+                file=path.name,
+                version=version,
+                known=MODEL_SCHEMA_VERSION,
+            ),
+            Text("Update PseudoLabelCL."),
         )
     try:
         card = from_json(ModelCard, told, "model.json")
     except PseudoLabelCLError as error:
         raise ModelFileError(
-            f"The description in '{path.name}' is damaged: {error.message}",
-            "Get the model file again from where it came.",
+            Text(
+                "The description in '{file}' is damaged: {reason}",
+                file=path.name,
+                reason=error.message,
+            ),
+            Text("Get the model file again from where it came."),
         ) from error
     try:
         network = network_from_bytes(weights, card.network, card.schema.num_classes)
     except ModelFileError as error:
         raise ModelFileError(
-            f"The model file '{path}' cannot be used. {error.message}", error.remedy
+            Text(
+                "The model file '{path}' cannot be used. {reason}",
+                path=path,
+                reason=error.message,
+            ),
+            error.remedy,
         ) from error
     return TrainedModel(network, card)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.doubt import Doubt
+from PseudoLabelCLLib.domain.doubt import COPIES_AGREE, NOTHING_FOUND, SOME_MISSING, Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
 
 # A slice with hardly any structure must not top the list for a few pixels: disagreement is
@@ -36,7 +37,7 @@ def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[
     }
     present = {name: score for name, score in per_class.items() if score is not None}
     if not (mean > 0).any() or not present:
-        return Doubt(1.0, 0.0, (1.0,) * num_slices, "Nothing was found in this volume.")
+        return Doubt(1.0, 0.0, (1.0,) * num_slices, NOTHING_FOUND)
     agreement = float(np.mean(list(present.values())))
     per_slice = _doubt_per_slice(mean, prediction.copies)
     missing = [name for name, score in per_class.items() if score is None]
@@ -77,12 +78,14 @@ def _reason(
     missing: list[str],
     agreement: float,
     worst_slice: str,
-) -> str:
+) -> Text:
     weakest = min(scores, key=lambda name: scores[name])
-    text = (
-        f"Copies agree to {agreement:.0%}, least on '{weakest}' ({scores[weakest]:.0%}) and in "
-        f"the slice {worst_slice}."
-    )
-    if missing:
-        text += f" Nothing was found of {', '.join(repr(name) for name in missing)}."
-    return text
+    values: dict[str, object] = {
+        "agreement": agreement,
+        "structure": weakest,
+        "least": scores[weakest],
+        "slice": worst_slice,
+    }
+    if not missing:
+        return Text(COPIES_AGREE, **values)
+    return Text(SOME_MISSING, missing=", ".join(repr(name) for name in missing), **values)

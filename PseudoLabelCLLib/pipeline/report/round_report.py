@@ -10,6 +10,7 @@ from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import from_json
 from PseudoLabelCLLib.pipeline.learning_curve import RoundCurve, read_learning_curve
@@ -92,7 +93,7 @@ def _figures(root: Path, project: Project, index: int, report: Report) -> Iterat
             doubt_per_slice=doubt.doubt_per_slice,
             reason=doubt.reason,
         )
-        report.progress(f"Round {index}: report", number, len(cases))
+        report.progress(Text("Round {index}: report", index=index), number, len(cases))
 
 
 def _qualities(layout: ProjectLayout, index: int) -> Iterator[RoundQuality]:

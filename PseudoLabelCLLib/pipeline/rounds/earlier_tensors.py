@@ -7,6 +7,7 @@ import torch
 
 from PseudoLabelCLLib.domain.errors import ModelFileError
 from PseudoLabelCLLib.domain.reporting import Report
+from PseudoLabelCLLib.domain.text import Text, as_clause
 from PseudoLabelCLLib.learning.tensor_files import (
     is_of_earlier_version,
     read_tensor_file,
@@ -19,6 +20,7 @@ from PseudoLabelCLLib.pipeline.prediction.model_file import (
 )
 from PseudoLabelCLLib.storage.project.model_archive import holds_earlier_weights
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
+from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError
 
 
 def rewrite_earlier_tensors(root: Path, report: Report) -> None:
@@ -44,7 +46,11 @@ def _rewrite(path: Path, report: Report) -> None:
         elif path.suffix == ".pt":
             _rewrite_tensors(path)
     except ValueError as error:
-        report.notice(f"'{path.name}' stays in its earlier form: {error}.", warning=True)
+        found = error.found if isinstance(error, TensorFileError) else error
+        report.notice(
+            Text("'{file}' stays in its earlier form: {found}.", file=path.name, found=found),
+            warning=True,
+        )
 
 
 def _rewrite_model(path: Path) -> None:
@@ -53,7 +59,7 @@ def _rewrite_model(path: Path) -> None:
             return
         model = read_model(path)
     except ModelFileError as error:
-        raise ValueError(error.message.rstrip(".")) from error
+        raise TensorFileError(as_clause(error.message)) from error
     write_model(path, model.network, replace(model.card, schema_version=MODEL_SCHEMA_VERSION))
 
 

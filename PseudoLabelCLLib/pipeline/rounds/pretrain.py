@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import (
@@ -46,9 +47,9 @@ STEPS_PER_CURVE_POINT = 10
 # Within one per cent of the loss of equal embeddings, nothing was learned.
 _COLLAPSED = 0.99
 _STAGE_WORDS = {
-    "global": "Pre-training: encoder",
-    "local": "Pre-training: decoder",
-    "positional": "Pre-training: encoder by position",
+    "global": Text("Pre-training: encoder"),
+    "local": Text("Pre-training: decoder"),
+    "positional": Text("Pre-training: encoder by position"),
 }
 # Stages draw from generators of their own, far from those of the rounds (seed + round).
 _SEED_OFFSET = 10_000
@@ -72,8 +73,11 @@ def pretrain(
     """
     if project.config.pretraining.method is Pretraining.NONE:
         raise TrainingError(
-            "The project's settings name no pre-training (pretraining.method is 'none').",
-            "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local, or positional.",
+            Text("The project's settings name no pre-training (pretraining.method is 'none')."),
+            Text(
+                "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local, or "
+                "positional."
+            ),
         )
     data = load_pretraining_data(root, project, preprocess, report)
     running = _RunningPretraining(root, data, device, report)
@@ -83,8 +87,11 @@ def pretrain(
         if device.name == "cpu":
             raise
         report.notice(
-            f"The memory of the {device.description} is too small for a batch of pre-training, "
-            "which cannot be split; it continues on the CPU, which is slower.",
+            Text(
+                "The memory of the {device} is too small for a batch of pre-training, "
+                "which cannot be split; it continues on the CPU, which is slower.",
+                device=device.description,
+            ),
             warning=True,
         )
         running.save()
@@ -116,25 +123,30 @@ def pretrain_if_needed(
         return pretrain(root, project, preprocess, device, report)
     if record.settings != pretraining_settings(project):
         report.notice(
-            "The settings of pre-training have changed since it was done; it is done again.",
+            Text("The settings of pre-training have changed since it was done; it is done again."),
             warning=True,
         )
         return pretrain(root, project, preprocess, device, report)
     changes = changes_since(record, project, preprocess)
     if changes:
-        report.notice(f"The pre-training is reused although {changes} changed since.", warning=True)
-    report.notice(f"Round 0 starts from this: {record.sentence}")
+        report.notice(
+            Text("The pre-training is reused although {changes} changed since.", changes=changes),
+            warning=True,
+        )
+    report.notice(Text("Round 0 starts from this: {record}", record=record.sentence))
     return record
 
 
-def changes_since(record: PretrainingRecord, project: Project, preprocess: PreprocessConfig) -> str:
+def changes_since(
+    record: PretrainingRecord, project: Project, preprocess: PreprocessConfig
+) -> Text:
     """Return what changed since a pre-training besides its settings, in words, or nothing."""
-    changed = []
-    if set(record.cases) | set(record.left_out) != set(pretraining_cases(project)):
-        changed.append("the cases")
-    if record.preprocess != preprocess:
-        changed.append("the network's grid")
-    return " and ".join(changed)
+    has_other_cases = {*record.cases, *record.left_out} != set(pretraining_cases(project))
+    if record.preprocess == preprocess:
+        return Text("the cases") if has_other_cases else NO_TEXT
+    if has_other_cases:
+        return Text("the cases and the network's grid")
+    return Text("the network's grid")
 
 
 def require_before_round_0(project: Project) -> None:
@@ -146,8 +158,8 @@ def require_before_round_0(project: Project) -> None:
     first = project.rounds[0] if project.rounds else None
     if first is not None and first.state is not RoundState.TRAINING:
         raise TrainingError(
-            "Round 0 is trained already, so pre-training would have no effect.",
-            "Create a new project to begin with pre-training.",
+            Text("Round 0 is trained already, so pre-training would have no effect."),
+            Text("Create a new project to begin with pre-training."),
         )
 
 
@@ -222,9 +234,15 @@ class _RunningPretraining:
         collapsed, last = stage.collapsed_loss(), _last_mean(losses)
         if last >= _COLLAPSED * collapsed:
             self.report.notice(
-                f"The pre-training learned nothing: its {stage.name} loss is {last:.3f} at the "
-                f"end, and {collapsed:.3f} is what a network gets that cannot tell any slices "
-                "apart. Take more steps or a lower learning rate (pretraining.* in the settings).",
+                Text(
+                    "The pre-training learned nothing: its {stage} loss is {last:.3f} at "
+                    "the end, and {collapsed:.3f} is what a network gets that cannot tell "
+                    "any slices apart. Take more steps or a lower learning rate "
+                    "(pretraining.* in the settings).",
+                    stage=stage.name,
+                    last=last,
+                    collapsed=collapsed,
+                ),
                 warning=True,
             )
 
@@ -278,8 +296,10 @@ class _RunningPretraining:
         if content["notes"].get("identity") == self._identity():
             return content
         self.report.notice(
-            "The pre-training starts again: its settings or cases changed since it was "
-            "interrupted.",
+            Text(
+                "The pre-training starts again: its settings or cases changed since it was "
+                "interrupted."
+            ),
             warning=True,
         )
         return None
@@ -290,7 +310,13 @@ class _RunningPretraining:
         restore_pretraining(content, stage, self.layout.pretraining_checkpoint)
         notes = content["notes"]
         self.progress = _Progress([list(losses) for losses in notes["losses"]], notes["duration_s"])
-        self.report.notice(f"{_STAGE_WORDS[stage.name]} continues after step {stage.step}.")
+        self.report.notice(
+            Text(
+                "{stage} continues after step {step}.",
+                stage=_STAGE_WORDS[stage.name],
+                step=stage.step,
+            )
+        )
 
     def _identity(self) -> str:
         """What must be the same for a checkpoint to go on."""

@@ -15,8 +15,9 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     Pretraining,
 )
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import QuestionKind
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretraining import (
@@ -72,7 +73,7 @@ def load_pretraining_data(
     slices = []
     for number, case_id in enumerate(ids, start=1):
         slices.append(load_case_slices(root, project.case(case_id), preprocess))
-        report.progress("Pre-training: reading volumes", number, len(ids))
+        report.progress(Text("Pre-training: reading volumes"), number, len(ids))
         if report.is_cancelled():
             raise Cancelled
     num_parts = _num_parts(project)
@@ -80,15 +81,22 @@ def load_pretraining_data(
     _require_enough(len(slices) - len(left_out), 2 if num_parts else 1, left_out)
     if left_out:
         report.notice(
-            f"Fewer slices than the {num_parts} parts of pre-training, so left out where volumes "
-            f"are cut into parts: {_named(left_out)}.",
+            Text(
+                "Fewer slices than the {count} parts of pre-training, so left out where "
+                "volumes are cut into parts: {cases}.",
+                count=num_parts,
+                cases=_named(left_out),
+            ),
             warning=True,
         )
     turned = _turned(project, slices)
     if turned:
         report.notice(
-            "The slices of these volumes run in the opposite direction to most; they are "
-            f"counted from the other end: {_named(turned)}."
+            Text(
+                "The slices of these volumes run in the opposite direction to most; they "
+                "are counted from the other end: {cases}.",
+                cases=_named(turned),
+            )
         )
     return PretrainingData(
         project=project,
@@ -152,12 +160,22 @@ def _local_has_parts(settings: GlobalLocalConfig) -> bool:
 def _require_enough(found: int, needed: int, left_out: tuple[str, ...]) -> None:
     if found >= needed:
         return
-    short = f" ({_named(left_out)} cannot be cut into the parts)" if left_out else ""
-    volumes = "volume" if needed == 1 else "volumes"
+    short = (
+        Text(" ({cases} cannot be cut into the parts)", cases=_named(left_out))
+        if left_out
+        else NO_TEXT
+    )
     raise TrainingError(
-        f"Pre-training needs {needed} {volumes} or more that are neither validation nor ignored; "
-        f"there {'is' if found == 1 else 'are'} {found}{short}.",
-        "Add volumes; they need no segmentation.",
+        counted(
+            needed,
+            "Pre-training needs {count} volume or more that are neither validation nor ignored; "
+            "there {found}{short}.",
+            "Pre-training needs {count} volumes or more that are neither validation nor ignored; "
+            "there {found}{short}.",
+            found=counted(found, "is {count}", "are {count}"),
+            short=short,
+        ),
+        Text("Add volumes; they need no segmentation."),
     )
 
 
@@ -179,7 +197,9 @@ def _turned(project: Project, slices: list[CaseSlices]) -> tuple[str, ...]:
     return tuple(turned)
 
 
-def _named(case_ids: tuple[str, ...]) -> str:
+def _named(case_ids: tuple[str, ...]) -> Text:
     shown = ", ".join(case_ids[:_MOST_NAMES])
     rest = len(case_ids) - _MOST_NAMES
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    if rest <= 0:
+        return Text("{cases}", cases=shown)
+    return Text("{cases} and {count} more", cases=shown, count=rest)

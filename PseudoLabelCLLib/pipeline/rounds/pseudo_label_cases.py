@@ -1,6 +1,7 @@
 """Pseudo-labels, uncertainty and doubt for every case that no person has confirmed."""
 
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
@@ -28,7 +29,7 @@ def pseudo_label_cases(
     clean_up = project.config.pseudo_label.clean_up
     device.place(model.network)
     cases = project.cases_to_propose()
-    stage = f"Round {round_index}: pseudo-labels"
+    stage = Text("Round {index}: pseudo-labels", index=round_index)
     for number, case in enumerate(cases, start=1):
         if report.is_cancelled():
             raise Cancelled

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding
 from PseudoLabelCLLib.domain.errors import UnansweredError
-from PseudoLabelCLLib.domain.question import QuestionKind
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
+from PseudoLabelCLLib.domain.text import Text, joined
 
 # A pre-training looks at no segmentation.
 ABOUT_IMAGES = (QuestionKind.PLANE, QuestionKind.SLICE_ORDER, QuestionKind.LABEL_MAP)
@@ -24,8 +25,8 @@ def require_answers(
     """
     waiting = [f for f in findings if f.question is not None and f.question.kind in kinds]
     if waiting:
-        told = " ".join(finding.sentence for finding in waiting)
+        told = joined(*(finding.sentence for finding in waiting))
         raise UnansweredError(
-            f"Some questions must be answered before training. {told}",
-            "Answer them, then train again.",
+            Text("Some questions must be answered before training. {questions}", questions=told),
+            Text("Answer them, then train again."),
         )

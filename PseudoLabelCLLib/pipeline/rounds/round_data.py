@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     LabelledSlices,
@@ -92,8 +93,10 @@ def load_validation(
         loaded.append((slices, slices.grid.slices_of(reference.array)))
     if not loaded and inputs.plan.index == 0:
         report.notice(
-            "There is no validation case: the last weights of each round are used, and no Dice "
-            "can be measured until corrections come in."
+            Text(
+                "There is no validation case: the last weights of each round are used, and "
+                "no Dice can be measured until corrections come in."
+            )
         )
     return loaded
 
@@ -123,8 +126,10 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     data = RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
     if not data.truth.most_classes_in_a_slice:
         raise TrainingError(
-            "No slice of the human segmentations shows a structure that counts as human truth.",
-            "Annotate a volume, or accept a proposal without leaving structures out.",
+            Text(
+                "No slice of the human segmentations shows a structure that counts as human truth."
+            ),
+            Text("Annotate a volume, or accept a proposal without leaving structures out."),
         )
     return data
 
@@ -134,14 +139,17 @@ def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
     plan = inputs.plan
     if plan.too_doubtful:
         names = ", ".join(f"'{case_id}'" for case_id in plan.too_doubtful)
-        text = (
-            f"Round {plan.index} does not use the pseudo-labels of {names}: their copies agree "
-            f"less than {100 * inputs.project.config.pseudo_label.min_agreement:g} % "
-            "(pseudo_label.min_agreement)."
+        text = Text(
+            "Round {index} does not use the pseudo-labels of {cases}: their copies agree less than "
+            "{percent:g} % (pseudo_label.min_agreement).",
+            index=plan.index,
+            cases=names,
+            percent=100 * inputs.project.config.pseudo_label.min_agreement,
         )
+        none_left = NO_TEXT
         if not plan.pseudo:
-            text += " No pseudo-label is left: it learns from human segmentations alone."
-        report.notice(text, warning=not plan.pseudo)
+            none_left = Text("No pseudo-label is left: it learns from human segmentations alone.")
+        report.notice(joined(text, none_left), warning=not plan.pseudo)
 
 
 def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
@@ -151,7 +159,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
     taken: dict[str, npt.NDArray[np.bool_]] = {}
     loaded = [_merged_truth(inputs, cache, case_id) for case_id in sorted(by_voxels)]
     for number, source in enumerate(newest_first, start=1):
-        _tell_loading(inputs, report, "human segmentations", number, len(newest_first))
+        _tell_loading(inputs, report, Text("human segmentations"), number, len(newest_first))
         if source.case_id in by_voxels:
             continue
         case = inputs.project.case(source.case_id)
@@ -198,8 +206,12 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
         path = layout.proposal(inputs.plan.index - 1, case_id)
         if not path.exists():
             report.notice(
-                f"Case '{case_id}' has no proposal from round {inputs.plan.index - 1}, as when it "
-                "was added since; it is used from the next round on.",
+                Text(
+                    "Case '{case}' has no proposal from round {index}, as when it was added "
+                    "since; it is used from the next round on.",
+                    case=case_id,
+                    index=inputs.plan.index - 1,
+                ),
                 warning=True,
             )
             continue
@@ -217,7 +229,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
             left_out = left_out_of_parts((part,), inputs.project.schema, len(classes))
             numbers = np.flatnonzero(rest)
             loaded.append(LabelledSlices(slices.images, classes, numbers, left_out))
-        _tell_loading(inputs, report, "pseudo-labels", number, len(inputs.plan.pseudo))
+        _tell_loading(inputs, report, Text("pseudo-labels"), number, len(inputs.plan.pseudo))
     return loaded
 
 
@@ -227,7 +239,9 @@ def _rejected_in_proposal(inputs: RoundInputs, case_id: str) -> tuple[int, ...]:
     return next((r.left_out for r in reviews if r.round_index == inputs.plan.index - 1), ())
 
 
-def _tell_loading(inputs: RoundInputs, report: Report, what: str, done: int, of: int) -> None:
-    report.progress(f"Round {inputs.plan.index}: reading {what}", done, of)
+def _tell_loading(inputs: RoundInputs, report: Report, what: Text, done: int, of: int) -> None:
+    report.progress(
+        Text("Round {index}: reading {what}", index=inputs.plan.index, what=what), done, of
+    )
     if report.is_cancelled():
         raise Cancelled

@@ -19,6 +19,7 @@ from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
@@ -136,9 +137,14 @@ def _tell_reread(project: Project, plan: RoundPlan, report: Report) -> None:
         return
     names = ", ".join(f"'{case_id}'" for case_id in cases)
     report.notice(
-        f"Structures were left out of the verdicts on {names}. From round {plan.index} on, what "
-        "lies outside the accepted structures there counts as none of them: it is background or "
-        "what was left out. Earlier rounds ignored it. No verdict was changed."
+        Text(
+            "Structures were left out of the verdicts on {cases}. From round {index} on, "
+            "what lies outside the accepted structures there counts as none of them: it is "
+            "background or what was left out. Earlier rounds ignored it. No verdict was "
+            "changed.",
+            cases=names,
+            index=plan.index,
+        )
     )
 
 
@@ -151,7 +157,8 @@ def _check(root: Path, project: Project, report: Report) -> None:
             report.notice(finding.sentence, warning=True)
     if errors:
         raise TrainingError(
-            f"Training cannot start. {' '.join(errors)}", "Fix this, then train again."
+            Text("Training cannot start. {errors}", errors=joined(*errors)),
+            Text("Fix this, then train again."),
         )
     require_answers(findings)
 
@@ -210,7 +217,7 @@ def _measure_validation(
         reference = annotation_of(root, case, project.schema)
         quality = measure_quality(segmented.labels, reference, project.schema)
         measured.append(MeasuredCase(case.id, quality))
-        report.progress(f"Round {index}: measuring", number, len(cases))
+        report.progress(Text("Round {index}: measuring", index=index), number, len(cases))
     summary = summarise([case.quality for case in measured])
     path = ProjectLayout(root).evaluation(index)
     write_json(path, to_json(MeasuredModel(f"round {index}", tuple(measured), summary)))

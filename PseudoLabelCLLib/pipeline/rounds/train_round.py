@@ -11,6 +11,7 @@ import torch
 from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.checkpoint import (
     load_moments,
     moments_of,
@@ -119,8 +120,11 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         if device.name == "cpu":
             raise
         report.notice(
-            f"The memory of the {device.description} is too small even for one slice at a time; "
-            "training continues on the CPU, which is slower.",
+            Text(
+                "The memory of the {device} is too small even for one slice at a time; "
+                "training continues on the CPU, which is slower.",
+                device=device.description,
+            ),
             warning=True,
         )
         # before the first step there is nothing to save, and the selection must begin anew
@@ -137,7 +141,7 @@ class _RoundTraining:
         self.config = inputs.training
         self.layout = ProjectLayout(inputs.root)
         self.index = inputs.plan.index
-        self.stage_name = f"Round {self.index}: training"
+        self.stage_name = Text("Round {index}: training", index=self.index)
         self.validation = load_validation(inputs, report)
         data = load_round_data(inputs, report)
         stage = self.config.joint if data.is_joint else self.config.supervised
@@ -191,13 +195,18 @@ class _RoundTraining:
         content = read_checkpoint(path, self.device.torch_device)
         if content["notes"].get("identity") != self._identity():
             self.report.notice(
-                f"Round {self.index} starts again: its settings or cases changed since it was "
-                "interrupted.",
+                Text(
+                    "Round {index} starts again: its settings or cases changed since it was "
+                    "interrupted.",
+                    index=self.index,
+                ),
                 warning=True,
             )
             return None
         restore(content, state, path)
-        self.report.notice(f"Round {self.index} continues after step {state.step}.")
+        self.report.notice(
+            Text("Round {index} continues after step {step}.", index=self.index, step=state.step)
+        )
         return _Progress.from_notes(content["notes"])
 
     def _identity(self) -> str:
@@ -231,7 +240,10 @@ class _RoundTraining:
             load_moments(path, self.trainer.state.optimizer)
         else:
             self.report.notice(
-                f"Round {self.index - 1} has no saved moments: they start from zero."
+                Text(
+                    "Round {index} has no saved moments: they start from zero.",
+                    index=self.index - 1,
+                )
             )
 
     def _renew_head(self) -> None:
@@ -252,9 +264,13 @@ class _RoundTraining:
 
     def _tell_smaller_parts(self, num_parts: int) -> None:
         self.report.notice(
-            f"The memory of the {self.device.description} is short: each batch is now processed "
-            f"in {num_parts} parts; the effective batch stays {self.trainer.stage.batch_size} "
-            "slices.",
+            Text(
+                "The memory of the {device} is short: each batch is now processed in "
+                "{count} parts; the effective batch stays {size} slices.",
+                device=self.device.description,
+                count=num_parts,
+                size=self.trainer.stage.batch_size,
+            ),
             warning=True,
         )
 
@@ -297,14 +313,15 @@ class _RoundTraining:
         if not number:
             return
         skip = self.config.contrastive.incomplete_slices is IncompleteSlices.SKIP
-        text = (
+        text = Text(
             "No slice with human truth, or none with a pseudo-label, shows every structure; the "
             "contrastive loss compares those that a slice shows."
         )
         if skip:
-            text = (
-                f"In {number / of:.0%} of the steps too few slices showed every structure; these "
-                "steps were skipped."
+            text = Text(
+                "In {share:.0%} of the steps too few slices showed every structure; these steps "
+                "were skipped.",
+                share=number / of,
             )
         self.report.notice(text, warning=skip)
 
@@ -316,10 +333,16 @@ class _RoundTraining:
         if progress.best_weights is None or progress.best_step or not later:
             return
         self.report.notice(
-            f"Round {self.index} was never better on the validation cases than round "
-            f"{self.index - 1} (mean Dice {max(later):.3f} at best, {progress.best_dice:.3f} "
-            "before), so the network stays as it was. A few validation cases can mislead; "
-            "training.selection=last keeps what a round has learned in any case."
+            Text(
+                "Round {index} was never better on the validation cases than round {before} "
+                "(mean Dice {later:.3f} at best, {best:.3f} before), so the network "
+                "stays as it was. A few validation cases can mislead; "
+                "training.selection=last keeps what a round has learned in any case.",
+                index=self.index,
+                before=self.index - 1,
+                later=max(later),
+                best=progress.best_dice,
+            )
         )
 
     def _result(self) -> TrainedRound:

@@ -20,6 +20,7 @@ from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_direct
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.training.sampling import IGNORED_CLASS, MERGED_CLASS
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
@@ -247,9 +248,14 @@ def case_volume(root: Path, case: Case) -> Volume:
     )
     if not volume.geometry.is_close_to(case.geometry):
         raise VolumeError(
-            f"The image of case '{case.id}' has changed: it was {case.geometry.describe()}, "
-            f"now it is {volume.geometry.describe()} or lies elsewhere.",
-            "Put the first image back, or add the new one as a case of its own.",
+            Text(
+                "The image of case '{case}' has changed: it was {expected}, now it is "
+                "{found} or lies elsewhere.",
+                case=case.id,
+                expected=case.geometry.describe(),
+                found=volume.geometry.describe(),
+            ),
+            Text("Put the first image back, or add the new one as a case of its own."),
         )
     return volume
 
@@ -261,7 +267,7 @@ def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
         PseudoLabelCLError: The case has none.
     """
     if case.annotation is None:
-        raise PseudoLabelCLError(f"Case '{case.id}' has no segmentation.")
+        raise PseudoLabelCLError(Text("Case '{case}' has no segmentation.", case=case.id))
     return read_on_grid(ProjectLayout(root).own(case.annotation), schema, case)
 
 

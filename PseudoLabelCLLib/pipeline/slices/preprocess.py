@@ -25,6 +25,7 @@ from PseudoLabelCLLib.domain.slice_turn import (
     AS_STORED,
     SliceTurn,
 )
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
 from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
 
@@ -210,11 +211,23 @@ def _check_memory(num_slices: int, resampled: tuple[int, int], config: Preproces
     needed, free = 2 * 4 * num_slices * pixels, free_memory_bytes()
     if free is not None and needed > free:
         raise VolumeError(
-            f"{num_slices} slices of {resampled[0]} x {resampled[1]} pixels of "
-            f"{config.in_plane_spacing_mm:g} mm, on a window of {window[0]} x {window[1]}, need "
-            f"{needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
-            "Close other programs, or check the settings preprocess.in_plane_spacing_mm and "
-            "preprocess.window_size of the project or the model.",
+            Text(
+                "{count} slices of {height} x {width} pixels of "
+                "{spacing:g} mm, on a window of {height2} x {width2}, need "
+                "{needed:.1f} GB of memory; {free:.1f} GB are free.",
+                count=num_slices,
+                height=resampled[0],
+                width=resampled[1],
+                spacing=config.in_plane_spacing_mm,
+                height2=window[0],
+                width2=window[1],
+                needed=needed / 1000000000.0,
+                free=free / 1000000000.0,
+            ),
+            Text(
+                "Close other programs, or check the settings preprocess.in_plane_spacing_mm "
+                "and preprocess.window_size of the project or the model."
+            ),
         )
 
 
@@ -253,8 +266,8 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
         low, high = float(array.min()), float(array.max())
     if not high > low:
         raise VolumeError(
-            f"The image is constant: every voxel is {low:g}.",
-            "Check that this is the right volume.",
+            Text("The image is constant: every voxel is {value:g}.", value=low),
+            Text("Check that this is the right volume."),
         )
     scaled = (array - low) / (high - low)
     return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))

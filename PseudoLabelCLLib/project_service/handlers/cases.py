@@ -22,6 +22,7 @@ from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
 from PseudoLabelCLLib.domain.reporting import ReportProgress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     Problem,
@@ -75,17 +76,17 @@ def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgres
 def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress) -> VolumesAdded:
     problems: list[Problem] = []
     for number, volume in enumerate(request.volumes):
-        progress(f"Reading '{volume.case_id}'", number, len(request.volumes))
+        progress(Text("Reading '{case}'", case=volume.case_id), number, len(request.volumes))
         before = session.project()  # refuses all that follow once the project is gone
         try:
             project, notices = _add_one(session.root, before, volume)
         except QuestionError as asked:
             question = asked.question
-            asked_of = _problem(volume, question.message, "", is_error=True)
+            asked_of = _problem(volume, question.message, NO_TEXT, is_error=True)
             problems.append(replace(asked_of, question=question))
             continue
         except LeftOutError as left_out:
-            problems.append(_problem(volume, left_out.message, "", is_error=False))
+            problems.append(_problem(volume, left_out.message, NO_TEXT, is_error=False))
             continue
         except Exception as error:  # noqa: BLE001 - the others shall be added all the same
             _log.warning("A volume was not added.", exc_info=error)
@@ -93,11 +94,11 @@ def _add(session: ProjectSession, request: AddVolumes, progress: ReportProgress)
             problems.append(_problem(volume, told.message, told.remedy, is_error=True))
             continue
         session.update(project)
-        problems += [_problem(volume, notice, "", is_error=False) for notice in notices]
+        problems += [_problem(volume, notice, NO_TEXT, is_error=False) for notice in notices]
     return VolumesAdded(session.view(), tuple(problems))
 
 
-def _add_one(root: Path, before: Project, volume: NewCase) -> tuple[Project, tuple[str, ...]]:
+def _add_one(root: Path, before: Project, volume: NewCase) -> tuple[Project, tuple[Text, ...]]:
     new_files = files_to_come(ProjectLayout(root), before, [volume])
     try:
         return add_or_annotate(root, before, volume)
@@ -106,7 +107,7 @@ def _add_one(root: Path, before: Project, volume: NewCase) -> tuple[Project, tup
         raise
 
 
-def _problem(volume: NewCase, message: str, remedy: str, *, is_error: bool) -> Problem:
+def _problem(volume: NewCase, message: Text, remedy: Text, *, is_error: bool) -> Problem:
     return Problem(volume.case_id, is_error, message, remedy)
 
 
@@ -181,7 +182,8 @@ def _folder_made_aside(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(
-            f"'{folder}' exists already and is not an empty folder.", "Choose a new folder."
+            Text("'{folder}' exists already and is not an empty folder.", folder=folder),
+            Text("Choose a new folder."),
         )
     make_folder(folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PseudoLabelCLLib.curation.export.export_source import SOURCE_WORDS
 from PseudoLabelCLLib.domain.errors import PackageError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import (
     DicomExportChecked,
     DicomExported,
@@ -61,7 +63,7 @@ def _result(line: "DicomExportLine") -> DicomExportResult:
     folder = line.volume_folder
     return DicomExportResult(
         case_id=line.case_id,
-        source=line.source,
+        source=SOURCE_WORDS[line.source],
         file=None if line.path is None else str(line.path),
         message=line.problem,
         remedy=line.remedy,
@@ -83,8 +85,8 @@ def _require_packages() -> None:
             importlib.import_module(name)
     except ImportError as error:
         raise PackageError(
-            f"The Python packages that write DICOM cannot be used: {error}.",
-            "Install the packages that are missing, then try again; or export as .seg.nrrd.",
+            Text("The Python packages that write DICOM cannot be used: {error}.", error=error),
+            Text("Install the packages that are missing, then try again; or export as .seg.nrrd."),
         ) from error
 
 
@@ -115,7 +117,7 @@ def _finding(project: Project, found: "ExportFinding", chosen: DicomChoices) -> 
         case_id=found.case_id or "",
         stops=found.stops,
         message=found.problem,
-        remedy="" if is_offered else found.remedy,
+        remedy=NO_TEXT if is_offered else found.remedy,
         fix=found.fix,
         label_value=found.label_value,
         proposals=proposals,

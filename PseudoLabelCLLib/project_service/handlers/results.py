@@ -6,8 +6,10 @@ from PseudoLabelCLLib.curation.export.export_segmentations import (
     ExportedSegmentation,
     export_segmentations,
 )
+from PseudoLabelCLLib.curation.export.export_source import SOURCE_WORDS
 from PseudoLabelCLLib.curation.export.model_card import read_model_card, save_model
 from PseudoLabelCLLib.domain.reporting import ReportProgress
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelSummary
 from PseudoLabelCLLib.messages.requests import Export, ReadModel, SaveModel
 from PseudoLabelCLLib.project_service.handle_request import handler
@@ -30,14 +32,20 @@ def _export(session: ProjectSession, request: Export, progress: ReportProgress) 
     )
 
 
-def _source(item: ExportedSegmentation) -> str:
+def _source(item: ExportedSegmentation) -> Text:
     """Who confirmed a file, in words."""
-    parts = []
+    source = SOURCE_WORDS[item.source]
+    parts: list[Text] = []
     if item.human_fraction not in (0, 1):
-        parts.append(f"{100 * item.human_fraction:.0f} % of the slices")
+        parts.append(Text("{percent:.0f} % of the slices", percent=100 * item.human_fraction))
     if item.has_single_voxels and item.human_fraction < 1:
-        parts.append("single voxels of others" if parts else "single voxels")
-    return f"{item.source} on {' and '.join(parts)}" if parts else item.source
+        parts.append(Text("single voxels of others") if parts else Text("single voxels"))
+    if not parts:
+        return source
+    told = parts[0]
+    if parts[1:]:
+        told = Text("{one} and {other}", one=parts[0], other=parts[1])
+    return Text("{source} on {extent}", source=source, extent=told)
 
 
 @handler

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.review import ProposalIdentity
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview, History
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
@@ -48,7 +49,8 @@ def _show(session: ProjectSession, request: ShowCase, _: object) -> CaseFiles:
 def _accept(session: ProjectSession, request: Accept, progress: ReportProgress) -> ProjectView:
     if request.left_out and len(request.proposals) != 1:
         raise ReviewError(
-            "Structures can be left out of one case at a time.", "Accept the cases one by one."
+            Text("Structures can be left out of one case at a time."),
+            Text("Accept the cases one by one."),
         )
     root = session.root
 
@@ -81,7 +83,7 @@ def _judge_all(
     try:
         for number, proposal in enumerate(proposals):
             if len(proposals) > 1:
-                progress("Saving verdicts", number, len(proposals))
+                progress(Text("Saving verdicts"), number, len(proposals))
             project = judge(project, proposal)
             judged.append(proposal)
     except BaseException:

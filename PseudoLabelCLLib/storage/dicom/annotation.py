@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.segmentation import BACKGROUND_VALUE, LabelSchema, Terminology
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.storage.dicom.header import uid_of
 from PseudoLabelCLLib.storage.dicom.seg_reader import (
@@ -41,7 +42,7 @@ _DIRECTION_TOLERANCE = 1e-3
 _SAME_PLACE_MM = 1e-3
 # A stack higher than this comes from contradicting positions; no scanner makes it.
 _MOST_SLICES = 20_000
-_REMEDY = "Open it in Slicer with its volume, and save the segmentation as .seg.nrrd."
+_REMEDY = Text("Open it in Slicer with its volume, and save the segmentation as .seg.nrrd.")
 
 Labels: TypeAlias = npt.NDArray[np.int16]
 
@@ -59,7 +60,7 @@ def read_object_as_labels(
     schema: LabelSchema | None,
     near: Geometry | None = None,
     asking: Asking | None = None,
-) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[Text, ...]]:
     """Read a binary or label map segmentation object as one label volume.
 
     Segments are known by their codes, else by their names, never by their order. Slices between
@@ -120,8 +121,12 @@ def _segments_of(
     numbers = [segment.number for segment in described]
     if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
         raise AnnotationError(
-            f"The DICOM segmentation '{path}' is damaged: its segments are numbered {numbers}.",
-            "Write the segmentation again, or copy the file again from where it came.",
+            Text(
+                "The DICOM segmentation '{path}' is damaged: its segments are numbered {numbers}.",
+                path=path,
+                numbers=numbers,
+            ),
+            Text("Write the segmentation again, or copy the file again from where it came."),
         )
     return tuple(
         Segment(
@@ -187,7 +192,7 @@ def _painted(
 
 def _remarks(
     path: Path, segments: tuple[Segment, ...], counts: Mapping[int, int], asking: Asking | None
-) -> Iterator[str]:
+) -> Iterator[Text]:
     numbers = {segment.label_value for segment in segments}
     unclaimed = sum(count for number, count in counts.items() if number not in numbers)
     if unclaimed:
@@ -210,9 +215,9 @@ def _stack_of(path: Path, found: SegmentationObject, near: Geometry | None) -> _
     lowest = positions[int(heights.argmin())]
     drift = positions - lowest - np.outer(heights - heights.min(), axes[:, 2])
     if np.linalg.norm(drift, axis=1).max() > _DRIFT_TOLERANCE_PIXELS * min(first.spacing_mm):
-        raise _no_grid(path, "its slices are shifted sideways against each other")
+        raise _no_grid(path, Text("its slices are shifted sideways against each other"))
     if slices.max() >= _MOST_SLICES:
-        raise _no_grid(path, f"its slices span {slices.max() + 1} places")
+        raise _no_grid(path, Text("its slices span {count} places", count=slices.max() + 1))
     x, y, z = lowest.tolist()
     geometry = Geometry(
         size=(found.columns, found.rows, int(slices.max()) + 1),
@@ -245,17 +250,17 @@ def _axes_of(path: Path, frames: tuple[StoredFrame, ...]) -> FloatArray:
     for frame in frames:
         lengths = (len(frame.position_mm), len(frame.orientation), len(frame.spacing_mm))
         if lengths != (3, 6, 2) or min(frame.spacing_mm) <= 0:
-            raise _no_grid(path, "not every frame says where it lies")
+            raise _no_grid(path, Text("not every frame says where it lies"))
     directions = np.array([frame.orientation for frame in frames])
     spacings = np.array([frame.spacing_mm for frame in frames])
     if np.abs(directions - directions[0]).max() > _DIRECTION_TOLERANCE:
-        raise _no_grid(path, "its frames are turned against each other")
+        raise _no_grid(path, Text("its frames are turned against each other"))
     if not np.allclose(spacings, spacings[0]):
-        raise _no_grid(path, "its frames have different pixel sizes")
+        raise _no_grid(path, Text("its frames have different pixel sizes"))
     row, column = directions[0, :3], directions[0, 3:]
     products = np.array([row @ row - 1, column @ column - 1, row @ column])
     if np.abs(products).max() > _DIRECTION_TOLERANCE:
-        raise _no_grid(path, "its rows and columns are not perpendicular")
+        raise _no_grid(path, Text("its rows and columns are not perpendicular"))
     return np.stack([row, column, np.cross(row, column)], axis=1)
 
 
@@ -278,7 +283,7 @@ def _slice_spacing(
         steps = offsets / spacing
         if np.abs(steps - np.round(steps)).max() * spacing <= gap_tolerance_mm(spacing):
             return spacing
-    raise _no_grid(path, "the distances of its slices are not regular")
+    raise _no_grid(path, Text("the distances of its slices are not regular"))
 
 
 def _spacings_along(grid: Geometry, normal: FloatArray) -> list[float]:
@@ -287,7 +292,12 @@ def _spacings_along(grid: Geometry, normal: FloatArray) -> list[float]:
     return [grid.spacing_mm[a] for a in range(NUM_AXES) if along[a] > 1 - _DIRECTION_TOLERANCE]
 
 
-def _no_grid(path: Path, found: str) -> AnnotationError:
+def _no_grid(path: Path, found: Text) -> AnnotationError:
     return AnnotationError(
-        f"The DICOM segmentation '{path}' does not form a volume: {found}.", _REMEDY
+        Text(
+            "The DICOM segmentation '{path}' does not form a volume: {found}.",
+            path=path,
+            found=found,
+        ),
+        _REMEDY,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.header import (
     items_of,
     numbers_of,
@@ -52,7 +53,7 @@ _APART_IN_FRAMES: dict[str, tuple[str, ...]] = {
 _CONVERTED = "UnassignedPerFrameConvertedAttributesSequence"
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_FRAMES = 100_000
-_REMEDY = (
+_REMEDY = Text(
     "Convert it to a series of single slices, or to NRRD or NIfTI, in the program that made it."
 )
 
@@ -84,17 +85,27 @@ def placed_frames(path: Path) -> list[PlacedSlice[int]]:
     """
     header = read_dicom_header(path, FRAME_KEYWORDS)
     if header is None:
-        raise VolumeError(f"'{path}' is not a DICOM file.", "Choose another file.")
+        raise VolumeError(
+            Text("'{path}' is not a DICOM file.", path=path), Text("Choose another file.")
+        )
     groups = items_of(header, "PerFrameFunctionalGroupsSequence")
     shared = next(iter(items_of(header, "SharedFunctionalGroupsSequence")), pydicom.Dataset())
     num_frames = whole_number_of(header, "NumberOfFrames") or 0
     if not groups or num_frames != len(groups) or num_frames > _MOST_FRAMES:
         raise VolumeError(
-            f"'{path}' contradicts itself: it has {num_frames} frames and describes {len(groups)}.",
-            "Send or copy it again from the archive.",
+            Text(
+                "'{path}' contradicts itself: it has {found} frames and describes {described}.",
+                path=path,
+                found=num_frames,
+                described=len(groups),
+            ),
+            Text("Send or copy it again from the archive."),
         )
     if len({_scaling(group, shared) for group in groups}) > 1:
-        raise VolumeError(f"'{path}' has frames whose intensities are scaled differently.", _REMEDY)
+        raise VolumeError(
+            Text("'{path}' has frames whose intensities are scaled differently.", path=path),
+            _REMEDY,
+        )
     size = tuple(whole_number_of(header, keyword) or 0 for keyword in ("Columns", "Rows"))
     return [
         _placed(path, index, group, shared, (size[0], size[1]))
@@ -121,9 +132,17 @@ def ordered_frames(
             raise
         values = ", ".join(value for _, value in parts)
         raise SeveralPartsError(
-            f"'{path}' holds several stacks of frames, which differ in {parts[0][0]} ({values}).",
-            f"Take one of them: write '{with_part('UID', parts[0])}' for the series (in a table "
-            "of cases: the column series_uid).",
+            Text(
+                "'{path}' holds several stacks of frames, which differ in {attribute} ({values}).",
+                path=path,
+                attribute=parts[0][0],
+                values=values,
+            ),
+            Text(
+                "Take one of them: write '{part}' for the series (in a table of cases: the column "
+                "series_uid).",
+                part=with_part("UID", parts[0]),
+            ),
             parts,
         ) from error
 
@@ -152,16 +171,24 @@ def _placed(
     spacing = _of(group, shared, "PixelMeasuresSequence", "PixelSpacing")
     if len(position) != 3 or len(turned) != 6 or len(spacing) != 2 or not min(size):
         raise VolumeError(
-            f"Frame {index + 1} of '{path}' does not say where its pixels lie (position, "
-            "orientation, pixel spacing).",
+            Text(
+                "Frame {index} of '{path}' does not say where its pixels lie (position, "
+                "orientation, pixel spacing).",
+                index=index + 1,
+                path=path,
+            ),
             _REMEDY,
         )
     row, column = np.array(turned[:3]), np.array(turned[3:])
     products = np.array([row @ row - 1, column @ column - 1, row @ column])
     if np.abs(products).max() > _PERPENDICULAR_TOLERANCE or min(spacing) <= 0:
         raise VolumeError(
-            f"Frame {index + 1} of '{path}' contradicts itself: its rows and columns make no "
-            "rectangular grid.",
+            Text(
+                "Frame {index} of '{path}' contradicts itself: its rows and columns make no "
+                "rectangular grid.",
+                index=index + 1,
+                path=path,
+            ),
             _REMEDY,
         )
     told = (

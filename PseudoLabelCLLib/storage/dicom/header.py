@@ -15,6 +15,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.mark import lacks_preamble
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
@@ -89,19 +90,25 @@ def read_dicom_header(path: Path, keywords: tuple[str, ...]) -> pydicom.Dataset 
                     file, stop_before_pixels=True, specific_tags=list(keywords), force=is_bare
                 )
             if transfer_syntax_of(header) == DeflatedExplicitVRLittleEndian:
-                raise _refused(path, "is stored deflated as a whole")
+                raise _refused(path, Text("is stored deflated as a whole"))
             header_bytes = file.tell()
             is_whole = _has_whole_pixels(file.read(12), header_bytes, path.stat().st_size)
     except InvalidDicomError:
         return None
     except UnreadableError as error:
-        raise _refused(path, "is damaged: its attributes cannot be read") from error
+        raise _refused(path, Text("is damaged: its attributes cannot be read")) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     if header_bytes > _LONGEST_HEADER_BYTES:
-        raise _refused(path, f"has a header of {header_bytes >> 20} MB, more than any slice needs")
+        raise _refused(
+            path,
+            Text(
+                "has a header of {size} MB, more than any slice needs",
+                size=header_bytes >> 20,
+            ),
+        )
     if not is_whole:
-        raise _refused(path, "is cut off, or holds no pixels")
+        raise _refused(path, Text("is cut off, or holds no pixels"))
     return header
 
 
@@ -192,8 +199,8 @@ def _has_whole_pixels(start: bytes, header_bytes: int, file_bytes: int) -> bool:
     return bool(length > 0 and begin + length <= file_bytes)
 
 
-def _refused(path: Path, found: str) -> VolumeError:
+def _refused(path: Path, found: Text) -> VolumeError:
     return VolumeError(
-        f"'{path}' {found}.",
-        "Send or copy the series again from the archive.",
+        Text("'{path}' {found}.", path=path, found=found),
+        Text("Send or copy the series again from the archive."),
     )

@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
 
 # Enhanced and legacy-converted CT, MR and PET: where a frame lies stands in attributes of its own.
@@ -17,11 +18,11 @@ CT_CLASSES = (
 )  # fmt: skip
 # Several frames that are no stack of slices, though a reader of images takes them for one.
 NO_VOLUME_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.3.1": "an ultrasound clip",
-    "1.2.840.10008.5.1.4.1.1.12.1": "a series of X-ray projections over time",
-    "1.2.840.10008.5.1.4.1.1.12.2": "a series of X-ray projections over time",
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.3.1": Text("an ultrasound clip"),
+    "1.2.840.10008.5.1.4.1.1.12.1": Text("a series of X-ray projections over time"),
+    "1.2.840.10008.5.1.4.1.1.12.2": Text("a series of X-ray projections over time"),
+    "1.2.840.10008.5.1.4.1.1.66.4": Text("a segmentation"),
+    "1.2.840.10008.5.1.4.1.1.66.7": Text("a segmentation"),
 }
 _MAGIC = b"DICM"
 _MAGIC_AT = 128

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
-_REMEDY = "Copy it again, or move it out of the folder if it does not belong to the series."
+_REMEDY = Text("Copy it again, or move it out of the folder if it does not belong to the series.")
 
 
 def require_whole(
@@ -41,13 +42,20 @@ def require_whole(
         told = _series_told_by(file)
         if told == series_uid:
             raise VolumeError(
-                f"'{file}' is a slice of the series and is damaged or cut off; without it the "
-                "volume would be incomplete.",
+                Text(
+                    "'{file}' is a slice of the series and is damaged or cut off; without "
+                    "it the volume would be incomplete.",
+                    file=file,
+                ),
                 _REMEDY,
             )
         if told is None:
             raise VolumeError(
-                f"'{file}' is a damaged DICOM file; it may be a slice of the series.", _REMEDY
+                Text(
+                    "'{file}' is a damaged DICOM file; it may be a slice of the series.",
+                    file=file,
+                ),
+                _REMEDY,
             )
 
 

@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import Code, Terminology
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.header import (
     UnreadableError,
     items_of,
@@ -34,10 +35,10 @@ from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 SEGMENTATION_CLASS = str(SegmentationStorage)
 # pydicom has no name for this one yet
 LABEL_MAP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
-_KINDS = {LABEL_MAP_CLASS: "a label map segmentation"}
+_KINDS = {LABEL_MAP_CLASS: Text("a label map segmentation")}
 _READABLE_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-_DAMAGED_REMEDY = "Write the segmentation again, or copy the file again from where it came."
-_FOREIGN_REMEDY = "Save it as a binary segmentation in the program that made it."
+_DAMAGED_REMEDY = Text("Write the segmentation again, or copy the file again from where it came.")
+_FOREIGN_REMEDY = Text("Save it as a binary segmentation in the program that made it.")
 _MOST_FRAMES = 1_000_000
 # 4 GB, of which a compressed file may speak without holding them.
 _MOST_DECOMPRESSED_BYTES = 4 << 30
@@ -170,49 +171,70 @@ def _read(path: Path) -> pydicom.Dataset:
             return pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise AnnotationError(
-            f"'{path}' is not a DICOM file; expected a DICOM segmentation.", "Choose another file."
+            Text("'{path}' is not a DICOM file; expected a DICOM segmentation.", path=path),
+            Text("Choose another file."),
         ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     except UnreadableError as error:
-        raise _damaged(path, "its attributes cannot be read") from error
+        raise _damaged(path, Text("its attributes cannot be read")) from error
 
 
 def _check_kind(path: Path, header: pydicom.Dataset) -> None:
     kind = uid_of(header, "SOPClassUID")
     if kind != SEGMENTATION_CLASS:
-        named = _KINDS.get(kind, f"of the kind {kind or '(none named)'}")
+        named = _KINDS.get(kind, Text("of the kind {kind}", kind=kind or Text("(none named)")))
         raise AnnotationError(
-            f"'{path}' is {named}; expected a binary DICOM segmentation.", _FOREIGN_REMEDY
+            Text(
+                "'{path}' is {named}; expected a binary DICOM segmentation.",
+                path=path,
+                named=named,
+            ),
+            _FOREIGN_REMEDY,
         )
     type_ = text_of(header, "SegmentationType")
     if type_ == "FRACTIONAL":
         raise AnnotationError(
-            f"'{path}' is a segmentation of the type FRACTIONAL: it holds a probability or a "
-            "share for each voxel, so where a structure ends would be a guess.",
+            Text(
+                "'{path}' is a segmentation of the type FRACTIONAL: it holds a probability "
+                "or a share for each voxel, so where a structure ends would be a guess.",
+                path=path,
+            ),
             _FOREIGN_REMEDY,
         )
     if type_ != "BINARY" or whole_number_of(header, "BitsAllocated") != 1:
         raise AnnotationError(
-            f"'{path}' is a segmentation of the type {type_ or '(none named)'}; expected BINARY "
-            "with one bit for each voxel.",
+            Text(
+                "'{path}' is a segmentation of the type {type}; expected BINARY with one "
+                "bit for each voxel.",
+                path=path,
+                type=type_ or Text("(none named)"),
+            ),
             _FOREIGN_REMEDY,
         )
     syntax = transfer_syntax_of(header)
     if syntax not in _READABLE_SYNTAXES:
-        raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
+        raise AnnotationError(
+            Text("'{path}' is compressed ({syntax}).", path=path, syntax=syntax), _FOREIGN_REMEDY
+        )
 
 
 def _check_label_map(path: Path, header: pydicom.Dataset) -> None:
     bits = whole_number_of(header, "BitsAllocated")
     if bits not in (8, 16) or whole_number_of(header, "SamplesPerPixel") not in (None, 1):
         raise AnnotationError(
-            f"'{path}' is a label map of {bits} bits for each voxel; expected 8 or 16.",
+            Text(
+                "'{path}' is a label map of {bits} bits for each voxel; expected 8 or 16.",
+                path=path,
+                bits=bits,
+            ),
             _FOREIGN_REMEDY,
         )
     syntax = transfer_syntax_of(header)
     if syntax not in (*_READABLE_SYNTAXES, RLELossless):
-        raise AnnotationError(f"'{path}' is compressed ({syntax}).", _FOREIGN_REMEDY)
+        raise AnnotationError(
+            Text("'{path}' is compressed ({syntax}).", path=path, syntax=syntax), _FOREIGN_REMEDY
+        )
 
 
 def _pixels_of(path: Path, header: pydicom.Dataset, needed: int) -> npt.NDArray[np.uint8]:
@@ -220,12 +242,12 @@ def _pixels_of(path: Path, header: pydicom.Dataset, needed: int) -> npt.NDArray[
         stored = value_of(header, "PixelData")
         return np.frombuffer(stored if isinstance(stored, bytes) else b"", np.uint8)
     if needed > _MOST_DECOMPRESSED_BYTES:
-        raise _damaged(path, f"it speaks of {needed >> 20} MB of pixels")
+        raise _damaged(path, Text("it speaks of {size} MB of pixels", size=needed >> 20))
     try:
         with reading_by_pydicom():
             array = np.ascontiguousarray(header.pixel_array)
     except (OSError, InvalidDicomError, UnreadableError) as error:
-        raise _damaged(path, "its pixels cannot be unpacked") from error
+        raise _damaged(path, Text("its pixels cannot be unpacked")) from error
     return array.astype(array.dtype.newbyteorder("<"), copy=False).ravel().view(np.uint8)
 
 
@@ -234,15 +256,33 @@ def _object_of(path: Path, header: pydicom.Dataset) -> SegmentationObject:
         whole_number_of(header, keyword) or 0 for keyword in ("Rows", "Columns", "NumberOfFrames")
     )
     if min(rows, columns, num_frames) < 1 or num_frames > _MOST_FRAMES:
-        raise _damaged(path, f"{num_frames} frames of {rows} x {columns} pixels")
+        raise _damaged(
+            path,
+            Text(
+                "{count} frames of {rows} x {columns} pixels",
+                count=num_frames,
+                rows=rows,
+                columns=columns,
+            ),
+        )
     bits = whole_number_of(header, "BitsAllocated") or 1
     needed = -(-rows * columns * num_frames * bits // 8)
     packed = _pixels_of(path, header, needed)
     if not needed <= len(packed) <= needed + 1:
-        raise _damaged(path, f"{len(packed)} bytes of pixels where {needed} are needed")
+        raise _damaged(
+            path,
+            Text(
+                "{count} bytes of pixels where {needed} are needed",
+                count=len(packed),
+                needed=needed,
+            ),
+        )
     items = items_of(header, "PerFrameFunctionalGroupsSequence")
     if len(items) != num_frames:
-        raise _damaged(path, f"{num_frames} frames, {len(items)} of them described")
+        described = Text(
+            "{all} frames, {count} of them described", all=num_frames, count=len(items)
+        )
+        raise _damaged(path, described)
     shared = next(iter(items_of(header, "SharedFunctionalGroupsSequence")), pydicom.Dataset())
     del header.PixelData
     return SegmentationObject(
@@ -348,7 +388,12 @@ def _first_of(datasets: Sequence[pydicom.Dataset], keyword: str) -> pydicom.Data
     return pydicom.Dataset()
 
 
-def _damaged(path: Path, found: str) -> AnnotationError:
+def _damaged(path: Path, found: Text) -> AnnotationError:
     return AnnotationError(
-        f"The DICOM segmentation '{path}' is damaged or cut off: {found}.", _DAMAGED_REMEDY
+        Text(
+            "The DICOM segmentation '{path}' is damaged or cut off: {found}.",
+            path=path,
+            found=found,
+        ),
+        _DAMAGED_REMEDY,
     )

@@ -15,6 +15,7 @@ from pydicom.valuerep import DSfloat, validate_value
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.domain.segmentation import Code
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.header import numbers_of, quiet_pydicom, text_of, value_of
 from PseudoLabelCLLib.storage.dicom.segment import (
     AlgorithmType,
@@ -94,8 +95,8 @@ def write_segmentation_object(
         except Exception as error:
             # highdicom checks what scanners wrote as it goes, with built-in errors of any kind
             raise StorageError(
-                f"The DICOM segmentation could not be made: {error}.",
-                "Export as .seg.nrrd, and report this with the kind of scanner.",
+                Text("The DICOM segmentation could not be made: {error}.", error=error),
+                Text("Export as .seg.nrrd, and report this with the kind of scanner."),
             ) from error
 
 

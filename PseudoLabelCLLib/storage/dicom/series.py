@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom.mark import (
     CT_CLASSES,
@@ -84,9 +85,13 @@ def read_series(folder: Path, series_uid: str | None = None) -> Volume:
     geometry = grid_of_stack(slices)
     if array.shape != geometry.array_shape:
         raise VolumeError(
-            f"Of the {len(slices)} slices in '{folder}', {len(array)} could be read; one is "
-            "damaged.",
-            "Copy the series again.",
+            Text(
+                "Of the {all} slices in '{folder}', {count} could be read; one is damaged.",
+                all=len(slices),
+                folder=folder,
+                count=len(array),
+            ),
+            Text("Copy the series again."),
         )
     return Volume(array, geometry, _is_ct(slices[0].header))
 
@@ -125,7 +130,9 @@ def read_slices(folder: Path, series_uid: str) -> Iterator[npt.NDArray[Any]]:
 def _series_in(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the files of every series in a folder by its UID, in the order of the UIDs."""
     if not folder.is_dir():
-        raise VolumeError(f"There is no folder '{folder}'.", "Check the path.")
+        raise VolumeError(
+            Text("There is no folder '{folder}'.", folder=folder), Text("Check the path.")
+        )
     with quiet_itk(folder):
         uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(os.fspath(folder))
     return {uid: _files_of(folder, uid) for uid in sorted(uids)}
@@ -148,20 +155,36 @@ def _choose_series(
 ) -> str:
     if not series:
         raise VolumeError(
-            f"The folder '{folder}' holds no DICOM slices.",
-            "Give the folder that holds the slices themselves, or a volume file.",
+            Text("The folder '{folder}' holds no DICOM slices.", folder=folder),
+            Text("Give the folder that holds the slices themselves, or a volume file."),
         )
     uids = [uid for uid, _, _ in series]
-    listed = "; ".join(f"{uid} ({n} files, '{text}')" for uid, n, text in series[:8])
+    listed = joined(
+        *(
+            Text("{uid} ({count} files, '{text}')", uid=uid, count=n, text=text)
+            for uid, n, text in series[:8]
+        ),
+        by="; ",
+    )
     if series_uid is not None and series_uid not in uids:
         raise VolumeError(
-            f"The folder '{folder}' holds no series {series_uid}; it holds: {listed}.",
-            "Choose one of these.",
+            Text(
+                "The folder '{folder}' holds no series {series}; it holds: {listed}.",
+                folder=folder,
+                series=series_uid,
+                listed=listed,
+            ),
+            Text("Choose one of these."),
         )
     if series_uid is None and len(series) > 1:
         raise VolumeError(
-            f"The folder '{folder}' holds {len(series)} series: {listed}.",
-            "Choose one of them by its UID (in a table of cases: the column series_uid).",
+            Text(
+                "The folder '{folder}' holds {count} series: {listed}.",
+                folder=folder,
+                count=len(series),
+                listed=listed,
+            ),
+            Text("Choose one of them by its UID (in a table of cases: the column series_uid)."),
         )
     return series_uid or uids[0]
 
@@ -191,13 +214,13 @@ def _read_header(file: str) -> Any:
     reader = _any_header(file)
     if kind := NO_VOLUME_CLASSES.get(metadata_text(reader, _SOP_CLASS)):
         raise VolumeError(
-            f"'{file}' is {kind}; expected slices of a volume.",
-            "Choose a series of CT, MR or PET slices.",
+            Text("'{file}' is {kind}; expected slices of a volume.", file=file, kind=kind),
+            Text("Choose a series of CT, MR or PET slices."),
         )
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
-            f"'{file}' is a colour image; expected one intensity per pixel.",
-            "Choose a series of grey-scale slices.",
+            Text("'{file}' is a colour image; expected one intensity per pixel.", file=file),
+            Text("Choose a series of grey-scale slices."),
         )
     return reader
 
@@ -210,9 +233,13 @@ def _frames(
         return None
     if len(files) > 1:
         raise VolumeError(
-            f"The series in '{folder}' is made of {len(files)} enhanced (multi-frame) objects; "
-            "expected one, which holds the whole volume.",
-            "Move the one that you need into a folder of its own.",
+            Text(
+                "The series in '{folder}' is made of {count} enhanced (multi-frame) "
+                "objects; expected one, which holds the whole volume.",
+                folder=folder,
+                count=len(files),
+            ),
+            Text("Move the one that you need into a folder of its own."),
         )
     # The library of DICOM loads slowly, and other series do without.
     from PseudoLabelCLLib.storage.dicom.enhanced_frames import read_frames  # noqa: PLC0415
@@ -244,8 +271,11 @@ def _slice_of(file: str, header: Any) -> PlacedSlice[Any]:
     orientation = metadata_numbers(header, _ORIENTATION)
     if len(position) != 3 or len(orientation) != 6:
         raise VolumeError(
-            f"'{file}' does not say where its slice lies (no position or orientation).",
-            "Choose a series of tomographic slices, or convert it to NRRD or NIfTI first.",
+            Text(
+                "'{file}' does not say where its slice lies (no position or orientation).",
+                file=file,
+            ),
+            Text("Choose a series of tomographic slices, or convert it to NRRD or NIfTI first."),
         )
     return PlacedSlice(
         path=file,

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.text import Text
 
 # What can tell slices at one place apart, with its tag as ITK writes it; the plainest first.
 APART = {
@@ -35,7 +36,7 @@ class SeveralPartsError(VolumeError):
         parts: Each part as (attribute, value); none where no attribute tells them apart.
     """
 
-    def __init__(self, message: str, remedy: str, parts: tuple[Part, ...]) -> None:
+    def __init__(self, message: Text, remedy: Text, parts: tuple[Part, ...]) -> None:
         super().__init__(message, remedy)
         self.parts = parts
 

@@ -22,6 +22,7 @@ from pydicom.valuerep import DSfloat
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.dicom.header import quiet_pydicom
 from PseudoLabelCLLib.storage.dicom.source_series import (
@@ -104,8 +105,14 @@ def plan_series(
     """
     if len(patient_id) > _LONGEST_ID or not patient_id.isprintable() or "\\" in patient_id:
         raise VolumeError(
-            f"The patient ID {patient_id!r} cannot be written into a DICOM file.",
-            f"Use at most {_LONGEST_ID} characters without a backslash.",
+            Text(
+                "The patient ID {patient!r} cannot be written into a DICOM file.",
+                patient=patient_id,
+            ),
+            Text(
+                "Use at most {most} characters without a backslash.",
+                most=_LONGEST_ID,
+            ),
         )
     turned = _right_handed(volume)
     stored, slope, intercept = _sixteen_bits(turned.array)
@@ -178,8 +185,8 @@ def _sixteen_bits(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, flo
     is_whole = array.dtype.kind in "iub"
     if not is_whole and not all(np.isfinite(plane).all() for plane in array):
         raise VolumeError(
-            "The volume holds intensities that are not numbers, which DICOM cannot store.",
-            "Replace them in another program, or export as .seg.nrrd.",
+            Text("The volume holds intensities that are not numbers, which DICOM cannot store."),
+            Text("Replace them in another program, or export as .seg.nrrd."),
         )
     low, high = float(array.min()), float(array.max())
     if is_whole or all(np.array_equal(plane, np.round(plane)) for plane in array):
@@ -191,8 +198,12 @@ def _sixteen_bits(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, flo
     intercept = _as_decimal(low)
     if not (np.isfinite(slope) and slope > 0):
         raise VolumeError(
-            f"The intensities from {low:g} to {high:g} cannot be scaled to 16 bits.",
-            "Rescale the volume in another program, or export as .seg.nrrd.",
+            Text(
+                "The intensities from {low:g} to {high:g} cannot be scaled to 16 bits.",
+                low=low,
+                high=high,
+            ),
+            Text("Rescale the volume in another program, or export as .seg.nrrd."),
         )
     stored = np.empty(array.shape, "<u2")
     for plane, kept in zip(array, stored, strict=True):  # one at a time: 8 bytes for each voxel

@@ -13,6 +13,7 @@ import numpy as np
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray, Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.dicom.series_parts import (
     Part,
     SeveralPartsError,
@@ -157,16 +158,24 @@ def _check_alike(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None:
     for other in slices:
         turned = np.abs(np.r_[first.row - other.row, first.column - other.column]).max()
         if turned > ORIENTATION_TOLERANCE:
-            found = "point in different directions (a localiser, or a series of turned planes)"
+            found = Text(
+                "point in different directions (a localiser, or a series of turned planes)"
+            )
         elif first.size != other.size:
-            found = f"have different sizes ({first.size}, {other.size})"
+            found = Text(
+                "have different sizes ({size1}, {size2})", size1=first.size, size2=other.size
+            )
         elif not np.allclose(first.spacing_mm, other.spacing_mm, rtol=SPACING_TOLERANCE_FRACTION):
-            found = "have different pixel sizes"
+            found = Text("have different pixel sizes")
         else:
             continue
         raise VolumeError(
-            f"The slices in '{folder}' {found}; they do not form one volume.",
-            "Choose another series, or move the slices that do not belong out of the folder.",
+            Text(
+                "The slices in '{folder}' {found}; they do not form one volume.",
+                folder=folder,
+                found=found,
+            ),
+            Text("Choose another series, or move the slices that do not belong out of the folder."),
         )
 
 
@@ -180,19 +189,34 @@ def _check_regular(folder: Path, slices: Sequence[PlacedSlice[HeaderT]]) -> None
     if abs(gaps[worst] - typical) > gap_tolerance_mm(typical):
         num_missing = round(gaps[worst] / typical) - 1
         whole = abs(gaps[worst] / typical - num_missing - 1) < _GAP_TOLERANCE_FRACTION
-        reason = f"{num_missing} missing between" if whole else "unequally spaced at"
+        reason = (
+            Text("{count} missing between", count=num_missing)
+            if whole
+            else Text("unequally spaced at")
+        )
         raise VolumeError(
-            f"The slices in '{folder}' are not a regular stack: {reason} "
-            f"{_names(slices, worst)} ({gaps[worst]:.4g} mm; elsewhere {typical:.4g} mm).",
-            "Add the missing slices, or resample the series onto a regular grid first.",
+            Text(
+                "The slices in '{folder}' are not a regular stack: {reason} {names} "
+                "({gaps:.4g} mm; elsewhere {typical:.4g} mm).",
+                folder=folder,
+                reason=reason,
+                names=_names(slices, worst),
+                gaps=gaps[worst],
+                typical=typical,
+            ),
+            Text("Add the missing slices, or resample the series onto a regular grid first."),
         )
     drift = slices[-1].position_mm - slices[0].position_mm
     drift = drift - (drift @ slices[0].normal) * slices[0].normal
     if np.linalg.norm(drift) > _DRIFT_TOLERANCE_PIXELS * min(slices[0].spacing_mm):
         raise VolumeError(
-            f"The slices in '{folder}' are shifted sideways by {np.linalg.norm(drift):.3g} mm over "
-            "the stack: the gantry was tilted.",
-            "Correct the tilt first (Slicer does so on loading; save its result as NRRD).",
+            Text(
+                "The slices in '{folder}' are shifted sideways by {distance:.3g} mm over the "
+                "stack: the gantry was tilted.",
+                folder=folder,
+                distance=np.linalg.norm(drift),
+            ),
+            Text("Correct the tilt first (Slicer does so on loading; save its result as NRRD)."),
         )
 
 
@@ -204,9 +228,14 @@ def _slices_of_part(
     if not chosen:
         found = sorted({part_value(one.attributes, name) or "none" for one in slices})
         raise VolumeError(
-            f"The series in '{folder}' holds no slice with {name} {value} (found: "
-            f"{', '.join(found)}).",
-            "Choose one of these.",
+            Text(
+                "The series in '{folder}' holds no slice with {name} {value} (found: {found}).",
+                folder=folder,
+                name=name,
+                value=value,
+                found=", ".join(found),
+            ),
+            Text("Choose one of these."),
         )
     return chosen
 
@@ -214,24 +243,35 @@ def _slices_of_part(
 def _several_parts(
     folder: Path, slices: Sequence[PlacedSlice[HeaderT]], heights: FloatArray, index: int
 ) -> SeveralPartsError:
-    found = (
-        f"The series in '{folder}' holds several slices at the same place ({_names(slices, index)})"
+    found = Text(
+        "The series in '{folder}' holds several slices at the same place ({names})",
+        folder=folder,
+        names=_names(slices, index),
     )
     parts = parts_told_by([one.attributes for one in slices], heights.tolist())
     if not parts:
         return SeveralPartsError(
-            f"{found}; no attribute tells them apart.",
-            "Split the series, then choose the part that you need.",
+            Text("{found}; no attribute tells them apart.", found=found),
+            Text("Split the series, then choose the part that you need."),
             (),
         )
     values = ", ".join(value for _, value in parts)
     return SeveralPartsError(
-        f"{found}: they differ in {parts[0][0]} ({values}).",
-        f"Take one of them: write '{with_part('UID', parts[0])}' for the series (in a table of "
-        "cases: the column series_uid).",
+        Text(
+            "{found}: they differ in {attribute} ({values}).",
+            found=found,
+            attribute=parts[0][0],
+            values=values,
+        ),
+        Text(
+            "Take one of them: write '{series}' for the series (in a table of cases: the "
+            "column series_uid).",
+            series=with_part("UID", parts[0]),
+        ),
         parts,
     )
 
 
-def _names(slices: Sequence[PlacedSlice[HeaderT]], index: int) -> str:
-    return f"'{Path(slices[index].path).name}' and '{Path(slices[index + 1].path).name}'"
+def _names(slices: Sequence[PlacedSlice[HeaderT]], index: int) -> Text:
+    first, second = (Path(one.path).name for one in slices[index : index + 2])
+    return Text("'{first}' and '{second}'", first=first, second=second)

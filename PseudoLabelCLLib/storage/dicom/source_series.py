@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.storage.dicom.enhanced_frames import read_frames
 from PseudoLabelCLLib.storage.dicom.header import (
     items_of,
@@ -65,15 +66,15 @@ _SLICE_CLASSES: dict[str, str] = {
 # it lies, is a slice all the same.
 _CAPTURE_CLASS = SecondaryCaptureImageStorage
 _MADE_FROM_DATA = "WSD"
-_OTHER_CLASSES: dict[str, str] = {
-    _CAPTURE_CLASS: "a secondary capture",
-    SegmentationStorage: "a segmentation",
-    RTDoseStorage: "a dose distribution",
-    RTStructureSetStorage: "a set of contours (RT structure set)",
+_OTHER_CLASSES: dict[str, Text] = {
+    _CAPTURE_CLASS: Text("a secondary capture"),
+    SegmentationStorage: Text("a segmentation"),
+    RTDoseStorage: Text("a dose distribution"),
+    RTStructureSetStorage: Text("a set of contours (RT structure set)"),
 }
 _PERPENDICULAR_TOLERANCE = 1e-3
 _MOST_CODES = 64
-_REMEDY = "Export the segmentation as .seg.nrrd or .nii.gz instead, or choose another series."
+_REMEDY = Text("Export the segmentation as .seg.nrrd or .nii.gz instead, or choose another series.")
 
 SliceHeader: TypeAlias = PlacedSlice[pydicom.Dataset]
 
@@ -165,9 +166,14 @@ def _enhanced_source(
 ) -> SourceSeries:
     if len(chosen) > 1:
         raise VolumeError(
-            f"The series in '{folder}' is made of {len(chosen)} files, enhanced (multi-frame) "
-            "objects among them; expected one such object, which holds the whole volume.",
-            "Move the one that you need into a folder of its own.",
+            Text(
+                "The series in '{folder}' is made of {count} files, enhanced (multi-frame) "
+                "objects among them; expected one such object, which holds the whole "
+                "volume.",
+                folder=folder,
+                count=len(chosen),
+            ),
+            Text("Move the one that you need into a folder of its own."),
         )
     path, header = chosen[0]
     frames = read_frames(path, part)
@@ -195,7 +201,9 @@ def _instances_of(headers: Sequence[pydicom.Dataset]) -> SourceInstances:
 
 def _headers_in(folder: Path, series_uid: str | None) -> list[tuple[Path, pydicom.Dataset]]:
     if not folder.is_dir():
-        raise VolumeError(f"There is no folder '{folder}'.", "Check the path.")
+        raise VolumeError(
+            Text("There is no folder '{folder}'.", folder=folder), Text("Check the path.")
+        )
     try:
         files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
     except OSError as error:
@@ -218,21 +226,30 @@ def _choose(
 ) -> list[tuple[Path, pydicom.Dataset]]:
     if not found:
         raise VolumeError(
-            f"The folder '{folder}' holds no DICOM slices.",
-            "Give the folder that holds the slices themselves.",
+            Text("The folder '{folder}' holds no DICOM slices.", folder=folder),
+            Text("Give the folder that holds the slices themselves."),
         )
     uids = sorted({uid_of(header, "SeriesInstanceUID") for _, header in found})
     if series_uid is None and len(uids) > 1:
-        listed = ", ".join(uid or "(no UID)" for uid in uids[:8])
+        listed = joined(*(uid or Text("(no UID)") for uid in uids[:8]), by=", ")
         raise VolumeError(
-            f"The folder '{folder}' holds {len(uids)} series: {listed}.",
-            "Choose one of them by its UID, or move the others away.",
+            Text(
+                "The folder '{folder}' holds {count} series: {listed}.",
+                folder=folder,
+                count=len(uids),
+                listed=listed,
+            ),
+            Text("Choose one of them by its UID, or move the others away."),
         )
     wanted = uids[0] if series_uid is None else series_uid
     if not wanted or wanted not in uids:
         raise VolumeError(
-            f"The folder '{folder}' does not hold the series {wanted or '(no UID)'}.",
-            "Give the folder in which the series lies now.",
+            Text(
+                "The folder '{folder}' does not hold the series {wanted}.",
+                folder=folder,
+                wanted=wanted or Text("(no UID)"),
+            ),
+            Text("Give the folder in which the series lies now."),
         )
     return [item for item in found if uid_of(item[1], "SeriesInstanceUID") == wanted]
 
@@ -240,29 +257,40 @@ def _choose(
 def _check_kind(path: Path, header: pydicom.Dataset) -> None:
     kind = uid_of(header, "SOPClassUID")
     num_frames = whole_number_of(header, "NumberOfFrames")
-    found = ""
+    found = NO_TEXT
     is_made_slice = kind == _CAPTURE_CLASS and text_of(header, "ConversionType") == _MADE_FROM_DATA
     is_enhanced = kind in ENHANCED_CLASSES
     if kind not in _SLICE_CLASSES and not is_made_slice and not is_enhanced:
-        found = _OTHER_CLASSES.get(kind, f"of the kind {kind or '(none named)'}")
+        found = _OTHER_CLASSES.get(
+            kind, Text("of the kind {kind}", kind=kind or Text("(none named)"))
+        )
     elif num_frames not in (None, 1) and not is_enhanced:
-        found = f"a file of {num_frames} frames"
+        found = Text("a file of {count} frames", count=num_frames)
     elif whole_number_of(header, "SamplesPerPixel") not in (None, 1):
-        found = "a colour image"
+        found = Text("a colour image")
     if found:
         raise VolumeError(
-            f"'{path}' is {found}; a DICOM segmentation is written for CT, MR and PET series.",
+            Text(
+                "'{path}' is {found}; a DICOM segmentation is written for CT, MR and PET series.",
+                path=path,
+                found=found,
+            ),
             _REMEDY,
         )
     for keyword in _UIDS:
         if not uid_of(header, keyword):
             raise VolumeError(
-                f"'{path}' has no valid {_in_words(keyword)}, which a DICOM segmentation must "
-                "repeat.",
+                Text(
+                    "'{path}' has no valid {attribute}, which a DICOM segmentation must repeat.",
+                    path=path,
+                    attribute=_in_words(keyword),
+                ),
                 _REMEDY,
             )
     if len(items_of(header, "DeidentificationMethodCodeSequence")) > _MOST_CODES:
-        raise VolumeError(f"'{path}' holds an impossibly long list of codes.", _REMEDY)
+        raise VolumeError(
+            Text("'{path}' holds an impossibly long list of codes.", path=path), _REMEDY
+        )
 
 
 def _placed(path: Path, header: pydicom.Dataset) -> SliceHeader:
@@ -274,16 +302,24 @@ def _placed(path: Path, header: pydicom.Dataset) -> SliceHeader:
     rows, columns = (whole_number_of(header, keyword) for keyword in ("Rows", "Columns"))
     if len(position) != 3 or len(orientation) != 6 or len(spacing) != 2 or not (rows and columns):
         raise VolumeError(
-            f"'{path}' does not say where its pixels lie (position, orientation, pixel spacing, "
-            "rows and columns).",
+            Text(
+                "'{path}' does not say where its pixels lie (position, orientation, pixel "
+                "spacing, rows and columns).",
+                path=path,
+            ),
             _REMEDY,
         )
     row, column = orientation[:3], orientation[3:]
     products = np.array([row @ row - 1, column @ column - 1, row @ column])
     if np.abs(products).max() > _PERPENDICULAR_TOLERANCE or min(spacing) <= 0:
         raise VolumeError(
-            f"'{path}' contradicts itself: its rows and columns (directions {orientation.tolist()},"
-            f" spacing {list(spacing)} mm) make no rectangular grid.",
+            Text(
+                "'{path}' contradicts itself: its rows and columns (directions {directions}, "
+                "spacing {spacing} mm) make no rectangular grid.",
+                path=path,
+                directions=orientation.tolist(),
+                spacing=list(spacing),
+            ),
             _REMEDY,
         )
     thickness = (numbers_of(header, k) for k in ("SpacingBetweenSlices", "SliceThickness"))
@@ -306,18 +342,28 @@ def _check_one_series(folder: Path, slices: Sequence[SliceHeader]) -> None:
         values = sorted({text_of(s.header, keyword) for s in slices})
         if len(values) > 1:
             raise VolumeError(
-                f"The slices in '{folder}' contradict each other: they name {len(values)} "
-                f"different values as {_in_words(keyword)}.",
-                "Move the slices that do not belong out of the folder.",
+                Text(
+                    "The slices in '{folder}' contradict each other: they name {count} "
+                    "different values as {attribute}.",
+                    folder=folder,
+                    count=len(values),
+                    attribute=_in_words(keyword),
+                ),
+                Text("Move the slices that do not belong out of the folder."),
             )
     uids = [uid_of(s.header, "SOPInstanceUID") for s in slices]
     twice = next((uid for uid in uids if uids.count(uid) > 1), None)
     if twice is not None:
         names = [Path(s.path).name for s, uid in zip(slices, uids, strict=True) if uid == twice]
         raise VolumeError(
-            f"In '{folder}' several files call themselves the same slice ({', '.join(names[:4])}: "
-            f"SOP Instance UID {twice}).",
-            "Move the copies out of the folder.",
+            Text(
+                "In '{folder}' several files call themselves the same slice ({names}: SOP "
+                "Instance UID {twice}).",
+                folder=folder,
+                names=", ".join(names[:4]),
+                twice=twice,
+            ),
+            Text("Move the copies out of the folder."),
         )
 
 

@@ -12,12 +12,13 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import RTStructureSetStorage
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
-from PseudoLabelCLLib.domain.question import Asking, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.storage.dicom.header import (
     UnreadableError,
@@ -37,9 +38,9 @@ STRUCTURE_SET_CLASS = str(RTStructureSetStorage)
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 # A contour belongs to a slice if it lies this near to its middle; between two, it is another grid.
 _OFF_SLICE = 0.25
-_REMEDY = (
-    "Open it in Slicer (SlicerRT) with its image, convert it to a binary labelmap, and save the "
-    "segmentation as .seg.nrrd."
+_REMEDY = Text(
+    "Open it in Slicer (SlicerRT) with its image, convert it to a binary labelmap, and "
+    "save the segmentation as .seg.nrrd."
 )
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -114,7 +115,7 @@ def read_structure_set(path: Path) -> StructureSet:
 
 def read_structures_as_labels(
     path: Path, schema: LabelSchema | None, near: Geometry | None, asking: Asking | None
-) -> tuple[LabelVolume, LabelSchema, tuple[str, ...]]:
+) -> tuple[LabelVolume, LabelSchema, tuple[Text, ...]]:
     """Fill the contours of a structure set on the slices of an image.
 
     A voxel belongs to a structure if its centre lies inside; of contours inside each other, the
@@ -137,8 +138,11 @@ def read_structures_as_labels(
     found = read_structure_set(path)
     if near is None:
         raise AnnotationError(
-            f"'{path.name}' is a structure set, which holds contours and no grid.",
-            "Give it together with the image that it was drawn on.",
+            Text(
+                "'{file}' is a structure set, which holds contours and no grid.",
+                file=path.name,
+            ),
+            Text("Give it together with the image that it was drawn on."),
         )
     segments = found.segments
     drawn = tuple(s for s in segments if found.structures[s.label_value - 1].contours)
@@ -161,7 +165,7 @@ def read_structures_as_labels(
 
 def _painted(
     path: Path, masks: dict[int, Mask], grid: Geometry, schema: LabelSchema, asking: Asking | None
-) -> tuple[npt.NDArray[np.int16], list[str]]:
+) -> tuple[npt.NDArray[np.int16], list[Text]]:
     """Return structures painted over each other in the order that counts, and what overlaps."""
     names = {label.value: label.name for label in schema}
     pairs = list(combinations(masks, 2))
@@ -218,8 +222,15 @@ def _mask_of(path: Path, structure: Structure, grid: Geometry) -> tuple[Mask, in
     """Return the voxels of a structure, (k, j, i), and how many contours lie outside the grid."""
     if structure.num_open:
         raise AnnotationError(
-            f"In '{path.name}', {counted(structure.num_open, 'contour')} of '{structure.name}' "
-            f"{'is' if structure.num_open == 1 else 'are'} not closed and encloses no voxel.",
+            counted(
+                structure.num_open,
+                "In '{file}', {count} contour of '{structure}' is not closed and encloses no "
+                "voxel.",
+                "In '{file}', {count} contours of '{structure}' are not closed and enclose no "
+                "voxel.",
+                file=path.name,
+                structure=structure.name,
+            ),
             _REMEDY,
         )
     mask, outside = np.zeros(grid.array_shape, np.bool_), 0
@@ -230,8 +241,13 @@ def _mask_of(path: Path, structure: Structure, grid: Geometry) -> tuple[Mask, in
         number = round(place)
         if np.abs(index[:, axis] - number).max() > _OFF_SLICE:
             raise AnnotationError(
-                f"The contours of '{structure.name}' in '{path.name}' were drawn on other slices "
-                f"than those of the image: one lies {abs(place - number):.2f} of a slice away.",
+                Text(
+                    "The contours of '{structure}' in '{file}' were drawn on other slices "
+                    "than those of the image: one lies {place:.2f} of a slice away.",
+                    structure=structure.name,
+                    file=path.name,
+                    place=abs(place - number),
+                ),
                 _REMEDY,
             )
         if not 0 <= number < grid.size[axis]:
@@ -263,16 +279,21 @@ def _inside(x: FloatArray, y: FloatArray, shape: tuple[int, ...]) -> Mask:
     return inside
 
 
-def _outside(path: Path, outside: int, asking: Asking | None) -> Iterator[str]:
+def _outside(path: Path, outside: int, asking: Asking | None) -> Iterator[Text]:
     if outside:
-        found = f"In '{path.name}', {counted(outside, 'contour')} lie outside the image"
+        found = counted(
+            outside,
+            "In '{file}', {count} contour lies outside the image",
+            "In '{file}', {count} contours lie outside the image",
+            file=path.name,
+        )
         if asking is not None:
-            asking.ask(QuestionKind.OUTSIDE, f"{found}.")
-        yield Note.LOST.say(found=found, verb="were")
+            asking.ask(QuestionKind.OUTSIDE, Text("{found}.", found=found))
+        yield Note.LOST.say(found=found, verb=Text("were"))
 
 
 def _damaged(path: Path) -> AnnotationError:
     return AnnotationError(
-        f"The structure set '{path}' is damaged: its attributes cannot be read.",
-        "Export it again from where it was made.",
+        Text("The structure set '{path}' is damaged: its attributes cannot be read.", path=path),
+        Text("Export it again from where it was made."),
     )

@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.domain.file_formats import whole_suffix
+from PseudoLabelCLLib.domain.text import Text, pattern
 from PseudoLabelCLLib.messages.json_codec import JsonValue, parse_json
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
@@ -100,8 +102,12 @@ def _utf8(text: str, path: Path) -> bytes:
     except UnicodeEncodeError as error:
         wrong = text[max(0, error.start - 20) : error.end + 20]
         raise StorageError(
-            f"'{path.name}' cannot hold the text {wrong!r}: it is not valid Unicode.",
-            "Rename the file or the folder that this text names.",
+            Text(
+                "'{file}' cannot hold the text {wrong!r}: it is not valid Unicode.",
+                file=path.name,
+                wrong=wrong,
+            ),
+            Text("Rename the file or the folder that this text names."),
         ) from error
 
 
@@ -155,35 +161,78 @@ def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
 
 
 _MESSAGES = {
-    errno.ENOSPC: ("the disk is full", "Free some space and try again."),
-    errno.EDQUOT: ("your disk quota is used up", "Free some space and try again."),
-    errno.EROFS: ("the disk is read-only", "Choose a folder that you can write to."),
-    errno.EACCES: ("access is denied", "Check the permissions of the file and its folder."),
-    errno.EPERM: ("access is denied", "Check the permissions of the file and its folder."),
-    errno.ENOENT: (
-        "the file or its folder does not exist (any more)",
-        "Check that it was not moved or deleted, and that its disk or network drive is connected.",
+    errno.ENOSPC: (Text("the disk is full"), Text("Free some space and try again.")),
+    errno.EDQUOT: (Text("your disk quota is used up"), Text("Free some space and try again.")),
+    errno.EROFS: (Text("the disk is read-only"), Text("Choose a folder that you can write to.")),
+    errno.EACCES: (
+        Text("access is denied"),
+        Text("Check the permissions of the file and its folder."),
     ),
-    errno.EFBIG: ("the file is too large for this disk", "Choose another disk."),
-    errno.ENOTDIR: ("a part of its path is a file, not a folder", "Choose another folder."),
-    errno.EEXIST: ("there is a file where a folder is expected", "Choose another folder."),
-    errno.EISDIR: ("a folder of that name is in the way", "Give a file, or choose another name."),
-    errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
+    errno.EPERM: (
+        Text("access is denied"),
+        Text("Check the permissions of the file and its folder."),
+    ),
+    errno.ENOENT: (
+        Text("the file or its folder does not exist (any more)"),
+        Text(
+            "Check that it was not moved or deleted, and that its disk or network drive is "
+            "connected."
+        ),
+    ),
+    errno.EFBIG: (Text("the file is too large for this disk"), Text("Choose another disk.")),
+    errno.ENOTDIR: (
+        Text("a part of its path is a file, not a folder"),
+        Text("Choose another folder."),
+    ),
+    errno.EEXIST: (
+        Text("there is a file where a folder is expected"),
+        Text("Choose another folder."),
+    ),
+    errno.EISDIR: (
+        Text("a folder of that name is in the way"),
+        Text("Give a file, or choose another name."),
+    ),
+    errno.ENAMETOOLONG: (Text("its name is too long"), Text("Choose a shorter name.")),
 }
 
 
-def storage_error(path: Path, error: OSError, action: str = "written") -> StorageError:
+_TRY_AGAIN = Text("Check the disk and try again.")
+_Action = Literal[
+    "written",
+    "read",
+    "read or written",
+    "used",
+    "opened",
+    "locked",
+    "moved",
+    "moved back",
+    "removed",
+]
+_REFUSED: dict[_Action, str] = {
+    "written": pattern("'{path}' could not be written: {reason}."),
+    "read": pattern("'{path}' could not be read: {reason}."),
+    "read or written": pattern("'{path}' could not be read or written: {reason}."),
+    "used": pattern("'{path}' could not be used: {reason}."),
+    "opened": pattern("'{path}' could not be opened: {reason}."),
+    "locked": pattern("'{path}' could not be locked: {reason}."),
+    "moved": pattern("'{path}' could not be moved: {reason}."),
+    "removed": pattern("'{path}' could not be removed: {reason}."),
+    "moved back": pattern("'{path}' could not be moved back: {reason}."),
+}
+
+
+def storage_error(path: Path, error: OSError, action: _Action = "written") -> StorageError:
     """Return the plain sentence for what the disk refused.
 
     Args:
         path: The file or folder.
         error: What the system said.
-        action: What was tried: "written", "read", ...
+        action: What was tried.
     """
     reason, remedy = _MESSAGES.get(
-        error.errno or 0, (error.strerror or str(error), "Check the disk and try again.")
+        error.errno or 0, (Text("{said}", said=error.strerror or error), _TRY_AGAIN)
     )
-    return StorageError(f"'{path}' could not be {action}: {reason}.", remedy)
+    return StorageError(Text(_REFUSED[action], path=path, reason=reason), remedy)
 
 
 def _temporary_name(path: Path) -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, UnknownServerError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, read_json, write_json
 from PseudoLabelCLLib.storage.files.own_seals import state_folder
@@ -64,10 +65,16 @@ def require_chosen_server(root: Path, text: str) -> None:
     if not server or server == server_of(str(root.resolve())) or server in _chosen():
         return
     raise UnknownServerError(
-        f"The project names an image on the server '{server}', from which no volume was added on "
-        "this computer. It is not opened, since Windows would log in there with your user name.",
-        "If you know that server, add a volume from it to any project; otherwise, ask for the "
-        "images themselves.",
+        Text(
+            "The project names an image on the server '{server}', from which no volume was "
+            "added on this computer. It is not opened, since Windows would log in there "
+            "with your user name.",
+            server=server,
+        ),
+        Text(
+            "If you know that server, add a volume from it to any project; otherwise, ask "
+            "for the images themselves."
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from PseudoLabelCLLib.domain.errors import StorageError
+from PseudoLabelCLLib.domain.text import Text
 
 # Flags that not every system has: bytes as they are, no waiting for the other end of a pipe, no
 # terminal taken over.
@@ -53,10 +54,13 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 def _require_regular(path: Path, found: os.stat_result, max_bytes: int | None) -> None:
     if stat.S_ISDIR(found.st_mode):
-        raise StorageError(f"'{path}' is a folder; expected a file.", "Give the file itself.")
+        raise StorageError(
+            Text("'{path}' is a folder; expected a file.", path=path), Text("Give the file itself.")
+        )
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(
-            f"'{path}' is a pipe or a device; expected a file on a disk.", "Give the file itself."
+            Text("'{path}' is a pipe or a device; expected a file on a disk.", path=path),
+            Text("Give the file itself."),
         )
     if max_bytes is not None and found.st_size > max_bytes:
         raise _too_large(path, max_bytes)
@@ -64,6 +68,10 @@ def _require_regular(path: Path, found: os.stat_result, max_bytes: int | None) -
 
 def _too_large(path: Path, max_bytes: int) -> StorageError:
     return StorageError(
-        f"'{path}' is larger than {max_bytes:,} bytes, more than such a file can have.",
-        "Check that it is the right file, or copy it again.",
+        Text(
+            "'{path}' is larger than {most:,} bytes, more than such a file can have.",
+            path=path,
+            most=max_bytes,
+        ),
+        Text("Check that it is the right file, or copy it again."),
     )

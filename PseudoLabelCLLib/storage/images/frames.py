@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.file_formats import NIFTI_SUFFIXES, READABLE_SUFFIXES, image_suffix
 from PseudoLabelCLLib.domain.geometry import NUM_AXES
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.images.itk_files import check_header, quiet_itk, read_image
 
@@ -24,7 +25,7 @@ _CHUNK_BYTES = 1 << 24
 # colours are no series of volumes
 _COLOUR_TYPES = (128, 2304)
 _COLOURS = (3, 4)
-_REMEDY = "Copy or download the file again, or export it again from where it was made."
+_REMEDY = Text("Copy or download the file again, or export it again from where it was made.")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,10 @@ def _nifti_header(path: Path) -> _NiftiSeries | None:
 def _write_nifti_frame(path: Path, index: int, target: Path) -> Path:
     series = _nifti_header(path)
     if series is None or not 0 <= index < series.number:
-        raise VolumeError(f"'{path}' holds no volume {index + 1}.", "Choose another one.")
+        raise VolumeError(
+            Text("'{path}' holds no volume {index}.", path=path, index=index + 1),
+            Text("Choose another one."),
+        )
     header = bytearray(series.raw)
     size = series.size
     struct.pack_into(f"{series.order}8h", header, 40, NUM_AXES, *size, 1, 1, 1, 1)
@@ -158,11 +162,18 @@ def _write_nifti_frame(path: Path, index: int, target: Path) -> Path:
                 out.write(part)
                 missing -= len(part)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise VolumeError(f"'{path}' is damaged: it cannot be unpacked.", _REMEDY) from error
+        raise VolumeError(
+            Text("'{path}' is damaged: it cannot be unpacked.", path=path), _REMEDY
+        ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     if missing:
-        raise VolumeError(f"'{path}' is cut off: its volume {index + 1} is not whole.", _REMEDY)
+        raise VolumeError(
+            Text(
+                "'{path}' is cut off: its volume {index} is not whole.", path=path, index=index + 1
+            ),
+            _REMEDY,
+        )
     return target
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PureWindowsPath
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
 
@@ -25,11 +26,19 @@ _WHOLE = re.compile(r"-?\d{1,18}")
 _LARGEST_PACKING = 1032
 
 
-OTHER_KIND = "is not the kind of file that its name suggests, or it is damaged"
+OTHER_KIND = Text("is not the kind of file that its name suggests, or it is damaged")
 
 
 class HeaderError(ValueError):
-    """A header is not one that is handed on; the text is the second half of a sentence."""
+    """A header is not one that is handed on.
+
+    Args:
+        found: What was found, the second half of a sentence.
+    """
+
+    def __init__(self, found: Text) -> None:
+        super().__init__(found)
+        self.found = found
 
 
 class Encoding(Enum):
@@ -84,17 +93,23 @@ class ImageHeader:
         }[self.encoding]
         if found < least:
             raise HeaderError(
-                f"is cut off: its header tells of {' x '.join(map(str, self.sizes))} voxels, "
-                f"for which {max(found, 0)} bytes are too few"
+                Text(
+                    "is cut off: its header tells of {size} voxels, for which {found} bytes "
+                    "are too few",
+                    size=" x ".join(map(str, self.sizes)),
+                    found=max(found, 0),
+                )
             )
 
     def _data_beside(self, path: Path, name: str) -> Path:
         parts = PureWindowsPath(name)  # takes both kinds of slashes
         if parts.is_absolute() or parts.drive or parts.root or ".." in parts.parts:
-            raise HeaderError(f"takes its voxels from elsewhere ({name[:100]!r})")
+            raise HeaderError(Text("takes its voxels from elsewhere ({name!r})", name=name[:100]))
         file = path.parent / name
         if not file.exists():
-            raise HeaderError(f"is damaged: the file '{file.name}' with its voxels is missing")
+            raise HeaderError(
+                Text("is damaged: the file '{file}' with its voxels is missing", file=file.name)
+            )
         return file
 
 
@@ -131,10 +146,12 @@ def text_of_line(line: bytes, max_length: int) -> str:
         HeaderError: It is too long, or no text.
     """
     if len(line) > max_length:
-        raise HeaderError(f"is damaged: a line of its header has {len(line)} characters")
+        raise HeaderError(
+            Text("is damaged: a line of its header has {count} characters", count=len(line))
+        )
     text = line.rstrip(b"\r").decode("utf-8", errors="replace")
     if any(ord(character) < ord(" ") and character != "\t" for character in text):
-        raise HeaderError("is damaged: its header is not text")
+        raise HeaderError(Text("is damaged: its header is not text"))
     return text
 
 
@@ -151,7 +168,9 @@ def numbers(field: str, value: str, count: int | None, *, allow_nan: bool = Fals
         for token in tokens
     )
     if not is_right or (count is not None and len(tokens) != count):
-        raise _wrong(field, value, "numbers" if count is None else f"{count} numbers")
+        raise _wrong(
+            field, value, Text("numbers") if count is None else Text("{count} numbers", count=count)
+        )
     return [float(token) for token in tokens]
 
 
@@ -162,7 +181,9 @@ def whole_number(field: str, value: str, least: int, most: int) -> int:
         HeaderError: It is not one, or out of range.
     """
     if not _WHOLE.fullmatch(value.strip()) or not least <= int(value) <= most:
-        raise _wrong(field, value, f"a whole number from {least} to {most}")
+        raise _wrong(
+            field, value, Text("a whole number from {least} to {most}", least=least, most=most)
+        )
     return int(value)
 
 
@@ -174,7 +195,7 @@ def sizes_of(field: str, value: str, num_axes: int) -> tuple[int, ...]:
     """
     tokens = value.split()
     if len(tokens) != num_axes:
-        raise _wrong(field, value, f"{num_axes} whole numbers")
+        raise _wrong(field, value, Text("{count} whole numbers", count=num_axes))
     return tuple(whole_number(field, token, 1, MAX_AXIS) for token in tokens)
 
 
@@ -185,7 +206,7 @@ def one_of(field: str, value: str, known: "dict[str, int] | frozenset[str]") -> 
         HeaderError: It is not one of them.
     """
     if value not in known:
-        raise _wrong(field, value, "a value of the format")
+        raise _wrong(field, value, Text("a value of the format"))
     return value
 
 
@@ -196,9 +217,9 @@ def single_file(field: str, value: str) -> str:
         HeaderError: It stands for several files.
     """
     if value.split(" ", maxsplit=1)[0].upper() == "LIST" or "%" in value:
-        raise HeaderError("is divided into several files; save it as one")
+        raise HeaderError(Text("is divided into several files; save it as one"))
     if not 0 < len(value) <= 255:
-        raise _wrong(field, value, "the name of a file")
+        raise _wrong(field, value, Text("the name of a file"))
     return value
 
 
@@ -209,7 +230,7 @@ def refuse_repeated(field: str, fields: dict[str, str]) -> None:
         HeaderError: It does.
     """
     if field in fields:
-        raise HeaderError(f"is damaged: its header has '{field}' twice")
+        raise HeaderError(Text("is damaged: its header has '{field}' twice", field=field))
 
 
 def require_fields(fields: dict[str, str], names: tuple[str, ...]) -> None:
@@ -220,10 +241,15 @@ def require_fields(fields: dict[str, str], names: tuple[str, ...]) -> None:
     """
     missing = [name for name in names if name not in fields]
     if missing:
-        raise HeaderError(f"is damaged: its header lacks {', '.join(missing)}")
+        raise HeaderError(Text("is damaged: its header lacks {fields}", fields=", ".join(missing)))
 
 
-def _wrong(field: str, value: str, expected: str) -> HeaderError:
+def _wrong(field: str, value: str, expected: Text) -> HeaderError:
     return HeaderError(
-        f"is damaged: its header has '{value[:60]}' for '{field[:40]}'; expected {expected}"
+        Text(
+            "is damaged: its header has '{value}' for '{field}'; expected {expected}",
+            value=value[:60],
+            field=field[:40],
+            expected=expected,
+        )
     )

@@ -24,6 +24,7 @@ from PseudoLabelCLLib.domain.file_formats import (
     image_suffix,
 )
 from PseudoLabelCLLib.domain.geometry import NUM_AXES, FloatArray, Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error, written_aside
 from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
@@ -46,7 +47,9 @@ _READERS = {one.suffix: one.reader for one in IMAGE_FORMATS}
 _PERPENDICULAR_TOLERANCE = 1e-3
 # The library's image and our array of its voxels exist side by side for a moment.
 _COPIES_IN_MEMORY = 2
-_DAMAGED_REMEDY = "Copy or download the file again, or export it again from where it was made."
+_DAMAGED_REMEDY = Text(
+    "Copy or download the file again, or export it again from where it was made."
+)
 
 _standard_error_lock = threading.RLock()
 
@@ -68,7 +71,7 @@ def read_header(path: Path) -> Any:
         if found == _READERS[image_suffix(path)]:
             reader.ReadImageInformation()
             return reader
-    raise VolumeError(f"'{path}' {OTHER_KIND}.", _DAMAGED_REMEDY)
+    raise VolumeError(Text("'{path}' {found}.", path=path, found=OTHER_KIND), _DAMAGED_REMEDY)
 
 
 def read_image(path: Path) -> Any:
@@ -155,8 +158,12 @@ def write_image(path: Path, image: Any, place_of: Path | None = None) -> None:
     """
     if image_suffix(path) not in WRITABLE_SUFFIXES:
         raise VolumeError(
-            f"'{path.name}' cannot be written: the formats are {', '.join(WRITABLE_SUFFIXES)}.",
-            "Choose one of these endings.",
+            Text(
+                "'{file}' cannot be written: the formats are {formats}.",
+                file=path.name,
+                formats=", ".join(WRITABLE_SUFFIXES),
+            ),
+            Text("Choose one of these endings."),
         )
     with written_aside(path) as temporary:
         try:
@@ -184,7 +191,7 @@ def quiet_itk(path: Path) -> Iterator[None]:
             yield
     except (RuntimeError, MemoryError) as error:
         reason, remedy = _reason(str(error))
-        raise VolumeError(f"'{path}' {reason}.", remedy) from error
+        raise VolumeError(Text("'{path}' {reason}.", path=path, reason=reason), remedy) from error
 
 
 def _grid_of_any_dimension(path: Path, image: Any) -> Geometry:
@@ -193,8 +200,12 @@ def _grid_of_any_dimension(path: Path, image: Any) -> Geometry:
     if any(n > 1 for n in image.GetSize()[NUM_AXES:]):
         frames = " x ".join(str(n) for n in image.GetSize()[NUM_AXES:])
         raise VolumeError(
-            f"'{path}' holds a series of {frames} volumes; expected one 3-D volume.",
-            "Save the frame that you need as a file of its own.",
+            Text(
+                "'{path}' holds a series of {frames} volumes; expected one 3-D volume.",
+                path=path,
+                frames=frames,
+            ),
+            Text("Save the frame that you need as a file of its own."),
         )
     full = np.eye(NUM_AXES)
     kept = min(dimension, NUM_AXES)
@@ -231,22 +242,22 @@ def _standard_error_closed() -> Iterator[None]:
         yield
 
 
-def _reason(text: str) -> tuple[str, str]:
+def _reason(text: str) -> tuple[Text, Text]:
     if "orthonormal" in text:
         return (
-            "has a skewed grid: its header's matrix has axes that are not perpendicular",
-            "Resample the volume onto a straight grid first.",
+            Text("has a skewed grid: its header's matrix has axes that are not perpendicular"),
+            Text("Resample the volume onto a straight grid first."),
         )
     if "determinant is 0" in text:
-        return ("has an impossible grid: its axes do not span space", _DAMAGED_REMEDY)
+        return (Text("has an impossible grid: its axes do not span space"), _DAMAGED_REMEDY)
     if "allocate memory" in text or "bad_alloc" in text or "bad allocation" in text:
         return (
-            "needs more memory than there is; its header may be damaged",
-            "Close other programs, or crop the volume.",
+            Text("needs more memory than there is; its header may be damaged"),
+            Text("Close other programs, or crop the volume."),
         )
     if "Unable to determine ImageIO" in text:
         return (OTHER_KIND, _DAMAGED_REMEDY)
-    return ("cannot be read: the file is damaged or cut off", _DAMAGED_REMEDY)
+    return (Text("cannot be read: the file is damaged or cut off"), _DAMAGED_REMEDY)
 
 
 def check_header(path: Path) -> int:
@@ -268,7 +279,9 @@ def check_header(path: Path) -> int:
         header = read(path)
         header.check_data(path)
     except HeaderError as error:
-        raise VolumeError(f"'{path}' {error}.", _DAMAGED_REMEDY) from error
+        raise VolumeError(
+            Text("'{path}' {found}.", path=path, found=error.found), _DAMAGED_REMEDY
+        ) from error
     return header.num_bytes
 
 
@@ -276,37 +289,50 @@ def _check_memory(path: Path, num_bytes: int) -> None:
     needed, free = _COPIES_IN_MEMORY * num_bytes, free_memory_bytes()
     if free is not None and needed > free:
         raise VolumeError(
-            f"'{path}' needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; its "
-            "header may be damaged.",
-            "Close other programs, or crop the volume.",
+            Text(
+                "'{path}' needs {needed:.1f} GB of memory, {free:.1f} GB are free; its "
+                "header may be damaged.",
+                path=path,
+                needed=needed / 1000000000.0,
+                free=free / 1000000000.0,
+            ),
+            Text("Close other programs, or crop the volume."),
         )
 
 
 def _check_readable(path: Path) -> None:
     try:
         if path.is_dir():
-            raise VolumeError(f"'{path}' is a folder; expected a file.", "Give the file itself.")
+            raise VolumeError(
+                Text("'{path}' is a folder; expected a file.", path=path),
+                Text("Give the file itself."),
+            )
         with opened_regular(path) as file:
             is_empty = not file.read(1)
     except (FileNotFoundError, ValueError) as error:  # no file has a zero byte in its name
-        raise VolumeError(f"There is no file '{path}'.", "Check the path.") from error
+        raise VolumeError(
+            Text("There is no file '{path}'.", path=path), Text("Check the path.")
+        ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     if image_suffix(path) not in READABLE_SUFFIXES:
         raise VolumeError(
-            f"'{path}' has an unknown format; expected {', '.join(READABLE_SUFFIXES)} or a "
-            "folder of DICOM slices.",
-            "Export the volume in one of these formats.",
+            Text(
+                "'{path}' has an unknown format; expected {formats} or a folder of DICOM slices.",
+                path=path,
+                formats=", ".join(READABLE_SUFFIXES),
+            ),
+            Text("Export the volume in one of these formats."),
         )
     if is_empty:
-        raise VolumeError(f"The file '{path}' is empty.", _DAMAGED_REMEDY)
+        raise VolumeError(Text("The file '{path}' is empty.", path=path), _DAMAGED_REMEDY)
 
 
 def _check_perpendicular(path: Path, geometry: Geometry) -> None:
     matrix = geometry.direction_matrix
     if np.abs(matrix.T @ matrix - np.eye(NUM_AXES)).max() > _PERPENDICULAR_TOLERANCE:
         reason, remedy = _reason("orthonormal")
-        raise VolumeError(f"'{path}' {reason}.", remedy)
+        raise VolumeError(Text("'{path}' {reason}.", path=path, reason=reason), remedy)
 
 
 def _check_written(path: Path, temporary: Path, image: Any) -> None:
@@ -315,14 +341,21 @@ def _check_written(path: Path, temporary: Path, image: Any) -> None:
     found_grid = grid_of(temporary, found, grid)
     if not grid.is_close_to(found_grid):
         raise VolumeError(
-            f"'{path.name}' cannot store this grid exactly ({grid.describe()}).",
-            "Choose a file ending in .nrrd.",
+            Text(
+                "'{file}' cannot store this grid exactly ({grid}).",
+                file=path.name,
+                grid=grid.describe(),
+            ),
+            Text("Choose a file ending in .nrrd."),
         )
     wrote, read = sitk.GetArrayViewFromImage(image), voxels_of(temporary, found)
     if not np.array_equal(wrote, read.reshape(wrote.shape), equal_nan=wrote.dtype.kind == "f"):
         raise StorageError(
-            f"'{path}' was not stored as it was written: the disk returns other voxels.",
-            "Check the disk and its free space, then try again.",
+            Text(
+                "'{path}' was not stored as it was written: the disk returns other voxels.",
+                path=path,
+            ),
+            Text("Check the disk and its free space, then try again."),
         )
 
 

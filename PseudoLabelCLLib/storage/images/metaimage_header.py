@@ -6,6 +6,7 @@ Source: "MetaIO/Documentation", itk.org/Wiki/ITK/MetaIO/Documentation.
 import re
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.images.image_header import (
     MAX_AXES,
     MAX_HEADER_BYTES,
@@ -91,12 +92,12 @@ def _fields_of(data: bytes) -> tuple[dict[str, str], int]:
         name, divider, value = text.partition("=")
         name = name.strip()
         if not divider or not _KEY.fullmatch(name):
-            raise HeaderError(f"is damaged: its header has the line '{text[:60]}'")
+            raise HeaderError(Text("is damaged: its header has the line '{text}'", text=text[:60]))
         refuse_repeated(name, fields)
         fields[name] = value.strip()
         if name == _LAST:
             return fields, offset
-    raise HeaderError(f"is damaged: its header lacks {_LAST}")
+    raise HeaderError(Text("is damaged: its header lacks {field}", field=_LAST))
 
 
 def _check_field(name: str, value: str, num_axes: int) -> None:
@@ -114,9 +115,21 @@ def _check_field(name: str, value: str, num_axes: int) -> None:
         whole_number(name, value, 0, 2**48)
     elif name == "AnatomicalOrientation":
         if not _ANATOMICAL.fullmatch(value):
-            raise HeaderError(f"is damaged: its header has '{value[:60]}' for '{name}'")
+            raise HeaderError(
+                Text(
+                    "is damaged: its header has '{value}' for '{name}'",
+                    value=value[:60],
+                    name=name,
+                )
+            )
     elif len(value) > _MAX_TEXT:
-        raise HeaderError(f"is damaged: its header has {len(value)} characters for '{name}'")
+        raise HeaderError(
+            Text(
+                "is damaged: its header has {count} characters for '{name}'",
+                count=len(value),
+                name=name,
+            )
+        )
 
 
 def _encoding(fields: dict[str, str]) -> Encoding:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import FloatArray
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
 _HEADER_BYTES = 348
@@ -30,7 +31,7 @@ _BITS_PER_VOXEL = {
     2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64,
     1280: 64, 1536: 128, 1792: 128, 2048: 256, 2304: 32,
 }  # fmt: skip
-_REMEDY = "Copy or download the file again, or export it again from where it was made."
+_REMEDY = Text("Copy or download the file again, or export it again from where it was made.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,13 @@ def check_nifti_file(path: Path) -> None:
         raise storage_error(path, error, action="read") from error
     if found < header.num_bytes:
         raise VolumeError(
-            f"'{path}' is cut off: it holds {found} of {header.num_bytes} bytes.", _REMEDY
+            Text(
+                "'{path}' is cut off: it holds {found} of {expected} bytes.",
+                path=path,
+                found=found,
+                expected=header.num_bytes,
+            ),
+            _REMEDY,
         )
 
 
@@ -191,8 +198,11 @@ def _header_data(path: Path) -> tuple[bytes, str]:
         raise storage_error(path, error, action="read") from error
     if any(data[:4] == struct.pack(f"{o}i", _NIFTI_2_BYTES) for o in "<>"):
         raise VolumeError(
-            f"'{path}' is a NIfTI-2 file, which this program cannot read; expected NIfTI-1.",
-            "Save it as NIfTI-1 in the program that made it, or as .nrrd.",
+            Text(
+                "'{path}' is a NIfTI-2 file, which this program cannot read; expected NIfTI-1.",
+                path=path,
+            ),
+            Text("Save it as NIfTI-1 in the program that made it, or as .nrrd."),
         )
     order = next((o for o in "<>" if data[:4] == struct.pack(f"{o}i", _HEADER_BYTES)), "")
     if len(data) < _HEADER_BYTES or not order:
@@ -232,10 +242,12 @@ def _num_unpacked_bytes(path: Path, limit: int) -> int:
                 found += len(chunk)
     except EOFError as error:
         raise VolumeError(
-            f"'{path}' is cut off: its compressed data end too early.", _REMEDY
+            Text("'{path}' is cut off: its compressed data end too early.", path=path), _REMEDY
         ) from error
     except (zlib.error, gzip.BadGzipFile) as error:
-        raise VolumeError(f"'{path}' is damaged: its compression is broken.", _REMEDY) from error
+        raise VolumeError(
+            Text("'{path}' is damaged: its compression is broken.", path=path), _REMEDY
+        ) from error
     return found
 
 
@@ -245,4 +257,4 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _no_nifti(path: Path) -> VolumeError:
-    return VolumeError(f"'{path}' is not a NIfTI file, or it is damaged.", _REMEDY)
+    return VolumeError(Text("'{path}' is not a NIfTI file, or it is damaged.", path=path), _REMEDY)

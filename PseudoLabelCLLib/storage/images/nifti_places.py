@@ -13,6 +13,7 @@ import numpy as np
 
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import CORNER_TOLERANCE_VOXELS, FloatArray, Geometry
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.images.nifti_header import (
     NiftiHeader,
@@ -105,9 +106,14 @@ def grid_of_nifti(path: Path, by_itk: Geometry, near: Geometry | None) -> Geomet
     by_matrix = " x ".join(f"{s:.4g}" for s in named[0].spacing_mm)
     by_field = " x ".join(f"{s:.4g}" for s in header.spacing_mm)
     raise VolumeError(
-        f"The header of '{path}' contradicts itself: its matrix and its voxel size describe "
-        f"different grids (voxels of {by_matrix} mm and {by_field} mm).",
-        "Load it in the program that made it and save it again.",
+        Text(
+            "The header of '{path}' contradicts itself: its matrix and its voxel size "
+            "describe different grids (voxels of {by_matrix} mm and {by_field} mm).",
+            path=path,
+            by_matrix=by_matrix,
+            by_field=by_field,
+        ),
+        Text("Load it in the program that made it and save it again."),
     )
 
 

@@ -6,6 +6,7 @@ Source: "Definition of NRRD File Format", teem.sourceforge.net/nrrd/format.html.
 import re
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.images.image_header import (
     MAX_AXES,
     MAX_HEADER_BYTES,
@@ -137,11 +138,11 @@ def _fields_of(lines: list[bytes]) -> tuple[dict[str, str], int]:
         name, divider, value = text.partition(":")
         name = _OTHER_NAMES.get(name.strip().lower(), name.strip().lower())
         if not divider or name not in _KNOWN or len(text) > _MAX_PLAIN_LINE:
-            raise HeaderError(f"is damaged: its header has the line '{text[:60]}'")
+            raise HeaderError(Text("is damaged: its header has the line '{text}'", text=text[:60]))
         refuse_repeated(name, fields)
         fields[name] = value.strip()
     if offset > MAX_HEADER_BYTES:
-        raise HeaderError("is damaged: its header has no end")
+        raise HeaderError(Text("is damaged: its header has no end"))
     return fields, offset
 
 
@@ -158,7 +159,13 @@ def _check_geometry(fields: dict[str, str], num_axes: int) -> None:
         vectors = _VECTOR.findall(fields[name])
         rest = _VECTOR.sub("", fields[name])
         if rest.strip() or len(vectors) != count:
-            raise HeaderError(f"is damaged: its header does not have {count} vectors for '{name}'")
+            raise HeaderError(
+                Text(
+                    "is damaged: its header does not have {count} vectors for '{name}'",
+                    count=count,
+                    name=name,
+                )
+            )
         for vector in vectors:
             if vector != "none":
                 numbers(name, vector.strip("()").replace(",", " "), num_space)
@@ -171,12 +178,18 @@ def _check_rest(fields: dict[str, str], num_axes: int) -> None:
         elif name in _SINGLE:
             numbers(name, value, 1, allow_nan=True)
         elif name in _TEXTS and value.count('"') % 2:
-            raise HeaderError(f"is damaged: its header has a text without an end for '{name}'")
+            raise HeaderError(
+                Text("is damaged: its header has a text without an end for '{name}'", name=name)
+            )
         elif name in ("kinds", "centers"):
             words = value.split()
             if len(words) != num_axes or any(len(word) > 30 for word in words):
                 raise HeaderError(
-                    f"is damaged: its header does not have {num_axes} words for '{name}'"
+                    Text(
+                        "is damaged: its header does not have {count} words for '{name}'",
+                        count=num_axes,
+                        name=name,
+                    )
                 )
     if "endian" in fields:
         one_of("endian", fields["endian"].lower(), frozenset(("little", "big")))

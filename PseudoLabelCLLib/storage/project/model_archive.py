@@ -12,10 +12,11 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, parse_json
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error, written_aside
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
-from PseudoLabelCLLib.storage.project.safetensors_header import checked_metadata
+from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError, checked_metadata
 
 MAX_CARD_BYTES = 16 * 2**20
 MAX_WEIGHTS_BYTES = 2**30
@@ -25,7 +26,9 @@ _MAX_INNER_MEMBERS = 10_000
 # What the zip library raises where a file is damaged.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, struct.error)
 _EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)
-_REMEDY = "Use only model files that PseudoLabelCL wrote and that you trust; copy the file again."
+_REMEDY = Text(
+    "Use only model files that PseudoLabelCL wrote and that you trust; copy the file again."
+)
 
 
 def write_model_archive(path: Path, card: JsonValue, weights: bytes) -> None:
@@ -42,7 +45,9 @@ def write_model_archive(path: Path, card: JsonValue, weights: bytes) -> None:
     """
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8")
     if len(text) > MAX_CARD_BYTES or len(weights) > MAX_WEIGHTS_BYTES:
-        raise ModelFileError(f"The model for '{path.name}' is too large for a model file.")
+        raise ModelFileError(
+            Text("The model for '{file}' is too large for a model file.", file=path.name)
+        )
     _check_tensors(path, weights)
     with written_aside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, data, packing in (
@@ -72,7 +77,9 @@ def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:
                 card = _read_member(path, archive, _CARD, MAX_CARD_BYTES)
                 weights = _read_member(path, archive, weights_name, MAX_WEIGHTS_BYTES)
     except FileNotFoundError as error:
-        raise ModelFileError(f"There is no model file '{path}'.", "Check the path.") from error
+        raise ModelFileError(
+            Text("There is no model file '{path}'.", path=path), Text("Check the path.")
+        ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error
     except _DAMAGE as error:
@@ -104,12 +111,17 @@ def holds_earlier_weights(path: Path) -> bool:
 def _check_beginning(path: Path, first_bytes: bytes) -> None:
     if first_bytes[:1] == b"\x80":
         raise ModelFileError(
-            f"'{path}' is a pickle, which could run any program when it is opened; "
-            "expected a model file of PseudoLabelCL.",
+            Text(
+                "'{path}' is a pickle, which could run any program when it is opened; "
+                "expected a model file of PseudoLabelCL.",
+                path=path,
+            ),
             _REMEDY,
         )
     if first_bytes != b"PK\x03\x04":
-        raise ModelFileError(f"'{path}' is not a model file of PseudoLabelCL.", _REMEDY)
+        raise ModelFileError(
+            Text("'{path}' is not a model file of PseudoLabelCL.", path=path), _REMEDY
+        )
 
 
 def _checked_weights_name(path: Path, members: list[zipfile.ZipInfo]) -> str:
@@ -117,21 +129,32 @@ def _checked_weights_name(path: Path, members: list[zipfile.ZipInfo]) -> str:
     names = sorted(member.filename for member in members)
     weights_name = next((name for name in names if name == _WEIGHTS_OF_EARLIER_VERSIONS), _WEIGHTS)
     if names != sorted((_CARD, weights_name)):
-        shown = ", ".join(repr(name) for name in names[:6]) or "nothing"
+        shown = ", ".join(repr(name) for name in names[:6]) or Text("nothing")
         raise ModelFileError(
-            f"'{path}' is not a model file of PseudoLabelCL: it holds {shown}; "
-            f"expected {_CARD} and {_WEIGHTS}.",
+            Text(
+                "'{path}' is not a model file of PseudoLabelCL: it holds {found}; expected "
+                "{card} and {weights}.",
+                path=path,
+                found=shown,
+                card=_CARD,
+                weights=_WEIGHTS,
+            ),
             _REMEDY,
         )
     for member in members:
         if member.flag_bits & 1:
-            raise ModelFileError(f"'{path}' is encrypted; expected a plain model file.", _REMEDY)
+            raise ModelFileError(
+                Text("'{path}' is encrypted; expected a plain model file.", path=path), _REMEDY
+            )
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise _damaged(path)
         if member.filename == weights_name and member.compress_type != zipfile.ZIP_STORED:
             raise ModelFileError(
-                f"The weights in '{path}' are compressed; a model file holds them uncompressed, "
-                "so that they are never larger than the file.",
+                Text(
+                    "The weights in '{path}' are compressed; a model file holds them "
+                    "uncompressed, so that they are never larger than the file.",
+                    path=path,
+                ),
                 _REMEDY,
             )
     return weights_name
@@ -151,16 +174,22 @@ def _read_member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) ->
 def _check_tensors(path: Path, weights: bytes) -> None:
     try:
         checked_metadata(weights)
-    except ValueError as error:
-        raise ModelFileError(f"The weights in '{path}' are damaged: {error}.", _REMEDY) from error
+    except TensorFileError as error:
+        raise ModelFileError(
+            Text("The weights in '{path}' are damaged: {found}.", path=path, found=error.found),
+            _REMEDY,
+        ) from error
 
 
 def _check_inner_zip(path: Path, weights: bytes) -> None:
     """Check the zip that torch writes: its members lie in it unpacked, so none can be a bomb."""
     if weights[:4] != b"PK\x03\x04":
         raise ModelFileError(
-            f"The weights in '{path}' are not in torch's zip form; an older form could run any "
-            "program when it is opened.",
+            Text(
+                "The weights in '{path}' are not in torch's zip form; an older form could "
+                "run any program when it is opened.",
+                path=path,
+            ),
             _REMEDY,
         )
     try:
@@ -174,7 +203,11 @@ def _check_inner_zip(path: Path, weights: bytes) -> None:
         parts = PurePosixPath(member.filename.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or ":" in member.filename:
             raise ModelFileError(
-                f"The weights in '{path}' name a file outside of them ({member.filename!r}).",
+                Text(
+                    "The weights in '{path}' name a file outside of them ({name!r}).",
+                    path=path,
+                    name=member.filename,
+                ),
                 _REMEDY,
             )
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
@@ -183,11 +216,16 @@ def _check_inner_zip(path: Path, weights: bytes) -> None:
 
 def _too_large(path: Path, name: str, limit: int) -> ModelFileError:
     return ModelFileError(
-        f"{name} in '{path}' claims to unpack to more than {limit} bytes; "
-        "this is not a model, and it could fill the memory.",
+        Text(
+            "{name} in '{path}' claims to unpack to more than {limit} bytes; this is not a "
+            "model, and it could fill the memory.",
+            name=name,
+            path=path,
+            limit=limit,
+        ),
         _REMEDY,
     )
 
 
 def _damaged(path: Path) -> ModelFileError:
-    return ModelFileError(f"The model file '{path}' is damaged.", _REMEDY)
+    return ModelFileError(Text("The model file '{path}' is damaged.", path=path), _REMEDY)

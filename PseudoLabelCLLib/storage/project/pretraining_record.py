@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.pretraining_config import (
     PretrainingConfig,
 )
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.text import Text, counted, joined
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -105,16 +106,25 @@ class PretrainingRecord:
     schema_version: int = PRETRAINING_SCHEMA_VERSION
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Text:
         """Method, volumes, steps and losses for a person."""
-        steps = "; ".join(
-            f"{stage.name} loss {stage.first_loss:.3g} to {stage.last_loss:.3g} in "
-            f"{stage.num_steps} steps"
+        steps = [
+            Text(
+                "{stage} loss {first:.3g} to {last:.3g} in {count} steps",
+                stage=stage.name,
+                first=stage.first_loss,
+                last=stage.last_loss,
+                count=stage.num_steps,
+            )
             for stage in self.stages
+        ]
+        return counted(
+            len(self.cases),
+            "Pre-training '{method}' on {count} volume: {steps}.",
+            "Pre-training '{method}' on {count} volumes: {steps}.",
+            method=self.settings.config.method.value,
+            steps=joined(*steps, by="; "),
         )
-        number = len(self.cases)
-        volumes = f"{number} volume{'' if number == 1 else 's'}"
-        return f"Pre-training '{self.settings.config.method.value}' on {volumes}: {steps}."
 
 
 def pretraining_settings(project: Project) -> PretrainingSettings:
@@ -159,15 +169,21 @@ def read_pretraining(root: Path) -> PretrainingRecord | None:
     version = told.get("schema_version") if isinstance(told, dict) else None
     if isinstance(version, int) and version > PRETRAINING_SCHEMA_VERSION:
         raise ProjectNewerError(
-            f"A newer version of PseudoLabelCL wrote {where} (schema {version}; this version "
-            f"knows {PRETRAINING_SCHEMA_VERSION}).",
-            "Update PseudoLabelCL, then open the project again.",
+            Text(
+                "A newer version of PseudoLabelCL wrote {where} (schema {version}; this "
+                "version knows {known}).",
+                where=where,
+                version=version,
+                known=PRETRAINING_SCHEMA_VERSION,
+            ),
+            Text("Update PseudoLabelCL, then open the project again."),
         )
     try:
         return from_json(PretrainingRecord, told, where)
     except ProjectDamagedError as error:
         raise ProjectDamagedError(
-            error.message, "Delete the folder 'pretraining'; the pre-training is then done again."
+            error.message,
+            Text("Delete the folder 'pretraining'; the pre-training is then done again."),
         ) from error
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.network_paths import choose_server, require_chosen_server
 from PseudoLabelCLLib.storage.files.own_seals import state_folder
@@ -68,8 +69,12 @@ class ProjectLayout:
 
     def _outside(self, text: str) -> ProjectDamagedError:
         return ProjectDamagedError(
-            f"The project '{self.root}' names {text!r} as a file of its own, which lies outside.",
-            "Restore the project from a backup, or get it again from where it came.",
+            Text(
+                "The project '{root}' names {text!r} as a file of its own, which lies outside.",
+                root=self.root,
+                text=text,
+            ),
+            Text("Restore the project from a backup, or get it again from where it came."),
         )
 
     def _shown(self, *names: str) -> Path:
@@ -92,10 +97,15 @@ class ProjectLayout:
     def _refuse_link(self, path: Path, names: tuple[str, ...], *, is_folder: bool) -> None:
         if is_link(path):
             raise ProjectDamagedError(
-                f"'{'/'.join(names)}' in the project '{self.root}' is a link; a project holds no "
-                "links.",
-                "Put the file or folder itself in its place, or get the project again from "
-                "where it came.",
+                Text(
+                    "'{file}' in the project '{root}' is a link; a project holds no links.",
+                    file="/".join(names),
+                    root=self.root,
+                ),
+                Text(
+                    "Put the file or folder itself in its place, or get the project again "
+                    "from where it came."
+                ),
             )
         if is_folder and path.is_dir():
             self._no_links.add(names)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
@@ -19,6 +20,8 @@ from PseudoLabelCLLib.storage.files.regular_files import read_regular
 # Windows lets nobody read what is locked, so the locked byte lies far behind the text.
 _LOCKED_BYTE = 1 << 20
 _LONGEST_TEXT_BYTES = 4096
+# What others read where a command line holds the lock.
+COMMAND_LINE = Text("a command line")
 _BEGIN = b'{"holder": '
 # A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
 _FLAGS = (
@@ -32,7 +35,7 @@ _FLAGS = (
 
 
 @contextmanager
-def project_lock(path: Path, holder: str) -> Iterator[None]:
+def project_lock(path: Path, holder: Text) -> Iterator[None]:
     """Hold the lock of a project while the block runs.
 
     The system gives the lock back when the process ends, however it ends. The file stays: whoever
@@ -49,7 +52,9 @@ def project_lock(path: Path, holder: str) -> Iterator[None]:
         StorageError: The disk refuses.
     """
     if not path.parent.is_dir():
-        raise ProjectError(f"There is no folder '{path.parent}'.", "Check the path.")
+        raise ProjectError(
+            Text("There is no folder '{folder}'.", folder=path.parent), Text("Check the path.")
+        )
     with _opened(path) as file:
         try:
             taken = _try_lock(file)
@@ -72,18 +77,18 @@ def project_lock(path: Path, holder: str) -> Iterator[None]:
 def _opened(path: Path) -> IO[bytes]:
     """Open a lock, made if it is missing; no link is followed, nothing in it changes."""
     if is_link(path):
-        raise _no_lock(path, "a link")
+        raise _no_lock(path, Text("a link"))
     if path.is_dir():
-        raise _no_lock(path, "a folder")
+        raise _no_lock(path, Text("a folder"))
     try:
         file = os.fdopen(os.open(path, _FLAGS, 0o666), "a+b", buffering=0)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _no_lock(path, "a link") from error
+            raise _no_lock(path, Text("a link")) from error
         raise storage_error(path, error, action="opened") from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise _no_lock(path, "a pipe or a device")
+        raise _no_lock(path, Text("a pipe or a device"))
     return file
 
 
@@ -96,10 +101,15 @@ def _is_a_lock(file: IO[bytes]) -> bool:
     return False
 
 
-def _no_lock(path: Path, found: str) -> ProjectError:
+def _no_lock(path: Path, found: Text) -> ProjectError:
     return ProjectError(
-        f"'{path.name}' in '{path.parent}' is {found}; expected the lock of the project.",
-        "Move it out of the project.",
+        Text(
+            "'{file}' in '{folder}' is {found}; expected the lock of the project.",
+            file=path.name,
+            folder=path.parent,
+            found=found,
+        ),
+        Text("Move it out of the project."),
     )
 
 
@@ -113,13 +123,20 @@ def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:
 
 
 def _in_use(path: Path) -> ProjectInUseError:
-    remedy = "Close it there, or wait until it has finished."
+    remedy = Text("Close it there, or wait until it has finished.")
     try:
         found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
-        who = f"{found['holder']} (process {found['process']} on {found['machine']})"
+        who = Text(
+            "{holder} (process {process} on {machine})",
+            holder=Text(str(found["holder"])),
+            process=found["process"],
+            machine=found["machine"],
+        )
     except Exception:  # noqa: BLE001 - the file is another process's: only its name is lost
-        who = "another process"
-    return ProjectInUseError(f"The project '{path.parent}' is in use by {who}.", remedy)
+        who = Text("another process")
+    return ProjectInUseError(
+        Text("The project '{folder}' is in use by {who}.", folder=path.parent, who=who), remedy
+    )
 
 
 if sys.platform == "win32":

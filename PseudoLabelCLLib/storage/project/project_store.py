@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.round import Round
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import (
     TEMPORARY_PREFIX,
@@ -68,11 +69,13 @@ def create_project(root: Path, project: Project) -> None:
     try:
         if root.exists() and not root.is_dir():
             raise ProjectError(
-                f"'{root}' is a file; a project is a folder.", "Choose another name."
+                Text("'{root}' is a file; a project is a folder.", root=root),
+                Text("Choose another name."),
             )
         if layout.project_file.exists():
             raise ProjectError(
-                f"There is a project in '{root}' already.", "Open it, or choose another folder."
+                Text("There is a project in '{root}' already.", root=root),
+                Text("Open it, or choose another folder."),
             )
         foreign = sorted(p.name for p in _entries(root) if p.name not in _HARMLESS_NAMES)
     except OSError as error:
@@ -80,8 +83,13 @@ def create_project(root: Path, project: Project) -> None:
     if foreign:
         shown = ", ".join(foreign[:3])
         raise ProjectError(
-            f"The folder '{root}' holds other files ({shown}{', ...' if foreign[3:] else ''}).",
-            "Choose a new or empty folder for the project.",
+            Text(
+                "The folder '{root}' holds other files ({files}{more}).",
+                root=root,
+                files=shown,
+                more=", ..." if foreign[3:] else "",
+            ),
+            Text("Choose a new or empty folder for the project."),
         )
     make_folder(root)
     for round_ in project.rounds:
@@ -119,8 +127,12 @@ def load_project(root: Path) -> Project:
         )
     except ProjectError as error:
         raise ProjectDamagedError(
-            f"The files of the project '{root}' contradict each other: {error.message}",
-            error.remedy or "Restore the project from a backup.",
+            Text(
+                "The files of the project '{root}' contradict each other: {reason}",
+                root=root,
+                reason=error.message,
+            ),
+            error.remedy or Text("Restore the project from a backup."),
         ) from error
 
 
@@ -186,16 +198,23 @@ def read_review(layout: ProjectLayout, path: Path, case_id: str, round_index: in
     """
     review = _read(Review, layout.checked(path), layout.root)
     if review.round_index != round_index or not _is_named(review.case_id, case_id):
-        found = f"case '{review.case_id}', round {review.round_index}"
-        raise _misplaced(path, layout.root, f"the review of {found}")
+        found = Text(
+            "the review of case '{case}', round {index}",
+            case=review.case_id,
+            index=review.round_index,
+        )
+        raise _misplaced(path, layout.root, found)
     folder = f"reviews/{round_name(round_index)}/"
     for file in review.files:
         name = file.rpartition("/")[2]
         if is_outside(file) or not file.startswith(folder) or not _belongs_to(name, case_id):
             raise ProjectDamagedError(
-                f"{path.relative_to(layout.root).as_posix()} names {file!r}, which is not a file "
-                "of this verdict.",
-                "Restore the project from a backup, or get it again from where it came.",
+                Text(
+                    "{path} names {file!r}, which is not a file of this verdict.",
+                    path=path.relative_to(layout.root).as_posix(),
+                    file=file,
+                ),
+                Text("Restore the project from a backup, or get it again from where it came."),
             )
     return review
 
@@ -239,15 +258,18 @@ def require_project(root: Path) -> None:
     layout = ProjectLayout(root)
     try:
         if not root.exists():
-            raise ProjectError(f"There is no folder '{root}'.", "Check the path.")
+            raise ProjectError(
+                Text("There is no folder '{root}'.", root=root), Text("Check the path.")
+            )
         if not root.is_dir():
             raise ProjectError(
-                f"'{root}' is a file; a project is a folder.", "Give the project's folder."
+                Text("'{root}' is a file; a project is a folder.", root=root),
+                Text("Give the project's folder."),
             )
         if not layout.project_file.is_file():
             raise ProjectError(
-                f"There is no project in '{root}' (no file project.json).",
-                "Check the path, or create a project there.",
+                Text("There is no project in '{root}' (no file project.json).", root=root),
+                Text("Check the path, or create a project there."),
             )
     except OSError as error:
         raise storage_error(root, error, action="read") from error
@@ -261,7 +283,7 @@ def _load_rounds(layout: ProjectLayout) -> Iterator[Round]:
             continue
         round_ = _read(Round, path, layout.root)
         if round_.index != index:
-            raise _misplaced(path, layout.root, f"round {round_.index}")
+            raise _misplaced(path, layout.root, Text("round {index}", index=round_.index))
         yield round_
 
 
@@ -281,7 +303,8 @@ def _entries(folder: Path) -> tuple[Path, ...]:
         return ()
     if not folder.is_dir():
         raise ProjectDamagedError(
-            f"'{folder}' is a file; expected a folder of the project.", "Move that file away."
+            Text("'{folder}' is a file; expected a folder of the project.", folder=folder),
+            Text("Move that file away."),
         )
     try:
         return tuple(
@@ -298,10 +321,14 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _misplaced(path: Path, root: Path, found: str) -> ProjectDamagedError:
+def _misplaced(path: Path, root: Path, found: Text) -> ProjectDamagedError:
     return ProjectDamagedError(
-        f"{path.relative_to(root).as_posix()} holds {found}, which does not belong there.",
-        "Move the file back to its place, or restore the project from a backup.",
+        Text(
+            "{path} holds {found}, which does not belong there.",
+            path=path.relative_to(root).as_posix(),
+            found=found,
+        ),
+        Text("Move the file back to its place, or restore the project from a backup."),
     )
 
 
@@ -354,18 +381,29 @@ def _without_version(value: JsonValue, where: str) -> dict[str, JsonValue]:
 def _version_of(value: JsonValue, where: str) -> int:
     if not isinstance(value, dict):
         raise ProjectDamagedError(
-            f"{where} is damaged: expected a JSON object.", "Restore it from a backup."
+            Text("{where} is damaged: expected a JSON object.", where=where),
+            Text("Restore it from a backup."),
         )
     version = value.get("schema_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ProjectDamagedError(
-            f"{where} has no valid schema_version (found {version!r}).", "Restore it from a backup."
+            Text(
+                "{where} has no valid schema_version (found {version!r}).",
+                where=where,
+                version=version,
+            ),
+            Text("Restore it from a backup."),
         )
     if version > SCHEMA_VERSION:
         raise ProjectNewerError(
-            f"A newer version of PseudoLabelCL wrote {where} "
-            f"(schema {version}; this version knows {SCHEMA_VERSION}).",
-            "Update PseudoLabelCL, then open the project again.",
+            Text(
+                "A newer version of PseudoLabelCL wrote {where} (schema {version}; this "
+                "version knows {known}).",
+                where=where,
+                version=version,
+                known=SCHEMA_VERSION,
+            ),
+            Text("Update PseudoLabelCL, then open the project again."),
         )
     return version
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.review import Review
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import (
     make_folder,
@@ -18,9 +18,7 @@ from PseudoLabelCLLib.storage.files.own_seals import is_seal_of_text, seal_of_te
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
 
 MAX_AUTHOR_LENGTH = 100
-_ELSEWHERE = "on another computer, or by an earlier version of the program"
 _MOST_AUTHORS, _LONGEST_AUTHOR = 3, 40
-_LOOK = "check them before you train."
 
 
 @dataclass(frozen=True)
@@ -38,23 +36,41 @@ class Foreign:
     authors: tuple[str, ...] = ()
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Text:
         """The same for a person; empty if everything was made here."""
         number = len(self.verdicts)
-        were = "was" if number == 1 else "were"
-        verdicts = f"{counted(number, 'verdict')} {were} given"
         if self.is_project and number:
-            return f"This project was made and {verdicts} {_ELSEWHERE}{self._signed}; {_LOOK}"
+            return counted(
+                number,
+                "This project was made and {count} verdict was given on another computer, or by "
+                "an earlier version of the program{signed}; check them before you train.",
+                "This project was made and {count} verdicts were given on another computer, or by "
+                "an earlier version of the program{signed}; check them before you train.",
+                signed=self._signed,
+            )
         if number:
-            return f"{verdicts} {_ELSEWHERE}{self._signed}; {_LOOK}"
-        return f"This project was made {_ELSEWHERE}; {_LOOK}" if self.is_project else ""
+            return counted(
+                number,
+                "{count} verdict was given on another computer, or by an earlier version of the "
+                "program{signed}; check them before you train.",
+                "{count} verdicts were given on another computer, or by an earlier version of the "
+                "program{signed}; check them before you train.",
+                signed=self._signed,
+            )
+        if self.is_project:
+            return Text(
+                "This project was made on another computer, or by an earlier version of the "
+                "program; check them before you train."
+            )
+        return NO_TEXT
 
     @property
-    def _signed(self) -> str:
+    def _signed(self) -> Text:
         """The names, the first few of them, since a stranger wrote them."""
         names = [_shown(name) for name in self.authors if _shown(name)]
         more = ", ..." if len(names) > _MOST_AUTHORS else ""
-        return f" (signed {', '.join(names[:_MOST_AUTHORS])}{more})" if names else ""
+        told = ", ".join(names[:_MOST_AUTHORS])
+        return Text(" (signed {names}{more})", names=told, more=more) if names else NO_TEXT
 
 
 def _shown(name: str) -> str:

@@ -1,5 +1,6 @@
 """Label values of files that describe no segments, and what may be wrong with them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.counted import counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
-from PseudoLabelCLLib.domain.question import LEAVE_OUT, Asking, Choice, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segmentation import (
     BACKGROUND_VALUE,
     DEFAULT_COLORS,
@@ -17,10 +18,11 @@ from PseudoLabelCLLib.domain.segmentation import (
     LabelClass,
     LabelSchema,
 )
+from PseudoLabelCLLib.domain.text import Text, counted, listed
 from PseudoLabelCLLib.storage.images.nifti_scaling import intercept_without_slope
 
 MAX_VALUES_WITHOUT_SCHEMA = 64
-SWAPPED = "Check whether image and segmentation were swapped."
+SWAPPED = Text("Check whether image and segmentation were swapped.")
 # So many values are offered as the background, the commonest first.
 _MOST_OFFERED = 4
 
@@ -51,14 +53,20 @@ class PlainLabels:
             return
         common = sorted(self.counts, key=lambda value: -self.counts[value])[:_MOST_OFFERED]
         choices = [
-            Choice(str(v), f"{v} is background", f"counts the value {v} as background")
+            Choice(
+                str(v),
+                Text("{value} is background", value=v),
+                Text("counts the value {value} as background", value=v),
+            )
             for v in common
         ]
         lowest = min(self.counts)
         shifted = {value - lowest for value in self.counts}
         if schema is not None and shifted <= {BACKGROUND_VALUE, *schema.values}:
-            effect = f"subtracts {lowest} from every value"
-            choices.insert(0, Choice("shift", f"All values are {lowest} too high", effect))
+            effect = Text("subtracts {lowest} from every value", lowest=lowest)
+            choices.insert(
+                0, Choice("shift", Text("All values are {lowest} too high", lowest=lowest), effect)
+            )
         answer = ask_about_background(
             self.path.name, self.counts, self.labels.size, tuple(choices), asking
         )
@@ -80,10 +88,12 @@ class PlainLabels:
         unlisted = _unlisted(self.path, self.counts, schema)
         if not unlisted:
             return schema
-        choices = [Choice("background", "They are background", "counts them as background")]
+        choices = [
+            Choice("background", Text("They are background"), Text("counts them as background"))
+        ]
         if asking.labels_can_grow:
-            new = "adds each value to the project as a structure"
-            choices.append(Choice("new", "Add them as structures", new))
+            new = Text("adds each value to the project as a structure")
+            choices.append(Choice("new", Text("Add them as structures"), new))
         told = _told_unlisted(self.path, unlisted, schema)
         number = sum(unlisted.values())
         answer = asking.ask(QuestionKind.UNLISTED, told, number, (*choices, LEAVE_OUT))
@@ -116,13 +126,17 @@ def ask_about_background(
     Raises:
         QuestionError: Nobody has answered yet.
     """
-    found = ", ".join(
-        f"{value} ({counted(count, 'voxel')})" for value, count in sorted(counts.items())
+    found = _voxels_by_value(sorted(counts.items()))
+    whole = Choice(
+        "none", Text("All values are structures"), Text("takes every voxel as part of a structure")
     )
-    whole = Choice("none", "All values are structures", "takes every voxel as part of a structure")
     return asking.ask(
         QuestionKind.NO_BACKGROUND,
-        f"In '{file_name}', no voxel is background (0); its values are {found}.",
+        Text(
+            "In '{file}', no voxel is background (0); its values are {found}.",
+            file=file_name,
+            found=found,
+        ),
         num_voxels,
         (*choices, whole, LEAVE_OUT),
     )
@@ -136,7 +150,12 @@ def plain_labels(path: Path, array: npt.NDArray[Any]) -> "PlainLabels":
     """
     if array.dtype.kind not in "iuf":
         raise AnnotationError(
-            f"'{path.name}' holds {array.dtype} values; expected labels.", SWAPPED
+            Text(
+                "'{file}' holds {dtype} values; expected labels.",
+                file=path.name,
+                dtype=array.dtype,
+            ),
+            SWAPPED,
         )
     offset = intercept_without_slope(path)
     if offset:
@@ -145,15 +164,26 @@ def plain_labels(path: Path, array: npt.NDArray[Any]) -> "PlainLabels":
         fractions = array[array != np.round(array)]  # NaN counts: it equals nothing
         if fractions.size:
             raise AnnotationError(
-                f"'{path.name}' looks like an image, not a segmentation: "
-                f"it holds fractions such as {fractions[0]:.4g}.",
+                Text(
+                    "'{file}' looks like an image, not a segmentation: it holds fractions "
+                    "such as {value:.4g}.",
+                    file=path.name,
+                    value=fractions[0],
+                ),
                 SWAPPED,
             )
     low, high = array.min(), array.max()
     if low < BACKGROUND_VALUE or high > MAX_LABEL_VALUE:
         raise AnnotationError(
-            f"'{path.name}' holds values from {low:g} to {high:g}; label values go from "
-            f"{BACKGROUND_VALUE} to {MAX_LABEL_VALUE}.",
+            Text(
+                "'{file}' holds values from {low:g} to {high:g}; label values go from "
+                "{first} to {last}.",
+                file=path.name,
+                low=low,
+                high=high,
+                first=BACKGROUND_VALUE,
+                last=MAX_LABEL_VALUE,
+            ),
             SWAPPED,
         )
     labels = array.astype(np.int16)
@@ -184,7 +214,9 @@ def count_values(array: Labels) -> dict[int, int]:
         AnnotationError: A value is negative.
     """
     if array.min() < BACKGROUND_VALUE:
-        raise AnnotationError(f"A label volume holds the negative value {array.min()}.")
+        raise AnnotationError(
+            Text("A label volume holds the negative value {value}.", value=array.min())
+        )
     counts = np.zeros(MAX_LABEL_VALUE + 1, dtype=np.int64)
     for plane in array:  # one at a time: the count needs 8 bytes per voxel
         counts += np.bincount(plane.ravel(), minlength=counts.size)
@@ -200,12 +232,17 @@ def schema_of_values(path: Path, counts: dict[int, int]) -> LabelSchema:
     values = tuple(value for value in counts if value != BACKGROUND_VALUE)
     if not values:
         raise AnnotationError(
-            f"'{path.name}' is empty: every voxel is background.", "Segment something first."
+            Text("'{file}' is empty: every voxel is background.", file=path.name),
+            Text("Segment something first."),
         )
     if len(values) > MAX_VALUES_WITHOUT_SCHEMA:
         raise AnnotationError(
-            f"'{path.name}' looks like an image, not a segmentation: "
-            f"it holds {len(values)} different values.",
+            Text(
+                "'{file}' looks like an image, not a segmentation: it holds {count} "
+                "different values.",
+                file=path.name,
+                count=len(values),
+            ),
             SWAPPED,
         )
     return LabelSchema.from_values(values)
@@ -221,7 +258,7 @@ def check_values(path: Path, counts: dict[int, int], schema: LabelSchema) -> Non
     if unlisted:
         raise AnnotationError(
             _told_unlisted(path, unlisted, schema),
-            "Change these voxels, or add the structure to the project.",
+            Text("Change these voxels, or add the structure to the project."),
         )
 
 
@@ -229,19 +266,33 @@ def _unlisted(path: Path, counts: dict[int, int], schema: LabelSchema) -> dict[i
     unlisted = {v: n for v, n in counts.items() if v not in (BACKGROUND_VALUE, *schema.values)}
     if len(unlisted) > MAX_VALUES_WITHOUT_SCHEMA:
         raise AnnotationError(
-            f"'{path.name}' looks like an image, not a segmentation: it holds {len(unlisted)} "
-            "values that the project does not have.",
+            Text(
+                "'{file}' looks like an image, not a segmentation: it holds {count} values "
+                "that the project does not have.",
+                file=path.name,
+                count=len(unlisted),
+            ),
             SWAPPED,
         )
     return unlisted
 
 
-def _told_unlisted(path: Path, unlisted: dict[int, int], schema: LabelSchema) -> str:
-    found = ", ".join(f"{value} ({counted(count, 'voxel')})" for value, count in unlisted.items())
+def _told_unlisted(path: Path, unlisted: dict[int, int], schema: LabelSchema) -> Text:
+    found = _voxels_by_value(unlisted.items())
     expected = ", ".join(f"{label.value} {label.name}" for label in schema)
-    return (
-        f"'{path.name}' holds label values that the project does not have: {found}. It has: 0 "
-        f"background, {expected}."
+    return Text(
+        "'{file}' holds label values that the project does not have: {found}. It has: 0 "
+        "background, {expected}.",
+        file=path.name,
+        found=found,
+        expected=expected,
+    )
+
+
+def _voxels_by_value(counts: Iterable[tuple[int, int]]) -> Text:
+    return listed(
+        counted(count, "{value} ({count} voxel)", "{value} ({count} voxels)", value=value)
+        for value, count in counts
     )
 
 

@@ -3,16 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from PseudoLabelCLLib.domain.counted import belongs, counted
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.findings import Note
-from PseudoLabelCLLib.domain.question import (
-    LEAVE_OUT,
-    QUESTIONS,
-    Asking,
-    Choice,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import Asking
+from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, QUESTIONS, Choice, QuestionKind
 from PseudoLabelCLLib.domain.segment_identity import (
     contradiction_of,
     label_by_identifier,
@@ -27,6 +21,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     LabelClass,
     LabelSchema,
 )
+from PseudoLabelCLLib.domain.text import Text, counted, joined, listed
 from PseudoLabelCLLib.storage.segments.slicer_segments import Segment
 
 # What Slicer calls a new segment.
@@ -41,7 +36,7 @@ def match_segments(
     asking: Asking | None = None,
     *,
     made_from: tuple[Segment, ...] | None = None,
-) -> tuple[dict[int, Segment], list[str], LabelSchema]:
+) -> tuple[dict[int, Segment], list[Text], LabelSchema]:
     """Return the segment of each label value, what is remarkable in words, and the labels.
 
     The labels are those of the project, and those that a person wants as new structures.
@@ -79,7 +74,7 @@ def match_segments(
         own = [segment for segment in occupied if (segment.segment_id, segment.name) not in kept]
         _ask_about_automatic_names(file_name, own, segments, schema, asking)
     matched: dict[int, Segment] = {}
-    notices: list[str] = []
+    notices: list[Text] = []
     for segment, label in zip(segments, labels, strict=True):
         if label is None:
             continue
@@ -125,13 +120,17 @@ def _new_structures(
     """
     choices = []
     if has_others:
-        choices.append(Choice("background", "They are background", "counts them as background"))
+        choices.append(
+            Choice("background", Text("They are background"), Text("counts them as background"))
+        )
     if asking is not None and asking.labels_can_grow:
-        new = "adds each segment to the project as a structure"
-        choices.append(Choice("new", "Add them as structures", new))
+        new = Text("adds each segment to the project as a structure")
+        choices.append(Choice("new", Text("Add them as structures"), new))
     told = _told_foreign(file_name, foreign, schema)
     if asking is None or not choices:
-        remedy = "Give the segment the name of its structure, delete it, or add the structure."
+        remedy = Text(
+            "Give the segment the name of its structure, delete it, or add the structure."
+        )
         raise AnnotationError(told, remedy)
     number = sum(foreign.values())
     answer = asking.ask(QuestionKind.UNLISTED, told, number, (*choices, LEAVE_OUT))
@@ -164,7 +163,7 @@ def _labels_for(segments: Iterable[Segment], schema: LabelSchema) -> dict[LabelC
 
 def settle_overlaps(
     file_name: str, overlaps: Mapping[tuple[str, str], int], asking: Asking | None
-) -> tuple[bool, list[str]]:
+) -> tuple[bool, list[Text]]:
     """Ask which of two labels the voxels of both are.
 
     Args:
@@ -181,33 +180,44 @@ def settle_overlaps(
     if not overlaps:
         return True, []
     found = {
-        pair: f"'{pair[0]}' and '{pair[1]}' overlap in {counted(count, 'voxel')}"
+        pair: counted(
+            count,
+            "'{one}' and '{other}' overlap in {count} voxel",
+            "'{one}' and '{other}' overlap in {count} voxels",
+            one=pair[0],
+            other=pair[1],
+        )
         for pair, count in overlaps.items()
     }
     later = True
     if asking is not None:
-        told = f"In '{file_name}', {'; '.join(found.values())}."
+        told = Text("In '{file}', {found}.", file=file_name, found=joined(*found.values(), by="; "))
         later = asking.ask(QuestionKind.OVERLAP, told, sum(overlaps.values())) == "later"
     return later, [
         Note.OVERLAPPED.say(
-            found=f"In '{file_name}', {words}",
-            verb="counts" if overlaps[pair] == 1 else "count",
+            found=Text("In '{file}', {found}", file=file_name, found=words),
+            verb=Text("counts") if overlaps[pair] == 1 else Text("count"),
             label=pair[later],
         )
         for pair, words in found.items()
     ]
 
 
-def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> str:
+def unclaimed_notice(file_name: str, count: int, asking: Asking | None) -> Text:
     """Tell of voxels that belong to no segment, once a person agreed that they are background.
 
     Raises:
         QuestionError: Nobody was asked yet.
     """
-    found = f"In '{file_name}', {counted(count, 'voxel')} {belongs(count)} to no segment"
+    found = counted(
+        count,
+        "In '{file}', {count} voxel belongs to no segment",
+        "In '{file}', {count} voxels belong to no segment",
+        file=file_name,
+    )
     if asking is not None:
-        asking.ask(QuestionKind.NO_SEGMENT, f"{found}.", count)
-    return Note.UNCLAIMED.say(found=found, verb="was" if count == 1 else "were")
+        asking.ask(QuestionKind.NO_SEGMENT, Text("{found}.", found=found), count)
+    return Note.UNCLAIMED.say(found=found, verb=Text("was") if count == 1 else Text("were"))
 
 
 def _ask_about_contradictions(
@@ -225,8 +235,19 @@ def _ask_about_contradictions(
     }
     if not found:
         return
-    told = "; ".join(f"'{segments[place].name}' {clause}" for place, clause in found.items())
-    by_name = asking.ask(QuestionKind.NAME_OR_TERM, f"In '{file_name}', {told}.") == "name"
+    told = joined(
+        *(
+            Text("'{segment}' {found}", segment=segments[place].name, found=clause)
+            for place, clause in found.items()
+        ),
+        by="; ",
+    )
+    by_name = (
+        asking.ask(
+            QuestionKind.NAME_OR_TERM, Text("In '{file}', {told}.", file=file_name, told=told)
+        )
+        == "name"
+    )
     for place in found:
         segment = segments[place]
         labels[place] = (
@@ -252,16 +273,25 @@ def _ask_about_identifiers(
     wanted = [label for label in by_identifier.values() if label not in labels]
     if not unknown or None in wanted or len(wanted) < len(unknown):
         return
-    told = ", ".join(
-        f"'{segments[place].name}' that of '{label.name}' ({label.segment_id})"
+    told = listed(
+        Text(
+            "'{segment}' that of '{structure}' ({id})",
+            segment=segments[place].name,
+            structure=label.name,
+            id=label.segment_id,
+        )
         for place, label in by_identifier.items()
         if label is not None
     )
     answer = asking.ask(
         QuestionKind.BY_IDENTIFIER,
-        f"In '{file_name}', segments have neither the name nor the terminology of a structure, "
-        f"only the identifier: {told}. Slicer renumbers identifiers in every file, in the order "
-        "in which segments were made.",
+        Text(
+            "In '{file}', segments have neither the name nor the terminology of a "
+            "structure, only the identifier: {told}. Slicer renumbers identifiers in every "
+            "file, in the order in which segments were made.",
+            file=file_name,
+            told=told,
+        ),
     )
     for place, label in by_identifier.items() if answer == "take" else ():
         labels[place] = label
@@ -287,8 +317,13 @@ def _ask_about_automatic_names(
     names = ", ".join(f"'{segment.name}'" for segment in automatic)
     asking.ask(
         QuestionKind.BY_IDENTIFIER,
-        f"In '{file_name}', nobody named the segments {names}: Slicer numbers new segments in the "
-        "order in which they are made, which may be another one than in the other files.",
+        Text(
+            "In '{file}', nobody named the segments {names}: Slicer numbers new segments in "
+            "the order in which they are made, which may be another one than in the other "
+            "files.",
+            file=file_name,
+            names=names,
+        ),
         choices=tuple(
             choice
             for choice in QUESTIONS[QuestionKind.BY_IDENTIFIER].choices
@@ -299,21 +334,41 @@ def _ask_about_automatic_names(
 
 def _both_fit(file_name: str, one: Segment, other: Segment, label: LabelClass) -> AnnotationError:
     return AnnotationError(
-        f"In '{file_name}', the segments '{one.name}' and '{other.name}' both match the "
-        f"structure '{label.name}'.",
-        "Merge them in Slicer, or rename one.",
+        Text(
+            "In '{file}', the segments '{one}' and '{other}' both match the structure "
+            "'{structure}'.",
+            file=file_name,
+            one=one.name,
+            other=other.name,
+            structure=label.name,
+        ),
+        Text("Merge them in Slicer, or rename one."),
     )
 
 
-def _told_foreign(file_name: str, foreign: Mapping[Segment, int], schema: LabelSchema) -> str:
-    names = ", ".join(
-        (segment.name or "one without a name") + (f" ({counted(count, 'voxel')})" if count else "")
-        for segment, count in foreign.items()
+def _told_segment(segment: Segment, num_voxels: int) -> Text:
+    name = segment.name or Text("one without a name")
+    if not num_voxels:
+        return Text("{name}", name=name)
+    return counted(num_voxels, "{name} ({count} voxel)", "{name} ({count} voxels)", name=name)
+
+
+def _told_foreign(file_name: str, foreign: Mapping[Segment, int], schema: LabelSchema) -> Text:
+    return Text(
+        "'{file}' holds segments that are not structures of the project: {names}. Its "
+        "structures are: {structures}.",
+        file=file_name,
+        names=listed(_told_segment(segment, count) for segment, count in foreign.items()),
+        structures=", ".join(schema.names),
     )
-    return (
-        f"'{file_name}' holds segments that are not structures of the project: {names}. Its "
-        f"structures are: {', '.join(schema.names)}."
-    )
+
+
+def _joined_names(names: Sequence[str]) -> Text:
+    first, *others = names
+    told = Text("{name}", name=first)
+    for name in others:
+        told = Text("{names}' and '{name}", names=told, name=name)
+    return told
 
 
 def ask_which_has_the_voxels(
@@ -329,14 +384,22 @@ def ask_which_has_the_voxels(
         QuestionError: Nobody was asked yet.
     """
     names = [segment.name for segment in sharing]
-    named = "' and '".join(names)
-    told = (
-        f"In '{file_name}', the segments '{named}' are the same "
-        f"{counted(count, 'voxel')} (value {sharing[0].label_value} of layer "
-        f"{sharing[0].layer}), and a voxel can be only one structure."
+    told = counted(
+        count,
+        "In '{file}', the segments '{segments}' are the same {count} voxel (value {value} of layer "
+        "{layer}), and a voxel can be only one structure.",
+        "In '{file}', the segments '{segments}' are the same {count} voxels (value {value} of "
+        "layer {layer}), and a voxel can be only one structure.",
+        file=file_name,
+        segments=_joined_names(names),
+        value=sharing[0].label_value,
+        layer=sharing[0].layer,
     )
     if asking is None or len(set(names)) < len(names):
-        raise AnnotationError(told, "Delete all but one of them in Slicer.")
-    choices = tuple(Choice(name, f"They are {name}", f"takes them as '{name}'") for name in names)
+        raise AnnotationError(told, Text("Delete all but one of them in Slicer."))
+    choices = tuple(
+        Choice(name, Text("They are {name}", name=name), Text("takes them as '{name}'", name=name))
+        for name in names
+    )
     kept = asking.ask(QuestionKind.SAME_VOXELS, told, count, (*choices, LEAVE_OUT))
     return sharing[names.index(kept)]

@@ -15,6 +15,7 @@ from PseudoLabelCLLib.domain.segmentation import (
     SegmentStatus,
     Terminology,
 )
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.segments.terminology_text import terminology_of, terminology_text
 
 # Names of the lists that Slicer offers; a reader may show them and does not depend on them.
@@ -163,8 +164,13 @@ def _whole_number(header: Mapping[str, str], key: str, default: int, file_name: 
     text = header.get(key, str(default)).strip()
     if not re.fullmatch("[0-9]{1,9}", text) or (key.endswith("LabelValue") and not int(text)):
         raise AnnotationError(
-            f"The header of '{file_name}' is damaged: {key} is {text!r}, expected a number.",
-            "Save the segmentation again in Slicer.",
+            Text(
+                "The header of '{file}' is damaged: {key} is {text!r}, expected a number.",
+                file=file_name,
+                key=key,
+                text=text,
+            ),
+            Text("Save the segmentation again in Slicer."),
         )
     return int(text)
 

@@ -99,7 +99,7 @@ def test_duration_in_words_is_right_to_its_smallest_unit(seconds):
         (Metrics("Round 0", 5, {"loss": 1.0}), "", ""),
         (Notice(NoticeLevel.INFO, "Hello."), "Hello.\n", ""),
         (Notice(NoticeLevel.WARNING, "Beware."), "", "Note: Beware.\n"),
-        (JobStarted(1, "train"), "", ""),
+        (JobStarted(2, "train"), "", ""),
     ],
 )  # fmt: skip
 def test_events_of_a_job_are_shown(event, out, err, capsys):

@@ -23,13 +23,8 @@ from PseudoLabelCLLib.domain.errors import (
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import (
-    Asking,
-    GivenAnswer,
-    LeftOutError,
-    QuestionError,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, LeftOutError, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.review import Review, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

@@ -17,7 +17,8 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import AnnotationError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project

@@ -20,7 +20,8 @@ from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.case import check_case_id
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 

@@ -14,7 +14,8 @@ from PseudoLabelCLLib.curation.find.file_names import channels_in
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.find.label_map_look import label_map_look
 from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
-from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 SHAPE = (12, 10, 4)

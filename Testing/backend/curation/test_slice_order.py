@@ -17,7 +17,8 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 
 UPSIDE_DOWN = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)

@@ -6,16 +6,8 @@ import pytest
 
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.findings import findings_table
-from PseudoLabelCLLib.domain.question import (
-    LEAVE,
-    QUESTIONS,
-    Asking,
-    Choice,
-    GivenAnswer,
-    QuestionError,
-    QuestionKind,
-    given_answer,
-)
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, given_answer
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QUESTIONS, Choice, QuestionKind
 
 DOCS = Path(__file__).parents[3] / "Docs" / "inputs.md"
 

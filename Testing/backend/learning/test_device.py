@@ -165,7 +165,7 @@ def test_half_precision_goes_with_channels_last_weights():
     HALF_CPU.place(network)
     weight = network.backbone.encoder[1][0][0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
-    assert ComputeDevice("cpu", "", "", half_precision=False).memory_format is (
+    assert ComputeDevice("cpu", "", Text(""), half_precision=False).memory_format is (
         torch.contiguous_format
     )
 

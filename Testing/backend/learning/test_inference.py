@@ -256,7 +256,7 @@ def test_gpu_predicts_what_the_cpu_does():
     images += np.linspace(0, 0.5, 50, dtype=np.float32)[:, None, None]
     copies = draw_copies(PseudoLabelConfig(num_augmented_copies=3), 5, mirror=True)
     here = predict_slices(network, images, copies, CPU)
-    gpu = ComputeDevice("cuda", "a GPU", "chosen by the test", half_precision=False)
+    gpu = ComputeDevice("cuda", "a GPU", Text("chosen by the test"), half_precision=False)
     gpu.place(network)
     there = predict_slices(network, images, copies, gpu)
     # convolutions may round to ten bits of mantissa there

@@ -114,7 +114,7 @@ def test_unknown_type_is_an_error_of_its_own():
         decode_line(b'{"type": "Applause", "job_id": "j", "seq": 0, "volume": 11}')
 
 
-@pytest.mark.parametrize("version", ["2", "0", '"1"', "null"])
+@pytest.mark.parametrize("version", ["1", "0", '"1"', "null"])
 def test_other_version_is_refused_before_its_fields_are_looked_at(version):
     line = f'{{"type": "JobStarted", "job_id": "j", "seq": 0, "protocol_version": {version}}}'
     with pytest.raises(ProtocolVersionError) as caught:

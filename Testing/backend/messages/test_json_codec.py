@@ -14,7 +14,8 @@ from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.messages.json_codec import from_json, parse_json, to_json
+from PseudoLabelCLLib.domain.text import LONGEST_TEXT, Text
+from PseudoLabelCLLib.messages.json_codec import from_json, parse_json, to_json, to_message
 
 
 class Color(Enum):
@@ -142,3 +143,77 @@ def test_thing_without_json_form_is_not_written():
 def test_no_bytes_break_the_parser(data):
     with contextlib.suppress(ProjectDamagedError):  # any other error fails
         parse_json(data, "x")
+
+
+@dataclass(frozen=True)
+class Told:
+    found: Text
+    more: tuple[Text, ...] = ()
+    maybe: Text | None = None
+    kept: str = ""
+
+
+def test_a_text_keeps_its_pattern_where_a_field_is_one_and_is_plain_elsewhere():
+    text = Text("{count:,} files, {why}", count=1234, why=Text("such as '{file}'", file="a"))
+    written = to_message(Told(text, (Text("Done."),), text, text))
+    assert written == {
+        "found": {
+            "pattern": "{count:,} files, {why}",
+            "values": {
+                "count": "1,234",
+                "why": {"pattern": "such as '{file}'", "values": {"file": "a"}},
+            },
+        },
+        "more": ["Done."],
+        "maybe": written["found"],
+        "kept": "1,234 files, such as 'a'",
+    }
+    read = from_json(Told, written, "t")
+    assert (read.found, read.found.pattern) == (text, text.pattern)
+    assert read.found.values["why"].pattern == "such as '{file}'"
+    assert type(read.kept) is str
+
+
+def test_what_is_stored_has_finished_texts():
+    text = Text("{count} files", count=2)
+    assert to_json(Told(text, (text,), None, text)) == {
+        "found": "2 files",
+        "more": ["2 files"],
+        "maybe": None,
+        "kept": "2 files",
+    }
+
+
+def test_a_plain_text_of_an_earlier_version_is_a_text_without_values():
+    read = from_json(Told, {"found": "{a} of {"}, "t")
+    assert (read.found, type(read.found), read.found.values) == ("{a} of {", Text, {})
+
+
+def test_a_text_without_values_is_a_text_within_another_one():
+    text = Text("Not written: {why}.", why=Text("the disk is full"))
+    read = from_json(Told, to_message(Told(text)), "t").found
+    assert (read, type(read.values["why"])) == (text, Text)
+
+
+def test_a_text_too_long_to_be_translated_travels_as_it_is():
+    text = Text("{a}{a}", a="x" * LONGEST_TEXT)
+    assert from_json(Told, to_message(Told(text)), "t").found == text
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"pattern": "{a.__class__}", "values": {"a": "x"}},
+        {"pattern": "{a[0]}", "values": {"a": "x"}},
+        {"pattern": "{a}", "values": {"a": "x", "b": "y"}},
+        {"pattern": "{a}", "values": {"a": 1}},
+        {"pattern": "{a}", "values": {"a": {"pattern": "{", "values": {"x": "y"}}}},
+        {"pattern": "{a}"},
+        {"pattern": 1, "values": {}},
+        {"pattern": "{a}" * 2000, "values": {"a": "x"}},
+        3,
+    ],
+)
+def test_a_text_that_no_program_of_ours_wrote_is_refused(found):
+    with pytest.raises(ProjectDamagedError):
+        from_json(Told, {"found": found}, "t")

@@ -14,7 +14,8 @@ from learning_doubles import CPU, Listener, make_network, model_card
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
-from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.messages.job_messages import Line, decode_line, encode_line

@@ -37,8 +37,10 @@ from PseudoLabelCLLib.domain.pretraining_config import (
 )
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import KeptAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.reporting import Cancelled
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
@@ -296,7 +298,7 @@ def test_collapse_is_told(make_root, monkeypatch):
 def test_memory_too_small_goes_on_on_the_cpu(make_root, monkeypatch):
     whole, short = make_root(name="whole"), make_root(name="short of memory")
     run(whole)
-    small = ComputeDevice("cuda", "small GPU", "chosen by the test", half_precision=False)
+    small = ComputeDevice("cuda", "small GPU", Text("chosen by the test"), half_precision=False)
     monkeypatch.setattr(ComputeDevice, "torch_device", property(lambda _: torch.device("cpu")))
     monkeypatch.setattr(ComputeDevice, "place", lambda *_: None)
     monkeypatch.setattr(pretrain_module, "choose_device", lambda _: CPU)

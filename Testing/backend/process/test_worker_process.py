@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.errors import WorkerError
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages import job_messages as protocol
 from PseudoLabelCLLib.messages.job_messages import (
+    PROTOCOL_VERSION,
     Artifact,
     JobCancelled,
     JobCompleted,
@@ -39,7 +40,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the fakes use POSIX signals and libc"),
 ]
 
-STARTED = JobStarted(protocol_version=1, kind="train")
+STARTED = JobStarted(protocol_version=PROTOCOL_VERSION, kind="train")
 WAITING = Progress("Waiting", 0, 1)
 ENVIRONMENT = {"PYTHONPATH": str(Path(fake_jobs.__file__).parent)}
 # A worker starts in about 0.2 s here; a machine under full load may take a hundred times that.

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.messages.service_messages import (
     Refused,
     RequestProgress,
     ServiceEnded,
+    decode_message,
 )
 from PseudoLabelCLLib.process.process_tree import start_tree
 from PseudoLabelCLLib.process.service_process import ServiceProcess
@@ -204,7 +205,7 @@ def test_service_of_another_version_is_ended_with_a_sentence(start):
     service = start("speak_another_version")
     service.ask(Refresh())
     (ended,) = all_events(service)
-    assert "speaks version 99 of the protocol, this program speaks version 2." in ended.message
+    assert "speaks version 99 of the protocol, this program speaks version 3." in ended.message
     assert "install the extension again" in ended.remedy
 
 
@@ -263,7 +264,7 @@ def test_service_ends_by_itself_with_exit_code_0_when_its_parent_closes_the_line
         timeout=PATIENCE_S,
     )
     ready, *answers = out.splitlines()
-    assert ready.startswith(b'{"type": "ServiceReady", "protocol_version": 2, "pid": ')
+    assert ready.startswith(b'{"type": "ServiceReady", "protocol_version": 3, "pid": ')
     assert answers == [
         b'{"type": "Answered", "to": 5, "answer": {"type": "Done"}}',
         b'{"type": "Answered", "to": 6, "answer": {"type": "Done"}}',
@@ -288,9 +289,13 @@ def test_line_that_is_no_request_is_refused_and_the_next_one_handled():
     assert numbers == [-1, -1, 1, 2, 3, 4, 5]
     assert all(line.startswith(b'{"type": "Refused"') for line in answers[:-1])
     assert answers[-1].startswith(b'{"type": "Answered"')
-    assert b"There is no request of the type 'Dance'." in answers[2]
-    assert b"OpenProject lacks root." in answers[3]
-    assert b"unknown fields: more" in answers[4]
+    dance, no_root, more = [decode_message(line) for line in answers[2:5]]
+    assert isinstance(dance, Refused)
+    assert "There is no request of the type 'Dance'." in dance.message
+    assert isinstance(no_root, Refused)
+    assert "OpenProject lacks root." in no_root.message
+    assert isinstance(more, Refused)
+    assert "unknown fields: more" in more.message
 
 
 def test_service_imports_neither_torch_nor_what_only_some_requests_need():

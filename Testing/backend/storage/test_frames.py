@@ -11,7 +11,7 @@ from nrrd_by_hand import masks_of
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.question import QuestionKind
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
 from PseudoLabelCLLib.storage.project.project_store import load_project
 

@@ -9,7 +9,8 @@ from nrrd_by_hand import masks_of, write_nrrd
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import AnnotationError
-from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round

@@ -7,13 +7,8 @@ from nrrd_by_hand import masks_of, write_nrrd
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.question import (
-    Asking,
-    GivenAnswer,
-    LeftOutError,
-    QuestionError,
-    QuestionKind,
-)
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, LeftOutError, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import Code, LabelClass, LabelSchema, Terminology
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.storage.project.project_store import load_project

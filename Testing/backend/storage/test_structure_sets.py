@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.domain.errors import AnnotationError
-from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError, QuestionKind
+from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, QuestionError
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.storage.dicom.structure_set import STRUCTURE_SET_CLASS
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation

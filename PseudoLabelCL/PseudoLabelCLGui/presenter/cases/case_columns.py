@@ -11,7 +11,7 @@ from PseudoLabelCLGui.presenter.words import (
     state_words,
     verdict_of_case,
 )
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.messages.project_view import CaseView
 
 
@@ -46,7 +46,7 @@ def case_tip(case: CaseView) -> str:
         words = _("Only the drawn slices count ({counting}); the others get proposals.")
         lines.append(words.format(counting=_num_drawn_slices(case)))
     if case.reason:
-        lines.append(case.reason)
+        lines.append(translated(case.reason))
     if case.annotation:
         lines.append(_("Segmentation: {file}").format(file=Path(case.annotation).name))
     return "\n".join(lines)

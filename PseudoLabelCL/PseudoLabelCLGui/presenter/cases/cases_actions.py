@@ -14,7 +14,7 @@ from PseudoLabelCLGui.presenter.facts.case_questions import (
 from PseudoLabelCLGui.presenter.reasons import no_change
 from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import (
@@ -145,8 +145,8 @@ class CasesActions:
         stops = any(one.is_error and one.question is None for one in problems)
         worst = Light.RED if stops else Light.AMBER
         more = len(problems) - 1
-        remedy = first.remedy
-        text = first.message
+        remedy = translated(first.remedy)
+        text = translated(first.message)
         if first.question is not None:
             text = _("There is a question about the files of '{case}'.").format(case=first.case_id)
             remedy = _("Choose the answer below the table of cases.")
@@ -221,6 +221,6 @@ def problem_lines(problems: tuple[Problem, ...]) -> tuple[str, ...]:
     for problem in sorted(problems, key=lambda one: not one.is_error):
         if problem.question is not None:
             continue  # it stands among the questions
-        line = f"{problem.message} {problem.remedy}".strip()
+        line = f"{translated(problem.message)} {translated(problem.remedy)}".strip()
         lines.append(_("Error: {line}").format(line=line) if problem.is_error else line)
     return tuple(lines)

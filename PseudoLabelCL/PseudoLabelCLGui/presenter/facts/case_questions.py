@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from PseudoLabelCLGui.case_row import QuestionRow
+from PseudoLabelCLGui.translation import translated
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
-from PseudoLabelCLLib.domain.question import LEAVE, GivenAnswer, Question, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer, Question
+from PseudoLabelCLLib.domain.question_kinds import LEAVE, QuestionKind
 from PseudoLabelCLLib.messages.answers import Problem
 from PseudoLabelCLLib.messages.requests import AnswerQuestion, FindVolumes
 
@@ -97,6 +99,7 @@ def question_row(asked: AskedQuestion, *, enabled: bool) -> QuestionRow:
     """Return the line of a question."""
     question = asked.question
     named = not question.case_id or f"'{question.case_id}'" in question.message
-    text = question.message if named else f"{question.case_id}: {question.message}"
-    choices = ((c.value, c.button, c.effect) for c in question.choices)
+    message = translated(question.message)
+    text = message if named else f"{question.case_id}: {message}"
+    choices = ((c.value, translated(c.button), translated(c.effect)) for c in question.choices)
     return QuestionRow(text, tuple(choices), enabled)

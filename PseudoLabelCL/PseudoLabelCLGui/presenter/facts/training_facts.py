@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from PseudoLabelCLGui.translation import translated
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.job_messages import (
     Event,
@@ -109,13 +110,13 @@ class TrainingMonitor:
     def hear(self, event: Event) -> None:
         """Take in an event; others than progress, metrics and notices are for someone else."""
         if isinstance(event, Progress):
-            self.stage = event.stage
+            self.stage = translated(event.stage)
             self.fraction = min(1.0, event.step / event.num_steps) if event.num_steps else None
             self.seconds_left = event.seconds_left
         elif isinstance(event, Metrics):
             self._add_metrics(event)
         elif isinstance(event, Notice):
-            self.add_line(event.text, warning=event.level is NoticeLevel.WARNING)
+            self.add_line(translated(event.text), warning=event.level is NoticeLevel.WARNING)
 
     def add_line(self, text: str, *, warning: bool = False) -> None:
         """Add a line to the log."""

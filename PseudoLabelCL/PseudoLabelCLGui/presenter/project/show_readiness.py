@@ -3,7 +3,7 @@
 from PseudoLabelCLGui.panel_state import Action, Light, ReadinessState
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.words import gigabytes
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 # Below this a project and its models may not fit.
@@ -51,7 +51,7 @@ def _light(report: ReadinessReport) -> Light:
 def _sentence(report: ReadinessReport) -> str:
     if not report.can_train:
         if report.problem:
-            return f"{report.problem} {report.remedy}".strip()
+            return f"{translated(report.problem)} {translated(report.remedy)}".strip()
         missing = ", ".join(report.missing)
         return _("Packages are missing: {names}. Install them.").format(names=missing)
     disk = _("{size} free").format(size=gigabytes(report.free_disk_bytes))
@@ -77,7 +77,7 @@ def _details(report: ReadinessReport) -> tuple[str, ...]:
     for name, version in report.packages.items():
         lines.append(f"{name} {version or _('missing')}")
     if report.device:
-        lines.append(f"{report.device}. {report.device_reason}".strip())
+        lines.append(f"{report.device}. {translated(report.device_reason)}".strip())
     if report.memory_bytes is not None:
         lines.append(_("Memory: {size}").format(size=gigabytes(report.memory_bytes)))
     lines.append(_("Free disk: {size}").format(size=gigabytes(report.free_disk_bytes)))

@@ -7,7 +7,7 @@ from PseudoLabelCLGui.presenter.core import Core
 from PseudoLabelCLGui.presenter.leaving import Leaving, round_key
 from PseudoLabelCLGui.presenter.reasons import no_project, no_review
 from PseudoLabelCLGui.presenter.waiting import is_waiting
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.messages.answers import CaseFiles
 from PseudoLabelCLLib.messages.requests import Refresh, ShowCase
 
@@ -104,7 +104,7 @@ class CaseQueue:
         """
         view = self._core.facts.view
         is_over = view is not None and bool(self._order()) and not self._waiting()
-        remedy = view.plan.sentence if view is not None and is_over else ""
+        remedy = translated(view.plan.sentence) if view is not None and is_over else ""
         over = _("All proposals of this round have been reviewed.") if is_over else ""
         if text := f"{told} {over}".strip():
             self._core.tell(Light.GREEN, text, remedy, topic="review")

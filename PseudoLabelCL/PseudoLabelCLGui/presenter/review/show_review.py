@@ -12,7 +12,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_verdict,
 )
 from PseudoLabelCLGui.presenter.words import counted, percent, time_left, verdict_of_case
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.review import TruthExtent
 from PseudoLabelCLLib.messages.answers import CaseFiles, CorrectionPreview
 from PseudoLabelCLLib.messages.project_view import CaseView, ProjectView
@@ -30,13 +30,13 @@ def review_state(facts: Facts) -> ReviewState:
     preview = review.fresh_preview
     return ReviewState(
         queue=tuple(
-            QueueRow(case.id, percent(case.doubt), case.reason, verdict_of_case(case))
+            QueueRow(case.id, percent(case.doubt), translated(case.reason), verdict_of_case(case))
             for case in cases
         ),
         case_id=review.shown,
         is_loading=bool(review.wanted) or (bool(review.shown) and not review.is_on_screen),
         progress=_progress(facts, cases),
-        reason=shown.reason if shown else "",
+        reason=translated(shown.reason) if shown else "",
         identity=review.identity,
         accept=accept_action(facts),
         extents=extent_choices(facts),

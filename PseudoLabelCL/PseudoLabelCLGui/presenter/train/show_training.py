@@ -24,7 +24,7 @@ from PseudoLabelCLGui.presenter.words import (
     round_words,
     time_left,
 )
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.bound_settings import bound_settings, why_bound
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures, RoundView
@@ -79,7 +79,7 @@ def rounds_state(facts: Facts) -> RoundsState:
     reason = no_project(facts) or ("" if rounds else _("No round has been trained yet."))
     no_report = reason or ("" if any(r.report for r in rounds) else _("There is no report yet."))
     return RoundsState(
-        sentence=view.plan.sentence if view else "",
+        sentence=translated(view.plan.sentence) if view else "",
         rows=tuple(_round_row(one, figures.get(one.index)) for one in rounds),
         quality=_quality(facts.history),
         train=train_action(facts),
@@ -98,7 +98,7 @@ def train_action(facts: Facts) -> Action:
     elif view is not None:
         words = _("Continue round {index}") if view.plan.goes_on else _("Train round {index}")
         text = words.format(index=view.plan.index)
-    tip = view.plan.sentence if view else ""
+    tip = translated(view.plan.sentence) if view else ""
     return action(no_training(facts), tip, text)
 
 
@@ -119,7 +119,7 @@ def _sentence(facts: Facts) -> str:
     if facts.view is None:
         return ""
     minutes = _estimate(facts)
-    return f"{facts.view.plan.sentence} {minutes}".strip()
+    return f"{translated(facts.view.plan.sentence)} {minutes}".strip()
 
 
 def _estimate(facts: Facts) -> str:

@@ -27,7 +27,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     wants_pretraining,
 )
 from PseudoLabelCLGui.presenter.waiting import num_waiting, waiting_words, work_words
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.bound_settings import is_round_0_trained
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
@@ -268,10 +268,14 @@ class TrainingActions:
         is_on_cpu = core.facts.device is DeviceChoice.CPU or self._has_only_cpu()
         if isinstance(event, JobFailed):
             fault = fault_of_failure(event, is_on_cpu=is_on_cpu)
-            core.facts.monitor.add_line(f"{event.message} {event.traceback}".strip(), warning=True)
+            core.facts.monitor.add_line(
+                f"{translated(event.message)} {event.traceback}".strip(), warning=True
+            )
         else:
             fault = fault_of_crash(event, is_on_cpu=is_on_cpu)
-            core.facts.monitor.add_line(f"{event.message} {event.stderr_tail}", warning=True)
+            core.facts.monitor.add_line(
+                f"{translated(event.message)} {event.stderr_tail}", warning=True
+            )
         core.facts.run = None
         if work.ending is Ending.STOP:
             self._give_up_work(work)

@@ -17,7 +17,7 @@ from PseudoLabelCLGui.presenter.facts.use_facts import (
 from PseudoLabelCLGui.presenter.faults import fault_of_refusal
 from PseudoLabelCLGui.presenter.reasons import no_change, no_export
 from PseudoLabelCLGui.presenter.service_line import A, Asked
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.segmentation import LabelSchema, Terminology
@@ -74,7 +74,9 @@ class ExportActions:
             core.facts.export.results = [
                 MarkedLine(
                     Light.GREEN,
-                    line.format(case=one.case_id, file=Path(one.file).name, source=one.source),
+                    line.format(
+                        case=one.case_id, file=Path(one.file).name, source=translated(one.source)
+                    ),
                 )
                 for one in answer.files
             ]
@@ -212,7 +214,7 @@ class ExportActions:
         for case_id in export.cases:
             if case_id not in free:
                 why = next(o for o in export.findings if o.stops and o.case_id == case_id)
-                self._add_refused(case_id, why.message, why.remedy)
+                self._add_refused(case_id, translated(why.message), translated(why.remedy))
         self._begin(ExportPhase.WRITE, free)
 
     def _begin(self, phase: ExportPhase, cases: list[str]) -> None:
@@ -279,7 +281,9 @@ class ExportActions:
             )
             self._add_findings((found,))
         else:
-            self._add_refused(export.current, refused.message, refused.remedy)
+            self._add_refused(
+                export.current, translated(refused.message), translated(refused.remedy)
+            )
         self._next()
 
     def _lost(self) -> None:
@@ -331,15 +335,15 @@ class ExportActions:
     def _add_result(self, line: DicomExportResult) -> None:
         export = self._core.facts.export
         if line.file is None:
-            self._add_refused(line.case_id, line.message, line.remedy)
+            self._add_refused(line.case_id, translated(line.message), translated(line.remedy))
             return
         export.num_written += 1
         export.files += [*line.volume_files, line.file]
         text = _("{case}: {file} ({source}), read back: no voxel differs").format(
-            case=line.case_id, file=Path(line.file).name, source=line.source
+            case=line.case_id, file=Path(line.file).name, source=translated(line.source)
         )
         light = Light.AMBER if line.notices else Light.GREEN
-        export.results.append(MarkedLine(light, "\n".join((text, *line.notices))))
+        export.results.append(MarkedLine(light, "\n".join((text, *map(translated, line.notices)))))
 
     def _add_refused(self, case_id: str, message: str, remedy: str) -> None:
         text = _("{case}: not exported: {why}").format(case=case_id, why=f"{message} {remedy}")

@@ -10,7 +10,7 @@ from PseudoLabelCLGui.presenter.facts.use_facts import (
 )
 from PseudoLabelCLGui.presenter.reasons import action, no_export
 from PseudoLabelCLGui.presenter.words import counted
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.messages.answers import DicomFinding, ExportFix
 from PseudoLabelCLLib.messages.project_view import ProjectView
@@ -107,7 +107,7 @@ def _row(found: DicomFinding, reason: str, *, has_button: bool) -> FindingRow:
     fix = found.fix if has_button else ExportFix.NONE
     return FindingRow(
         light=Light.RED if found.stops else Light.AMBER,
-        text=f"{found.message} {found.remedy}".strip(),
+        text=f"{translated(found.message)} {translated(found.remedy)}".strip(),
         fix=fix,
         button=_button(fix, reason),
         case_id=found.case_id,

@@ -6,7 +6,7 @@ from PseudoLabelCLGui.panel_state import UseState
 from PseudoLabelCLGui.presenter.facts.case_questions import AskedQuestion, question_row
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.reasons import action, newest_model, no_apply, no_project
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 
 
 def use_state(facts: Facts) -> UseState:
@@ -20,7 +20,9 @@ def use_state(facts: Facts) -> UseState:
     no_cancel = "" if facts.predicts else _("Nothing is being segmented.")
     no_load = _("A model is in use.") if facts.predicts else ""
     return UseState(
-        model=told.format(names=names, trained=use.model.trained_on) if use.model else "",
+        model=told.format(names=names, trained=translated(use.model.trained_on))
+        if use.model
+        else "",
         apply=action(no_apply(facts), _("Segments the marked volumes.")),
         cancel=action(no_cancel, _("Stops after this volume; finished volumes are kept.")),
         save_model=action(no_model, _("Saves the newest model as one file.")),

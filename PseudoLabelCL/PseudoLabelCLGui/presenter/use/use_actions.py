@@ -15,10 +15,12 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_apply,
     no_project,
 )
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
+from PseudoLabelCLLib.domain.doubt import reason_in_patterns
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
-from PseudoLabelCLLib.domain.question import GivenAnswer, QuestionKind
+from PseudoLabelCLLib.domain.question import GivenAnswer
+from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
@@ -219,7 +221,7 @@ class UseActions:
         core = self._core
         core.facts.monitor.hear(event)
         if isinstance(event, Notice) and event.level is NoticeLevel.WARNING:
-            self._add_result(event.text)
+            self._add_result(translated(event.text))
         elif isinstance(event, Artifact) and event.kind in (_RESULT, _RESULT_OF_FRAME):
             self._segmented(event.path, is_shown=event.kind == _RESULT)
         elif isinstance(event, TerminalEvent):
@@ -273,11 +275,15 @@ class UseActions:
             return
         if is_unfit and use.batch:
             name = Path(use.batch.pop()[0]).name
-            self._add_result(_("Error: {volume}: {why}").format(volume=name, why=event.message))
+            self._add_result(
+                _("Error: {volume}: {why}").format(volume=name, why=translated(event.message))
+            )
             if use.queue:
                 self._next()
             else:
-                core.tell(Light.RED, event.message, event.remedy, topic="use")
+                core.tell(
+                    Light.RED, translated(event.message), translated(event.remedy), topic="use"
+                )
             return
         use.queue, use.batch = [*use.batch, *use.queue], []
         is_on_cpu = core.facts.device is DeviceChoice.CPU
@@ -293,7 +299,7 @@ class UseActions:
         for one in told if isinstance(told, list) else ():
             if isinstance(one, dict) and one.get("reason"):
                 name = Path(str(one.get("image"))).name
-                self._add_result(f"{name}: {one['reason']}")
+                self._add_result(f"{name}: {translated(reason_in_patterns(str(one['reason'])))}")
 
     def _add_result(self, line: str) -> None:
         use = self._core.facts.use

@@ -31,10 +31,11 @@ from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showChoice, showVisible
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.case import MAX_CASE_ID_LENGTH, CaseRole, NewCase
 from PseudoLabelCLLib.domain.errors import AnnotationError
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
 
 # None lets the volumes that have a segmentation be annotated, and the others unlabelled.
@@ -131,7 +132,7 @@ class AddingSection(Section):
             item.setCheckState(qt.Qt.Checked)
             self.ui.foundList.addItem(item)
         for problem in found.problems:
-            item = qt.QListWidgetItem(f"{problem.message} {problem.remedy}")
+            item = qt.QListWidgetItem(f"{translated(problem.message)} {translated(problem.remedy)}")
             self.ui.foundList.addItem(item)
         hasSegmentations = any(volume.annotation for volume in found.volumes)
         proposed = None if hasSegmentations else CaseRole.UNLABELLED
@@ -228,7 +229,7 @@ class AddingSection(Section):
             segmentation, volume, LabelSchema(labels), look_at_voxels=False
         )
         if problems:
-            raise AnnotationError(problems[0])
+            raise AnnotationError(Text(problems[0]))
         return snapshot_segmentation(segmentation, volume)
 
     def _onAddFiles(self) -> None:
@@ -265,7 +266,8 @@ class AddingSection(Section):
 
 def _foundWords(volume: FoundVolume) -> str:
     """Return one line: the name, the size or series, and the segmentation beside it."""
-    words = [f"{volume.case_id}  ({volume.description})" if volume.description else volume.case_id]
+    described = translated(volume.description)
+    words = [f"{volume.case_id}  ({described})" if described else volume.case_id]
     if volume.annotation:
         words.append(_("segmentation: {file}").format(file=Path(volume.annotation).name))
     return ", ".join(words)

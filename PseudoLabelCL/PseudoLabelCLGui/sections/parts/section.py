@@ -7,7 +7,7 @@ from typing import Any
 
 from PseudoLabelCLGui.panel_state import Light, PanelState
 from PseudoLabelCLGui.presenter import Presenter
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Section:
         try:
             slot()
         except PseudoLabelCLError as error:
-            self.tell(Light.AMBER, error.message, error.remedy)
+            self.tell(Light.AMBER, translated(error.message), translated(error.remedy))
         except Exception:  # noqa: BLE001 - a person never sees a traceback; it is logged
             _log.exception("A button of the panel failed")
             self.tell(

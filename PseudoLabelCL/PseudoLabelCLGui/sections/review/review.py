@@ -24,7 +24,7 @@ from PseudoLabelCLGui.sections.review.extents import CorrectionExtent
 from PseudoLabelCLGui.sections.review.review_keys import ReviewKeys, withKey
 from PseudoLabelCLGui.sections.review.segment_editor import EmbeddedSegmentEditor
 from PseudoLabelCLGui.sections.review.shown_proposal import ShownProposal, correctionFile
-from PseudoLabelCLGui.translation import _
+from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.review import Verdict
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
@@ -181,7 +181,7 @@ class ReviewSection(Section):
         """Tell why a correction is not saved: another grid, a full disk."""
         if not isinstance(error, PseudoLabelCLError):
             raise error
-        self.presenter.review.correction_failed(error.message, error.remedy)
+        self.presenter.review.correction_failed(translated(error.message), translated(error.remedy))
 
     def enter(self) -> None:
         """Let keys and mouse count."""
@@ -315,7 +315,9 @@ class ReviewSection(Section):
             self._wanted = ""
         if not isinstance(error, PseudoLabelCLError):
             raise error
-        self.presenter.review.case_cannot_be_shown(files, error.message, error.remedy)
+        self.presenter.review.case_cannot_be_shown(
+            files, translated(error.message), translated(error.remedy)
+        )
 
     def _letGo(self, *, editsAreSaved: bool) -> tuple[str, ...]:
         """Show no case any more; return the names of nodes that stay as the person's."""

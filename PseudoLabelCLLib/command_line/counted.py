@@ -9,8 +9,3 @@ def counted(number: int, noun: str) -> str:
         noun: The noun for one; its plural ends in "s".
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def belongs(number: int) -> str:
-    """Return "belongs" after one thing and "belong" after several."""
-    return "belongs" if number == 1 else "belong"
