@@ -16,7 +16,7 @@ from PseudoLabelCLGui.presenter.facts.use_facts import ExportChoices
 from PseudoLabelCLGui.translation import forget_translator, translated, use_translator
 from round_maker import GRID, SCHEMA, UNLABELLED, RoundMaker, StandInWorker, make_project
 
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.doubt import COPIES_AGREE, Doubt
 from PseudoLabelCLLib.domain.errors import TrainingError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -32,7 +32,6 @@ from PseudoLabelCLLib.messages.job_messages import (
     encode_line,
 )
 from PseudoLabelCLLib.messages.json_codec import to_json
-from PseudoLabelCLLib.messages.requests import NewVolume
 from PseudoLabelCLLib.process.exit_codes import exit_code_in_words
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.process.probe_findings import ProbeFindings
@@ -186,7 +185,7 @@ def test_a_volume_that_cannot_be_added(opened, make):
     image, label = make(opened)
     annotation = None if label is None else str(label)
     role = CaseRole.UNLABELLED if label is None else CaseRole.ANNOTATED
-    opened.presenter.cases.add_volumes((NewVolume("new", role, str(image), None, annotation),))
+    opened.presenter.cases.add_volumes((NewCase("new", role, str(image), None, annotation),))
     opened.settle()
     assert opened.presenter.state.cases.findings
     opened.assert_translated()
@@ -196,7 +195,7 @@ def test_questions_about_files_with_their_answers(opened):
     shifted = replace(GRID, origin_mm=(2.0, 0.0, 0.0))
     image, label = opened.volume("new.nrrd"), opened.labels("new.seg.nrrd", shifted)
     opened.presenter.cases.add_volumes(
-        (NewVolume("new", CaseRole.ANNOTATED, str(image), None, str(label)),)
+        (NewCase("new", CaseRole.ANNOTATED, str(image), None, str(label)),)
     )
     opened.settle()
     (asked,) = opened.presenter.state.cases.questions
@@ -330,7 +329,7 @@ def test_what_this_computer_lacks(opened, take):
     opened.presenter.readiness.found(replace(report, missing=(), broken=()))
     opened.settle()
     opened.assert_translated(KNOWN + r"|\bPython\b|PyTorch|numpy|CPU|SimpleITK|scipy|pillow|pydicom"
-                             r"|highdicom|torch|safetensors|monai|\bGB\b")  # fmt: skip
+                             r"|highdicom|jinja2|torch|safetensors|monai|\bGB\b")  # fmt: skip
 
 
 def test_in_german_a_refusal_and_a_question_are_german_with_their_values(loop):
@@ -352,7 +351,7 @@ def test_in_german_a_refusal_and_a_question_are_german_with_their_values(loop):
     image = loop.volume("neu.nrrd")
     label = loop.labels("neu.seg.nrrd", replace(GRID, origin_mm=(2.0, 0.0, 0.0)))
     loop.presenter.cases.add_volumes(
-        (NewVolume("neu", CaseRole.ANNOTATED, str(image), None, str(label)),)
+        (NewCase("neu", CaseRole.ANNOTATED, str(image), None, str(label)),)
     )
     loop.settle()
     (asked,) = loop.presenter.state.cases.questions

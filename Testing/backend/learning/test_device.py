@@ -9,6 +9,7 @@ import torch
 from learning_doubles import CPU, HALF_CPU, make_network
 
 from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning import device as device_module
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE

@@ -17,6 +17,7 @@ from learning_doubles import (
 from scipy import ndimage
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import (
     UNSEEN_CLASS,
