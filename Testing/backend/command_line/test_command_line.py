@@ -361,6 +361,7 @@ def test_reader_that_has_enough_is_no_error(a_service):
         assert process.wait(60) == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no interrupt to one process")
 def test_interrupted_training_is_cancelled_and_goes_on(a_service, monkeypatch):

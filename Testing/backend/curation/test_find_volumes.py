@@ -180,6 +180,7 @@ def test_links_are_followed_once(tmp_path):
     assert found.problems == ()
 
 
+@pytest.mark.long
 def test_ten_thousand_files_do_no_harm(tmp_path):
     for number in range(100):
         folder = tmp_path / f"f{number}"

@@ -104,7 +104,8 @@ def test_a_check_goes_on_with_the_other_cases(a_strangers_project):
 
 @pytest.mark.usefixtures("on_windows")
 def test_a_folder_of_dicom_slices_that_a_strangers_record_names_is_refused(a_project, monkeypatch):
-    record = SimpleNamespace(folder=SHARES[1], instances=SimpleNamespace(series_uid="1.2"))
+    instances = SimpleNamespace(series_uid="1.2")
+    record = SimpleNamespace(folder=SHARES[1], instances=instances, part="")
     monkeypatch.setattr(dicom_series_of_case, "_remembered", lambda *_: record)
     with pytest.raises(UnknownServerError):
         series_of_case(a_project, load_project(a_project).case("heart"))

@@ -307,7 +307,9 @@ def test_segment_known_by_its_code_alone_is_told(a_path, a_schema):
 def test_segment_that_is_no_label_is_refused(a_path, a_schema):
     layer = np.array([0, 9, 8] * 20, np.uint8).reshape(1, 3, 4, 5)
     write_slicer_file(a_path, layer, [segment("a", "liver", 9), segment("b", "cyst", 8)])
-    with pytest.raises(AnnotationError, match=r"liver\. Its structures are: left kidney") as caught:
+    with pytest.raises(
+        AnnotationError, match=r"liver \(20 voxels\)\. Its structures are: left"
+    ) as caught:
         read_segmentation(a_path, a_schema)
     assert caught.value.remedy
 
