@@ -1,7 +1,9 @@
 """Every step fits into 400 x 620 pixels; nothing overlaps or is crushed, also with large type."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
-from a_panel import PANEL_HEIGHT, PANEL_WIDTH, APanel, RecordingPresenter
+from a_panel import PANEL_HEIGHT, PANEL_WIDTH, RESOURCES, APanel, RecordingPresenter
 from layout_states import EVERYTHING
 from PySide6 import QtCore, QtGui, QtWidgets
 from stand_ins.pythonqt import unwrap
@@ -219,3 +221,12 @@ def test_no_text_of_the_panel_names_a_section_by_number(a_panel):
         for text in (one.toolTip(), str(one.property("text") or ""))
     ]
     assert not [text for text in texts if "section" in text.lower()]
+
+
+def test_every_item_of_a_layout_has_its_share_of_the_room():
+    # a list that is too short gives the share of one item to the item before it
+    root = ET.parse(RESOURCES / "UI" / "PseudoLabelCL.ui").getroot()
+    layouts = [one for one in root.iter("layout") if one.get("stretch")]
+    shares = {one.get("name"): len(one.get("stretch").split(",")) for one in layouts}
+    assert len(shares) > 10
+    assert shares == {one.get("name"): len(one.findall("item")) for one in layouts}
