@@ -54,8 +54,12 @@ class StepRecord:
 
 
 def troubles_in(lines):
-    """Return the lines of Slicer's log that tell of trouble, as they were written."""
-    return [line for line in lines if _TROUBLE.match(line)]
+    """Return the lines of Slicer's log that tell of trouble, as they were written.
+
+    A line without a word is none: what is written to standard error before the module is loaded
+    can begin with an empty one.
+    """
+    return [line for line in lines if _TROUBLE.match(line) and without_numbers(line).strip(" -")]
 
 
 def without_numbers(line):
