@@ -39,6 +39,7 @@ LAID_OUT_WITHIN_S = 3.0
 # A centre is told with two decimals of a millimetre, by two programs.
 SAME_PLACE_MM = 0.05
 _TROUBLE = re.compile(r"^\[(WARNING|ERROR|CRITICAL|FATAL)\]\[(\w+)\] \S+ \S+ \[[^]]*\] (.*)$")
+_WITHOUT_WORDS = re.compile(r"\([^)]*\) -?\s*")  # where it comes from, and nothing else
 _CHANGING = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -59,7 +60,8 @@ def troubles_in(lines):
     A line without a word is none: what is written to standard error before the module is loaded
     can begin with an empty one.
     """
-    return [line for line in lines if _TROUBLE.match(line) and without_numbers(line).strip(" -")]
+    matches = ((line, _TROUBLE.match(line)) for line in lines)
+    return [line for line, match in matches if match and not _WITHOUT_WORDS.fullmatch(match[3])]
 
 
 def without_numbers(line):
