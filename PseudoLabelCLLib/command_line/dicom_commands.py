@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PseudoLabelCLLib.command_line import project_commands
 from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.command_line.counted import counted
+from PseudoLabelCLLib.command_line.incomplete_export import ExportIncompleteError
 from PseudoLabelCLLib.curation.cases.change_labels import change_labels
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
@@ -27,22 +28,6 @@ if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.export.dicom_export import DicomExportChoices, DicomExportLine
 
 _MOST_PROPOSED = 3
-
-
-class ExportIncompleteError(ProjectError):
-    """Some cases did not go out; `result` holds one line for each case."""
-
-    def __init__(self, num_refused: int, num_cases: int, result: JsonValue) -> None:
-        super().__init__(
-            Text(
-                "{refused} of {cases} {were} not exported; the notes say why.",
-                refused=num_refused,
-                cases=counted(num_cases, "case"),
-                were="was" if num_refused == 1 else "were",
-            ),
-            Text("Fix these problems, then export again."),
-        )
-        self.result = result
 
 
 def export(arguments: argparse.Namespace, console: Console) -> JsonValue:

@@ -2,7 +2,7 @@
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from PseudoLabelCLLib.command_line.console import (
     waiting_proposals,
 )
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
-from PseudoLabelCLLib.curation.cases.answer_questions import keep_answers
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import GivenAnswer
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
@@ -47,7 +48,7 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     layout = ProjectLayout(root)
     job = PretrainJob(str(root), DeviceChoice(arguments.device))
     with project_lock(layout.lock, COMMAND_LINE):
-        keep_answers(root, project, arguments.answers)
+        _keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     shown = for_shell(arguments.project)
     step = (
@@ -70,7 +71,7 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
     with project_lock(layout.lock, COMMAND_LINE):
-        keep_answers(root, project, arguments.answers)
+        _keep_answers(root, project, arguments.answers)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
     if result["awaiting_review"]:
@@ -224,3 +225,13 @@ def _passing_job_folder() -> Iterator[Path]:
     """A folder for a job that belongs to no project; it goes when the job has ended."""
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-", ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "job"
+
+
+def _keep_answers(root: Path, project: Project, answers: Sequence[GivenAnswer]) -> None:
+    """Keep what a person answered about the cases of a project."""
+    if answers:
+        from PseudoLabelCLLib.curation.cases.answer_questions import (  # noqa: PLC0415 - brings scipy
+            keep_answers,
+        )
+
+        keep_answers(root, project, answers)

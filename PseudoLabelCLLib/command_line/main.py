@@ -1,23 +1,15 @@
 """The entry of the command line: reads the arguments, runs the command, says what went wrong."""
 
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PseudoLabelCLLib.command_line import (
-    change_settings,
-    demo,
-    dicom_commands,
-    job_commands,
-    project_commands,
-    review_commands,
-    status,
-    wheels,
-)
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
+from PseudoLabelCLLib.command_line.incomplete_export import ExportIncompleteError
 from PseudoLabelCLLib.command_line.show_job import JobCancelledError, JobEndedBadlyError
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.messages.json_codec import JsonValue
@@ -29,24 +21,25 @@ EXIT_USAGE = 2  # argparse's own
 EXIT_DEFECT = 3
 EXIT_CANCELLED = 130
 
-_COMMANDS: dict[str, Callable[..., JsonValue]] = {
-    "demo": demo.demo,
-    "create": project_commands.create,
-    "add": project_commands.add,
-    "status": status.status,
-    "author": status.author,
-    "set": change_settings.set_settings,
-    "slices": project_commands.slices,
-    "review": review_commands.review,
-    "export": dicom_commands.export,
-    "terms": dicom_commands.terms,
-    "verify-seg": dicom_commands.verify_seg,
-    "pretrain": job_commands.pretrain,
-    "train": job_commands.train,
-    "predict": job_commands.predict,
-    "evaluate": job_commands.evaluate,
-    "doctor": job_commands.doctor,
-    "wheels": wheels.wheels,
+# Each is loaded when it runs: most bring libraries along that the others do without.
+_COMMANDS = {
+    "demo": "demo.demo",
+    "create": "project_commands.create",
+    "add": "project_commands.add",
+    "status": "status.status",
+    "author": "status.author",
+    "set": "change_settings.set_settings",
+    "slices": "project_commands.slices",
+    "review": "review_commands.review",
+    "export": "dicom_commands.export",
+    "terms": "dicom_commands.terms",
+    "verify-seg": "dicom_commands.verify_seg",
+    "pretrain": "job_commands.pretrain",
+    "train": "job_commands.train",
+    "predict": "job_commands.predict",
+    "evaluate": "job_commands.evaluate",
+    "doctor": "job_commands.doctor",
+    "wheels": "wheels.wheels",
 }
 
 _logger = logging.getLogger(__name__)
@@ -61,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     console = Console(as_json=arguments.json)
     try:
-        console.result(_COMMANDS[arguments.command](arguments, console))
+        console.result(command_named(arguments.command)(arguments, console))
     except JobCancelledError as error:
         console.error("Cancelled", error.message, error.remedy)
         return EXIT_CANCELLED
@@ -82,9 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_DONE
 
 
+def command_named(name: str) -> Callable[..., JsonValue]:
+    """Return what a command does, with its module loaded."""
+    module, function = _COMMANDS[name].split(".")
+    loaded = importlib.import_module(f"PseudoLabelCLLib.command_line.{module}")
+    command: Callable[..., JsonValue] = getattr(loaded, function)
+    return command
+
+
 def _user_error(console: Console, error: PseudoLabelCLError) -> int:
     """Show what a person can fix; a machine still gets a line for each case of an export."""
-    if console.as_json and isinstance(error, dicom_commands.ExportIncompleteError):
+    if console.as_json and isinstance(error, ExportIncompleteError):
         console.result(error.result)
     else:
         console.error(type(error).__name__, error.message, error.remedy)

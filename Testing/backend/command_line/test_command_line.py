@@ -27,7 +27,7 @@ from a_service import (
 from PseudoLabelCLLib.command_line import job_commands, show_job
 from PseudoLabelCLLib.command_line.arguments import build_parser
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.command_line.main import main
+from PseudoLabelCLLib.command_line.main import command_named, main
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -382,3 +382,20 @@ def test_interrupted_training_is_cancelled_and_goes_on(a_service, monkeypatch):
     assert process.returncode == 130
     assert "Run the same command again to continue." in rest
     assert load_project(Path(a_service.new)).rounds[0].state.value == "training"
+
+
+# --- what a command loads ---
+
+
+def test_every_command_of_the_parser_is_there():
+    assert all(callable(command_named(name)) for name in COMMANDS)
+
+
+def test_segmenting_loads_no_library_of_images_into_the_command_line_itself():
+    code = (
+        "import sys\n"
+        "from PseudoLabelCLLib.command_line.main import command_named\n"
+        "command_named('predict')\n"
+        "print({'scipy', 'SimpleITK', 'torch', 'pydicom'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
