@@ -181,7 +181,16 @@ class Sequence:
             return
         schema = LabelSchema(self.state.cases.labels)
         found = read_segmentation(layout.resolve(review["segmentation"]), schema)[0].array
+        if not np.array_equal(found, seen) and self._is_unsaved(seen):
+            self.told["not saved, and still in the views"] += 1  # the service was killed meanwhile
+            return
         assert np.array_equal(found, seen), f"'{identity.case_id}': {name} stored something else"
+
+    def _is_unsaved(self, seen: np.ndarray) -> bool:
+        """Tell whether what was to be saved is still in the views, as changes that are not saved."""
+        screen = self.panel.screen
+        is_there = screen is not None and np.array_equal(screen.now, seen)
+        return is_there and self.state.review.accept.text == "Save correction"
 
     def draw(self) -> None:
         if self.panel is not None and self.panel.screen is not None:
