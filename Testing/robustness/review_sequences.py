@@ -182,7 +182,7 @@ class Sequence:
         schema = LabelSchema(self.state.cases.labels)
         found = read_segmentation(layout.resolve(review["segmentation"]), schema)[0].array
         if not np.array_equal(found, seen) and self._is_unsaved(seen):
-            self.told["not saved, and still in the views"] += 1  # the service was killed meanwhile
+            self.told["not saved, still in the views"] += 1  # the service was killed
             return
         assert np.array_equal(found, seen), f"'{identity.case_id}': {name} stored something else"
 
