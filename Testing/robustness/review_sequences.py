@@ -187,7 +187,7 @@ class Sequence:
         assert np.array_equal(found, seen), f"'{identity.case_id}': {name} stored something else"
 
     def _is_unsaved(self, seen: np.ndarray) -> bool:
-        """Tell whether what was to be saved is still in the views, as changes that are not saved."""
+        """Tell whether what was to be saved is still in the views, as unsaved changes."""
         screen = self.panel.screen
         is_there = screen is not None and np.array_equal(screen.now, seen)
         return is_there and self.state.review.accept.text == "Save correction"
