@@ -202,7 +202,7 @@ def _parsed(project: Project, text: str) -> tuple[str, Terminology]:
     if terminology is None:
         like = "; ".join(in_words(found) for found in propose_terminology(words)[:_MOST_PROPOSED])
         raise ProjectError(
-            Text("There is no '{words}' in the list of terms.", words=words.strip()),
+            Text("'{words}' is not in the list of terms.", words=words.strip()),
             Text("Similar terms: {like}.", like=like)
             if like
             else Text("Choose it in Slicer's segment editor."),

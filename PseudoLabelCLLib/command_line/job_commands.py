@@ -112,7 +112,7 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
             pairs.append(EvaluationPair(row.case_id, _absolute(image), _absolute(reference)))
     if not target.exists():
         raise ProjectError(
-            Text("There is no project folder or model file '{target}'.", target=target),
+            Text("No project folder or model file was found at '{target}'.", target=target),
             Text("Check the path."),
         )
     is_model = target.is_file()

@@ -110,7 +110,7 @@ class Project:
         more = ", ..." if self.cases[12:] else ""
         raise ProjectError(
             Text(
-                "There is no case '{case}' in this project (cases: {cases}{more}).",
+                "This project has no case '{case}' (cases: {cases}{more}).",
                 case=case_id,
                 cases=known,
                 more=more,

@@ -923,23 +923,23 @@
         <translation>In „{root}“ liegt schon ein Projekt.</translation>
     </message>
     <message>
-        <source>There is no file '{path}'.</source>
+        <source>The file '{path}' was not found.</source>
         <translation>Die Datei „{path}“ gibt es nicht.</translation>
     </message>
     <message>
-        <source>There is no file or folder '{path}'.</source>
+        <source>The file or folder '{path}' was not found.</source>
         <translation>Die Datei oder den Ordner „{path}“ gibt es nicht.</translation>
     </message>
     <message>
-        <source>There is no folder '{folder}'.</source>
+        <source>The folder '{folder}' was not found.</source>
         <translation>Den Ordner „{folder}“ gibt es nicht.</translation>
     </message>
     <message>
-        <source>There is no folder '{root}'.</source>
+        <source>The folder '{root}' was not found.</source>
         <translation>Den Ordner „{root}“ gibt es nicht.</translation>
     </message>
     <message>
-        <source>There is no project in '{root}' (no file project.json).</source>
+        <source>'{root}' is not a project folder: it has no file project.json.</source>
         <translation>In „{root}“ liegt kein Projekt (keine Datei project.json).</translation>
     </message>
     <message>

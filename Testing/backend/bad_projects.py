@@ -98,7 +98,7 @@ PROJECTS = {
     "project name too long": (
         lambda d: ["create", str(d.path("n" * 300)), *d.create()[2:]], "name is too long",
     ),
-    "no such project": (lambda d: ["status", d.new], "no folder"),
+    "no such project": (lambda d: ["status", d.new], "was not found"),
     "not a project": (lambda d: ["status", str(d.folder)], "project.json"),
     "a file as project": (lambda d: ["train", d.image], "heart.nii.gz", "is a file"),
     "project.json cut off": (damaged("project.json", lambda t: t[:-40]), "project.json", "line"),
@@ -248,7 +248,7 @@ EXPORTS = {
 }  # fmt: skip
 
 MODELS = {
-    "model missing": (predict(lambda d: str(d.path("gone.plcl"))), "gone.plcl", "no model file"),
+    "model missing": (predict(lambda d: str(d.path("gone.plcl"))), "gone.plcl", "model file"),
     "model is a folder": (predict(bad.folder), "folder"),
     "model is text": (predict(lambda d: d.text("m.plcl", "hello")), "m.plcl", "not a model file"),
     "model is empty": (predict(lambda d: d.text("m.plcl", "")), "m.plcl", "not a model file"),
@@ -354,7 +354,7 @@ WORK = {
     ),
     "zero rounds": (train(lambda _: ["--rounds", "0"]), "At least 1 round"),
     "image deleted since": (
-        train(lambda d: d.path("other-1.nii.gz").unlink()), "'other-1'", "no file",
+        train(lambda d: d.path("other-1.nii.gz").unlink()), "'other-1'", "was not found",
     ),
     "image replaced by another grid": (
         train(lambda d: d.write("other-1.nii.gz", voxels()[:, ::2]) and None),

@@ -46,7 +46,7 @@ def unlabelled(make):
 
 
 IMAGES = {
-    "missing file": (image(lambda d: str(d.path("gone.nii.gz"))), "gone.nii.gz", "no file"),
+    "missing file": (image(lambda d: str(d.path("gone.nii.gz"))), "gone.nii.gz", "was not found"),
     "folder instead of file": (image(bad.folder), "folder", "no DICOM slices"),
     "empty file": (image(lambda d: d.text("bad.nii.gz", "")), "bad.nii.gz", "empty"),
     "text as nii.gz": (image(lambda d: d.text("bad.nii.gz", "hello")), "bad.nii.gz", "not a NIfTI"),
@@ -166,7 +166,7 @@ NAMES = {
     ),
     "second of two volumes is bad": (
         lambda d: ["add", d.project, "--unlabelled", bad.copy_of_image(d, "sub/n.nii.gz"), NOWHERE],
-        NOWHERE, "no file",
+        NOWHERE, "was not found",
     ),
     "known id": (
         lambda d: ["add", d.project, "--unlabelled", bad.copy_of_image(d, "sub/other-1.nii.gz")],

@@ -214,7 +214,7 @@ def test_an_earlier_round_can_be_looked_at_but_not_judged():
     stage.settle()
     assert stage.state.review.accept.enabled
     stage.presenter.review.show_round(7)
-    assert stage.state.message.text == "There is no round 7."
+    assert stage.state.message.text == "Round 7 does not exist."
 
 
 def test_while_a_round_is_trained_the_review_waits(review):

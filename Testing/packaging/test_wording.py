@@ -41,6 +41,7 @@ ANYWHERE = {
 
 # only for texts that users read while they work: the panel, the command line, errors
 IN_TEXTS = {
+    r"\bThere is no [a-z ]*'\{": "The file '...' was not found; '...' does not exist",
     r"\blabels? of the project\b": "structure(s) of the project",
     r"\bproject's labels\b": "the project's structures",
     r"\bnames no (label|structure|case)\b": "is not a valid ...",

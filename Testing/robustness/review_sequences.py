@@ -59,6 +59,7 @@ class Sequence:
     def __init__(self, folder: Path, chance: random.Random, told: Counter) -> None:
         self.folder, self.chance, self.told = folder, chance, told
         self.services: list[ServiceProcess] = []
+        self.num_services = 0  # when the newest verdict was given
         self.workers: list[WorkerProcess] = []
         self.presenter = Presenter(self._start_service, self._start_worker, scene=self)
         self.panel: ScreenPanel | None = None
@@ -158,6 +159,7 @@ class Sequence:
         if not button.enabled or screen is None or identity is None:
             return
         seen, name = screen.now.copy(), button.text or "reject"
+        self.num_services = len(self.services)
         (self.presenter.review.accept if is_accepted else self.presenter.review.reject)()
         if not is_accepted and self.state.message.answers:
             self.answer(self.chance.randrange(2))
@@ -187,7 +189,9 @@ class Sequence:
         assert np.array_equal(found, seen), f"'{identity.case_id}': {name} stored something else"
 
     def _is_unsaved(self, seen: np.ndarray) -> bool:
-        """Tell whether what was to be saved is still in the views, as unsaved changes."""
+        """Tell whether the service died first, and all of it is in the views as unsaved changes."""
+        if len(self.services) == self.num_services:
+            return False
         screen = self.panel.screen
         is_there = screen is not None and np.array_equal(screen.now, seen)
         return is_there and self.state.review.accept.text == "Save correction"

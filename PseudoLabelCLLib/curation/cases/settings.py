@@ -124,7 +124,7 @@ def _profile(text: str) -> Profile:
     if text not in known:
         raise ProjectError(
             Text(
-                "There is no profile '{name}'; there are {names}.",
+                "The profile '{name}' does not exist; the profiles are {names}.",
                 name=text,
                 names=", ".join(known),
             ),
@@ -142,7 +142,7 @@ def _replace(told: JsonValue, name: str, text: str) -> None:
     if not isinstance(place, dict) or last not in place:
         known = ", ".join(place) if isinstance(place, dict) else ", ".join(_top_level(told))
         raise ProjectError(
-            Text("There is no setting '{name}'.", name=name),
+            Text("The setting '{name}' does not exist.", name=name),
             Text("Known there: {names}.", names=known),
         )
     try:

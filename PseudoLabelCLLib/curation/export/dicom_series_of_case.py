@@ -133,7 +133,7 @@ def _find(look_in: Path, wanted: str | None) -> tuple[Path, str | None]:
     """Return the first folder in or below `look_in` that holds the series, or any if not known."""
     if not look_in.is_dir():
         raise VolumeError(
-            Text("There is no folder '{folder}'.", folder=look_in), Text("Check the path.")
+            Text("The folder '{folder}' was not found.", folder=look_in), Text("Check the path.")
         )
     try:
         folders = [look_in, *sorted(path for path in look_in.rglob("*") if path.is_dir())]

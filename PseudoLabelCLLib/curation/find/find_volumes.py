@@ -76,7 +76,7 @@ def find_volumes(
     """
     if not path.exists():
         raise VolumeError(
-            Text("There is no file or folder '{path}'.", path=path), Text("Check the path.")
+            Text("The file or folder '{path}' was not found.", path=path), Text("Check the path.")
         )
     taken = {name.casefold() for name in taken_ids}
     search = _Search(taken, Asking("", answers), progress, kept)

@@ -191,7 +191,9 @@ def _targets_of(
     """
     path = Path(image)
     if not path.exists():
-        raise VolumeError(Text("There is no volume '{path}'.", path=image), Text("Check the path."))
+        raise VolumeError(
+            Text("The volume '{path}' was not found.", path=image), Text("Check the path.")
+        )
     case_id = _named(path, series_uid)
     asking = Asking(case_id, job.answers)
     frames = None if series_uid else frames_in(path)

@@ -104,7 +104,7 @@ def _models(job: EvaluateJob) -> dict[str, Path]:
         told = ", ".join(map(str, trained)) or Text("none")
         raise ProjectError(
             Text(
-                "There is no trained round {rounds} in this project (trained: {trained}).",
+                "This project has no trained round {rounds} (trained: {trained}).",
                 rounds=", ".join(map(str, missing)) or Text("yet"),
                 trained=told,
             ),

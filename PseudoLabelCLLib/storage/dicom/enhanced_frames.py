@@ -20,7 +20,7 @@ from PseudoLabelCLLib.storage.dicom.series_parts import (
     SeveralPartsError,
     names_apart,
     parts_by,
-    with_part,
+    told_apart,
 )
 from PseudoLabelCLLib.storage.dicom.slice_stack import PlacedSlice, ordered_stack
 
@@ -130,21 +130,8 @@ def ordered_frames(
         parts = _stacks_in(path, frames) if part is None else ()
         if not parts:
             raise
-        values = ", ".join(value for _, value in parts)
-        raise SeveralPartsError(
-            Text(
-                "'{path}' holds several stacks of frames, which differ in {attribute} ({values}).",
-                path=path,
-                attribute=parts[0][0],
-                values=values,
-            ),
-            Text(
-                "Take one of them: write '{part}' for the series (in a table of cases: the column "
-                "series_uid).",
-                part=with_part("UID", parts[0]),
-            ),
-            parts,
-        ) from error
+        found = Text("'{path}' holds several stacks of frames", path=path)
+        raise told_apart(found, parts) from error
 
 
 def _stacks_in(path: Path, frames: Sequence[PlacedSlice[int]]) -> tuple[Part, ...]:

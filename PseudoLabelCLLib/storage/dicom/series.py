@@ -131,7 +131,7 @@ def _series_in(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the files of every series in a folder by its UID, in the order of the UIDs."""
     if not folder.is_dir():
         raise VolumeError(
-            Text("There is no folder '{folder}'.", folder=folder), Text("Check the path.")
+            Text("The folder '{folder}' was not found.", folder=folder), Text("Check the path.")
         )
     with quiet_itk(folder):
         uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(os.fspath(folder))

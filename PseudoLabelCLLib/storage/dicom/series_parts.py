@@ -55,6 +55,29 @@ def with_part(series_uid: str, part: Part | None) -> str:
     return series_uid if part is None else f"{series_uid}{_BEGIN}{part[0]}={part[1]}"
 
 
+def told_apart(found: Text, parts: tuple[Part, ...]) -> SeveralPartsError:
+    """Return the error that offers the parts of a series.
+
+    Args:
+        found: What was found, without a full stop.
+        parts: One or more.
+    """
+    return SeveralPartsError(
+        Text(
+            "{found}: they differ in {attribute} ({values}).",
+            found=found,
+            attribute=parts[0][0],
+            values=", ".join(value for _, value in parts),
+        ),
+        Text(
+            "Take one of them: write '{series}' for the series (in a table of cases: the "
+            "column series_uid).",
+            series=with_part("UID", parts[0]),
+        ),
+        parts,
+    )
+
+
 def part_value(attributes: Mapping[str, str], name: str) -> str:
     """Return to which part a slice belongs, by one attribute or by several together."""
     return _AND.join(attributes.get(one, "") for one in name.split(_AND))

@@ -19,7 +19,7 @@ from PseudoLabelCLLib.storage.dicom.series_parts import (
     SeveralPartsError,
     part_value,
     parts_told_by,
-    with_part,
+    told_apart,
 )
 from PseudoLabelCLLib.storage.images.itk_files import direction_of
 
@@ -255,21 +255,7 @@ def _several_parts(
             Text("Split the series, then choose the part that you need."),
             (),
         )
-    values = ", ".join(value for _, value in parts)
-    return SeveralPartsError(
-        Text(
-            "{found}: they differ in {attribute} ({values}).",
-            found=found,
-            attribute=parts[0][0],
-            values=values,
-        ),
-        Text(
-            "Take one of them: write '{series}' for the series (in a table of cases: the "
-            "column series_uid).",
-            series=with_part("UID", parts[0]),
-        ),
-        parts,
-    )
+    return told_apart(found, parts)
 
 
 def _names(slices: Sequence[PlacedSlice[HeaderT]], index: int) -> Text:

@@ -202,7 +202,7 @@ def _instances_of(headers: Sequence[pydicom.Dataset]) -> SourceInstances:
 def _headers_in(folder: Path, series_uid: str | None) -> list[tuple[Path, pydicom.Dataset]]:
     if not folder.is_dir():
         raise VolumeError(
-            Text("There is no folder '{folder}'.", folder=folder), Text("Check the path.")
+            Text("The folder '{folder}' was not found.", folder=folder), Text("Check the path.")
         )
     try:
         files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")

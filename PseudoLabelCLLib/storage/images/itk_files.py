@@ -311,7 +311,7 @@ def _check_readable(path: Path) -> None:
             is_empty = not file.read(1)
     except (FileNotFoundError, ValueError) as error:  # no file has a zero byte in its name
         raise VolumeError(
-            Text("There is no file '{path}'.", path=path), Text("Check the path.")
+            Text("The file '{path}' was not found.", path=path), Text("Check the path.")
         ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error

@@ -78,7 +78,7 @@ def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:
                 weights = _read_member(path, archive, weights_name, MAX_WEIGHTS_BYTES)
     except FileNotFoundError as error:
         raise ModelFileError(
-            Text("There is no model file '{path}'.", path=path), Text("Check the path.")
+            Text("The model file '{path}' was not found.", path=path), Text("Check the path.")
         ) from error
     except OSError as error:
         raise storage_error(path, error, action="read") from error

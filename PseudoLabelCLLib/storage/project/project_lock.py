@@ -53,7 +53,8 @@ def project_lock(path: Path, holder: Text) -> Iterator[None]:
     """
     if not path.parent.is_dir():
         raise ProjectError(
-            Text("There is no folder '{folder}'.", folder=path.parent), Text("Check the path.")
+            Text("The folder '{folder}' was not found.", folder=path.parent),
+            Text("Check the path."),
         )
     with _opened(path) as file:
         try:

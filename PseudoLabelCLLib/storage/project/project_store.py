@@ -259,7 +259,7 @@ def require_project(root: Path) -> None:
     try:
         if not root.exists():
             raise ProjectError(
-                Text("There is no folder '{root}'.", root=root), Text("Check the path.")
+                Text("The folder '{root}' was not found.", root=root), Text("Check the path.")
             )
         if not root.is_dir():
             raise ProjectError(
@@ -268,7 +268,7 @@ def require_project(root: Path) -> None:
             )
         if not layout.project_file.is_file():
             raise ProjectError(
-                Text("There is no project in '{root}' (no file project.json).", root=root),
+                Text("'{root}' is not a project folder: it has no file project.json.", root=root),
                 Text("Check the path, or create a project there."),
             )
     except OSError as error:

@@ -233,7 +233,7 @@ def test_status_checks_the_volumes_if_asked(a_service, told, capfd):
     findings = told("status", a_service.project, "--check")["findings"]
     assert (findings[0]["case_id"], findings[0]["severity"]) == ("other-1", "error")
     assert main(["status", a_service.project, "--check"]) == 0
-    assert "error: Case 'other-1': There is no file" in capfd.readouterr().out
+    assert "error: Case 'other-1': The file" in capfd.readouterr().out
 
 
 def test_settings_and_labels_reach_the_project(a_service):

@@ -148,7 +148,7 @@ def test_changed_seed_does_not_undo_a_pretraining_that_round_0_used(a_service, c
 @pytest.mark.parametrize(
     ("states", "typed", "words"),
     [
-        ([], "training.sed=1", "no setting 'training.sed'"),
+        ([], "training.sed=1", "setting 'training.sed' does not exist"),
         ([], "training.seed", "'training.seed' is not a valid setting"),
         ([], "training.seed=soon", "a whole number"),
         ([], "preprocess.slicing_axis=7", "0, 1, 2"),

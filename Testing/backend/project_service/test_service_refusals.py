@@ -158,16 +158,19 @@ def as_shown(view, request):
     [
         (creation("project"), "is not an empty folder"),
         (creation("model.plcl"), "is not an empty folder"),
-        (ask.OpenProject("data"), "There is no project in"),
+        (ask.OpenProject("data"), "is not a project folder"),
         (ask.FindVolumes("nowhere"), "nowhere"),
         (ask.SetRole(("other-1", "x"), CaseRole.IGNORED), "no case 'x'"),
         (ask.SetRole(("heart", "other-1"), CaseRole.VALIDATION), "'other-1' cannot be validation"),
         (ask.RemoveCases(("other-1", "x")), "no case 'x'"),
         (ask.ChangeLabels(LabelSchema(SCHEMA.classes[:1])), "are fixed since round 0"),
-        (ask.ChangeSettings({"training.seed": "1", "magic": "2"}), "no setting 'magic'"),
+        (
+            ask.ChangeSettings({"training.seed": "1", "magic": "2"}),
+            "'magic' does not exist",
+        ),
         (ask.ChangeSettings({"training.seed": "many"}), "must be a whole number"),
         (ask.ChangeSettings({"network.embedding_size": "8"}), "is fixed"),
-        (ask.ChangeSettings({"profile": "magic"}), "no profile 'magic'"),
+        (ask.ChangeSettings({"profile": "magic"}), "profile 'magic' does not exist"),
         (ask.ShowCase("x"), "no case 'x'"),
         (ask.ShowCase("other-1", 7), "7"),
         (

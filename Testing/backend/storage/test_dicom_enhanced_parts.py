@@ -152,7 +152,7 @@ def far_away(number, group):
 def test_stacks_of_other_directions_and_places_are_offered_one_by_one(tmp_path, move):
     told = [[("FrameContentSequence", "StackID", name)] for name in ("1", "2")]
     first = several_in_one(tmp_path, told, move=move)
-    with pytest.raises(VolumeError, match=r"several stacks of frames, .* in StackID \(1, 2\)"):
+    with pytest.raises(VolumeError, match=r"several stacks of frames: .* in StackID \(1, 2\)"):
         read_series(tmp_path)
     found = find_volumes(tmp_path, ())
     assert [one.series_uid for one in found.volumes] == [

@@ -69,7 +69,7 @@ class CaseQueue:
         core, review = self._core, self._core.facts.review
         view = core.facts.view
         if view is None or not 0 <= index < len(view.rounds):
-            core.refuse(_("There is no round {index}.").format(index=index), topic="rounds")
+            core.refuse(_("Round {index} does not exist.").format(index=index), topic="rounds")
             return
         review.round_index = None if index == len(view.rounds) - 1 else index
         unlabelled = [case.id for case in view.cases if case.doubt is not None]
