@@ -153,7 +153,7 @@ def test_nothing_found_is_told(tmp_path):
     (tmp_path / "a.txt").write_text("words")
     assert "No volume was found" in messages(find_volumes(tmp_path, ()))
     assert "unknown format" in messages(find_volumes(tmp_path / "a.txt", ()))
-    with pytest.raises(VolumeError, match="no file or folder"):
+    with pytest.raises(VolumeError, match="was not found"):
         find_volumes(tmp_path / "gone", ())
 
 

@@ -226,7 +226,7 @@ SOURCES = {
     "zero rows": (every(Rows=0), "does not say where"),
     "only a DICOMDIR": (only_a_directory, "no DICOM slices"),
     "empty folder": (emptied, "no DICOM slices"),
-    "no folder": (lambda s: shutil.rmtree(s.folder), "no folder"),
+    "no folder": (lambda s: shutil.rmtree(s.folder), "was not found"),
 }  # fmt: skip
 
 

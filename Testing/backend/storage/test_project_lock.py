@@ -104,7 +104,7 @@ def test_garbage_in_the_lock_file_of_a_dead_process_does_not_disturb(a_lock):
 
 
 def test_missing_folder_is_told(tmp_path):
-    with pytest.raises(ProjectError, match="no folder"):
+    with pytest.raises(ProjectError, match="was not found"):
         take(tmp_path / "none" / "desk.lock")
 
 

@@ -150,9 +150,9 @@ def test_file_is_no_project_folder(tmp_path, a_project):
 
 
 def test_missing_project_is_told(tmp_path, a_project):
-    with pytest.raises(ProjectError, match="no folder"):
+    with pytest.raises(ProjectError, match="was not found"):
         load_project(tmp_path / "none")
-    with pytest.raises(ProjectError, match="no project"):
+    with pytest.raises(ProjectError, match="is not a project folder"):
         load_project(tmp_path)
     with pytest.raises(ProjectError, match="no project"):
         save_cases(tmp_path, a_project)

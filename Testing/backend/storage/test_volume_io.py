@@ -289,7 +289,7 @@ def test_missing_part_of_a_detached_header_is_refused(a_folder, capfd):
 
 
 def test_missing_file_is_refused(a_folder):
-    refused(a_folder / "a.nii.gz", "no file")
+    refused(a_folder / "a.nii.gz", "was not found")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.dcm", "a.txt", "a", "a.gz"])
