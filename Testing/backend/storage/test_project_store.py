@@ -154,7 +154,7 @@ def test_missing_project_is_told(tmp_path, a_project):
         load_project(tmp_path / "none")
     with pytest.raises(ProjectError, match="is not a project folder"):
         load_project(tmp_path)
-    with pytest.raises(ProjectError, match="no project"):
+    with pytest.raises(ProjectError, match="is not a project folder"):
         save_cases(tmp_path, a_project)
 
 
