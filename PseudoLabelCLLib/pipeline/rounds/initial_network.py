@@ -2,6 +2,7 @@
 
 import torch
 
+from PseudoLabelCLLib.domain.network_plan import settle_network
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import load_pretrained
@@ -26,7 +27,8 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
         return read_model(layout.model(inputs.plan.index - 1)).network
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)
-    network = SegmentationNetwork(project.config.network, project.schema.num_classes, generator)
+    config = settle_network(project.config.network, inputs.preprocess)
+    network = SegmentationNetwork(config, project.schema.num_classes, generator)
     if project.config.pretraining.method is not Pretraining.NONE:
         names = transferred_weights(network, pretraining_settings(project))
         load_pretrained(layout.pretrained_weights, network, names)
