@@ -253,12 +253,15 @@ class ModelSummary:
         fingerprint: Content hash.
         labels: The structures that it segments.
         trained_on: What it was trained on, in one sentence.
+        channels: The images of a patient that it needs, the first one first; empty for one unnamed
+            image.
     """
 
     file: str
     fingerprint: str
     labels: LabelSchema
     trained_on: Text
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
