@@ -10,6 +10,8 @@ from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 MAX_CHANNELS = 16
 MAX_CHANNEL_LENGTH = 32
 _FORBIDDEN = frozenset(',;=/\\:*?"<>|.')
+# The other columns of a table of cases.
+_RESERVED = frozenset(("id", "role", "image", "annotation", "series_uid"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,19 @@ def _problem(channel: str) -> Text:
         return Text("is empty or begins or ends with a space")
     if len(channel) > MAX_CHANNEL_LENGTH:
         return Text("is longer than {most} characters", most=MAX_CHANNEL_LENGTH)
+    if channel.casefold() in _RESERVED:
+        return Text("is that of another column in tables of cases")
     if not channel.isprintable() or _FORBIDDEN & set(channel):
         return Text("contains one of {forbidden}", forbidden=" ".join(sorted(_FORBIDDEN)))
     return NO_TEXT
+
+
+def channels_in_words(text: str) -> tuple[str, ...]:
+    """Return the channels in a text such as "FLAIR,T1".
+
+    Raises:
+        ProjectError: A name is unfit or comes twice.
+    """
+    channels = tuple(name.strip() for name in text.split(","))
+    check_channels(channels)
+    return channels

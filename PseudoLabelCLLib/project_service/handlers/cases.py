@@ -64,13 +64,15 @@ _log = logging.getLogger(__name__)
 def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgress) -> VolumesFound:
     from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    cases = session.project().cases if session.has_project else ()
+    project = session.project() if session.has_project else None
+    cases = () if project is None else project.cases
     return find_volumes(
         Path(request.path),
         [case.id for case in cases],
         progress=progress,
         answers=request.answers,
         kept=kept_answers(cases),
+        channels=() if project is None else project.channels,
     )
 
 
