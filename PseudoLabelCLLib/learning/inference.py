@@ -99,7 +99,7 @@ def predict_slices(
 
     Args:
         network: On the device; is set to evaluation mode.
-        images: Shape (slices, rows, columns).
+        images: Shape (slices, channels, rows, columns).
         copies: At least one.
         device: Where to compute; where memory is short, fewer slices go at once.
         block: What a network in 3-D was trained on: slices, rows and columns.
@@ -108,7 +108,7 @@ def predict_slices(
         torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
     """
     network.eval()
-    num_slices, rows, columns = images.shape
+    num_slices, _, rows, columns = images.shape
     prediction = Prediction(
         np.empty((num_slices, network.num_classes, rows, columns), np.float32),
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
@@ -167,7 +167,8 @@ def _said_of_volume(
         return read
 
     plan = asked.volume_plan(block)
-    space = (images.shape[0], images.shape[1], images.shape[2])
+    num_slices, _, rows, columns = images.shape
+    space = (num_slices, rows, columns)
     copies = [predict_slabs(asked.probabilities, reader(turn), space, plan) for turn in turns]
     for slabs in zip(*copies, strict=True):
         mean, winners = _combine((said for _, said in slabs), turns)
@@ -232,11 +233,11 @@ def _most_slices_at_once(device: ComputeDevice) -> int:
 
 def _send(
     images: npt.NDArray[np.float32], device: ComputeDevice
-) -> Float[Tensor, "slices 1 rows columns"]:
+) -> Float[Tensor, "slices channels rows columns"]:
     """Bring slices, which may be mapped from disk, to the device; a GPU does not wait for it."""
     on_gpu = device.name == "cuda"
-    host = torch.empty((len(images), 1, *images.shape[1:]), pin_memory=on_gpu)
-    host.numpy()[:, 0] = images
+    host = torch.empty(images.shape, pin_memory=on_gpu)
+    host.numpy()[:] = images
     return host.to(device.torch_device, non_blocking=on_gpu)
 
 

@@ -58,8 +58,8 @@ def _seconds_per_step(
     """Return the median seconds of a few steps on random slices of the largest patch."""
     generator = torch.Generator().manual_seed(0)
     side = config.preprocess.max_window_size
-    images = torch.rand((8, side, side), generator=generator)
-    classes = (images * _TRIAL_CLASSES).to(torch.uint8)
+    images = torch.rand((8, 1, side, side), generator=generator)
+    classes = (images[:, 0] * _TRIAL_CLASSES).to(torch.uint8)
     slices = [LabelledSlices(images.numpy(), classes.numpy())]
     data = RoundData(
         SlicePool(slices, _TRIAL_CLASSES), SlicePool(slices if joint else [], _TRIAL_CLASSES)

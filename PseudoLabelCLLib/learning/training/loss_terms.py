@@ -26,7 +26,7 @@ from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.targets import TargetForm
 from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 
-Images = Float[Tensor, "batch 1 *space"]
+Images = Float[Tensor, "batch channels *space"]
 Scalar = Float[Tensor, ""]
 
 

@@ -28,7 +28,9 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)
     config = settle_network(project.config.network, inputs.preprocess)
-    network = SegmentationNetwork(config, project.schema.num_classes, generator)
+    network = SegmentationNetwork(
+        config, project.schema.num_classes, generator, project.num_channels
+    )
     if project.config.pretraining.method is not Pretraining.NONE:
         names = transferred_weights(network, pretraining_settings(project))
         load_pretrained(layout.pretrained_weights, network, names)

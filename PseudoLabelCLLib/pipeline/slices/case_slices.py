@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.curation.grids.case_images import ImageFile, case_images, image_files
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
@@ -27,7 +28,7 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.pipeline.slices.preprocess import (
     Annotated,
     SliceGrid,
-    network_slices,
+    network_channels,
     resolve_preprocess,
     slice_grid,
     window_center,
@@ -40,9 +41,11 @@ from PseudoLabelCLLib.storage.project.preprocess_plan import (
     settled_preprocess,
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _own = SealedFiles()
+
+# What was made with other axes is made anew.
+_LAYOUT = "slices, channels, rows, columns"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class CaseSlices:
     Args:
         case: The case.
         grid: How its slices lie on the network's grid.
-        images: Shape (slices, rows, columns), mapped from disk.
+        images: Shape (slices, channels, rows, columns), mapped from disk.
     """
 
     case: Case
@@ -88,29 +91,31 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     return resolved
 
 
-def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSlices:
+def load_case_slices(
+    root: Path, case: Case, config: PreprocessConfig, channels: Sequence[str] = ()
+) -> CaseSlices:
     """Return a case's slices, made now if they are not on disk or no longer fit.
 
     Args:
         root: The project folder.
         case: The case.
         config: The settled plan.
+        channels: Those of the project; empty for one unnamed image.
 
     Raises:
-        VolumeError: The image is missing, or its grid is not the one it had when it was added.
+        VolumeError: An image is missing, or its grid is not the one it had when it was added.
     """
     layout = ProjectLayout(root)
-    image = layout.resolve(case.image)
     folder = layout.preprocessed(case.id)
-    key = _cache_key(image, case, config)
+    key = _cache_key(image_files(root, channels, case), config)
     entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
     if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
-        volume = case_volume(root, case)
-        grid = slice_grid(volume, config)
+        volumes = case_images(root, channels, case)
+        grid = slice_grid(volumes[0], config)
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
         entry = _CacheEntry(key, grid)
-        _write_array(images, network_slices(volume, grid, config), _described(case, entry))
+        _write_array(images, network_channels(volumes, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
     return CaseSlices(case, entry.grid, _mapped(images))
 
@@ -211,7 +216,8 @@ class ClassCache:
         return _mapped(path)
 
     def _merged(self, slices: CaseSlices, parts: Sequence[TruthPart]) -> npt.NDArray[np.uint8]:
-        merged = np.full(slices.images.shape, IGNORED_CLASS, np.uint8)
+        images = slices.images
+        merged = np.full((len(images), *images.shape[2:]), IGNORED_CLASS, np.uint8)
         for part in parts:
             labels = read_on_grid(part.segmentation, self._schema, slices.case)
             classes = network_classes(labels, slices.grid, self._schema, part.left_out)
@@ -237,26 +243,12 @@ class ClassCache:
 
 
 def case_volume(root: Path, case: Case) -> Volume:
-    """Read a case's image.
+    """Read the first image of a case.
 
     Raises:
         VolumeError: It cannot be read, or its grid has changed since it was added.
     """
-    volume = read_volume(
-        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
-    )
-    if not volume.geometry.is_close_to(case.geometry):
-        raise VolumeError(
-            Text(
-                "The image of case '{case}' has changed: it was {expected}, now it is "
-                "{found} or lies elsewhere.",
-                case=case.id,
-                expected=case.geometry.describe(),
-                found=volume.geometry.describe(),
-            ),
-            Text("Put the first image back, or add the new one as a case of its own."),
-        )
-    return volume
+    return case_images(root, (), case)[0]
 
 
 def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
@@ -384,8 +376,12 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:
-    told = [file_fingerprint(image), case.dicom_series_uid, to_json(config)]
+def _cache_key(images: Sequence[ImageFile], config: PreprocessConfig) -> str:
+    first, *further = images
+    told: list[JsonValue] = [file_fingerprint(first.path), first.series_uid, to_json(config)]
+    told += [_LAYOUT]
+    for one in further:
+        told.append([file_fingerprint(one.path), one.series_uid, to_json(one.geometry)])
     if config.bias_correction:  # what was made before CT was left alone is made anew
         told.append("CT is not evened out")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -58,7 +58,7 @@ def ball_volume(shape=(9, 30, 34), seed=0):
     classes = (distance < 0.7).astype(np.uint8) + (distance < 0.35)
     noise = np.random.default_rng(seed).normal(0, 0.03, shape)
     images = np.array((0.1, 0.55, 0.95))[classes] + noise
-    return LabelledSlices(images.astype(np.float32), classes.astype(np.uint8))
+    return LabelledSlices(images.astype(np.float32)[:, None], classes.astype(np.uint8))
 
 
 def block_pool(*cases, share=0.5, shape=BLOCK):
@@ -76,7 +76,7 @@ def numbered(num_slices=8, chosen=None, left_out=None, value=1):
     images = np.zeros(classes.shape, np.float32)
     images += np.arange(1, num_slices + 1, dtype=np.float32)[:, None, None]
     numbers = None if chosen is None else np.array(chosen)
-    return LabelledSlices(images, classes, numbers, left_out)
+    return LabelledSlices(images[:, None], classes, numbers, left_out)
 
 
 # --- which blocks are drawn ---
@@ -166,7 +166,7 @@ EVERY_CHANGE = AugmentationConfig(shift_fraction=0.1, gamma_fraction=0.3, blur_f
 def test_every_slice_of_a_block_is_warped_alike_and_as_a_slice_is(config):
     still = replace(config, contrast_fraction=0.0, brightness=0.0, gamma_fraction=0.0)
     volume = ball_volume((4, 16, 20))
-    images = torch.from_numpy(volume.images)[None, None]
+    images = torch.from_numpy(volume.images).movedim(1, 0)[None]
     targets = torch.nn.functional.one_hot(torch.from_numpy(volume.classes).long(), 3)
     targets = targets.movedim(3, 0)[None].float()
     block = augment(images, targets, still, make_generator(3))
@@ -180,7 +180,7 @@ def test_every_slice_of_a_block_is_warped_alike_and_as_a_slice_is(config):
 
 def test_intensity_of_a_block_changes_as_a_whole():
     config = replace(NO_CHANGE, contrast_fraction=0.5, brightness=0.3)
-    images = torch.from_numpy(ball_volume((4, 16, 16)).images)[None, None]
+    images = torch.from_numpy(ball_volume((4, 16, 16)).images).movedim(1, 0)[None]
     changed = augment(images, torch.ones((1, 2, 4, 16, 16)) / 2, config, make_generator(1)).images
     design = np.stack((images.flatten().numpy(), np.ones(images.numel())), axis=1)
     fitted = np.linalg.lstsq(design, changed.flatten().numpy(), rcond=None)
@@ -292,7 +292,7 @@ def test_small_volume_is_predicted_at_once_as_the_network_sees_it_padded():
     network, images = make_network(config=TINY_3D), ball_volume().images
     found = predict_slices(network, images, UNCHANGED, CPU, BLOCK)
     padded = np.zeros((10, 32, 36), np.float32)
-    padded[:9, 1:31, 1:35] = images
+    padded[:9, 1:31, 1:35] = images[:, 0]
     with torch.no_grad():
         said = network.eval()(torch.from_numpy(padded)[None, None]).softmax(dim=1)[0]
     expected = said.movedim(0, 1)[:9, :, 1:31, 1:35].numpy()
@@ -331,3 +331,19 @@ def test_merged_voxels_of_a_block_are_truth_of_a_marginal_kind():
     state = start_training(make_network(config=TINY_3D), config.supervised, CPU, 0)
     reports = list(Trainer(state, data, config, CPU).steps())
     assert all(np.isfinite(list(report.losses.values())).all() for report in reports)
+
+
+def test_images_of_one_patient_stay_together_in_a_block():
+    one = numbered()
+    two = LabelledSlices(np.concatenate((one.images, 10 * one.images), axis=1), one.classes)
+    batch = block_pool(two).draw(5, make_generator())
+    assert batch.images.shape == (5, 2, *BLOCK)
+    assert torch.equal(batch.images[:, 1], 10 * batch.images[:, 0])
+    data = RoundData(block_pool(two), block_pool(two))
+    config = training_config(num_steps=1, batch_size=2)
+    network = SegmentationNetwork(TINY_3D, NUM_CLASSES, make_generator(), 2)
+    state = start_training(network, config.joint, CPU, 0)
+    (report,) = Trainer(state, data, config, CPU).steps()
+    assert all(np.isfinite(list(report.losses.values())))
+    found = predict_slices(network, two.images, UNCHANGED, CPU, BLOCK)
+    assert found.probabilities.shape == (8, NUM_CLASSES, 16, 16)

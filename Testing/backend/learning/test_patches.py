@@ -33,7 +33,7 @@ def a_case(shape=(3, 80, 100), structures=(), num_ignored_rows=0):
     for number, value, row, column, size in structures:
         classes[number, row : row + size, column : column + size] = value
     classes[:, :num_ignored_rows] = IGNORED_CLASS
-    return LabelledSlices(places_as_values(shape), classes)
+    return LabelledSlices(places_as_values(shape)[:, None], classes)
 
 
 def patch_pool(*cases, share=1.0, shape=SHAPE, num_classes=NUM_CLASSES):
@@ -129,7 +129,7 @@ def test_what_was_left_out_goes_with_its_slice():
     classes = np.full((2, 64, 64), MERGED_CLASS, np.uint8)
     classes[:, 30:34, 30:34] = 1
     left_out = np.array([[False, True], [False, False]])
-    one = LabelledSlices(places_as_values(classes.shape), classes, None, left_out)
+    one = LabelledSlices(places_as_values(classes.shape)[:, None], classes, None, left_out)
     batch = patch_pool(one).draw(40, make_generator())
     number = (batch.images[:, 0, 0, 0].long() - 1) // (64 * 64)
     assert torch.equal(batch.left_out, torch.from_numpy(left_out)[number])

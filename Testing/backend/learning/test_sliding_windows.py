@@ -101,14 +101,14 @@ def test_slabs_never_read_more_than_a_window_is_deep():
 
 def odd_slices():
     rng = np.random.default_rng(3)
-    return rng.random((3, 45, 70), np.float32)
+    return rng.random((3, 1, 45, 70), np.float32)
 
 
 def test_slices_of_any_size_are_predicted_as_they_lie_in_a_padded_one():
     images, network = odd_slices(), make_network()
     found = predict_slices(network, images, (CopyTransform(),), CPU).probabilities
-    padded = np.zeros((3, 64, 96), np.float32)
-    padded[:, 9 : 9 + 45, 13 : 13 + 70] = images
+    padded = np.zeros((3, 1, 64, 96), np.float32)
+    padded[:, :, 9 : 9 + 45, 13 : 13 + 70] = images
     expected = predict_slices(network, padded, (CopyTransform(),), CPU).probabilities
     np.testing.assert_array_equal(found, expected[:, :, 9 : 9 + 45, 13 : 13 + 70])
 

@@ -65,7 +65,7 @@ def test_every_case_keeps_its_own_size(loop):
     for case in project.cases:
         images = load_case_slices(root, case, settled).images
         columns, rows, num_slices = case.geometry.size
-        assert sorted(images.shape) == sorted((num_slices, rows, columns))
+        assert sorted(images.shape) == sorted((num_slices, 1, rows, columns))
 
 
 def test_proposals_lie_on_the_grid_of_their_case_and_find_the_structures(loop):
@@ -107,8 +107,8 @@ def test_pretraining_sees_the_middle_of_every_slice(tmp_path):
     data = load_pretraining_data(root, project, settled, Listener())
     assert data.volumes.window_shape == (32, 32)
     images = load_case_slices(root, project.case("to wait"), settled).images
-    row, column = ((size - 31) // 2 for size in images.shape[1:])
-    middle = images[:, row : row + 32, column : column + 32]
+    row, column = ((size - 31) // 2 for size in images.shape[2:])
+    middle = images[:, 0, row : row + 32, column : column + 32]
     drawn = data.volumes.draw(25, make_generator()).images[:, 0].numpy()  # all there are
     for one in middle:
         assert any(np.array_equal(one, other) for other in drawn)
