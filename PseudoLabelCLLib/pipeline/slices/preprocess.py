@@ -168,12 +168,13 @@ def resolve_preprocess(
     return replace(config, in_plane_spacing_mm=spacing, window_size=(window[0], window[1]))
 
 
-def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
+def slice_grid(volume: Volume, config: PreprocessConfig, num_channels: int = 1) -> SliceGrid:
     """Return where a volume's slices lie on the network's window.
 
     Args:
         volume: The image; its voxels are looked at only for the foreground-aware crop.
         config: With pixel size and window filled in (`resolve_preprocess`).
+        num_channels: Images of the patient that lie on it, for the memory that they need.
 
     Raises:
         VolumeError: The slices would need more memory than is free.
@@ -188,7 +189,7 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         max(1, round(extent / config.in_plane_spacing_mm))
         for extent in in_plane_extent_mm(geometry, config)
     )
-    _check_memory(geometry.size[axis], (rows, columns), config)
+    _check_memory(num_channels * geometry.size[axis], (rows, columns), config)
     middle = window_center(volume, config)
     center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
     corner = tuple(round(c - w / 2) for c, w in zip(center, config.window_size, strict=True))
