@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import QuestionError
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -241,6 +242,14 @@ def test_a_further_image_that_shows_nothing_is_refused(two_channels, tmp_path, a
     with pytest.raises(VolumeError, match=found):
         add_two(two_channels, load_project(two_channels), "p3", tmp_path,
                 further_images=(NamedImage("T1", str(path)),))  # fmt: skip
+
+
+def test_a_label_map_given_as_a_further_image_is_asked_about(two_channels, tmp_path):
+    label = write_drawing(tmp_path / "labels.nrrd")
+    with pytest.raises(QuestionError, match=r"'labels\.nrrd'"):
+        add_two(two_channels, load_project(two_channels), "p3", tmp_path,
+                further_images=(NamedImage("T1", str(label)),))  # fmt: skip
+    assert len(load_project(two_channels).cases) == 2
 
 
 def test_copies_of_all_images_are_kept_and_set_aside_with_their_case(root, tmp_path):
