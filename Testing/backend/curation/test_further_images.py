@@ -206,6 +206,8 @@ def test_channels_cannot_change_once_a_round_has_begun(two_channels, tmp_path):
         (("", "T1"), "is empty"),
         (("T1,T2",), "contains one of"),
         (("a/b",), "contains one of"),
+        (("aux",), "device on Windows"),
+        (("Image",), "another column in tables"),
         (("x" * 40,), "longer than"),
         (tuple(f"c{n}" for n in range(17)), "17 channels"),
     ],
