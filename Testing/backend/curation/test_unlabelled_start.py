@@ -226,7 +226,8 @@ def test_training_without_an_annotated_case_says_what_is_missing(a_service, capf
 @pytest.mark.slow
 def test_network_is_pretrained_before_anyone_has_segmented_anything(a_service, capfd, monkeypatch):
     root = Path(a_service.new)
-    assert create(a_service, "--pretraining", "global+local") == 0
+    in_a_window = ("--set", "preprocess.whole_slices=false")
+    assert create(a_service, "--pretraining", "global+local", *in_a_window) == 0
     with worker_in_this_process(monkeypatch):
         assert main(["pretrain", a_service.new, "--device", "cpu"]) == 0
         record = read_pretraining(root)
