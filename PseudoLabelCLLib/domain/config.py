@@ -99,6 +99,11 @@ class PreprocessConfig:
             and where it is None although all is settled, nothing is turned.
         plane: In which plane of the body all volumes are cut; None takes the one that most volumes
             resolve best, and in projects of earlier versions each volume's own.
+        scale_ct: Whether CT is scaled by the same two values in every volume, those between which
+            the annotated structures lie; where False, as in everything else, by the volume's own
+            percentiles.
+        ct_limits_hu: The Hounsfield units that become 0 and 1, with what lies outside clipped; None
+            takes them from the annotated cases if these are CT.
     """
 
     slicing_axis: int | None = None
@@ -114,6 +119,8 @@ class PreprocessConfig:
     turn_slices: bool = True
     slice_directions: SliceDirections | None = None
     plane: Plane | None = None
+    scale_ct: bool = False
+    ct_limits_hu: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -140,6 +147,11 @@ class PreprocessConfig:
             Text("0 <= low < high <= 1"),
             (self.low_percentile, self.high_percentile),
         )
+        limits = self.ct_limits_hu
+        require(
+            limits is None or (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]),
+            "ct_limits_hu", Text("two values, the lower one first"), limits,
+        )  # fmt: skip
 
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""

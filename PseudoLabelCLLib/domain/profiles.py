@@ -44,7 +44,7 @@ def config_for(profile: Profile) -> ProjectConfig:
         return _legacy_config()
     quick = ProjectConfig(
         profile=Profile.QUICK,
-        preprocess=PreprocessConfig(body_mask=True, measured_values=True),
+        preprocess=PreprocessConfig(body_mask=True, measured_values=True, scale_ct=True),
         network=NetworkConfig(),
         training=TrainingConfig(
             supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding
+from PseudoLabelCLLib.curation.check.check_modality import modality_findings
 from PseudoLabelCLLib.curation.check.check_plane import plane_findings
 from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
 from PseudoLabelCLLib.curation.check.check_vanishing import network_pixel_mm, vanishing_findings
@@ -50,10 +51,11 @@ def check_cases(
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
     ordered: list[SlicedVolume] = []
-    ct: list[str] = []
+    is_ct: dict[str, bool] = {}
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
-    pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
+    settled = settled_preprocess(root, project)
+    pixel_mm = network_pixel_mm(project, settled) if cases else 0.0
     for number, case in enumerate(cases):
         progress(Text("Checking '{case}'", case=case.id), number, len(cases))
         try:
@@ -64,8 +66,7 @@ def check_cases(
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
         findings += (Finding(case.id, "note", told, NO_TEXT) for told in _answers_of(case))
-        if project.config.preprocess.bias_correction and looks_like_ct(volume):
-            ct.append(f"'{case.id}'")
+        is_ct[case.id] = looks_like_ct(volume)
         findings += _check_is_image(case, volume)
         if needs_order(project, case):
             ordered.append(sliced(project, case, volume))
@@ -78,10 +79,12 @@ def check_cases(
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, Text("Check that it belongs here.")))
+    findings += modality_findings(project, settled, is_ct)
     findings += plane_findings(project)
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
-    if ct:
+    ct = [f"'{case_id}'" for case_id, is_one in is_ct.items() if is_one]
+    if ct and project.config.preprocess.bias_correction:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
         findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT))
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))

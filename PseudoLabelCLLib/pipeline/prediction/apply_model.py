@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
+from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
 from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.find.case_names import fit_name
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
@@ -52,7 +53,7 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         Cancelled: Asked to stop between two volumes.
     """
     model = read_model(Path(job.model))
-    targets = _free_targets(job, report)
+    targets = _free_targets(job, model, report)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)
     device = choose_device(job.device.value)
@@ -144,7 +145,7 @@ class _Target:
         return self.output.with_name(f"{self.case_id}_uncertainty.nrrd")
 
 
-def _free_targets(job: PredictJob, report: Report) -> list[_Target]:
+def _free_targets(job: PredictJob, model: TrainedModel, report: Report) -> list[_Target]:
     """Return where each volume's segmentation goes; what a person leaves out has none.
 
     Raises:
@@ -163,7 +164,7 @@ def _free_targets(job: PredictJob, report: Report) -> list[_Target]:
     taken: set[str] = set()
     for image, series_uid in job.volumes:
         try:
-            found = _targets_of(job, image, series_uid, report)
+            found = _targets_of(job, model, image, series_uid, report)
         except QuestionError as asked:
             questions += asked.questions
             continue
@@ -180,7 +181,7 @@ def _free_targets(job: PredictJob, report: Report) -> list[_Target]:
 
 
 def _targets_of(
-    job: PredictJob, image: str, series_uid: str | None, report: Report
+    job: PredictJob, model: TrainedModel, image: str, series_uid: str | None, report: Report
 ) -> list[_Target]:
     """Return a file's volume, or those of its volumes that a person wants.
 
@@ -204,6 +205,8 @@ def _targets_of(
         # what cannot be read is told before the first is segmented
         read_geometry(file, series_uid)
         near = _place(job, file, path.name, asking)
+        if model.card.preprocess.ct_limits_hu is not None:
+            ask_about_modality(read_volume(file, series_uid, near), model.card.preprocess, asking)
     output = Path(job.output_folder) / f"{case_id}.{job.format.value}"
     target = _Target(image, series_uid, case_id, output, near)
     if frames is None or wanted is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
 from PseudoLabelCLLib.curation.grids.match_grid import is_same_space, matched_to_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
@@ -154,6 +155,8 @@ def _measure(
     near = read_geometry(image, pair.series_uid) if looks_like_dicom(path) else None
     reference, _, _ = read_segmentation(path, schema, near=near, asking=asking)
     volume = read_volume(image, pair.series_uid, reference.geometry)
+    if asking is not None:
+        ask_about_modality(volume, model.card.preprocess, asking)
     reference = _on_grid(reference, volume, pair, asking)
     prediction = segment_volume(model, volume, device, case_id=pair.id)
     return measure_quality(prediction.labels, reference, schema)

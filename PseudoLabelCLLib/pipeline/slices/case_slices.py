@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -348,11 +349,18 @@ def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[
 def _annotated(
     root: Path, case: Case, schema: LabelSchema, settings: PreprocessConfig
 ) -> Annotated:
-    """Read where a case has structures; its image only where the window follows the body."""
+    """Read where a case has structures, and of its image what the settings ask for."""
     foreground = annotation_of(root, case, schema).array > 0
-    if settings.crop is Crop.CENTER:
+    follows_body, scales_ct = settings.crop is not Crop.CENTER, settings.scale_ct
+    if not (follows_body or scales_ct):
         return Annotated(case.geometry, foreground)
-    return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))
+    volume = case_volume(root, case)
+    center = window_center(volume, settings) if follows_body else None
+    values = None
+    if scales_ct and looks_like_ct(volume):
+        scanned = scanned_values(volume)
+        values = scanned.array[foreground & scanned.counts]
+    return Annotated(case.geometry, foreground, center, values)
 
 
 def _described(case: Case, made_of: "_CacheEntry | str") -> str:
