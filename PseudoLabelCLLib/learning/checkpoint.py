@@ -138,7 +138,7 @@ def weights_to_bytes(network: SegmentationNetwork) -> bytes:
 
 
 def network_from_bytes(
-    weights: bytes, config: NetworkConfig, num_classes: int
+    weights: bytes, config: NetworkConfig, num_classes: int, num_channels: int = 1
 ) -> SegmentationNetwork:
     """Return a network with the given weights; those of earlier model formats fit too.
 
@@ -151,7 +151,7 @@ def network_from_bytes(
         found = {name: tensor.shape for name, tensor in state.items()}
         # without memory: a description may claim any size, and its weights come from the file
         with torch.device("meta"):
-            network = SegmentationNetwork(config, num_classes, None)
+            network = SegmentationNetwork(config, num_classes, None, num_channels)
         outline = network.state_dict()
         expected = {name: tensor.shape for name, tensor in outline.items()}
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:

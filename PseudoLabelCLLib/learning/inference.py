@@ -88,7 +88,7 @@ def predict_slices(
 
     Args:
         network: On the device; is set to evaluation mode.
-        images: Shape (slices, rows, columns).
+        images: Shape (slices, channels, rows, columns).
         copies: At least one.
         device: Where to compute; where memory is short, fewer slices go at once.
 
@@ -96,7 +96,7 @@ def predict_slices(
         torch.OutOfMemoryError: Not even one slice fits.
     """
     network.eval()
-    num_slices, rows, columns = images.shape
+    num_slices, _, rows, columns = images.shape
     prediction = Prediction(
         np.empty((num_slices, network.num_classes, rows, columns), np.float32),
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
@@ -151,11 +151,11 @@ def _most_slices_at_once(device: ComputeDevice) -> int:
 
 def _send(
     images: npt.NDArray[np.float32], device: ComputeDevice
-) -> Float[Tensor, "slices 1 rows columns"]:
+) -> Float[Tensor, "slices channels rows columns"]:
     """Bring slices, which may be mapped from disk, to the device; a GPU does not wait for it."""
     on_gpu = device.name == "cuda"
-    host = torch.empty((len(images), 1, *images.shape[1:]), pin_memory=on_gpu)
-    host.numpy()[:, 0] = images
+    host = torch.empty(images.shape, pin_memory=on_gpu)
+    host.numpy()[:] = images
     return host.to(device.torch_device, non_blocking=on_gpu)
 
 
@@ -184,7 +184,7 @@ def _store(returning: _Returning | None, prediction: Prediction) -> None:
 
 def _predict_chunk(
     network: SegmentationNetwork,
-    images: Float[Tensor, "slices 1 rows columns"],
+    images: Float[Tensor, "slices channels rows columns"],
     turns: list[_Turn | None],
     device: ComputeDevice,
 ) -> tuple[

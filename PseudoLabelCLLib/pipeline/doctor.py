@@ -58,8 +58,8 @@ def _seconds_per_step(
 ) -> float:
     """Return the median seconds of a few steps on random slices of 192 x 192 pixels."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand((8, _TRIAL_SIZE, _TRIAL_SIZE), generator=generator)
-    classes = (images * _TRIAL_CLASSES).to(torch.uint8)
+    images = torch.rand((8, 1, _TRIAL_SIZE, _TRIAL_SIZE), generator=generator)
+    classes = (images[:, 0] * _TRIAL_CLASSES).to(torch.uint8)
     slices = [LabelledSlices(images.numpy(), classes.numpy())]
     data = RoundData(
         SlicePool(slices, _TRIAL_CLASSES), SlicePool(slices if joint else [], _TRIAL_CLASSES)

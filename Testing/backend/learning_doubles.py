@@ -55,8 +55,8 @@ def make_generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def make_network(seed=0, num_classes=NUM_CLASSES, config=TINY):
-    return SegmentationNetwork(config, num_classes, make_generator(seed))
+def make_network(seed=0, num_classes=NUM_CLASSES, config=TINY, num_channels=1):
+    return SegmentationNetwork(config, num_classes, make_generator(seed), num_channels)
 
 
 class ThresholdNetwork(SegmentationNetwork):
@@ -108,7 +108,7 @@ def phantom_slices(num_slices=4, shape=(64, 64), seed=0):
         classes[number][distance < radius / 2] = 2
     images[:] = np.array((0.1, 0.55, 0.95), np.float32)[classes]
     images += rng.normal(0, 0.03, images.shape).astype(np.float32)
-    return LabelledSlices(images, classes)
+    return LabelledSlices(images[:, None], classes)
 
 
 def pool(*cases):

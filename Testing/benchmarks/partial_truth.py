@@ -57,7 +57,7 @@ from PseudoLabelCLLib.learning.training.sampling import (
 )
 from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
@@ -134,7 +134,7 @@ def _phantom(index: int, window: PreprocessConfig) -> LabelledSlices:
     phantom = make_phantom(np.random.default_rng([7, index]), oblique=False)
     grid = slice_grid(phantom.volume, window)
     classes = network_classes(phantom.truth, grid, phantom_schema())
-    return LabelledSlices(network_slices(phantom.volume, grid, window), classes)
+    return LabelledSlices(network_channels((phantom.volume,), grid, window), classes)
 
 
 def _volume(data: Path, name: str, schema: LabelSchema, window: PreprocessConfig) -> LabelledSlices:
@@ -142,7 +142,7 @@ def _volume(data: Path, name: str, schema: LabelSchema, window: PreprocessConfig
     labels = read_segmentation(data / "labels" / f"{name}.nii.gz", schema)[0]
     grid = slice_grid(volume, window)
     return LabelledSlices(
-        network_slices(volume, grid, window), network_classes(labels, grid, schema)
+        network_channels((volume,), grid, window), network_classes(labels, grid, schema)
     )
 
 
@@ -219,7 +219,7 @@ def test_at_border(network: SegmentationNetwork, dataset: Dataset, seed: int) ->
     scores: dict[str, list[float]] = {rule: [] for rule in RULES["border"]}
     for one in dataset.test:
         shown = np.argwhere(one.classes > 0)
-        side = one.images.shape[1]
+        side = one.images.shape[2]
         move = round(side - 1 - shown[:, 1].mean() - (0.5 - SHIFT) * side)
         images, classes = (_moved(array, move) for array in (one.images, one.classes))
         new = predict_slices(network, images, copies, CPU)
@@ -236,7 +236,7 @@ def test_at_border(network: SegmentationNetwork, dataset: Dataset, seed: int) ->
 def _moved(array: npt.NDArray, rows: int) -> npt.NDArray:  # type: ignore[type-arg]
     """Return slices moved downwards, of which the lower part is lost."""
     moved = np.zeros_like(array)
-    moved[:, rows:] = array[:, : array.shape[1] - rows]
+    moved[..., rows:, :] = array[..., : array.shape[-2] - rows, :]
     return moved
 
 

@@ -6,7 +6,7 @@ from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
 
 NUM_CLASSES = phantom_schema().num_classes
 
@@ -19,7 +19,7 @@ def phantom_slices(num_slices: int, side: int, seed: int = 0) -> LabelledSlices:
     while sum(map(len, images)) < num_slices:
         phantom = make_phantom(np.random.default_rng([seed, index]), oblique=False)
         grid = slice_grid(phantom.volume, config)
-        images.append(network_slices(phantom.volume, grid, config))
+        images.append(network_channels((phantom.volume,), grid, config))
         classes.append(network_classes(phantom.truth, grid, phantom_schema()))
         index += 1
     return LabelledSlices(

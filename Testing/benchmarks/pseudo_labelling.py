@@ -108,7 +108,7 @@ def _monai(row: Row, network: SegmentationNetwork, arguments) -> Callable[[np.nd
     def predict(images: np.ndarray) -> np.ndarray:
         parts = []
         for start in range(0, len(images), step):
-            batch = torch.from_numpy(images[start : start + step])[:, None].to(arguments.device)
+            batch = torch.from_numpy(images[start : start + step]).to(arguments.device)
             with torch.autocast(arguments.device, torch.bfloat16, enabled=row.half_precision):
                 logits = inferer(batch, network)
             parts.append(logits.float().softmax(dim=1).cpu().numpy())
@@ -136,7 +136,7 @@ def _network() -> SegmentationNetwork:
 
 @torch.no_grad()
 def _plain_probabilities(network: SegmentationNetwork, images: np.ndarray) -> np.ndarray:
-    compared = torch.from_numpy(images[:NUM_COMPARED])[:, None]
+    compared = torch.from_numpy(images[:NUM_COMPARED])
     return torch.cat([network(image[None]).softmax(dim=1) for image in compared]).numpy()
 
 

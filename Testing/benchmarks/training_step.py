@@ -147,7 +147,7 @@ def _plain_batches(change: AugmentationConfig | None, arguments) -> Iterator[dic
     set_track_meta(False)
     slices = phantom_slices(NUM_TRUTH_SLICES, arguments.side)
     cases = [
-        {"image": torch.from_numpy(image)[None], "label": torch.from_numpy(classes)[None]}
+        {"image": torch.from_numpy(image), "label": torch.from_numpy(classes)[None]}
         for image, classes in zip(slices.images, slices.classes, strict=True)
     ]
     data = Dataset(cases, None if change is None else _plain_changes(change, arguments.side))
@@ -190,7 +190,7 @@ def _network_alone(row: Row, arguments) -> tuple[Callable[[], object], int]:
     network = _network().train()
     device.place(network)
     num_images = training_config().supervised.batch_size
-    images = torch.from_numpy(phantom_slices(num_images, arguments.side).images)[:, None]
+    images = torch.from_numpy(phantom_slices(num_images, arguments.side).images)
     images = images.to(arguments.device).contiguous(memory_format=device.memory_format)
 
     def step() -> None:

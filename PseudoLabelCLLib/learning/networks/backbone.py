@@ -18,8 +18,8 @@ from PseudoLabelCLLib.learning.networks.layers import (
 )
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "batch 1 rows columns"]
-Features = Float[Tensor, "batch channels rows columns"]
+Images = Float[Tensor, "batch channels rows columns"]
+Features = Float[Tensor, "batch features rows columns"]
 
 BASIC_UNET_LEVELS = 5
 
@@ -111,14 +111,19 @@ class UNetBackbone(nn.Module):
         return num_blocks
 
 
-def build_backbone(config: NetworkConfig) -> UNetBackbone:
-    """Return the backbone that the settings ask for; its weights are yet to be initialised."""
+def build_backbone(config: NetworkConfig, num_channels: int = 1) -> UNetBackbone:
+    """Return the backbone that the settings ask for; its weights are yet to be initialised.
+
+    Args:
+        config: Which backbone, and its widths.
+        num_channels: Images of one patient that it sees at once.
+    """
     if config.backbone is Backbone.BASIC_UNET:
-        return _basic_unet(config)
-    return _paper_unet(config)
+        return _basic_unet(config, num_channels)
+    return _paper_unet(config, num_channels)
 
 
-def _paper_unet(config: NetworkConfig) -> UNetBackbone:
+def _paper_unet(config: NetworkConfig, num_channels: int) -> UNetBackbone:
     """Return the U-Net of methods A and C.
 
     Source: Chaitanya et al., MedIA 2023, section 4.3 and its code; NeurIPS 2020 uses the same
@@ -129,7 +134,7 @@ def _paper_unet(config: NetworkConfig) -> UNetBackbone:
         widths,
         [
             two_convolutions(before, width, momentum)
-            for before, width in zip((1, *widths[:-1]), widths, strict=True)
+            for before, width in zip((num_channels, *widths[:-1]), widths, strict=True)
         ],
         [
             _UpBlock(widths[level + 1], widths[level], momentum, is_last=level == 0)
@@ -182,7 +187,7 @@ class _UpConvolution(nn.Conv2d):
         )
 
 
-def _basic_unet(config: NetworkConfig) -> UNetBackbone:
+def _basic_unet(config: NetworkConfig, num_channels: int) -> UNetBackbone:
     """Return MONAI's BasicUNet without its last convolution, of MONAI's own blocks.
 
     Its five levels take the first five widths; the deepest width is not used.
@@ -199,7 +204,7 @@ def _basic_unet(config: NetworkConfig) -> UNetBackbone:
         widths,
         [
             TwoConv(2, before, width, activation, norm, bias=True)
-            for before, width in zip((1, *widths[:-1]), widths, strict=True)
+            for before, width in zip((num_channels, *widths[:-1]), widths, strict=True)
         ],
         [
             # sides are multiples of 32, so that up-sampled features need no padding

@@ -19,19 +19,25 @@ class SegmentationNetwork(nn.Module):
         num_classes: Classes, background included.
         generator: Where all initial weights are drawn from, the backbone's first; None where
             weights are loaded next.
+        num_channels: Images of one patient that it sees at once, each a channel of its input.
 
     Source: Chaitanya et al., MedIA 2023, section 4.3 and its code.
     """
 
     def __init__(
-        self, config: NetworkConfig, num_classes: int, generator: torch.Generator | None
+        self,
+        config: NetworkConfig,
+        num_classes: int,
+        generator: torch.Generator | None,
+        num_channels: int = 1,
     ) -> None:
         super().__init__()
         self.config = config
         self.num_classes = num_classes
+        self.num_channels = num_channels
         # layers draw weights as they are made; those are replaced, and nobody else's numbers change
         with torch.random.fork_rng(devices=[]):
-            self.backbone = build_backbone(config)
+            self.backbone = build_backbone(config, num_channels)
             self._add_heads(self.backbone.decoder_width())
         if generator is not None:
             initialise(self, generator)

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 VOLUMES_IN_SET = 3
 LOCAL_SLICES = 10
 
-Views = Float[Tensor, "views 1 rows columns"]
+Views = Float[Tensor, "views channels rows columns"]
 
 
 def global_batch(
@@ -57,9 +57,9 @@ def global_batch(
     for members in (ring[0::2], ring[1::2]):
         slices = volumes.draw_parts(members, num_parts, generator).to(device)
         sets += [slices, _global_view(slices, config, generator)]
-    stacked = torch.stack(sets, dim=1)  # (blocks x parts, 4, 1, rows, columns)
+    stacked = torch.stack(sets, dim=1)  # (blocks x parts, 4, channels, rows, columns)
     by_block = stacked.reshape(VOLUMES_IN_SET, num_parts, *stacked.shape[1:]).transpose(1, 2)
-    return by_block.flatten(0, 2)  # (views, 1, rows, columns)
+    return by_block.flatten(0, 2)  # (views, channels, rows, columns)
 
 
 def local_batch(

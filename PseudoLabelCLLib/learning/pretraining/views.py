@@ -8,7 +8,7 @@ from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.training.augmentation import augment
 
-Images = Float[Tensor, "views 1 rows columns"]
+Images = Float[Tensor, "views channels rows columns"]
 
 # The corner of the published crop of 100 pixels is drawn from 10..69, of 0..92 that would fit.
 _FIRST_CORNER, _LAST_CORNER = 10 / 92, 69 / 92
@@ -80,7 +80,7 @@ def warp_views(images: Images, warp: AugmentationConfig, generator: torch.Genera
         warp: From `positional_warp`.
         generator: On the CPU.
     """
-    no_targets = torch.ones_like(images)
+    no_targets = torch.ones_like(images[:, :1])
     mirrored = AugmentationConfig(
         rotation_deg=0.0,
         scale_fraction=0.0,

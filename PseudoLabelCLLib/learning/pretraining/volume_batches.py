@@ -11,7 +11,7 @@ from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Float
 
-Slices = Float[Tensor, "batch 1 rows columns"]
+Slices = Float[Tensor, "batch channels rows columns"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class OrderedVolume:
     """The slices of one volume, with the end at which they begin.
 
     Args:
-        images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
+        images: Intensities, shape (slices, channels, rows, columns), float32; may be mapped from
+            disk.
         is_turned: Whether the last slice is where other volumes have their first.
     """
 
@@ -60,7 +61,7 @@ class VolumePool:
     @property
     def window_shape(self) -> tuple[int, int]:
         """Rows and columns of every slice."""
-        rows, columns = self._volumes[0].images.shape[1:]
+        rows, columns = self._volumes[0].images.shape[-2:]
         return int(rows), int(columns)
 
     def draw(self, num_slices: int, generator: torch.Generator) -> PlacedSlices:
@@ -111,6 +112,4 @@ class VolumePool:
     def _take(self, places: Sequence[tuple[int, int]]) -> PlacedSlices:
         images = np.stack([self._volumes[v].images[s] for v, s in places])
         positions = [self._volumes[v].position(s) for v, s in places]
-        return PlacedSlices(
-            torch.from_numpy(images.astype(np.float32))[:, None], torch.tensor(positions)
-        )
+        return PlacedSlices(torch.from_numpy(images.astype(np.float32)), torch.tensor(positions))

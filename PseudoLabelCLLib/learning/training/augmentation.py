@@ -11,10 +11,10 @@ from torch.nn import functional
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "batch 1 rows columns"]
+Images = Float[Tensor, "batch channels rows columns"]
 Targets = Float[Tensor, "batch classes rows columns"]
 Grid = Float[Tensor, "batch rows columns 2"]
-PerSlice = Float[Tensor, "batch 1 1 1"]
+PerChannel = Float[Tensor, "batch channels 1 1"]
 
 # What "one-of-five" chooses from; the fifth is nothing.
 _ROTATION, _ZOOM, _MIRROR, _EIGHTHS_OF_A_TURN = range(4)
@@ -35,13 +35,13 @@ class _Warp(NamedTuple):
 
 
 class _IntensityChange(NamedTuple):
-    """How intensities change; what the settings leave out does nothing."""
+    """How intensities change, each channel by itself; what the settings leave out does nothing."""
 
-    contrast: PerSlice
-    brightness: PerSlice
-    exponent: PerSlice
-    blurred: PerSlice
-    noise: PerSlice
+    contrast: PerChannel
+    brightness: PerChannel
+    exponent: PerChannel
+    blurred: PerChannel
+    noise: PerChannel
 
 
 def augment(
@@ -59,16 +59,17 @@ def augment(
         Images, and targets that are soft along moved borders and still sum to 1.
     """
     warp = _draw_warp(images, config, generator)
-    change = _draw_intensity_change(len(images), config, generator)
+    change = _draw_intensity_change(images.shape[:2], config, generator)
     moved = _move_together((*warp, *change), images.device)
     grid = _sampling_grid(_Warp(*moved[:2]), images, config)
     warped = functional.grid_sample(
         torch.cat((images, targets[:, 1:]), dim=1), grid, align_corners=False
     )
-    foreground = warped[:, 1:]
+    num_channels = images.shape[1]
+    foreground = warped[:, num_channels:]
     background = 1 - foreground.sum(dim=1, keepdim=True)
     return AugmentedBatch(
-        _apply(warped[:, :1], _IntensityChange(*moved[2:]), config, generator),
+        _apply(warped[:, :num_channels], _IntensityChange(*moved[2:]), config, generator),
         torch.cat((background, foreground), dim=1),
     )
 
@@ -91,22 +92,22 @@ def _apply(
 
 
 def _draw_intensity_change(
-    batch: int, config: AugmentationConfig, generator: torch.Generator
+    shape: Sequence[int], config: AugmentationConfig, generator: torch.Generator
 ) -> _IntensityChange:
     """Draw only what the settings ask for, always in this order: the seed decides."""
     contrast = _uniform(
-        batch, 1 - config.contrast_fraction, 1 + config.contrast_fraction, generator
+        shape, 1 - config.contrast_fraction, 1 + config.contrast_fraction, generator
     )
-    brightness = _uniform(batch, -config.brightness, config.brightness, generator)
-    exponent = blurred = noise = contrast.new_zeros((batch, 1, 1, 1))
+    brightness = _uniform(shape, -config.brightness, config.brightness, generator)
+    exponent = blurred = noise = torch.zeros_like(contrast)
     if config.gamma_fraction:
         exponent = torch.exp(
-            _uniform(batch, -1.0, 1.0, generator) * math.log1p(config.gamma_fraction)
+            _uniform(shape, -1.0, 1.0, generator) * math.log1p(config.gamma_fraction)
         )
     if config.blur_fraction:
-        blurred = (_uniform(batch, 0.0, 1.0, generator) < config.blur_fraction).float()
+        blurred = (_uniform(shape, 0.0, 1.0, generator) < config.blur_fraction).float()
     if config.noise:
-        noise = _uniform(batch, 0.0, config.noise, generator)
+        noise = _uniform(shape, 0.0, config.noise, generator)
     return _IntensityChange(contrast, brightness, exponent, blurred, noise)
 
 
@@ -141,9 +142,9 @@ def _draw_all(
 ) -> Float[Tensor, "batch 2 3"]:
     """Rotation, zoom, mirror and shift of every slice."""
     limit = math.radians(config.rotation_deg)
-    angle = _uniform(batch, -limit, limit, generator).flatten()
+    angle = _uniform((batch, 1), -limit, limit, generator).flatten()
     zoom = _uniform(
-        batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator
+        (batch, 1), 1 - config.scale_fraction, 1 + config.scale_fraction, generator
     ).flatten()
     mirror = _mirrors(batch, config.mirror, generator)
     shift = 2 * config.shift_fraction * (torch.rand(batch, 2, generator=generator) * 2 - 1)
@@ -162,9 +163,9 @@ def _draw_one_of_five(
     """
     chosen = torch.randint(5, (batch,), generator=generator)
     limit = math.radians(config.rotation_deg)
-    small_angle = _uniform(batch, -limit, limit, generator).flatten()
+    small_angle = _uniform((batch, 1), -limit, limit, generator).flatten()
     scale = _uniform(
-        batch, 1 - config.scale_fraction, 1 + config.scale_fraction, generator
+        (batch, 1), 1 - config.scale_fraction, 1 + config.scale_fraction, generator
     ).flatten()
     coin = torch.rand(batch, generator=generator) < 0.5
     eighths = torch.randint(8, (batch,), generator=generator)
@@ -218,8 +219,10 @@ def _sampling_grid(warp: _Warp, images: Images, config: AugmentationConfig) -> G
     return grid + field.movedim(1, 3)
 
 
-def _uniform(batch: int, low: float, high: float, generator: torch.Generator) -> PerSlice:
-    return low + (high - low) * torch.rand((batch, 1, 1, 1), generator=generator)
+def _uniform(
+    shape: Sequence[int], low: float, high: float, generator: torch.Generator
+) -> PerChannel:
+    return low + (high - low) * torch.rand((*shape, 1, 1), generator=generator)
 
 
 def _move_together(parts: Sequence[Tensor], device: torch.device) -> list[Tensor]:

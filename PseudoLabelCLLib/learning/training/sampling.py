@@ -1,5 +1,6 @@
 """Batches of slices: which slices of human truth and of pseudo-labels a step sees."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,9 +53,10 @@ class LabelledSlices:
     """Slices of one case on the network's grid, all or some of them.
 
     Args:
-        images: Intensities, shape (slices, rows, columns), float32; may be mapped from disk.
-        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`, same shape, uint8; may be mapped
-            from disk.
+        images: Intensities, shape (slices, channels, rows, columns), float32; may be mapped from
+            disk.
+        classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`, shape (slices, rows, columns),
+            uint8; may be mapped from disk.
         chosen: Numbers of the slices that take part; None means all. The arrays stay whole, since
             taking slices out of a mapped array copies them into memory.
         left_out: Which foreground classes `MERGED_CLASS` stands for beside background, shape
@@ -86,7 +88,7 @@ class SliceBatch(NamedTuple):
             slice of the pool has any.
     """
 
-    images: Float[Tensor, "batch 1 rows columns"]
+    images: Float[Tensor, "batch channels rows columns"]
     classes: Int[Tensor, "batch rows columns"]
     left_out: Bool[Tensor, "batch foreground"] | None = None
 
@@ -126,22 +128,24 @@ class SlicePool:
         """
         if not len(self):
             return False
-        rows, columns = self._cases[0].images.shape[1:]
-        if len(self) * rows * columns * (4 + 1) > limit_bytes:  # float32 and uint8
+        images, classes = self._cases[0].images, self._cases[0].classes
+        in_slice = 4 * math.prod(images.shape[1:]) + math.prod(classes.shape[1:])  # float32, uint8
+        if len(self) * in_slice > limit_bytes:
             return False
         try:
-            self._resident = self._copied_to(device, (rows, columns))
+            self._resident = self._copied_to(device)
         except torch.OutOfMemoryError:  # drawing from their place works too, only slower
             return False
         return True
 
-    def _copied_to(self, device: torch.device, shape: tuple[int, int]) -> SliceBatch:
-        images = torch.empty((len(self), 1, *shape), device=device)
-        classes = torch.empty((len(self), *images.shape[2:]), dtype=torch.uint8, device=device)
+    def _copied_to(self, device: torch.device) -> SliceBatch:
+        shape = self._cases[0].images.shape[1:]
+        images = torch.empty((len(self), *shape), device=device)
+        classes = torch.empty((len(self), *shape[1:]), dtype=torch.uint8, device=device)
         start = 0
         for case in self._cases:  # one case at a time: the host's memory may be the smaller one
             end = start + len(case)
-            images[start:end, 0] = torch.from_numpy(case.images[case.numbers].astype(np.float32))
+            images[start:end] = torch.from_numpy(case.images[case.numbers].astype(np.float32))
             classes[start:end] = torch.from_numpy(case.classes[case.numbers])
             start = end
         return SliceBatch(images, classes)
@@ -233,7 +237,7 @@ class SlicePool:
         images = np.stack([self._cases[c].images[s] for c, s in places])
         classes = np.stack([self._cases[c].classes[s] for c, s in places])
         return SliceBatch(
-            torch.from_numpy(images.astype(np.float32))[:, None],
+            torch.from_numpy(images.astype(np.float32)),
             torch.from_numpy(classes.astype(np.int64)),
         )
 

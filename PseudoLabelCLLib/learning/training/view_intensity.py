@@ -5,7 +5,7 @@ from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "views 1 rows columns"]
+Images = Float[Tensor, "views channels rows columns"]
 
 _BRIGHTEST = 1.5
 
@@ -20,6 +20,8 @@ def change_intensity(
 ) -> Images:
     """Change brightness, then contrast around each slice's mean; pixels stay in place.
 
+    Each channel draws a change of its own.
+
     Args:
         images: Intensities, about 0..1.
         brightness: Largest additive change.
@@ -29,7 +31,7 @@ def change_intensity(
 
     Source: Chaitanya et al., NeurIPS 2020 and MedIA 2023, code; result clipped to 0..1.5.
     """
-    shape = (1 if is_shared else len(images), 1, 1, 1)
+    shape = (1 if is_shared else len(images), images.shape[1], 1, 1)
     shift = (torch.rand(shape, generator=generator) * 2 - 1) * brightness
     factor = 1 + (torch.rand(shape, generator=generator) * 2 - 1) * contrast_fraction
     brighter = images + shift.to(images.device)

@@ -28,7 +28,7 @@ from PseudoLabelCLLib.messages.jobs import (
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
@@ -122,7 +122,7 @@ def segment_volume(
     axis = model.card.preprocess.slicing_axis_of(volume.geometry)
     check_image(volume, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
     grid = slice_grid(volume, model.card.preprocess)
-    images = network_slices(volume, grid, model.card.preprocess)
+    images = network_channels((volume,), grid, model.card.preprocess)
     return segment_slices(model, images, grid, volume.geometry, device)
 
 

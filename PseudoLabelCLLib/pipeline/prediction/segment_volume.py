@@ -60,7 +60,7 @@ def segment_slices(
 
     Args:
         model: With its network on the device.
-        images: Shape (slices, rows, columns), as the model's preprocessing makes them.
+        images: Shape (slices, channels, rows, columns), as the model's preprocessing makes them.
         grid: How they lie on the volume's own grid.
         geometry: The volume's grid.
         device: Where to compute.

@@ -28,7 +28,7 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.pipeline.slices.preprocess import (
     Annotated,
     SliceGrid,
-    network_slices,
+    network_channels,
     resolve_preprocess,
     slice_grid,
     window_center,
@@ -45,6 +45,9 @@ from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _own = SealedFiles()
 
+# What was made with other axes is made anew.
+_LAYOUT = "slices, channels, rows, columns"
+
 
 @dataclass(frozen=True)
 class CaseSlices:
@@ -53,7 +56,7 @@ class CaseSlices:
     Args:
         case: The case.
         grid: How its slices lie on the network's window.
-        images: Shape (slices, rows, columns), mapped from disk.
+        images: Shape (slices, channels, rows, columns), mapped from disk.
     """
 
     case: Case
@@ -112,7 +115,7 @@ def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSl
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
         entry = _CacheEntry(key, grid)
-        _write_array(images, network_slices(volume, grid, config), _described(case, entry))
+        _write_array(images, network_channels((volume,), grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
     return CaseSlices(case, entry.grid, _mapped(images))
 
@@ -213,7 +216,8 @@ class ClassCache:
         return _mapped(path)
 
     def _merged(self, slices: CaseSlices, parts: Sequence[TruthPart]) -> npt.NDArray[np.uint8]:
-        merged = np.full(slices.images.shape, IGNORED_CLASS, np.uint8)
+        images = slices.images
+        merged = np.full((len(images), *images.shape[2:]), IGNORED_CLASS, np.uint8)
         for part in parts:
             labels = read_on_grid(part.segmentation, self._schema, slices.case)
             classes = network_classes(labels, slices.grid, self._schema, part.left_out)
@@ -391,7 +395,7 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
 
 
 def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:
-    told = [file_fingerprint(image), case.dicom_series_uid, to_json(config)]
+    told = [file_fingerprint(image), case.dicom_series_uid, to_json(config), _LAYOUT]
     if config.bias_correction:  # what was made before CT was left alone is made anew
         told.append("CT is not evened out")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

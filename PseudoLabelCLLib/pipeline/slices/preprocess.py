@@ -323,6 +323,25 @@ def _scaled(volume: Volume, config: PreprocessConfig) -> FloatArray:
     return (array - low) / (high - low)
 
 
+def network_channels(
+    volumes: Sequence[Volume], grid: SliceGrid, config: PreprocessConfig
+) -> FloatArray:
+    """Return the images of one patient as the network sees them, each scaled by itself.
+
+    Args:
+        volumes: The images, all on one grid.
+        grid: How their slices lie on the network's window.
+        config: With pixel size and window filled in.
+
+    Returns:
+        Shape (slices, channels, rows, columns).
+
+    Raises:
+        VolumeError: An image is constant between the percentiles.
+    """
+    return np.stack([network_slices(volume, grid, config) for volume in volumes], axis=1)
+
+
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
     """Return the distance of rows and of columns in mm, after turning."""
     axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)

@@ -25,7 +25,7 @@ ONE_OF_FIVE = replace(NO_CHANGE, affine=Affine.ONE_OF_FIVE, rotation_deg=15.0, s
 def phantom_batch(num_slices=3, shape=(64, 48)):
     slices = phantom_slices(num_slices, shape)
     targets = one_hot(torch.from_numpy(slices.classes.astype(np.int64)), 3)
-    return torch.from_numpy(slices.images)[:, None], targets
+    return torch.from_numpy(slices.images), targets
 
 
 def blob(shape, center, width):
@@ -224,6 +224,28 @@ def test_mixed_warp_of_two_slices_warps_both():
     images, targets = batch_of(blob((48, 48), (20, 30), 3.0), num_copies=2)
     changed = augment(images, targets, config, make_generator(3)).images
     assert ((changed - images).abs().amax(dim=(1, 2, 3)) > 0.01).all()
+
+
+def test_channels_of_a_slice_move_together():
+    images, targets = phantom_batch()
+    both = torch.cat((images, 2 * images), dim=1)
+    changed = augment(both, targets, GEOMETRY_ONLY, make_generator(6)).images
+    torch.testing.assert_close(changed[:, 1], 2 * changed[:, 0])
+    assert not torch.allclose(changed[:, 0], images[:, 0], atol=0.01)
+
+
+def test_each_channel_has_an_intensity_change_of_its_own():
+    images, targets = phantom_batch()
+    both = torch.cat((images, images), dim=1)
+    config = replace(NO_CHANGE, brightness=0.3, contrast_fraction=0.3)
+    changed = augment(both, targets, config, make_generator(4)).images
+    assert ((changed[:, 0] - changed[:, 1]).abs().amax(dim=(1, 2)) > 0.01).all()
+    for one in range(2):  # and each is a change of brightness and contrast alone
+        slopes = [
+            np.polyfit(before.ravel(), after.ravel(), 1)[0]
+            for before, after in zip(both[:, one].numpy(), changed[:, one].numpy(), strict=True)
+        ]
+        assert all(0.7 <= slope <= 1.3 for slope in slopes)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

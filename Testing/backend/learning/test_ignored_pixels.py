@@ -358,7 +358,7 @@ def rings(seed, brightness, num_slices=6):
     classes = phantom_slices(num_slices, (32, 32), seed).classes
     images = np.array((0.1, brightness, 1.2), np.float32)[classes]
     noise = np.random.default_rng(seed).normal(0, 0.03, images.shape)
-    return LabelledSlices(images + noise.astype(np.float32), classes)
+    return LabelledSlices((images + noise.astype(np.float32))[:, None], classes)
 
 
 def trained(*cases):
@@ -371,6 +371,6 @@ def trained(*cases):
 
 @torch.no_grad()
 def dice(network, slices, index):
-    found = network(torch.from_numpy(slices.images)[:, None]).argmax(dim=1).numpy() == index
+    found = network(torch.from_numpy(slices.images)).argmax(dim=1).numpy() == index
     true = slices.classes == index
     return 2 * int((found & true).sum()) / int(found.sum() + true.sum())

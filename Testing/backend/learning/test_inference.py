@@ -37,12 +37,12 @@ def blob_slices(shape=(64, 96), num_slices=2):
         row, column = shape[0] * 0.45 + 3 * n, shape[1] * 0.55 - 4 * n
         squared = ((rows - row) / 12) ** 2 + ((columns - column) / 17) ** 2
         images.append(1 / (1 + np.exp(8 * (squared - 1))))  # soft border, 1 inside
-    return np.stack(images).astype(np.float32)
+    return np.stack(images).astype(np.float32)[:, None]
 
 
 def plain_prediction(network, images):
     with torch.no_grad():
-        return network.eval()(torch.from_numpy(images)[:, None]).softmax(dim=1).numpy()
+        return network.eval()(torch.from_numpy(images)).softmax(dim=1).numpy()
 
 
 class DecidedNetwork(SegmentationNetwork):
@@ -58,7 +58,7 @@ def plain_turned_prediction(network, images, copy):
 
     Returns the probabilities, which fade out where the copy ends, and what is left of a 1 there.
     """
-    shape = images.shape[1:]
+    shape = images.shape[2:]
     middle = (np.array(shape) - 1) / 2
     angle = np.radians(copy.angle_deg)
     turn = np.array(((np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle)))) / copy.zoom
@@ -71,8 +71,8 @@ def plain_turned_prediction(network, images, copy):
 
     results = []
     for image in images:
-        moved = sampled(image, turn).astype(np.float32)
-        there = plain_prediction(network, moved[None])[0]
+        moved = sampled(image[0], turn).astype(np.float32)
+        there = plain_prediction(network, moved[None, None])[0]
         results.append(np.stack([sampled(one, np.linalg.inv(turn)) for one in there]))
     return np.stack(results), sampled(np.ones(shape), np.linalg.inv(turn))
 
@@ -80,7 +80,7 @@ def plain_turned_prediction(network, images, copy):
 def test_prediction_is_the_mean_of_a_plain_loop_over_slices_and_copies():
     network = DecidedNetwork(TINY, 3, make_generator())
     images = np.concatenate([blob_slices((32, 64), 3)] * 2)
-    images += np.linspace(0, 0.3, 6, dtype=np.float32)[:, None, None]
+    images += np.linspace(0, 0.3, 6, dtype=np.float32)[:, None, None, None]
     copies = draw_copies(PseudoLabelConfig(num_augmented_copies=4), 5, mirror=True)
     prediction = predict_slices(network, images, copies, CPU)
     turned = [plain_turned_prediction(network, images, copy) for copy in copies]
@@ -160,7 +160,7 @@ def test_averaged_probabilities_are_probabilities(angle, zoom, mirrored):
 
 
 def test_a_pixel_that_no_copy_sees_is_background():
-    images = np.ones((1, 32, 64), np.float32)
+    images = np.ones((1, 1, 32, 64), np.float32)
     prediction = predict_slices(ThresholdNetwork(), images, (CopyTransform(angle_deg=90.0),), CPU)
     assert prediction.copies[0, 0, 16, 32] == 1
     assert prediction.copies[0, 0, 16, 2] == UNSEEN_CLASS  # turned out of the low window
@@ -169,7 +169,7 @@ def test_a_pixel_that_no_copy_sees_is_background():
 
 def test_a_copy_that_does_not_see_a_pixel_has_no_say_there():
     """Certain foreground stays as certain up to the border, however the copies are turned."""
-    images = np.ones((2, 48, 64), np.float32)
+    images = np.ones((2, 1, 48, 64), np.float32)
     copies = draw_copies(
         PseudoLabelConfig(num_augmented_copies=6, max_rotation_deg=30, max_scale_fraction=0.1),
         1,
@@ -204,7 +204,7 @@ def test_copies_are_not_mirrored_where_training_was_not():
 @pytest.mark.parametrize("limit", [1, 3, 5, 16])
 def test_short_memory_takes_fewer_slices_at_once_and_changes_nothing(limit):
     images = np.concatenate([blob_slices((32, 32), 2)] * 10)
-    images += np.linspace(0, 0.5, 20, dtype=np.float32)[:, None, None]
+    images += np.linspace(0, 0.5, 20, dtype=np.float32)[:, None, None, None]
     crowded = CrowdedNetwork(limit)
     prediction = predict_slices(crowded, images, UNCHANGED, CPU)
     worked = [count for count in crowded.seen if count <= limit]
@@ -219,6 +219,16 @@ def test_short_memory_takes_fewer_slices_at_once_and_changes_nothing(limit):
 def test_memory_too_short_for_one_slice_is_passed_on():
     with pytest.raises(torch.OutOfMemoryError):
         predict_slices(CrowdedNetwork(0), blob_slices(), UNCHANGED, CPU)
+
+
+def test_every_channel_of_a_slice_is_turned_like_the_others():
+    images = blob_slices()
+    both = np.concatenate([images, 0.5 * images], axis=1)
+    network = make_network(num_channels=2)
+    copies = (CopyTransform(mirrored=True),)
+    expected = plain_prediction(network, both[..., ::-1].copy())[..., ::-1]
+    found = predict_slices(network, both, copies, CPU).probabilities
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_network_is_left_in_evaluation_mode_and_unchanged():
@@ -246,7 +256,9 @@ def test_slices_mapped_from_disk_read_only_can_be_predicted(tmp_path):
 
 
 def test_case_of_no_slices_has_a_prediction_of_none():
-    prediction = predict_slices(make_network(), np.empty((0, 32, 32), np.float32), UNCHANGED, CPU)
+    prediction = predict_slices(
+        make_network(), np.empty((0, 1, 32, 32), np.float32), UNCHANGED, CPU
+    )
     assert prediction.probabilities.shape == (0, 3, 32, 32)
     assert prediction.copies.shape == (1, 0, 32, 32)
 

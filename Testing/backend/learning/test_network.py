@@ -44,6 +44,21 @@ def test_encoder_size_follows_from_its_widths(the_published_network):
     assert num_parameters(the_published_network.backbone.encoder) == expected
 
 
+@pytest.mark.parametrize("backbone", list(Backbone))
+def test_every_further_channel_adds_weights_to_the_first_convolution_alone(backbone):
+    config = replace(TINY, backbone=backbone)
+    one, three = (
+        SegmentationNetwork(config, 2, make_generator(), num_channels=n).state_dict()
+        for n in (1, 3)
+    )
+    assert list(one) == list(three)
+    other = [name for name in one if one[name].shape != three[name].shape]
+    assert len(other) == 1
+    assert one[other[0]].shape[1] == 1
+    assert three[other[0]].shape[1] == 3
+    assert other[0] == next(name for name in one if one[name].ndim == 4)
+
+
 def test_heads_have_no_bias_but_in_batch_normalisation(the_published_network):
     heads = (
         the_published_network.segmentation_head,

@@ -67,7 +67,7 @@ def volumes(num=4, num_slices=8):
         for place in range(num_slices):
             row, column = SIDE / 2 + rng.uniform(-2, 2, 2)
             radius = 3 + (SIDE / 2 - 4) * place / num_slices
-            images[place] += np.hypot(rows - row, columns - column) < radius
+            images[place, 0] += np.hypot(rows - row, columns - column) < radius
         made.append(OrderedVolume(images))
     return VolumePool(made)
 

@@ -26,7 +26,7 @@ FIELDS = ("images", "classes")
 def numbered_slices(classes_shown, first=0):
     """Slices whose every pixel is their number, showing the given classes."""
     count = len(classes_shown)
-    images = np.empty((count, 4, 4), np.float32)
+    images = np.empty((count, 1, 4, 4), np.float32)
     classes = np.zeros((count, 4, 4), np.uint8)
     for n, shown in enumerate(classes_shown):
         images[n] = first + n
@@ -47,8 +47,20 @@ def test_pool_draws_from_every_case_and_keeps_image_and_classes_together():
         assert set(classes.unique().tolist()) - {0} == {0: {1}, 1: {2}, 2: {1, 2}}[number]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_channels_of_a_slice_stay_together_in_their_order(kept):
+    one = numbered_slices([(1,), (2,), (1, 2)])
+    two = LabelledSlices(np.concatenate([one.images, one.images + 10], axis=1), one.classes)
+    a_pool = pool(two)
+    if kept:
+        assert a_pool.keep_on(torch.device("cpu"))
+    batch = a_pool.draw(20, make_generator())
+    assert batch.images.shape == (20, 2, 4, 4)
+    assert torch.equal(batch.images[:, 1], batch.images[:, 0] + 10)
+
+
 def test_pool_leaves_mapped_voxels_on_disk_until_they_are_drawn(tmp_path):
-    np.save(tmp_path / "images.npy", np.ones((3, 4, 4), np.float32))
+    np.save(tmp_path / "images.npy", np.ones((3, 1, 4, 4), np.float32))
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     a_pool = pool(LabelledSlices(mapped, np.ones((3, 4, 4), np.uint8)))
     assert isinstance(a_pool.draw(2, make_generator()).images, torch.Tensor)

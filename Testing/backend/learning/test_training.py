@@ -140,7 +140,7 @@ def test_training_learns_one_phantom_slice():
     reports = run(trainer)
     network = trainer.state.average.eval()
     with torch.no_grad():
-        found = network(torch.from_numpy(slices.images)[:, None]).argmax(dim=1)[0].numpy()
+        found = network(torch.from_numpy(slices.images)).argmax(dim=1)[0].numpy()
     for c in (1, 2):
         ours, truth = found == c, slices.classes[0] == c
         assert 2 * (ours & truth).sum() / (ours.sum() + truth.sum()) > 0.95
@@ -149,7 +149,7 @@ def test_training_learns_one_phantom_slice():
 
 def test_loss_that_is_not_a_number_stops_the_training_in_words():
     slices = phantom_slices(2)
-    slices.images[:, 10, 10] = np.nan
+    slices.images[:, :, 10, 10] = np.nan
     data = RoundData(pool(slices), SlicePool((), NUM_CLASSES))
     with pytest.raises(TrainingError, match="not a number after step 1"):
         run(make_trainer(data, training_config()))
@@ -297,7 +297,7 @@ def test_learning_rate_can_stay_constant():
 
 
 def test_jitter_keeps_pixels_in_place_and_in_the_published_range():
-    images = torch.from_numpy(phantom_slices(12).images)[:, None].clamp(0.45, 0.9)
+    images = torch.from_numpy(phantom_slices(12).images).clamp(0.45, 0.9)
     config = ContrastiveConfig(brightness=0.2, contrast_fraction=0.3)
     changed = jitter_views(images, config, make_generator(3))
     assert changed.min() >= 0
@@ -307,6 +307,24 @@ def test_jitter_keeps_pixels_in_place_and_in_the_published_range():
         assert 0.7 <= slope <= 1.3
         np.testing.assert_allclose(after, slope * before + offset, atol=1e-4)  # float32
         assert abs(after.mean() - before.mean()) <= 0.2 + 1e-4
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_jitter_changes_each_channel_by_itself(shared):
+    images = torch.from_numpy(phantom_slices(4).images).repeat(1, 2, 1, 1)
+    config = ContrastiveConfig(brightness=0.2, contrast_fraction=0.3, one_change_per_half=shared)
+    changed = jitter_views(images, config, make_generator(3))
+    assert ((changed[:, 0] - changed[:, 1]).abs().amax(dim=(1, 2)) > 0.01).all()
+
+
+def test_joint_step_trains_a_network_of_two_channels():
+    def two_channels(seed):
+        one = phantom_slices(5, seed=seed)
+        return LabelledSlices(np.concatenate([one.images, 1 - one.images], axis=1), one.classes)
+
+    data = RoundData(pool(two_channels(1)), pool(two_channels(2)))
+    trainer = make_trainer(data, training_config(num_steps=2), network=make_network(num_channels=2))
+    assert all(np.isfinite(list(report.losses.values())).all() for report in run(trainer))
 
 
 def test_truth_of_pseudo_labelled_slices_never_reaches_the_segmentation_loss():

@@ -25,7 +25,9 @@ UNIT = 1e-3
 def numbered_volume(volume, num_slices):
     """A volume whose slice s holds 100 volume + s + 1 thousandths everywhere."""
     values = UNIT * (100 * volume + np.arange(num_slices) + 1)
-    return np.broadcast_to(values[:, None, None], (num_slices, SIDE, SIDE)).astype(np.float32)
+    return np.broadcast_to(values[:, None, None, None], (num_slices, 1, SIDE, SIDE)).astype(
+        np.float32
+    )
 
 
 def a_pool(counts=COUNTS, turned=()):

@@ -74,18 +74,38 @@ def indices_of(array, schema=SCHEMA):
 
 def key_of_before(image, case, config):
     """The key as it was when N4 evened out CT too."""
+    layout = case_slices._LAYOUT
+    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config), layout])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def key_without_channels(image, case, config):
+    """The key as it was when slices had no channels."""
     told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config)])
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def test_slices_without_channels_of_an_earlier_version_are_made_anew(a_case):
+    root, case, _ = a_case
+    new = load_case_slices(root, case, AS_IT_IS).images.copy()
+    with (
+        mock.patch.object(case_slices, "_cache_key", key_without_channels),
+        mock.patch.object(case_slices, "network_channels", return_value=new[:, 0]),
+    ):
+        assert load_case_slices(root, case, AS_IT_IS).images.ndim == 3
+    found = load_case_slices(root, case, AS_IT_IS).images
+    assert found.shape == (SIZE[2], 1, 32, 32)
+    np.testing.assert_array_equal(found, new)
 
 
 @pytest.mark.parametrize("corrected", [True, False])
 def test_slices_that_were_evened_out_when_ct_was_too_are_made_anew(a_case, corrected):
     root, case, _ = a_case
     config = replace(AS_IT_IS, bias_correction=corrected)
-    before = np.full(GRID.array_shape, 7, np.float32)
+    before = np.full((GRID.size[2], 1, *GRID.array_shape[1:]), 7, np.float32)
     with (
         mock.patch.object(case_slices, "_cache_key", key_of_before),
-        mock.patch.object(case_slices, "network_slices", return_value=before),
+        mock.patch.object(case_slices, "network_channels", return_value=before),
     ):
         load_case_slices(root, case, config)
     found = load_case_slices(root, case, config).images

@@ -100,7 +100,7 @@ def add_phantom(root, project, name, role, num_slices):
     geometry = grid((32, 32, num_slices), (1.5, 1.5, 6.0))
     slices = phantom_slices(num_slices, (32, 32), seed=len(name))
     image, segmentation = (root.parent / f"{name}{end}" for end in (".nrrd", ".seg.nrrd"))
-    write_volume(image, Volume((1000 * slices.images).astype(np.float32), geometry))
+    write_volume(image, Volume((1000 * slices.images[:, 0]).astype(np.float32), geometry))
     labels = np.array((0, *SCHEMA.values), np.int16)[slices.classes]
     write_segmentation(segmentation, LabelVolume(labels, geometry), SCHEMA)
     annotation = segmentation if role.needs_annotation else None
@@ -325,7 +325,7 @@ def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
     image = root.parent / "turned.nrrd"
     slices = phantom_slices(5, (32, 32), seed=3)
     geometry = grid((32, 32, 5), (1.5, 1.5, 6.0), direction=upside_down)
-    write_volume(image, Volume(slices.images, geometry))
+    write_volume(image, Volume(slices.images[:, 0], geometry))
     add_case(root, project, "turned", CaseRole.UNLABELLED, image, None)
     record, listener = run(root)
     assert record.turned == ("turned",)

@@ -67,7 +67,7 @@ def segmented(array, schema, geometry=None, steepness=20.0, clean_up=NO_CLEAN_UP
     model = a_model(schema, steepness)
     volume = Volume(array, geometry)
     where = slice_grid(volume, model.card.preprocess)
-    images = where.images_to_network(where.slices_of(array))
+    images = where.images_to_network(where.slices_of(array))[:, None]
     return segment_slices(model, images, where, geometry, CPU, clean_up)
 
 

@@ -88,7 +88,7 @@ def write_phantom(folder, name, seed, geometry):
     slices = phantom_slices(NUM_SLICES, geometry.array_shape[1:], seed)
     labels = np.array((0, *SCHEMA.values), np.int16)[slices.classes]
     image, segmentation = folder / f"{name}.nrrd", folder / f"{name}.seg.nrrd"
-    write_volume(image, Volume((1000 * slices.images).astype(np.float32), geometry))
+    write_volume(image, Volume((1000 * slices.images[:, 0]).astype(np.float32), geometry))
     write_segmentation(segmentation, LabelVolume(labels, geometry), SCHEMA)
     return image, segmentation
 
