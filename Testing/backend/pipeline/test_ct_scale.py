@@ -105,7 +105,9 @@ def test_two_soft_tissues_fill_the_range_that_percentiles_leave_to_air_and_bone(
         return float(np.median(image[SPLEEN]) - np.median(image[LIVER]))
 
     assert contrast(PERCENTILES) < 0.05
-    assert contrast(replace(PERCENTILES, ct_limits_hu=(40.0, 120.0))) == pytest.approx(0.5, abs=0.02)
+    assert contrast(replace(PERCENTILES, ct_limits_hu=(40.0, 120.0))) == pytest.approx(
+        0.5, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("profile", [Profile.PAPER, Profile.LEGACY])
