@@ -359,6 +359,8 @@ class PseudoLabelConfig:
         min_agreement: A case whose copies agree less takes no part in the next round (section
             A.3.4, 0.9 there); 0 keeps all.
         clean_up: Mean-field smoothing of the pseudo-labels.
+        single_pieces: Whether predictions keep only the largest piece of a structure that is one
+            piece in every annotated volume, and of all structures together if these are.
     """
 
     num_augmented_copies: int = 4
@@ -367,6 +369,7 @@ class PseudoLabelConfig:
     mirror: bool = False
     min_agreement: float = 0.0
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
+    single_pieces: bool = False
 
     def __post_init__(self) -> None:
         require(
