@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.command_line.answer_arguments import add_answers
+from PseudoLabelCLLib.command_line.channel_arguments import add_channels
 from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.command_line.wheels import PLATFORM_TAGS, PYTHON_OF_SLICER, this_platform
 from PseudoLabelCLLib.domain.config import Profile
@@ -154,6 +155,12 @@ def _add_case_arguments(parser: argparse.ArgumentParser) -> None:
         help="a table with the columns id, role, image, annotation (roles: annotated, "
         "unlabelled, validation, ignored)",
     )
+    add_channels(
+        parser,
+        "names of the images of each case, such as FLAIR,T1; segmentations lie on the first; the "
+        "volumes named are the first images, and the others are found beside them: p1_FLAIR and "
+        "p1_T1, or p1_0000 and p1_0001; in a table each has a column of its name",
+    )
     parser.add_argument(
         "--copy-images",
         action="store_true",
@@ -235,7 +242,18 @@ def _add_train(commands: Commands) -> None:
 def _add_predict(commands: Commands) -> None:
     predict = commands.add_parser("predict", help="apply a model file to new volumes")
     predict.add_argument("model", help="a model file (.plcl)")
-    predict.add_argument("images", nargs="+", metavar="VOLUME", help="files or DICOM folders")
+    predict.add_argument(
+        "images",
+        nargs="+",
+        metavar="VOLUME",
+        help="files or DICOM folders; for a model of several channels the first image of each "
+        "patient, beside which the others lie (p1_FLAIR and p1_T1), or FLAIR=FILE,T1=FILE",
+    )
+    add_channels(
+        predict,
+        "what the images are called in the names of the files, in the order of the model's "
+        "channels, if not as in the model",
+    )
     predict.add_argument("--output", required=True, help="folder for the segmentations")
     _add_format(predict)
     predict.add_argument(

@@ -10,14 +10,17 @@ from PseudoLabelCLLib.command_line.console import Console
 from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
+from PseudoLabelCLLib.curation.find.channel_files import PatientImages, patient_of, require_all
 from PseudoLabelCLLib.curation.find.file_names import stem_of
 from PseudoLabelCLLib.curation.find.find_volumes import find_volumes
 from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
-from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
+from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import KeptAnswer, QuestionError
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.messages.answers import Problem
+from PseudoLabelCLLib.messages.answers import FoundVolume, Problem
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class _Named:
         annotation: Its segmentation, or None.
         found_as: What it is called where it was found in a folder, or empty.
         kept: What a person answered when it was found.
+        channel: Which channel it is; empty for one unnamed image.
+        further: The other images of the patient.
     """
 
     role: CaseRole
@@ -37,29 +42,36 @@ class _Named:
     annotation: Path | None = None
     found_as: str = ""
     kept: tuple[KeptAnswer, ...] = ()
+    channel: str = ""
+    further: tuple[NamedImage, ...] = ()
 
 
 def case_rows(
-    arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer] = ()
+    arguments: argparse.Namespace, console: Console, project: Project | None = None
 ) -> list[NewCase]:
     """Return all cases that the arguments name, in their order.
 
     Args:
         arguments: Those of `create` and `add`.
         console: Shows which files of a folder are not volumes.
-        kept: What a person answered when the cases of the project were looked for.
+        project: The project that they are added to, if there is one: what its channels are, and
+            what a person answered when its cases were looked for.
 
     Raises:
         ProjectError: Two volumes would have the same name, or the table is wrong.
-        VolumeError: A folder holds no volume.
+        VolumeError: A folder holds no volume, or a patient lacks a channel.
         QuestionError: A person has to say which images of a folder are meant.
         StorageError: The table cannot be read.
     """
     rows: list[NewCase] = []
-    for row in read_case_table(Path(arguments.table)) if arguments.table else ():
+    channels = arguments.channels or (() if project is None else project.channels)
+    unlabelled = _unlabelled(arguments, console, project, channels)
+    # a question about a folder may have been answered with all images of each patient
+    channels = channels or next((_channels_of(one) for one in unlabelled if one.channel), ())
+    for row in read_case_table(Path(arguments.table), channels) if arguments.table else ():
         _add_row(rows, row)
     named = [
-        _Named(role, Path(image), Path(segmentation))
+        _with_channels(_Named(role, Path(image), Path(segmentation)), channels)
         for role in (CaseRole.ANNOTATED, CaseRole.VALIDATION)
         for image, segmentation in getattr(arguments, role.value)
     ]
@@ -67,14 +79,43 @@ def case_rows(
     told = [Path(file) for row in rows for file in (row.image, row.annotation) if file]
     told += [file for one in named for file in (one.image, one.annotation) if file]
     taken = {file.absolute() for file in told}
-    unlabelled = _unlabelled(arguments, console, kept)
     named += [one for one in unlabelled if one.image.absolute() not in taken]
     for one, case_id in zip(named, _case_ids(named), strict=True):
         annotation = None if one.annotation is None else str(one.annotation)
-        new = NewCase(case_id, one.role, str(one.image), annotation=annotation, kept=one.kept)
+        new = NewCase(
+            case_id,
+            one.role,
+            str(one.image),
+            annotation=annotation,
+            kept=one.kept,
+            channel=one.channel,
+            further_images=one.further,
+        )
         _add_row(rows, new)
     how = {"copy_image": arguments.copy_images, "answers": tuple(arguments.answers)}
     return [replace(row, **how) for row in rows]
+
+
+def _with_channels(named: _Named, channels: Sequence[str]) -> _Named:
+    """Return a volume with the other images of its patient, which lie beside it.
+
+    Raises:
+        VolumeError: Its name says no channel, or a channel is missing.
+    """
+    if len(channels) < 2:
+        return replace(named, channel=channels[0] if channels else "")
+    patient = patient_of(named.image, channels)
+    return replace(
+        named,
+        image=patient.files[channels[0]],
+        found_as=fit_name(patient.name),
+        channel=channels[0],
+        further=patient.further(channels),
+    )
+
+
+def _channels_of(named: _Named) -> tuple[str, ...]:
+    return (named.channel, *(image.channel for image in named.further))
 
 
 def _case_ids(named: Sequence[_Named]) -> list[str]:
@@ -108,7 +149,10 @@ def _add_row(rows: list[NewCase], row: NewCase) -> None:
 
 
 def _unlabelled(
-    arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer]
+    arguments: argparse.Namespace,
+    console: Console,
+    project: Project | None,
+    channels: Sequence[str],
 ) -> list[_Named]:
     """Return the volumes that are named as unlabelled, and those in folders that are."""
     paths = [Path(text) for text in arguments.unlabelled]
@@ -118,10 +162,13 @@ def _unlabelled(
     found: list[_Named] = []
     for path in paths:
         if path in folders:
-            found += _found_in(path, arguments, console, kept)
+            found += _found_in(path, arguments, console, project, channels)
         elif path not in labels:
-            found.append(_Named(CaseRole.UNLABELLED, path))
-    return found
+            found.append(_with_channels(_Named(CaseRole.UNLABELLED, path), channels))
+    if len(channels) < 2:
+        return found
+    # all images of a patient may have been named, as by p1_*.nii.gz
+    return list({one.image.absolute(): one for one in reversed(found)}.values())[::-1]
 
 
 def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
@@ -136,11 +183,18 @@ def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
 
 
 def _found_in(
-    folder: Path, arguments: argparse.Namespace, console: Console, kept: Sequence[KeptAnswer]
+    folder: Path,
+    arguments: argparse.Namespace,
+    console: Console,
+    project: Project | None,
+    channels: Sequence[str],
 ) -> list[_Named]:
     """Return the volumes in a folder and below it, by the rules that the panel follows too."""
-    found = find_volumes(folder, (), answers=arguments.answers, kept=kept)
+    kept = () if project is None else kept_answers(project.cases)
+    found = find_volumes(folder, (), answers=arguments.answers, kept=kept, channels=channels)
     _tell(found.problems, console, any_volume=bool(found.volumes))
+    for volume in found.volumes:
+        _require_channels(volume, channels or _all_channels(found.volumes))
     labels = [volume.annotation for volume in found.volumes if volume.annotation]
     if labels:
         console.say(
@@ -153,11 +207,34 @@ def _found_in(
         v.image: v.case_id if series[v.image] == 1 else Path(v.image).resolve().name
         for v in found.volumes
     }
-    answers = {volume.image: volume.kept for volume in found.volumes}
+    by_image = {volume.image: volume for volume in found.volumes}
     return [
-        _Named(CaseRole.UNLABELLED, Path(image), found_as=name, kept=answers[image])
+        _Named(
+            CaseRole.UNLABELLED,
+            Path(image),
+            found_as=name,
+            kept=by_image[image].kept,
+            channel=by_image[image].channel,
+            further=by_image[image].further_images,
+        )
         for image, name in names.items()
     ]
+
+
+def _all_channels(volumes: Sequence[FoundVolume]) -> tuple[str, ...]:
+    names = (name for v in volumes for name in (v.channel, *(i.channel for i in v.further_images)))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _require_channels(volume: FoundVolume, channels: Sequence[str]) -> None:
+    """Refuse a patient who lacks an image.
+
+    Raises:
+        VolumeError: One is missing.
+    """
+    found = {image.channel: Path(image.image) for image in volume.further_images}
+    first = {channels[0]: Path(volume.image)} if channels else {}
+    require_all(PatientImages(volume.case_id, first | found), channels)
 
 
 def _tell(problems: Sequence[Problem], console: Console, *, any_volume: bool) -> None:

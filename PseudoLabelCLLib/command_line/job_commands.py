@@ -4,9 +4,11 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PseudoLabelCLLib.command_line.channel_arguments import Images, images_of
 from PseudoLabelCLLib.command_line.console import (
     Console,
     for_shell,
@@ -16,6 +18,7 @@ from PseudoLabelCLLib.command_line.console import (
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.project import Project
@@ -82,15 +85,17 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
 
 def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Apply a model to new volumes."""
+    patients = _patients(arguments)
     job = PredictJob(
         model=_absolute(arguments.model),
-        images=tuple(_absolute(image) for image in arguments.images),
+        images=tuple(_absolute(str(one.first)) for one in patients),
         output_folder=_absolute(arguments.output),
         device=DeviceChoice(arguments.device),
         format=SegmentationFormat(arguments.format),
         uncertainty=arguments.uncertainty,
         series_uids=tuple(None if uid == NO_SERIES else uid for uid in arguments.series),
         answers=tuple(arguments.answers),
+        further_images=tuple(_absolute_images(one.further) for one in patients),
     )
     with _passing_job_folder() as folder:
         result = run_job_shown(job, folder, console)
@@ -102,20 +107,13 @@ def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Measure models against references."""
     target = Path(arguments.target)
-    pairs = [
-        EvaluationPair(case_id_from_path(Path(image)), _absolute(image), _absolute(reference))
-        for image, reference in arguments.pair
-    ]
-    for row in read_case_table(Path(arguments.table)) if arguments.table else ():
-        if row.annotation is not None:
-            image, reference = str(row.image), str(row.annotation)
-            pairs.append(EvaluationPair(row.case_id, _absolute(image), _absolute(reference)))
     if not target.exists():
         raise ProjectError(
             Text("No project folder or model file was found at '{target}'.", target=target),
             Text("Check the path."),
         )
     is_model = target.is_file()
+    pairs = _pairs(arguments, _channels_of(target))
     job = EvaluateJob(
         project=None if is_model else _absolute(arguments.target),
         model=_absolute(arguments.target) if is_model else None,
@@ -132,6 +130,59 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:
         result = run_job_shown(job, folder, console)
     show_quality(result, console)
     return result
+
+
+def _patients(arguments: argparse.Namespace) -> list[Images]:
+    """Return the patients that `predict` names, each once."""
+    channels = _channels_of(Path(arguments.model))
+    found = [images_of(text, channels, arguments.channels) for text in arguments.images]
+    if len(channels) < 2:
+        return found
+    # all images of a patient may have been named, as by p1_*.nii.gz
+    return list({one.first.absolute(): one for one in reversed(found)}.values())[::-1]
+
+
+def _pairs(arguments: argparse.Namespace, channels: tuple[str, ...]) -> list[EvaluationPair]:
+    """Return the volumes that `evaluate` names, with their references."""
+    pairs = []
+    for text, reference in arguments.pair:
+        one = images_of(text, channels)
+        case_id = one.name or case_id_from_path(one.first)
+        pairs.append(_pair(case_id, str(one.first), reference, one.further))
+    rows = read_case_table(Path(arguments.table), channels) if arguments.table else ()
+    pairs += [
+        _pair(row.case_id, row.image, row.annotation, row.further_images)
+        for row in rows
+        if row.annotation is not None
+    ]
+    return pairs
+
+
+def _pair(
+    case_id: str, image: str, reference: str, further: Sequence[NamedImage]
+) -> EvaluationPair:
+    return EvaluationPair(
+        case_id,
+        _absolute(image),
+        _absolute(reference),
+        further_images=_absolute_images(further),
+    )
+
+
+def _channels_of(target: Path) -> tuple[str, ...]:
+    """Return the channels of a model file or project; none of a file that is not there."""
+    if target.is_dir():
+        return load_project(target).channels
+    if not target.exists():  # the worker says so
+        return ()
+    # it brings the checks of exports along, which other commands do without
+    from PseudoLabelCLLib.curation.export.model_card import read_model_card  # noqa: PLC0415
+
+    return read_model_card(target).channels
+
+
+def _absolute_images(images: Sequence[NamedImage]) -> tuple[NamedImage, ...]:
+    return tuple(replace(image, image=_absolute(image.image)) for image in images)
 
 
 def doctor(arguments: argparse.Namespace, console: Console) -> JsonValue:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
+from PseudoLabelCLLib.command_line.channel_arguments import show_channels
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
 from PseudoLabelCLLib.command_line.with_noun import with_noun
@@ -20,7 +21,7 @@ from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
-from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
+from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
@@ -51,6 +52,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         name=arguments.name or root.absolute().name,
         schema=schema_from_arguments(arguments.labels, rows, arguments.answers),
         config=config_from_arguments(arguments.profile, arguments.settings),
+        channels=arguments.channels,
     )
     with made_aside(root) as aside:
         create_project(aside, project)
@@ -64,7 +66,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Add cases to a project."""
     root = Path(arguments.project)
-    rows = case_rows(arguments, console, kept_answers(load_project(root).cases))
+    rows = case_rows(arguments, console, load_project(root))
     if not rows:
         raise ProjectError(
             Text("No volume was given."),
@@ -89,6 +91,8 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     project = load_project(root)
     console.say(f"{project.name}: {_counted_roles(project)}")
     console.say(f"Structures: {', '.join(project.schema.names)}")
+    for line in show_channels(project):
+        console.say(line)
     for round_ in project.rounds:
         console.say(
             f"Round {round_.index}: {round_.state.value}; {round_.num_truth_cases} human, "
@@ -185,6 +189,12 @@ def status_of(root: Path, project: Project) -> dict[str, JsonValue]:
         "name": project.name,
         "labels": list(project.schema.names),
         "cases": {case.id: case.role.value for case in project.cases},
+        "channels": list(project.channels),
+        "missing_channels": {
+            case.id: list(missing)
+            for case in project.cases
+            if (missing := project.missing_channels(case))
+        },
         "rounds": [to_json(round_) for round_ in project.rounds],
         "awaiting_review": [case.id for case in project.cases_awaiting_review()],
         "latest_report": str(ProjectLayout(root).report(latest.index)) if latest else None,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from PseudoLabelCLLib.domain.channels import FurtherImage, NamedImage, same_channel
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer
@@ -60,6 +61,8 @@ class Case:
         answers: What a person was asked about its files, and answered.
         drawn_slices: Indices along the slicing axis of the slices on which the annotation was
             drawn, if only these count; None if all do.
+        further_images: The other images of the patient, by channel; the grid of `image` is that
+            of the case.
 
     Raises:
         ProjectError: The id cannot be a file name, or the role needs an annotation.
@@ -73,6 +76,7 @@ class Case:
     dicom_series_uid: str | None = None
     answers: tuple[KeptAnswer, ...] = ()
     drawn_slices: tuple[int, ...] | None = None
+    further_images: tuple[FurtherImage, ...] = ()
 
     def __post_init__(self) -> None:
         check_case_id(self.id)
@@ -100,6 +104,11 @@ class Case:
     def gets_proposals(self) -> bool:
         """Whether slices of it may have no human truth, so that rounds propose some."""
         return self.role is CaseRole.UNLABELLED or self.is_partly_drawn
+
+    def further_image(self, channel: str) -> FurtherImage | None:
+        """Return the image of a channel besides the first, or None if the case lacks it."""
+        own = (one for one in self.further_images if same_channel(one.channel, channel))
+        return next(own, None)
 
     def with_role(self, role: CaseRole) -> "Case":
         """Return the same case with another role."""
@@ -136,6 +145,8 @@ class NewCase:
         copy_image: Whether the project keeps a copy of its own.
         answers: What a person answered to questions about its files.
         kept: What a person answered when it was looked for, to be kept with the case.
+        further_images: The other images of the patient, by channel.
+        channel: Which channel `image` is; empty where the project has one unnamed image.
     """
 
     case_id: str
@@ -146,6 +157,14 @@ class NewCase:
     copy_image: bool = False
     answers: tuple[GivenAnswer, ...] = ()
     kept: tuple[KeptAnswer, ...] = ()
+    further_images: tuple[NamedImage, ...] = ()
+    channel: str = ""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that it has, the first one first; empty for one unnamed image."""
+        named = tuple(one.channel for one in self.further_images)
+        return (self.channel, *named) if self.channel else named
 
 
 def check_case_id(case_id: str) -> None:

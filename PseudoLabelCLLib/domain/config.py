@@ -102,8 +102,9 @@ class PreprocessConfig:
         scale_ct: Whether CT is scaled by the same two values in every volume, those between which
             the annotated structures lie; where False, as in everything else, by the volume's own
             percentiles.
-        ct_limits_hu: The Hounsfield units that become 0 and 1, with what lies outside clipped; None
-            takes them from the annotated cases if these are CT.
+        ct_limits_hu: For each channel the Hounsfield units that become 0 and 1, with what lies
+            outside clipped, or None for one that is not CT; nothing takes them from the annotated
+            cases, as far as these are CT.
     """
 
     slicing_axis: int | None = None
@@ -120,7 +121,7 @@ class PreprocessConfig:
     slice_directions: SliceDirections | None = None
     plane: Plane | None = None
     scale_ct: bool = False
-    ct_limits_hu: tuple[float, float] | None = None
+    ct_limits_hu: tuple[tuple[float, float] | None, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -147,11 +148,15 @@ class PreprocessConfig:
             Text("0 <= low < high <= 1"),
             (self.low_percentile, self.high_percentile),
         )
-        limits = self.ct_limits_hu
-        require(
-            limits is None or (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]),
-            "ct_limits_hu", Text("two values, the lower one first"), limits,
-        )  # fmt: skip
+        for limits in self.ct_limits_hu:
+            require(
+                limits is None or (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]),
+                "ct_limits_hu", Text("two values, the lower one first"), limits,
+            )  # fmt: skip
+
+    def ct_limits_of(self, channel: int) -> tuple[float, float] | None:
+        """Return which Hounsfield units become 0 and 1 in a channel; None where it is not CT."""
+        return self.ct_limits_hu[channel] if channel < len(self.ct_limits_hu) else None
 
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""

@@ -16,6 +16,25 @@ class Note(Enum):
         pattern("{grids}; their voxels coincide, and every labelled voxel kept its position."),
         "every voxel of one is a voxel of the other, as after cropping in Slicer",
     )
+    CHANNEL_RESAMPLED = (
+        pattern(
+            "The {channel} image of case '{case}' has a different grid ({grid1}) from its {first} "
+            "image ({grid2}); the network sees it resampled onto that grid by position."
+        ),
+        "both lie in the coordinates of one patient, and its own file stays as it is",
+    )
+    CHANNEL_COVERS_PART = (
+        pattern(
+            "The {channel} image of case '{case}' ({grid1}) covers {percent} % of its {first} "
+            "image ({grid2}); the network sees it resampled onto that grid by position, and its "
+            "lowest value where it has no voxels."
+        ),
+        "measured; an image that covers nothing is refused",
+    )
+    CHANNEL_MISSING = (
+        pattern("Case '{case}' has no {missing} image yet; it needs one before training."),
+        "counted; training is refused until every case has it",
+    )
     PLACE_OF_LABEL = (
         pattern("{found} Its segmentation lies on the {place}, which is used."),
         "the person who drew it saw the image there",

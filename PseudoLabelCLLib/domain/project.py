@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.channels import check_channels, missing_among, same_channel
 from PseudoLabelCLLib.domain.config import PreprocessConfig, ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.plane import common_plane
@@ -24,6 +25,8 @@ class Project:
         cases: The volumes.
         rounds: The rounds so far, round 0 first.
         reviews: Every verdict that stands, at most one for each case and round.
+        channels: The names of the images that every case has, the first being the one on whose
+            grid segmentations lie; empty where a case has one unnamed image.
 
     Raises:
         ProjectError: Two cases share a name, rounds are out of order, or a review belongs to no
@@ -36,8 +39,12 @@ class Project:
     cases: tuple[Case, ...] = ()
     rounds: tuple[Round, ...] = ()
     reviews: tuple[Review, ...] = ()
+    channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_channels(self.channels)
+        for case in self.cases:
+            self._check_further_images(case)
         seen: set[str] = set()
         for case in self.cases:
             if case.id.casefold() in seen:
@@ -63,6 +70,23 @@ class Project:
             if review.case_id in geometries:  # those of a case that was taken out count for nothing
                 axis = self.preprocess.slicing_axis_of(geometries[review.case_id])
                 self._check_review(review, geometries[review.case_id].size[axis])
+
+    def _check_further_images(self, case: Case) -> None:
+        named = [one.channel for one in case.further_images]
+        further = self.channels[1:]
+        for number, channel in enumerate(named):
+            is_known = any(same_channel(channel, known) for known in further)
+            if not is_known or any(same_channel(channel, one) for one in named[:number]):
+                raise ProjectError(
+                    Text(
+                        "Case '{case}' has an image '{channel}' that the project has no place for "
+                        "(channels: {channels}).",
+                        case=case.id,
+                        channel=channel,
+                        channels=", ".join(self.channels) or Text("one unnamed image"),
+                    ),
+                    Text("Name each further channel of the project once."),
+                )
 
     def _check_review(self, review: Review, num_slices: int) -> None:
         named: dict[str, object] = {"case": review.case_id, "index": review.round_index}
@@ -117,6 +141,15 @@ class Project:
             ),
             Text("Check the name."),
         )
+
+    @property
+    def num_channels(self) -> int:
+        """How many images of a patient the network sees at once."""
+        return max(1, len(self.channels))
+
+    def missing_channels(self, case: Case) -> tuple[str, ...]:
+        """Return the channels that a case lacks."""
+        return missing_among(self.channels[1:], (one.channel for one in case.further_images))
 
     def cases_with_role(self, role: CaseRole) -> tuple[Case, ...]:
         """Return the cases with this role, in the project's order."""

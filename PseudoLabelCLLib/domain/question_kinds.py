@@ -196,9 +196,18 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     ),
     QuestionKind.CHANNELS: KindOfQuestion(
         Text(
-            "A folder holds several images of each patient (channels, sequences); a case has one."
+            "A folder holds several images of each patient (channels, sequences), and the project "
+            "has one image a case so far."
         ),
         (
+            Choice(
+                "all:NAME",
+                Text("All, on the grid of NAME"),
+                Text(
+                    "makes all images of a patient channels of one case, whose segmentations lie "
+                    "on NAME"
+                ),
+            ),
             Choice("NAME", Text("NAME"), Text("takes the images called NAME, such as t1 or 0000")),
             Choice("every", Text("Each as its own case"), Text("makes each image its own case")),
             LEAVE_OUT,

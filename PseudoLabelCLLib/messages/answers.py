@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import KeptAnswer, Question
 from PseudoLabelCLLib.domain.review import ProposalIdentity
@@ -47,6 +48,8 @@ class FoundVolume:
         description: What it is, in a few words: size, or the series' description.
         annotation: A segmentation that lies beside it and bears its name, or None.
         kept: What a person answered when it was looked for, to be kept with the case.
+        channel: Which channel `image` is; empty for one unnamed image.
+        further_images: The other images of the patient.
     """
 
     case_id: str
@@ -55,6 +58,8 @@ class FoundVolume:
     description: Text
     annotation: str | None = None
     kept: tuple[KeptAnswer, ...] = ()
+    channel: str = ""
+    further_images: tuple[NamedImage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -253,12 +258,15 @@ class ModelSummary:
         fingerprint: Content hash.
         labels: The structures that it segments.
         trained_on: What it was trained on, in one sentence.
+        channels: The images of a patient that it needs, the first one first; empty for one unnamed
+            image.
     """
 
     file: str
     fingerprint: str
     labels: LabelSchema
     trained_on: Text
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

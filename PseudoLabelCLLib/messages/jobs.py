@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer
@@ -76,9 +77,11 @@ class PredictJob:
         series_uids: Which DICOM series, one for each volume; None, or no entry at all, where the
             volume is a file or its folder holds one series only.
         answers: What a person answered to questions about the volumes.
+        further_images: The other images of each patient, one list for each volume; empty where the
+            model sees one image.
 
     Raises:
-        ProjectError: There is no volume, or the series are not one for each volume.
+        ProjectError: There is no volume, or the series or further images are not one for each.
     """
 
     kind: ClassVar[str] = "predict"
@@ -91,6 +94,7 @@ class PredictJob:
     uncertainty: bool = False
     series_uids: tuple[str | None, ...] = ()
     answers: tuple[GivenAnswer, ...] = ()
+    further_images: tuple[tuple[NamedImage, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -106,12 +110,26 @@ class PredictJob:
                 ),
                 Text("Name one series for each volume, in the same order, or none at all."),
             )
+        if self.further_images and len(self.further_images) != len(self.images):
+            raise ProjectError(
+                Text(
+                    "Further images are named for {found} of {volumes} patients.",
+                    found=len(self.further_images),
+                    volumes=len(self.images),
+                ),
+                Text("Name those of each patient, in the same order, or none at all."),
+            )
 
     @property
     def volumes(self) -> tuple[tuple[str, str | None], ...]:
         """Each volume with its series."""
         uids = self.series_uids or (None,) * len(self.images)
         return tuple(zip(self.images, uids, strict=True))
+
+    @property
+    def further(self) -> tuple[tuple[NamedImage, ...], ...]:
+        """The other images of each patient."""
+        return self.further_images or ((),) * len(self.images)
 
 
 @dataclass(frozen=True)
@@ -123,12 +141,14 @@ class EvaluationPair:
         image: The volume.
         reference: The segmentation to compare with.
         series_uid: Which DICOM series, where the volume's folder holds several.
+        further_images: The other images of the patient.
     """
 
     id: str
     image: str
     reference: str
     series_uid: str | None = None
+    further_images: tuple[NamedImage, ...] = ()
 
 
 @dataclass(frozen=True)

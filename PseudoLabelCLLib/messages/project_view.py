@@ -47,6 +47,7 @@ class CaseView:
         last_verdict: The newest verdict of all rounds, or None; what a person drew or accepted in
             an earlier round counts in every later one.
         last_verdict_round: The round that it was given on, or None.
+        missing_channels: Further images that the case lacks, or whose files are gone.
     """
 
     case: Case
@@ -65,6 +66,7 @@ class CaseView:
     proposal: ProposalIdentity | None = None
     last_verdict: Verdict | None = None
     last_verdict_round: int | None = None
+    missing_channels: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -152,6 +154,7 @@ class ProjectView:
         free_disk_bytes: Room left where the project lies.
         notices: What a person should know who has just opened it, in sentences.
         author: The name that a person chose for the verdicts given on this computer, or empty.
+        channels: What the images of each case are called; empty for one unnamed image.
     """
 
     root: str
@@ -167,6 +170,7 @@ class ProjectView:
     free_disk_bytes: int
     notices: tuple[Text, ...] = ()
     author: str = ""
+    channels: tuple[str, ...] = ()
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""

@@ -36,8 +36,10 @@ class PathRedactor:
         files: list[str | None] = [getattr(job, "model", None)]
         if isinstance(job, PredictJob):
             files += [*job.images, str(Path(job.output_folder) / "any")]
+            files += [image.image for images in job.further_images for image in images]
         if isinstance(job, EvaluateJob):
             files += [job.output, *(file for p in job.pairs for file in (p.image, p.reference))]
+            files += [image.image for pair in job.pairs for image in pair.further_images]
         for file in files:
             if file is not None and Path(file).is_absolute():
                 self._add(Path(file).parent, "FOLDER")

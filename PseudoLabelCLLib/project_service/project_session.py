@@ -214,7 +214,8 @@ def _unknown_servers(root: Path, project: Project) -> tuple[Text, ...]:
     layout = ProjectLayout(root)
     try:
         for case in project.cases:
-            layout.resolve(case.image)
+            for image in (case.image, *(one.image for one in case.further_images)):
+                layout.resolve(image)
     except UnknownServerError as error:
         return (joined(error.message, error.remedy),)
     return ()

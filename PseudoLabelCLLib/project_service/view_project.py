@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
+from PseudoLabelCLLib.domain.case import Case
+from PseudoLabelCLLib.domain.channels import missing_among
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
@@ -98,6 +100,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         is_pretrained=_is_pretrained(layout, project, memory),
         free_disk_bytes=shutil.disk_usage(root).free,
         author=author(),
+        channels=project.channels,
     )
 
 
@@ -131,7 +134,13 @@ def _case_views(
     proposals = {item.case_id: item for item in queue}
     progress = progress_of_cases(project, frozenset(proposals))
     images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
-    missing = memory.images.missing(image for image in images.values() if image is not None)
+    further = {
+        (case.id, one.channel): _absolute(layout, one.image, memory)
+        for case in project.cases
+        for one in case.further_images
+    }
+    looked_for = (*images.values(), *further.values())
+    missing = memory.images.missing(image for image in looked_for if image is not None)
     series = _cases_with_series(layout)
     identities = _identities(layout, project, proposals, memory)
     views = []
@@ -156,9 +165,25 @@ def _case_views(
                 proposal=identities.get(case.id),
                 last_verdict=None if last is None else last.verdict,
                 last_verdict_round=None if last is None else last.round_index,
+                missing_channels=_missing_channels(project, case, further, missing),
             )
         )
     return tuple(views)
+
+
+def _missing_channels(
+    project: Project,
+    case: Case,
+    further: dict[tuple[str, str], Path | None],
+    missing: frozenset[Path],
+) -> tuple[str, ...]:
+    """Return the further images that a case lacks, or whose files are gone, in their order."""
+    there = []
+    for one in case.further_images:
+        path = further[(case.id, one.channel)]
+        if path is not None and path not in missing:
+            there.append(one.channel)
+    return missing_among(project.channels[1:], there)
 
 
 def _identities(

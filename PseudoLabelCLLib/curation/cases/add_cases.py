@@ -5,6 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from PseudoLabelCLLib.curation.cases.further_images import (
+    read_further_images,
+    with_channels_of,
+    write_copies,
+)
 from PseudoLabelCLLib.curation.check.drawn_slices import ask_about_drawn_slices
 from PseudoLabelCLLib.curation.check.image_checks import check_image
 from PseudoLabelCLLib.curation.export.dicom_frame_check import check_frame_of_reference
@@ -62,6 +67,7 @@ def add_case(
     asking = asking or Asking(new.case_id, new.answers, list(new.kept))
     asking.labels_can_grow = not project.rounds
     asking.is_first = all(case.annotation is None for case in project.cases)
+    project = with_channels_of(project, new)
     known = _replaceable_case(project, new.case_id, replace=replace)
     case_id = new.case_id if known is None else known.id
     image, annotation = Path(new.image), Path(new.annotation) if new.annotation else None
@@ -78,6 +84,7 @@ def add_case(
     if annotation is not None:
         notices += check_frame_of_reference(annotation, image, new.series_uid)
     drawn = _drawn_slices(labels, volume, axis, case_id=case_id, role=new.role, asking=asking)
+    further, images, more = read_further_images(layout, project, new, volume, asking)
     ask_about_label_map(volume, image.name, asking)
     case = Case(
         id=case_id,
@@ -88,15 +95,17 @@ def add_case(
         dicom_series_uid=None if new.copy_image else new.series_uid,
         answers=tuple(asking.used),
         drawn_slices=drawn,
+        further_images=further,
     )
     changed = _settled_if(_with_labels(project, schema).with_case(case), drawn)
     if new.copy_image:
         write_volume(layout.volume_copy(case_id), volume)
+    write_copies(layout, new, images, case_id=case_id)
     if labels is not None:
         _store_annotation(layout, layout.annotation(case_id), labels, schema)
     notices += remember_series(root, case_id, image, new.series_uid)
     save_cases(root, changed)
-    return changed, (*told, *notices)
+    return changed, (*told, *notices, *more)
 
 
 def case_to_annotate(

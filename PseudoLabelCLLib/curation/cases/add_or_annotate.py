@@ -105,6 +105,11 @@ def files_to_come(layout: ProjectLayout, before: Project, rows: Sequence[NewCase
     without = [case.id for case in before.cases if case.annotation is None]
     ids = [*(row.case_id for row in rows), *without]
     files = [file for id_ in ids for file in (layout.annotation(id_), layout.volume_copy(id_))]
+    files += [
+        layout.channel_copy(row.case_id, image.channel)
+        for row in rows
+        for image in row.further_images
+    ]
     return [file for file in files if not file.exists()]
 
 

@@ -2,21 +2,58 @@
 
 import csv
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from PseudoLabelCLLib.curation.find.case_names import fit_name
+from PseudoLabelCLLib.curation.find.channel_files import channel_of_file
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase, check_case_id
+from PseudoLabelCLLib.domain.channels import NamedImage, missing_among
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.file_formats import whole_suffix
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 
-_REQUIRED = ("id", "role", "image")
 _OPTIONAL = ("annotation", "series_uid")
-_COLUMNS = Text(
-    "The columns are {required} and, where needed, {optional}.",
-    required=", ".join(_REQUIRED),
-    optional=", ".join(_OPTIONAL),
-)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a table, in lower case.
+
+    Args:
+        channels: The names of the images of a case; empty for one unnamed image.
+    """
+
+    channels: tuple[str, ...]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The column of each image, the first one first; that may also be called image."""
+        return tuple(channel.casefold() for channel in self.channels) or ("image",)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those that a table must have."""
+        return ("id", "role", *self.images)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All that a table may have; each image can have its series."""
+        series = (f"{image}_series_uid" for image in self.images if self.channels)
+        return (*self.required, *_OPTIONAL, *series)
+
+    @property
+    def remedy(self) -> Text:
+        """What the columns are, for a person."""
+        names = ("id", "role", *(self.channels or ("image",)))
+        return Text(
+            "The columns are {required} and, where needed, {optional}.",
+            required=", ".join(names),
+            optional=", ".join(_OPTIONAL),
+        )
 
 
 def case_id_from_path(path: Path) -> str:
@@ -41,11 +78,15 @@ def case_id_from_path(path: Path) -> str:
     return case_id
 
 
-def read_case_table(path: Path) -> tuple[NewCase, ...]:
+def read_case_table(path: Path, channels: Sequence[str] = ()) -> tuple[NewCase, ...]:
     """Read a CSV file with the columns id, role, image and optionally annotation and series_uid.
 
     Comma, semicolon and tab separate; an empty id is made from the image's name. Paths are taken
     from the folder of the table.
+
+    Args:
+        path: The table.
+        channels: The images of a case, which stand in columns of these names in place of image.
 
     Raises:
         ProjectError: A column is missing or unknown, a role is unknown, or a name comes twice.
@@ -55,14 +96,18 @@ def read_case_table(path: Path) -> tuple[NewCase, ...]:
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
     rows: dict[str, NewCase] = {}
+    columns = _Columns(tuple(channels))
     try:
         reader = csv.DictReader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter)
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-        _check_columns(path, reader.fieldnames)
+        names = [name.strip().casefold() for name in reader.fieldnames or ()]
+        reader.fieldnames = [columns.images[0] if name == "image" else name for name in names]
+        _check_columns(path, reader.fieldnames, columns)
         for line in reader:
-            cells = {name: (cell or "").strip() for name, cell in line.items() if name in _KNOWN}
+            known = columns.known
+            cells = {name: (cell or "").strip() for name, cell in line.items() if name in known}
             if any(cells.values()):
-                _add_row(rows, line, cells, path=path, number=reader.line_num)
+                where = Text("Line {number} of '{file}'", number=reader.line_num, file=path.name)
+                _add_row(rows, _row(line, cells, path.parent, where, columns), where)
     except csv.Error as error:
         raise ProjectError(
             Text("'{file}' is not valid CSV: {error}.", file=path.name, error=error),
@@ -74,9 +119,6 @@ def read_case_table(path: Path) -> tuple[NewCase, ...]:
             Text("Add a line for each case."),
         )
     return tuple(rows.values())
-
-
-_KNOWN = (*_REQUIRED, *_OPTIONAL)
 
 
 def _read_text(path: Path) -> str:
@@ -103,9 +145,9 @@ def _not_utf8(path: Path, position: int) -> ProjectError:
     )
 
 
-def _check_columns(path: Path, found: "list[str]") -> None:
-    missing = [name for name in _REQUIRED if name not in found]
-    unknown = [name for name in found if name and name not in _KNOWN]
+def _check_columns(path: Path, found: "list[str]", columns: _Columns) -> None:
+    missing = [name for name in columns.required if name not in found]
+    unknown = [name for name in found if name and name not in columns.known]
     if missing:
         shown = ", ".join(found) or Text("none")
         raise ProjectError(
@@ -115,7 +157,7 @@ def _check_columns(path: Path, found: "list[str]") -> None:
                 columns=", ".join(missing),
                 found=shown,
             ),
-            _COLUMNS,
+            columns.remedy,
         )
     if unknown:
         raise ProjectError(
@@ -124,7 +166,7 @@ def _check_columns(path: Path, found: "list[str]") -> None:
                 file=path.name,
                 columns=", ".join(unknown),
             ),
-            _COLUMNS,
+            columns.remedy,
         )
     twice = sorted({name for name in found if name and found.count(name) > 1})
     if twice:
@@ -134,20 +176,11 @@ def _check_columns(path: Path, found: "list[str]") -> None:
                 file=path.name,
                 columns=", ".join(twice),
             ),
-            _COLUMNS,
+            columns.remedy,
         )
 
 
-def _add_row(
-    rows: dict[str, NewCase], line: object, cells: dict[str, str], *, path: Path, number: int
-) -> None:
-    where = Text("Line {number} of '{file}'", number=number, file=path.name)
-    if isinstance(line, dict) and line.get(None):
-        raise ProjectError(
-            Text("{where} has more cells than the header.", where=where),
-            Text("Check its separators."),
-        )
-    row = _row(cells, path.parent, where)
+def _add_row(rows: dict[str, NewCase], row: NewCase, where: Text) -> None:
     if row.case_id.casefold() in rows:
         raise ProjectError(
             Text("{where} names the case '{case}' a second time.", where=where, case=row.case_id),
@@ -156,15 +189,20 @@ def _add_row(
     rows[row.case_id.casefold()] = row
 
 
-def _row(cells: dict[str, str], folder: Path, where: Text) -> NewCase:
-    if not cells["image"]:
+def _row(
+    line: "dict[Any, Any]", cells: dict[str, str], folder: Path, where: Text, columns: _Columns
+) -> NewCase:
+    if line.get(None):
         raise ProjectError(
-            Text("{where} gives no image.", where=where), Text("Give the path of a volume.")
+            Text("{where} has more cells than the header.", where=where),
+            Text("Check its separators."),
         )
-    image = folder / cells["image"]
-    annotation, series_uid = cells.get("annotation", ""), cells.get("series_uid", "")
+    _check_images(cells, where, columns)
+    images = [str(folder / cells[name]) for name in columns.images]
+    series = [cells.get(f"{name}_series_uid") or None for name in columns.images]
+    annotation = cells.get("annotation", "")
     try:
-        case_id = cells["id"] or case_id_from_path(image)
+        case_id = cells["id"] or _id_of(Path(images[0]), columns)
         check_case_id(case_id)
     except ProjectError as error:
         raise ProjectError(
@@ -173,9 +211,34 @@ def _row(cells: dict[str, str], folder: Path, where: Text) -> NewCase:
     return NewCase(
         case_id=case_id,
         role=_role(cells["role"], where),
-        image=str(image),
+        image=images[0],
         annotation=str(folder / annotation) if annotation else None,
-        series_uid=series_uid or None,
+        series_uid=series[0] or cells.get("series_uid") or None,
+        channel=columns.channels[0] if columns.channels else "",
+        further_images=tuple(
+            NamedImage(*named)
+            for named in zip(columns.channels[1:], images[1:], series[1:], strict=True)
+        ),
+    )
+
+
+def _id_of(image: Path, columns: _Columns) -> str:
+    place = channel_of_file(image, columns.channels)
+    return fit_name(place[0]) if place and place[0] else case_id_from_path(image)
+
+
+def _check_images(cells: dict[str, str], where: Text, columns: _Columns) -> None:
+    missing = [name for name in columns.images if not cells.get(name)]
+    if not missing:
+        return
+    if not columns.channels:
+        raise ProjectError(
+            Text("{where} gives no image.", where=where), Text("Give the path of a volume.")
+        )
+    names = missing_among(columns.channels, [name for name in columns.images if cells.get(name)])
+    raise ProjectError(
+        Text("{where} gives no {missing} image.", where=where, missing=", ".join(names)),
+        Text("Give the path of a volume in every column of a channel, or leave the line out."),
     )
 
 

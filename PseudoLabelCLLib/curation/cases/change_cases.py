@@ -81,6 +81,8 @@ def remove_cases(root: Path, project: Project, case_ids: Sequence[str]) -> Proje
             for case in cases:
                 aside.move(layout.annotation(case.id))
                 aside.move(layout.volume_copy(case.id))
+                for image in case.further_images:
+                    aside.move(layout.channel_copy(case.id, image.channel))
     return changed
 
 

@@ -1,6 +1,7 @@
 """A dry check of all cases before training: what cannot work, and what looks odd."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order
 from PseudoLabelCLLib.curation.check.check_vanishing import network_pixel_mm, vanishing_findings
 from PseudoLabelCLLib.curation.check.compare_cases import CaseFigures, figures_of, unlike_others
 from PseudoLabelCLLib.curation.check.drawn_slices import ask_about_drawn_slices, drawn_slices
-from PseudoLabelCLLib.curation.check.image_checks import check_image
+from PseudoLabelCLLib.curation.check.image_checks import check_channel, check_image
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct
 from PseudoLabelCLLib.curation.check.slice_order import SlicedVolume
 from PseudoLabelCLLib.curation.find.label_map_look import question_about_label_map
+from PseudoLabelCLLib.curation.grids.case_images import (
+    further_on_grid,
+    image_files,
+    read_image_file,
+)
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -52,6 +58,7 @@ def check_cases(
     figures: list[CaseFigures] = []
     ordered: list[SlicedVolume] = []
     is_ct: dict[str, bool] = {}
+    ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     settled = settled_preprocess(root, project)
@@ -59,14 +66,17 @@ def check_cases(
     for number, case in enumerate(cases):
         progress(Text("Checking '{case}'", case=case.id), number, len(cases))
         try:
-            volume = _read_image(root, project, case)
+            volume, further = _read_image(root, project, case)
             labels = _read_labels(root, project, case)
             _check_verdicts(root, project, case)
         except PseudoLabelCLError as error:
             findings.append(Finding(case.id, "error", error.message, error.remedy))
             continue
-        findings += (Finding(case.id, "note", told, NO_TEXT) for told in _answers_of(case))
+        told_of_case = (*further.notices, *_answers_of(case))
+        findings += (Finding(case.id, "note", told, NO_TEXT) for told in told_of_case)
         is_ct[case.id] = looks_like_ct(volume)
+        if is_ct[case.id] or further.is_ct:
+            ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
         if needs_order(project, case):
             ordered.append(sliced(project, case, volume))
@@ -83,7 +93,6 @@ def check_cases(
     findings += plane_findings(project)
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
-    ct = [f"'{case_id}'" for case_id, is_one in is_ct.items() if is_one]
     if ct and project.config.preprocess.bias_correction:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
         findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT))
@@ -110,19 +119,36 @@ def _check_roles(project: Project) -> Iterator[Finding]:
         )
 
 
-def _read_image(root: Path, project: Project, case: Case) -> Volume:
-    """Return the image of a case.
+@dataclass(frozen=True)
+class _Further:
+    """What is known of the further images of a case once they were read."""
+
+    notices: tuple[Text, ...]
+    is_ct: bool
+
+
+def _read_image(root: Path, project: Project, case: Case) -> tuple[Volume, _Further]:
+    """Return the first image of a case, and what the others are like.
 
     Raises:
-        VolumeError: It is gone, unreadable, unfit, or not the one that was added.
+        VolumeError: One is gone, unreadable, unfit, or not the one that was added.
     """
+    files = image_files(root, project.channels, case)
     volume = read_volume(
         ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
     )
     require_grid_of_case(volume.geometry, case, Text("image"))
     axis = project.slicing_axis_of(case.id)
     check_image(volume, case_id=case.id, slicing_axis=axis, role=case.role)
-    return volume
+    channels = project.channels or ("",)
+    others = [
+        read_image_file(file, channel, case.id)
+        for file, channel in zip(files[1:], channels[1:], strict=True)
+    ]
+    placed, notices = further_on_grid(volume, others, channels, case.id)
+    for one, channel in zip(placed, channels[1:], strict=True):
+        check_channel(one, channel, case_id=case.id, axis=axis)
+    return volume, _Further(notices, any(map(looks_like_ct, others)))
 
 
 def _check_is_image(case: Case, volume: Volume) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def modality_findings(
     annotated = [is_ct[c.id] for c in project.cases_with_role(CaseRole.ANNOTATED) if c.id in is_ct]
     if not config.scale_ct or not annotated:
         return
-    wanted = config.ct_limits_hu is not None or mostly_ct(annotated)
+    wanted = config.ct_limits_of(0) is not None or mostly_ct(annotated)
     for case_id, own in is_ct.items():
         unanswered = project.case(case_id).answer_to(QuestionKind.MODALITY) is None
         if own is not wanted and unanswered:
@@ -46,7 +46,7 @@ def ask_about_modality(volume: Volume, config: PreprocessConfig, asking: Asking)
         QuestionError: A person has to say whether it is meant.
         LeftOutError: A person answered that it takes no part.
     """
-    if config.ct_limits_hu is not None and not looks_like_ct(volume):
+    if config.ct_limits_of(0) is not None and not looks_like_ct(volume):
         question = _question(asking.case_id, wants_ct=True)
         asking.ask(question.kind, question.message)
 

@@ -53,6 +53,20 @@ def check_image(volume: Volume, *, case_id: str, slicing_axis: int, role: CaseRo
     _check_size(volume, case_id, slicing_axis, role)
 
 
+def check_channel(volume: Volume, channel: str, *, case_id: str, axis: int) -> None:
+    """Refuse a further image that no network can learn from.
+
+    Raises:
+        VolumeError: It is constant or holds values that are not numbers.
+    """
+    try:
+        check_image(volume, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
+    except VolumeError as error:
+        raise VolumeError(
+            Text("{channel}: {reason}", channel=channel, reason=error.message), error.remedy
+        ) from error
+
+
 def _check_size(volume: Volume, case_id: str, slicing_axis: int, role: CaseRole) -> None:
     size = volume.geometry.size
     num_slices = size[slicing_axis]

@@ -1,7 +1,7 @@
 """What a model file can do, and a copy of a round's model, both without torch."""
 
 import shutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.config import Selection
@@ -17,7 +17,7 @@ from PseudoLabelCLLib.storage.project.model_archive import read_model_archive
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 # Cards up to this version are understood; each later one says so.
-NEWEST_CARD_VERSION = 4
+NEWEST_CARD_VERSION = 5
 
 # How the weights were chosen, by `training.selection`: what that makes of their Dice.
 _SELECTIONS = {
@@ -69,6 +69,7 @@ def read_model_card(path: Path) -> ModelSummary:
     try:
         labels = from_json(LabelSchema, _part(told, "schema"), "model.json, schema")
         training = from_json(_Training, _told_training(told), "model.json, training")
+        channels = from_json(tuple[str, ...], _part(told, "channels") or [], "model.json, channels")
     except PseudoLabelCLError as error:
         raise ModelFileError(
             Text(
@@ -79,7 +80,11 @@ def read_model_card(path: Path) -> ModelSummary:
             Text("Get the model file again from where it came."),
         ) from error
     return ModelSummary(
-        str(path.absolute()), file_fingerprint(path), labels, _sentence_about(training)
+        str(path.absolute()),
+        file_fingerprint(path),
+        labels,
+        _sentence_about(training),
+        channels,
     )
 
 
@@ -112,7 +117,7 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
     _require_replaceable(file)
     with written_aside(file) as temporary:
         shutil.copyfile(source, temporary)
-    return ModelSummary(str(file.absolute()), card.fingerprint, card.labels, card.trained_on)
+    return replace(card, file=str(file.absolute()))
 
 
 def _require_replaceable(file: Path) -> None:

@@ -40,7 +40,7 @@ _MODALITIES = frozenset((
     "inplanet2", "bold",
 ))  # fmt: skip
 # the channels of nnU-Net, from 0000
-_NUMBERED = re.compile(r"(.*\S)_(\d{4})")
+NUMBERED = re.compile(r"(.*\S)_(\d{4})")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -155,7 +155,7 @@ def channels_in(volumes: Iterable[Path], labels: Iterable[Path] = ()) -> tuple[C
         name, modality = channel_of(stem)
         if modality:
             found.setdefault((file.parent, name), {}).setdefault(modality, file)
-        elif number := _NUMBERED.fullmatch(stem):
+        elif number := NUMBERED.fullmatch(stem):
             numbered.setdefault((file.parent, number[1]), {})[number[2]] = file
     found |= {
         (folder, name): files

@@ -8,6 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.curation.find.case_names import free_name, names_of
+from PseudoLabelCLLib.curation.find.channel_files import PatientImages, images_with, patients_in
 from PseudoLabelCLLib.curation.find.file_names import Channels, channels_in
 from PseudoLabelCLLib.curation.find.find_dicom import FoundObject, FoundSeries, find_series
 from PseudoLabelCLLib.curation.find.folder_walk import (
@@ -17,6 +18,7 @@ from PseudoLabelCLLib.curation.find.folder_walk import (
     volume_files,
 )
 from PseudoLabelCLLib.curation.find.segmentation_pairs import Pairs, pair_segmentations
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import (
     READABLE_SUFFIXES,
@@ -44,6 +46,8 @@ from PseudoLabelCLLib.storage.images.itk_files import check_header, grid_of, qui
 FILES_PER_WORD = 20
 # The answer that makes a case of each channel.
 EVERY_CHANNEL = "every"
+# The answer that makes all images of a patient channels of one case; the first channel follows.
+ALL_CHANNELS = "all:"
 
 
 def find_volumes(
@@ -53,6 +57,7 @@ def find_volumes(
     progress: ReportProgress = silent,
     answers: Sequence[GivenAnswer] = (),
     kept: Sequence[KeptAnswer] = (),
+    channels: Sequence[str] = (),
 ) -> VolumesFound:
     """Look for volumes in a file, or in a folder and all below it.
 
@@ -69,6 +74,8 @@ def find_volumes(
             without an answer that is needed, nothing is found but the question.
         kept: What a person answered when other cases of the project were looked for, the newest
             first; it counts where it is an answer here too, which is told.
+        channels: What the images of a case are called, if it has several: the images of a patient
+            are then found together.
 
     Raises:
         VolumeError: There is no such file or folder.
@@ -79,7 +86,7 @@ def find_volumes(
             Text("The file or folder '{path}' was not found.", path=path), Text("Check the path.")
         )
     taken = {name.casefold() for name in taken_ids}
-    search = _Search(taken, Asking("", answers), progress, kept)
+    search = _Search(taken, Asking("", answers), progress, kept, tuple(channels))
     if path.is_dir():
         search.look_below(path)
     elif image_suffix(path) in READABLE_SUFFIXES:
@@ -141,6 +148,7 @@ class _Search:
         asking: Asks the person what could be wrong.
         progress: Called with the progress of the search.
         kept: Answers that the project keeps.
+        channels: What the images of a case are called, if it has several.
         num_seen: Files that were seen in folders.
         num_done: Files of these that were looked at.
         volumes: The volumes.
@@ -148,12 +156,14 @@ class _Search:
         objects: DICOM segmentations.
         lone: Series that lie in a folder of their own, which is named as a file would be.
         chosen: Images of patients with several, each with the answer that chose it.
+        patients: All images of a patient, by the first one, where a case has several.
     """
 
     taken: set[str]
     asking: Asking
     progress: ReportProgress = silent
     kept: Sequence[KeptAnswer] = ()
+    channels: tuple[str, ...] = ()
     num_seen: int = 0
     num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)
@@ -161,6 +171,7 @@ class _Search:
     objects: list[FoundObject] = field(default_factory=list)
     lone: dict[Path, FoundSeries] = field(default_factory=dict)
     chosen: dict[Path, KeptAnswer] = field(default_factory=dict)
+    patients: dict[Path, PatientImages] = field(default_factory=dict)
 
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
@@ -175,7 +186,9 @@ class _Search:
         pairs = pair_segmentations(files, root)
         self.num_done += len(files) - len(pairs.volumes)
         chosen = self._one_of_channels(root, pairs)
-        for (path, segmentation), name in zip(chosen.items(), names_of(list(chosen)), strict=True):
+        names = names_of(list(chosen))
+        for (path, segmentation), own_name in zip(chosen.items(), names, strict=True):
+            name = self.patients[path].name if path in self.patients else own_name
             if path in self.lone:
                 self._add_series(name, path, self.lone[path])
             else:
@@ -200,7 +213,11 @@ class _Search:
         near = [file.parent, *label_folders(file.parent), *label_folders(file.parent.parent)]
         files = dict.fromkeys(f for folder in near for f in volume_files(folder))
         found = dict(pair_segmentations(files).volumes)
-        self._take(names_of([file])[0], file, found.get(file))
+        own = {image: found.get(image) for image in images_with(file, self.channels)}
+        for first, segmentation in (self._together(own) if self.channels else own).items():
+            patient = self.patients.get(first)
+            name = names_of([first])[0] if patient is None else patient.name
+            self._take(name, first, segmentation)
 
     def look_at_series_of(self, file: Path) -> None:
         """Take the series that one DICOM file belongs to."""
@@ -254,6 +271,8 @@ class _Search:
                 description=words,
                 annotation=None if segmentation is None else str(segmentation),
                 kept=self._kept_of(volume),
+                channel=self.channels[0] if self.channels else "",
+                further_images=self._further_of(volume),
             )
         )
 
@@ -261,9 +280,40 @@ class _Search:
         answer = self.chosen.get(volume)
         return () if answer is None else (answer,)
 
+    def _further_of(self, first: Path) -> tuple[NamedImage, ...]:
+        patient = self.patients.get(first)
+        further = () if patient is None else patient.further(self.channels)
+        series = (self.lone.get(Path(one.image)) for one in further)
+        return tuple(
+            one if own is None else replace(one, series_uid=own.uid)
+            for one, own in zip(further, series, strict=True)
+        )
+
+    def _together(self, found: dict[Path, Path | None]) -> dict[Path, Path | None]:
+        """Return the first image of each patient with the segmentation of any of them."""
+        patients, others = patients_in(found, self.channels)
+        chosen: dict[Path, Path | None] = {}
+        without = []
+        for patient in patients:
+            first = patient.files.get(self.channels[0])
+            if first is None:
+                without.append(next(iter(patient.files.values())))
+                continue
+            own = (found[file] for file in (first, *patient.files.values()))
+            chosen[first] = next((file for file in own if file), None)
+            self.patients[first] = patient
+        self._tell_together(
+            tuple(without),
+            Text("belongs to a patient without a {channel} image", channel=self.channels[0]),
+            Text("Add that image to the folder; segmentations lie on its grid."),
+        )
+        return chosen | {file: found[file] for file in others}
+
     def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
         """Return volumes with their segmentations; of channels of one patient the chosen one."""
         found = {**dict.fromkeys(self.lone), **dict(pairs.volumes)}
+        if self.channels:
+            return self._together(found)
         labels = [file for file in found.values() if file is not None]
         groups = channels_in(found, (*labels, *pairs.unmatched))
         if not groups:
@@ -274,6 +324,9 @@ class _Search:
             told = f"'{_patient(group)}' has several images: {', '.join(group.files)}."
             answer = KeptAnswer(QuestionKind.CHANNELS, choice, told)
             self.chosen |= dict.fromkeys(group.files.values(), answer)
+        if choice.startswith(ALL_CHANNELS):
+            self.channels = _first_of(choice.removeprefix(ALL_CHANNELS), groups)
+            return self._together(found)
         chosen: dict[Path, Path | None] = {}
         for volume, annotation in found.items():
             if volume not in place_of or choice == EVERY_CHANNEL:
@@ -298,10 +351,23 @@ class _Search:
         """Return which channel is taken; an empty text takes none of them."""
         names = dict.fromkeys(name for group in groups for name in group.files)
         first = groups[0]
-        kept = self._kept_choice((*names, EVERY_CHANNEL))
+        all_of_them = [f"{ALL_CHANNELS}{name}" for name in names]
+        kept = self._kept_choice((*names, *all_of_them, EVERY_CHANNEL))
         if kept:
             return kept
         choices = (
+            *(
+                Choice(
+                    f"{ALL_CHANNELS}{name}",
+                    Text("All, on the grid of {name}", name=name),
+                    Text(
+                        "makes all images of a patient channels of one case, whose segmentations "
+                        "lie on '{name}'",
+                        name=name,
+                    ),
+                )
+                for name in names
+            ),
             *(
                 Choice(
                     name,
@@ -321,9 +387,9 @@ class _Search:
                 counted(
                     len(groups),
                     "In '{folder}', {count} patient has several images each, such as '{first}': "
-                    "{names}. A case has one image.",
+                    "{names}. A case has one image, or all of them as channels.",
                     "In '{folder}', {count} patients have several images each, such as '{first}': "
-                    "{names}. A case has one image.",
+                    "{names}. A case has one image, or all of them as channels.",
                     folder=root,
                     first=_patient(first),
                     names=", ".join(first.files),
@@ -417,6 +483,8 @@ class _Search:
                 series_uid=series.uid,
                 description=listed([series.description, size]),
                 kept=self._kept_of(folder),
+                channel=self.channels[0] if self.channels else "",
+                further_images=self._further_of(folder),
             )
         )
 
@@ -461,6 +529,12 @@ class _Search:
             remedy,
             is_error=False,
         )
+
+
+def _first_of(channel: str, groups: tuple[Channels, ...]) -> tuple[str, ...]:
+    """Return the names of all channels, the chosen one first."""
+    names = dict.fromkeys(name for group in groups for name in group.files)
+    return (channel, *(name for name in names if name != channel))
 
 
 def _patient(group: Channels) -> str:

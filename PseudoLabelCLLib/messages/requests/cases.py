@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.answers import (
@@ -40,6 +41,28 @@ class AddVolumes(ChangesProject[VolumesAdded]):
     activity = Text("adding volumes")
 
     volumes: tuple[NewCase, ...]
+
+
+@dataclass(frozen=True)
+class AddFurtherImage(ChangesProject[VolumesAdded]):
+    """Give a case the image of another channel.
+
+    Args:
+        case_id: The case.
+        image: What is added.
+        first_channel: What the images that the cases have are called, where the project does not
+            say so yet.
+        answers: What a person answered to questions about its file.
+        copy_image: Whether the project keeps a copy of its own.
+    """
+
+    activity = Text("adding an image")
+
+    case_id: str
+    image: NamedImage
+    first_channel: str = ""
+    answers: tuple[GivenAnswer, ...] = ()
+    copy_image: bool = False
 
 
 @dataclass(frozen=True)

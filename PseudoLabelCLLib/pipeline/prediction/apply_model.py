@@ -1,7 +1,7 @@
 """A trained model applied to new volumes."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +9,13 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
 from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
-from PseudoLabelCLLib.curation.check.image_checks import check_image
+from PseudoLabelCLLib.curation.check.image_checks import check_channel, check_image
 from PseudoLabelCLLib.curation.find.case_names import fit_name
+from PseudoLabelCLLib.curation.find.channel_files import channel_of_file
+from PseudoLabelCLLib.curation.grids.case_images import further_on_grid
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.channels import NamedImage, missing_among, same_channel
 from PseudoLabelCLLib.domain.errors import StorageError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.findings import Note
@@ -74,6 +77,9 @@ def _segment(
     """Segment one volume, write its files, and return what is told of it."""
     with _file_of(Path(target.image), target.frame) as image:
         volume = read_volume(image, target.series_uid, target.near)
+        volumes, told = all_images(model, volume, target.further, target.case_id)
+        for notice in told:
+            report.notice(notice)
         unlike = model.unlike_training(volume.geometry)
         if unlike:
             name = Path(target.image).name
@@ -81,7 +87,7 @@ def _segment(
                 Text("'{file}' is unlike the training cases: {reason}.", file=name, reason=unlike),
                 warning=True,
             )
-        segmented = segment_volume(model, volume, device, case_id=target.case_id)
+        segmented = segment_volume(model, volumes, device, case_id=target.case_id)
         write_segmentation(target.output, segmented.labels, model.card.schema, image)
     report.artifact("frame segmentation" if target.frame else "segmentation", target.output)
     if job.uncertainty:
@@ -106,24 +112,74 @@ def _file_of(image: Path, frame: int | None) -> Iterator[Path]:
 
 
 def segment_volume(
-    model: TrainedModel, volume: Volume, device: ComputeDevice, *, case_id: str
+    model: TrainedModel, volumes: Sequence[Volume], device: ComputeDevice, *, case_id: str
 ) -> SegmentedVolume:
-    """Segment a volume with a model whose network is on the device.
+    """Segment a patient with a model whose network is on the device.
 
     Args:
         model: The model.
-        volume: The image.
+        volumes: An image for each channel of the model, all on the grid of the first one.
         device: Where the network is.
         case_id: What messages call the image.
 
     Raises:
-        VolumeError: The image is constant, too small, or holds values that are not numbers.
+        VolumeError: An image is constant, too small, or holds values that are not numbers.
     """
-    axis = model.card.preprocess.slicing_axis_of(volume.geometry)
-    check_image(volume, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
-    grid = slice_grid(volume, model.card.preprocess)
-    images = network_channels((volume,), grid, model.card.preprocess)
-    return segment_slices(model, images, grid, volume.geometry, device)
+    first, *further = volumes
+    axis = model.card.preprocess.slicing_axis_of(first.geometry)
+    check_image(first, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
+    for volume, channel in zip(further, model.card.channels[1:], strict=True):
+        check_channel(volume, channel, case_id=case_id, axis=axis)
+    grid = slice_grid(first, model.card.preprocess)
+    images = network_channels(volumes, grid, model.card.preprocess)
+    return segment_slices(model, images, grid, first.geometry, device)
+
+
+def all_images(
+    model: TrainedModel, first: Volume, further: Sequence[NamedImage], case_id: str
+) -> tuple[tuple[Volume, ...], tuple[Text, ...]]:
+    """Read the images of a patient that a model needs, on the grid of the first one.
+
+    Args:
+        model: The model.
+        first: The first image.
+        further: Where the others lie; those that the model does not know are passed over.
+        case_id: What messages call the patient.
+
+    Returns:
+        One volume for each channel of the model, and what a person should know.
+
+    Raises:
+        VolumeError: One is missing, cannot be read, or shows another place.
+    """
+    channels = model.card.channels
+    require_images(model, further, case_id)
+    others = []
+    for channel in channels[1:]:
+        image = next(one for one in further if same_channel(one.channel, channel))
+        others.append(read_volume(Path(image.image), image.series_uid))
+    placed, notices = further_on_grid(first, others, channels or ("",), case_id)
+    return (first, *placed), notices
+
+
+def require_images(model: TrainedModel, further: Sequence[NamedImage], case_id: str) -> None:
+    """Refuse a patient without an image that a model needs.
+
+    Raises:
+        VolumeError: One is missing.
+    """
+    missing = missing_among(model.card.channels[1:], (image.channel for image in further))
+    if missing:
+        raise VolumeError(
+            Text(
+                "The model needs {channels} of each patient; of '{case}' there is no {missing} "
+                "image.",
+                channels=", ".join(model.card.channels),
+                case=case_id,
+                missing=", ".join(missing),
+            ),
+            Text("Name that image too."),
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +195,7 @@ class _Target:
     output: Path
     near: Geometry | None = None
     frame: int | None = None
+    further: tuple[NamedImage, ...] = ()
 
     @property
     def uncertainty(self) -> Path:
@@ -162,9 +219,11 @@ def _free_targets(job: PredictJob, model: TrainedModel, report: Report) -> list[
     targets: list[_Target] = []
     questions: list[Question] = []
     taken: set[str] = set()
-    for image, series_uid in job.volumes:
+    for (image, series_uid), further in zip(job.volumes, job.further, strict=True):
         try:
             found = _targets_of(job, model, image, series_uid, report)
+            for target in found:
+                _require_readable(model, further, target)
         except QuestionError as asked:
             questions += asked.questions
             continue
@@ -174,7 +233,7 @@ def _free_targets(job: PredictJob, model: TrainedModel, report: Report) -> list[
         for target in found:
             _require_free(target, taken, with_uncertainty=job.uncertainty)
             taken.add(target.output.name.casefold())
-        targets += found
+        targets += [replace(target, further=further) for target in found]
     if questions:
         raise QuestionError(questions[0], questions[1:])
     return targets
@@ -195,7 +254,7 @@ def _targets_of(
         raise VolumeError(
             Text("The volume '{path}' was not found.", path=image), Text("Check the path.")
         )
-    case_id = _named(path, series_uid)
+    case_id = _named(path, series_uid, model.card.channels)
     asking = Asking(case_id, job.answers)
     frames = None if series_uid else frames_in(path)
     wanted: list[int] | None = None
@@ -205,7 +264,7 @@ def _targets_of(
         # what cannot be read is told before the first is segmented
         read_geometry(file, series_uid)
         near = _place(job, file, path.name, asking)
-        if model.card.preprocess.ct_limits_hu is not None:
+        if model.card.preprocess.ct_limits_of(0) is not None:
             ask_about_modality(read_volume(file, series_uid, near), model.card.preprocess, asking)
     output = Path(job.output_folder) / f"{case_id}.{job.format.value}"
     target = _Target(image, series_uid, case_id, output, near)
@@ -225,12 +284,33 @@ def _targets_of(
     ]
 
 
-def _named(path: Path, series_uid: str | None) -> str:
+def _require_readable(model: TrainedModel, further: Sequence[NamedImage], target: _Target) -> None:
+    """Make sure that the other images of a patient are there before the first is segmented.
+
+    Raises:
+        VolumeError: One is missing, or cannot be read.
+    """
+    require_images(model, further, target.case_id)
+    for image in further:
+        if not Path(image.image).exists():
+            raise VolumeError(
+                Text("The volume '{path}' was not found.", path=image.image),
+                Text("Check the path."),
+            )
+        read_geometry(Path(image.image), image.series_uid)
+
+
+def _named(path: Path, series_uid: str | None, channels: Sequence[str]) -> str:
     """Return what a volume is called: as its file or folder, of several there as series and part.
+
+    The first image of several bears the name of the patient.
 
     Raises:
         ProjectError: The file has no name that a result could have.
     """
+    place = channel_of_file(path, channels) if len(channels) > 1 else None
+    if place is not None:
+        return fit_name(place[0] or path.absolute().parent.name)
     case_id = case_id_from_path(path)
     uid, part = series_and_part(series_uid)
     if uid is not None and path.is_dir() and len(list_dicom_series(path)) > 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
 from PseudoLabelCLLib.curation.grids.match_grid import is_same_space, matched_to_grid
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
@@ -14,7 +15,7 @@ from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.messages.jobs import EvaluateJob, EvaluationPair
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
-from PseudoLabelCLLib.pipeline.prediction.apply_model import segment_volume
+from PseudoLabelCLLib.pipeline.prediction.apply_model import all_images, segment_volume
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import (
     DEFINITIONS,
     CaseQuality,
@@ -129,6 +130,10 @@ def _validation_pairs(job: EvaluateJob) -> tuple[EvaluationPair, ...]:
             str(layout.resolve(case.image)),
             str(layout.own(case.annotation)),
             case.dicom_series_uid,
+            tuple(
+                NamedImage(one.channel, str(layout.resolve(one.image)), one.dicom_series_uid)
+                for one in case.further_images
+            ),
         )
         for case in load_project(root).cases_with_role(CaseRole.VALIDATION)
         if case.annotation is not None
@@ -158,7 +163,8 @@ def _measure(
     if asking is not None:
         ask_about_modality(volume, model.card.preprocess, asking)
     reference = _on_grid(reference, volume, pair, asking)
-    prediction = segment_volume(model, volume, device, case_id=pair.id)
+    volumes, _ = all_images(model, volume, pair.further_images, pair.id)
+    prediction = segment_volume(model, volumes, device, case_id=pair.id)
     return measure_quality(prediction.labels, reference, schema)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.domain.channels import check_channels
 from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -17,8 +18,8 @@ from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
 from PseudoLabelCLLib.storage.project.model_archive import read_model_archive, write_model_archive
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
-# tensors; all three are read.
-MODEL_SCHEMA_VERSION = 4
+# tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels.
+MODEL_SCHEMA_VERSION = 5
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
@@ -78,6 +79,8 @@ class ModelCard:
         training: How it was made.
         single_pieces: Of what predictions keep the largest piece alone.
         schema_version: Of this card.
+        channels: The images of a patient that it sees at once, the first being the one on whose
+            grid segmentations lie; empty for one unnamed image.
 
     Raises:
         ModelFileError: Pixel size or window are not settled, or the window is too large.
@@ -92,8 +95,10 @@ class ModelCard:
     training: TrainingSummary
     single_pieces: SinglePieces = field(default_factory=SinglePieces)
     schema_version: int = MODEL_SCHEMA_VERSION
+    channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_channels(self.channels)
         settled = self.preprocess
         if settled.window_size is None or settled.in_plane_spacing_mm is None:
             raise ModelFileError(
@@ -112,6 +117,11 @@ class ModelCard:
                     most=MAX_WINDOW_SIDE,
                 )
             )
+
+    @property
+    def num_channels(self) -> int:
+        """How many images of a patient the network sees at once."""
+        return max(1, len(self.channels))
 
 
 @dataclass(frozen=True)
@@ -178,7 +188,9 @@ def read_model(path: Path) -> TrainedModel:
             Text("Get the model file again from where it came."),
         ) from error
     try:
-        network = network_from_bytes(weights, card.network, card.schema.num_classes)
+        network = network_from_bytes(
+            weights, card.network, card.schema.num_classes, card.num_channels
+        )
     except ModelFileError as error:
         raise ModelFileError(
             Text(

@@ -26,7 +26,9 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
         return read_model(layout.model(inputs.plan.index - 1)).network
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)
-    network = SegmentationNetwork(project.config.network, project.schema.num_classes, generator)
+    network = SegmentationNetwork(
+        project.config.network, project.schema.num_classes, generator, project.num_channels
+    )
     if project.config.pretraining.method is not Pretraining.NONE:
         names = transferred_weights(network, pretraining_settings(project))
         load_pretrained(layout.pretrained_weights, network, names)

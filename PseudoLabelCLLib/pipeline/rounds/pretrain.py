@@ -343,7 +343,9 @@ def _num_decoder_blocks(settings: PretrainingSettings) -> int:
 
 def _new_network(project: Project, seed: int) -> SegmentationNetwork:
     generator = torch.Generator().manual_seed(seed)
-    return SegmentationNetwork(project.config.network, project.schema.num_classes, generator)
+    return SegmentationNetwork(
+        project.config.network, project.schema.num_classes, generator, project.num_channels
+    )
 
 
 def _as_begun(device: ComputeDevice, notes: dict[str, Any]) -> ComputeDevice:

@@ -72,7 +72,7 @@ def load_pretraining_data(
     ids = pretraining_cases(project)
     slices = []
     for number, case_id in enumerate(ids, start=1):
-        slices.append(load_case_slices(root, project.case(case_id), preprocess))
+        slices.append(load_case_slices(root, project.case(case_id), preprocess, project.channels))
         report.progress(Text("Pre-training: reading volumes"), number, len(ids))
         if report.is_cancelled():
             raise Cancelled

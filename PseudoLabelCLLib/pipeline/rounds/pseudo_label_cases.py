@@ -34,7 +34,7 @@ def pseudo_label_cases(
         if report.is_cancelled():
             raise Cancelled
         if not layout.doubt(round_index, case.id).exists():
-            slices = load_case_slices(root, case, inputs.preprocess)
+            slices = load_case_slices(root, case, inputs.preprocess, project.channels)
             segmented = segment_slices(
                 model, slices.images, slices.grid, case.geometry, device, clean_up
             )

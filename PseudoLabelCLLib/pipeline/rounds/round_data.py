@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.review.plan_round import RoundPlan
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
@@ -88,7 +88,7 @@ def load_validation(
     """
     loaded = []
     for case in inputs.project.cases_with_role(CaseRole.VALIDATION):
-        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        slices = _slices_of(inputs, case)
         reference = annotation_of(inputs.root, case, inputs.project.schema)
         loaded.append((slices, slices.grid.slices_of(reference.array)))
     if not loaded and inputs.plan.index == 0:
@@ -134,6 +134,10 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     return data
 
 
+def _slices_of(inputs: RoundInputs, case: Case) -> CaseSlices:
+    return load_case_slices(inputs.root, case, inputs.preprocess, inputs.project.channels)
+
+
 def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
     """Name the cases whose proposals the plan leaves out as too doubtful."""
     plan = inputs.plan
@@ -163,7 +167,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
         if source.case_id in by_voxels:
             continue
         case = inputs.project.case(source.case_id)
-        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        slices = _slices_of(inputs, case)
         part = TruthPart(layout.own(source.segmentation), source.truth_slices, source.left_out)
         classes = cache.load(slices, part.segmentation, part.left_out)
         mine = chosen_slices(len(classes), source.truth_slices)
@@ -180,7 +184,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
 def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> LabelledSlices:
     """Return all that a person said of a case of which single voxels count."""
     layout = ProjectLayout(inputs.root)
-    slices = load_case_slices(inputs.root, inputs.project.case(case_id), inputs.preprocess)
+    slices = _slices_of(inputs, inputs.project.case(case_id))
     parts = [
         TruthPart(
             layout.own(source.segmentation),
@@ -202,7 +206,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
     loaded = []
     for number, case_id in enumerate(inputs.plan.pseudo, start=1):
         case = inputs.project.case(case_id)
-        slices = load_case_slices(inputs.root, case, inputs.preprocess)
+        slices = _slices_of(inputs, case)
         path = layout.proposal(inputs.plan.index - 1, case_id)
         if not path.exists():
             report.notice(

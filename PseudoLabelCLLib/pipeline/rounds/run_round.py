@@ -198,6 +198,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound, single: SinglePieces) -> M
         and inputs.training.augmentation.mirror is not Mirror.NEVER,
         seed=config.training.seed,
         training=summary,
+        channels=project.channels,
         single_pieces=single,
     )
 
@@ -217,7 +218,7 @@ def _measure_validation(
     device.place(model.network)
     measured = []
     for number, case in enumerate(cases, start=1):
-        slices = load_case_slices(root, case, inputs.preprocess)
+        slices = load_case_slices(root, case, inputs.preprocess, project.channels)
         segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
         write_proposal(inputs, case.id, segmented)
         reference = annotation_of(root, case, project.schema)

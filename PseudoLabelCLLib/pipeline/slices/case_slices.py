@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
+from PseudoLabelCLLib.curation.grids.case_images import ImageFile, case_images, image_files
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
-from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
@@ -41,7 +42,6 @@ from PseudoLabelCLLib.storage.project.preprocess_plan import (
     settled_preprocess,
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.volume_io import read_volume
 
 _own = SealedFiles()
 
@@ -85,7 +85,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
     annotated = [
-        _annotated(root, case, project.schema, directed)
+        _annotated(root, project, case, directed)
         for case in project.cases_with_role(CaseRole.ANNOTATED)
     ]
     resolved = resolve_preprocess(directed, grids, annotated)
@@ -93,29 +93,31 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     return resolved
 
 
-def load_case_slices(root: Path, case: Case, config: PreprocessConfig) -> CaseSlices:
+def load_case_slices(
+    root: Path, case: Case, config: PreprocessConfig, channels: Sequence[str] = ()
+) -> CaseSlices:
     """Return a case's slices, made now if they are not on disk or no longer fit.
 
     Args:
         root: The project folder.
         case: The case.
         config: The settled plan.
+        channels: Those of the project; empty for one unnamed image.
 
     Raises:
-        VolumeError: The image is missing, or its grid is not the one it had when it was added.
+        VolumeError: An image is missing, or its grid is not the one it had when it was added.
     """
     layout = ProjectLayout(root)
-    image = layout.resolve(case.image)
     folder = layout.preprocessed(case.id)
-    key = _cache_key(image, case, config)
+    key = _cache_key(image_files(root, channels, case), config)
     entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
     if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
-        volume = case_volume(root, case)
-        grid = slice_grid(volume, config)
+        volumes = case_images(root, channels, case)
+        grid = slice_grid(volumes[0], config)
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
         entry = _CacheEntry(key, grid)
-        _write_array(images, network_channels((volume,), grid, config), _described(case, entry))
+        _write_array(images, network_channels(volumes, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
     return CaseSlices(case, entry.grid, _mapped(images))
 
@@ -243,26 +245,12 @@ class ClassCache:
 
 
 def case_volume(root: Path, case: Case) -> Volume:
-    """Read a case's image.
+    """Read the first image of a case.
 
     Raises:
         VolumeError: It cannot be read, or its grid has changed since it was added.
     """
-    volume = read_volume(
-        ProjectLayout(root).resolve(case.image), case.dicom_series_uid, case.geometry
-    )
-    if not volume.geometry.is_close_to(case.geometry):
-        raise VolumeError(
-            Text(
-                "The image of case '{case}' has changed: it was {expected}, now it is "
-                "{found} or lies elsewhere.",
-                case=case.id,
-                expected=case.geometry.describe(),
-                found=volume.geometry.describe(),
-            ),
-            Text("Put the first image back, or add the new one as a case of its own."),
-        )
-    return volume
+    return case_images(root, (), case)[0]
 
 
 def annotation_of(root: Path, case: Case, schema: LabelSchema) -> LabelVolume:
@@ -350,21 +338,24 @@ def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[
     return mask
 
 
-def _annotated(
-    root: Path, case: Case, schema: LabelSchema, settings: PreprocessConfig
-) -> Annotated:
-    """Read where a case has structures, and of its image what the settings ask for."""
-    foreground = annotation_of(root, case, schema).array > 0
+def _annotated(root: Path, project: Project, case: Case, settings: PreprocessConfig) -> Annotated:
+    """Read where a case has structures, and of its images what the settings ask for."""
+    foreground = annotation_of(root, case, project.schema).array > 0
     follows_body, scales_ct = settings.crop is not Crop.CENTER, settings.scale_ct
     if not (follows_body or scales_ct):
         return Annotated(case.geometry, foreground)
-    volume = case_volume(root, case)
-    center = window_center(volume, settings) if follows_body else None
-    values = None
-    if scales_ct and looks_like_ct(volume):
-        scanned = scanned_values(volume)
-        values = scanned.array[foreground & scanned.counts]
+    volumes = case_images(root, project.channels, case)
+    center = window_center(volumes[0], settings) if follows_body else None
+    values = tuple(_values_hu(volume, foreground) for volume in volumes) if scales_ct else ()
     return Annotated(case.geometry, foreground, center, values)
+
+
+def _values_hu(volume: Volume, foreground: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
+    """Return the values of an image in the structures if it is CT."""
+    if not looks_like_ct(volume):
+        return None
+    scanned = scanned_values(volume)
+    return scanned.array[foreground & scanned.counts]
 
 
 def _described(case: Case, made_of: "_CacheEntry | str") -> str:
@@ -394,8 +385,12 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _cache_key(image: Path, case: Case, config: PreprocessConfig) -> str:
-    told = [file_fingerprint(image), case.dicom_series_uid, to_json(config), _LAYOUT]
+def _cache_key(images: Sequence[ImageFile], config: PreprocessConfig) -> str:
+    first, *further = images
+    told: list[JsonValue] = [file_fingerprint(first.path), first.series_uid, to_json(config)]
+    told += [_LAYOUT]
+    for one in further:
+        told.append([file_fingerprint(one.path), one.series_uid, to_json(one.geometry)])
     if config.bias_correction:  # what was made before CT was left alone is made anew
         told.append("CT is not evened out")
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -137,13 +137,14 @@ class Annotated:
         geometry: The case's grid.
         foreground: Where any structure is, shape (k, j, i).
         window_center: Row and column from `window_center`, in turned slices; None for the middle.
-        values_hu: The intensities of its structures if it is CT; None if it is not, or nobody asks.
+        values_hu: The intensities of its structures in each channel, None in one that is not CT;
+            empty if nobody asks.
     """
 
     geometry: Geometry
     foreground: BoolArray
     window_center: tuple[float, float] | None = None
-    values_hu: FloatArray | None = None
+    values_hu: tuple[FloatArray | None, ...] = ()
 
 
 def resolve_preprocess(
@@ -177,17 +178,24 @@ def resolve_preprocess(
 
 def _ct_limits(
     config: PreprocessConfig, annotated: Sequence[Annotated]
-) -> tuple[float, float] | None:
-    """Return between which values the structures of the annotated cases lie, if most are CT.
+) -> tuple[tuple[float, float] | None, ...]:
+    """Return for each channel between which values the structures lie, if most cases are CT.
 
     Source: Isensee et al., Nature Methods 2021, supplement: clipping to the percentiles .5 and 99.5
         of the foreground of all cases.
     """
-    if config.ct_limits_hu is not None or not config.scale_ct:
+    if config.ct_limits_hu or not config.scale_ct:
         return config.ct_limits_hu
-    if not mostly_ct([case.values_hu is not None for case in annotated]):
+    channels = zip(*(case.values_hu for case in annotated), strict=True)
+    limits = tuple(_limits_of_channel(values) for values in channels)
+    return limits if any(limits) else ()
+
+
+def _limits_of_channel(values_hu: Sequence[FloatArray | None]) -> tuple[float, float] | None:
+    known = [values for values in values_hu if values is not None]
+    if not mostly_ct([values is not None for values in values_hu]):
         return None
-    together = np.concatenate([case.values_hu for case in annotated if case.values_hu is not None])
+    together = np.concatenate(known)
     if not together.size:
         return None
     low, high = (float(value) for value in np.percentile(together, CT_PERCENTILES))
@@ -267,7 +275,9 @@ def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, floa
     return rows / 2, columns / 2
 
 
-def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) -> FloatArray:
+def network_slices(
+    volume: Volume, grid: SliceGrid, config: PreprocessConfig, *, channel: int = 0
+) -> FloatArray:
     """Return a volume's slices as the network sees them: evened out, scaled, resampled, cropped.
 
     CT is never evened out: it has no coil shading, and its values are absolute. With limits in
@@ -281,8 +291,9 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
 
     Source: Chaitanya et al., MedIA 2023, section 4.2; for CT Isensee et al., Nature Methods 2021.
     """
-    if config.ct_limits_hu is not None:
-        scaled = _scaled_ct(volume.array, config.ct_limits_hu)
+    limits_hu = config.ct_limits_of(channel)
+    if limits_hu is not None:
+        scaled = _scaled_ct(volume.array, limits_hu)
     else:
         scaled = _scaled(volume, config)
     return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
@@ -339,7 +350,11 @@ def network_channels(
     Raises:
         VolumeError: An image is constant between the percentiles.
     """
-    return np.stack([network_slices(volume, grid, config) for volume in volumes], axis=1)
+    channels = [
+        network_slices(volume, grid, config, channel=number)
+        for number, volume in enumerate(volumes)
+    ]
+    return np.stack(channels, axis=1)
 
 
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:

@@ -16,11 +16,12 @@ from PseudoLabelCLLib.curation.cases.add_or_annotate import (
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.cases.change_cases import remove_cases, set_role
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
+from PseudoLabelCLLib.curation.cases.further_images import add_further_image
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase, kept_answers
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.project import Project
-from PseudoLabelCLLib.domain.question import LeftOutError, QuestionError
+from PseudoLabelCLLib.domain.question import Asking, LeftOutError, Question, QuestionError
 from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import (
@@ -33,6 +34,7 @@ from PseudoLabelCLLib.messages.answers import (
 )
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.messages.requests import (
+    AddFurtherImage,
     AddVolumes,
     AnswerQuestion,
     CheckCases,
@@ -62,13 +64,15 @@ _log = logging.getLogger(__name__)
 def _find(session: ProjectSession, request: FindVolumes, progress: ReportProgress) -> VolumesFound:
     from PseudoLabelCLLib.curation.find.find_volumes import find_volumes  # noqa: PLC0415 - seldom needed
 
-    cases = session.project().cases if session.has_project else ()
+    project = session.project() if session.has_project else None
+    cases = () if project is None else project.cases
     return find_volumes(
         Path(request.path),
         [case.id for case in cases],
         progress=progress,
         answers=request.answers,
         kept=kept_answers(cases),
+        channels=() if project is None else project.channels,
     )
 
 
@@ -109,6 +113,37 @@ def _add_one(root: Path, before: Project, volume: NewCase) -> tuple[Project, tup
 
 def _problem(volume: NewCase, message: Text, remedy: Text, *, is_error: bool) -> Problem:
     return Problem(volume.case_id, is_error, message, remedy)
+
+
+@handler
+def _add_further_image(
+    session: ProjectSession, request: AddFurtherImage, _: object
+) -> VolumesAdded:
+    asking = Asking(request.case_id, request.answers)
+    try:
+        project, notices = add_further_image(
+            session.root,
+            session.project(),
+            request.case_id,
+            request.image,
+            request.first_channel,
+            asking,
+            copy_image=request.copy_image,
+        )
+    except QuestionError as asked:
+        question = asked.question
+        problem = _about(request, question.message, question)
+        return VolumesAdded(session.view(), (problem,))
+    except LeftOutError as left_out:
+        return VolumesAdded(session.view(), (_about(request, left_out.message),))
+    session.update(project)
+    told = tuple(_about(request, notice) for notice in notices)
+    return VolumesAdded(session.view(), told)
+
+
+def _about(request: AddFurtherImage, message: Text, question: Question | None = None) -> Problem:
+    is_error = question is not None
+    return Problem(request.case_id, is_error, message, NO_TEXT, question)
 
 
 @handler

@@ -19,7 +19,8 @@ from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
-PRETRAINING_SCHEMA_VERSION = 1
+# Format 2 has the channels of the project.
+PRETRAINING_SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class PretrainingSettings:
         mirror: Of the rounds' augmentation, where the method's views follow it, else None.
         seed: Of everything random.
         rotation_deg: Of the rounds' augmentation, where the method's views follow it, else None.
+        channels: Images of a patient that the network sees at once; empty for one unnamed image.
     """
 
     config: PretrainingConfig
@@ -39,6 +41,7 @@ class PretrainingSettings:
     mirror: Mirror | None
     seed: int
     rotation_deg: float | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,9 @@ def pretraining_settings(project: Project) -> PretrainingSettings:
     if config.method is not Pretraining.POSITIONAL:
         config = replace(config, positional=PositionalConfig())
     training = project.config.training
-    settings = PretrainingSettings(config, project.config.network, None, training.seed)
+    settings = PretrainingSettings(
+        config, project.config.network, None, training.seed, channels=project.channels
+    )
     if config.method is not Pretraining.POSITIONAL:
         return settings
     warp = training.augmentation

@@ -167,6 +167,10 @@ class ProjectLayout:
         """Return where the project's own copy of an image lies, if it was asked for."""
         return self._at("volumes", f"{case_id}.nrrd")
 
+    def channel_copy(self, case_id: str, channel: str) -> Path:
+        """Return where the project's own copy of a further image lies, if it was asked for."""
+        return self._at("volumes", channel, f"{case_id}.nrrd")
+
     def dicom_series(self, case_id: str) -> Path:
         """Return where the instances of the DICOM series of a case are remembered."""
         return self._at("dicom", f"{case_id}.json")

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.storage.files.atomic_files import (
     storage_error,
     write_json,
 )
+from PseudoLabelCLLib.storage.project.kept_versions import keep_earlier_version
 from PseudoLabelCLLib.storage.project.project_layout import (
     ProjectLayout,
     is_outside,
@@ -40,7 +41,7 @@ from PseudoLabelCLLib.storage.project.provenance import (
 )
 
 # Raised with every field that is added to a file of the project, see Docs/project-folder.md.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 T = TypeVar("T")
 
 # What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
@@ -56,6 +57,7 @@ class _ProjectFile:
     config: ProjectConfig
     cases: tuple[Case, ...]
     origin: str = ""
+    channels: tuple[str, ...] = ()
 
 
 def create_project(root: Path, project: Project) -> None:
@@ -124,6 +126,7 @@ def load_project(root: Path) -> Project:
             cases=file.cases,
             rounds=rounds,
             reviews=reviews,
+            channels=file.channels,
         )
     except ProjectError as error:
         raise ProjectDamagedError(
@@ -145,6 +148,7 @@ def save_cases(root: Path, project: Project) -> None:
     """
     layout = ProjectLayout(root)
     require_project(root)
+    _keep_if_older(layout)
     _write(layout.project_file, _project_file_of(project))
 
 
@@ -228,7 +232,9 @@ def _is_named(found: str, expected: str) -> bool:
 
 
 def _project_file_of(project: Project) -> _ProjectFile:
-    file = _ProjectFile(project.name, project.schema, project.config, project.cases)
+    file = _ProjectFile(
+        project.name, project.schema, project.config, project.cases, channels=project.channels
+    )
     return replace(file, origin=origin_of_project(to_json(file)))
 
 
@@ -355,10 +361,21 @@ def _raise_version(layout: ProjectLayout) -> None:
     where = layout.project_file.name
     if not layout.project_file.exists():  # the project is being made
         return
-    value = read_json(layout.project_file, where)
-    if _version_of(value, where) < SCHEMA_VERSION:
+    value = _keep_if_older(layout)
+    if value is not None:
         body = _without_version(value, where)
         write_json(layout.project_file, {"schema_version": SCHEMA_VERSION, **body})
+
+
+def _keep_if_older(layout: ProjectLayout) -> JsonValue:
+    """Return project.json of an older version, of which a copy is kept; None if it is of this."""
+    where = layout.project_file.name
+    value = read_json(layout.project_file, where)
+    version = _version_of(value, where)
+    if version >= SCHEMA_VERSION:
+        return None
+    keep_earlier_version(layout, version)
+    return value
 
 
 def _read(type_: type[T], path: Path, root: Path) -> T:
@@ -424,8 +441,17 @@ def _from_2_to_3(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return fields
 
 
+def _from_3_to_4(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a file's fields of version 4, whose new fields all have defaults.
+
+    project.json has `channels` and cases `further_images`: none, for one unnamed image of a case.
+    """
+    return fields
+
+
 # By the version that is left: the fields of any file of the project, one version further.
 _MIGRATIONS: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
+    3: _from_3_to_4,
 }

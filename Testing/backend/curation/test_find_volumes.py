@@ -366,6 +366,10 @@ def test_series_of_one_patient_in_folders_of_their_own_are_one_question(tmp_path
     given = [GivenAnswer(QuestionKind.CHANNELS, "T2")]
     found = find_volumes(tmp_path, (), answers=given).volumes
     assert [(v.case_id, v.series_uid) for v in found] == [("p1", "1.2.3.1"), ("p2", "1.2.3.3")]
+    together = find_volumes(tmp_path, (), channels=("T2", "T1")).volumes
+    assert [(v.case_id, v.series_uid, v.further_images[0].series_uid) for v in together] == [
+        ("p1", "1.2.3.1", "1.2.3.0"), ("p2", "1.2.3.3", "1.2.3.2"),
+    ]  # fmt: skip
 
 
 def test_series_whose_folders_are_called_the_same_get_the_name_of_the_folder_above(tmp_path):

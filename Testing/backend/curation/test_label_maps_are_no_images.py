@@ -167,7 +167,9 @@ def test_channels_of_one_patient_are_one_question(a_folder_of_channels):
     (question,) = [p.question for p in found.problems if p.question]
     assert question.kind is QuestionKind.CHANNELS
     assert "2 patients have several images each, such as 'p07': FLAIR, T1, T2" in question.message
-    assert [c.value for c in question.choices] == ["FLAIR", "T1", "T2", "every", "leave"]
+    names = ["FLAIR", "T1", "T2"]
+    together = [f"all:{name}" for name in names]
+    assert [c.value for c in question.choices] == [*together, *names, "every", "leave"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,38 @@ def test_chosen_channel_serves_the_whole_folder(a_folder_of_channels, answer, wa
     if answer == "T1":
         labels = {v.case_id: v.annotation and Path(v.annotation).name for v in found.volumes}
         assert labels["p07_T1"] == "p07_seg.nii.gz"
+
+
+def test_images_of_a_patient_are_found_together_where_the_project_has_channels(
+    a_folder_of_channels,
+):
+    found = find_volumes(a_folder_of_channels, (), channels=("T1", "FLAIR", "T2"))
+    volumes = {volume.case_id: volume for volume in found.volumes}
+    assert set(volumes) == {"p07", "p19", "p26"}
+    assert {volume.channel for volume in found.volumes} == {"T1"}
+    assert [one.channel for one in volumes["p07"].further_images] == ["FLAIR", "T2"]
+    assert Path(volumes["p07"].annotation).name == "p07_seg.nii.gz"
+    assert volumes["p26"].further_images == ()
+
+
+def test_one_file_brings_the_other_images_of_its_patient_and_of_no_other(a_folder_of_channels):
+    found = find_volumes(a_folder_of_channels / "p07_T2.nii.gz", (), channels=("FLAIR", "T1", "T2"))
+    (volume,) = found.volumes
+    assert found.problems == ()
+    assert volume.case_id == "p07"
+    assert Path(volume.image).name == "p07_FLAIR.nii.gz"
+    assert [Path(one.image).name for one in volume.further_images] == [
+        "p07_T1.nii.gz", "p07_T2.nii.gz",
+    ]  # fmt: skip
+
+
+def test_all_images_of_a_patient_can_be_the_answer(a_folder_of_channels):
+    given = [GivenAnswer(QuestionKind.CHANNELS, "all:T1")]
+    volumes = find_volumes(a_folder_of_channels, (), answers=given).volumes
+    assert {volume.case_id: len(volume.further_images) for volume in volumes} == {
+        "p07": 2, "p19": 2, "p26": 0,
+    }  # fmt: skip
+    assert {volume.channel for volume in volumes} == {"T1"}
 
 
 @pytest.fixture

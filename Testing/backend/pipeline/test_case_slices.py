@@ -72,16 +72,16 @@ def indices_of(array, schema=SCHEMA):
     return np.vectorize(table.get)(array)
 
 
-def key_of_before(image, case, config):
+def key_of_before(images, config):
     """The key as it was when N4 evened out CT too."""
     layout = case_slices._LAYOUT
-    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config), layout])
+    told = json.dumps([file_fingerprint(images[0].path), None, to_json(config), layout])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def key_without_channels(image, case, config):
+def key_without_channels(images, config):
     """The key as it was when slices had no channels."""
-    told = json.dumps([file_fingerprint(image), case.dicom_series_uid, to_json(config)])
+    told = json.dumps([file_fingerprint(images[0].path), None, to_json(config)])
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -21,7 +21,7 @@ from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, network_slices, slice_grid
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SIZE = (64, 64, 8)
@@ -86,11 +86,12 @@ def test_limits_are_the_percentiles_of_the_annotated_structures(tmp_path):
     root, project = a_project(tmp_path, arrays, [ct(3)])
     inside = np.concatenate([array[LABELS > 0] for array in arrays])
     expected = np.percentile(inside, (0.5, 99.5))
-    assert preprocess_plan(root, project).ct_limits_hu == pytest.approx(tuple(expected), abs=0.01)
+    (limits,) = preprocess_plan(root, project).ct_limits_hu
+    assert limits == pytest.approx(tuple(expected), abs=0.01)
 
 
 def test_a_value_in_hounsfield_units_is_the_same_for_the_network_in_every_volume():
-    config = replace(PERCENTILES, ct_limits_hu=(40.0, 120.0))
+    config = replace(PERCENTILES, ct_limits_hu=((40.0, 120.0),))
     head = np.where(BODY, ct(), 30.0)  # no air around, which moves every percentile
     for array in (ct(), head, ct(bone=3000.0), np.where(RADIUS > 31, -3024, ct())):
         marked = np.where((K == 4) & (RADIUS < 4), 80.0, array)
@@ -104,7 +105,7 @@ def test_two_soft_tissues_fill_the_range_that_percentiles_leave_to_air_and_bone(
         image = seen(ct(), config)
         return float(np.median(image[SPLEEN]) - np.median(image[LIVER]))
 
-    limits = replace(PERCENTILES, ct_limits_hu=(40.0, 120.0))
+    limits = replace(PERCENTILES, ct_limits_hu=((40.0, 120.0),))
     assert contrast(PERCENTILES) < 0.05
     assert contrast(limits) == pytest.approx(0.5, abs=0.02)
 
@@ -112,12 +113,12 @@ def test_two_soft_tissues_fill_the_range_that_percentiles_leave_to_air_and_bone(
 @pytest.mark.parametrize("profile", [Profile.PAPER, Profile.LEGACY])
 def test_published_recipes_scale_ct_by_percentiles(tmp_path, profile):
     root, project = a_project(tmp_path, [ct()], [ct(1)], profile)
-    assert preprocess_plan(root, project).ct_limits_hu is None
+    assert preprocess_plan(root, project).ct_limits_hu == ()
 
 
 def test_mr_is_scaled_by_its_own_percentiles(tmp_path):
     root, project = a_project(tmp_path, [mr()], [mr(1)])
-    assert preprocess_plan(root, project).ct_limits_hu is None
+    assert preprocess_plan(root, project).ct_limits_hu == ()
     assert asked_about(root, project) == []
 
 
@@ -144,11 +145,11 @@ def test_projects_of_earlier_versions_ask_nothing_and_keep_their_scale(tmp_path)
     settings = replace(project.config.preprocess, scale_ct=False)
     project = replace(project, config=replace(project.config, preprocess=settings))
     assert asked_about(root, project) == []
-    assert preprocess_plan(root, project).ct_limits_hu is None
+    assert preprocess_plan(root, project).ct_limits_hu == ()
 
 
 def test_model_of_ct_asks_about_a_volume_that_is_not():
-    config = replace(PERCENTILES, ct_limits_hu=(40.0, 120.0))
+    config = replace(PERCENTILES, ct_limits_hu=((40.0, 120.0),))
     volume = Volume(mr(), GRID)
     with pytest.raises(QuestionError, match="'new' is not"):
         ask_about_modality(volume, config, Asking("new"))
@@ -161,12 +162,21 @@ def test_model_of_ct_asks_about_a_volume_that_is_not():
     ask_about_modality(volume, PERCENTILES, Asking("new"))
 
 
+def test_each_channel_has_limits_of_its_own_and_mr_beside_ct_has_none(tmp_path):
+    config = replace(PERCENTILES, ct_limits_hu=((40.0, 120.0), None))
+    volumes = (Volume(ct(), GRID), Volume(mr(), GRID))
+    grid_of_slices = slice_grid(volumes[0], config)
+    images = network_channels(volumes, grid_of_slices, config)
+    np.testing.assert_array_equal(images[:, 0], seen(ct(), config))
+    np.testing.assert_array_equal(images[:, 1], seen(mr(), PERCENTILES))
+
+
 def test_volume_without_a_value_between_the_limits_is_refused():
     with pytest.raises(VolumeError, match="between 40 and 120 HU"):
-        seen(np.zeros(SIZE[::-1]), replace(PERCENTILES, ct_limits_hu=(40.0, 120.0)))
+        seen(np.zeros(SIZE[::-1]), replace(PERCENTILES, ct_limits_hu=((40.0, 120.0),)))
 
 
 @pytest.mark.parametrize("limits", [(120.0, 40.0), (40.0, 40.0), (0.0, float("nan"))])
 def test_limits_that_are_no_range_are_refused(limits):
     with pytest.raises(ProjectError, match="ct_limits_hu"):
-        PreprocessConfig(ct_limits_hu=limits)
+        PreprocessConfig(ct_limits_hu=(limits,))

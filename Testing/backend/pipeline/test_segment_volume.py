@@ -150,7 +150,7 @@ def test_nothing_found_is_an_empty_segmentation_of_full_doubt():
 def test_whole_way_from_a_volume_of_any_brightness():
     schema = schema_with(keep_largest=True)
     array = (900 * two_blobs() - 400).astype(np.int16)
-    found = segment_volume(a_model(schema), Volume(array, grid(SIZE)), CPU, case_id="a volume")
+    found = segment_volume(a_model(schema), (Volume(array, grid(SIZE)),), CPU, case_id="a volume")
     np.testing.assert_array_equal(found.labels.array[:, :25] > 0, two_blobs()[:, :25] > 0)
 
 
@@ -169,7 +169,7 @@ def test_clean_up_removes_specks_from_the_labels_and_leaves_uncertainty_and_doub
 def test_model_from_a_round_with_clean_up_does_not_clean_up_what_it_is_applied_to():
     model = a_model(schema_with(keep_largest=False), 6.0, CLEAN_UP)
     volume = Volume(two_blobs_and_a_speck(), grid(SIZE))
-    found = segment_volume(model, volume, CPU, case_id="a volume")
+    found = segment_volume(model, (volume,), CPU, case_id="a volume")
     assert found.labels.array[0, 35, 5] == 7
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from asking_services import PATIENCE_S, answer, answers_to, events_until, opened
+from asking_services import PATIENCE_S, answer, answers_to, events_until, opened, refusal
 from small_projects import (
     SCHEMA,
     write_drawing,
@@ -12,6 +12,7 @@ from small_projects import (
 )
 
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.question import GivenAnswer
 from PseudoLabelCLLib.domain.question_kinds import QuestionKind
@@ -144,6 +145,22 @@ def test_check_tells_what_stands_in_the_way(a_service, a_project):
     assert (first.case_id, first.is_error) == ("other-1", True)
     assert first.message
     assert first.remedy
+
+
+def test_a_further_image_is_added_and_the_view_names_what_is_missing(a_service, a_project):
+    opened(a_service, a_project)
+    t1 = NamedImage("T1", str(write_image(a_project.parent / "T1.nrrd", 7)))
+    refused = refusal(a_service, ask.AddFurtherImage("heart", t1))
+    assert "its first image has no name" in refused.message
+    added = answer(a_service, ask.AddFurtherImage("heart", t1, "FLAIR", copy_image=True))
+    assert added.problems == ()
+    assert added.view.channels == ("FLAIR", "T1")
+    missing = {case.id: case.missing_channels for case in added.view.cases}
+    assert missing == {"heart": (), "other-1": ("T1",), "other-2": ("T1",)}
+    assert (a_project / "volumes" / "T1" / "heart.nrrd").exists()
+    other = NamedImage("T1", str(a_project.parent / "data" / "other-2.nrrd"))
+    view = answer(a_service, ask.AddFurtherImage("other-1", other)).view
+    assert view.case("other-1").missing_channels == ()
 
 
 def test_roles_labels_and_cases_change(a_service, a_project):

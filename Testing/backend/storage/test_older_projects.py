@@ -1,7 +1,8 @@
-"""A project of version 0.1.0, made by it: opened, shown, judged, trained on, gone back in.
+"""Projects of earlier versions, made by them: opened, shown, judged, trained on, gone back in.
 
 In `data/project-0.1.0.zip` a case was accepted, one corrected on two slices and one rejected in
 round 0; round 1 is in review. Checkpoints, logs and what can be made again were left out.
+`data/project-schema-3.zip` is the same of the last version in which a case had one image.
 """
 
 import json
@@ -32,6 +33,7 @@ from PseudoLabelCLLib.storage.project.project_store import SCHEMA_VERSION, load_
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "project-0.1.0.zip"
+ONE_IMAGE_ARCHIVE = ARCHIVE.with_name("project-schema-3.zip")
 
 
 @pytest.fixture
@@ -138,7 +140,9 @@ def test_after_any_write_an_older_program_is_told_that_it_is_too_old(old, write,
     # As version 0.1.0 does it: project.json first, then the rounds, then the verdicts, and of each
     # the version before the fields.
     monkeypatch.setattr(project_store, "SCHEMA_VERSION", 1)
-    with pytest.raises(project_store.ProjectNewerError, match=r"schema 3; this version knows 1"):
+    with pytest.raises(
+        project_store.ProjectNewerError, match=rf"schema {SCHEMA_VERSION}; this version knows 1"
+    ):
         load_project(old)
 
 
@@ -193,3 +197,60 @@ def test_verdicts_that_leave_structures_out_are_reread_and_that_is_said_once(
     assert [text.count(sentence) for text in told] == [1, 0]
     assert (old / "reviews" / "round_01" / "rejected.json").read_bytes() == before
     assert [one.outside_counts for one in load_project(old).rounds] == [False, False, True, True]
+
+
+@pytest.fixture
+def of_one_image(tmp_path):
+    root = tmp_path / "project"
+    with zipfile.ZipFile(ONE_IMAGE_ARCHIVE) as archive:
+        archive.extractall(root)
+    return root
+
+
+def test_project_of_one_image_opens_with_one_unnamed_channel(of_one_image):
+    assert ONE_IMAGE_ARCHIVE.stat().st_size < 200_000
+    before = contents(of_one_image)
+    assert set(versions(of_one_image).values()) == {3}
+    project = load_project(of_one_image)
+    assert project.channels == ()
+    assert project.num_channels == 1
+    assert all(case.further_images == () for case in project.cases)
+    assert {review.verdict.value for review in project.reviews} == {
+        "accepted", "corrected", "rejected",
+    }  # fmt: skip
+    assert main(["status", str(of_one_image)]) == 0
+    assert contents(of_one_image) == before
+
+
+@pytest.mark.parametrize("archive", ["old", "of_one_image"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda root, project: change_settings(root, project, {"training.seed": "3"}),
+        lambda root, project: accept(root, project, "rejected"),
+    ],
+    ids=["settings", "verdict"],
+)
+def test_the_first_write_keeps_a_copy_of_the_project_file_as_it_was(archive, write, request):
+    root = request.getfixturevalue(archive)
+    before = (root / "project.json").read_bytes()
+    version = json.loads(before)["schema_version"]
+    write(root, load_project(root))
+    copy = root / "set_aside" / f"schema_{version}" / "project.json"
+    assert copy.read_bytes() == before
+    assert json.loads((root / "project.json").read_text("utf-8"))["schema_version"] == (
+        SCHEMA_VERSION
+    )
+    change_settings(root, load_project(root), {"training.seed": "4"})
+    assert copy.read_bytes() == before
+
+
+def test_project_of_one_image_trains_its_next_round_with_the_network_it_has(
+    of_one_image, monkeypatch, capfd
+):
+    with worker_in_this_process(monkeypatch):
+        assert main(["train", str(of_one_image), "--device", "cpu"]) == 0
+    assert "Round 2 is ready" in capfd.readouterr().out
+    project = load_project(of_one_image)
+    assert project.rounds[-1].state is RoundState.IN_REVIEW
+    assert project.channels == ()
