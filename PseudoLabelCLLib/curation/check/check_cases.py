@@ -93,10 +93,14 @@ def check_cases(
     findings += plane_findings(project)
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
+    findings += _told_of_ct(project, ct)
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _told_of_ct(project: Project, ct: list[str]) -> Iterator[Finding]:
     if ct and project.config.preprocess.bias_correction:
         named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
-        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT))
-    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+        yield Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT)
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:

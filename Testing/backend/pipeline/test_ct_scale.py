@@ -162,7 +162,7 @@ def test_model_of_ct_asks_about_a_volume_that_is_not():
     ask_about_modality(volume, PERCENTILES, Asking("new"))
 
 
-def test_each_channel_has_limits_of_its_own_and_mr_beside_ct_has_none(tmp_path):
+def test_each_channel_has_limits_of_its_own_and_mr_beside_ct_has_none():
     config = replace(PERCENTILES, ct_limits_hu=((40.0, 120.0), None))
     volumes = (Volume(ct(), GRID), Volume(mr(), GRID))
     grid_of_slices = slice_grid(volumes[0], config)
