@@ -200,7 +200,7 @@ def doctor(arguments: argparse.Namespace, console: Console) -> JsonValue:
         for kind in ("round_0", "joint_round")
     )
     console.say(
-        f"Profile 'quick', slices of 192 x 192: about {round_0} for round 0, {joint} for a joint "
+        f"Profile 'quick', patches of 128 x 128: about {round_0} for round 0, {joint} for a joint "
         "round."
     )
     return result

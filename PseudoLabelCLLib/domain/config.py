@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.method_config import (
     ConsistencyConfig,
     ContrastiveConfig,
     CopyPasteConfig,
+    IncompleteSlices,
 )
 from PseudoLabelCLLib.domain.plane import Plane
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining, PretrainingConfig
@@ -29,6 +30,7 @@ from PseudoLabelCLLib.domain.text import Text
 
 # Five halvings in the network's encoder: sides of a slice must be multiples of 2**5.
 SIZE_MULTIPLE = 32
+NUM_LEVELS = 6
 
 
 class Profile(Enum):
@@ -81,9 +83,10 @@ class PreprocessConfig:
     Args:
         slicing_axis: 0, 1 or 2 for i, j, k, whatever the plane; None takes the plane.
         in_plane_spacing_mm: Pixel size for the network; None takes the median over the cases.
-        window_size: Rows and columns of a slice for the network, multiples of 32; None takes the
-            smallest that holds the slices of the cases, at most `max_window_size`.
-        max_window_size: Upper limit of the automatic window.
+        window_size: Rows and columns of a slice for the network, multiples of 32; None takes whole
+            slices if `whole_slices`, else the smallest window that holds the slices of the cases,
+            at most `max_window_size`.
+        max_window_size: Upper limit of the sides of an automatic window or training patch.
         crop: Whether the window lies on the centre of the slice or of the body (what is not air).
         bias_correction: Whether N4 evens out the coil shading first (Tustison et al. 2010); never
             that of CT, which has none.
@@ -105,6 +108,15 @@ class PreprocessConfig:
         ct_limits_hu: For each channel the Hounsfield units that become 0 and 1, with what lies
             outside clipped, or None for one that is not CT; nothing takes them from the annotated
             cases, as far as these are CT.
+        whole_slices: Whether, where no `window_size` is set, nothing is cut off: the network is
+            trained on patches and predicts slices or volumes as large as they are.
+        patch_size: Rows and columns of a training patch, multiples of 32; in 3-D slices, rows and
+            columns, which are enlarged as the network needs. None takes the whole window, or with
+            whole slices the smallest patch that holds the slices of the cases, at most
+            `max_window_size`; in 3-D the largest block that does not exceed `BLOCK_VOXELS`.
+        dimension: 2 cuts volumes into slices, 3 into blocks of neighbouring slices.
+        slice_spacing_mm: Distance of the network's slices in 3-D; None takes the median over the
+            cases.
     """
 
     slicing_axis: int | None = None
@@ -122,6 +134,10 @@ class PreprocessConfig:
     plane: Plane | None = None
     scale_ct: bool = False
     ct_limits_hu: tuple[tuple[float, float] | None, ...] = ()
+    whole_slices: bool = False
+    patch_size: tuple[int, ...] | None = None
+    dimension: int = 2
+    slice_spacing_mm: float | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -137,11 +153,12 @@ class PreprocessConfig:
         )  # fmt: skip
         for side in (*(self.window_size or ()), self.max_window_size):
             require(
-                side > 0 and side % SIZE_MULTIPLE == 0,
+                _fits_the_network(side),
                 "window size",
                 Text("a multiple of {number}", number=SIZE_MULTIPLE),
                 side,
             )
+        self._check_dimension()
         require(
             0 <= self.low_percentile < self.high_percentile <= 1,
             "percentiles",
@@ -158,6 +175,41 @@ class PreprocessConfig:
         """Return which Hounsfield units become 0 and 1 in a channel; None where it is not CT."""
         return self.ct_limits_hu[channel] if channel < len(self.ct_limits_hu) else None
 
+    def _check_dimension(self) -> None:
+        patch, distance = self.patch_size, self.slice_spacing_mm
+        require(self.dimension in (2, 3), "dimension", Text("2 or 3"), self.dimension)
+        if self.dimension == 2:
+            require(
+                patch is None or (len(patch) == 2 and all(map(_fits_the_network, patch))),
+                "patch_size",
+                Text("rows and columns, multiples of {number}", number=SIZE_MULTIPLE),
+                patch,
+            )
+            require(distance is None, "slice_spacing_mm", Text("none in 2-D"), distance)
+            return
+        require(
+            patch is None or (len(patch) == 3 and min(patch) > 0),
+            "patch_size", Text("slices, rows and columns in 3-D"), patch,
+        )  # fmt: skip
+        require(
+            distance is None or 0.01 <= distance <= 100,
+            "slice_spacing_mm", Text("between 0.01 and 100 mm"), distance,
+        )  # fmt: skip
+        require(self.whole_slices, "whole_slices", Text("true in 3-D"), self.whole_slices)
+        require(self.window_size is None, "window_size", Text("none in 3-D"), self.window_size)
+
+    @property
+    def block_spacing_mm(self) -> tuple[float, float, float] | None:
+        """Distance of slices, rows and columns for a network in 3-D; None in 2-D."""
+        if self.dimension == 2 or self.in_plane_spacing_mm is None or self.slice_spacing_mm is None:
+            return None
+        return self.slice_spacing_mm, self.in_plane_spacing_mm, self.in_plane_spacing_mm
+
+    @property
+    def sees_whole_slices(self) -> bool:
+        """Whether nothing of a slice is cut off, however large it is."""
+        return self.whole_slices and self.window_size is None
+
     def slicing_axis_of(self, geometry: Geometry) -> int:
         """Return along which axis (0 = i, 1 = j, 2 = k) a volume is cut into slices."""
         if self.slicing_axis is not None:
@@ -172,6 +224,10 @@ class PreprocessConfig:
             return AS_STORED
         own = slice_directions(geometry, self.slicing_axis_of(geometry))
         return turn_onto(self.slice_directions, own)
+
+
+def _fits_the_network(side: int) -> bool:
+    return side > 0 and side % SIZE_MULTIPLE == 0
 
 
 def typical_pixel_mm(config: PreprocessConfig, geometries: Sequence[Geometry]) -> float:
@@ -199,26 +255,31 @@ def settle_directions(config: PreprocessConfig, geometries: Sequence[Geometry]) 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The 2-D U-Net with a projection head (Docs/methods.md, "The network").
+    """The U-Net with a projection head (Docs/methods.md, "The network").
 
     Args:
         backbone: What computes the features; the two heads are the same for all.
         widths: Channels of the encoder levels, full resolution first.
         embedding_size: Channels of the contrastive embedding.
         batch_norm_momentum: Weight of the newest batch in the running averages.
+        strides: In 3-D, by what each level below the first is coarser along slices, rows and
+            columns; there are as many levels as these ask for. None in 2-D, where five levels halve
+            rows and columns, and before the plan of a project in 3-D is settled.
+        kernels: In 3-D, sides of the convolutions of each level along slices, rows and columns.
     """
 
     backbone: Backbone = Backbone.PAPER
     widths: tuple[int, ...] = (16, 32, 64, 128, 128, 128)
     embedding_size: int = 16
     batch_norm_momentum: float = 0.1
+    strides: tuple[tuple[int, int, int], ...] = ()
+    kernels: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        levels = int(math.log2(SIZE_MULTIPLE)) + 1
         require(
-            len(self.widths) == levels,
+            len(self.widths) == NUM_LEVELS,
             "widths",
-            Text("{levels} levels", levels=levels),
+            Text("{levels} levels", levels=NUM_LEVELS),
             self.widths,
         )
         require(
@@ -233,6 +294,40 @@ class NetworkConfig:
         )  # fmt: skip
         require(self.embedding_size > 0, "embedding_size", Text("1 or more"), self.embedding_size)
         require_fraction(self.batch_norm_momentum, "batch_norm_momentum")
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        """Require one kernel for each level of a network in 3-D, of sides that it can have."""
+        strides, kernels = self.strides, self.kernels
+        require(
+            len(kernels) == (len(strides) + 1 if kernels or strides else 0)
+            and len(kernels) <= len(self.widths),
+            "kernels", Text("one for each level, one level more than strides"), kernels,
+        )  # fmt: skip
+        require(
+            all(side in (1, 2) for one in strides for side in one),
+            "strides", Text("1 or 2 along each axis"), strides,
+        )  # fmt: skip
+        require(
+            all(side in (1, 3) for one in kernels for side in one),
+            "kernels", Text("1 or 3 along each axis"), kernels,
+        )  # fmt: skip
+        require(
+            self.backbone is Backbone.PAPER or not kernels,
+            "backbone", Text("'paper' in 3-D"), self.backbone.value,
+        )  # fmt: skip
+
+    @property
+    def dimension(self) -> int:
+        """2 for slices, 3 for blocks."""
+        return 3 if self.kernels else 2
+
+    @property
+    def multiple(self) -> tuple[int, ...]:
+        """What the sides of an image must be multiples of."""
+        if self.dimension == 2:
+            return SIZE_MULTIPLE, SIZE_MULTIPLE
+        return tuple(math.prod(stride[axis] for stride in self.strides) for axis in range(3))
 
     @property
     def num_decoder_blocks(self) -> int:
@@ -240,6 +335,8 @@ class NetworkConfig:
 
         basic-unet has five levels and leaves the deepest width unused.
         """
+        if self.dimension == 3:
+            return len(self.strides)
         num_levels = len(self.widths) - (self.backbone is Backbone.BASIC_UNET)
         return num_levels - 1
 
@@ -302,6 +399,8 @@ class TrainingConfig:
         contrastive: Of the joint rounds.
         consistency: Of the joint rounds.
         copy_paste: Of the joint rounds.
+        structure_share: Share of the patches that are centred on a structure of their slice, every
+            structure in turn; the others lie anywhere.
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
         reset_head: Whether the segmentation head is reset in the first joint round.
@@ -321,6 +420,7 @@ class TrainingConfig:
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     copy_paste: CopyPasteConfig = field(default_factory=CopyPasteConfig)
+    structure_share: float = 0.67
     pseudo_label_weight: float = 0.0
     reset_head: bool = False
     keep_moments: bool = False
@@ -334,6 +434,9 @@ class TrainingConfig:
             self.pseudo_label_weight >= 0, "pseudo_label_weight", Text("0 or more"),
             self.pseudo_label_weight,
         )  # fmt: skip
+        require(
+            0 <= self.structure_share <= 1, "structure_share", Text("0..1"), self.structure_share
+        )
         require(
             self.num_joint_rounds >= 0, "num_joint_rounds", Text("0 or more"), self.num_joint_rounds
         )
@@ -403,6 +506,8 @@ class ProjectConfig:
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
 
     def __post_init__(self) -> None:
+        if self.preprocess.dimension == 3:
+            self._check_3d()
         num_blocks = self.pretraining.global_local.num_decoder_blocks
         most = self.network.num_decoder_blocks
         require(
@@ -415,3 +520,21 @@ class ProjectConfig:
             ),
             num_blocks,
         )
+
+    def _check_3d(self) -> None:
+        """Refuse what there is for slices alone."""
+        method = self.pretraining.method
+        require(
+            method is Pretraining.NONE, "pretraining.method",
+            Text("none with preprocess.dimension=3, as pre-training learns from slices"),
+            method.value,
+        )  # fmt: skip
+        require(
+            self.network.backbone is Backbone.PAPER, "network.backbone",
+            Text("'paper' with preprocess.dimension=3"), self.network.backbone.value,
+        )  # fmt: skip
+        skips = self.training.contrastive.incomplete_slices is IncompleteSlices.SKIP
+        require(
+            not skips, "training.contrastive.incomplete_slices",
+            Text("'use' with preprocess.dimension=3"), "skip",
+        )  # fmt: skip

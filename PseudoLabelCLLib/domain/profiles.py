@@ -31,6 +31,26 @@ from PseudoLabelCLLib.domain.pretraining_config import (
 )
 
 
+def in_3d(config: ProjectConfig) -> ProjectConfig:
+    """Return the settings of `quick` or `balanced` for blocks of neighbouring slices.
+
+    A block has about as many voxels as ten patches have pixels, so that a step sees two of a kind;
+    half the channels on the finest levels keep a step as short as in 2-D.
+    """
+    training = config.training
+    return replace(
+        config,
+        preprocess=replace(config.preprocess, dimension=3),
+        network=replace(config.network, widths=(8, 16, 32, 64, 128, 128)),
+        training=replace(
+            training,
+            supervised=replace(training.supervised, batch_size=2),
+            joint=replace(training.joint, batch_size=2),
+            consistency=replace(training.consistency, num_slices=2),
+        ),
+    )
+
+
 def config_for(profile: Profile) -> ProjectConfig:
     """Return the settings of a profile.
 
@@ -44,7 +64,13 @@ def config_for(profile: Profile) -> ProjectConfig:
         return _legacy_config()
     quick = ProjectConfig(
         profile=Profile.QUICK,
-        preprocess=PreprocessConfig(body_mask=True, measured_values=True, scale_ct=True),
+        preprocess=PreprocessConfig(
+            body_mask=True,
+            measured_values=True,
+            whole_slices=True,
+            max_window_size=128,
+            scale_ct=True,
+        ),
         network=NetworkConfig(),
         training=TrainingConfig(
             supervised=StageConfig(num_steps=600, batch_size=10, learning_rate=3e-3),
@@ -68,7 +94,7 @@ def config_for(profile: Profile) -> ProjectConfig:
     return replace(
         quick,
         profile=Profile.BALANCED,
-        preprocess=replace(quick.preprocess, max_window_size=256),
+        preprocess=replace(quick.preprocess, max_window_size=192),
         training=training,
         pseudo_label=replace(quick.pseudo_label, num_augmented_copies=8),
     )

@@ -1,6 +1,7 @@
 """Prediction of a case's slices, averaged over changed copies that also tell the doubt."""
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,14 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, PseudoLabelConfig
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.shapes import Float, UInt8
+from PseudoLabelCLLib.learning.sliding_windows import (
+    LARGEST_SLICE,
+    LARGEST_VOLUME,
+    WindowPlan,
+    predict_any_size,
+    predict_slabs,
+)
 
 Grid = Float[Tensor, "1 rows columns 2"]
 
 SLICES_AT_ONCE = 16
+# Windows of slices that are too large to be predicted at once.
+LARGEST_SLICE_WINDOW = 512
 # The class index of a pixel that a copy does not see, since it lies outside the copy's window.
 UNSEEN_CLASS = 255
 # A pixel of which this share comes from inside the copy's window counts as seen.
@@ -81,8 +91,9 @@ def predict_slices(
     images: npt.NDArray[np.float32],
     copies: tuple[CopyTransform, ...],
     device: ComputeDevice,
+    block: Sequence[int] | None = None,
 ) -> Prediction:
-    """Predict every slice in every copy.
+    """Predict every slice in every copy, whatever its size; in 3-D together with its neighbours.
 
     On a GPU, the results of some slices come back while the next ones are computed.
 
@@ -91,9 +102,10 @@ def predict_slices(
         images: Shape (slices, channels, rows, columns).
         copies: At least one.
         device: Where to compute; where memory is short, fewer slices go at once.
+        block: What a network in 3-D was trained on: slices, rows and columns.
 
     Raises:
-        torch.OutOfMemoryError: Not even one slice fits.
+        torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
     """
     network.eval()
     num_slices, _, rows, columns = images.shape
@@ -102,22 +114,92 @@ def predict_slices(
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
     )
     turns = [_turn_of(copy, (rows, columns), device) for copy in copies]
-    start, at_once = 0, _most_slices_at_once(device)
     returning: _Returning | None = None
-    while start < num_slices:
+    asked = _Asked(network, device)
+    if network.config.dimension == 3:
+        said = _said_of_volume(asked, images, turns, block or network.config.multiple)
+    else:
+        said = _said_of_slices(asked, images, turns)
+    for part, mean, winners in said:
+        previous, returning = returning, _start_return(part, mean, winners)
+        _store(previous, prediction)
+    _store(returning, prediction)
+    return prediction
+
+
+def _said_of_slices(
+    asked: "_Asked", images: npt.NDArray[np.float32], turns: Sequence["_Turn | None"]
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield mean probabilities and most likely classes of some slices after the others."""
+    start, at_once = 0, _most_slices_at_once(asked.device)
+    while start < len(images):
         part = slice(start, start + at_once)
         try:
-            mean, winners = _predict_chunk(network, _send(images[part], device), turns, device)
+            sent = _send(images[part], asked.device)
+            said = (
+                asked.slices(sent if turn is None else _resample(sent, turn.there))
+                for turn in turns
+            )
+            mean, winners = _combine(said, turns)
         except torch.OutOfMemoryError:
             if at_once == 1:
                 raise
             at_once //= 2
             continue
-        previous, returning = returning, _start_return(part, mean, winners)
-        _store(previous, prediction)
+        yield part, mean, winners
         start += at_once
-    _store(returning, prediction)
-    return prediction
+
+
+def _said_of_volume(
+    asked: "_Asked",
+    images: npt.NDArray[np.float32],
+    turns: Sequence["_Turn | None"],
+    block: Sequence[int],
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield the same of a network in 3-D; all slices of a copy are changed alike."""
+
+    def reader(turn: "_Turn | None") -> Callable[[slice], Tensor]:
+        def read(part: slice) -> Tensor:
+            sent = _send(images[part], asked.device)
+            moved = sent if turn is None else _resample(sent, turn.there)
+            return moved.movedim(0, 1)[None]
+
+        return read
+
+    plan = asked.volume_plan(block)
+    num_slices, _, rows, columns = images.shape
+    space = (num_slices, rows, columns)
+    copies = [predict_slabs(asked.probabilities, reader(turn), space, plan) for turn in turns]
+    for slabs in zip(*copies, strict=True):
+        mean, winners = _combine((said for _, said in slabs), turns)
+        yield slabs[0][0], mean, winners
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A network on its device."""
+
+    network: SegmentationNetwork
+    device: ComputeDevice
+
+    def slices(self, images: Tensor) -> Tensor:
+        """Return the class probabilities of slices of any size."""
+        plan = WindowPlan((SIZE_MULTIPLE,) * 2, (LARGEST_SLICE_WINDOW,) * 2, LARGEST_SLICE)
+        return predict_any_size(self.probabilities, images, plan)
+
+    def volume_plan(self, block: Sequence[int]) -> WindowPlan:
+        """Return how volumes are predicted: in windows twice as wide as a block where they fit."""
+        multiple = self.network.config.multiple
+        sides = [m * math.ceil(n / m) for n, m in zip(block, multiple, strict=True)]
+        if 8 * math.prod(sides) <= LARGEST_VOLUME:
+            sides = [2 * side for side in sides]
+        return WindowPlan(multiple, tuple(sides), LARGEST_VOLUME)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return the class probabilities of images whose sides suit the network."""
+        with self.device.autocast():
+            logits: Tensor = self.network(self.device.laid_out(images))
+        return logits.float().softmax(dim=1)
 
 
 class _Turn(NamedTuple):
@@ -182,40 +264,36 @@ def _store(returning: _Returning | None, prediction: Prediction) -> None:
     prediction.copies[:, returning.part] = returning.winners.numpy()
 
 
-def _predict_chunk(
-    network: SegmentationNetwork,
-    images: Float[Tensor, "slices channels rows columns"],
-    turns: list[_Turn | None],
-    device: ComputeDevice,
+def _combine(
+    said: Iterator[Float[Tensor, "slices classes rows columns"]], turns: Sequence[_Turn | None]
 ) -> tuple[
     Float[Tensor, "slices classes rows columns"], UInt8[Tensor, "copies slices rows columns"]
 ]:
     """Mean class probabilities over the copies, and the most likely class in each copy.
 
     A copy has no say on pixels that it does not see: sums are divided by the coverage.
+
+    Args:
+        said: What each copy says, not yet turned back, made one after the other.
+        turns: How each lies.
     """
-    winners = torch.zeros(
-        (len(turns), len(images), *images.shape[2:]), dtype=torch.uint8, device=images.device
-    )
-    total, coverage = images.new_zeros(()), images.new_zeros((1, 1, *images.shape[2:]))
-    for turn, winner in zip(turns, winners, strict=True):
-        moved = images if turn is None else _resample(images, turn.there)
-        with device.autocast():
-            logits = network(moved.contiguous(memory_format=device.memory_format))
-        probabilities = logits.float().softmax(dim=1)
-        if turn is not None:
-            probabilities = _resample(probabilities, turn.back)
+    winners: list[Tensor] = []
+    total, coverage = torch.zeros(()), torch.zeros((1, 1, 1, 1))
+    for turn, own in zip(turns, said, strict=True):
+        probabilities = own if turn is None else _resample(own, turn.back)
+        winner = torch.zeros_like(probabilities[:, 0], dtype=torch.uint8)
         _mark_most_likely(probabilities, winner)
         if turn is not None:
             winner.masked_fill_(turn.coverage[0] < _SEEN_SHARE, UNSEEN_CLASS)
-        coverage = coverage + (1.0 if turn is None else turn.coverage)
-        total = total + probabilities
+        coverage = coverage.to(own.device) + (1.0 if turn is None else turn.coverage)
+        total = total.to(own.device) + probabilities
+        winners.append(winner)
     if all(turn is not None for turn in turns):  # without the slice itself, some pixels have none
         background = functional.one_hot(coverage.new_zeros(1).long(), total.shape[1])
         is_covered = coverage > _SMALLEST_COVERAGE
         total = torch.where(is_covered, total, background[:, :, None, None].float())
         coverage = torch.where(is_covered, coverage, 1.0)
-    return total / coverage, winners
+    return total / coverage, torch.stack(winners)
 
 
 def _mark_most_likely(

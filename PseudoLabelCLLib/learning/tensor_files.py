@@ -125,8 +125,9 @@ def _content_of(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(tree, dict):
         return tree
     if "tensor" in tree:
-        order = torch.channels_last if tree["channels_last"] else torch.contiguous_format
-        return tensors[tree["tensor"]].contiguous(memory_format=order)
+        tensor = tensors[tree["tensor"]]
+        order = _channels_last(tensor) if tree["channels_last"] else torch.contiguous_format
+        return tensor.contiguous(memory_format=order)
     if "dict" in tree:
         return {key: _content_of(value, tensors) for key, value in tree["dict"]}
     if "list" in tree:
@@ -164,10 +165,14 @@ def _is_dense(tensor: Tensor) -> bool:
 
 def _is_channels_last(tensor: Tensor) -> bool:
     return (
-        tensor.dim() == 4
+        tensor.dim() in (4, 5)
         and not tensor.is_contiguous()
-        and tensor.is_contiguous(memory_format=torch.channels_last)
+        and tensor.is_contiguous(memory_format=_channels_last(tensor))
     )
+
+
+def _channels_last(tensor: Tensor) -> torch.memory_format:
+    return torch.channels_last_3d if tensor.dim() == 5 else torch.channels_last
 
 
 def _joined(name: str, key: object) -> str:

@@ -21,7 +21,6 @@ from PseudoLabelCLLib.messages.jobs import DoctorJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai", "safetensors")
-_TRIAL_SIZE = 192
 _TRIAL_CLASSES = 4
 _TRIAL_STEPS = 3
 
@@ -56,9 +55,10 @@ def examine(job: DoctorJob, report: Report) -> dict[str, JsonValue]:
 def _seconds_per_step(
     config: ProjectConfig, device: ComputeDevice, report: Report, *, joint: bool
 ) -> float:
-    """Return the median seconds of a few steps on random slices of 192 x 192 pixels."""
+    """Return the median seconds of a few steps on random slices of the largest patch."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand((8, 1, _TRIAL_SIZE, _TRIAL_SIZE), generator=generator)
+    side = config.preprocess.max_window_size
+    images = torch.rand((8, 1, side, side), generator=generator)
     classes = (images[:, 0] * _TRIAL_CLASSES).to(torch.uint8)
     slices = [LabelledSlices(images.numpy(), classes.numpy())]
     data = RoundData(

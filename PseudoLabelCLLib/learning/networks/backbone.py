@@ -1,4 +1,4 @@
-"""What computes a slice's features: the papers' U-Net (Docs/methods.md), or MONAI's BasicUNet."""
+"""What computes features: the papers' U-Net in 2-D or 3-D, or MONAI's BasicUNet."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -18,27 +18,34 @@ from PseudoLabelCLLib.learning.networks.layers import (
 )
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "batch channels rows columns"]
-Features = Float[Tensor, "batch features rows columns"]
+Images = Float[Tensor, "batch channels *space"]
+Features = Float[Tensor, "batch features *space"]
 
 BASIC_UNET_LEVELS = 5
 
 
 class UNetBackbone(nn.Module):
-    """An encoder that halves rows and columns from level to level, and a decoder with skips.
+    """An encoder that halves the sides of an image from level to level, and a decoder with skips.
 
     Args:
         widths: Channels of the levels, full resolution first.
         encoder: One module for each level, without the halving.
         decoder: One module for each level but the last, lowest resolution first; called with the
             features from below and the encoder's of the same level.
+        strides: In 3-D, by what each level below the first is coarser along each axis; in 2-D both
+            axes are halved.
     """
 
     def __init__(
-        self, widths: tuple[int, ...], encoder: Iterable[nn.Module], decoder: Iterable[nn.Module]
+        self,
+        widths: tuple[int, ...],
+        encoder: Iterable[nn.Module],
+        decoder: Iterable[nn.Module],
+        strides: tuple[tuple[int, int, int], ...] = (),
     ) -> None:
         super().__init__()
         self.widths = widths
+        self.strides = strides
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
 
@@ -52,14 +59,19 @@ class UNetBackbone(nn.Module):
         levels: list[Tensor] = []
         x: Tensor = images
         for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else functional.max_pool2d(x, 2))
+            x = block(x if level == 0 else self._pooled(x, level))
             levels.append(x)
         return levels
+
+    def _pooled(self, features: Tensor, level: int) -> Tensor:
+        if not self.strides:
+            return functional.max_pool2d(features, 2)
+        return functional.max_pool3d(features, self.strides[level - 1])
 
     def decode(self, levels: list[Tensor], num_blocks: int | None = None) -> Features:
         """Return the features after the first `num_blocks` decoder blocks, or after all.
 
-        Every block doubles rows and columns.
+        Every block undoes the halving of its level.
 
         Args:
             levels: What `encode` returned.
@@ -120,6 +132,8 @@ def build_backbone(config: NetworkConfig, num_channels: int = 1) -> UNetBackbone
     """
     if config.backbone is Backbone.BASIC_UNET:
         return _basic_unet(config, num_channels)
+    if config.dimension == 3:
+        return _paper_unet_3d(config, num_channels)
     return _paper_unet(config, num_channels)
 
 
@@ -141,6 +155,51 @@ def _paper_unet(config: NetworkConfig, num_channels: int) -> UNetBackbone:
             for level in reversed(range(len(widths) - 1))
         ],
     )
+
+
+def _paper_unet_3d(config: NetworkConfig, num_channels: int) -> UNetBackbone:
+    """Return the same U-Net over slices, rows and columns, with as many levels as blocks ask for.
+
+    Up-sampling is a transposed convolution, as wide as it is coarse.
+
+    Source: Chaitanya et al., MedIA 2023; levels as in Isensee et al., Nature Methods 2021.
+    """
+    kernels, momentum = config.kernels, config.batch_norm_momentum
+    widths = config.widths[: len(kernels)]
+    return UNetBackbone(
+        widths,
+        [
+            two_convolutions(before, width, momentum, kernel)
+            for before, width, kernel in zip(
+                (num_channels, *widths[:-1]), widths, kernels, strict=True
+            )
+        ],
+        [_UpBlock3d(config, level) for level in reversed(range(len(widths) - 1))],
+        config.strides,
+    )
+
+
+class _UpBlock3d(nn.Module):
+    """A transposed convolution, and convolutions over it and the skip."""
+
+    def __init__(self, config: NetworkConfig, level: int) -> None:
+        super().__init__()
+        width, momentum = config.widths[level], config.batch_norm_momentum
+        stride, kernel = config.strides[level], config.kernels[level]
+        self.up = nn.Sequential(
+            nn.ConvTranspose3d(config.widths[level + 1], width, stride, stride),
+            batch_norm(width, momentum, 3),
+            nn.ReLU(inplace=True),
+        )
+        self.merge: nn.Module = (
+            convolution_unit(2 * width, width, momentum, kernel=kernel)
+            if level == 0
+            else two_convolutions(2 * width, width, momentum, kernel)
+        )
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        merged: Tensor = self.merge(torch.cat((self.up(below), skip), dim=1))
+        return merged
 
 
 class _UpBlock(nn.Module):

@@ -1,21 +1,29 @@
 """A backbone with a segmentation head and a projection head (Docs/methods.md)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.learning.networks.backbone import Features, Images, build_backbone
-from PseudoLabelCLLib.learning.networks.layers import batch_norm, convolution_unit, initialise
+from PseudoLabelCLLib.learning.networks.layers import (
+    IN_PLANE,
+    batch_norm,
+    convolution,
+    convolution_unit,
+    initialise,
+)
 from PseudoLabelCLLib.learning.shapes import Float
 
 
 class SegmentationNetwork(nn.Module):
     """A backbone and two heads on its full-resolution features.
 
-    Rows and columns of the input must be multiples of 32.
+    The sides of the input must be multiples of `NetworkConfig.multiple`, 32 in 2-D.
 
     Args:
-        config: The backbone and its widths.
+        config: The backbone and its widths, in 3-D also its levels.
         num_classes: Classes, background included.
         generator: Where all initial weights are drawn from, the backbone's first; None where
             weights are loaded next.
@@ -44,16 +52,18 @@ class SegmentationNetwork(nn.Module):
 
     def _add_heads(self, width: int) -> None:
         config, momentum = self.config, self.config.batch_norm_momentum
+        kernel: Sequence[int] = config.kernels[0] if config.kernels else IN_PLANE
+        point, size = (1,) * len(kernel), config.embedding_size
         self.segmentation_head = nn.Sequential(
-            convolution_unit(width, width, momentum, bias=False),
-            convolution_unit(width, width, momentum, bias=False),
+            convolution_unit(width, width, momentum, kernel=kernel, bias=False),
+            convolution_unit(width, width, momentum, kernel=kernel, bias=False),
         )
-        self.classifier = nn.Conv2d(width, self.num_classes, 3, padding=1, bias=False)
+        self.classifier = convolution(width, self.num_classes, kernel, bias=False)
         self.projection_head = nn.Sequential(
-            nn.Conv2d(width, config.embedding_size, 1, bias=False),
-            batch_norm(config.embedding_size, momentum),
+            convolution(width, size, point, bias=False),
+            batch_norm(size, momentum, len(kernel)),
             nn.ReLU(inplace=True),
-            nn.Conv2d(config.embedding_size, config.embedding_size, 1, bias=False),
+            convolution(size, size, point, bias=False),
         )
 
     def reset_segmentation_head(self, generator: torch.Generator) -> None:
@@ -68,16 +78,16 @@ class SegmentationNetwork(nn.Module):
         """Return the decoder's full-resolution features."""
         return self.backbone.decode(self.backbone.encode(images))
 
-    def forward(self, images: Images) -> Float[Tensor, "batch classes rows columns"]:
-        """Return the class scores (logits) of every pixel."""
+    def forward(self, images: Images) -> Float[Tensor, "batch classes *space"]:
+        """Return the class scores (logits) of every pixel or voxel."""
         logits: Tensor = self.classifier(self.segmentation_head(self.features(images)))
         return logits
 
     def segment_and_embed(
         self, images: Images, num_segmented: int
     ) -> tuple[
-        Float[Tensor, "segmented classes rows columns"],
-        Float[Tensor, "embedded embedding rows columns"],
+        Float[Tensor, "segmented classes *space"],
+        Float[Tensor, "embedded embedding *space"],
     ]:
         """Return logits of the first `num_segmented` images and embeddings of the others.
 

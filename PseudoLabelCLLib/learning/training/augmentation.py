@@ -11,10 +11,10 @@ from torch.nn import functional
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "batch channels rows columns"]
-Targets = Float[Tensor, "batch classes rows columns"]
+Images = Float[Tensor, "batch channels *space"]
+Targets = Float[Tensor, "batch classes *space"]
 Grid = Float[Tensor, "batch rows columns 2"]
-PerChannel = Float[Tensor, "batch channels 1 1"]
+PerChannel = Float[Tensor, "batch channels *ones"]
 
 # What "one-of-five" chooses from; the fifth is nothing.
 _ROTATION, _ZOOM, _MIRROR, _EIGHTHS_OF_A_TURN = range(4)
@@ -49,6 +49,8 @@ def augment(
 ) -> AugmentedBatch:
     """Warp images and targets together, then change the images' intensities.
 
+    All slices of a block are warped alike, in their plane.
+
     Args:
         images: Intensities, about 0..1.
         targets: Class probabilities; class 0 fills what comes from outside the slice.
@@ -62,8 +64,10 @@ def augment(
     change = _draw_intensity_change(images.shape[:2], config, generator)
     moved = _move_together((*warp, *change), images.device)
     grid = _sampling_grid(_Warp(*moved[:2]), images, config)
-    warped = functional.grid_sample(
-        torch.cat((images, targets[:, 1:]), dim=1), grid, align_corners=False
+    together = torch.cat((images, targets[:, 1:]), dim=1)
+    # the slices of a block are channels of one slice: they are all sampled at the same positions
+    warped = functional.grid_sample(together.flatten(1, -3), grid, align_corners=False).reshape(
+        together.shape
     )
     num_channels = images.shape[1]
     foreground = warped[:, num_channels:]
@@ -77,14 +81,16 @@ def augment(
 def _apply(
     images: Images, change: _IntensityChange, config: AugmentationConfig, generator: torch.Generator
 ) -> Images:
-    mean = images.mean(dim=(2, 3), keepdim=True)
+    mean = images.mean(dim=tuple(range(2, images.ndim)), keepdim=True)
+    change = _IntensityChange(*(part.reshape(mean.shape) for part in change))
     changed = (images - mean) * change.contrast + mean + change.brightness
     if config.gamma_fraction:
         changed = changed.clamp(min=1e-3) ** change.exponent
     if config.blur_fraction:
+        halved = functional.avg_pool2d(changed.flatten(1, -3), 2)
         blurred = functional.interpolate(
-            functional.avg_pool2d(changed, 2), scale_factor=2, mode="bilinear", align_corners=False
-        )
+            halved, size=changed.shape[-2:], mode="bilinear", align_corners=False
+        ).reshape(changed.shape)
         changed = torch.where(change.blurred > 0, blurred, changed)
     if config.noise:
         changed = changed + change.noise * _normal_field(images, generator)
@@ -121,7 +127,7 @@ def _normal_field(images: Images, generator: torch.Generator) -> Images:
 
 
 def _draw_warp(images: Images, config: AugmentationConfig, generator: torch.Generator) -> _Warp:
-    batch, _, rows, columns = images.shape
+    batch, (rows, columns) = len(images), images.shape[-2:]
     if config.affine is Affine.ONE_OF_FIVE:
         matrix = _draw_one_of_five(batch, rows / columns, config, generator)
     else:
@@ -207,7 +213,7 @@ def _mirrors(batch: int, mirror: Mirror, generator: torch.Generator) -> Float[Te
 
 def _sampling_grid(warp: _Warp, images: Images, config: AugmentationConfig) -> Grid:
     """The sampling positions of every pixel: the linear map, and the smooth warp on top."""
-    batch, _, rows, columns = images.shape
+    batch, (rows, columns) = len(images), images.shape[-2:]
     grid: Tensor = functional.affine_grid(
         warp.matrix, [batch, 1, rows, columns], align_corners=False
     )

@@ -1,12 +1,14 @@
 """Copy-paste: rectangles of one slice on another, images and targets alike."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Bool
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch
 
-Boxes = Bool[Tensor, "batch 1 rows columns"]
+Boxes = Bool[Tensor, "batch 1 *space"]
 
 
 def exchange(first: AugmentedBatch, second: AugmentedBatch, boxes: Boxes) -> AugmentedBatch:
@@ -39,14 +41,16 @@ def exchange(first: AugmentedBatch, second: AugmentedBatch, boxes: Boxes) -> Aug
 
 
 def draw_boxes(
-    num_boxes: int, shape: tuple[int, int], side_fraction: float, generator: torch.Generator
+    num_boxes: int, shape: Sequence[int], side_fraction: float, generator: torch.Generator
 ) -> Boxes:
-    """Draw rectangles that lie inside the slice, each side this fraction of the slice's."""
-    inside = []
-    for side in shape:
+    """Draw boxes that lie inside a slice or block, each side this fraction of its own."""
+    boxes = torch.ones((num_boxes, 1, *[1] * len(shape)), dtype=torch.bool)
+    for axis, side in enumerate(shape, start=2):
         length = max(1, round(side_fraction * side))
         first = torch.randint(side - length + 1, (num_boxes, 1), generator=generator)
         place = torch.arange(side)
-        inside.append((place >= first) & (place < first + length))  # (boxes, side)
-    rows, columns = inside
-    return rows[:, None, :, None] & columns[:, None, None, :]
+        inside = (place >= first) & (place < first + length)  # (boxes, side)
+        along = [num_boxes, *[1] * (len(shape) + 1)]
+        along[axis] = side
+        boxes = boxes & inside.reshape(along)
+    return boxes

@@ -26,7 +26,7 @@ from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.targets import TargetForm
 from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 
-Images = Float[Tensor, "batch channels rows columns"]
+Images = Float[Tensor, "batch channels *space"]
 Scalar = Float[Tensor, ""]
 
 
@@ -204,8 +204,8 @@ class CopyPasteTerm(ConsistencyTerm):
         """Exchange rectangles, then change the slices strongly."""
         config, truth, taught = self.config.copy_paste, part.truth, part.form.as_known(part.taught)
         number = min(config.num_slices, len(truth.images), len(taught.images))
-        rows, columns = truth.images.shape[-2:]
-        boxes = draw_boxes(number, (rows, columns), config.side_fraction, part.generator)
+        space = truth.images.shape[2:]
+        boxes = draw_boxes(number, space, config.side_fraction, part.generator)
         mixed = exchange(
             AugmentedBatch(truth.images[:number], truth.targets[:number]),
             AugmentedBatch(taught.images[:number], taught.targets[:number]),

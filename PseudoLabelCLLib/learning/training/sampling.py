@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm
 from PseudoLabelCLLib.learning.shapes import Bool, Float, Int
+from PseudoLabelCLLib.learning.training.patches import Patches, PatchPlaces, cut
 
 # Slices without any structure are most of a long scan; this share of the draws shows some.
 FOREGROUND_SHARE = 0.67
@@ -82,32 +83,43 @@ class SliceBatch(NamedTuple):
     """Drawn slices with their class indices, `IGNORED_CLASS` where nothing is known.
 
     Args:
-        images: Intensities.
+        images: Intensities; `space` is rows and columns, in 3-D slices, rows and columns.
         classes: Class indices, `MERGED_CLASS` or `IGNORED_CLASS`.
         left_out: Which foreground classes `MERGED_CLASS` stands for beside background; None if no
             slice of the pool has any.
     """
 
-    images: Float[Tensor, "batch channels rows columns"]
-    classes: Int[Tensor, "batch rows columns"]
+    images: Float[Tensor, "batch channels *space"]
+    classes: Int[Tensor, "batch *space"]
     left_out: Bool[Tensor, "batch foreground"] | None = None
 
 
 class SlicePool:
-    """All slices of some cases, drawn from at random.
+    """All slices of some cases, drawn from at random: whole, or a patch of each.
 
     Voxels stay where they are, such as on disk, until they are drawn, or are kept on a device. In
     memory lie a few bytes per slice: its place, and which classes it shows.
+
+    Args:
+        cases: The slices.
+        num_classes: Background included.
+        patches: How patches are drawn; None draws whole slices, which then are of one size.
     """
 
-    def __init__(self, cases: Sequence[LabelledSlices], num_classes: int) -> None:
+    def __init__(
+        self,
+        cases: Sequence[LabelledSlices],
+        num_classes: int,
+        patches: Patches | None = None,
+    ) -> None:
         self._cases = tuple(cases)
+        self.patches = patches
         self.num_classes = num_classes
         places = [(c, s) for c, case in enumerate(cases) for s in case.numbers]
         self._place = np.array(places, dtype=np.int32).reshape(-1, 2)  # (slices, case and slice)
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
         self._left_out = _left_out_classes(self._cases, num_classes)  # as `_present`, or None
-        self.has_ignored = _has_ignored(self._cases)
+        self.has_ignored = _has_ignored(self._cases) or self._has_blocks_with_gaps
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
@@ -118,15 +130,22 @@ class SlicePool:
         """Whether a person left structures out of some slice."""
         return self._left_out is not None
 
+    @property
+    def _has_blocks_with_gaps(self) -> bool:
+        """Whether blocks can hold slices that do not take part: nothing is known of those."""
+        is_block = self.patches is not None and self.patches.is_block
+        return is_block and any(len(case) < len(case.images) for case in self._cases)
+
     def keep_on(self, device: torch.device, limit_bytes: int = RESIDENT_BYTES) -> bool:
         """Keep all slices in the memory of a device, unless they take more than the limit.
 
-        Draws are then gathered there, and nothing but their numbers travels.
+        Draws are then gathered there, and nothing but their numbers travels. Patches are cut on the
+        host: their slices differ in size.
 
         Returns:
             Whether they are kept.
         """
-        if not len(self):
+        if not len(self) or self.patches is not None:
             return False
         images, classes = self._cases[0].images, self._cases[0].classes
         in_slice = 4 * math.prod(images.shape[1:]) + math.prod(classes.shape[1:])  # float32, uint8
@@ -170,7 +189,7 @@ class SlicePool:
             weights[shows == 0] = (1 - FOREGROUND_SHARE) / (1 - share)
         weights[counts < min(min_structures, self.most_classes_in_a_slice)] = 0
         chosen = torch.multinomial(weights, num_slices, replacement=True, generator=generator)
-        return self._take(chosen)
+        return self._take(chosen, generator)
 
     def draw_rich(self, num_slices: int, generator: torch.Generator) -> SliceBatch:
         """Draw, each at most once where possible, among the slices that show the most classes."""
@@ -178,7 +197,7 @@ class SlicePool:
         rich = (counts == counts.max()).float()
         too_few = int(rich.sum()) < num_slices
         chosen = torch.multinomial(rich, num_slices, replacement=too_few, generator=generator)
-        return self._take(chosen)
+        return self._take(chosen, generator)
 
     def draw_showing(self, classes: Sequence[int], generator: torch.Generator) -> SliceBatch:
         """Draw for every class a slice that shows it, all such slices alike, apex and base too.
@@ -186,6 +205,7 @@ class SlicePool:
         Args:
             classes: Foreground classes, from 1, one for each draw. For one that no slice shows, any
                 slice with a structure is drawn. No slice is drawn twice where another would do.
+                A patch is centred on a pixel of the class.
             generator: Of random numbers.
         """
         chosen: list[int] = []
@@ -197,7 +217,7 @@ class SlicePool:
             is_free[chosen] = False
             weights = (is_free if is_free.any() else shows).float()
             chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
-        return self._take(torch.tensor(chosen))
+        return self._take(torch.tensor(chosen), generator, classes)
 
     @property
     def classes_shown(self) -> list[int]:
@@ -224,7 +244,11 @@ class SlicePool:
         """Whether some slice shows all foreground classes; then every rich draw does."""
         return self.most_classes_in_a_slice == self.num_classes - 1
 
-    def _take(self, chosen: Int[Tensor, " chosen"]) -> SliceBatch:
+    def _take(
+        self, chosen: Int[Tensor, " chosen"], generator: torch.Generator, wanted: Sequence[int] = ()
+    ) -> SliceBatch:
+        if self.patches is not None:
+            return self._cut(chosen.tolist(), self.patches, generator, wanted)
         left_out = None if self._left_out is None else self._left_out[chosen]
         if self._resident is not None:
             there = chosen.to(self._resident.images.device)
@@ -240,6 +264,59 @@ class SlicePool:
             torch.from_numpy(images.astype(np.float32)),
             torch.from_numpy(classes.astype(np.int64)),
         )
+
+    def _cut(
+        self,
+        chosen: list[int],
+        patches: Patches,
+        generator: torch.Generator,
+        wanted: Sequence[int],
+    ) -> SliceBatch:
+        """Cut a patch out of every chosen slice: on the wanted classes, or as the share says."""
+        places = PatchPlaces(patches, len(chosen), generator)
+        start = int(torch.randint(self.num_classes, (), generator=generator))
+        images, classes = [], []
+        for number, one in enumerate(chosen):
+            case, own = self._cases[self._place[one, 0]], int(self._place[one, 1])
+            in_turn = [
+                1 + (start + number + step) % (self.num_classes - 1)
+                for step in range(self.num_classes - 1)
+            ]
+            if wanted:
+                in_turn.insert(0, wanted[number])
+            elif not places.is_on_structure(number):
+                in_turn = []
+            known = case.classes[own] != IGNORED_CLASS if self.has_ignored else None
+            corner = places.corner(number, case.classes[own], known, in_turn)
+            if patches.is_block:
+                first = (patches.first_slice(own, len(case.images)), *corner)
+                images.append(cut(case.images.swapaxes(0, 1), first, patches.shape))
+                classes.append(_block_classes(case, first, patches.shape))
+            else:
+                images.append(cut(case.images[own], corner, patches.shape))
+                classes.append(cut(case.classes[own], corner, patches.shape))
+        return SliceBatch(
+            torch.from_numpy(np.stack(images).astype(np.float32)),
+            torch.from_numpy(np.stack(classes).astype(np.int64)),
+            self._left_out_around(chosen, patches),
+        )
+
+    def _left_out_around(
+        self, chosen: list[int], patches: Patches
+    ) -> Bool[Tensor, "batch foreground"] | None:
+        """Return what is left out of a patch: in a block, of any of its slices that takes part.
+
+        `MERGED_CLASS` then says less of a slice with less left out, and nothing wrong.
+        """
+        if self._left_out is None or not patches.is_block:
+            return None if self._left_out is None else self._left_out[chosen]
+        rows = []
+        for case, own in self._place[chosen].tolist():
+            first = patches.first_slice(own, len(self._cases[case].images))
+            is_inside = (self._place[:, 0] == case) & (self._place[:, 1] >= first)
+            is_inside &= self._place[:, 1] < first + patches.num_slices
+            rows.append(self._left_out[torch.from_numpy(is_inside)].any(dim=0))
+        return torch.stack(rows)
 
 
 @dataclass(frozen=True)
@@ -334,15 +411,15 @@ def _classes_in_turn(
 
 
 def one_hot(
-    classes: Int[Tensor, "batch rows columns"], num_classes: int
-) -> Float[Tensor, "batch classes rows columns"]:
+    classes: Int[Tensor, "batch *space"], num_classes: int
+) -> Float[Tensor, "batch classes *space"]:
     """Return class probabilities 0 or 1 for class indices."""
-    return functional.one_hot(classes, num_classes).movedim(3, 1).float()
+    return functional.one_hot(classes, num_classes).movedim(-1, 1).float()
 
 
 def one_hot_with_ignored(
-    classes: Int[Tensor, "batch rows columns"], num_classes: int, *, with_merged: bool = False
-) -> Float[Tensor, "batch classes_and_more rows columns"]:
+    classes: Int[Tensor, "batch *space"], num_classes: int, *, with_merged: bool = False
+) -> Float[Tensor, "batch classes_and_more *space"]:
     """Return class probabilities 0 or 1, and after the last class whether a pixel is ignored.
 
     With `with_merged`, a channel between the two says whether it is `MERGED_CLASS`. A warp moves
@@ -355,8 +432,8 @@ def one_hot_with_ignored(
 
 
 def known_part(
-    targets: Float[Tensor, "batch classes_and_ignored rows columns"],
-) -> tuple[Float[Tensor, "batch classes rows columns"], Bool[Tensor, "batch rows columns"]]:
+    targets: Float[Tensor, "batch classes_and_ignored *space"],
+) -> tuple[Float[Tensor, "batch classes *space"], Bool[Tensor, "batch *space"]]:
     """Return the probabilities before the last channel, of what is known, and which pixels count.
 
     A pixel that a warp made of known and ignored ones counts if the known ones are the larger part,
@@ -368,7 +445,7 @@ def known_part(
 
 
 def foreground_masks(
-    classes: Int[Tensor, "views rows columns"], num_classes: int
+    classes: Int[Tensor, "views *space"], num_classes: int
 ) -> Bool[Tensor, "views foreground pixels"]:
     """Return for every foreground class which pixels belong to it; an ignored one to none."""
     wanted = torch.arange(1, num_classes, device=classes.device)
@@ -384,6 +461,22 @@ def _classes_present(
         for s in case.numbers
     ]
     return torch.tensor(rows, dtype=torch.bool).reshape(len(rows), num_classes - 1)
+
+
+def _block_classes(
+    case: LabelledSlices, corner: Sequence[int], shape: Sequence[int]
+) -> npt.NDArray[np.uint8]:
+    """Return the class indices of a block, ignored on slices that take no part."""
+    block = cut(case.classes, corner, shape)
+    if case.chosen is None:
+        return block
+    takes_part = np.zeros(len(case.images), np.bool_)
+    takes_part[case.chosen] = True
+    # what lies outside the volume is background, as everywhere
+    outside = ~cut(np.ones(len(case.images), np.bool_), corner[:1], shape[:1])
+    counts = cut(takes_part, corner[:1], shape[:1]) | outside
+    counted: npt.NDArray[np.uint8] = np.where(counts[:, None, None], block, IGNORED_CLASS)
+    return counted.astype(np.uint8, copy=False)
 
 
 def _left_out_classes(

@@ -48,9 +48,7 @@ class StepLosses:
         changed = [term.change(part) for term in on_logits]
         views = [term.views(part) for term in on_embeddings]
         segmented = [one.images for one in changed]
-        together = torch.cat([*segmented, *views]).contiguous(
-            memory_format=self.device.memory_format
-        )
+        together = self.device.laid_out(torch.cat([*segmented, *views]))
         with self.device.autocast():
             logits, embeddings = self.network.segment_and_embed(together, sum(map(len, segmented)))
         losses = {
@@ -68,5 +66,5 @@ class StepLosses:
         """Return the class probabilities that the averaged network sees."""
         teacher = self.teacher.eval()
         with self.device.autocast():
-            logits: Tensor = teacher(images.contiguous(memory_format=self.device.memory_format))
+            logits: Tensor = teacher(self.device.laid_out(images))
         return logits.float().softmax(dim=1)

@@ -54,15 +54,13 @@ class TargetForm:
         nowhere = torch.zeros_like(batch.targets[:, : self.num_more_channels])
         return AugmentedBatch(batch.images, torch.cat((batch.targets, nowhere), dim=1))
 
-    def known(self, targets: Tensor) -> tuple[Tensor, Bool[Tensor, "batch rows columns"] | None]:
+    def known(self, targets: Tensor) -> tuple[Tensor, Bool[Tensor, "batch *space"] | None]:
         """Return targets without the channel of ignored pixels, and which pixels count."""
         return known_part(targets) if self.num_more_channels else (targets, None)
 
     def one_class(
         self, targets: Tensor
-    ) -> tuple[
-        Float[Tensor, "batch classes rows columns"], Bool[Tensor, "batch rows columns"] | None
-    ]:
+    ) -> tuple[Float[Tensor, "batch classes *space"], Bool[Tensor, "batch *space"] | None]:
         """Return class probabilities, and the pixels of which one class is known."""
         known, counts = self.known(targets)
         if self.has_left_out and counts is not None:  # which class it is, is not known there

@@ -195,6 +195,17 @@ class Trainer:
     def _refuse_endless_skipping(self) -> None:
         config = self.config.contrastive
         skips = config.incomplete_slices is IncompleteSlices.SKIP and config.weight > 0
+        if self.data.is_joint and skips and self.data.truth.patches is not None:
+            raise TrainingError(
+                Text(
+                    "Patches of slices need not show every structure, even where the slice does, "
+                    "so every step could be skipped."
+                ),
+                Text(
+                    "Set training.contrastive.incomplete_slices=use, or in a new project a "
+                    "preprocess.window_size."
+                ),
+            )
         if self.data.is_joint and skips and not self._has_complete_pairs:
             raise TrainingError(
                 Text(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Float
 
-Images = Float[Tensor, "views channels rows columns"]
+Images = Float[Tensor, "views channels *space"]
 
 _BRIGHTEST = 1.5
 
@@ -31,9 +31,10 @@ def change_intensity(
 
     Source: Chaitanya et al., NeurIPS 2020 and MedIA 2023, code; result clipped to 0..1.5.
     """
-    shape = (1 if is_shared else len(images), images.shape[1], 1, 1)
+    ones = [1] * (images.ndim - 2)
+    shape = (1 if is_shared else len(images), images.shape[1], *ones)
     shift = (torch.rand(shape, generator=generator) * 2 - 1) * brightness
     factor = 1 + (torch.rand(shape, generator=generator) * 2 - 1) * contrast_fraction
     brighter = images + shift.to(images.device)
-    mean = brighter.mean(dim=(2, 3), keepdim=True)
+    mean = brighter.mean(dim=tuple(range(2, images.ndim)), keepdim=True)
     return ((brighter - mean) * factor.to(images.device) + mean).clamp(0, _BRIGHTEST)

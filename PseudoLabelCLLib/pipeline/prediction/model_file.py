@@ -18,7 +18,8 @@ from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
 from PseudoLabelCLLib.storage.project.model_archive import read_model_archive, write_model_archive
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
-# tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels.
+# tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels,
+# patches and networks in 3-D.
 MODEL_SCHEMA_VERSION = 5
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
@@ -71,7 +72,7 @@ class ModelCard:
 
     Args:
         schema: The structures.
-        preprocess: Settled pixel size, window and intensity scaling.
+        preprocess: Settled pixel size, window or patch, and intensity scaling.
         network: Its shape.
         pseudo_label: The copies whose predictions are averaged.
         mirror_copies: Whether copies may be mirrored, as training slices were.
@@ -100,20 +101,22 @@ class ModelCard:
     def __post_init__(self) -> None:
         check_channels(self.channels)
         settled = self.preprocess
-        if settled.window_size is None or settled.in_plane_spacing_mm is None:
+        is_placed = settled.sees_whole_slices or settled.window_size is not None
+        if settled.in_plane_spacing_mm is None or not is_placed:
             raise ModelFileError(
                 Text(
                     "The model does not say what its network was trained on (window_size, "
                     "in_plane_spacing_mm)."
                 )
             )
-        if max(settled.window_size) > MAX_WINDOW_SIDE:
+        window = settled.window_size or settled.patch_size or (0, 0)
+        if max(window) > MAX_WINDOW_SIDE:
             raise ModelFileError(
                 Text(
                     "The model's slices are {height} x {width} pixels; at most "
                     "{most} x {most} are possible.",
-                    height=settled.window_size[0],
-                    width=settled.window_size[1],
+                    height=window[-2],
+                    width=window[-1],
                     most=MAX_WINDOW_SIDE,
                 )
             )

@@ -1,7 +1,7 @@
 """A volume's segmentation by a trained model, on the volume's own grid, with its uncertainty."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,11 +70,11 @@ def segment_slices(
     """
     card = model.card
     copies = draw_copies(card.pseudo_label, card.seed, mirror=card.mirror_copies)
-    prediction = predict_slices(model.network, images, copies, device)
+    prediction = predict_slices(model.network, images, copies, device, card.preprocess.patch_size)
     classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
     uncertainty = np.empty(classes.shape, np.float32)
     for part in _parts(grid.num_slices):
-        said = prediction.probabilities[part]
+        said = grid.at_native_slices(prediction.probabilities, part)
         probabilities = grid.probabilities_to_native(said)
         uncertainty[part] = _relative_entropy(probabilities)
         if clean_up.num_iterations:
@@ -82,12 +82,46 @@ def segment_slices(
         classes[part] = probabilities.argmax(axis=1)
     second_piece = _keep_single_pieces(classes, card.schema, card.single_pieces)
     axis = grid.slicing_axis
-    slice_names = [geometry.slice_name(axis, number) for number in range(grid.num_slices)]
+    slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
+    doubt = doubt_of(prediction, card.schema, slice_names)
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
         uncertainty=Volume(grid.volume_of(uncertainty), geometry),
-        doubt=doubt_of(prediction, card.schema, slice_names).with_second_piece(*second_piece),
+        doubt=replace(
+            doubt.with_second_piece(*second_piece),
+            doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid),
+        ),
     )
+
+
+def _at_native_slices(doubts: Sequence[float], grid: SliceGrid) -> tuple[float, ...]:
+    """Return the doubt of each of the volume's slices: the largest of what the network saw of it.
+
+    A slice that is nearest to none of the network's has that of the nearest there is.
+    """
+    sources = grid.sources
+    found = []
+    for number in range(grid.num_slices):
+        distance = np.abs(sources - number)
+        found.append(max(doubts[n] for n in np.flatnonzero(distance == distance.min())))
+    return tuple(found)
+
+
+def native_classes(probabilities: Probabilities, grid: SliceGrid) -> LabelArray:
+    """Return the most likely class of every voxel of a volume.
+
+    Args:
+        probabilities: On the network's grid.
+        grid: How it lies on the volume's own.
+
+    Returns:
+        Shape (slices, rows, columns) of the volume, turned.
+    """
+    classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
+    for part in _parts(grid.num_slices):
+        said = grid.probabilities_to_native(grid.at_native_slices(probabilities, part))
+        classes[part] = said.argmax(axis=1)
+    return classes
 
 
 def _parts(num_slices: int) -> Iterator[slice]:

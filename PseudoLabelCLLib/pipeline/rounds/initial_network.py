@@ -2,6 +2,7 @@
 
 import torch
 
+from PseudoLabelCLLib.domain.network_plan import settle_network
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import load_pretrained
@@ -26,8 +27,9 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
         return read_model(layout.model(inputs.plan.index - 1)).network
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)
+    config = settle_network(project.config.network, inputs.preprocess)
     network = SegmentationNetwork(
-        project.config.network, project.schema.num_classes, generator, project.num_channels
+        config, project.schema.num_classes, generator, project.num_channels
     )
     if project.config.pretraining.method is not Pretraining.NONE:
         names = transferred_weights(network, pretraining_settings(project))

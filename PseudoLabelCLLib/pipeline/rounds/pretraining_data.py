@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from PseudoLabelCLLib.curation.check.check_slice_order import REVERSED, counts_places
 from PseudoLabelCLLib.curation.check.slice_order import against_most
 from PseudoLabelCLLib.domain.config import PreprocessConfig
@@ -29,6 +32,7 @@ from PseudoLabelCLLib.learning.pretraining.pretraining import (
 )
 from PseudoLabelCLLib.learning.pretraining.views import positional_warp
 from PseudoLabelCLLib.learning.pretraining.volume_batches import OrderedVolume, VolumePool
+from PseudoLabelCLLib.learning.training.patches import cut
 from PseudoLabelCLLib.pipeline.rounds.round_data import settle_training
 from PseudoLabelCLLib.pipeline.slices.case_slices import CaseSlices, load_case_slices
 from PseudoLabelCLLib.storage.project.pretraining_record import pretraining_cases
@@ -101,12 +105,26 @@ def load_pretraining_data(
     return PretrainingData(
         project=project,
         preprocess=preprocess,
-        volumes=VolumePool([OrderedVolume(one.images, one.case.id in turned) for one in slices]),
+        volumes=VolumePool(
+            [OrderedVolume(_in_window(one, preprocess), one.case.id in turned) for one in slices]
+        ),
         case_ids=ids,
         left_out=left_out,
         turned=turned,
         warp=positional_warp(settle_training(project, preprocess).augmentation),
     )
+
+
+def _in_window(slices: CaseSlices, preprocess: PreprocessConfig) -> npt.NDArray[np.float32]:
+    """Return slices as pre-training sees them, all of one size.
+
+    Where the network sees whole slices, that is the middle of each, as large as a training patch.
+    """
+    images, patch = slices.images, preprocess.patch_size
+    if not preprocess.sees_whole_slices or patch is None:
+        return images
+    corner = [-((side - size) // 2) for side, size in zip(patch, images.shape[-2:], strict=True)]
+    return cut(images, corner, patch)
 
 
 def pretraining_stages(

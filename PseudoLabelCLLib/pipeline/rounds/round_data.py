@@ -1,5 +1,6 @@
 """The slices that a round learns from: human truth, pseudo-labels, and validation cases."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
+from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     LabelledSlices,
@@ -123,7 +125,10 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     pseudo = _load_pseudo(inputs, cache, report)
     cache.remove_others()
     num_classes = inputs.project.schema.num_classes
-    data = RoundData(SlicePool(truth, num_classes), SlicePool(pseudo, num_classes))
+    patches = _patches(inputs)
+    data = RoundData(
+        SlicePool(truth, num_classes, patches), SlicePool(pseudo, num_classes, patches)
+    )
     if not data.truth.most_classes_in_a_slice:
         raise TrainingError(
             Text(
@@ -132,6 +137,12 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
             Text("Annotate a volume, or accept a proposal without leaving structures out."),
         )
     return data
+
+
+def _patches(inputs: RoundInputs) -> Patches | None:
+    """Return how patches are drawn; None where a step sees the whole window."""
+    shape = inputs.preprocess.patch_size
+    return None if shape is None else Patches(shape, inputs.training.structure_share)
 
 
 def _slices_of(inputs: RoundInputs, case: Case) -> CaseSlices:
@@ -159,7 +170,14 @@ def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
 def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[LabelledSlices]:
     layout = ProjectLayout(inputs.root)
     newest_first = list(reversed(inputs.plan.human))
-    by_voxels = {source.case_id for source in newest_first if source.truth_mask is not None}
+    # blocks hold slices of several verdicts, so that in 3-D these lie in one array
+    counted = Counter(source.case_id for source in newest_first)
+    is_3d = inputs.preprocess.dimension == 3
+    by_voxels = {
+        source.case_id
+        for source in newest_first
+        if source.truth_mask is not None or (is_3d and counted[source.case_id] > 1)
+    }
     taken: dict[str, npt.NDArray[np.bool_]] = {}
     loaded = [_merged_truth(inputs, cache, case_id) for case_id in sorted(by_voxels)]
     for number, source in enumerate(newest_first, start=1):
@@ -170,12 +188,12 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
         slices = _slices_of(inputs, case)
         part = TruthPart(layout.own(source.segmentation), source.truth_slices, source.left_out)
         classes = cache.load(slices, part.segmentation, part.left_out)
-        mine = chosen_slices(len(classes), source.truth_slices)
+        mine = chosen_slices(slices.grid, source.truth_slices)
         before = taken.get(case.id, np.zeros(len(classes), dtype=np.bool_))
         mine &= ~before
         taken[case.id] = before | mine
         if mine.any():
-            left_out = left_out_of_parts((part,), inputs.project.schema, len(classes))
+            left_out = left_out_of_parts((part,), inputs.project.schema, slices.grid)
             numbers = np.flatnonzero(mine)
             loaded.append(LabelledSlices(slices.images, classes, numbers, left_out))
     return [one for one in loaded if len(one)]
@@ -197,7 +215,7 @@ def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> Label
     ]
     classes = cache.merge(slices, parts)
     is_known = np.array([(one != IGNORED_CLASS).any() for one in classes], dtype=np.bool_)
-    left_out = left_out_of_parts(parts, inputs.project.schema, len(classes))
+    left_out = left_out_of_parts(parts, inputs.project.schema, slices.grid)
     return LabelledSlices(slices.images, classes, np.flatnonzero(is_known), left_out)
 
 
@@ -225,12 +243,12 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
         classes = cache.load(slices, path, part.left_out, masks)
         rest = np.ones(len(classes), dtype=np.bool_)
         if case.is_partly_drawn:
-            rest &= ~chosen_slices(len(classes), case.drawn_slices)
+            rest &= ~chosen_slices(slices.grid, case.drawn_slices)
         for review in reviews:
             if review.truth_mask is None:
-                rest &= ~chosen_slices(len(classes), review.truth_slices)
+                rest &= ~chosen_slices(slices.grid, review.truth_slices)
         if rest.any():
-            left_out = left_out_of_parts((part,), inputs.project.schema, len(classes))
+            left_out = left_out_of_parts((part,), inputs.project.schema, slices.grid)
             numbers = np.flatnonzero(rest)
             loaded.append(LabelledSlices(slices.images, classes, numbers, left_out))
         _tell_loading(inputs, report, Text("pseudo-labels"), number, len(inputs.plan.pseudo))

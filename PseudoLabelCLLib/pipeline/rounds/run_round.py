@@ -192,7 +192,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound, single: SinglePieces) -> M
     return ModelCard(
         schema=project.schema,
         preprocess=inputs.preprocess,
-        network=config.network,
+        network=trained.network.config,
         pseudo_label=config.pseudo_label,
         mirror_copies=config.pseudo_label.mirror
         and inputs.training.augmentation.mirror is not Mirror.NEVER,

@@ -28,6 +28,7 @@ from PseudoLabelCLLib.pipeline.learning_curve import (
     read_learning_curve,
     write_learning_curve,
 )
+from PseudoLabelCLLib.pipeline.prediction.segment_volume import native_classes
 from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
 from PseudoLabelCLLib.pipeline.rounds.round_data import (
     RoundInputs,
@@ -301,11 +302,12 @@ class _RoundTraining:
 
     def _dice_of(self, case: CaseSlices, reference: LabelArray) -> float:
         prediction = predict_slices(
-            self.trainer.state.average, case.images, (CopyTransform(),), self.device
-        )
-        native = case.grid.probabilities_to_native(prediction.probabilities).argmax(axis=1)
+            self.trainer.state.average, case.images, (CopyTransform(),), self.device,
+            self.inputs.preprocess.patch_size,
+        )  # fmt: skip
+        classes = native_classes(prediction.probabilities, case.grid)
         schema = self.inputs.project.schema
-        return mean_dice(label_values(native.astype(np.uint8), schema), reference, schema.values)
+        return mean_dice(label_values(classes, schema), reference, schema.values)
 
     def _tell_incomplete(self) -> None:
         """Say in how many steps the contrastive batch had slices that lack a structure."""

@@ -51,11 +51,11 @@ _LAYOUT = "slices, channels, rows, columns"
 
 @dataclass(frozen=True)
 class CaseSlices:
-    """A case as the network sees it.
+    """A case as the network sees it: its slices in one window, or as large as they are.
 
     Args:
         case: The case.
-        grid: How its slices lie on the network's window.
+        grid: How its slices lie on the network's grid.
         images: Shape (slices, channels, rows, columns), mapped from disk.
     """
 
@@ -73,7 +73,7 @@ class _CacheEntry:
 
 
 def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
-    """Return pixel size and window of this project, settled once before round 0.
+    """Return pixel size and window or patch of this project, settled once before round 0.
 
     Later rounds keep them, since the network has learned on that grid; before the first round is
     trained, changed settings or cases settle them again.
@@ -84,10 +84,10 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     settings = project.preprocess
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
-    annotated = [
-        _annotated(root, project, case, directed)
-        for case in project.cases_with_role(CaseRole.ANNOTATED)
-    ]
+    # where nothing is cut off, nothing has to fit into a window
+    is_asked = directed.scale_ct or not directed.sees_whole_slices
+    asked = project.cases_with_role(CaseRole.ANNOTATED) if is_asked else ()
+    annotated = [_annotated(root, project, case, directed) for case in asked]
     resolved = resolve_preprocess(directed, grids, annotated)
     save_preprocess_plan(root, settings, resolved)
     return resolved
@@ -224,7 +224,7 @@ class ClassCache:
             labels = read_on_grid(part.segmentation, self._schema, slices.case)
             classes = network_classes(labels, slices.grid, self._schema, part.left_out)
             counts = np.zeros(classes.shape, np.bool_)
-            counts[chosen_slices(len(classes), part.slices)] = True
+            counts[chosen_slices(slices.grid, part.slices)] = True
             if part.mask is not None:
                 counts &= network_mask(part.mask, slices)
             merged[counts] = classes[counts]
@@ -297,7 +297,7 @@ def network_classes(
 
 
 def left_out_of_parts(
-    parts: Sequence[TruthPart], schema: LabelSchema, num_slices: int
+    parts: Sequence[TruthPart], schema: LabelSchema, grid: SliceGrid
 ) -> npt.NDArray[np.bool_]:
     """Return which structures `MERGED_CLASS` stands for in several segmentations laid over another.
 
@@ -305,14 +305,14 @@ def left_out_of_parts(
         parts: The segmentations, oldest first. Whole slices take the place of what was said of
             them before, single voxels lie over it.
         schema: The labels.
-        num_slices: Of the case.
+        grid: Of the case.
 
     Returns:
-        Shape (slices, structures).
+        Shape (slices of the network, structures).
     """
-    left_out = np.zeros((num_slices, len(schema)), np.bool_)
+    left_out = np.zeros((len(grid.sources), len(schema)), np.bool_)
     for part in parts:
-        chosen, own = chosen_slices(num_slices, part.slices), np.isin(schema.values, part.left_out)
+        chosen, own = chosen_slices(grid, part.slices), np.isin(schema.values, part.left_out)
         left_out[chosen] = own if part.mask is None else left_out[chosen] | own
     return left_out
 
@@ -329,13 +329,16 @@ def network_mask(path: Path, slices: CaseSlices) -> npt.NDArray[np.bool_]:
     return counts
 
 
-def chosen_slices(num_slices: int, chosen: Sequence[int] | None) -> npt.NDArray[np.bool_]:
-    """Return which slices are meant; None means all."""
+def chosen_slices(grid: SliceGrid, chosen: Sequence[int] | None) -> npt.NDArray[np.bool_]:
+    """Return which slices of the network show one of the volume's slices; None means all.
+
+    Args:
+        grid: Of the case.
+        chosen: Indices along the volume's slicing axis.
+    """
     if chosen is None:
-        return np.ones(num_slices, dtype=np.bool_)
-    mask = np.zeros(num_slices, dtype=np.bool_)
-    mask[[n for n in chosen if 0 <= n < num_slices]] = True
-    return mask
+        return np.ones(len(grid.sources), dtype=np.bool_)
+    return np.isin(grid.sources, list(chosen))
 
 
 def _annotated(root: Path, project: Project, case: Case, settings: PreprocessConfig) -> Annotated:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from PseudoLabelCLLib.curation.check.check_modality import mostly_ct
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
 from PseudoLabelCLLib.domain.config import (
+    NUM_LEVELS,
     SIZE_MULTIPLE,
     Crop,
     PreprocessConfig,
@@ -22,6 +23,7 @@ from PseudoLabelCLLib.domain.config import (
 )
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_plan import fitting_block, largest_block
 from PseudoLabelCLLib.domain.slice_turn import (
     AS_STORED,
     SliceTurn,
@@ -46,7 +48,7 @@ LEAST_CT_RANGE_HU = 1.0
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """How one volume's slices lie on the network's window.
+    """How one volume's slices lie on the network's window, or on their own whole size.
 
     Args:
         slicing_axis: 0, 1 or 2 for i, j, k.
@@ -57,6 +59,8 @@ class SliceGrid:
         corner: Row and column of the window's corner in the resampled slice; negative where the
             window is larger.
         turn: How a stored slice is turned first.
+        resampled_slices: How many slices the network sees in 3-D; None in 2-D, as many as there
+            are.
     """
 
     slicing_axis: int
@@ -66,6 +70,14 @@ class SliceGrid:
     window_shape: tuple[int, int]
     corner: tuple[int, int]
     turn: SliceTurn = AS_STORED
+    resampled_slices: int | None = None
+
+    @property
+    def sources(self) -> npt.NDArray[np.intp]:
+        """Which of the volume's slices lies nearest to each slice of the network."""
+        count = self.resampled_slices or self.num_slices
+        middles = (np.arange(count) + 0.5) * self.num_slices / count
+        return np.minimum(middles.astype(np.intp), self.num_slices - 1)
 
     def slices_of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a (k, j, i) array as turned (slices, rows, columns), without a copy."""
@@ -77,20 +89,53 @@ class SliceGrid:
         return np.ascontiguousarray(np.moveaxis(stored, 0, array_axis(self.slicing_axis)))
 
     def images_to_network(self, slices: FloatArray) -> FloatArray:
-        """Resample images linearly (smoothed where they shrink), then crop or pad with 0."""
+        """Resample images linearly (smoothed where they shrink), then crop or pad with 0.
+
+        Args:
+            slices: Shape (slices, rows, columns), turned.
+        """
         tensor = torch.from_numpy(np.ascontiguousarray(slices, dtype=np.float32))[:, None]
         if self.resampled_shape != self.native_shape:
             tensor = functional.interpolate(
                 tensor, size=self.resampled_shape, mode="bilinear", antialias=True
             )
-        return self._window(tensor)[:, 0].numpy()
+        if self._keeps_slices:
+            return self._window(tensor)[:, 0].numpy()
+        along = tensor.flatten(1)[None, None]  # (1, 1, slices, pixels)
+        size = (len(self.sources), along.shape[3])
+        along = functional.interpolate(along, size=size, mode="bilinear", antialias=True)
+        return self._window(along[0, 0].reshape(-1, *tensor.shape[1:]))[:, 0].numpy()
+
+    @property
+    def _keeps_slices(self) -> bool:
+        return self.resampled_slices in (None, self.num_slices)
 
     def labels_to_network(self, slices: npt.NDArray[np.integer]) -> LabelArray:
         """Take the nearest label for every pixel of the network, 0 outside the slice."""
+        if not self._keeps_slices:
+            slices = slices[self.sources]
         tensor = torch.from_numpy(np.ascontiguousarray(slices, dtype=np.uint8))[:, None]
         if self.resampled_shape != self.native_shape:
             tensor = functional.interpolate(tensor, size=self.resampled_shape, mode="nearest-exact")
         return self._window(tensor)[:, 0].numpy()
+
+    def at_native_slices(self, probabilities: FloatArray, part: slice) -> FloatArray:
+        """Return probabilities at some of the volume's slices, linear between those of the network.
+
+        Args:
+            probabilities: Shape (slices of the network, classes, rows, columns).
+            part: Which of the volume's slices.
+        """
+        if self._keeps_slices:
+            return probabilities[part]
+        count = len(probabilities)
+        wanted = np.arange(self.num_slices)[part]
+        places = np.clip((wanted + 0.5) * count / self.num_slices - 0.5, 0, count - 1)
+        below = np.floor(places).astype(np.intp)
+        above = np.minimum(below + 1, count - 1)
+        share = (places - below).astype(np.float32)[:, None, None, None]
+        between: FloatArray = (1 - share) * probabilities[below] + share * probabilities[above]
+        return between
 
     def probabilities_to_native(self, probabilities: FloatArray) -> FloatArray:
         """Put class probabilities back on the volume's own pixels.
@@ -154,7 +199,9 @@ def resolve_preprocess(
 
     Slices lie as those of most cases. The pixel size is the median over the cases; the window is
     the smallest that holds the median slice, at most `max_window_size`, but never so small that it
-    cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow.
+    cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow. With
+    whole slices there is no window; the training patch is the smallest that holds the median slice,
+    at most `max_window_size`.
     """
     config = settle_directions(config, geometries)
     config = replace(config, ct_limits_hu=_ct_limits(config, annotated))
@@ -166,6 +213,11 @@ def resolve_preprocess(
         min(config.max_window_size, _round_up(float(extent) / spacing))
         for extent in np.median(extents, axis=0)
     ]
+    if config.dimension == 3:
+        return _resolve_blocks(replace(config, in_plane_spacing_mm=spacing), geometries)
+    if config.whole_slices:
+        patch = config.patch_size or (window[0], window[1])
+        return replace(config, in_plane_spacing_mm=spacing, patch_size=patch)
     needed_mm = _needed_extent_mm(config, annotated)
     for axis in range(2):
         needed = needed_mm[axis] / spacing + 2 * MARGIN_PIXELS if needed_mm[axis] else 0
@@ -202,6 +254,27 @@ def _limits_of_channel(values_hu: Sequence[FloatArray | None]) -> tuple[float, f
     return low, max(high, low + LEAST_CT_RANGE_HU)
 
 
+def _resolve_blocks(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
+    """Fill in the distance of slices and the block of a network in 3-D."""
+    distances = [g.spacing_mm[config.slicing_axis_of(g)] for g in geometries]
+    config = replace(
+        config, slice_spacing_mm=config.slice_spacing_mm or float(np.median(distances))
+    )
+    spacing = config.block_spacing_mm
+    if spacing is None:
+        raise ValueError("the distance of slices must be settled before the block")
+    block = config.patch_size
+    if block is None:
+        shapes = [
+            (n * distance / spacing[0], *(mm / spacing[1] for mm in in_plane_extent_mm(g, config)))
+            for g, distance in zip(geometries, distances, strict=True)
+            for n in [g.size[config.slicing_axis_of(g)]]
+        ]
+        median = [max(1, round(n)) for n in np.median(shapes, axis=0)]
+        block = largest_block(median, spacing)
+    return replace(config, patch_size=fitting_block(block, spacing, NUM_LEVELS))
+
+
 def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
     """Return where a volume's slices lie on the network's window.
 
@@ -214,7 +287,8 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
     """
     geometry = volume.geometry
     axis = config.slicing_axis_of(geometry)
-    if config.in_plane_spacing_mm is None or config.window_size is None:
+    is_placed = config.sees_whole_slices or config.window_size is not None
+    if config.in_plane_spacing_mm is None or not is_placed:
         raise ValueError("the settings must be resolved first, got no pixel size or no window")
     turn = config.slice_turn_of(geometry)
     native = _in_plane(geometry.array_shape, axis, turn)
@@ -222,24 +296,35 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
         max(1, round(extent / config.in_plane_spacing_mm))
         for extent in in_plane_extent_mm(geometry, config)
     )
-    _check_memory(geometry.size[axis], (rows, columns), config)
-    middle = window_center(volume, config)
-    center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
-    corner = tuple(round(c - w / 2) for c, w in zip(center, config.window_size, strict=True))
-    return SliceGrid(
+    window = config.window_size or (rows, columns)
+    num_slices = geometry.size[axis]
+    if config.slice_spacing_mm is not None:
+        extent_mm = num_slices * geometry.spacing_mm[axis]
+        num_slices = max(1, round(extent_mm / config.slice_spacing_mm))
+    most_slices = max(num_slices, geometry.size[axis])
+    _check_memory(most_slices, (rows, columns), window, config.in_plane_spacing_mm)
+    grid = SliceGrid(
         slicing_axis=axis,
         num_slices=geometry.size[axis],
         native_shape=(int(native[0]), int(native[1])),
         resampled_shape=(rows, columns),
-        window_shape=config.window_size,
-        corner=(corner[0], corner[1]),
+        window_shape=window,
+        corner=(0, 0),
         turn=turn,
+        resampled_slices=num_slices if config.dimension == 3 else None,
     )
+    if config.window_size is None:
+        return grid
+    middle = window_center(volume, config)
+    center = (middle[0] * rows / native[0], middle[1] * columns / native[1])
+    corner = tuple(round(c - w / 2) for c, w in zip(center, window, strict=True))
+    return replace(grid, corner=(corner[0], corner[1]))
 
 
-def _check_memory(num_slices: int, resampled: tuple[int, int], config: PreprocessConfig) -> None:
+def _check_memory(
+    num_slices: int, resampled: tuple[int, int], window: tuple[int, int], spacing_mm: float
+) -> None:
     """Refuse slices that memory cannot hold; settings and models may come from others."""
-    window = config.window_size or (0, 0)
     pixels = max(math.prod(resampled), math.prod(window))
     # as they are and as the network sees them, in float32
     needed, free = 2 * 4 * num_slices * pixels, free_memory_bytes()
@@ -252,7 +337,7 @@ def _check_memory(num_slices: int, resampled: tuple[int, int], config: Preproces
                 count=num_slices,
                 height=resampled[0],
                 width=resampled[1],
-                spacing=config.in_plane_spacing_mm,
+                spacing=spacing_mm,
                 height2=window[0],
                 width2=window[1],
                 needed=needed / 1000000000.0,

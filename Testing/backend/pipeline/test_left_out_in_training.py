@@ -110,7 +110,8 @@ def test_whole_slices_replace_what_was_left_out_of_them_and_single_voxels_add_to
         TruthPart(file, (1, 2), ()),
         TruthPart(file, (2, 3), (7,), mask=tmp_path / "mask.seg.nrrd"),
     ]
-    table = left_out_of_parts(parts, SCHEMA, NUM_SLICES)
+    where = slice_grid(Volume(IMAGE, GRID), WINDOW)
+    table = left_out_of_parts(parts, SCHEMA, where)
     assert table.tolist() == [
         [False, True, False], [False, False, False], [False, False, True], [False, True, True],
     ]  # fmt: skip
@@ -160,8 +161,8 @@ def slices_of_the_next_round(root, project, monkeypatch):
     pools = []
 
     class SpiedPool(SlicePool):
-        def __init__(self, cases, num_classes):
-            super().__init__(cases, num_classes)
+        def __init__(self, cases, num_classes, patches=None):
+            super().__init__(cases, num_classes, patches)
             pools.append(cases)
 
     monkeypatch.setattr(round_data, "SlicePool", SpiedPool)

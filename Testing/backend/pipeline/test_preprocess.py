@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
-from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.pipeline.slices import preprocess
@@ -376,3 +376,65 @@ def test_slices_that_memory_cannot_hold_are_refused_before_they_are_made(
         slice_grid(volume, config)
     monkeypatch.setattr(preprocess, "free_memory_bytes", lambda: None)
     assert slice_grid(volume, config).window_shape == window
+
+
+WHOLE = PreprocessConfig(whole_slices=True, max_window_size=64)
+
+
+@FEW
+@given(
+    geometry=geometries(),
+    axis=st.sampled_from((0, 1, 2)),
+    pixel=st.floats(0.5, 3.0),
+    directions_=st.none() | st.builds(in_plane_directions, directions()),
+)
+def test_nothing_of_a_whole_slice_is_cut_off(geometry, axis, pixel, directions_):
+    config = replace(
+        WHOLE, slicing_axis=axis, in_plane_spacing_mm=pixel, slice_directions=directions_
+    )
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    assert where.window_shape == where.resampled_shape
+    assert window_holds_slice(where)
+    everywhere = where.labels_to_network(where.slices_of(np.ones(geometry.array_shape, np.uint8)))
+    assert everywhere.all()
+    height, width = (n * pixel for n in where.window_shape)
+    extents = sorted(mm for n, mm in enumerate(geometry.extent_mm) if n != axis)
+    np.testing.assert_allclose(sorted((height, width)), extents, atol=pixel / 2 + 1e-6)
+
+
+@FEW
+@given(geometry=geometries(), axis=st.sampled_from((0, 1, 2)), seed=st.integers(0, 999))
+def test_whole_slices_without_resampling_come_back_voxel_by_voxel(geometry, axis, seed):
+    spacing = [0.7, 0.7, 0.7]
+    spacing[axis] = geometry.spacing_mm[axis]
+    geometry = replace(geometry, spacing_mm=tuple(spacing))
+    config = replace(WHOLE, slicing_axis=axis, in_plane_spacing_mm=0.7)
+    labels = np.random.default_rng(seed).integers(0, 3, geometry.array_shape).astype(np.int16)
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    np.testing.assert_array_equal(there_and_back(labels, where), labels)
+
+
+def test_patch_holds_the_median_slice_up_to_the_largest():
+    grids = [grid((40 + 20 * n, 90 + 20 * n, 5), (1.0, 1.0, 5.0)) for n in range(3)]
+    resolved = resolve_preprocess(WHOLE, grids, [])
+    assert (resolved.window_size, resolved.patch_size) == (None, (64, 64))
+    assert resolve_preprocess(replace(WHOLE, max_window_size=128), grids, []).patch_size == (
+        128,
+        64,
+    )
+    own = replace(WHOLE, patch_size=(32, 96))
+    assert resolve_preprocess(own, grids, []).patch_size == (32, 96)
+
+
+def test_window_that_was_asked_for_stays_a_window_although_slices_could_be_whole():
+    resolved = resolve_preprocess(
+        replace(WHOLE, window_size=(32, 64)), [grid((40, 90, 5), (1.0, 1.0, 5.0))], []
+    )
+    assert (resolved.window_size, resolved.patch_size) == ((32, 64), None)
+    assert not resolved.sees_whole_slices
+
+
+@pytest.mark.parametrize("wrong", [(64, 65), (0, 32), (32,), (32, 32, 32)])
+def test_patch_that_no_network_can_halve_is_refused(wrong):
+    with pytest.raises(ProjectError, match="patch_size"):
+        PreprocessConfig(patch_size=wrong)

@@ -64,8 +64,8 @@ def spied_pool(made):
     """A kind of pool that adds what it was made of to a list."""
 
     class SpiedPool(SlicePool):
-        def __init__(self, cases, num_classes):
-            super().__init__(cases, num_classes)
+        def __init__(self, cases, num_classes, patches=None):
+            super().__init__(cases, num_classes, patches)
             made.append(list(cases))
 
     return SpiedPool
