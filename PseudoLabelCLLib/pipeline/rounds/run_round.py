@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState
@@ -66,6 +67,7 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     plan = leave_out_doubtful(root, project, plan_next_round(project))
     project, preprocess = _begin(root, project, plan, report)
     report.notice(plan.sentence)
+    report.notice(plan_in_words(preprocess))
     single = single_pieces(root, project)
     if (told := single.sentence(project.schema)) is not None:
         report.notice(told)
