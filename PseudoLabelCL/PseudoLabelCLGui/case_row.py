@@ -15,6 +15,7 @@ class CaseRow:
         cells: Its text in each column.
         tool_tip: What is said over it.
         only_drawn: Whether only the drawn slices of its segmentation count.
+        missing_channels: Further images that it lacks.
     """
 
     case_id: str
@@ -22,6 +23,7 @@ class CaseRow:
     cells: tuple[str, ...]
     tool_tip: str
     only_drawn: bool = False
+    missing_channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

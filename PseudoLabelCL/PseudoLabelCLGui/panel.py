@@ -17,6 +17,7 @@ from PseudoLabelCLGui.parameter_node import ParameterNode
 from PseudoLabelCLGui.presenter import Presenter
 from PseudoLabelCLGui.sections.cases.adding import AddingSection
 from PseudoLabelCLGui.sections.cases.cases import CasesSection
+from PseudoLabelCLGui.sections.cases.further import FurtherSection
 from PseudoLabelCLGui.sections.cases.segmented import SegmentedVolumes
 from PseudoLabelCLGui.sections.cases.structures import StructuresSection
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
@@ -161,7 +162,8 @@ class Panel:
         self._work = BackgroundWork(self._message.guard)
         self._steps = StepsSection(surroundings)
         self._head = HeadSection(surroundings)
-        self._cases = CasesSection(surroundings)
+        self._further = FurtherSection(surroundings, self._work, self._folder / "volumes")
+        self._cases = CasesSection(surroundings, self._further.open)
         self._review = ReviewSection(surroundings, self._work, self._folder)
         self._adding = AddingSection(surroundings, self._work, self._folder / "volumes")
         self._structures = StructuresSection(surroundings)
@@ -183,6 +185,7 @@ class Panel:
             self._readiness,
             self._project,
             self._cases,
+            self._further,
             self._adding,
             self._structures,
             self._training,

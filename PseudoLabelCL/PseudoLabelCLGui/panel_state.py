@@ -115,6 +115,8 @@ class CasesState:
         add: Adds what is chosen in the scene.
         add_files: Adds files.
         add_folder: Adds a folder of files or DICOM series.
+        add_further: Adds another image of a patient to its case.
+        channels: What the images of each case are called; empty for one unnamed image.
         set_role: Changes the role of the selected cases.
         remove: Takes the chosen cases out.
         check: Checks every case before training.
@@ -129,6 +131,8 @@ class CasesState:
     add: Action = field(default_factory=Action)
     add_files: Action = field(default_factory=Action)
     add_folder: Action = field(default_factory=Action)
+    add_further: Action = field(default_factory=Action)
+    channels: tuple[str, ...] = ()
     set_role: Action = field(default_factory=Action)
     remove: Action = field(default_factory=Action)
     check: Action = field(default_factory=Action)
@@ -299,6 +303,7 @@ class UseState:
         results: One line for each volume that was segmented or model that was saved.
         labels: The structures that the chosen model segments.
         questions: What a person has to answer before the volumes are segmented.
+        channels: The images of each patient that the model needs; empty for one unnamed image.
     """
 
     model: str = ""
@@ -312,6 +317,7 @@ class UseState:
     results: tuple[str, ...] = ()
     labels: tuple[LabelClass, ...] = ()
     questions: tuple[QuestionRow, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

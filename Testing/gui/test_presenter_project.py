@@ -7,12 +7,15 @@ from a_presenter import Stage, opened
 from presenter_fakes import LABELS, ROOT, Disk
 from PseudoLabelCLGui.panel_state import Light
 from PseudoLabelCLGui.presenter import new_volumes
+from PseudoLabelCLGui.presenter.cases.case_columns import case_columns, case_tip
 
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer, Question
 from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
     FoundVolume,
@@ -21,6 +24,7 @@ from PseudoLabelCLLib.messages.answers import (
     VolumesFound,
 )
 from PseudoLabelCLLib.messages.requests import (
+    AddFurtherImage,
     AddVolumes,
     AnswerQuestion,
     ChangeSettings,
@@ -349,6 +353,43 @@ def test_an_answer_that_chose_a_volume_goes_with_it_into_the_project():
     found = FoundVolume("p1", "/d/p1_T1.nrrd", None, "", kept=kept)
     (new,) = new_volumes((found,), None)
     assert new.kept == kept
+
+
+def test_all_images_that_were_found_of_a_patient_are_added_together():
+    t1 = NamedImage("T1", "/d/p1_T1.nrrd")
+    found = FoundVolume("p1", "/d/p1_FLAIR.nrrd", None, "", channel="FLAIR", further_images=(t1,))
+    (new,) = new_volumes((found,), None)
+    assert (new.channel, new.further_images) == ("FLAIR", (t1,))
+
+
+def test_a_question_about_a_further_image_is_answered_with_the_image(stage):
+    t1 = NamedImage("T1", "/d/t1.nii")
+    stage.service.by_hand = True
+    stage.presenter.cases.add_further_image("a", t1, "FLAIR")
+    asked = stage.service.requests(AddFurtherImage)
+    assert asked == [AddFurtherImage("a", t1, "FLAIR")]
+    question = Question(QuestionKind.TWO_PLACES, Text("Two places."), case_id="a")
+    problem = Problem("a", True, question.message, NO_TEXT, question)
+    view = stage.service.disk.view()
+    stage.service.waiting.clear()
+    number = len(stage.service.asked) - 1
+    stage.service.events.append(Answered(number, VolumesAdded(view, (problem,))))
+    stage.settle()
+    stage.service.by_hand = False
+    assert len(stage.state.cases.questions) == 1
+    stage.presenter.cases.answer_question(0, "sform")
+    given = (GivenAnswer(QuestionKind.TWO_PLACES, "sform"),)
+    assert stage.service.requests(AddFurtherImage)[-1] == AddFurtherImage("a", t1, "FLAIR", given)
+
+
+def test_the_table_tells_the_images_of_a_case_only_where_the_project_has_several():
+    case = opened(Disk.with_cases(1)).service.disk.view().cases[0]
+    assert case_columns()[-1].text(case) == ""
+    column = case_columns(("FLAIR", "T1"))[-1]
+    assert column.title == "Images"
+    assert column.text(case) == "FLAIR, T1"
+    assert column.text(replace(case, missing_channels=("T1",))) == "FLAIR; T1 missing"
+    assert "Missing: the T1 image" in case_tip(replace(case, missing_channels=("T1",)))
 
 
 HEART = FoundVolume("heart", "/d/heart.nrrd", None, "", "/d/heart.seg.nrrd")

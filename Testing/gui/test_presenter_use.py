@@ -6,6 +6,7 @@ from a_presenter import Stage, opened
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
 
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
@@ -208,3 +209,14 @@ def test_volumes_that_are_chosen_anew_are_asked_about_anew():
     applied(stage, "x")
     assert stage.state.use.questions == ()
     assert stage.worker.job.answers == ()
+
+
+def test_images_of_a_patient_go_to_the_worker_together():
+    stage = with_model()
+    t1 = (NamedImage("T1", "/d/p1_T1.nrrd"),)
+    t1_of_other = (NamedImage("T1", "/d/p2_T1.nrrd"),)
+    images = ("/d/p1_FLAIR.nrrd", "/d/p2_FLAIR.nrrd")
+    stage.presenter.use.apply(images, "/out", further_images=(t1, t1_of_other))
+    stage.settle()
+    assert stage.worker.job.images == images
+    assert stage.worker.job.further_images == (t1, t1_of_other)

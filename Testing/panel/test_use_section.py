@@ -35,9 +35,9 @@ def test_marked_volumes_of_the_scene_are_segmented(a_model, tmp_path):
     a_model.ui.applyFormatCombo.setCurrentIndex(1)
     a_model.click("applyButton")
     wait_until(a_model, lambda: bool(a_model.calls))
-    name, (image,), folder, form, series = a_model.calls[0]
+    name, (image,), folder, form, series, further = a_model.calls[0]
     assert (name, folder, form) == ("use.apply", str(tmp_path), SegmentationFormat.NIFTI)
-    assert series == (None,)
+    assert (series, further) == ((None,), ())
     assert Path(image).is_file()
 
 
@@ -56,7 +56,7 @@ def test_the_series_of_a_volume_from_dicom_is_named(a_model, tmp_path, monkeypat
     wait_until(a_model, lambda: bool(a_model.calls))
     form = SegmentationFormat.SEG_NRRD
     images = (str(folder), str(folder))
-    assert a_model.calls == [("use.apply", images, str(tmp_path), form, ("1.2.1", "1.2.2"))]
+    assert a_model.calls == [("use.apply", images, str(tmp_path), form, ("1.2.1", "1.2.2"), ())]
 
 
 def test_marks_stay_when_volumes_come_and_go(a_model):

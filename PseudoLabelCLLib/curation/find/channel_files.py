@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PseudoLabelCLLib.curation.find.file_names import NUMBERED, stem_of
+from PseudoLabelCLLib.curation.find.file_names import stem_of
 from PseudoLabelCLLib.curation.find.folder_walk import volume_files
+from PseudoLabelCLLib.domain.channel_names import channel_in_name
 from PseudoLabelCLLib.domain.channels import NamedImage, missing_among
 from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.text import Text
-
-_SEPARATORS = " ._-"
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,7 @@ def channel_of_file(file: Path, channels: Sequence[str]) -> tuple[str, str] | No
     Names end in the channel ("p1_FLAIR"), are the channel ("p1/FLAIR"), or end in its number as
     nnU-Net has it ("p1_0000").
     """
-    stem = stem_of(file)
-    number = NUMBERED.fullmatch(stem)
-    if number and int(number[2]) < len(channels):
-        return number[1], channels[int(number[2])]
-    for channel in sorted(channels, key=len, reverse=True):
-        rest, end = stem[: -len(channel)], stem[-len(channel) :]
-        if end.casefold() == channel.casefold() and (not rest or rest[-1] in _SEPARATORS):
-            return rest.rstrip(_SEPARATORS), channel
-    return None
+    return channel_in_name(stem_of(file), channels)
 
 
 def patients_in(

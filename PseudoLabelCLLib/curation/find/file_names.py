@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.channel_names import NUMBERED
 from PseudoLabelCLLib.domain.file_formats import is_slicer_segmentation, whole_suffix
 
 _WORDS = (
@@ -39,8 +40,6 @@ _MODALITIES = frozenset((
     "pd", "pdw", "t2star", "t2starw", "hbv", "dce", "ct", "mr", "mri", "pt", "pet", "suv", "cbv",
     "inplanet2", "bold",
 ))  # fmt: skip
-# the channels of nnU-Net, from 0000
-NUMBERED = re.compile(r"(.*\S)_(\d{4})")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 
 

@@ -23,13 +23,18 @@ class CaseColumn:
     text: Callable[[CaseView], str]
 
 
-def case_columns() -> tuple[CaseColumn, ...]:
-    """Return the columns from left to right; one without any text is not shown."""
+def case_columns(channels: tuple[str, ...] = ()) -> tuple[CaseColumn, ...]:
+    """Return the columns from left to right; one without any text is not shown.
+
+    Args:
+        channels: What the images of each case are called; empty for one unnamed image.
+    """
     return (
         CaseColumn(_("Volume"), lambda case: case.id),
         CaseColumn(_("Role"), _role),
         CaseColumn(_("State"), _state),
         CaseColumn(_("Doubt"), lambda case: percent(case.doubt)),
+        CaseColumn(_("Images"), lambda case: _images(case, channels)),
     )
 
 
@@ -40,6 +45,10 @@ def case_tip(case: CaseView) -> str:
     lines = [case.image, f"{_num_slices(case)}, {voxels}"]
     if case.image_is_missing:
         lines.append(_("The volume cannot be found: is its drive connected?"))
+    lines += [f"{one.channel}: {one.image}" for one in case.case.further_images]
+    if case.missing_channels:
+        words = _("Missing: the {channels} image. Add it with a right click.")
+        lines.append(words.format(channels=", ".join(case.missing_channels)))
     if not case.is_from_dicom:
         lines.append(_("Not from DICOM: export it as NRRD, NIfTI or a new DICOM series."))
     if case.case.is_partly_drawn:
@@ -50,6 +59,15 @@ def case_tip(case: CaseView) -> str:
     if case.annotation:
         lines.append(_("Segmentation: {file}").format(file=Path(case.annotation).name))
     return "\n".join(lines)
+
+
+def _images(case: CaseView, channels: tuple[str, ...]) -> str:
+    """Return which images a case has, and which it lacks; nothing for one unnamed image."""
+    there = ", ".join(name for name in channels if name not in case.missing_channels)
+    if not case.missing_channels:
+        return there
+    missing = ", ".join(case.missing_channels)
+    return _("{images}; {missing} missing").format(images=there, missing=missing)
 
 
 def _role(case: CaseView) -> str:

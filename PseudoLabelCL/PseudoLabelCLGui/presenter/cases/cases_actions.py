@@ -9,6 +9,7 @@ from PseudoLabelCLGui.presenter.facts.case_questions import (
     answered,
     asked_alike,
     questions_of,
+    questions_of_further,
     questions_of_search,
 )
 from PseudoLabelCLGui.presenter.reasons import no_change
@@ -16,6 +17,7 @@ from PseudoLabelCLGui.presenter.waiting import cases_to_check
 from PseudoLabelCLGui.presenter.words import counted
 from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.messages.answers import (
     CasesChecked,
@@ -25,6 +27,7 @@ from PseudoLabelCLLib.messages.answers import (
     VolumesFound,
 )
 from PseudoLabelCLLib.messages.requests import (
+    AddFurtherImage,
     AddVolumes,
     AnswerQuestion,
     ChangeLabels,
@@ -123,6 +126,35 @@ class CasesActions:
             role = case.role if case.role.needs_annotation else CaseRole.ANNOTATED
             self._add((NewCase(case.id, role, case.image, case.case.dicom_series_uid, file),))
 
+    def add_further_image(
+        self,
+        case_id: str,
+        image: NamedImage,
+        first_channel: str = "",
+        *,
+        copy_image: bool = False,
+    ) -> None:
+        """Give a case another image of its patient.
+
+        Args:
+            case_id: The case.
+            image: Where it lies, and which channel it is.
+            first_channel: What the images that the cases have are called, where the project does
+                not say so yet.
+            copy_image: Whether the project keeps a copy of its own.
+        """
+        if self._may_change():
+            self._add_further(AddFurtherImage(case_id, image, first_channel, copy_image=copy_image))
+
+    def _add_further(self, request: AddFurtherImage) -> None:
+        def added(answer: VolumesAdded) -> None:
+            facts = self._core.facts
+            new = questions_of_further(answer.problems, request)
+            facts.asked = tuple(dict.fromkeys((*facts.asked, *new)))
+            self._tell_problems(answer.problems)
+
+        self._core.change(request, _("The image is being read."), added)
+
     def _add(self, volumes: tuple[NewCase, ...], remark: str = "") -> None:
         """Add volumes; the remark is shown unless there is a problem to show."""
 
@@ -209,7 +241,7 @@ class CasesActions:
         same = asked_alike(asked, facts.asked)
         facts.asked = tuple(one for one in facts.asked if one not in same)
         facts.checked = None
-        answered(same, value, search=search, add=self._add, keep=keep)
+        answered(same, value, search=search, add=self._add, further=self._add_further, keep=keep)
 
     def _may_change(self) -> bool:
         return self._core.may(no_change, topic="cases")

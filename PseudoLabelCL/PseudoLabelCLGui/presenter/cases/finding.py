@@ -50,5 +50,12 @@ def new_volumes(
         own_role = wanted if fits else CaseRole.UNLABELLED
         annotation = volume.annotation if own_role.needs_annotation else None
         new = NewCase(name, own_role, volume.image, volume.series_uid, annotation)
-        volumes.append(replace(new, kept=volume.kept))
+        volumes.append(
+            replace(
+                new,
+                kept=volume.kept,
+                channel=volume.channel,
+                further_images=volume.further_images,
+            )
+        )
     return tuple(volumes)

@@ -14,7 +14,8 @@ def cases_state(facts: Facts) -> CasesState:
     """Return step "cases"."""
     view, reason = facts.view, no_change(facts)
     chosen = reason or ("" if view and view.cases else _("Add volumes first."))
-    columns = case_columns()
+    channels = view.channels if view else ()
+    columns = case_columns(channels)
     return CasesState(
         columns=tuple(column.title for column in columns),
         rows=tuple(_row(case, columns) for case in view.cases) if view else (),
@@ -23,6 +24,8 @@ def cases_state(facts: Facts) -> CasesState:
         add=action(reason, _("Adds volumes of the scene.")),
         add_files=action(reason, _("Adds volumes from files.")),
         add_folder=action(reason, _("Adds the files or DICOM series of a folder.")),
+        add_further=action(chosen, _("Adds another image of the selected patient.")),
+        channels=channels,
         set_role=action(chosen, _("Changes the role of the selected cases.")),
         remove=action(chosen, _("Removes the selected cases; what you drew is kept.")),
         check=action(chosen, _("Checks every case before training.")),
@@ -33,4 +36,11 @@ def cases_state(facts: Facts) -> CasesState:
 
 def _row(case: CaseView, columns: tuple[CaseColumn, ...]) -> CaseRow:
     cells = tuple(column.text(case) for column in columns)
-    return CaseRow(case.id, case.role, cells, case_tip(case), case.case.is_partly_drawn)
+    return CaseRow(
+        case.id,
+        case.role,
+        cells,
+        case_tip(case),
+        case.case.is_partly_drawn,
+        case.missing_channels,
+    )

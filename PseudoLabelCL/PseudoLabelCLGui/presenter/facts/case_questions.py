@@ -9,7 +9,7 @@ from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.question_kinds import LEAVE, QuestionKind
 from PseudoLabelCLLib.messages.answers import Problem
-from PseudoLabelCLLib.messages.requests import AnswerQuestion, FindVolumes
+from PseudoLabelCLLib.messages.requests import AddFurtherImage, AnswerQuestion, FindVolumes
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class AskedQuestion:
         volume: What was to be added when it came up; None if something else asks it.
         search: What was looked for when it came up; without both, the check of the cases asks it.
         role: What the search was for, or None.
+        further: What was to be added to a case when it came up.
     """
 
     question: Question
     volume: NewCase | None = None
     search: FindVolumes | None = None
     role: CaseRole | None = None
+    further: AddFurtherImage | None = None
 
 
 def questions_of(
@@ -47,6 +49,17 @@ def questions_of_search(
     """Return the questions that a search was met with."""
     return tuple(
         AskedQuestion(problem.question, search=search, role=role)
+        for problem in problems
+        if problem.question is not None
+    )
+
+
+def questions_of_further(
+    problems: Iterable[Problem], request: AddFurtherImage
+) -> tuple[AskedQuestion, ...]:
+    """Return the questions about an image that was to be added to a case."""
+    return tuple(
+        AskedQuestion(problem.question, further=request)
         for problem in problems
         if problem.question is not None
     )
@@ -73,6 +86,7 @@ def answered(
     *,
     search: Callable[[FindVolumes, CaseRole | None], None],
     add: Callable[[tuple[NewCase, ...]], None],
+    further: Callable[[AddFurtherImage], None],
     keep: Callable[[AnswerQuestion], None],
 ) -> None:
     """Do what an answer asks for.
@@ -82,12 +96,16 @@ def answered(
         value: The answer.
         search: Looks for volumes once more, with the answer.
         add: Adds volumes once more, with the answer.
+        further: Adds an image to a case once more, with the answer.
         keep: Keeps the answer of a case that the project has.
     """
     asked = alike[0]
     given = GivenAnswer(asked.question.kind, value)
     if asked.search is not None:
         search(replace(asked.search, answers=(*asked.search.answers, given)), asked.role)
+    elif asked.further is not None:
+        if value != LEAVE:
+            further(replace(asked.further, answers=(*asked.further.answers, given)))
     elif asked.volume is None:
         keep(AnswerQuestion(asked.question, value))
     elif value != LEAVE:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from PseudoLabelCLGui.panel_state import MarkedLine
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.question import GivenAnswer, Question
 from PseudoLabelCLLib.domain.review import Verdict
@@ -22,6 +23,7 @@ class UseFacts:
         followed: The model file of the project that was read, or is being read.
         queue: Volumes not yet segmented, each with its DICOM series or None.
         batch: Those that the running worker was given and has not finished.
+        further: The other images of a patient, by the first one.
         one_by_one: Whether every volume gets a worker of its own: one was unreadable, or was
             asked about and may have several results or none.
         current: The volume whose result came last.
@@ -38,6 +40,7 @@ class UseFacts:
     followed: str = ""
     queue: list[tuple[str, str | None]] = field(default_factory=list)
     batch: list[tuple[str, str | None]] = field(default_factory=list)
+    further: dict[tuple[str, str | None], tuple[NamedImage, ...]] = field(default_factory=dict)
     one_by_one: bool = False
     current: str = ""
     asked: tuple[Question, ...] = ()

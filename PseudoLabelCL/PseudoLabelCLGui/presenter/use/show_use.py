@@ -17,12 +17,15 @@ def use_state(facts: Facts) -> UseState:
     )
     names = ", ".join(use.model.labels.names) if use.model else ""
     told = _("Segments {names}. {trained}")
+    channels = use.model.channels if use.model else ()
     no_cancel = "" if facts.predicts else _("Nothing is being segmented.")
     no_load = _("A model is in use.") if facts.predicts else ""
+    model = told.format(names=names, trained=translated(use.model.trained_on)) if use.model else ""
+    if channels:
+        needed = _("Needs {channels} of each patient.").format(channels=", ".join(channels))
+        model = f"{model} {needed}"
     return UseState(
-        model=told.format(names=names, trained=translated(use.model.trained_on))
-        if use.model
-        else "",
+        model=model,
         apply=action(no_apply(facts), _("Segments the marked volumes.")),
         cancel=action(no_cancel, _("Stops after this volume; finished volumes are kept.")),
         save_model=action(no_model, _("Saves the newest model as one file.")),
@@ -37,4 +40,5 @@ def use_state(facts: Facts) -> UseState:
             for one in use.asked
         ),
         labels=use.model.labels.classes if use.model else (),
+        channels=channels,
     )

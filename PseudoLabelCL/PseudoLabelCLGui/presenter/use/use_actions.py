@@ -16,6 +16,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_project,
 )
 from PseudoLabelCLGui.translation import _, translated
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.doubt import reason_in_patterns
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
@@ -128,8 +129,17 @@ class UseActions:
         output_folder: str,
         format: SegmentationFormat = SegmentationFormat.SEG_NRRD,  # noqa: A002 - as in the job
         series_uids: tuple[str | None, ...] = (),
+        further_images: tuple[tuple[NamedImage, ...], ...] = (),
     ) -> None:
-        """Segment volumes: files or folders of DICOM slices; `on_segmented` tells of each."""
+        """Segment volumes: files or folders of DICOM slices; `on_segmented` tells of each.
+
+        Args:
+            images: The volumes; of a model of several channels, the first one of each patient.
+            output_folder: Where the segmentations go; empty for a passing folder.
+            format: Kind of file.
+            series_uids: Which DICOM series, one for each volume, or none at all.
+            further_images: The other images of each patient, or none at all.
+        """
         core = self._core
         if not core.may(no_apply, topic="use"):
             return
@@ -137,8 +147,9 @@ class UseActions:
             core.refuse(_("Choose at least one volume."), topic="use")
         else:
             use = core.facts.use
-            volumes = zip(images, series_uids or (None,) * len(images), strict=True)
+            volumes = tuple(zip(images, series_uids or (None,) * len(images), strict=True))
             use.queue, use.batch = list(dict.fromkeys(volumes)), []
+            use.further = dict(zip(volumes, further_images, strict=False))
             use.one_by_one, use.asked, use.answers = False, (), ()
             use.output_folder = output_folder or str(core.scene.temporary_folder() / "segmented")
             use.format = format
@@ -198,6 +209,9 @@ class UseActions:
             use.format,
             series_uids=series_uids if any(series_uids) else (),
             answers=use.answers,
+            further_images=tuple(use.further[volume] for volume in use.batch)
+            if use.further
+            else (),
         )
         try:
             self._core.worker.start(job, self._job_folder(job))

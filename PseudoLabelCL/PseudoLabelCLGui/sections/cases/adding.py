@@ -128,7 +128,7 @@ class AddingSection(Section):
         self.ui.foundList.clear()
         for volume in found.volumes:
             item = qt.QListWidgetItem(_foundWords(volume))
-            item.setToolTip(plain("\n".join(filter(None, (volume.image, volume.annotation)))))
+            item.setToolTip(plain("\n".join(filter(None, (*_images(volume), volume.annotation)))))
             item.setCheckState(qt.Qt.Checked)
             self.ui.foundList.addItem(item)
         for problem in found.problems:
@@ -264,10 +264,16 @@ class AddingSection(Section):
         showVisible(self.ui.foundBox, visible=False)
 
 
+def _images(volume: FoundVolume) -> tuple[str, ...]:
+    return (volume.image, *(one.image for one in volume.further_images))
+
+
 def _foundWords(volume: FoundVolume) -> str:
     """Return one line: the name, the size or series, and the segmentation beside it."""
     described = translated(volume.description)
     words = [f"{volume.case_id}  ({described})" if described else volume.case_id]
+    if volume.further_images:
+        words.append(", ".join((volume.channel, *(one.channel for one in volume.further_images))))
     if volume.annotation:
         words.append(_("segmentation: {file}").format(file=Path(volume.annotation).name))
     return ", ".join(words)

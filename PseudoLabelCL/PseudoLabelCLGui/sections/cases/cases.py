@@ -21,10 +21,16 @@ ROLES = (CaseRole.ANNOTATED, CaseRole.UNLABELLED, CaseRole.VALIDATION, CaseRole.
 
 
 class CasesSection(Section):
-    """The table of volumes and what is done with the chosen ones."""
+    """The table of volumes and what is done with the chosen ones.
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    Args:
+        surroundings: What a section works with.
+        addFurther: Shows the fields for another image of a case.
+    """
+
+    def __init__(self, surroundings: Surroundings, addFurther: Callable[[str], None]) -> None:
         super().__init__(surroundings)
+        self._addFurther = addFurther
         self._shown: CasesState | None = None
         self._root = ""
         makeMenu(self, self.ui.caseTable, self._menuEntries(), self._ticked)
@@ -98,7 +104,14 @@ class CasesSection(Section):
             (_("Only the drawn slices count"), partial(self._chooseSlices, True)),
             (_("All slices count"), partial(self._chooseSlices, False)),
         )
-        return (*roles, *slices, (_("Show"), self._onShow), (_("Remove..."), self._onRemove))
+        further = (_("Further image of this patient..."), self._onFurther)
+        return (
+            *roles,
+            *slices,
+            further,
+            (_("Show"), self._onShow),
+            (_("Remove..."), self._onRemove),
+        )
 
     def _ticked(self) -> tuple[bool, ...]:
         """Tell for each role, and choice of slices, whether all of the chosen volumes have it."""
@@ -121,6 +134,10 @@ class CasesSection(Section):
         annotated = {row.case_id for row in rows if row.role is CaseRole.ANNOTATED}
         chosen = tuple(id_ for id_ in chosenIds(self.ui.caseTable) if id_ in annotated)
         self.presenter.cases.choose_slices(chosen, only_drawn=onlyDrawn)
+
+    def _onFurther(self) -> None:
+        for case_id in chosenIds(self.ui.caseTable)[:1]:
+            self._addFurther(case_id)
 
     def _onShow(self) -> None:
         for case_id in chosenIds(self.ui.caseTable)[:1]:

@@ -23,8 +23,11 @@ from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
 from PseudoLabelCLGui.sections.parts.showing import showAction, showLines, showText, showVisible
 from PseudoLabelCLGui.sections.project.question_lines import QuestionLines
-from PseudoLabelCLGui.translation import _
-from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLGui.translation import _, translated
+from PseudoLabelCLLib.domain.channel_names import patients_of
+from PseudoLabelCLLib.domain.channels import NamedImage
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.file_formats import SegmentationFormat, whole_suffix
 
 FORMATS = tuple(SegmentationFormat)
 _MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
@@ -136,6 +139,10 @@ class UseSection(Section):
     def _missing(self) -> str:
         if not self._marked():
             return _("Mark the volumes to segment first")
+        try:
+            self._patients()
+        except VolumeError as error:
+            return f"{translated(error.message)} {translated(error.remedy)}"
         isForFile = any(identity in self._files for identity, _item in self._marked())
         if isForFile and not self._resultFolder():
             return _("Choose the folder first: some of the marked volumes are not in the scene")
@@ -182,10 +189,29 @@ class UseSection(Section):
         for item in items:
             item.setCheckState(qt.Qt.Unchecked if allMarked else qt.Qt.Checked)
 
+    def _patients(self) -> tuple[tuple[int, ...], ...]:
+        """Return which of the marked volumes are of one patient, in the order of the model.
+
+        Raises:
+            VolumeError: A volume's name says no channel of the model, or a patient lacks one.
+        """
+        marked = self._marked()
+        channels = self._shown.channels if self._shown else ()
+        if len(channels) < 2:
+            return tuple((number,) for number in range(len(marked)))
+        names = [
+            _stem(identity) if identity in self._files else str(item.text())
+            for identity, item in marked
+        ]
+        return patients_of(names, channels)
+
     def _onApply(self) -> None:
         volumes = [self._volume(identity) for identity, _item in self._marked()]
-        files = tuple(str(source.path) for source, _snapshot in volumes)
-        series_uids = tuple(source.series_uid for source, _snapshot in volumes)
+        patients = self._patients()
+        firsts = [volumes[numbers[0]][0] for numbers in patients]
+        files = tuple(str(source.path) for source in firsts)
+        series_uids = tuple(source.series_uid for source in firsts)
+        further = self._furtherImages(patients, [source for source, _snapshot in volumes])
         pending = [(snapshot, source.path) for source, snapshot in volumes if snapshot]
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = self._resultFolder()
@@ -197,7 +223,22 @@ class UseSection(Section):
         form = FORMATS[self.ui.applyFormatCombo.currentIndex]
         self._work.do(
             partial(_write_all, pending),
-            lambda _none: self.presenter.use.apply(files, folder, form, series_uids),
+            lambda _none: self.presenter.use.apply(files, folder, form, series_uids, further),
+        )
+
+    def _furtherImages(
+        self, patients: Sequence[tuple[int, ...]], sources: Sequence[SavedVolume]
+    ) -> tuple[tuple[NamedImage, ...], ...]:
+        """Return the images of each patient besides the first one; nothing if all have one."""
+        channels = self._shown.channels[1:] if self._shown else ()
+        if not channels:
+            return ()
+        return tuple(
+            tuple(
+                NamedImage(channel, str(sources[number].path), sources[number].series_uid)
+                for channel, number in zip(channels, numbers[1:], strict=True)
+            )
+            for numbers in patients
         )
 
     def _volume(self, identity: str) -> tuple[SavedVolume, VolumeSnapshot | None]:
@@ -215,6 +256,12 @@ class UseSection(Section):
 
     def _onCancel(self) -> None:
         self.presenter.use.cancel()
+
+
+def _stem(file: str) -> str:
+    """Return a file's name without its ending, such as .nii.gz."""
+    name = Path(file).name
+    return name.removesuffix(whole_suffix(name))
 
 
 def _write_all(pending: Sequence[tuple[VolumeSnapshot, Path]]) -> None:
