@@ -307,7 +307,17 @@ class _Search:
             Text("belongs to a patient without a {channel} image", channel=self.channels[0]),
             Text("Add that image to the folder; segmentations lie on its grid."),
         )
-        return chosen | {file: found[file] for file in others}
+        if not patients or len(self.channels) == 1:
+            return chosen | {file: found[file] for file in others}
+        self._tell_together(
+            tuple(others),
+            Text("does not say in its name which channel it is, and is left out"),
+            Text(
+                "Give it a name that ends in one of {channels}, if it is an image.",
+                channels=", ".join(self.channels),
+            ),
+        )
+        return chosen
 
     def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
         """Return volumes with their segmentations; of channels of one patient the chosen one."""

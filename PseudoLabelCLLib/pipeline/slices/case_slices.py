@@ -113,7 +113,7 @@ def load_case_slices(
     entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
     if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
         volumes = case_images(root, channels, case)
-        grid = slice_grid(volumes[0], config)
+        grid = slice_grid(volumes[0], config, len(volumes))
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
         entry = _CacheEntry(key, grid)

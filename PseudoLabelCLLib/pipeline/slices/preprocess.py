@@ -275,12 +275,13 @@ def _resolve_blocks(config: PreprocessConfig, geometries: Sequence[Geometry]) ->
     return replace(config, patch_size=fitting_block(block, spacing, NUM_LEVELS))
 
 
-def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
+def slice_grid(volume: Volume, config: PreprocessConfig, num_channels: int = 1) -> SliceGrid:
     """Return where a volume's slices lie on the network's window.
 
     Args:
         volume: The image; its voxels are looked at only for the foreground-aware crop.
         config: With pixel size and window filled in (`resolve_preprocess`).
+        num_channels: Images of the patient that lie on it, for the memory that they need.
 
     Raises:
         VolumeError: The slices would need more memory than is free.
@@ -301,7 +302,7 @@ def slice_grid(volume: Volume, config: PreprocessConfig) -> SliceGrid:
     if config.slice_spacing_mm is not None:
         extent_mm = num_slices * geometry.spacing_mm[axis]
         num_slices = max(1, round(extent_mm / config.slice_spacing_mm))
-    most_slices = max(num_slices, geometry.size[axis])
+    most_slices = num_channels * max(num_slices, geometry.size[axis])
     _check_memory(most_slices, (rows, columns), window, config.in_plane_spacing_mm)
     grid = SliceGrid(
         slicing_axis=axis,

@@ -201,6 +201,16 @@ def test_images_of_a_patient_are_found_together_where_the_project_has_channels(
     assert volumes["p26"].further_images == ()
 
 
+def test_a_file_that_names_no_channel_is_left_out_beside_those_that_do(a_folder_of_channels):
+    put_image(a_folder_of_channels / "p07_lesions.nii.gz", 4)
+    found = find_volumes(a_folder_of_channels, (), channels=("T1", "FLAIR", "T2"))
+    assert {volume.case_id for volume in found.volumes} == {"p07", "p19", "p26"}
+    (problem,) = found.problems
+    assert not problem.is_error
+    assert "p07_lesions.nii.gz" in problem.message
+    assert "which channel it is, and is left out" in problem.message
+
+
 def test_one_file_brings_the_other_images_of_its_patient_and_of_no_other(a_folder_of_channels):
     found = find_volumes(a_folder_of_channels / "p07_T2.nii.gz", (), channels=("FLAIR", "T1", "T2"))
     (volume,) = found.volumes
