@@ -11,7 +11,7 @@ from learning_doubles import grid
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig
+from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
@@ -247,6 +247,8 @@ def test_automatic_window_never_cuts_an_annotated_structure(geometry, config, ot
     ]
     foreground[tuple(inside)] = True
     volume = Volume(body(geometry), geometry)
+    # the middle is that of turned slices
+    config = settle_directions(config, [geometry, other, other])
     center = window_center(volume, config)
     resolved = resolve_preprocess(
         config, [geometry, other, other], [Annotated(geometry, foreground, center)]
@@ -438,3 +440,92 @@ def test_window_that_was_asked_for_stays_a_window_although_slices_could_be_whole
 def test_patch_that_no_network_can_halve_is_refused(wrong):
     with pytest.raises(ProjectError, match="patch_size"):
         PreprocessConfig(patch_size=wrong)
+
+
+@st.composite
+def volume_configs(draw):
+    return replace(
+        WHOLE,
+        dimension=3,
+        slicing_axis=draw(st.sampled_from((None, 0, 1, 2))),
+        in_plane_spacing_mm=draw(st.floats(0.5, 3.0)),
+        slice_spacing_mm=draw(st.floats(0.5, 6.0)),
+        slice_directions=draw(st.none() | st.builds(in_plane_directions, directions())),
+    )
+
+
+def volume_there_and_back(labels, where):
+    classes = where.labels_to_network(where.slices_of(labels))
+    probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[classes], 3, 1)
+    back = np.concatenate(
+        [
+            where.probabilities_to_native(
+                np.ascontiguousarray(where.at_native_slices(probabilities, slice(n, n + 4)))
+            )
+            for n in range(0, where.num_slices, 4)
+        ]
+    )
+    return where.volume_of(back.argmax(axis=1).astype(np.int16))
+
+
+@FEW
+@given(geometry=geometries(), config=volume_configs(), seed=st.integers(0, 999))
+def test_resampled_slices_show_the_nearest_of_the_volume_and_come_back(geometry, config, seed):
+    labels = np.random.default_rng(seed).integers(0, 3, geometry.array_shape).astype(np.int16)
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    axis = where.slicing_axis
+    extent_mm = geometry.size[axis] * geometry.spacing_mm[axis]
+    assert abs(len(where.sources) - extent_mm / config.slice_spacing_mm) <= 1
+    middles = (np.arange(len(where.sources)) + 0.5) * geometry.size[axis] / len(where.sources)
+    assert (np.abs(where.sources + 0.5 - middles) <= 0.5 + 1e-6).all()
+    flat = replace(where, resampled_slices=None)
+    np.testing.assert_array_equal(
+        where.labels_to_network(where.slices_of(labels)),
+        flat.labels_to_network(flat.slices_of(labels))[where.sources],
+    )
+    back = volume_there_and_back(labels, where)
+    assert back.shape == geometry.array_shape
+    assert back.flags.c_contiguous
+
+
+@FEW
+@given(geometry=geometries(), axis=st.sampled_from((0, 1, 2)), seed=st.integers(0, 999))
+def test_volume_without_resampling_comes_back_voxel_by_voxel(geometry, axis, seed):
+    spacing = [0.7, 0.7, 0.7]
+    spacing[axis] = 1.9
+    geometry = replace(geometry, spacing_mm=tuple(spacing))
+    config = replace(
+        WHOLE, dimension=3, slicing_axis=axis, in_plane_spacing_mm=0.7, slice_spacing_mm=1.9
+    )
+    labels = np.random.default_rng(seed).integers(0, 3, geometry.array_shape).astype(np.int16)
+    where = slice_grid(Volume(body(geometry), geometry), config)
+    np.testing.assert_array_equal(volume_there_and_back(labels, where), labels)
+
+
+@pytest.mark.parametrize("distance_mm", [1.0, 2.0, 3.0, 6.0])
+def test_slope_along_the_slices_keeps_its_place_there_and_back(distance_mm):
+    geometry = grid((8, 8, 24), (1.0, 1.0, 2.0))
+    slope = np.broadcast_to(np.linspace(0, 1, 24, dtype=np.float32)[:, None, None], (24, 8, 8))
+    config = replace(
+        WHOLE, dimension=3, slicing_axis=2, in_plane_spacing_mm=1.0, slice_spacing_mm=distance_mm
+    )
+    where = slice_grid(Volume(slope, geometry), config)
+    seen = where.images_to_network(where.slices_of(slope))
+    places_mm = (np.arange(len(seen)) + 0.5) * 48 / len(seen)
+    expected = (places_mm / 2.0 - 0.5) / 23
+    inner = slice(2, -2) if distance_mm < 6 else slice(1, -1)
+    # the smoothing of shrinking images is not quite even: by less than 0.05 of a slice
+    np.testing.assert_allclose(seen[inner, 3, 3], expected[inner], atol=0.05 / 23)
+    back = where.at_native_slices(seen[:, None], slice(None))[:, 0, 3, 3]
+    np.testing.assert_allclose(back[6:-6], slope[6:-6, 3, 3], atol=0.05 / 23)
+
+
+def test_block_and_slice_distance_follow_the_volumes():
+    grids = [grid((64, 80, 20 + n), (1.0, 1.0, 3.0 + n)) for n in range(3)]
+    config = replace(WHOLE, dimension=3, max_window_size=192)
+    resolved = resolve_preprocess(config, grids, [])
+    assert resolved.slice_spacing_mm == 4.0
+    # the whole median volume of 21 slices, which are halved twice
+    assert resolved.patch_size == (24, 80, 64)
+    own = resolve_preprocess(replace(config, patch_size=(5, 30, 30)), grids, [])
+    assert own.patch_size[1:] == (32, 32)
