@@ -53,6 +53,36 @@ class CopyTransform:
 
 
 @dataclass(frozen=True)
+class MostLikely:
+    """The most likely class of every pixel on the network's grid.
+
+    Args:
+        mean: By the mean over the copies, shape (slices, rows, columns), uint8.
+        copies: In every copy, turned back, or `UNSEEN_CLASS`, shape (copies, slices, rows,
+            columns), uint8.
+    """
+
+    mean: npt.NDArray[np.uint8]
+    copies: npt.NDArray[np.uint8]
+
+
+class PredictedPart(NamedTuple):
+    """What the network says about some slices of a case.
+
+    Args:
+        part: Which slices of the network's grid.
+        probabilities: Mean over the copies that see a pixel, shape (slices, classes, rows,
+            columns), float32.
+        copies: Most likely class in every copy, turned back, or `UNSEEN_CLASS`, shape (copies,
+            slices, rows, columns), uint8.
+    """
+
+    part: slice
+    probabilities: npt.NDArray[np.float32]
+    copies: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the network says about a case, on the network's grid.
 
@@ -85,7 +115,6 @@ def draw_copies(config: PseudoLabelConfig, seed: int, *, mirror: bool) -> tuple[
     return (CopyTransform(), *changed)
 
 
-@torch.inference_mode()
 def predict_slices(
     network: SegmentationNetwork,
     images: npt.NDArray[np.float32],
@@ -93,9 +122,29 @@ def predict_slices(
     device: ComputeDevice,
     block: Sequence[int] | None = None,
 ) -> Prediction:
+    """Return what `predict_parts` says of all slices together."""
+    num_slices, _, rows, columns = images.shape
+    prediction = Prediction(
+        np.empty((num_slices, network.num_classes, rows, columns), np.float32),
+        np.empty((len(copies), num_slices, rows, columns), np.uint8),
+    )
+    for said in predict_parts(network, images, copies, device, block):
+        prediction.probabilities[said.part] = said.probabilities
+        prediction.copies[:, said.part] = said.copies
+    return prediction
+
+
+def predict_parts(
+    network: SegmentationNetwork,
+    images: npt.NDArray[np.float32],
+    copies: tuple[CopyTransform, ...],
+    device: ComputeDevice,
+    block: Sequence[int] | None = None,
+) -> Iterator[PredictedPart]:
     """Predict every slice in every copy, whatever its size; in 3-D together with its neighbours.
 
-    On a GPU, the results of some slices come back while the next ones are computed.
+    Slices come in order, some at a time, so that the probabilities of a large volume never lie in
+    memory together. On a GPU, they come back while the next ones are computed.
 
     Args:
         network: On the device; is set to evaluation mode.
@@ -108,11 +157,7 @@ def predict_slices(
         torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
     """
     network.eval()
-    num_slices, _, rows, columns = images.shape
-    prediction = Prediction(
-        np.empty((num_slices, network.num_classes, rows, columns), np.float32),
-        np.empty((len(copies), num_slices, rows, columns), np.uint8),
-    )
+    rows, columns = images.shape[-2:]
     turns = [_turn_of(copy, (rows, columns), device) for copy in copies]
     returning: _Returning | None = None
     asked = _Asked(network, device)
@@ -120,11 +165,19 @@ def predict_slices(
         said = _said_of_volume(asked, images, turns, block or network.config.multiple)
     else:
         said = _said_of_slices(asked, images, turns)
-    for part, mean, winners in said:
-        previous, returning = returning, _start_return(part, mean, winners)
-        _store(previous, prediction)
-    _store(returning, prediction)
-    return prediction
+    while (following := _next(said)) is not None:
+        previous, returning = returning, following
+        if previous is not None:
+            yield previous.arrive()
+    if returning is not None:
+        yield returning.arrive()
+
+
+@torch.inference_mode()
+def _next(said: Iterator[tuple[slice, Tensor, Tensor]]) -> "_Returning | None":
+    """Predict the next slices and let them come back; None after the last."""
+    found = next(said, None)
+    return None if found is None else _start_return(*found)
 
 
 def _said_of_slices(
@@ -224,6 +277,12 @@ class _Returning(NamedTuple):
     winners: UInt8[Tensor, "copies slices rows columns"]
     arrived: torch.cuda.Event | None
 
+    def arrive(self) -> PredictedPart:
+        """Return the results as soon as they are whole."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return PredictedPart(self.part, self.mean.numpy(), self.winners.numpy())
+
 
 def _most_slices_at_once(device: ComputeDevice) -> int:
     if device.name != "cpu":
@@ -253,15 +312,6 @@ def _start_return(part: slice, mean: Tensor, winners: Tensor) -> _Returning:
     arrived = torch.cuda.Event()
     arrived.record()
     return _Returning(part, landing[0], landing[1], arrived)
-
-
-def _store(returning: _Returning | None, prediction: Prediction) -> None:
-    if returning is None:
-        return
-    if returning.arrived is not None:
-        returning.arrived.synchronize()
-    prediction.probabilities[returning.part] = returning.mean.numpy()
-    prediction.copies[:, returning.part] = returning.winners.numpy()
 
 
 def _combine(

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from PseudoLabelCLLib.domain.doubt import COPIES_AGREE, NOTHING_FOUND, SOME_MISSING, Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
+from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, MostLikely
 
 # A slice with hardly any structure must not top the list for a few pixels: disagreement is
 # measured against at least this share of the volume's best-filled slice.
 SMALLEST_SLICE_SHARE = 0.05
 
 
-def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[str]) -> Doubt:
+def doubt_of(classes: MostLikely, schema: LabelSchema, slice_names: Sequence[str]) -> Doubt:
     """Return the doubt of a prediction: how far turned, zoomed and mirrored copies disagree.
 
     Agreement is the Dice between each copy and the averaged prediction on the pixels that the copy
@@ -23,23 +23,23 @@ def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[
     found, doubt is 1.
 
     Args:
-        prediction: Of every slice of the volume.
+        classes: Of every slice of the network's grid.
         schema: The structures.
         slice_names: What a person calls each slice, as "k = 4".
 
     Source: Chaitanya et al., MedIA 2023, section 5.6(d) (agreement of augmented copies).
     """
-    mean = prediction.probabilities.argmax(axis=1)  # (slices, rows, columns)
+    mean = classes.mean
     num_slices = len(mean)
     per_class = {
-        label.name: _agreement(mean, prediction.copies, index)
+        label.name: _agreement(mean, classes.copies, index)
         for index, label in enumerate(schema, start=1)
     }
     present = {name: score for name, score in per_class.items() if score is not None}
     if not (mean > 0).any() or not present:
         return Doubt(1.0, 0.0, (1.0,) * num_slices, NOTHING_FOUND)
     agreement = float(np.mean(list(present.values())))
-    per_slice = _doubt_per_slice(mean, prediction.copies)
+    per_slice = _doubt_per_slice(mean, classes.copies)
     missing = [name for name, score in per_class.items() if score is None]
     return Doubt(
         doubt=1 - agreement,
@@ -50,7 +50,7 @@ def doubt_of(prediction: Prediction, schema: LabelSchema, slice_names: Sequence[
 
 
 def _agreement(
-    mean: npt.NDArray[np.intp], copies: npt.NDArray[np.uint8], index: int
+    mean: npt.NDArray[np.uint8], copies: npt.NDArray[np.uint8], index: int
 ) -> float | None:
     """Mean Dice of the copies with the mean; None if the structure is in none of them."""
     scores = []
@@ -62,12 +62,15 @@ def _agreement(
 
 
 def _doubt_per_slice(
-    mean: npt.NDArray[np.intp], copies: npt.NDArray[np.uint8]
+    mean: npt.NDArray[np.uint8], copies: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
     """Share of a slice's structure pixels on which copies and mean differ, 0..1."""
-    is_seen = copies != UNSEEN_CLASS
-    differ = ((copies != mean[None]) & is_seen).sum(axis=(2, 3)).mean(axis=0)  # (slices,)
-    filled = (((copies > 0) | (mean > 0)[None]) & is_seen).sum(axis=(2, 3)).mean(axis=0)
+    differing, filling = [], []
+    for copy in copies:
+        is_seen = copy != UNSEEN_CLASS
+        differing.append(((copy != mean) & is_seen).sum(axis=(1, 2)))
+        filling.append((((copy > 0) | (mean > 0)) & is_seen).sum(axis=(1, 2)))
+    differ, filled = (np.mean(counts, axis=0) for counts in (differing, filling))  # (slices,)
     floor = max(1.0, SMALLEST_SLICE_SHARE * float(filled.max()))
     share: npt.NDArray[np.float64] = np.clip(differ / np.maximum(filled, floor), 0, 1)
     return share

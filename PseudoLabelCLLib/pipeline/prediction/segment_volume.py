@@ -1,6 +1,6 @@
 """A volume's segmentation by a trained model, on the volume's own grid, with its uncertainty."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +16,21 @@ from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
+from PseudoLabelCLLib.learning.inference import (
+    MostLikely,
+    PredictedPart,
+    draw_copies,
+    predict_parts,
+)
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
-from PseudoLabelCLLib.pipeline.slices.preprocess import SliceGrid
+from PseudoLabelCLLib.pipeline.slices.preprocess import SLICES_AT_ONCE, SliceGrid
 
 LabelArray = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]  # (slices, classes, rows, columns)
 
-# Probabilities of so many slices are put back on the native grid at once, to bound the memory.
-SLICES_AT_ONCE = 16
 # Uncertainty is stored in steps of 1/255: finer ones are noise and do not compress.
 UNCERTAINTY_STEPS = 255
 NO_CLEAN_UP = CleanUpConfig(num_iterations=0)
@@ -70,11 +73,12 @@ def segment_slices(
     """
     card = model.card
     copies = draw_copies(card.pseudo_label, card.seed, mirror=card.mirror_copies)
-    prediction = predict_slices(model.network, images, copies, device, card.preprocess.patch_size)
     classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
     uncertainty = np.empty(classes.shape, np.float32)
-    for part in _parts(grid.num_slices):
-        said = grid.at_native_slices(prediction.probabilities, part)
+    block = card.preprocess.patch_size
+    seen = _Seen(len(copies), (len(images), *images.shape[-2:]))
+    predicted = predict_parts(model.network, images, copies, device, block)
+    for part, said in grid.at_native_slices(seen.noting(predicted)):
         probabilities = grid.probabilities_to_native(said)
         uncertainty[part] = _relative_entropy(probabilities)
         if clean_up.num_iterations:
@@ -83,7 +87,7 @@ def segment_slices(
     second_piece = _keep_single_pieces(classes, card.schema, card.single_pieces)
     axis = grid.slicing_axis
     slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
-    doubt = doubt_of(prediction, card.schema, slice_names)
+    doubt = doubt_of(seen.classes, card.schema, slice_names)
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
         uncertainty=Volume(grid.volume_of(uncertainty), geometry),
@@ -107,26 +111,51 @@ def _at_native_slices(doubts: Sequence[float], grid: SliceGrid) -> tuple[float, 
     return tuple(found)
 
 
-def native_classes(probabilities: Probabilities, grid: SliceGrid) -> LabelArray:
+def most_likely_classes(predicted: Iterable[PredictedPart], grid: SliceGrid) -> LabelArray:
     """Return the most likely class of every voxel of a volume.
 
     Args:
-        probabilities: On the network's grid.
+        predicted: All its slices on the network's grid, in order.
         grid: How it lies on the volume's own.
 
     Returns:
         Shape (slices, rows, columns) of the volume, turned.
     """
     classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
-    for part in _parts(grid.num_slices):
-        said = grid.probabilities_to_native(grid.at_native_slices(probabilities, part))
-        classes[part] = said.argmax(axis=1)
+    parts = (few for said in predicted for few in _few_slices(said))
+    for part, said in grid.at_native_slices(parts):
+        classes[part] = grid.probabilities_to_native(said).argmax(axis=1)
     return classes
 
 
-def _parts(num_slices: int) -> Iterator[slice]:
-    for start in range(0, num_slices, SLICES_AT_ONCE):
-        yield slice(start, start + SLICES_AT_ONCE)
+class _Seen:
+    """Keeps the most likely classes of what is predicted, while its probabilities pass by.
+
+    Args:
+        num_copies: How many copies are predicted.
+        shape: Slices, rows and columns on the network's grid.
+    """
+
+    def __init__(self, num_copies: int, shape: tuple[int, ...]) -> None:
+        self.classes = MostLikely(
+            np.empty(shape, np.uint8), np.empty((num_copies, *shape), np.uint8)
+        )
+
+    def noting(self, predicted: Iterable[PredictedPart]) -> Iterator[tuple[slice, Probabilities]]:
+        """Yield slices and probabilities, few at a time."""
+        for said in predicted:
+            self.classes.copies[:, said.part] = said.copies
+            for part, few in _few_slices(said):
+                self.classes.mean[part] = few.argmax(axis=1)
+                yield part, few
+
+
+def _few_slices(said: PredictedPart) -> Iterator[tuple[slice, Probabilities]]:
+    """Yield a part in smaller ones, which bound the memory of what is done with them."""
+    for start in range(0, len(said.probabilities), SLICES_AT_ONCE):
+        few = said.probabilities[start : start + SLICES_AT_ONCE]
+        first = said.part.start + start
+        yield slice(first, first + len(few)), few
 
 
 def _cleaned(

@@ -20,7 +20,7 @@ from PseudoLabelCLLib.learning.checkpoint import (
     save_checkpoint,
 )
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
-from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
+from PseudoLabelCLLib.learning.inference import CopyTransform, predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.learning_curve import (
@@ -28,7 +28,7 @@ from PseudoLabelCLLib.pipeline.learning_curve import (
     read_learning_curve,
     write_learning_curve,
 )
-from PseudoLabelCLLib.pipeline.prediction.segment_volume import native_classes
+from PseudoLabelCLLib.pipeline.prediction.segment_volume import most_likely_classes
 from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
 from PseudoLabelCLLib.pipeline.rounds.round_data import (
     RoundInputs,
@@ -301,11 +301,11 @@ class _RoundTraining:
             progress.best_moments = moments_of(state.optimizer)
 
     def _dice_of(self, case: CaseSlices, reference: LabelArray) -> float:
-        prediction = predict_slices(
+        predicted = predict_parts(
             self.trainer.state.average, case.images, (CopyTransform(),), self.device,
             self.inputs.preprocess.patch_size,
         )  # fmt: skip
-        classes = native_classes(prediction.probabilities, case.grid)
+        classes = most_likely_classes(predicted, case.grid)
         schema = self.inputs.project.schema
         return mean_dice(label_values(classes, schema), reference, schema.values)
 

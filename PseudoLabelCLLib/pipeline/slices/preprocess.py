@@ -1,7 +1,7 @@
 """From a volume to the slices that the network sees, and the exact way back to its own grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,8 @@ BoolArray = npt.NDArray[np.bool_]
 # A window must hold the structures with this much room around them, in pixels of the network.
 MARGIN_PIXELS = 8
 LARGEST_WINDOW = 512
+# Probabilities of so many slices are put back on the volume's own slices at once.
+SLICES_AT_ONCE = 16
 # N4 works on a coarser copy: the shading is smooth, and its cost grows with the voxels.
 BIAS_CORRECTION_LONGEST_SIDE = 128
 # Between these percentiles of the structures' values lies the scale of CT.
@@ -119,23 +121,36 @@ class SliceGrid:
             tensor = functional.interpolate(tensor, size=self.resampled_shape, mode="nearest-exact")
         return self._window(tensor)[:, 0].numpy()
 
-    def at_native_slices(self, probabilities: FloatArray, part: slice) -> FloatArray:
-        """Return probabilities at some of the volume's slices, linear between those of the network.
+    def at_native_slices(
+        self, parts: Iterable[tuple[slice, FloatArray]]
+    ) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield probabilities at the volume's slices, linear between those of the network.
 
         Args:
-            probabilities: Shape (slices of the network, classes, rows, columns).
-            part: Which of the volume's slices.
+            parts: Some slices of the network after the others, in order, and their probabilities,
+                shape (slices, classes, rows, columns).
         """
         if self._keeps_slices:
-            return probabilities[part]
-        count = len(probabilities)
-        wanted = np.arange(self.num_slices)[part]
-        places = np.clip((wanted + 0.5) * count / self.num_slices - 0.5, 0, count - 1)
+            yield from parts
+            return
+        count = len(self.sources)
+        middles = np.arange(self.num_slices) + 0.5
+        places = np.clip(middles * count / self.num_slices - 0.5, 0, count - 1)
         below = np.floor(places).astype(np.intp)
         above = np.minimum(below + 1, count - 1)
         share = (places - below).astype(np.float32)[:, None, None, None]
-        between: FloatArray = (1 - share) * probabilities[below] + share * probabilities[above]
-        return between
+        first, done = 0, 0
+        held: FloatArray | None = None
+        for part, said in parts:
+            held = said if held is None else np.concatenate((held, said))
+            end = int(np.searchsorted(above, part.stop))
+            for start in range(done, end, SLICES_AT_ONCE):
+                now = slice(start, min(start + SLICES_AT_ONCE, end))
+                lower, upper = held[below[now] - first], held[above[now] - first]
+                yield now, (1 - share[now]) * lower + share[now] * upper
+            done = end
+            still_needed = int(below[done]) if done < self.num_slices else count
+            held, first = held[still_needed - first :], still_needed
 
     def probabilities_to_native(self, probabilities: FloatArray) -> FloatArray:
         """Put class probabilities back on the volume's own pixels.

@@ -454,15 +454,18 @@ def volume_configs(draw):
     )
 
 
+def in_parts(slices, at_once):
+    starts = range(0, len(slices), at_once)
+    return [(slice(n, min(n + at_once, len(slices))), slices[n : n + at_once]) for n in starts]
+
+
 def volume_there_and_back(labels, where):
     classes = where.labels_to_network(where.slices_of(labels))
     probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[classes], 3, 1)
     back = np.concatenate(
         [
-            where.probabilities_to_native(
-                np.ascontiguousarray(where.at_native_slices(probabilities, slice(n, n + 4)))
-            )
-            for n in range(0, where.num_slices, 4)
+            where.probabilities_to_native(np.ascontiguousarray(said))
+            for _, said in where.at_native_slices(in_parts(probabilities, 4))
         ]
     )
     return where.volume_of(back.argmax(axis=1).astype(np.int16))
@@ -516,7 +519,13 @@ def test_slope_along_the_slices_keeps_its_place_there_and_back(distance_mm):
     inner = slice(2, -2) if distance_mm < 6 else slice(1, -1)
     # the smoothing of shrinking images is not quite even: by less than 0.05 of a slice
     np.testing.assert_allclose(seen[inner, 3, 3], expected[inner], atol=0.05 / 23)
-    back = where.at_native_slices(seen[:, None], slice(None))[:, 0, 3, 3]
+    found = [
+        list(where.at_native_slices(in_parts(seen[:, None], at_once))) for at_once in (1, 5, 99)
+    ]
+    back, *others = (np.concatenate([said for _, said in one])[:, 0, 3, 3] for one in found)
+    for one, other in zip(found, (back, *others), strict=True):
+        assert [n for part, _ in one for n in range(part.start, part.stop)] == list(range(24))
+        np.testing.assert_array_equal(other, back)
     np.testing.assert_allclose(back[6:-6], slope[6:-6, 3, 3], atol=0.05 / 23)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_doubles import SCHEMA
 
-from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, Prediction
+from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, MostLikely
 from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
 
 SHAPE = (4, 16, 16)
@@ -14,8 +14,7 @@ NAMES = ("k = 3", "k = 2", "k = 1", "k = 0")
 
 
 def prediction_of(mean, copies):
-    probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[mean], 3, 1)
-    return Prediction(np.ascontiguousarray(probabilities), np.array(copies, dtype=np.uint8))
+    return MostLikely(mean, np.array(copies, dtype=np.uint8))
 
 
 def square(size=8, value=1, slices=slice(None)):
@@ -103,9 +102,8 @@ def test_a_few_stray_pixels_do_not_top_the_list_of_slices():
 def test_scores_lie_between_zero_and_one_whatever_the_copies_say(seed, share):
     rng = np.random.default_rng(seed)
     copies = rng.integers(0, 3, (3, *SHAPE)) * (rng.random((3, *SHAPE)) < share)
-    probabilities = rng.dirichlet(np.ones(3), SHAPE).astype(np.float32)
-    probabilities = np.ascontiguousarray(np.moveaxis(probabilities, 3, 1))
-    doubt = doubt_of(Prediction(probabilities, copies.astype(np.uint8)), SCHEMA, NAMES)
+    mean = rng.integers(0, 3, SHAPE).astype(np.uint8)
+    doubt = doubt_of(prediction_of(mean, copies), SCHEMA, NAMES)
     scores = (doubt.doubt, doubt.agreement, *doubt.doubt_per_slice)
     assert all(0 <= score <= 1 for score in scores)
     assert doubt.doubt + doubt.agreement == pytest.approx(1)

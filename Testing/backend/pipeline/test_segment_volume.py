@@ -1,5 +1,6 @@
 """A volume's segmentation on its own grid, with uncertainty and the largest-part rule."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.learning.inference import predict_parts
+from PseudoLabelCLLib.pipeline.prediction import segment_volume as segment_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import segment_volume
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import NO_CLEAN_UP, segment_slices
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases
@@ -192,3 +195,22 @@ def test_proposals_of_a_round_are_cleaned_up_as_the_settings_say(clean_up, tmp_p
     proposal = read_segmentation(layout.proposal(0, case.id), schema)[0].array
     assert proposal[2, 16, 12] == 7
     assert (proposal[0, 35, 5] == 0) is np.bool_(clean_up.num_iterations > 0)
+
+
+def test_probabilities_of_a_volume_never_lie_in_memory_together(monkeypatch):
+    passed, alive = [], []
+
+    def watched(*inputs):
+        for said in predict_parts(*inputs):
+            passed.append(weakref.ref(said.probabilities))
+            alive.append(sum(one() is not None for one in passed))
+            yield said
+
+    monkeypatch.setattr(segment_module, "predict_parts", watched)
+    geometry = grid((40, 36, 60))
+    array = np.zeros(geometry.array_shape, np.float32)
+    array[4:50, 8:24, 6:20] = 1
+    found = segmented(array, schema_with(keep_largest=False), geometry)
+    np.testing.assert_array_equal(found.labels.array, 7 * (array > 0.5))
+    assert len(passed) == 15  # of four slices each
+    assert max(alive) <= 3
