@@ -8,8 +8,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.curation.find.case_names import free_name, names_of
-from PseudoLabelCLLib.curation.find.channel_files import PatientImages, images_with, patients_in
-from PseudoLabelCLLib.curation.find.file_names import Channels, channels_in
+from PseudoLabelCLLib.curation.find.channel_choice import ChannelChoice
+from PseudoLabelCLLib.curation.find.channel_files import images_with
 from PseudoLabelCLLib.curation.find.find_dicom import FoundObject, FoundSeries, find_series
 from PseudoLabelCLLib.curation.find.folder_walk import (
     files_in,
@@ -17,8 +17,8 @@ from PseudoLabelCLLib.curation.find.folder_walk import (
     label_folders,
     volume_files,
 )
-from PseudoLabelCLLib.curation.find.segmentation_pairs import Pairs, pair_segmentations
-from PseudoLabelCLLib.domain.channels import NamedImage
+from PseudoLabelCLLib.curation.find.search_notes import SearchNotes
+from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import (
     READABLE_SUFFIXES,
@@ -30,13 +30,10 @@ from PseudoLabelCLLib.domain.question import (
     Asking,
     GivenAnswer,
     KeptAnswer,
-    LeftOutError,
-    QuestionError,
 )
-from PseudoLabelCLLib.domain.question_kinds import LEAVE_OUT, Choice, QuestionKind
 from PseudoLabelCLLib.domain.reporting import ReportProgress, silent
-from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, listed
-from PseudoLabelCLLib.messages.answers import FoundVolume, Problem, VolumesFound
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, listed
+from PseudoLabelCLLib.messages.answers import FoundVolume, VolumesFound
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.images.frames import frames_in
@@ -44,10 +41,6 @@ from PseudoLabelCLLib.storage.images.itk_files import check_header, grid_of, qui
 
 # Of so many files one is told.
 FILES_PER_WORD = 20
-# The answer that makes a case of each channel.
-EVERY_CHANNEL = "every"
-# The answer that makes all images of a patient channels of one case; the first channel follows.
-ALL_CHANNELS = "all:"
 
 
 def find_volumes(
@@ -86,7 +79,8 @@ def find_volumes(
             Text("The file or folder '{path}' was not found.", path=path), Text("Check the path.")
         )
     taken = {name.casefold() for name in taken_ids}
-    search = _Search(taken, Asking("", answers), progress, kept, tuple(channels))
+    search = _Search(taken=taken, progress=progress)
+    search.choice = ChannelChoice(search, Asking("", answers), kept, tuple(channels))
     if path.is_dir():
         search.look_below(path)
     elif image_suffix(path) in READABLE_SUFFIXES:
@@ -140,38 +134,29 @@ def grid_in_header(path: Path) -> Geometry:
 
 
 @dataclass
-class _Search:
+class _Search(SearchNotes):
     """What was found so far.
 
     Args:
         taken: Names that are given, in lower case.
-        asking: Asks the person what could be wrong.
         progress: Called with the progress of the search.
-        kept: Answers that the project keeps.
-        channels: What the images of a case are called, if it has several.
         num_seen: Files that were seen in folders.
         num_done: Files of these that were looked at.
         volumes: The volumes.
-        problems: What cannot be used.
         objects: DICOM segmentations.
-        lone: Series that lie in a folder of their own, which is named as a file would be.
-        chosen: Images of patients with several, each with the answer that chose it.
-        patients: All images of a patient, by the first one, where a case has several.
+        choice: Which images of a patient with several are taken.
     """
 
-    taken: set[str]
-    asking: Asking
+    taken: set[str] = field(default_factory=set)
     progress: ReportProgress = silent
-    kept: Sequence[KeptAnswer] = ()
-    channels: tuple[str, ...] = ()
     num_seen: int = 0
     num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
     objects: list[FoundObject] = field(default_factory=list)
-    lone: dict[Path, FoundSeries] = field(default_factory=dict)
-    chosen: dict[Path, KeptAnswer] = field(default_factory=dict)
-    patients: dict[Path, PatientImages] = field(default_factory=dict)
+    choice: ChannelChoice = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.choice = ChannelChoice(self, Asking(""))
 
     def look_below(self, root: Path) -> None:
         """Take the volumes of a folder and of all below it."""
@@ -185,16 +170,16 @@ class _Search:
             self._take_series(folder, slices)
         pairs = pair_segmentations(files, root)
         self.num_done += len(files) - len(pairs.volumes)
-        chosen = self._one_of_channels(root, pairs)
+        chosen = self.choice.chosen_of(root, pairs)
         names = names_of(list(chosen))
         for (path, segmentation), own_name in zip(chosen.items(), names, strict=True):
-            name = self.patients[path].name if path in self.patients else own_name
-            if path in self.lone:
-                self._add_series(name, path, self.lone[path])
+            name = self.choice.name_of(path, own_name)
+            if path in self.choice.lone:
+                self._add_series(name, path, self.choice.lone[path])
             else:
                 self._look(Text("Reading the headers of volumes"))
                 self._take(name, path, segmentation)
-        self._tell_together(
+        self.tell_together(
             pairs.unmatched,
             Text("is a segmentation, judging by its name, and no volume of that name was found"),
             Text("Add the volume by itself, then choose its segmentation."),
@@ -213,11 +198,10 @@ class _Search:
         near = [file.parent, *label_folders(file.parent), *label_folders(file.parent.parent)]
         files = dict.fromkeys(f for folder in near for f in volume_files(folder))
         found = dict(pair_segmentations(files).volumes)
-        own = {image: found.get(image) for image in images_with(file, self.channels)}
-        for first, segmentation in (self._together(own) if self.channels else own).items():
-            patient = self.patients.get(first)
-            name = names_of([first])[0] if patient is None else patient.name
-            self._take(name, first, segmentation)
+        choice = self.choice
+        own = {image: found.get(image) for image in images_with(file, choice.channels)}
+        for first, segmentation in (choice.together(own) if choice.channels else own).items():
+            self._take(choice.name_of(first, names_of([first])[0]), first, segmentation)
 
     def look_at_series_of(self, file: Path) -> None:
         """Take the series that one DICOM file belongs to."""
@@ -232,7 +216,7 @@ class _Search:
         only = {series_and_part(series.uid)[0] or "" for series in chosen.series}
         self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
-        for folder, series in self.lone.items():
+        for folder, series in self.choice.lone.items():
             self._add_series(folder.name, folder, series)
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
         self._give_objects()
@@ -247,10 +231,6 @@ class _Search:
         for file in slices:
             self._look(Text("Looking at DICOM files"))
             yield file
-
-    def tell(self, message: Text, remedy: Text, *, is_error: bool = True) -> None:
-        """Note what cannot be used."""
-        self.problems.append(Problem("", is_error, message, remedy))
 
     def _take(self, name: str, volume: Path, segmentation: Path | None) -> None:
         try:
@@ -270,170 +250,11 @@ class _Search:
                 series_uid=None,
                 description=words,
                 annotation=None if segmentation is None else str(segmentation),
-                kept=self._kept_of(volume),
-                channel=self.channels[0] if self.channels else "",
-                further_images=self._further_of(volume),
+                kept=self.choice.kept_of(volume),
+                channel=self.choice.first_channel,
+                further_images=self.choice.further_of(volume),
             )
         )
-
-    def _kept_of(self, volume: Path) -> tuple[KeptAnswer, ...]:
-        answer = self.chosen.get(volume)
-        return () if answer is None else (answer,)
-
-    def _further_of(self, first: Path) -> tuple[NamedImage, ...]:
-        patient = self.patients.get(first)
-        further = () if patient is None else patient.further(self.channels)
-        series = (self.lone.get(Path(one.image)) for one in further)
-        return tuple(
-            one if own is None else replace(one, series_uid=own.uid)
-            for one, own in zip(further, series, strict=True)
-        )
-
-    def _together(self, found: dict[Path, Path | None]) -> dict[Path, Path | None]:
-        """Return the first image of each patient with the segmentation of any of them."""
-        patients, others = patients_in(found, self.channels)
-        chosen: dict[Path, Path | None] = {}
-        without = []
-        for patient in patients:
-            first = patient.files.get(self.channels[0])
-            if first is None:
-                without.append(next(iter(patient.files.values())))
-                continue
-            own = (found[file] for file in (first, *patient.files.values()))
-            chosen[first] = next((file for file in own if file), None)
-            self.patients[first] = patient
-        self._tell_together(
-            tuple(without),
-            Text("belongs to a patient without a {channel} image", channel=self.channels[0]),
-            Text("Add that image to the folder; segmentations lie on its grid."),
-        )
-        if not patients or len(self.channels) == 1:
-            return chosen | {file: found[file] for file in others}
-        self._tell_together(
-            tuple(others),
-            Text("does not say in its name which channel it is, and is left out"),
-            Text(
-                "Give it a name that ends in one of {channels}, if it is an image.",
-                channels=", ".join(self.channels),
-            ),
-        )
-        return chosen
-
-    def _one_of_channels(self, root: Path, pairs: Pairs) -> dict[Path, Path | None]:
-        """Return volumes with their segmentations; of channels of one patient the chosen one."""
-        found = {**dict.fromkeys(self.lone), **dict(pairs.volumes)}
-        if self.channels:
-            return self._together(found)
-        labels = [file for file in found.values() if file is not None]
-        groups = channels_in(found, (*labels, *pairs.unmatched))
-        if not groups:
-            return found
-        place_of = {file: n for n, group in enumerate(groups) for file in group.files.values()}
-        choice = self._ask_about_channels(root, groups)
-        for group in groups:
-            told = f"'{_patient(group)}' has several images: {', '.join(group.files)}."
-            answer = KeptAnswer(QuestionKind.CHANNELS, choice, told)
-            self.chosen |= dict.fromkeys(group.files.values(), answer)
-        if choice.startswith(ALL_CHANNELS):
-            self.channels = _first_of(choice.removeprefix(ALL_CHANNELS), groups)
-            return self._together(found)
-        chosen: dict[Path, Path | None] = {}
-        for volume, annotation in found.items():
-            if volume not in place_of or choice == EVERY_CHANNEL:
-                chosen[volume] = annotation
-                continue
-            files = groups[place_of[volume]].files
-            if files.get(choice) == volume:
-                own = (found[file] for file in files.values())
-                chosen[volume] = next((file for file in own if file), None)
-        self._tell_together(
-            tuple(
-                next(iter(group.files.values()))
-                for group in groups
-                if choice not in (*group.files, EVERY_CHANNEL, "")
-            ),
-            Text("belongs to a patient without an image called '{name}'", name=choice),
-            Text("Choose another channel, or add the volume by itself."),
-        )
-        return chosen
-
-    def _ask_about_channels(self, root: Path, groups: tuple[Channels, ...]) -> str:
-        """Return which channel is taken; an empty text takes none of them."""
-        names = dict.fromkeys(name for group in groups for name in group.files)
-        first = groups[0]
-        all_of_them = [f"{ALL_CHANNELS}{name}" for name in names]
-        kept = self._kept_choice((*names, *all_of_them, EVERY_CHANNEL))
-        if kept:
-            return kept
-        choices = (
-            *(
-                Choice(
-                    f"{ALL_CHANNELS}{name}",
-                    Text("All, on the grid of {name}", name=name),
-                    Text(
-                        "makes all images of a patient channels of one case, whose segmentations "
-                        "lie on '{name}'",
-                        name=name,
-                    ),
-                )
-                for name in names
-            ),
-            *(
-                Choice(
-                    name,
-                    Text("{name}", name=name),
-                    Text("takes the images called '{name}'", name=name),
-                )
-                for name in names
-            ),
-            Choice(
-                EVERY_CHANNEL, Text("Each as its own case"), Text("makes each image its own case")
-            ),
-            LEAVE_OUT,
-        )
-        try:
-            return self.asking.ask(
-                QuestionKind.CHANNELS,
-                counted(
-                    len(groups),
-                    "In '{folder}', {count} patient has several images each, such as '{first}': "
-                    "{names}. A case has one image, or all of them as channels.",
-                    "In '{folder}', {count} patients have several images each, such as '{first}': "
-                    "{names}. A case has one image, or all of them as channels.",
-                    folder=root,
-                    first=_patient(first),
-                    names=", ".join(first.files),
-                ),
-                choices=choices,
-            )
-        except QuestionError as asked:
-            problem = Problem("", is_error=True, message=asked.message, remedy=NO_TEXT)
-            self.problems.append(replace(problem, question=asked.question))
-        except LeftOutError as left_out:
-            self.tell(left_out.message, NO_TEXT, is_error=False)
-        return ""
-
-    def _kept_choice(self, names: Sequence[str]) -> str:
-        """Return what the project keeps as answer, if nobody answers now and it fits; and tell."""
-        if any(one.kind is QuestionKind.CHANNELS for one in self.asking.given):
-            return ""
-        own = (one.value for one in self.kept if one.kind is QuestionKind.CHANNELS)
-        kept = next(own, "")
-        if kept not in names:
-            return ""
-        self.tell(
-            Text(
-                "Patients have several images each; the answer that the project keeps was used: "
-                "channels={kept}.",
-                kept=kept,
-            ),
-            Text(
-                "To take another one, add its files by themselves, or, on the command line, "
-                "answer anew with --answer channels=NAME."
-            ),
-            is_error=False,
-        )
-        return kept
 
     def _take_series(self, folder: Path, files: list[Path], only: set[str] | None = None) -> None:
         if not files:
@@ -445,7 +266,7 @@ class _Search:
         self.objects += found.objects
         if only is not None:
             return
-        self._tell_together(
+        self.tell_together(
             found.fractional,
             Text("is a segmentation that holds fractions instead of labels"),
             Text("Save it as a binary segmentation in the program that made it."),
@@ -479,7 +300,7 @@ class _Search:
             )
             return
         if alone:
-            self.lone[folder.absolute()] = series
+            self.choice.lone[folder.absolute()] = series
         else:
             words = series.description or series.uid.rpartition(".")[2]
             self._add_series(f"{folder.resolve().name} {words}", folder, series)
@@ -492,9 +313,9 @@ class _Search:
                 image=str(folder),
                 series_uid=series.uid,
                 description=listed([series.description, size]),
-                kept=self._kept_of(folder),
-                channel=self.channels[0] if self.channels else "",
-                further_images=self._further_of(folder),
+                kept=self.choice.kept_of(folder),
+                channel=self.choice.first_channel,
+                further_images=self.choice.further_of(folder),
             )
         )
 
@@ -516,7 +337,7 @@ class _Search:
                 spare.append(found.file)
             else:
                 self.volumes[place] = replace(self.volumes[place], annotation=str(found.file))
-        self._tell_together(
+        self.tell_together(
             tuple(unmatched),
             Text("is a DICOM segmentation, and no series that it refers to was found"),
             Text("Add the volume by itself, then choose its segmentation."),
@@ -524,29 +345,8 @@ class _Search:
         self._tell_spare(tuple(spare))
 
     def _tell_spare(self, files: tuple[Path, ...]) -> None:
-        self._tell_together(
+        self.tell_together(
             files,
             Text("is another segmentation of a volume that already has one"),
             Text("Change the segmentation of that volume if this is the one to use."),
         )
-
-    def _tell_together(self, files: tuple[Path, ...], found: Text, remedy: Text) -> None:
-        if not files:
-            return
-        more = Text(" So are {count} others.", count=len(files) - 1) if files[1:] else NO_TEXT
-        self.tell(
-            Text("'{file}' {found}.{more}", file=files[0], found=found, more=more),
-            remedy,
-            is_error=False,
-        )
-
-
-def _first_of(channel: str, groups: tuple[Channels, ...]) -> tuple[str, ...]:
-    """Return the names of all channels, the chosen one first."""
-    names = dict.fromkeys(name for group in groups for name in group.files)
-    return (channel, *(name for name in names if name != channel))
-
-
-def _patient(group: Channels) -> str:
-    """Return what a patient with several images is called."""
-    return group.name or next(iter(group.files.values())).parent.name

@@ -1,6 +1,6 @@
 """What a second image of each patient is worth: structures that only both contrasts tell apart.
 
-    python Testing/benchmarks/channels.py --output FILE [--seeds 0 1 ...] [--steps N]
+    python Testing/benchmarks/two_contrasts.py --output FILE [--seeds 0 1 ...] [--steps N]
 
 A phantom has round structures of three kinds: bright in both images (structure 1), bright in the
 first only (structure 2), bright in the second only (background). The first image alone cannot tell
