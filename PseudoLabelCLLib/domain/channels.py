@@ -1,5 +1,6 @@
 """Channels: several images of one patient, such as FLAIR and T1, that a network sees together."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 MAX_CHANNELS = 16
 MAX_CHANNEL_LENGTH = 32
 _FORBIDDEN = frozenset(',;=/\\:*?"<>|.')
+# Windows opens a device by these names, and copies of images lie in folders of their channel.
+_DEVICE_NAME = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 # The other columns of a table of cases.
 _RESERVED = frozenset(("id", "role", "image", "annotation", "series_uid"))
 
@@ -92,6 +95,8 @@ def _problem(channel: str) -> Text:
         return Text("is empty or begins or ends with a space")
     if len(channel) > MAX_CHANNEL_LENGTH:
         return Text("is longer than {most} characters", most=MAX_CHANNEL_LENGTH)
+    if _DEVICE_NAME.fullmatch(channel):
+        return Text("is the name of a device on Windows")
     if channel.casefold() in _RESERVED:
         return Text("is that of another column in tables of cases")
     if not channel.isprintable() or _FORBIDDEN & set(channel):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check.image_checks import check_channel
+from PseudoLabelCLLib.curation.find.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.grids.case_images import ImageFile, further_on_grid
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
 from PseudoLabelCLLib.domain.case import Case, NewCase
@@ -118,6 +119,7 @@ def read_further_images(
         layout.choose(path)
         near, told = settled_place(path, asking, name=path.name)
         volume, more = _checked(image, near, project, first, new.case_id, axis)
+        ask_about_label_map(volume, path.name, asking)
         copy = layout.channel_copy(new.case_id, image.channel)
         kept.append(
             FurtherImage(

@@ -243,6 +243,31 @@ def test_two_channels_go_from_their_files_to_a_segmentation(
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        ("pretraining.method=positional", "pretraining.positional.num_steps=2",
+         "pretraining.positional.batch_size=4"),
+        ("pretraining.method=global+local", "pretraining.global_local.global_steps=2",
+         "pretraining.global_local.local_steps=2", "pretraining.global_local.num_partitions=2"),
+    ],
+    ids=["positional", "global+local"],
+)  # fmt: skip
+def test_pretraining_sees_all_channels_and_round_0_begins_with_its_weights(
+    create, nnunet, tmp_path, monkeypatch, settings
+):
+    images = nnunet / "imagesTr"
+    pair = (images / "p1_0000.nii.gz", nnunet / "labelsTr" / "p1.nii.gz")
+    more = [part for setting in settings for part in ("--set", setting)]
+    assert create("--annotated", *pair, "--unlabelled", images, *more) == 0
+    root = tmp_path / "P"
+    with worker_in_this_process(monkeypatch):
+        answer = ("--answer", "slice-order=as-stored")  # these phantoms have no ends
+        assert main(["train", str(root), "--device", "cpu", *answer]) == 0
+    record = json.loads((root / "pretraining" / "pretraining.json").read_text("utf-8"))
+    assert record["settings"]["channels"] == ["FLAIR", "T1"]
+
+
+@pytest.mark.parametrize(
     ("names", "found"),
     [
         (["p2_0000.nii.gz"], "'p2' has no T1 image: none lies beside"),

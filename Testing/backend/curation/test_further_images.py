@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
+from PseudoLabelCLLib.domain.question import QuestionError
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -205,6 +206,8 @@ def test_channels_cannot_change_once_a_round_has_begun(two_channels, tmp_path):
         (("", "T1"), "is empty"),
         (("T1,T2",), "contains one of"),
         (("a/b",), "contains one of"),
+        (("aux",), "device on Windows"),
+        (("Image",), "another column in tables"),
         (("x" * 40,), "longer than"),
         (tuple(f"c{n}" for n in range(17)), "17 channels"),
     ],
@@ -241,6 +244,14 @@ def test_a_further_image_that_shows_nothing_is_refused(two_channels, tmp_path, a
     with pytest.raises(VolumeError, match=found):
         add_two(two_channels, load_project(two_channels), "p3", tmp_path,
                 further_images=(NamedImage("T1", str(path)),))  # fmt: skip
+
+
+def test_a_label_map_given_as_a_further_image_is_asked_about(two_channels, tmp_path):
+    label = write_drawing(tmp_path / "labels.nrrd")
+    with pytest.raises(QuestionError, match=r"'labels\.nrrd'"):
+        add_two(two_channels, load_project(two_channels), "p3", tmp_path,
+                further_images=(NamedImage("T1", str(label)),))  # fmt: skip
+    assert len(load_project(two_channels).cases) == 2
 
 
 def test_copies_of_all_images_are_kept_and_set_aside_with_their_case(root, tmp_path):
