@@ -25,7 +25,7 @@ test: $(INSTALLED)
 # a test process for every core, so a thread for every process; files stay whole; a thread that waits
 # lets go of its core (PseudoLabelCLLib/process/process_tree.py, short_waits)
 pytest: $(INSTALLED)
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(CHOSEN)
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 KMP_BLOCKTIME=0 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=3 $(CHOSEN)
 
 # under a minute on two cores, for every day: what needs neither PyTorch nor a worker, nor Qt
 FAST := domain messages storage process/test_exit_codes.py process/test_process_tree.py

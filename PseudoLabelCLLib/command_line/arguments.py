@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
         _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
-        _add_verify_seg, _add_doctor, _add_wheels,
+        _add_pieces, _add_verify_seg, _add_doctor, _add_wheels,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -361,6 +361,20 @@ def _add_terms(commands: Commands) -> None:
         "--accept-proposed",
         action="store_true",
         help="take the first suggestion for every structure that has no terminology yet",
+    )
+
+
+def _add_pieces(commands: Commands) -> None:
+    pieces = commands.add_parser(
+        "pieces", help="show or choose of which structures predictions keep the largest piece alone"
+    )
+    pieces.add_argument("project", help="the project folder")
+    pieces.add_argument(
+        "choices",
+        nargs="*",
+        metavar="STRUCTURE=PIECES",
+        help="'one', 'several', or 'as-drawn' (one if every annotated volume shows it in one "
+        "piece), from the next round on",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.command_line.counted import counted
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.curation.find.case_names import are_called_the_same, fit_name, names_of
 from PseudoLabelCLLib.curation.find.channel_files import PatientImages, patient_of, require_all
@@ -176,7 +176,7 @@ def _label_maps_among(files: Sequence[Path], console: Console) -> set[Path]:
     labels = {file for _, file in pair_segmentations(files).volumes if file is not None}
     if labels:
         console.warn(
-            f"{counted(len(labels), 'file')}, such as '{min(labels)}', would be segmentations of "
+            f"{with_noun(len(labels), 'file')}, such as '{min(labels)}', would be segmentations of "
             "other volumes named here, and are not used as training images."
         )
     return labels
@@ -198,7 +198,7 @@ def _found_in(
     labels = [volume.annotation for volume in found.volumes if volume.annotation]
     if labels:
         console.say(
-            f"In '{folder}', {counted(len(labels), 'file')}, such as '{Path(labels[0]).name}', "
+            f"In '{folder}', {with_noun(len(labels), 'file')}, such as '{Path(labels[0]).name}', "
             "would be segmentations of volumes there, and are not used as training images."
         )
     # of a folder with several series, reading it says which there are

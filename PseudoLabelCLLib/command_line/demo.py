@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.command_line.console import Console, format_seconds
-from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.command_line.job_commands import show_quality
 from PseudoLabelCLLib.command_line.show_job import run_job_shown
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.curation.cases.add_cases import add_case
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.proposals import newest_proposal
@@ -70,7 +70,7 @@ def demo(arguments: argparse.Namespace, console: Console) -> JsonValue:
     shutil.copyfile(ProjectLayout(root).model(NUM_JOINT_ROUNDS), folder / "model.plcl")
     console.say(f"\nDice on {len(_of_kind(samples, 'test'))} hearts that no training has seen:")
     show_quality(result, console)
-    console.say(f"\n{counted(len(exported), 'segmentation')}: {folder / 'segmentations'}")
+    console.say(f"\n{with_noun(len(exported), 'segmentation')}: {folder / 'segmentations'}")
     console.say(f"Report: {ProjectLayout(root).report(NUM_JOINT_ROUNDS)}")
     console.say(f"Done in {format_seconds(time.monotonic() - start)}.")
     return result

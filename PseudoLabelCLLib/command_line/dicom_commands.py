@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PseudoLabelCLLib.command_line import project_commands
 from PseudoLabelCLLib.command_line.console import Console, for_shell
-from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.command_line.incomplete_export import ExportIncompleteError
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.curation.cases.change_labels import change_labels
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.project import Project
@@ -146,7 +146,7 @@ def _export(root: Path, output: Path, choices: "DicomExportChoices", console: Co
     if written:
         console.table(("case", "source", "file"), written)
         console.say(
-            f"{len(written)} of {counted(len(lines), 'segmentation')} written to '{output}', "
+            f"{len(written)} of {with_noun(len(lines), 'segmentation')} written to '{output}', "
             "each read back and compared voxel by voxel."
         )
     result: JsonValue = [_line_as_json(line) for line in lines]

@@ -1,6 +1,6 @@
 """The error of an export that some cases did not take part in."""
 
-from PseudoLabelCLLib.command_line.counted import counted
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue
@@ -14,7 +14,7 @@ class ExportIncompleteError(ProjectError):
             Text(
                 "{refused} of {cases} {were} not exported; the notes say why.",
                 refused=num_refused,
-                cases=counted(num_cases, "case"),
+                cases=with_noun(num_cases, "case"),
                 were="was" if num_refused == 1 else "were",
             ),
             Text("Fix these problems, then export again."),

@@ -33,6 +33,7 @@ _COMMANDS = {
     "review": "review_commands.review",
     "export": "dicom_commands.export",
     "terms": "dicom_commands.terms",
+    "pieces": "pieces.pieces",
     "verify-seg": "dicom_commands.verify_seg",
     "pretrain": "job_commands.pretrain",
     "train": "job_commands.train",

@@ -9,8 +9,8 @@ from pathlib import Path
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
 from PseudoLabelCLLib.command_line.channel_arguments import show_channels
 from PseudoLabelCLLib.command_line.console import Console, for_shell, waiting_proposals
-from PseudoLabelCLLib.command_line.counted import counted
 from PseudoLabelCLLib.command_line.settings import config_from_arguments, schema_from_arguments
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.curation.cases.add_or_annotate import (
     add_or_annotate,
     files_to_come,
@@ -122,7 +122,7 @@ def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
     for case_id in arguments.cases:
         case, number = changed.case(case_id), changed.num_slices_of(case_id)
         drawn = number if case.drawn_slices is None else len(case.drawn_slices)
-        console.say(f"Case '{case.id}': {drawn} of {counted(number, 'slice')} count.")
+        console.say(f"Case '{case.id}': {drawn} of {with_noun(number, 'slice')} count.")
         told.append({"case": case.id, "slices": None if drawn == number else drawn})
     return told
 
@@ -140,7 +140,7 @@ def export(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     rows = [(item.case_id, item.source, item.path.name) for item in exported]
     console.table(("case", "source", "file"), rows)
-    console.say(f"{counted(len(exported), 'segmentation')} written to '{arguments.output}'.")
+    console.say(f"{with_noun(len(exported), 'segmentation')} written to '{arguments.output}'.")
     return [{"case": case, "source": source, "file": file} for case, source, file in rows]
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.command_line.project_commands import status as project_status
+from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.round import RoundState
-from PseudoLabelCLLib.messages.json_codec import JsonValue
+from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
+from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     pretraining_settings,
     read_pretraining,
@@ -30,6 +32,10 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
         "project": foreign.is_project,
         "verdicts": [{"case": case_id, "round": index} for case_id, index in foreign.verdicts],
     }
+    settled = settled_preprocess(root, project)
+    if settled is not None:
+        console.say(plan_in_words(settled))
+    told["plan"] = None if settled is None else to_json(settled)
     method = project.config.pretraining.method
     record = read_pretraining(root) if method is not Pretraining.NONE else None
     is_used = bool(project.rounds) and project.rounds[0].state is not RoundState.TRAINING

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console
-from PseudoLabelCLLib.command_line.counted import counted
+from PseudoLabelCLLib.command_line.with_noun import with_noun
 from PseudoLabelCLLib.domain.errors import StorageError
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue
@@ -41,7 +41,7 @@ def wheels(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     files = sorted(file.name for file in folder.glob("*.whl"))
     console.say(
-        f"{counted(len(files), 'wheel file')} for Slicer {arguments.slicer} "
+        f"{with_noun(len(files), 'wheel file')} for Slicer {arguments.slicer} "
         f"({arguments.platform}) in '{folder}'. Copy the folder to the other computer and choose "
         "it there as the folder of wheel files to install from."
     )

@@ -102,6 +102,12 @@ class PreprocessConfig:
             and where it is None although all is settled, nothing is turned.
         plane: In which plane of the body all volumes are cut; None takes the one that most volumes
             resolve best, and in projects of earlier versions each volume's own.
+        scale_ct: Whether CT is scaled by the same two values in every volume, those between which
+            the annotated structures lie; where False, as in everything else, by the volume's own
+            percentiles.
+        ct_limits_hu: For each channel the Hounsfield units that become 0 and 1, with what lies
+            outside clipped, or None for one that is not CT; nothing takes them from the annotated
+            cases, as far as these are CT.
         whole_slices: Whether, where no `window_size` is set, nothing is cut off: the network is
             trained on patches and predicts slices or volumes as large as they are.
         patch_size: Rows and columns of a training patch, multiples of 32; in 3-D slices, rows and
@@ -126,6 +132,8 @@ class PreprocessConfig:
     turn_slices: bool = True
     slice_directions: SliceDirections | None = None
     plane: Plane | None = None
+    scale_ct: bool = False
+    ct_limits_hu: tuple[tuple[float, float] | None, ...] = ()
     whole_slices: bool = False
     patch_size: tuple[int, ...] | None = None
     dimension: int = 2
@@ -157,6 +165,15 @@ class PreprocessConfig:
             Text("0 <= low < high <= 1"),
             (self.low_percentile, self.high_percentile),
         )
+        for limits in self.ct_limits_hu:
+            require(
+                limits is None or (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]),
+                "ct_limits_hu", Text("two values, the lower one first"), limits,
+            )  # fmt: skip
+
+    def ct_limits_of(self, channel: int) -> tuple[float, float] | None:
+        """Return which Hounsfield units become 0 and 1 in a channel; None where it is not CT."""
+        return self.ct_limits_hu[channel] if channel < len(self.ct_limits_hu) else None
 
     def _check_dimension(self) -> None:
         patch, distance = self.patch_size, self.slice_spacing_mm
@@ -450,6 +467,8 @@ class PseudoLabelConfig:
         min_agreement: A case whose copies agree less takes no part in the next round (section
             A.3.4, 0.9 there); 0 keeps all.
         clean_up: Mean-field smoothing of the pseudo-labels.
+        single_pieces: Whether predictions keep only the largest piece of a structure that is one
+            piece in every annotated volume, and of all structures together if these are.
     """
 
     num_augmented_copies: int = 4
@@ -458,6 +477,7 @@ class PseudoLabelConfig:
     mirror: bool = False
     min_agreement: float = 0.0
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
+    single_pieces: bool = False
 
     def __post_init__(self) -> None:
         require(

@@ -1,6 +1,6 @@
 """Doubt: how sure the network is of one pseudo-label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.text import Text, pattern, recognised
@@ -14,6 +14,12 @@ SOME_MISSING = pattern(
     "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}) and in the slice "
     "{slice}. Nothing was found of {missing}."
 )
+ALL_STRUCTURES = Text("all structures together")
+SECOND_PIECE = pattern(
+    "{reason} The largest piece of {structure} was kept; another one had {share:.0%} of its size."
+)
+# A second piece of less than this share of the largest is no rival.
+RIVAL_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,29 @@ class Doubt:
                     Text("A doubt score must lie in 0..1; it is {score}.", score=score)
                 )
 
+    def with_second_piece(self, share: float, structure: Text) -> "Doubt":
+        """Return the doubt where a second piece was dropped, if it was a rival of the largest.
+
+        Args:
+            share: Its size as a share of the largest, 0..1.
+            structure: Of what.
+        """
+        if share < RIVAL_SHARE:
+            return self
+        reason = Text(SECOND_PIECE, reason=self.reason, structure=structure, share=share)
+        return replace(self, doubt=max(self.doubt, share), reason=reason)
+
+
+def one_structure(name: str) -> Text:
+    """Return how a sentence names one structure, where it might name all of them."""
+    return Text("'{structure}'", structure=name)
+
 
 def reason_in_patterns(reason: str) -> Text:
     """Return the reason of a stored doubt as the text that it was made from."""
-    return recognised(reason, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE)
+    told = recognised(reason, SECOND_PIECE, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE)
+    if told.pattern != SECOND_PIECE:
+        return told
+    structure = recognised(told.values["structure"], one_structure("").pattern)
+    inner = told.with_value("reason", reason_in_patterns(told.values["reason"]))
+    return inner.with_value("structure", structure)

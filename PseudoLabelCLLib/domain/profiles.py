@@ -65,7 +65,11 @@ def config_for(profile: Profile) -> ProjectConfig:
     quick = ProjectConfig(
         profile=Profile.QUICK,
         preprocess=PreprocessConfig(
-            body_mask=True, measured_values=True, whole_slices=True, max_window_size=128
+            body_mask=True,
+            measured_values=True,
+            whole_slices=True,
+            max_window_size=128,
+            scale_ct=True,
         ),
         network=NetworkConfig(),
         training=TrainingConfig(
@@ -76,7 +80,7 @@ def config_for(profile: Profile) -> ProjectConfig:
             # beside the consistency loss it gained nothing in so few steps (Docs/benchmarks.md)
             contrastive=ContrastiveConfig(weight=0.0, num_pairs=4),
         ),
-        pseudo_label=PseudoLabelConfig(),
+        pseudo_label=PseudoLabelConfig(single_pieces=True),
     )
     if profile is Profile.QUICK:
         return quick
@@ -92,7 +96,7 @@ def config_for(profile: Profile) -> ProjectConfig:
         profile=Profile.BALANCED,
         preprocess=replace(quick.preprocess, max_window_size=192),
         training=training,
-        pseudo_label=PseudoLabelConfig(num_augmented_copies=8),
+        pseudo_label=replace(quick.pseudo_label, num_augmented_copies=8),
     )
 
 

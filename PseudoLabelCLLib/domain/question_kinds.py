@@ -26,6 +26,7 @@ class QuestionKind(Enum):
     CHANNELS = "channels"
     FRAMES = "frames"
     LABEL_MAP = "label-map"
+    MODALITY = "modality"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
@@ -231,6 +232,13 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         ),
         (
             Choice("image", Text("It is an image"), Text("uses it as an image")),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.MODALITY: KindOfQuestion(
+        Text("A volume is CT and the annotated volumes are not, or the other way round."),
+        (
+            Choice("use", Text("Use it"), Text("treats it like the annotated volumes")),
             LEAVE_OUT,
         ),
     ),

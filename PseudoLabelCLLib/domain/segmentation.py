@@ -67,7 +67,8 @@ class LabelClass:
         color: "#rrggbb".
         terminology: Its codes, if chosen.
         segment_id: Identity of the segment in Slicer, kept over files; by default from the value.
-        keep_largest_component: Whether predictions keep only the largest connected part.
+        keep_largest_component: Whether predictions keep only the largest connected part; None goes
+            by what people have drawn (`SinglePieces`).
     """
 
     value: int
@@ -75,7 +76,7 @@ class LabelClass:
     color: str
     terminology: Terminology | None = None
     segment_id: str = ""
-    keep_largest_component: bool = False
+    keep_largest_component: bool | None = None
 
     def __post_init__(self) -> None:
         if not BACKGROUND_VALUE < self.value <= MAX_LABEL_VALUE:

@@ -125,6 +125,7 @@ class PlanView:
         num_left_out: Rejected cases.
         can_train: Whether it can begin.
         goes_on: Whether the round was interrupted and goes on from its checkpoint.
+        seen: What the network sees of a volume, in one sentence; empty before round 0.
     """
 
     index: int
@@ -134,6 +135,7 @@ class PlanView:
     num_left_out: int
     can_train: bool
     goes_on: bool
+    seen: Text = NO_TEXT
 
 
 @dataclass(frozen=True)

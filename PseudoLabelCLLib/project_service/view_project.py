@@ -12,11 +12,12 @@ from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.channels import missing_among
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
+from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.domain.text import NO_TEXT
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
     newest_proposing_round,
@@ -24,6 +25,7 @@ from PseudoLabelCLLib.project_service.case_progress import (
 )
 from PseudoLabelCLLib.project_service.image_availability import ImageAvailability
 from PseudoLabelCLLib.storage.project.own_reports import is_own_report
+from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     PretrainingRecord,
     pretraining_settings,
@@ -94,7 +96,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         config=project.config,
         cases=_case_views(layout, project, queue, memory),
         rounds=tuple(_round_view(layout, round_, memory) for round_ in project.rounds),
-        plan=_plan_view(project),
+        plan=_plan_view(root, project),
         review_order=tuple(i.case_id for i in queue if i.case_id in ids) if in_review else (),
         labels_are_settled=bool(project.rounds),
         is_pretrained=_is_pretrained(layout, project, memory),
@@ -237,7 +239,7 @@ def _round_view(layout: ProjectLayout, round_: Round, memory: ViewMemory) -> Rou
     )
 
 
-def _plan_view(project: Project) -> PlanView:
+def _plan_view(root: Path, project: Project) -> PlanView:
     plan = plan_next_round(project)
     return PlanView(
         index=plan.index,
@@ -247,7 +249,17 @@ def _plan_view(project: Project) -> PlanView:
         num_left_out=len(plan.left_out),
         can_train=bool(plan.human),
         goes_on=plan.index < len(project.rounds),
+        seen=_seen(root, project),
     )
+
+
+def _seen(root: Path, project: Project) -> Text:
+    """Return what the network sees, once it is settled; the next round reports a damaged file."""
+    try:
+        settled = settled_preprocess(root, project)
+    except PseudoLabelCLError:
+        return NO_TEXT
+    return NO_TEXT if settled is None else plan_in_words(settled)
 
 
 def _is_pretrained(layout: ProjectLayout, project: Project, memory: ViewMemory) -> bool:

@@ -58,6 +58,7 @@ class StageLog:
             StageFailedError: The command failed.
         """
         stage = self.stages.setdefault(name, {"seconds": 0.0, "peak_memory_gb": 0.0})
+        stage.setdefault("cpu_seconds", 0.0)
         # a try that left neither success nor failure was killed, and its time is lost
         stage["is_whole_time"] = stage.get("is_whole_time", True) and not stage.get("is_running")
         stage.update(is_running=bool(words), is_done=False, program=_program())
@@ -69,10 +70,11 @@ class StageLog:
         self._say(f"  {name}: {stage['seconds']:.0f} s, {stage['peak_memory_gb']:.1f} GB")
 
     def _time(self, stage: dict[str, Any], words: tuple[object, ...]) -> None:
-        began, peak_gb = time.monotonic(), 0.0
+        began, peak_gb, cpu_seconds = time.monotonic(), 0.0, 0.0
         try:
-            peak_gb = _run_logged(self.folder / "log.txt", *map(str, words))
+            peak_gb, cpu_seconds = _run_logged(self.folder / "log.txt", *map(str, words))
         finally:
+            stage["cpu_seconds"] = round(stage["cpu_seconds"] + cpu_seconds, 1)
             stage["seconds"] = round(stage["seconds"] + time.monotonic() - began, 1)
             stage["peak_memory_gb"] = max(stage["peak_memory_gb"], round(peak_gb, 2))
             stage["is_running"] = False
@@ -115,8 +117,8 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _run_logged(log: Path, *words: str) -> float:
-    """Run the command line and return the peak memory of its processes in GB."""
+def _run_logged(log: Path, *words: str) -> tuple[float, float]:
+    """Run the command line; return the peak memory in GB and the processor seconds of it all."""
     command = [sys.executable, "-m", "PseudoLabelCLLib", *words]
     with log.open("ab") as file:
         file.write(f"\n$ pseudolabelcl {' '.join(words)}\n".encode())
@@ -136,7 +138,7 @@ def _run_logged(log: Path, *words: str) -> float:
             f"'{words[0]}' ended with {child.returncode}:\n" + "\n".join(said), f"See '{log}'."
         )
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return float(usage.ru_maxrss * unit / 2**30)
+    return float(usage.ru_maxrss * unit / 2**30), usage.ru_utime + usage.ru_stime
 
 
 def _read_object(path: Path) -> dict[str, Any]:

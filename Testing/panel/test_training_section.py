@@ -326,14 +326,21 @@ def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
     assert a_panel.calls[-1] == ("project.sign_verdicts", "reader 2")
 
 
-def test_bias_correction_is_switched_by_a_box(a_panel):
+@pytest.mark.parametrize(
+    ("name", "setting", "told"),
+    [
+        ("biasCorrectionCheck", "preprocess.bias_correction", "never applied to CT"),
+        ("singlePiecesCheck", "pseudo_label.single_pieces", "smaller pieces"),
+    ],
+)
+def test_setting_is_switched_by_its_box(a_panel, name, setting, told):
     train = states.OPEN.train
-    settings = {**train.settings, "preprocess.bias_correction": "true"}
-    free = train.can_change | {"preprocess.bias_correction"}
+    settings = {**train.settings, setting: "true"}
+    free = train.can_change | {setting}
     a_panel.show(replace(states.OPEN, train=replace(train, settings=settings, can_change=free)))
-    box = a_panel.ui.biasCorrectionCheck
+    box = getattr(a_panel.ui, name)
     assert box.checked
-    assert "never applied to CT" in box.toolTip
+    assert told in box.toolTip
     a_panel.calls.clear()
-    a_panel.click("biasCorrectionCheck")
-    assert a_panel.calls == [("train.change_setting", "preprocess.bias_correction", "false")]
+    a_panel.click(name)
+    assert a_panel.calls == [("train.change_setting", setting, "false")]

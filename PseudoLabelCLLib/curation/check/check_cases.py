@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding
+from PseudoLabelCLLib.curation.check.check_modality import modality_findings
 from PseudoLabelCLLib.curation.check.check_plane import plane_findings
 from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
 from PseudoLabelCLLib.curation.check.check_vanishing import network_pixel_mm, vanishing_findings
@@ -56,10 +57,12 @@ def check_cases(
     findings = list(_check_roles(project))
     figures: list[CaseFigures] = []
     ordered: list[SlicedVolume] = []
+    is_ct: dict[str, bool] = {}
     ct: list[str] = []
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
-    pixel_mm = network_pixel_mm(project, settled_preprocess(root, project)) if cases else 0.0
+    settled = settled_preprocess(root, project)
+    pixel_mm = network_pixel_mm(project, settled) if cases else 0.0
     for number, case in enumerate(cases):
         progress(Text("Checking '{case}'", case=case.id), number, len(cases))
         try:
@@ -71,8 +74,8 @@ def check_cases(
             continue
         told_of_case = (*further.notices, *_answers_of(case))
         findings += (Finding(case.id, "note", told, NO_TEXT) for told in told_of_case)
-        is_ct = looks_like_ct(volume) or further.is_ct
-        if project.config.preprocess.bias_correction and is_ct:
+        is_ct[case.id] = looks_like_ct(volume)
+        if is_ct[case.id] or further.is_ct:
             ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
         if needs_order(project, case):
@@ -86,13 +89,18 @@ def check_cases(
     findings += _check_untaught_classes(project, taught)
     for case_id, message in unlike_others(figures):
         findings.append(Finding(case_id, "note", message, Text("Check that it belongs here.")))
+    findings += modality_findings(project, settled, is_ct)
     findings += plane_findings(project)
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
-    if ct:
-        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
-        findings.append(Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT))
+    findings += _told_of_ct(project, ct)
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _told_of_ct(project: Project, ct: list[str]) -> Iterator[Finding]:
+    if ct and project.config.preprocess.bias_correction:
+        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
+        yield Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT)
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path
 from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
+from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
 from PseudoLabelCLLib.curation.check.image_checks import check_channel, check_image
 from PseudoLabelCLLib.curation.find.case_names import fit_name
 from PseudoLabelCLLib.curation.find.channel_files import channel_of_file
@@ -263,6 +264,8 @@ def _targets_of(
         # what cannot be read is told before the first is segmented
         read_geometry(file, series_uid)
         near = _place(job, file, path.name, asking)
+        if model.card.preprocess.ct_limits_of(0) is not None:
+            ask_about_modality(read_volume(file, series_uid, near), model.card.preprocess, asking)
     output = Path(job.output_folder) / f"{case_id}.{job.format.value}"
     target = _Target(image, series_uid, case_id, output, near)
     if frames is None or wanted is None:

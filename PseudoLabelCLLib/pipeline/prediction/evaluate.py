@@ -1,8 +1,13 @@
 """Dice, HD95 and ASSD of every round's model on volumes with a reference."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PseudoLabelCLLib.curation.cases.choose_frames import ask_about_frames
+from PseudoLabelCLLib.curation.check.check_modality import ask_about_modality
 from PseudoLabelCLLib.curation.grids.match_grid import is_same_space, matched_to_grid
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.channels import NamedImage
@@ -25,6 +30,7 @@ from PseudoLabelCLLib.pipeline.prediction.measure_quality import (
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.storage.dicom.mark import looks_like_dicom
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, write_json
+from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -152,13 +158,54 @@ def _measure(
     answers: tuple[GivenAnswer, ...] | None,
 ) -> CaseQuality:
     """Return the agreement with a reference; one of the project (no answers) asks nothing."""
+    if answers is None:
+        return _measure_volume(model, pair, device, None)
+    asking = Asking(pair.id, answers)
+    with _one_frame(pair, asking) as single:
+        return _measure_volume(model, single, device, asking)
+
+
+@contextmanager
+def _one_frame(pair: EvaluationPair, asking: Asking) -> Iterator[EvaluationPair]:
+    """Give the volume that is meant of a file that holds several; its file goes again.
+
+    A reference of as many volumes goes with it.
+
+    Raises:
+        VolumeError: A file is damaged.
+        QuestionError: A person has to say which is meant.
+        LeftOutError: None of them.
+    """
+    image, reference = Path(pair.image), Path(pair.reference)
+    frames = None if pair.series_uid else frames_in(image)
+    if frames is None:
+        yield pair
+        return
+    (index,) = ask_about_frames(image, frames, asking, one_only=True, as_cases=False)
+    labelled = frames_in(reference)
+    with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as folder:
+        image = write_frame(image, index, _made(Path(folder) / "image"))
+        if labelled is not None and labelled.number == frames.number:
+            reference = write_frame(reference, index, _made(Path(folder) / "reference"))
+        yield replace(pair, image=str(image), reference=str(reference))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _measure_volume(
+    model: TrainedModel, pair: EvaluationPair, device: ComputeDevice, asking: Asking | None
+) -> CaseQuality:
     schema = model.card.schema
-    asking = None if answers is None else Asking(pair.id, answers)
     image, path = Path(pair.image), Path(pair.reference)
     # objects and structure sets of DICOM need the grid of their image
     near = read_geometry(image, pair.series_uid) if looks_like_dicom(path) else None
     reference, _, _ = read_segmentation(path, schema, near=near, asking=asking)
     volume = read_volume(image, pair.series_uid, reference.geometry)
+    if asking is not None:
+        ask_about_modality(volume, model.card.preprocess, asking)
     reference = _on_grid(reference, volume, pair, asking)
     volumes, _ = all_images(model, volume, pair.further_images, pair.id)
     prediction = segment_volume(model, volumes, device, case_id=pair.id)

@@ -1,6 +1,6 @@
 """The trained model as one portable file: weights, labels, preprocessing, and how it was made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PseudoLabelCLLib import __version__
@@ -9,6 +9,7 @@ from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, Pseu
 from PseudoLabelCLLib.domain.errors import ModelFileError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_bytes
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
@@ -77,6 +78,7 @@ class ModelCard:
         mirror_copies: Whether copies may be mirrored, as training slices were.
         seed: Of the copies.
         training: How it was made.
+        single_pieces: Of what predictions keep the largest piece alone.
         schema_version: Of this card.
         channels: The images of a patient that it sees at once, the first being the one on whose
             grid segmentations lie; empty for one unnamed image.
@@ -92,6 +94,7 @@ class ModelCard:
     mirror_copies: bool
     seed: int
     training: TrainingSummary
+    single_pieces: SinglePieces = field(default_factory=SinglePieces)
     schema_version: int = MODEL_SCHEMA_VERSION
     channels: tuple[str, ...] = ()
 

@@ -8,10 +8,12 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from PseudoLabelCLLib.domain.doubt import Doubt
+from PseudoLabelCLLib.domain.doubt import ALL_STRUCTURES, Doubt, one_structure
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.method_config import CleanUpConfig
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.single_pieces import SinglePieces
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import (
@@ -82,14 +84,17 @@ def segment_slices(
         if clean_up.num_iterations:
             probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
         classes[part] = probabilities.argmax(axis=1)
-    classes = _keep_largest_components(classes, card.schema)
+    second_piece = _keep_single_pieces(classes, card.schema, card.single_pieces)
     axis = grid.slicing_axis
     slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
     doubt = doubt_of(seen.classes, card.schema, slice_names)
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
         uncertainty=Volume(grid.volume_of(uncertainty), geometry),
-        doubt=replace(doubt, doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid)),
+        doubt=replace(
+            doubt.with_second_piece(*second_piece),
+            doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid),
+        ),
     )
 
 
@@ -180,14 +185,35 @@ def _relative_entropy(probabilities: Probabilities) -> npt.NDArray[np.float32]:
     return rounded
 
 
-def _keep_largest_components(classes: LabelArray, schema: LabelSchema) -> LabelArray:
-    """Drop all but the largest connected part of the labels whose schema asks for it."""
+def _keep_single_pieces(
+    classes: LabelArray, schema: LabelSchema, single: SinglePieces
+) -> tuple[float, Text]:
+    """Drop all but the largest piece of what is one piece: first of all together, then of each.
+
+    Returns:
+        The size of the largest piece that was dropped, as a share of the one that was kept, and of
+        what it was one.
+    """
+    dropped = [(0.0, NO_TEXT)]
+    if single.together:
+        dropped.append((_keep_largest(classes, classes > 0), ALL_STRUCTURES))
     for index, label in enumerate(schema, start=1):
-        if not label.keep_largest_component:
-            continue
-        parts, num_parts = ndimage.label(classes == index, structure=np.ones((3, 3, 3)))
-        if num_parts > 1:
-            sizes = np.bincount(parts.ravel())
-            sizes[0] = 0
-            classes[(parts > 0) & (parts != sizes.argmax())] = 0
-    return classes
+        if label.keep_largest_component or label.value in single.structures:
+            share = _keep_largest(classes, classes == index)
+            dropped.append((share, one_structure(label.name)))
+    return max(dropped, key=lambda one: one[0])
+
+
+def _keep_largest(classes: LabelArray, mask: npt.NDArray[np.bool_]) -> float:
+    """Make background of all pieces of a mask but the largest; voxels touch at corners too.
+
+    Returns:
+        The size of the second one as a share of the largest.
+    """
+    pieces, number = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    if number < 2:
+        return 0.0
+    sizes = np.bincount(pieces.ravel())[1:]
+    classes[(pieces > 0) & (pieces != 1 + sizes.argmax())] = 0
+    second, largest = np.sort(sizes)[-2:]
+    return float(second / largest)

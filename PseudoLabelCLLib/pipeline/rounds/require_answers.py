@@ -8,7 +8,12 @@ from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.text import Text, joined
 
 # A pre-training looks at no segmentation.
-ABOUT_IMAGES = (QuestionKind.PLANE, QuestionKind.SLICE_ORDER, QuestionKind.LABEL_MAP)
+ABOUT_IMAGES = (
+    QuestionKind.PLANE,
+    QuestionKind.SLICE_ORDER,
+    QuestionKind.LABEL_MAP,
+    QuestionKind.MODALITY,
+)
 
 
 def require_answers(

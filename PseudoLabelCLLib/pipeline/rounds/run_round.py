@@ -16,9 +16,11 @@ from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
@@ -34,6 +36,7 @@ from PseudoLabelCLLib.pipeline.prediction.model_file import (
 )
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import segment_slices
 from PseudoLabelCLLib.pipeline.report.round_report import report_round
+from PseudoLabelCLLib.pipeline.rounds.drawn_pieces import single_pieces
 from PseudoLabelCLLib.pipeline.rounds.earlier_tensors import rewrite_earlier_tensors
 from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases, write_proposal
@@ -64,6 +67,10 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     plan = leave_out_doubtful(root, project, plan_next_round(project))
     project, preprocess = _begin(root, project, plan, report)
     report.notice(plan.sentence)
+    report.notice(plan_in_words(preprocess))
+    single = single_pieces(root, project)
+    if (told := single.sentence(project.schema)) is not None:
+        report.notice(told)
     inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
@@ -74,7 +81,7 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
         if trained.moments is not None:
             save_moments(ProjectLayout(root).moments(plan.index), trained.moments)
         path = ProjectLayout(root).model(plan.index)
-        write_model(path, trained.network, _card(inputs, trained))
+        write_model(path, trained.network, _card(inputs, trained, single))
         report.artifact("model", path)
         round_ = round_.moved_to(RoundState.PSEUDO_LABELLING)
         save_round(root, round_)
@@ -163,7 +170,7 @@ def _check(root: Path, project: Project, report: Report) -> None:
     require_answers(findings)
 
 
-def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
+def _card(inputs: RoundInputs, trained: TrainedRound, single: SinglePieces) -> ModelCard:
     project, plan = inputs.project, inputs.plan
     config = project.config
     cases = [project.case(case_id) for case_id in (*_human_ids(plan), *plan.pseudo)]
@@ -194,6 +201,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound) -> ModelCard:
         seed=config.training.seed,
         training=summary,
         channels=project.channels,
+        single_pieces=single,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
 from PseudoLabelCLLib.curation.grids.case_images import ImageFile, case_images, image_files
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
@@ -84,8 +85,9 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
     # where nothing is cut off, nothing has to fit into a window
-    fitted = () if directed.sees_whole_slices else project.cases_with_role(CaseRole.ANNOTATED)
-    annotated = [_annotated(root, case, project.schema, directed) for case in fitted]
+    is_asked = directed.scale_ct or not directed.sees_whole_slices
+    asked = project.cases_with_role(CaseRole.ANNOTATED) if is_asked else ()
+    annotated = [_annotated(root, project, case, directed) for case in asked]
     resolved = resolve_preprocess(directed, grids, annotated)
     save_preprocess_plan(root, settings, resolved)
     return resolved
@@ -339,14 +341,24 @@ def chosen_slices(grid: SliceGrid, chosen: Sequence[int] | None) -> npt.NDArray[
     return np.isin(grid.sources, list(chosen))
 
 
-def _annotated(
-    root: Path, case: Case, schema: LabelSchema, settings: PreprocessConfig
-) -> Annotated:
-    """Read where a case has structures; its image only where the window follows the body."""
-    foreground = annotation_of(root, case, schema).array > 0
-    if settings.crop is Crop.CENTER:
+def _annotated(root: Path, project: Project, case: Case, settings: PreprocessConfig) -> Annotated:
+    """Read where a case has structures, and of its images what the settings ask for."""
+    foreground = annotation_of(root, case, project.schema).array > 0
+    follows_body, scales_ct = settings.crop is not Crop.CENTER, settings.scale_ct
+    if not (follows_body or scales_ct):
         return Annotated(case.geometry, foreground)
-    return Annotated(case.geometry, foreground, window_center(case_volume(root, case), settings))
+    volumes = case_images(root, project.channels, case)
+    center = window_center(volumes[0], settings) if follows_body else None
+    values = tuple(_values_hu(volume, foreground) for volume in volumes) if scales_ct else ()
+    return Annotated(case.geometry, foreground, center, values)
+
+
+def _values_hu(volume: Volume, foreground: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
+    """Return the values of an image in the structures if it is CT."""
+    if not looks_like_ct(volume):
+        return None
+    scanned = scanned_values(volume)
+    return scanned.array[foreground & scanned.counts]
 
 
 def _described(case: Case, made_of: "_CacheEntry | str") -> str:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import torch
 from torch.nn import functional
 
+from PseudoLabelCLLib.curation.check.check_modality import mostly_ct
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
 from PseudoLabelCLLib.domain.config import (
     NUM_LEVELS,
@@ -42,6 +43,9 @@ LARGEST_WINDOW = 512
 SLICES_AT_ONCE = 16
 # N4 works on a coarser copy: the shading is smooth, and its cost grows with the voxels.
 BIAS_CORRECTION_LONGEST_SIDE = 128
+# Between these percentiles of the structures' values lies the scale of CT.
+CT_PERCENTILES = (0.5, 99.5)
+LEAST_CT_RANGE_HU = 1.0
 
 
 @dataclass(frozen=True)
@@ -193,17 +197,20 @@ class Annotated:
         geometry: The case's grid.
         foreground: Where any structure is, shape (k, j, i).
         window_center: Row and column from `window_center`, in turned slices; None for the middle.
+        values_hu: The intensities of its structures in each channel, None in one that is not CT;
+            empty if nobody asks.
     """
 
     geometry: Geometry
     foreground: BoolArray
     window_center: tuple[float, float] | None = None
+    values_hu: tuple[FloatArray | None, ...] = ()
 
 
 def resolve_preprocess(
     config: PreprocessConfig, geometries: Sequence[Geometry], annotated: Sequence[Annotated]
 ) -> PreprocessConfig:
-    """Fill in what the settings leave open: the way slices lie, pixel size and window.
+    """Fill in what the settings leave open: the way slices lie, pixel size, window, scale of CT.
 
     Slices lie as those of most cases. The pixel size is the median over the cases; the window is
     the smallest that holds the median slice, at most `max_window_size`, but never so small that it
@@ -212,6 +219,7 @@ def resolve_preprocess(
     at most `max_window_size`.
     """
     config = settle_directions(config, geometries)
+    config = replace(config, ct_limits_hu=_ct_limits(config, annotated))
     spacing = config.in_plane_spacing_mm or typical_pixel_mm(config, geometries)
     if config.window_size is not None:
         return replace(config, in_plane_spacing_mm=spacing)
@@ -233,6 +241,32 @@ def resolve_preprocess(
         spacing *= max(window) / LARGEST_WINDOW
         window = [min(LARGEST_WINDOW, side) for side in window]
     return replace(config, in_plane_spacing_mm=spacing, window_size=(window[0], window[1]))
+
+
+def _ct_limits(
+    config: PreprocessConfig, annotated: Sequence[Annotated]
+) -> tuple[tuple[float, float] | None, ...]:
+    """Return for each channel between which values the structures lie, if most cases are CT.
+
+    Source: Isensee et al., Nature Methods 2021, supplement: clipping to the percentiles .5 and 99.5
+        of the foreground of all cases.
+    """
+    if config.ct_limits_hu or not config.scale_ct:
+        return config.ct_limits_hu
+    channels = zip(*(case.values_hu for case in annotated), strict=True)
+    limits = tuple(_limits_of_channel(values) for values in channels)
+    return limits if any(limits) else ()
+
+
+def _limits_of_channel(values_hu: Sequence[FloatArray | None]) -> tuple[float, float] | None:
+    known = [values for values in values_hu if values is not None]
+    if not mostly_ct([values is not None for values in values_hu]):
+        return None
+    together = np.concatenate(known)
+    if not together.size:
+        return None
+    low, high = (float(value) for value in np.percentile(together, CT_PERCENTILES))
+    return low, max(high, low + LEAST_CT_RANGE_HU)
 
 
 def _resolve_blocks(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
@@ -342,19 +376,47 @@ def window_center(volume: Volume, config: PreprocessConfig) -> tuple[float, floa
     return rows / 2, columns / 2
 
 
-def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) -> FloatArray:
+def network_slices(
+    volume: Volume, grid: SliceGrid, config: PreprocessConfig, *, channel: int = 0
+) -> FloatArray:
     """Return a volume's slices as the network sees them: evened out, scaled, resampled, cropped.
 
-    CT is never evened out: it has no coil shading, and its values are absolute.
+    CT is never evened out: it has no coil shading, and its values are absolute. With limits in
+    Hounsfield units these become 0 and 1 in every volume, and what lies outside is clipped.
 
-    Intensities are scaled so that the low percentile becomes 0 and the high one 1; they are not
-    clipped. With `measured_values`, padding and metal set no scale.
+    Other intensities are scaled so that the low percentile becomes 0 and the high one 1; they are
+    not clipped. With `measured_values`, padding and metal set no scale.
 
     Raises:
-        VolumeError: The image is constant between the percentiles.
+        VolumeError: The image is constant between the percentiles, or between the limits.
 
-    Source: Chaitanya et al., MedIA 2023, section 4.2.
+    Source: Chaitanya et al., MedIA 2023, section 4.2; for CT Isensee et al., Nature Methods 2021.
     """
+    limits_hu = config.ct_limits_of(channel)
+    if limits_hu is not None:
+        scaled = _scaled_ct(volume.array, limits_hu)
+    else:
+        scaled = _scaled(volume, config)
+    return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
+
+
+def _scaled_ct(array: npt.NDArray[Any], limits_hu: tuple[float, float]) -> FloatArray:
+    low, high = limits_hu
+    scaled = (np.clip(array.astype(np.float32), low, high) - low) / (high - low)
+    if scaled.min() == scaled.max():
+        raise VolumeError(
+            Text(
+                "The image does not show anything between {low:g} and {high:g} HU, the values "
+                "of the structures that the network has learned.",
+                low=low,
+                high=high,
+            ),
+            Text("Check that this is a CT volume, in Hounsfield units."),
+        )
+    return scaled
+
+
+def _scaled(volume: Volume, config: PreprocessConfig) -> FloatArray:
     array, counts = volume.array.astype(np.float32), None
     if config.measured_values:
         array, counts = scanned_values(volume)
@@ -370,8 +432,7 @@ def network_slices(volume: Volume, grid: SliceGrid, config: PreprocessConfig) ->
             Text("The image is constant: every voxel is {value:g}.", value=low),
             Text("Check that this is the right volume."),
         )
-    scaled = (array - low) / (high - low)
-    return grid.images_to_network(grid.slices_of(scaled).astype(np.float32, copy=False))
+    return (array - low) / (high - low)
 
 
 def network_channels(
@@ -390,7 +451,11 @@ def network_channels(
     Raises:
         VolumeError: An image is constant between the percentiles.
     """
-    return np.stack([network_slices(volume, grid, config) for volume in volumes], axis=1)
+    channels = [
+        network_slices(volume, grid, config, channel=number)
+        for number, volume in enumerate(volumes)
+    ]
+    return np.stack(channels, axis=1)
 
 
 def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:

@@ -19,11 +19,10 @@ from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.slice_turn import slice_directions
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.messages.job_messages import Line, decode_line, encode_line
-from PseudoLabelCLLib.messages.jobs import (
-    PredictJob,
-)
+from PseudoLabelCLLib.messages.jobs import EvaluateJob, EvaluationPair, PredictJob
 from PseudoLabelCLLib.pipeline.prediction import apply_model as apply_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
+from PseudoLabelCLLib.pipeline.prediction.evaluate import evaluate
 from PseudoLabelCLLib.pipeline.prediction.model_file import write_model
 from PseudoLabelCLLib.process.failure import failure_of
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
@@ -310,3 +309,27 @@ def test_questions_of_a_job_reach_the_one_who_started_it(a_model, tmp_path):
     failed = failure_of(asked.value)
     assert decode_line(encode_line(Line("j", 0, failed))).message == failed
     assert [one.case_id for one in failed.questions] == ["p1"]
+
+
+@pytest.mark.parametrize("series_of_references", [True, False])
+def test_one_volume_of_several_is_measured_as_if_it_were_alone(
+    a_model, tmp_path, series_of_references
+):
+    frames, affine = a_cine(tmp_path / "p1.nii.gz")
+    masks = (frames > 0.5).astype(np.uint8)
+    own = masks if series_of_references else masks[..., 1]
+    nibabel.save(nibabel.Nifti1Image(own, affine), tmp_path / "reference.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(frames[..., 1], affine), tmp_path / "alone.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(masks[..., 1], affine), tmp_path / "mask.nii.gz")
+
+    def measured(image, reference, *answers):
+        pair = EvaluationPair("p1", str(tmp_path / image), str(tmp_path / reference))
+        job = EvaluateJob(model=a_model, pairs=(pair,), answers=answers)
+        return evaluate(job, Listener())["models"][0]["cases"]
+
+    with pytest.raises(QuestionError, match="3 volumes of 40 x 36 x 4 voxels"):
+        measured("p1.nii.gz", "reference.nii.gz")
+    second = GivenAnswer(QuestionKind.FRAMES, "2")
+    found = measured("p1.nii.gz", "reference.nii.gz", second)
+    assert found == measured("alone.nii.gz", "mask.nii.gz")
+    assert found != measured("p1.nii.gz", "reference.nii.gz", GivenAnswer(QuestionKind.FRAMES, "1"))

@@ -12,7 +12,7 @@ from small_projects import (
 )
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
 from PseudoLabelCLLib.domain.errors import ProjectInUseError
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.review import ProposalIdentity
@@ -21,6 +21,7 @@ from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.answers import Done
 from PseudoLabelCLLib.messages.service_messages import encode_request
 from PseudoLabelCLLib.process.process_tree import start_tree
+from PseudoLabelCLLib.storage.project.preprocess_plan import save_preprocess_plan
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
@@ -101,6 +102,15 @@ def test_round_that_a_worker_has_begun_is_seen_at_the_next_request(a_service, a_
     refused = refusal(a_service, ask.Accept((ProposalIdentity("other-1", 0, "0" * 64),)))
     assert refused.message == "Round 1 is 'training', not in review."
     assert answer(a_service, ask.Refresh()).plan.goes_on
+
+
+def test_what_the_network_sees_is_told_once_a_round_has_settled_it(a_service, a_project_in_review):
+    root = a_project_in_review
+    settled = PreprocessConfig(window_size=(64, 96), in_plane_spacing_mm=1.5)
+    save_preprocess_plan(root, settled, settled)
+    assert "64 x 96 pixels of 1.5 mm" in opened(a_service, root).plan.seen
+    ProjectLayout(root).preprocess_plan.write_text("{")
+    assert answer(a_service, ask.Refresh()).plan.seen == ""  # the next round reports it
 
 
 def test_service_lets_go_of_the_project_when_its_parent_closes_the_line(a_project):

@@ -118,8 +118,9 @@ def _sentence(facts: Facts) -> str:
     """What will be used how, and how long that takes here, as far as is known."""
     if facts.view is None:
         return ""
-    minutes = _estimate(facts)
-    return f"{translated(facts.view.plan.sentence)} {minutes}".strip()
+    plan = facts.view.plan
+    told = (translated(plan.sentence), translated(plan.seen), _estimate(facts))
+    return " ".join(one for one in told if one)
 
 
 def _estimate(facts: Facts) -> str:

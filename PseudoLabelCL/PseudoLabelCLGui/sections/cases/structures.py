@@ -160,7 +160,7 @@ class StructuresSection(Section):
             known = values.get(label.segment_id)
             value = known.value if known else free
             free += 0 if known else 1
-            keeps = known.keep_largest_component if known else False
+            keeps = known.keep_largest_component if known else None
             changed.append(
                 LabelClass(
                     value, label.name, label.color, label.terminology, label.segment_id, keeps

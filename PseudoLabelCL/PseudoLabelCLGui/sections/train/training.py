@@ -26,6 +26,7 @@ PRETRAININGS = tuple(method.value for method in Pretraining)
 PROFILE_SETTING = "profile"
 PRETRAINING_SETTING = "pretraining.method"
 BIAS_SETTING = "preprocess.bias_correction"
+PIECES_SETTING = "pseudo_label.single_pieces"
 
 
 class TrainingSection(PlottingSection[TrainState]):
@@ -38,13 +39,17 @@ class TrainingSection(PlottingSection[TrainState]):
         )
         self._log: tuple[str, ...] = ()
         self._fields = self._settingFields()
+        self._checks = {
+            BIAS_SETTING: self.ui.biasCorrectionCheck,
+            PIECES_SETTING: self.ui.singlePiecesCheck,
+        }
         self._tips = {
             name: (widget, widget.toolTip)
             for name, widget in {
                 **self._fields,
+                **self._checks,
                 PROFILE_SETTING: self.ui.profileCombo,
                 PRETRAINING_SETTING: self.ui.pretrainingCombo,
-                BIAS_SETTING: self.ui.biasCorrectionCheck,
                 "rounds": self.ui.roundsSpin,
                 "stop rule": self.ui.stopWhenNoBetterCheck,
                 "pretrain": self.ui.pretrainButton,
@@ -67,7 +72,8 @@ class TrainingSection(PlottingSection[TrainState]):
         self._fillChoices()
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
-        self.connect(self.ui.biasCorrectionCheck, "clicked()", self._onBiasCorrection)
+        for name, check in self._checks.items():
+            self.connect(check, "clicked()", partial(self._onCheck, name))
         self.connect(self.ui.trainButton, "clicked()", self._onTrain)
         self.connect(self.ui.pauseButton, "clicked()", self._onPause)
         self.connect(self.ui.stopButton, "clicked()", self._onStop)
@@ -127,7 +133,8 @@ class TrainingSection(PlottingSection[TrainState]):
             showChoice(self.ui.profileCombo, PROFILES.index(train.profile))
         if train.pretraining in PRETRAININGS:
             showChoice(self.ui.pretrainingCombo, PRETRAININGS.index(train.pretraining))
-        showChecked(self.ui.biasCorrectionCheck, train.settings.get(BIAS_SETTING) == "true")
+        for name, check in self._checks.items():
+            showChecked(check, train.settings.get(name) == "true")
         for name, field in self._fields.items():
             showField(field, train.settings.get(name, ""))
         whyNoRounds = _("Pause the training first.") if train.is_running else ""
@@ -161,9 +168,9 @@ class TrainingSection(PlottingSection[TrainState]):
     def _onPretraining(self) -> None:
         self.presenter.train.set_pretraining(PRETRAININGS[self.ui.pretrainingCombo.currentIndex])
 
-    def _onBiasCorrection(self) -> None:
-        value = "true" if self.ui.biasCorrectionCheck.checked else "false"
-        self.presenter.train.change_setting(BIAS_SETTING, value)
+    def _onCheck(self, name: str) -> None:
+        value = "true" if self._checks[name].checked else "false"
+        self.presenter.train.change_setting(name, value)
 
     def _onSetting(self, name: str) -> None:
         text = self._fields[name].text.strip()

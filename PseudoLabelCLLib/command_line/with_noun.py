@@ -1,7 +1,7 @@
 """Numbers with their nouns, as sentences need them."""
 
 
-def counted(number: int, noun: str) -> str:
+def with_noun(number: int, noun: str) -> str:
     """Return a number with its noun: "1 case", "2 cases".
 
     Args:
