@@ -8,8 +8,20 @@
         <translation>Hinzufügen</translation>
     </message>
     <message>
+        <source>Add an image from a file to this patient</source>
+        <translation>Diesem Patienten ein Bild aus einer Datei hinzufügen</translation>
+    </message>
+    <message>
         <source>Add files...</source>
         <translation>Dateien...</translation>
+    </message>
+    <message>
+        <source>Add no image</source>
+        <translation>Kein Bild hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add the chosen volume of the scene to this patient</source>
+        <translation>Diesem Patienten das gewählte Volumen der Szene hinzufügen</translation>
     </message>
     <message>
         <source>Add volume</source>
@@ -88,12 +100,24 @@
         <translation>Dateiformat</translation>
     </message>
     <message>
+        <source>First image:</source>
+        <translation>Erstes Bild:</translation>
+    </message>
+    <message>
         <source>Folder...</source>
         <translation>Ordner...</translation>
     </message>
     <message>
         <source>Folder:</source>
         <translation>Ordner:</translation>
+    </message>
+    <message>
+        <source>From a file...</source>
+        <translation>Aus einer Datei...</translation>
+    </message>
+    <message>
+        <source>Further image of this patient:</source>
+        <translation>Weiteres Bild dieses Patienten:</translation>
     </message>
     <message>
         <source>Go back...</source>
@@ -276,6 +300,10 @@
         <translation>Die gewählte Struktur ist falsch: Sie bleibt in der nächsten Runde weg</translation>
     </message>
     <message>
+        <source>This image:</source>
+        <translation>Dieses Bild:</translation>
+    </message>
+    <message>
         <source>Train</source>
         <translation>Training</translation>
     </message>
@@ -298,6 +326,14 @@
     <message>
         <source>What the check found</source>
         <translation>Was die Prüfung ergab</translation>
+    </message>
+    <message>
+        <source>What the images that are there already show, such as FLAIR; segmentations lie on them</source>
+        <translation>Was die Bilder zeigen, die schon da sind, etwa FLAIR; auf ihnen liegen die Segmentierungen</translation>
+    </message>
+    <message>
+        <source>What this image shows, such as T1; the same name for all patients</source>
+        <translation>Was dieses Bild zeigt, etwa T1; der gleiche Name für alle Patienten</translation>
     </message>
     <message>
         <source>Your name:</source>
@@ -391,6 +427,10 @@
         <translation>Nehmen Sie stattdessen den Vorschlag an.</translation>
     </message>
     <message>
+        <source>Add that image to the case, or leave the case out (role 'ignored').</source>
+        <translation>Fügen Sie dem Fall dieses Bild hinzu, oder lassen Sie den Fall weg (Rolle „ignoriert“).</translation>
+    </message>
+    <message>
         <source>Add the volume again together with its segmentation.</source>
         <translation>Fügen Sie das Volumen noch einmal zusammen mit seiner Segmentierung hinzu.</translation>
     </message>
@@ -415,6 +455,10 @@
         <translation>Alle Werte sind um {lowest} zu hoch</translation>
     </message>
     <message>
+        <source>All, on the grid of {name}</source>
+        <translation>Alle, auf dem Gitter von {name}</translation>
+    </message>
+    <message>
         <source>An unexpected error occurred: {error}: {reason}.</source>
         <translation>Ein unerwarteter Fehler ist aufgetreten: {error}: {reason}.</translation>
     </message>
@@ -435,12 +479,24 @@
         <translation>Fall „{case}“ hat keine Voxel von „{label}“.</translation>
     </message>
     <message>
+        <source>Case '{case}' has no {missing} image yet; it needs one before training.</source>
+        <translation>Fall „{case}“ hat noch kein Bild {missing}; vor dem Training braucht er eines.</translation>
+    </message>
+    <message>
+        <source>Case '{case}' has no {missing} image.</source>
+        <translation>Fall „{case}“ hat kein Bild {missing}.</translation>
+    </message>
+    <message>
         <source>Case '{case}' is drawn on {count} of its {all} slices.</source>
         <translation>Fall „{case}“ ist auf {count} seiner {all} Schichten gezeichnet.</translation>
     </message>
     <message>
         <source>Case {names} cannot be {role}: a person's segmentation is missing.</source>
         <translation>Fall {names} kann nicht „{role}“ sein: Es fehlt eine Segmentierung von Hand.</translation>
+    </message>
+    <message>
+        <source>Check that both are of the same patient and the same examination.</source>
+        <translation>Prüfen Sie, ob beide von demselben Patienten und derselben Untersuchung sind.</translation>
     </message>
     <message>
         <source>Check that it belongs here.</source>
@@ -595,6 +651,14 @@
         <translation>In „{file}“: {found}.</translation>
     </message>
     <message>
+        <source>In '{folder}', {count} patient has several images each, such as '{first}': {names}. A case has one image, or all of them as channels.</source>
+        <translation>In „{folder}“ hat {count} Patient mehrere Bilder, etwa „{first}“: {names}. Ein Fall hat ein Bild, oder alle als Kanäle.</translation>
+    </message>
+    <message>
+        <source>In '{folder}', {count} patients have several images each, such as '{first}': {names}. A case has one image, or all of them as channels.</source>
+        <translation>In „{folder}“ haben {count} Patienten je mehrere Bilder, etwa „{first}“: {names}. Ein Fall hat ein Bild, oder alle als Kanäle.</translation>
+    </message>
+    <message>
         <source>In reverse order</source>
         <translation>In umgekehrter Reihenfolge</translation>
     </message>
@@ -625,6 +689,10 @@
     <message>
         <source>Look at the worker's last lines and at log.txt in the job's folder.</source>
         <translation>Sehen Sie die letzten Zeilen des Workers und log.txt im Ordner des Auftrags an.</translation>
+    </message>
+    <message>
+        <source>Mark that image too.</source>
+        <translation>Wählen Sie auch dieses Bild aus.</translation>
     </message>
     <message>
         <source>No project is open.</source>
@@ -843,6 +911,10 @@
         <translation>Nach Schritt {step} ist der Loss keine Zahl mehr: {losses}.</translation>
     </message>
     <message>
+        <source>The model needs {channels} of each patient; of '{case}' there is no {missing} image.</source>
+        <translation>Das Modell braucht {channels} von jedem Patienten; von „{case}“ gibt es kein Bild {missing}.</translation>
+    </message>
+    <message>
         <source>The name is right</source>
         <translation>Der Name stimmt</translation>
     </message>
@@ -909,6 +981,18 @@
     <message>
         <source>The worker</source>
         <translation>Der Worker</translation>
+    </message>
+    <message>
+        <source>The {channel} image of case '{case}' ({grid1}) covers {percent} % of its {first} image ({grid2}); the network sees it resampled onto that grid by position, and its lowest value where it has no voxels.</source>
+        <translation>Das Bild {channel} von Fall „{case}“ ({grid1}) deckt {percent} % des Bildes {first} ({grid2}) ab; das Netz sieht es nach der Lage auf dieses Gitter umgerechnet, und wo es keine Voxel hat, seinen kleinsten Wert.</translation>
+    </message>
+    <message>
+        <source>The {channel} image of case '{case}' ({grid1}) shows another place than its {first} image ({grid2}): they do not overlap.</source>
+        <translation>Das Bild {channel} von Fall „{case}“ ({grid1}) zeigt eine andere Stelle als das Bild {first} ({grid2}): Sie überlappen nicht.</translation>
+    </message>
+    <message>
+        <source>The {channel} image of case '{case}' has a different grid ({grid1}) from its {first} image ({grid2}); the network sees it resampled onto that grid by position.</source>
+        <translation>Das Bild {channel} von Fall „{case}“ hat ein anderes Gitter ({grid1}) als das Bild {first} ({grid2}); das Netz sieht es nach der Lage auf dieses Gitter umgerechnet.</translation>
     </message>
     <message>
         <source>The {figure} of case '{case}' is {value}; the other cases have about {typical}.</source>
@@ -1113,6 +1197,10 @@
     <message>
         <source>leaves the file out</source>
         <translation>lässt die Datei weg</translation>
+    </message>
+    <message>
+        <source>makes all images of a patient channels of one case, whose segmentations lie on '{name}'</source>
+        <translation>macht aus allen Bildern eines Patienten die Kanäle eines Falls, dessen Segmentierungen auf „{name}“ liegen</translation>
     </message>
     <message>
         <source>makes each image its own case</source>
@@ -1385,6 +1473,14 @@
         <translation>Zweifel</translation>
     </message>
     <message>
+        <source>Images</source>
+        <translation>Bilder</translation>
+    </message>
+    <message>
+        <source>Missing: the {channels} image. Add it with a right click.</source>
+        <translation>Es fehlt das Bild {channels}. Fügen Sie es mit einem Rechtsklick hinzu.</translation>
+    </message>
+    <message>
         <source>Role</source>
         <translation>Rolle</translation>
     </message>
@@ -1408,9 +1504,17 @@
         <source>{count} slices</source>
         <translation>{count} Schichten</translation>
     </message>
+    <message>
+        <source>{images}; {missing} missing</source>
+        <translation>{images}; {missing} fehlt</translation>
+    </message>
 </context>
 <context>
     <name>cases.cases</name>
+    <message>
+        <source>Further image of this patient...</source>
+        <translation>Weiteres Bild dieses Patienten...</translation>
+    </message>
     <message>
         <source>Show</source>
         <translation>Zeigen</translation>
@@ -1447,6 +1551,10 @@
         <translation>Die Prüfung fand keine Probleme.</translation>
     </message>
     <message>
+        <source>The image is being read.</source>
+        <translation>Das Bild wird gelesen.</translation>
+    </message>
+    <message>
         <source>The roles are being changed.</source>
         <translation>Die Rollen werden geändert.</translation>
     </message>
@@ -1464,10 +1572,33 @@
     </message>
 </context>
 <context>
+    <name>cases.further</name>
+    <message>
+        <source>Further image of the patient</source>
+        <translation>Weiteres Bild des Patienten</translation>
+    </message>
+    <message>
+        <source>Further image of the patient '{case}':</source>
+        <translation>Weiteres Bild des Patienten „{case}“:</translation>
+    </message>
+    <message>
+        <source>Say what the first image of each patient is, such as FLAIR</source>
+        <translation>Sagen Sie, was das erste Bild jedes Patienten ist, etwa FLAIR</translation>
+    </message>
+    <message>
+        <source>Say what the image is, such as T1</source>
+        <translation>Sagen Sie, was das Bild ist, etwa T1</translation>
+    </message>
+</context>
+<context>
     <name>cases.show_cases</name>
     <message>
         <source>Add volumes first.</source>
         <translation>Fügen Sie zuerst Volumen hinzu.</translation>
+    </message>
+    <message>
+        <source>Adds another image of the selected patient.</source>
+        <translation>Fügt ein weiteres Bild des gewählten Patienten hinzu.</translation>
     </message>
     <message>
         <source>Adds volumes from files.</source>
@@ -2203,6 +2334,13 @@
     <message>
         <source>Show the folder</source>
         <translation>Ordner zeigen</translation>
+    </message>
+</context>
+<context>
+    <name>use.show_use</name>
+    <message>
+        <source>Needs {channels} of each patient.</source>
+        <translation>Braucht {channels} von jedem Patienten.</translation>
     </message>
 </context>
 </TS>
