@@ -144,32 +144,6 @@ class ChannelChoice:
         kept = self._kept_choice((*names, *all_of_them, EVERY_CHANNEL))
         if kept:
             return kept
-        choices = (
-            *(
-                Choice(
-                    f"{ALL_CHANNELS}{name}",
-                    Text("All, on the grid of {name}", name=name),
-                    Text(
-                        "makes all images of a patient channels of one case, whose segmentations "
-                        "lie on '{name}'",
-                        name=name,
-                    ),
-                )
-                for name in names
-            ),
-            *(
-                Choice(
-                    name,
-                    Text("{name}", name=name),
-                    Text("takes the images called '{name}'", name=name),
-                )
-                for name in names
-            ),
-            Choice(
-                EVERY_CHANNEL, Text("Each as its own case"), Text("makes each image its own case")
-            ),
-            LEAVE_OUT,
-        )
         try:
             return self.asking.ask(
                 QuestionKind.CHANNELS,
@@ -183,7 +157,7 @@ class ChannelChoice:
                     first=_patient(first),
                     names=", ".join(first.files),
                 ),
-                choices=choices,
+                choices=_choices(tuple(names)),
             )
         except QuestionError as asked:
             problem = Problem("", is_error=True, message=asked.message, remedy=NO_TEXT)
@@ -213,6 +187,34 @@ class ChannelChoice:
             is_error=False,
         )
         return kept
+
+
+def _choices(names: Sequence[str]) -> tuple[Choice, ...]:
+    """Return the answers to which of several images are taken."""
+    return (
+        *(
+            Choice(
+                f"{ALL_CHANNELS}{name}",
+                Text("All, on the grid of {name}", name=name),
+                Text(
+                    "makes all images of a patient channels of one case, whose segmentations "
+                    "lie on '{name}'",
+                    name=name,
+                ),
+            )
+            for name in names
+        ),
+        *(
+            Choice(
+                name,
+                Text("{name}", name=name),
+                Text("takes the images called '{name}'", name=name),
+            )
+            for name in names
+        ),
+        Choice(EVERY_CHANNEL, Text("Each as its own case"), Text("makes each image its own case")),
+        LEAVE_OUT,
+    )
 
 
 def _first_of(channel: str, groups: tuple[Channels, ...]) -> tuple[str, ...]:
