@@ -47,7 +47,7 @@ def set_settings(arguments: argparse.Namespace, console: Console) -> JsonValue:
         changed = replace(project, config=config)
         before, after = named_values(project.config), named_values(config)
         names = changed_names(project.config, config)
-        _require_same_profile(names)
+        _require_same_basis(names)
         require_changeable(project, names)
         if names:
             save_cases(root, changed)
@@ -75,12 +75,18 @@ def _show(project: Project, console: Console, *, with_all: bool) -> JsonValue:
     return dict(shown)
 
 
-def _require_same_profile(names: Collection[str]) -> None:
+def _require_same_basis(names: Collection[str]) -> None:
     require_none(
         names,
         "profile",
         Text("names what the project was made from"),
         Text("Change single settings; 'create --profile' takes all of them."),
+    )
+    require_none(
+        names,
+        "preprocess.dimension",
+        Text("decides how large the network and its steps are"),
+        Text("Create the project with '--set preprocess.dimension=3'."),
     )
 
 

@@ -31,7 +31,7 @@ def choose_training_device(root: Path, project: Project, request: DeviceRequest)
         DeviceError: The device cannot run the network.
         StorageError: The disk refuses.
     """
-    device = choose_device(request)
+    device = choose_device(request).for_dimension(project.config.preprocess.dimension)
     path = ProjectLayout(root).settled_device
     before = _read_settled(path) if _is_interrupted(project) else None
     if before is None or before.description != device.description:

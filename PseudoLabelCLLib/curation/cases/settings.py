@@ -107,12 +107,12 @@ def require_changeable(project: Project, names: Collection[str]) -> None:
 
 
 def require_none(names: Collection[str], part: str, problem: Text, remedy: Text) -> None:
-    """Refuse settings of a part, such as "network".
+    """Refuse settings of a part, such as "network", or a single one, such as "training.seed".
 
     Raises:
         ProjectError: One of the names belongs to it.
     """
-    found = [name for name in names if name.split(".")[0] == part]
+    found = [name for name in names if part in (name, name.split(".")[0])]
     if found:
         raise ProjectError(
             Text("The setting '{name}' {problem}.", name=found[0], problem=problem), remedy

@@ -59,7 +59,7 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     targets = _free_targets(job, model, report)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)
-    device = choose_device(job.device.value)
+    device = choose_device(job.device.value).for_dimension(model.card.preprocess.dimension)
     report.notice(device.sentence)
     device.place(model.network)
     results: list[JsonValue] = []

@@ -70,13 +70,14 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
     models = _models(job)
     pairs = job.pairs or _validation_pairs(job)
     answers = job.answers if job.pairs else None
-    device = choose_device(job.device.value)
-    report.notice(device.sentence)
+    chosen = choose_device(job.device.value)
+    report.notice(chosen.sentence)
     measured = []
     for number, (name, path) in enumerate(models.items()):
         model = read_model(path)
         if job.single_prediction:
             model = _predicting_once(model)
+        device = chosen.for_dimension(model.card.preprocess.dimension)
         device.place(model.network)
         cases = []
         for done, pair in enumerate(pairs, start=1):

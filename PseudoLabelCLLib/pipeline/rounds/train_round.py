@@ -131,7 +131,8 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         # before the first step there is nothing to save, and the selection must begin anew
         if training is not None and training.trainer.state.step > 0:
             training.save()
-    return _RoundTraining(inputs, choose_device("cpu"), report).run()
+    on_cpu = choose_device("cpu").for_dimension(inputs.preprocess.dimension)
+    return _RoundTraining(inputs, on_cpu, report).run()
 
 
 class _RoundTraining:

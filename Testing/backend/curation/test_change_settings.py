@@ -153,6 +153,7 @@ def test_changed_seed_does_not_undo_a_pretraining_that_round_0_used(a_service, c
         ([], "training.seed=soon", "a whole number"),
         ([], "preprocess.slicing_axis=7", "0, 1, 2"),
         ([], "profile=paper", "'profile' names what the project was made from"),
+        ([], "preprocess.dimension=3", "'preprocess.dimension' decides how large the network"),
         ([RoundState.TRAINING], "preprocess.crop=foreground", "round 0 has begun"),
         ([RoundState.IN_REVIEW], "network.embedding_size=8", "round 0 has been trained"),
         (

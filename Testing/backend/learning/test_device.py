@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,17 @@ def test_nothing_that_works_is_an_error_with_every_reason(monkeypatch):
 def test_half_precision_is_used_only_where_it_gains(monkeypatch, half_s, gains):
     trial(monkeypatch, plain_s=1.0, half_s=half_s)
     assert choose_device("cpu").half_precision is gains
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_a_cpu_computes_3d_in_float32_whatever_the_trial_in_2d_says(monkeypatch):
+    trial(monkeypatch, plain_s=1.0, half_s=0.5)
+    device = choose_device("cpu")
+    assert device.for_dimension(2) is device
+    assert not device.for_dimension(3).half_precision
+    assert "float32" in device.for_dimension(3).reason
+    gpu = replace(device, name="cuda")
+    assert gpu.for_dimension(3).half_precision
 
 
 @pytest.mark.usefixtures("a_machine_without_a_gpu")
