@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 
 Triple = tuple[int, int, int]
 

@@ -1,6 +1,6 @@
 """What the network of a project sees, in one sentence."""
 
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.text import Text, joined
 
 

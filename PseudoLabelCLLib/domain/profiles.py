@@ -4,8 +4,6 @@ from dataclasses import replace
 
 from PseudoLabelCLLib.domain.config import (
     LearningRate,
-    NetworkConfig,
-    PreprocessConfig,
     Profile,
     ProjectConfig,
     PseudoLabelConfig,
@@ -24,6 +22,8 @@ from PseudoLabelCLLib.domain.method_config import (
     Mirror,
     PairWeighting,
 )
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     PositionalConfig,

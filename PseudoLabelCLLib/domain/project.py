@@ -5,9 +5,10 @@ from functools import cached_property
 
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.channels import check_channels, missing_among, same_channel
-from PseudoLabelCLLib.domain.config import PreprocessConfig, ProjectConfig
+from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.plane import common_plane
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.review import Review, Use, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

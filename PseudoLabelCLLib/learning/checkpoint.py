@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import (

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.learning.device_trials import DeviceTrial, keep_trial, kept_trial
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss

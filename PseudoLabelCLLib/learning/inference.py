@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import SIZE_MULTIPLE, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import PseudoLabelConfig
+from PseudoLabelCLLib.domain.network_config import SIZE_MULTIPLE
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.shapes import Float, UInt8

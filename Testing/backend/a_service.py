@@ -14,14 +14,11 @@ import torch
 from PseudoLabelCLLib.command_line import job_commands, show_job
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.review.proposals import newest_proposal
-from PseudoLabelCLLib.domain.config import (
-    NetworkConfig,
-    PreprocessConfig,
-    Profile,
-    PseudoLabelConfig,
-)
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

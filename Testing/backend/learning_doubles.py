@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from PseudoLabelCLLib.domain.config import (
-    NetworkConfig,
     Profile,
     PseudoLabelConfig,
     StageConfig,
@@ -19,6 +18,7 @@ from PseudoLabelCLLib.domain.method_config import (
     ContrastiveConfig,
     Mirror,
 )
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text

@@ -15,7 +15,12 @@ from enum import Enum
 from itertools import product
 
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, StageConfig, TrainingConfig
+from PseudoLabelCLLib.domain.config import (
+    Profile,
+    ProjectConfig,
+    StageConfig,
+    TrainingConfig,
+)
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.method_config import ContrastiveConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining

@@ -40,7 +40,8 @@ def train(seconds: float) -> float:
     """Say that all is ready, wait for a line, train, and return the steps per second."""
     import torch  # noqa: PLC0415 - only the measured process needs it
 
-    from PseudoLabelCLLib.domain.config import NetworkConfig, Profile  # noqa: PLC0415
+    from PseudoLabelCLLib.domain.config import Profile  # noqa: PLC0415
+    from PseudoLabelCLLib.domain.network_config import NetworkConfig  # noqa: PLC0415
     from PseudoLabelCLLib.domain.profiles import config_for  # noqa: PLC0415
     from PseudoLabelCLLib.learning.device import choose_number_of_threads  # noqa: PLC0415
     from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork  # noqa: PLC0415

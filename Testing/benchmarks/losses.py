@@ -33,13 +33,13 @@ from loss_references import (
     value_and_gradient,
 )
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
 from PseudoLabelCLLib.domain.method_config import (
     ContrastForm,
     ContrastiveConfig,
     Denominator,
     PairWeighting,
 )
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     GlobalStrategy,

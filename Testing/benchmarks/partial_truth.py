@@ -31,13 +31,9 @@ import torch
 from scipy import stats
 
 from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_schema
-from PseudoLabelCLLib.domain.config import (
-    NetworkConfig,
-    PreprocessConfig,
-    Profile,
-    PseudoLabelConfig,
-    TrainingConfig,
-)
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig, TrainingConfig
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text

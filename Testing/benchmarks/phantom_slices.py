@@ -3,7 +3,7 @@
 import numpy as np
 
 from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_schema
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid

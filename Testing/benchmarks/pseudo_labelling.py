@@ -30,7 +30,8 @@ from own_process import (
 )
 from phantom_slices import NUM_CLASSES, phantom_slices
 
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork

@@ -39,8 +39,9 @@ from own_process import (
 from phantom_slices import NUM_CLASSES, phantom_slices
 from torch.utils.flop_counter import FlopCounterMode
 
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, TrainingConfig
+from PseudoLabelCLLib.domain.config import Profile, TrainingConfig
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import SlicePool

@@ -24,8 +24,10 @@ import numpy.typing as npt
 import torch
 
 from PseudoLabelCLLib.curation.grids.case_images import further_on_grid
-from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, Profile
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text

@@ -25,9 +25,9 @@ from PseudoLabelCLLib.curation.grids.case_images import (
 from PseudoLabelCLLib.curation.grids.human_truth import read_on_grid, require_grid_of_case
 from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import settle_directions
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
+from PseudoLabelCLLib.domain.preprocess_config import settle_directions
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, QuestionError
 from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, QuestionKind

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from PseudoLabelCLLib.curation.check.case_finding import Finding, asked
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, Question
 from PseudoLabelCLLib.domain.question_kinds import QuestionKind

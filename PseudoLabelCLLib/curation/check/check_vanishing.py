@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding, asked
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig, typical_pixel_mm
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig, typical_pixel_mm
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, Choice, QuestionKind

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.networks.layers import (
     BATCH_NORM_EPSILON,

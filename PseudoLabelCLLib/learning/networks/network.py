@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from PseudoLabelCLLib.domain.config import NetworkConfig
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.learning.networks.backbone import Features, Images, build_backbone
 from PseudoLabelCLLib.learning.networks.layers import (
     IN_PLANE,

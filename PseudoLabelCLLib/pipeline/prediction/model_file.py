@@ -5,9 +5,11 @@ from pathlib import Path
 
 from PseudoLabelCLLib import __version__
 from PseudoLabelCLLib.domain.channels import check_channels
-from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text

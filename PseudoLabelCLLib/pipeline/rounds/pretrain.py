@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report

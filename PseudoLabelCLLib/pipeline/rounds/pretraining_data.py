@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.check.check_slice_order import REVERSED, counts_places
 from PseudoLabelCLLib.curation.check.slice_order import against_most
-from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     GlobalStrategy,

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.review.plan_round import RoundPlan
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig, TrainingConfig
+from PseudoLabelCLLib.domain.config import TrainingConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined

@@ -13,10 +13,10 @@ from PseudoLabelCLLib.curation.review.plan_round import (
     plan_next_round,
 )
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState

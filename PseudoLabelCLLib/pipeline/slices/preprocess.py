@@ -13,17 +13,16 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.curation.check.check_modality import mostly_ct
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
-from PseudoLabelCLLib.domain.config import (
-    NUM_LEVELS,
-    SIZE_MULTIPLE,
+from PseudoLabelCLLib.domain.errors import VolumeError
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_config import NUM_LEVELS, SIZE_MULTIPLE
+from PseudoLabelCLLib.domain.network_plan import fitting_block, largest_block
+from PseudoLabelCLLib.domain.preprocess_config import (
     Crop,
     PreprocessConfig,
     settle_directions,
     typical_pixel_mm,
 )
-from PseudoLabelCLLib.domain.errors import VolumeError
-from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.network_plan import fitting_block, largest_block
 from PseudoLabelCLLib.domain.slice_turn import (
     AS_STORED,
     SliceTurn,

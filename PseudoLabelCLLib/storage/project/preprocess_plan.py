@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json

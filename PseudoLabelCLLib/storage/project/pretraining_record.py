@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, ProjectNewerError
 from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     PositionalConfig,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from PseudoLabelCLLib.domain.config import NetworkConfig, PreprocessConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.network_plan import (
     BLOCK_VOXELS,
     SMALLEST_SIDE,
@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.network_plan import (
     plan_levels,
     settle_network,
 )
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 
 shapes = st.tuples(*[st.integers(1, 300)] * 3)
 spacings = st.tuples(*[st.floats(0.3, 8.0)] * 3)

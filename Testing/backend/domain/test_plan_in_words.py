@@ -2,8 +2,8 @@
 
 import pytest
 
-from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 
 PIXEL = {"in_plane_spacing_mm": 1.36719}
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig, Profile
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     Pretraining,

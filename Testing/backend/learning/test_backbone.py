@@ -10,8 +10,8 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ProjectError, TrainingError
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning.networks.backbone import build_backbone
 from PseudoLabelCLLib.learning.networks.layers import initialise
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from learning_doubles import CPU, NUM_CLASSES, TINY, make_network, training_config
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectDamagedError
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning import checkpoint
 from PseudoLabelCLLib.learning.checkpoint import (
     load_moments,

@@ -9,7 +9,7 @@ import torch
 from learning_doubles import TINY, make_generator, make_network
 from torch import nn
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 

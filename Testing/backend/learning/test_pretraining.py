@@ -9,9 +9,9 @@ import torch
 from learning_doubles import CPU, NO_CHANGE, make_generator, make_network, phantom_slices
 from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, TrainingError
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     GlobalStrategy,

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from PseudoLabelCLLib.domain.config import PreprocessConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
 from PseudoLabelCLLib.storage.volume_io import read_volume
 

@@ -14,8 +14,9 @@ from learning_doubles import SCHEMA, grid
 from small_projects import add_case
 
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema

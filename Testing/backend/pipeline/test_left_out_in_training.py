@@ -13,8 +13,9 @@ from learning_doubles import Listener, grid
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
-from PseudoLabelCLLib.domain.config import PreprocessConfig, Profile
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import TrainingError
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import Round, RoundState

@@ -10,8 +10,8 @@ import pytest
 import torch
 from learning_doubles import SCHEMA, TINY, grid, make_network, model_card
 
-from PseudoLabelCLLib.domain.config import Backbone, NetworkConfig
 from PseudoLabelCLLib.domain.errors import ModelFileError, PackageError
+from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning.checkpoint import weights_to_bytes
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.prediction.model_file import (

@@ -11,9 +11,9 @@ from learning_doubles import grid
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.preprocess_config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.pipeline.slices import preprocess
 from PseudoLabelCLLib.pipeline.slices.preprocess import (

@@ -22,13 +22,14 @@ from small_projects import add_case
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import (
     ProjectDamagedError,
     ProjectInUseError,
     ProjectNewerError,
     TrainingError,
 )
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
     PositionalConfig,

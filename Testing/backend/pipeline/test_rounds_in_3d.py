@@ -12,8 +12,9 @@ from test_whole_round import CONFIG, OBLIQUE_LEFT_HANDED, spied_pool
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining, PretrainingConfig
 from PseudoLabelCLLib.domain.profiles import config_for, in_3d
 from PseudoLabelCLLib.domain.project import Project

@@ -8,7 +8,8 @@ from learning_doubles import grid
 from scipy import ndimage
 
 from PseudoLabelCLLib.curation.check.scanned_values import looks_like_ct, scanned_values
-from PseudoLabelCLLib.domain.config import Crop, PreprocessConfig, Profile
+from PseudoLabelCLLib.domain.config import Profile
+from PseudoLabelCLLib.domain.preprocess_config import Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid, window_center

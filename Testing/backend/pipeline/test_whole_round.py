@@ -17,9 +17,10 @@ from small_projects import add_case
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
-from PseudoLabelCLLib.domain.config import NetworkConfig, Profile, PseudoLabelConfig, Selection
+from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig, Selection
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled

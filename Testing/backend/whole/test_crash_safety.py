@@ -19,8 +19,8 @@ import torch
 from a_service import named
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.domain.config import PreprocessConfig
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.messages.job_messages import (
