@@ -53,7 +53,8 @@ from PseudoLabelCLLib.learning.training.sampling import (
 )
 from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import read_volume
 

@@ -6,7 +6,8 @@ from PseudoLabelCLLib.curation.samples.sample_data import make_phantom, phantom_
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 
 NUM_CLASSES = phantom_schema().num_classes
 

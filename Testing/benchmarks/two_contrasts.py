@@ -38,7 +38,8 @@ from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.learning.training.training import Trainer, start_training
 from PseudoLabelCLLib.pipeline.slices.case_slices import network_classes
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 
 # Small, so that the whole table takes minutes on one core.
 WINDOW = (32, 32)

@@ -31,7 +31,8 @@ from PseudoLabelCLLib.messages.jobs import (
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
 from PseudoLabelCLLib.storage.files.atomic_files import make_folder, remove_leftovers
 from PseudoLabelCLLib.storage.images.frames import frames_in, write_frame

@@ -16,7 +16,7 @@ from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_bytes
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
-from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
 from PseudoLabelCLLib.storage.project.model_archive import read_model_archive, write_model_archive
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw

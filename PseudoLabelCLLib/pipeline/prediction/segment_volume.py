@@ -26,7 +26,7 @@ from PseudoLabelCLLib.learning.networks.mean_field import mean_field
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
-from PseudoLabelCLLib.pipeline.slices.preprocess import SLICES_AT_ONCE, SliceGrid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
 
 LabelArray = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]  # (slices, classes, rows, columns)

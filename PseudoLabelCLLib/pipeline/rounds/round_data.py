@@ -32,7 +32,7 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
     left_out_of_parts,
     load_case_slices,
 )
-from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_extent_mm
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_extent_mm
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 # A slice whose sides differ by less counts as square, and tells nothing.

@@ -48,7 +48,7 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
     load_case_slices,
     preprocess_plan,
 )
-from PseudoLabelCLLib.pipeline.slices.preprocess import in_plane_spacing
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_round

@@ -26,14 +26,9 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.training.sampling import IGNORED_CLASS, MERGED_CLASS
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
-from PseudoLabelCLLib.pipeline.slices.preprocess import (
-    Annotated,
-    SliceGrid,
-    network_channels,
-    resolve_preprocess,
-    slice_grid,
-    window_center,
-)
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.preprocess import Annotated, resolve_preprocess
+from PseudoLabelCLLib.pipeline.slices.slice_grid import SliceGrid, slice_grid, window_center
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_bytes, write_json
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.files.own_seals import SealedFiles, sealed

@@ -19,7 +19,7 @@ from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 from PseudoLabelCLLib.storage.volume_io import read_geometry
 

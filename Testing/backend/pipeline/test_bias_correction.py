@@ -10,7 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_slices
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
 

@@ -22,7 +22,8 @@ from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_channels, network_slices, slice_grid
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels, network_slices
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SIZE = (64, 64, 8)

@@ -32,7 +32,7 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
     load_case_slices,
     network_classes,
 )
-from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project

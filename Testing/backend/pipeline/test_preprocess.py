@@ -16,14 +16,13 @@ from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.preprocess_config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.pipeline.slices import preprocess
+from PseudoLabelCLLib.pipeline.slices.network_images import network_slices
 from PseudoLabelCLLib.pipeline.slices.preprocess import (
     LARGEST_WINDOW,
     Annotated,
-    network_slices,
     resolve_preprocess,
-    slice_grid,
-    window_center,
 )
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid, window_center
 
 FEW = settings(deadline=None, max_examples=40)
 

@@ -12,7 +12,8 @@ from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.preprocess_config import Crop, PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.pipeline.slices.preprocess import network_slices, slice_grid, window_center
+from PseudoLabelCLLib.pipeline.slices.network_images import network_slices
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid, window_center
 
 SIZE = (64, 64, 12)
 GRID = grid(SIZE, (1.0, 1.0, 3.0))

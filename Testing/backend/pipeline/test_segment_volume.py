@@ -22,7 +22,7 @@ from PseudoLabelCLLib.pipeline.prediction.apply_model import segment_volume
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import NO_CLEAN_UP, segment_slices
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
-from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume

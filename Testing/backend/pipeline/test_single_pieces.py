@@ -19,7 +19,7 @@ from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import segment_slices
 from PseudoLabelCLLib.pipeline.rounds.drawn_pieces import single_pieces
-from PseudoLabelCLLib.pipeline.slices.preprocess import slice_grid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 SIZE = (40, 36, 6)

@@ -19,12 +19,9 @@ from PseudoLabelCLLib.domain.slice_turn import (
 )
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
-from PseudoLabelCLLib.pipeline.slices.preprocess import (
-    Annotated,
-    network_slices,
-    resolve_preprocess,
-    slice_grid,
-)
+from PseudoLabelCLLib.pipeline.slices.network_images import network_slices
+from PseudoLabelCLLib.pipeline.slices.preprocess import Annotated, resolve_preprocess
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 
 # every way to store slices that are cut across the third world axis, as ITK names axes
 WAYS_TO_STORE = tuple(
