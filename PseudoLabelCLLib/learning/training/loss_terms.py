@@ -15,13 +15,10 @@ from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch, augment
+from PseudoLabelCLLib.learning.training.class_channels import foreground_masks
 from PseudoLabelCLLib.learning.training.copy_paste import draw_boxes, exchange
-from PseudoLabelCLLib.learning.training.sampling import (
-    RoundData,
-    SliceBatch,
-    draw_pairs,
-    foreground_masks,
-)
+from PseudoLabelCLLib.learning.training.pairs import draw_pairs
+from PseudoLabelCLLib.learning.training.sampling import RoundData, SliceBatch
 from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.targets import TargetForm
 from PseudoLabelCLLib.learning.training.view_intensity import change_intensity

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Bool, Float
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch
-from PseudoLabelCLLib.learning.training.sampling import (
-    SliceBatch,
+from PseudoLabelCLLib.learning.training.class_channels import (
     known_part,
     one_hot,
     one_hot_with_ignored,
 )
+from PseudoLabelCLLib.learning.training.sampling import SliceBatch
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy import ndimage, optimize
 
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.training.augmentation import augment
-from PseudoLabelCLLib.learning.training.sampling import one_hot
+from PseudoLabelCLLib.learning.training.class_channels import one_hot
 
 STRONG = AugmentationConfig(
     shift_fraction=0.1, gamma_fraction=0.5, noise=0.1, blur_fraction=0.5, elastic_fraction=0.05

@@ -30,15 +30,17 @@ from PseudoLabelCLLib.learning.losses.segmentation import (
     soft_dice_loss,
 )
 from PseudoLabelCLLib.learning.training.augmentation import augment
+from PseudoLabelCLLib.learning.training.class_channels import (
+    foreground_masks,
+    known_part,
+    one_hot,
+    one_hot_with_ignored,
+)
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
     LabelledSlices,
     RoundData,
     SlicePool,
-    foreground_masks,
-    known_part,
-    one_hot,
-    one_hot_with_ignored,
 )
 from PseudoLabelCLLib.learning.training.training import Trainer, start_training
 

@@ -25,6 +25,7 @@ from PseudoLabelCLLib.learning.losses.segmentation import (
     soft_cross_entropy,
     soft_dice_loss,
 )
+from PseudoLabelCLLib.learning.training.class_channels import known_part, one_hot_with_ignored
 from PseudoLabelCLLib.learning.training.loss_terms import SegmentationTerm
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
@@ -32,8 +33,6 @@ from PseudoLabelCLLib.learning.training.sampling import (
     LabelledSlices,
     RoundData,
     SlicePool,
-    known_part,
-    one_hot_with_ignored,
 )
 from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.step_losses import StepLosses

@@ -9,6 +9,7 @@ from learning_doubles import CPU, NUM_CLASSES, make_generator, make_network, tra
 
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import ContrastiveConfig, IncompleteSlices
+from PseudoLabelCLLib.learning.training.pairs import draw_pairs
 from PseudoLabelCLLib.learning.training.patches import Patches, cut
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
@@ -16,7 +17,6 @@ from PseudoLabelCLLib.learning.training.sampling import (
     LabelledSlices,
     RoundData,
     SlicePool,
-    draw_pairs,
 )
 from PseudoLabelCLLib.learning.training.training import Trainer, start_training
 

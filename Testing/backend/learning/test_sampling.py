@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 from learning_doubles import NUM_CLASSES, make_generator, phantom_slices, pool
 
 from PseudoLabelCLLib.domain.method_config import ContrastForm
-from PseudoLabelCLLib.learning.training.sampling import (
-    FOREGROUND_SHARE,
-    PAIRS,
-    LabelledSlices,
-    SlicePool,
-    draw_pairs,
-    foreground_masks,
-    one_hot,
-)
+from PseudoLabelCLLib.learning.training.class_channels import foreground_masks, one_hot
+from PseudoLabelCLLib.learning.training.pairs import PAIRS, draw_pairs
+from PseudoLabelCLLib.learning.training.sampling import FOREGROUND_SHARE, LabelledSlices, SlicePool
 
 FIELDS = ("images", "classes")
 

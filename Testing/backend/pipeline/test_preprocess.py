@@ -15,7 +15,7 @@ from PseudoLabelCLLib.domain.errors import ProjectError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.preprocess_config import Crop, PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
-from PseudoLabelCLLib.pipeline.slices import preprocess
+from PseudoLabelCLLib.pipeline.slices import slice_grid as slice_grid_module
 from PseudoLabelCLLib.pipeline.slices.network_images import network_slices
 from PseudoLabelCLLib.pipeline.slices.preprocess import (
     LARGEST_WINDOW,
@@ -375,7 +375,7 @@ def test_slices_that_memory_cannot_hold_are_refused_before_they_are_made(
     volume = Volume(np.ones((100, 400, 400), np.int8), grid((400, 400, 100)))
     with pytest.raises(VolumeError, match=r"100 slices of .* GB are free"):
         slice_grid(volume, config)
-    monkeypatch.setattr(preprocess, "free_memory_bytes", lambda: None)
+    monkeypatch.setattr(slice_grid_module, "free_memory_bytes", lambda: None)
     assert slice_grid(volume, config).window_shape == window
 
 
