@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from PseudoLabelCLLib.domain.channels import FurtherImage, NamedImage, same_channel
+from PseudoLabelCLLib.domain.channels import NamedImage, same_channel
 from PseudoLabelCLLib.domain.errors import ProjectError
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import GivenAnswer, KeptAnswer
@@ -43,6 +43,23 @@ _ROLE_WORDS = {
     CaseRole.VALIDATION: Text("validation"),
     CaseRole.IGNORED: Text("ignored"),
 }
+
+
+@dataclass(frozen=True)
+class FurtherImage:
+    """An image of a patient besides the first one of the case.
+
+    Args:
+        channel: Which of the project's channels it is.
+        image: Path of the volume, as in `Case`.
+        geometry: Its own grid as it was when it was added.
+        dicom_series_uid: Which series of a DICOM folder, or None.
+    """
+
+    channel: str
+    image: str
+    geometry: Geometry
+    dicom_series_uid: str | None = None
 
 
 @dataclass(frozen=True)

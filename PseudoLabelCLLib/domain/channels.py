@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.errors import ProjectError
-from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 MAX_CHANNELS = 16
@@ -15,23 +14,6 @@ _FORBIDDEN = frozenset(',;=/\\:*?"<>|.')
 _DEVICE_NAME = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 # The other columns of a table of cases.
 _RESERVED = frozenset(("id", "role", "image", "annotation", "series_uid"))
-
-
-@dataclass(frozen=True)
-class FurtherImage:
-    """An image of a patient besides the first one of the case.
-
-    Args:
-        channel: Which of the project's channels it is.
-        image: Path of the volume, as in `Case`.
-        geometry: Its own grid as it was when it was added.
-        dicom_series_uid: Which series of a DICOM folder, or None.
-    """
-
-    channel: str
-    image: str
-    geometry: Geometry
-    dicom_series_uid: str | None = None
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ MODELS = {
     ),
     "card without a settled grid": (
         predict(lambda d: bad.model_with_card(d, lambda c: c["preprocess"].update(
-            window_size=None))),
+            window_size=None, whole_slices=False))),
         "bad.plcl", "window_size",
     ),
     "weights of another network": (

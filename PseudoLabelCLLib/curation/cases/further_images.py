@@ -8,9 +8,8 @@ from PseudoLabelCLLib.curation.check.image_checks import check_channel
 from PseudoLabelCLLib.curation.find.label_map_look import ask_about_label_map
 from PseudoLabelCLLib.curation.grids.case_images import ImageFile, further_on_grid
 from PseudoLabelCLLib.curation.grids.image_place import settled_place
-from PseudoLabelCLLib.domain.case import Case, NewCase
+from PseudoLabelCLLib.domain.case import Case, FurtherImage, NewCase
 from PseudoLabelCLLib.domain.channels import (
-    FurtherImage,
     NamedImage,
     check_channels,
     missing_among,

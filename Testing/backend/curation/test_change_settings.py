@@ -153,7 +153,6 @@ def test_changed_seed_does_not_undo_a_pretraining_that_round_0_used(a_service, c
         ([], "training.seed=soon", "a whole number"),
         ([], "preprocess.slicing_axis=7", "0, 1, 2"),
         ([], "profile=paper", "'profile' names what the project was made from"),
-        ([], "preprocess.dimension=3", "'preprocess.dimension' decides how large the network"),
         ([RoundState.TRAINING], "preprocess.crop=foreground", "round 0 has begun"),
         ([RoundState.IN_REVIEW], "network.embedding_size=8", "round 0 has been trained"),
         (
@@ -172,6 +171,14 @@ def test_what_cannot_change_is_refused_with_all_that_stands_beside_it(
     on_disk = contents(a_service.project)
     assert words in told_by(a_service, capfd, "training.joint.num_steps=9", typed, code=1)
     assert contents(a_service.project) == on_disk
+
+
+def test_dimension_is_chosen_when_a_project_is_created(a_service, capfd):
+    given = ["create", a_service.new, "--unlabelled", str(a_service.path("v.nii.gz"))]
+    assert main([*given, "--labels", LABELS]) == 0
+    capfd.readouterr()
+    assert main(["set", a_service.new, "preprocess.dimension=3"]) == 1
+    assert "'preprocess.dimension' decides how large the network" in capfd.readouterr().err
 
 
 def test_network_can_change_while_round_0_is_interrupted(a_service, capfd):

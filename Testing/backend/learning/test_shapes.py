@@ -51,7 +51,7 @@ def test_a_wrong_type_of_number_is_refused_in_tests():
 
 def test_methods_are_checked_as_well():
     with pytest.raises(jaxtyping.TypeCheckError):
-        SegmentationNetwork.forward(None, torch.ones(1, 32, 32))
+        SegmentationNetwork.forward(None, torch.ones(32))
 
 
 def test_a_program_needs_neither_the_package_of_shapes_nor_one_for_plots():
