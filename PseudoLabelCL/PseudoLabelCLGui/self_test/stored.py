@@ -35,7 +35,12 @@ class Seen:
     @property
     def num_voxels(self) -> int:
         """How many voxels belong to a structure."""
-        return sum(len(places) for places in self.places.values())
+        return sum(self.sizes.values())
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """How many voxels belong to each structure, by label value."""
+        return {value: len(places) for value, places in self.places.items()}
 
 
 def look_at(shown: ShownCase) -> Seen:
