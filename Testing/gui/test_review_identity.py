@@ -34,7 +34,7 @@ VERDICTS = st.sampled_from(
     ["review.accept"] * 3 + ["review.reject", "review.take_back"],
 )
 REJECTED = None
-NUM_SEQUENCES, FEW_SEQUENCES = 500, 150
+NUM_SEQUENCES, FEW_SEQUENCES = 500, 100
 NUM_STEPS = 10
 
 

@@ -336,7 +336,7 @@ def test_evaluation_measures_every_round_on_the_validation_case(the_loop, tmp_pa
 @pytest.mark.parametrize(
     ("stage", "step"),
     [
-        ("Round 1: training", 1),
+        pytest.param("Round 1: training", 1, marks=pytest.mark.long),
         ("Round 1: training", 13),
         ("Round 1: pseudo-labels", 1),
     ],
@@ -395,7 +395,14 @@ def trained_twice(folder, training, *, has_validation):
     return [read_model(ProjectLayout(root).model(index)) for index in (0, 1)]
 
 
-@pytest.mark.parametrize("selection", Selection)
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection.BEST,
+        pytest.param(Selection.LAST_IMPROVEMENT, marks=pytest.mark.long),
+        pytest.param(Selection.LAST, marks=pytest.mark.long),
+    ],
+)
 def test_without_validation_every_rule_keeps_the_last_weights(tmp_path, selection):
     training = replace(training_config(num_steps=3), selection=selection, reset_head=True)
     models = trained_twice(tmp_path, training, has_validation=False)
