@@ -1039,7 +1039,7 @@
         <translation>Sie sind {name}</translation>
     </message>
     <message>
-        <source>This project was made on another computer, or by an earlier version of the program; check them before you train.</source>
+        <source>This project was made on another computer, or by an earlier version of the program; check its cases before you train.</source>
         <translation>Dieses Projekt wurde auf einem anderen Computer oder mit einer früheren Version erstellt; prüfen Sie es, bevor Sie trainieren.</translation>
     </message>
     <message>

@@ -52,7 +52,7 @@ class Foreign:
             return counted(
                 number,
                 "{count} verdict was given on another computer, or by an earlier version of the "
-                "program{signed}; check them before you train.",
+                "program{signed}; check it before you train.",
                 "{count} verdicts were given on another computer, or by an earlier version of the "
                 "program{signed}; check them before you train.",
                 signed=self._signed,
@@ -60,7 +60,7 @@ class Foreign:
         if self.is_project:
             return Text(
                 "This project was made on another computer, or by an earlier version of the "
-                "program; check them before you train."
+                "program; check its cases before you train."
             )
         return NO_TEXT
 
