@@ -6,14 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
-from PseudoLabelCLLib.domain.doubt import ALL_STRUCTURES, Doubt, one_structure
+from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.method_config import CleanUpConfig
-from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.single_pieces import SinglePieces
-from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import (
@@ -23,6 +19,7 @@ from PseudoLabelCLLib.learning.inference import (
     predict_parts,
 )
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
+from PseudoLabelCLLib.pipeline.prediction.keep_single_pieces import keep_single_pieces
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
@@ -84,7 +81,7 @@ def segment_slices(
         if clean_up.num_iterations:
             probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
         classes[part] = probabilities.argmax(axis=1)
-    second_piece = _keep_single_pieces(classes, card.schema, card.single_pieces)
+    second_piece = keep_single_pieces(classes, card.schema, card.single_pieces)
     axis = grid.slicing_axis
     slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
     doubt = doubt_of(seen.classes, card.schema, slice_names)
@@ -183,37 +180,3 @@ def _relative_entropy(probabilities: Probabilities) -> npt.NDArray[np.float32]:
         np.round(relative * UNCERTAINTY_STEPS) / UNCERTAINTY_STEPS
     ).astype(np.float32)
     return rounded
-
-
-def _keep_single_pieces(
-    classes: LabelArray, schema: LabelSchema, single: SinglePieces
-) -> tuple[float, Text]:
-    """Drop all but the largest piece of what is one piece: first of all together, then of each.
-
-    Returns:
-        The size of the largest piece that was dropped, as a share of the one that was kept, and of
-        what it was one.
-    """
-    dropped = [(0.0, NO_TEXT)]
-    if single.together:
-        dropped.append((_keep_largest(classes, classes > 0), ALL_STRUCTURES))
-    for index, label in enumerate(schema, start=1):
-        if label.keep_largest_component or label.value in single.structures:
-            share = _keep_largest(classes, classes == index)
-            dropped.append((share, one_structure(label.name)))
-    return max(dropped, key=lambda one: one[0])
-
-
-def _keep_largest(classes: LabelArray, mask: npt.NDArray[np.bool_]) -> float:
-    """Make background of all pieces of a mask but the largest; voxels touch at corners too.
-
-    Returns:
-        The size of the second one as a share of the largest.
-    """
-    pieces, number = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if number < 2:
-        return 0.0
-    sizes = np.bincount(pieces.ravel())[1:]
-    classes[(pieces > 0) & (pieces != 1 + sizes.argmax())] = 0
-    second, largest = np.sort(sizes)[-2:]
-    return float(second / largest)

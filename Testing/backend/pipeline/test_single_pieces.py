@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.pipeline.prediction.keep_single_pieces import keep_single_pieces
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import segment_slices
 from PseudoLabelCLLib.pipeline.rounds.drawn_pieces import single_pieces
 from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
@@ -150,3 +151,28 @@ def test_what_is_kept_is_said_by_name():
     told = SinglePieces((2,), together=True).sentence(SCHEMA)
     assert "all structures together, 'label 2'" in told
     assert SinglePieces().sentence(SCHEMA) is None
+
+
+def test_structure_that_lies_apart_from_the_others_is_kept_whole():
+    """As a spleen that touches the liver in the annotated patient and in this one does not."""
+    classes = np.zeros((6, 40, 40), np.uint8)
+    classes[1:5, 2:30, 2:20] = 1
+    classes[2, 30, 10:14] = 2  # a few false voxels at the large one
+    classes[1:5, 10:20, 28:34] = 2
+    single = SinglePieces((1, 2), together=True)
+    share, told = keep_single_pieces(classes, SCHEMA, single)
+    assert (classes[1:5, 10:20, 28:34] == 2).all()
+    assert classes[2, 30, 12] == 0
+    assert share == pytest.approx(4 / 240)
+    assert told == "'label 2'"
+
+
+def test_false_piece_far_away_does_not_take_the_place_of_the_one_at_the_others():
+    classes = np.zeros((6, 40, 40), np.uint8)
+    classes[1:5, 4:20, 4:16], classes[1:5, 8:14, 16:22] = 1, 2
+    classes[1:5, 28:36, 28:37] = 2  # twice as large
+    share, told = keep_single_pieces(classes, SCHEMA, SinglePieces((1, 2), together=True))
+    assert (classes[1:5, 8:14, 16:22] == 2).all()
+    assert not classes[:, 25:].any()
+    assert share == pytest.approx(4 * 72 / (4 * (192 + 36)))
+    assert told == "all structures together"
