@@ -75,6 +75,7 @@ class Bench:
         num_rounds: Round 0 included.
         measure: "choosing" or "test".
         device: As typed.
+        most_unlabelled: So many unlabelled volumes take part at the most.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Bench:
     num_rounds: int
     measure: str
     device: str
+    most_unlabelled: int | None = None
 
     @property
     def data_set(self) -> PairedData:
@@ -103,6 +105,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
         "data_set": bench.name, "combination": pair.combination, "seed": pair.seed,
         "arm": arm.name, "settings": list(settings), "profile": bench.profile,
         "rounds": bench.num_rounds, "measure": bench.measure,
+        "most_unlabelled": bench.most_unlabelled,
     }  # fmt: skip
     path = bench.output / "results" / f"{key_of(asked)}.json"
     if path.exists():
@@ -136,7 +139,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
 def _start(bench: Bench, arm: Arm, pair: Pair) -> StageLog:
     """Make the project and train round 0, or take what another arm has made of the same."""
     settings = (*bench.settings, f"training.seed={pair.seed}", *arm.of_the_start)
-    key = key_of([bench.name, pair.combination, bench.profile, *settings])
+    key = key_of([bench.name, pair.combination, bench.profile, bench.most_unlabelled, *settings])
     folder = bench.output / "starts" / key
     with held(folder, say):
         log, project = StageLog(folder, say), folder / "project"
@@ -191,7 +194,7 @@ def _write_cases(bench: Bench, pair: Pair, folder: Path) -> Path:
     roles = {
         "annotated": data.combinations[pair.combination],
         "validation": data.validation,
-        "unlabelled": data.without_labels(bench.data, pair.combination),
+        "unlabelled": data.without_labels(bench.data, pair.combination)[: bench.most_unlabelled],
     }
     return _write_table(bench, folder / "cases.csv", roles)
 
@@ -311,6 +314,7 @@ def _bench(arguments: argparse.Namespace) -> Bench:
     return Bench(
         arguments.data_set, data, arguments.output.absolute(), arguments.profile,
         tuple(arguments.set), arguments.rounds, arguments.measure, arguments.device,
+        arguments.most_unlabelled,
     )  # fmt: skip
 
 
@@ -329,6 +333,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--rounds", type=int, default=2, help="round 0 included")
     parser.add_argument("--measure", choices=["choosing", "test"], default="choosing")
+    parser.add_argument("--most-unlabelled", type=int, metavar="N", help="default: all")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no pair after")
     parser.add_argument("--device", default="auto")
     return parser.parse_args()
