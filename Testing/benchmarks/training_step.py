@@ -1,6 +1,6 @@
 """Speed of our training step beside a plain PyTorch and MONAI loop over the same network.
 
-    python Testing/benchmarks/training_step.py [--device cuda] [--threads N] [--side 192]
+    python Testing/benchmarks/training_step.py [--device cuda] [--threads N] [--side 192] [--patch 128]
 
 Both loops have the same network, batch size, window, slices and number of threads. The plain loop
 is float32, contiguous memory, Adam, MONAI's DiceCELoss, and, where augmented, MONAI's dictionary
@@ -44,6 +44,7 @@ from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import SlicePool
 from PseudoLabelCLLib.learning.training.training import RoundData, Trainer, start_training
 
@@ -78,6 +79,7 @@ ROWS = {
     "ours, bfloat16": Row("ours", True),
     "ours, bfloat16, augmented": Row("ours", True, augmented=True),
     "ours, bfloat16, augmented, plain environment": Row("ours", True, True, kept_memory=False),
+    "ours, float32, joint round": Row("joint", False, augmented=True),
     "ours, bfloat16, joint round": Row("joint", True, augmented=True),
     "network alone, float32": Row("network", False),
     "network alone, bfloat16": Row("network", True),
@@ -110,10 +112,12 @@ def _our_loop(row: Row, arguments) -> tuple[Callable[[], object], int]:
     config = training_config()
     if not row.augmented:
         config = replace(config, augmentation=NO_CHANGE)
-    truth = SlicePool([phantom_slices(NUM_TRUTH_SLICES, arguments.side)], NUM_CLASSES)
+    side = arguments.patch
+    patches = Patches((side, side), config.structure_share) if side else None
+    truth = SlicePool([phantom_slices(NUM_TRUTH_SLICES, arguments.side)], NUM_CLASSES, patches)
     is_joint = row.loop == "joint"
     others = [phantom_slices(NUM_PSEUDO_SLICES, arguments.side, seed=1)] if is_joint else []
-    data = RoundData(truth, SlicePool(others, NUM_CLASSES))
+    data = RoundData(truth, SlicePool(others, NUM_CLASSES, patches))
     stage = config.joint if is_joint else config.supervised
     device = compute_device(arguments.device, half_precision=row.half_precision)
     state = start_training(_network(), stage, device, seed=0)
@@ -210,6 +214,7 @@ def _network() -> SegmentationNetwork:
 def main() -> None:
     parser = common_arguments(__doc__)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of each process")
+    parser.add_argument("--patch", type=int, help="side of the patches of our rows; default: none")
     parser.add_argument("--workers", type=int, default=0, help="of the plain loop's DataLoader")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
