@@ -22,7 +22,7 @@ from pathlib import Path
 
 from acdc_protocol import COMBINATIONS, Cell, ProtocolError, Recipe, cells_of, parse_method
 from acdc_run import Bench, run_cell, say
-from acdc_stages import StageFailedError
+from acdc_stages import StageFailedError, require_data
 
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.domain.config import Profile
@@ -81,9 +81,7 @@ def _wanted_cells(arguments: argparse.Namespace) -> list[Cell]:
 
 def _bench(arguments: argparse.Namespace) -> Bench:
     data = arguments.data.absolute()
-    for folder in ("images", "labels"):
-        if not (data / folder).is_dir():
-            raise SystemExit(f"There is no folder '{data / folder}'. Check --data.")
+    require_data(data)
     profile = Profile(arguments.profile)
     try:
         config = config_from_arguments(profile.value, arguments.set)

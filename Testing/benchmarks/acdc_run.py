@@ -2,10 +2,9 @@
 
 import csv
 import json
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from acdc_protocol import (
     start_settings,
 )
 from acdc_result import gather
-from acdc_stages import StageLog, held, link_tree
+from acdc_stages import StageLog, copied_project, forget_what_resumes, held, link_tree
 
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
@@ -29,7 +28,7 @@ from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
+from PseudoLabelCLLib.storage.project.project_store import load_project
 
 # The redistributed files have lost their orientation: what their contents say is taken.
 ANSWERS = ("--answer", "slice-order=reversed", "--answer", "vanishing=train")
@@ -120,7 +119,7 @@ def run_cell(bench: Bench, cell: Cell) -> None:
             {"start": before.stages, "run": after.stages},
         )
         write_json(path, {"asked": asked, "roles": to_json(start.roles), **figures})
-        _forget_what_resumes(run / "project")
+        forget_what_resumes(run / "project")
     last = figures["rounds"][-1]["test"]["dice"]["mean"]
     say(f"  test Dice {last:.3f}, {figures['seconds'] / 60:.1f} minutes in all")
 
@@ -128,7 +127,7 @@ def run_cell(bench: Bench, cell: Cell) -> None:
 def _train_run(bench: Bench, start: Start, run: Path, config: ProjectConfig) -> StageLog:
     """Train and measure the joint rounds in a copy of the start's project."""
     log = StageLog(run, say)
-    project = _copied_project(start, run, config)
+    project = copied_project(start.project, run, config)
     later = range(1, bench.num_rounds)
     for index in later:
         _train_round(bench, log, project, index)
@@ -213,21 +212,6 @@ def _evaluate(
             )  # fmt: skip
 
 
-def _copied_project(start: Start, run: Path, config: ProjectConfig) -> Path:
-    """Return the run's own copy of a start's project, with the settings of its joint rounds.
-
-    Files are linked, not copied: the program never changes a file in its place.
-    """
-    project = run / "project"
-    if not project.exists():
-        aside = run / ".copying"
-        shutil.rmtree(aside, ignore_errors=True)
-        link_tree(start.project, aside)
-        save_cases(aside, replace(load_project(aside), config=config))
-        aside.replace(project)
-    return project
-
-
 def _link_known_slices(bench: Bench, start: Start) -> None:
     """Take the slices that other starts have made; the program checks that they fit."""
     kept = _kept_slices(bench, start)
@@ -246,13 +230,6 @@ def _keep_slices(bench: Bench, start: Start) -> None:
 
 def _kept_slices(bench: Bench, start: Start) -> Path:
     return bench.output / "slices" / key_of(to_json(start.config.preprocess))
-
-
-def _forget_what_resumes(project: Path) -> None:
-    """Delete a finished run's checkpoints and uncertainty maps, which fill the disk."""
-    for folder in ProjectLayout(project).rounds.iterdir():
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
-        shutil.rmtree(folder / "uncertainty", ignore_errors=True)
 
 
 def _write_tables(bench: Bench, start: Start) -> None:

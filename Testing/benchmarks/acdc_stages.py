@@ -8,13 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PseudoLabelCLLib import __version__
+from PseudoLabelCLLib.domain.config import ProjectConfig
 from PseudoLabelCLLib.domain.errors import ProjectInUseError, PseudoLabelCLError
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
+from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 # What a copied project does without: it belongs to one process, or to one run.
 _NOT_COPIED = shutil.ignore_patterns("*.lock", "jobs")
@@ -115,6 +119,40 @@ def _link(source: str, target: str) -> str:
     except OSError:  # a disk without links
         shutil.copy2(source, target)
     return target
+
+
+def copied_project(start: Path, run: Path, config: ProjectConfig) -> Path:
+    """Return a run's own copy of a project after round 0, with the settings of its joint rounds.
+
+    Files are linked, not copied: the program never changes a file in its place.
+
+    Args:
+        start: The project.
+        run: The folder of the run.
+        config: The settings of its joint rounds.
+    """
+    project = run / "project"
+    if not project.exists():
+        aside = run / ".copying"
+        shutil.rmtree(aside, ignore_errors=True)
+        link_tree(start, aside)
+        save_cases(aside, replace(load_project(aside), config=config))
+        aside.replace(project)
+    return project
+
+
+def forget_what_resumes(project: Path) -> None:
+    """Delete a finished run's checkpoints and uncertainty maps, which fill the disk."""
+    for folder in ProjectLayout(project).rounds.iterdir():
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        shutil.rmtree(folder / "uncertainty", ignore_errors=True)
+
+
+def require_data(data: Path) -> None:
+    """End the program if a data set has no images or no labels."""
+    for folder in ("images", "labels"):
+        if not (data / folder).is_dir():
+            raise SystemExit(f"The folder '{data / folder}' was not found. Check --data.")
 
 
 def _run_logged(log: Path, *words: str) -> tuple[float, float]:

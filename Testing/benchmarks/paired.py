@@ -1,7 +1,7 @@
 """Settings compared in pairs: the same annotated volumes, the same seed, one machine, one call.
 
     python Testing/benchmarks/paired.py --data-set hippocampus --data FOLDER --output FOLDER \
-        --combination 343 374 --seed 0 1 --arm now --arm neighbours preprocess.neighbour_slices=1
+        --combination 343 374 --seed 0 1 --arm now --arm more training.joint.num_steps=800
 
 The first arm is what the others are compared with. An arm whose settings change nothing before the
 joint rounds goes on from the same round 0 as the first. Arms take turns within a pair, so that a
@@ -17,13 +17,19 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acdc_protocol import key_of
 from acdc_run import ANSWERS, say
-from acdc_stages import StageLog, held, link_tree
+from acdc_stages import (
+    StageLog,
+    copied_project,
+    forget_what_resumes,
+    held,
+    require_data,
+)
 from acdc_statistics import Estimate, estimate
 from own_process import print_table
 from paired_data import DATA_SETS, PairedData
@@ -31,8 +37,6 @@ from paired_data import DATA_SETS, PairedData
 from PseudoLabelCLLib.command_line.settings import config_from_arguments
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
-from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_store import load_project, save_cases
 
 # Settings that round 0 does not see.
 _ONLY_JOINT = (
@@ -116,7 +120,8 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
     with held(run_folder, say):
         stages = [*start.stages.values()]
         log = StageLog(run_folder, say)
-        project = _copied(start.folder / "project", run_folder, bench, settings)
+        config = config_from_arguments(bench.profile, settings)
+        project = copied_project(start.folder / "project", run_folder, config)
         for index in range(1, bench.num_rounds):
             if not log.is_done(f"round {index}"):
                 log.run(f"round {index}", "train", project, "--device", bench.device, *ANSWERS)
@@ -132,7 +137,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
         told = {**asked, **_figures(figures, [*stages, *trained])}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, told)
-        _forget_what_resumes(project)
+        forget_what_resumes(project)
     return told
 
 
@@ -153,19 +158,6 @@ def _start(bench: Bench, arm: Arm, pair: Pair) -> StageLog:
         if not log.is_done("round 0"):
             log.run("round 0", "train", project, "--device", bench.device, *ANSWERS)
     return log
-
-
-def _copied(start: Path, folder: Path, bench: Bench, settings: Sequence[str]) -> Path:
-    """Return a run's own copy of a project after round 0, with the settings of its joint rounds."""
-    project = folder / "project"
-    if not project.exists():
-        aside = folder / ".copying"
-        shutil.rmtree(aside, ignore_errors=True)
-        link_tree(start, aside)
-        config = config_from_arguments(bench.profile, settings)
-        save_cases(aside, replace(load_project(aside), config=config))
-        aside.replace(project)
-    return project
 
 
 def _figures(path: Path, trained: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -218,12 +210,6 @@ def _write_table(bench: Bench, path: Path, roles: dict[str, tuple[int, ...]]) ->
                     (f"{number:03d}", role, image, "" if role == "unlabelled" else label)
                 )
     return path
-
-
-def _forget_what_resumes(project: Path) -> None:
-    for folder in ProjectLayout(project).rounds.iterdir():
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
-        shutil.rmtree(folder / "uncertainty", ignore_errors=True)
 
 
 def paired_differences(results: Sequence[dict[str, Any]], arm: str, first: str) -> list[float]:
@@ -304,9 +290,7 @@ def _require_settings(bench: Bench, arm: Arm) -> None:
 
 def _bench(arguments: argparse.Namespace) -> Bench:
     data = arguments.data.absolute()
-    for folder in ("images", "labels"):
-        if not (data / folder).is_dir():
-            raise SystemExit(f"There is no folder '{data / folder}'. Check --data.")
+    require_data(data)
     unknown = set(arguments.combination) - set(DATA_SETS[arguments.data_set].combinations)
     if unknown:
         known = ", ".join(DATA_SETS[arguments.data_set].combinations)

@@ -1,6 +1,7 @@
 """Speed of our training step beside a plain PyTorch and MONAI loop over the same network.
 
-    python Testing/benchmarks/training_step.py [--device cuda] [--threads N] [--side 192] [--patch 128]
+    python Testing/benchmarks/training_step.py [--device cuda] [--threads N] [--side 192] \
+        [--patch 128]
 
 Both loops have the same network, batch size, window, slices and number of threads. The plain loop
 is float32, contiguous memory, Adam, MONAI's DiceCELoss, and, where augmented, MONAI's dictionary

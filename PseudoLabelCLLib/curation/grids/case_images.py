@@ -14,7 +14,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.storage.images.itk_files import image_of, itk_direction
+from PseudoLabelCLLib.storage.images.itk_files import image_of, resampled
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.volume_io import read_volume
 
@@ -178,14 +178,9 @@ def _grid_notices(
 def on_grid(volume: Volume, geometry: Geometry) -> Volume:
     """Interpolate an image linearly on another grid; outside it, its lowest value stands."""
     array = np.ascontiguousarray(volume.array, np.float32)
-    resample = sitk.ResampleImageFilter()
-    resample.SetSize(geometry.size)
-    resample.SetOutputSpacing(geometry.spacing_mm)
-    resample.SetOutputOrigin(geometry.origin_mm)
-    resample.SetOutputDirection(itk_direction(geometry))
-    resample.SetInterpolator(sitk.sitkLinear)
-    resample.SetDefaultPixelValue(float(np.nanmin(array)))
-    found = sitk.GetArrayFromImage(resample.Execute(image_of(array, volume.geometry)))
+    image = image_of(array, volume.geometry)
+    placed = resampled(image, geometry, sitk.sitkLinear, outside=float(np.nanmin(array)))
+    found = sitk.GetArrayFromImage(placed)
     return replace(volume, array=found, geometry=geometry)
 
 

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.domain.volume import LabelVolume
-from PseudoLabelCLLib.storage.images.itk_files import image_of, itk_direction
+from PseudoLabelCLLib.storage.images.itk_files import image_of, resampled
 
 # A segmentation of which less than half lies in the volume belongs to another one.
 _LEAST_INSIDE_FRACTION = 0.5
@@ -174,13 +174,8 @@ def _displaced(labels: LabelVolume, geometry: Geometry, num_voxels: int, file_na
 
 def _looked_up(labels: LabelVolume, geometry: Geometry) -> npt.NDArray[np.int16]:
     source = image_of(labels.array.astype(np.int16), labels.geometry)
-    resample = sitk.ResampleImageFilter()
-    resample.SetSize(geometry.size)
-    resample.SetOutputSpacing(geometry.spacing_mm)
-    resample.SetOutputOrigin(geometry.origin_mm)
-    resample.SetOutputDirection(itk_direction(geometry))
-    resample.SetInterpolator(sitk.sitkNearestNeighbor)
-    array: npt.NDArray[np.int16] = sitk.GetArrayFromImage(resample.Execute(source))
+    placed = resampled(source, geometry, sitk.sitkNearestNeighbor)
+    array: npt.NDArray[np.int16] = sitk.GetArrayFromImage(placed)
     return array
 
 

@@ -185,13 +185,13 @@ def _one_frame(pair: EvaluationPair, asking: Asking) -> Iterator[EvaluationPair]
     (index,) = ask_about_frames(image, frames, asking, one_only=True, as_cases=False)
     labelled = frames_in(reference)
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-") as folder:
-        image = write_frame(image, index, _made(Path(folder) / "image"))
+        image = write_frame(image, index, _new_folder(Path(folder) / "image"))
         if labelled is not None and labelled.number == frames.number:
-            reference = write_frame(reference, index, _made(Path(folder) / "reference"))
+            reference = write_frame(reference, index, _new_folder(Path(folder) / "reference"))
         yield replace(pair, image=str(image), reference=str(reference))
 
 
-def _made(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 

@@ -89,7 +89,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
 
 
 def load_case_slices(
-    root: Path, case: Case, config: PreprocessConfig, channels: Sequence[str] = ()
+    root: Path, case: Case, config: PreprocessConfig, channels: Sequence[str]
 ) -> CaseSlices:
     """Return a case's slices, made now if they are not on disk or no longer fit.
 

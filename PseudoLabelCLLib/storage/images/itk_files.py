@@ -136,6 +136,25 @@ def image_of(array: npt.NDArray[Any], geometry: Geometry) -> Any:
     return image
 
 
+def resampled(image: Any, geometry: Geometry, interpolator: int, outside: float = 0.0) -> Any:
+    """Return an ITK image on another grid, by position.
+
+    Args:
+        image: The image.
+        geometry: The grid.
+        interpolator: One of SimpleITK's, such as `sitkLinear`.
+        outside: What stands where the image has no voxels.
+    """
+    resample = sitk.ResampleImageFilter()
+    resample.SetSize(geometry.size)
+    resample.SetOutputSpacing(geometry.spacing_mm)
+    resample.SetOutputOrigin(geometry.origin_mm)
+    resample.SetOutputDirection(itk_direction(geometry))
+    resample.SetInterpolator(interpolator)
+    resample.SetDefaultPixelValue(outside)
+    return resample.Execute(image)
+
+
 def itk_direction(geometry: Geometry) -> Direction:
     """Return the direction as ITK can invert it: subnormal numbers make every index NaN there."""
     tiny = np.finfo(np.float64).tiny

@@ -88,13 +88,13 @@ def key_without_channels(images, config):
 
 def test_slices_without_channels_of_an_earlier_version_are_made_anew(a_case):
     root, case, _ = a_case
-    new = load_case_slices(root, case, AS_IT_IS).images.copy()
+    new = load_case_slices(root, case, AS_IT_IS, ()).images.copy()
     with (
         mock.patch.object(case_slices, "_cache_key", key_without_channels),
         mock.patch.object(case_slices, "network_channels", return_value=new[:, 0]),
     ):
-        assert load_case_slices(root, case, AS_IT_IS).images.ndim == 3
-    found = load_case_slices(root, case, AS_IT_IS).images
+        assert load_case_slices(root, case, AS_IT_IS, ()).images.ndim == 3
+    found = load_case_slices(root, case, AS_IT_IS, ()).images
     assert found.shape == (SIZE[2], 1, 32, 32)
     np.testing.assert_array_equal(found, new)
 
@@ -108,14 +108,14 @@ def test_slices_that_were_evened_out_when_ct_was_too_are_made_anew(a_case, corre
         mock.patch.object(case_slices, "_cache_key", key_of_before),
         mock.patch.object(case_slices, "network_channels", return_value=before),
     ):
-        load_case_slices(root, case, config)
-    found = load_case_slices(root, case, config).images
+        load_case_slices(root, case, config, ())
+    found = load_case_slices(root, case, config, ()).images
     assert np.array_equal(found, before) != corrected
 
 
 def test_classes_are_the_drawn_labels_on_the_window(a_case):
     root, case, segmentation = a_case
-    slices = load_case_slices(root, case, AS_IT_IS)
+    slices = load_case_slices(root, case, AS_IT_IS, ())
     classes = ClassCache(root, SCHEMA).load(slices, segmentation)
     assert classes.dtype == np.uint8
     np.testing.assert_array_equal(classes, indices_of(drawn(0)))
@@ -123,7 +123,7 @@ def test_classes_are_the_drawn_labels_on_the_window(a_case):
 
 def test_classes_are_made_once_and_found_again_by_a_later_process(a_case):
     root, case, segmentation = a_case
-    slices = load_case_slices(root, case, AS_IT_IS)
+    slices = load_case_slices(root, case, AS_IT_IS, ())
     ClassCache(root, SCHEMA).load(slices, segmentation)
     with mock.patch.object(case_slices, "read_on_grid", side_effect=AssertionError):
         again = ClassCache(root, SCHEMA).load(slices, segmentation)
@@ -133,7 +133,7 @@ def test_classes_are_made_once_and_found_again_by_a_later_process(a_case):
 
 def test_segmentation_that_was_drawn_anew_is_read_anew(a_case):
     root, case, segmentation = a_case
-    slices, cache = load_case_slices(root, case, AS_IT_IS), ClassCache(root, SCHEMA)
+    slices, cache = load_case_slices(root, case, AS_IT_IS, ()), ClassCache(root, SCHEMA)
     before = cache.load(slices, segmentation)
     write_segmentation(segmentation, LabelVolume(drawn(1), GRID), SCHEMA)
     np.testing.assert_array_equal(cache.load(slices, segmentation), indices_of(drawn(1)))
@@ -142,8 +142,8 @@ def test_segmentation_that_was_drawn_anew_is_read_anew(a_case):
 
 def test_other_grid_and_other_labels_have_classes_of_their_own(a_case):
     root, case, segmentation = a_case
-    ClassCache(root, SCHEMA).load(load_case_slices(root, case, AS_IT_IS), segmentation)
-    wider = load_case_slices(root, case, WIDER)
+    ClassCache(root, SCHEMA).load(load_case_slices(root, case, AS_IT_IS, ()), segmentation)
+    wider = load_case_slices(root, case, WIDER, ())
     found = ClassCache(root, SCHEMA).load(wider, segmentation)
     np.testing.assert_array_equal(found[:, 16:-16, 16:-16], indices_of(drawn(0)))
     assert not found[:, :16].any()
@@ -154,7 +154,7 @@ def test_other_grid_and_other_labels_have_classes_of_their_own(a_case):
 
 def test_what_this_round_did_not_ask_for_is_deleted_and_nothing_else(a_case):
     root, case, segmentation = a_case
-    slices = load_case_slices(root, case, AS_IT_IS)
+    slices = load_case_slices(root, case, AS_IT_IS, ())
     older = ClassCache(root, SCHEMA).load(slices, segmentation)
     before = class_files(root)
     write_segmentation(segmentation, LabelVolume(drawn(1), GRID), SCHEMA)
@@ -170,7 +170,7 @@ def test_what_this_round_did_not_ask_for_is_deleted_and_nothing_else(a_case):
 
 def test_missing_segmentation_is_told_in_a_sentence(a_case):
     root, case, segmentation = a_case
-    slices = load_case_slices(root, case, AS_IT_IS)
+    slices = load_case_slices(root, case, AS_IT_IS, ())
     segmentation.unlink()
     with pytest.raises(PseudoLabelCLError, match=r"drawn\.seg\.nrrd"):
         ClassCache(root, SCHEMA).load(slices, segmentation)
@@ -178,10 +178,10 @@ def test_missing_segmentation_is_told_in_a_sentence(a_case):
 
 def test_slices_and_classes_stay_on_disk(a_case):
     root, case, segmentation = a_case
-    ClassCache(root, SCHEMA).load(load_case_slices(root, case, AS_IT_IS), segmentation)
+    ClassCache(root, SCHEMA).load(load_case_slices(root, case, AS_IT_IS, ()), segmentation)
     tracemalloc.start()
     try:
-        slices = load_case_slices(root, case, AS_IT_IS)
+        slices = load_case_slices(root, case, AS_IT_IS, ())
         classes = ClassCache(root, SCHEMA).load(slices, segmentation)
         held, _ = tracemalloc.get_traced_memory()
     finally:
@@ -200,7 +200,7 @@ def test_mapped_cases_hold_no_file_open(a_case):
     held = []
     for number in range(3):
         copy = replace(case, id=f"a{number}")
-        slices = load_case_slices(root, copy, AS_IT_IS)
+        slices = load_case_slices(root, copy, AS_IT_IS, ())
         held += [slices.images, cache.load(slices, segmentation)]
     assert len(list(OPEN_FILES.iterdir())) == before
     np.testing.assert_array_equal(held[0], held[4])

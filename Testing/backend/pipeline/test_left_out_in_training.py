@@ -265,7 +265,7 @@ def class_files(root):
 def test_what_is_left_out_has_class_files_of_its_own(a_service):
     root, project = a_service
     file = ProjectLayout(root).proposal(0, "a")
-    slices = load_case_slices(root, project.case("a"), WINDOW)
+    slices = load_case_slices(root, project.case("a"), WINDOW, ())
     loaded = {
         left_out: ClassCache(root, SCHEMA).load(slices, file, left_out)
         for left_out in ((), (4,), (4, 7))
@@ -281,7 +281,7 @@ def test_what_is_left_out_has_class_files_of_its_own(a_service):
 def test_class_file_without_anything_left_out_keeps_its_name(a_service):
     root, project = a_service
     file = ProjectLayout(root).proposal(0, "a")
-    slices = load_case_slices(root, project.case("a"), WINDOW)
+    slices = load_case_slices(root, project.case("a"), WINDOW, ())
     ClassCache(root, SCHEMA).load(slices, file)
     made_of = [file_fingerprint(file), to_json(SCHEMA), to_json(slices.grid)]
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]

@@ -149,7 +149,7 @@ def drawn_from(root, project, monkeypatch):
 def test_exactly_the_slices_that_a_person_confirmed_are_truth_in_blocks(reviewed, monkeypatch):
     root, _, project, drawn = reviewed
     data, (truth, _), settled = drawn_from(root, project, monkeypatch)
-    slices = load_case_slices(root, project.case("a"), settled)
+    slices = load_case_slices(root, project.case("a"), settled, ())
     sources = slices.grid.sources
     assert len(sources) == 9  # of 14 slices
     (of_a,) = [one for one in truth if np.array_equal(one.images, slices.images)]
@@ -171,7 +171,7 @@ def test_exactly_the_slices_that_a_person_confirmed_are_truth_in_blocks(reviewed
 def test_confirmed_slices_are_no_pseudo_label_in_blocks(reviewed, monkeypatch):
     root, _, project, _ = reviewed
     data, (_, pseudo), settled = drawn_from(root, project, monkeypatch)
-    slices = load_case_slices(root, project.case("a"), settled)
+    slices = load_case_slices(root, project.case("a"), settled, ())
     (of_a,) = [one for one in pseudo if np.array_equal(one.images, slices.images)]
     confirmed = [n for n, source in enumerate(slices.grid.sources) if source in (4, 7, 8)]
     assert set(of_a.numbers) == set(range(9)) - set(confirmed)

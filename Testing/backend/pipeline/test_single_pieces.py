@@ -110,11 +110,6 @@ def test_pieces_of_an_unknown_structure_are_refused_with_those_there_are(a_proje
     assert "structures: label 1, label 2" in capsys.readouterr().err
 
 
-def test_project_of_an_earlier_version_keeps_every_piece():
-    earlier = PseudoLabelConfig()  # what its file does not say
-    assert earlier.single_pieces is False
-
-
 def segmented(array, single, steepness=20.0):
     schema = LabelSchema.from_values((7,))
     model = make_model(

@@ -63,7 +63,7 @@ def test_every_case_keeps_its_own_size(loop):
     root, project, _ = loop
     settled = preprocess_plan(root, project)
     for case in project.cases:
-        images = load_case_slices(root, case, settled).images
+        images = load_case_slices(root, case, settled, ()).images
         columns, rows, num_slices = case.geometry.size
         assert sorted(images.shape) == sorted((num_slices, 1, rows, columns))
 
@@ -106,7 +106,7 @@ def test_pretraining_sees_the_middle_of_every_slice(tmp_path):
     settled = preprocess_plan(root, project)
     data = load_pretraining_data(root, project, settled, Listener())
     assert data.volumes.window_shape == (32, 32)
-    images = load_case_slices(root, project.case("to wait"), settled).images
+    images = load_case_slices(root, project.case("to wait"), settled, ()).images
     row, column = ((size - 31) // 2 for size in images.shape[2:])
     middle = images[:, 0, row : row + 32, column : column + 32]
     drawn = data.volumes.draw(25, make_generator()).images[:, 0].numpy()  # all there are

@@ -68,6 +68,17 @@ def correction_of(root, project, case_id):
     return file, array
 
 
+@pytest.mark.parametrize("archive", [ARCHIVE, ONE_IMAGE_ARCHIVE], ids=lambda path: path.stem)
+def test_window_scale_and_pieces_stay_as_the_project_was_made(archive, tmp_path):
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(tmp_path)
+    config = load_project(tmp_path).config
+    assert not config.preprocess.whole_slices
+    assert not config.preprocess.scale_ct
+    assert not config.pseudo_label.single_pieces
+    assert config.preprocess.dimension == 2
+
+
 def test_archive_is_small_and_of_version_1(old):
     assert ARCHIVE.stat().st_size < 200_000
     assert set(versions(old).values()) == {1}

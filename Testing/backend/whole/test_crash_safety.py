@@ -325,14 +325,14 @@ def test_slices_of_other_settings_are_not_taken_for_these(a_project):
     root = a_project
     ProjectLayout(root).preprocess_plan.parent.mkdir()
     case, plan = load_project(root).cases[0], PreprocessConfig(0, 1.5, (64, 64))
-    images = load_case_slices(root, case, plan).images.copy()
+    images = load_case_slices(root, case, plan, ()).images.copy()
     other = replace(plan, window_size=(96, 96))
     with (
         mock.patch.object(case_slices, "write_json", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),  # a kill between the slices and their key
     ):
-        load_case_slices(root, case, other)
-    assert np.array_equal(load_case_slices(root, case, plan).images, images)
+        load_case_slices(root, case, other, ())
+    assert np.array_equal(load_case_slices(root, case, plan, ()).images, images)
 
 
 @pytest.mark.parametrize("stage", ["training", also("pseudo-labels")])

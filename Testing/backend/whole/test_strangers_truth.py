@@ -80,7 +80,7 @@ def test_swapped_segmentation_of_a_verdict_is_refused_everywhere(a_judged_projec
     found = [one for one in check_cases(root, project) if one.case_id == "other-1"]
     assert [one.severity for one in found] == ["error"]
     assert "lies elsewhere" in found[0].message
-    slices = load_case_slices(root, case, preprocess_plan(root, project))
+    slices = load_case_slices(root, case, preprocess_plan(root, project), ())
     cache = ClassCache(root, SCHEMA)
     with pytest.raises(VolumeError, match="lies elsewhere"):
         cache.load(slices, path)
@@ -146,16 +146,16 @@ def test_slices_for_the_network_from_elsewhere_are_made_anew(a_project, at_anoth
     project = load_project(a_project)
     plan, case = preprocess_plan(a_project, project), project.case("heart")
     array = ProjectLayout(a_project).preprocessed("heart") / "images.npy"
-    right = load_case_slices(a_project, case, plan).images.copy()
+    right = load_case_slices(a_project, case, plan, ()).images.copy()
     assert right.any()
     changed_in_place(array)
     assert not np.array_equal(np.load(array), right)
     spoilt = array.read_bytes()
     at_another_computer("the stranger's")
-    np.testing.assert_array_equal(load_case_slices(a_project, case, plan).images, right)
+    np.testing.assert_array_equal(load_case_slices(a_project, case, plan, ()).images, right)
     at_another_computer("mine")
     array.write_bytes(spoilt)  # sent back with what the stranger made of it
-    np.testing.assert_array_equal(load_case_slices(a_project, case, plan).images, right)
+    np.testing.assert_array_equal(load_case_slices(a_project, case, plan, ()).images, right)
 
 
 def test_classes_from_elsewhere_are_made_anew(a_project, at_another_computer):
@@ -164,7 +164,7 @@ def test_classes_from_elsewhere_are_made_anew(a_project, at_another_computer):
     segmentation = ProjectLayout(a_project).annotation("heart")
 
     def classes():
-        slices = load_case_slices(a_project, case, plan)
+        slices = load_case_slices(a_project, case, plan, ())
         return ClassCache(a_project, SCHEMA).load(slices, segmentation).copy()
 
     right = classes()
@@ -179,13 +179,13 @@ def test_classes_from_elsewhere_are_made_anew(a_project, at_another_computer):
 def test_grid_of_the_slices_cannot_be_exchanged(a_project, at_another_computer):
     project = load_project(a_project)
     plan, case = preprocess_plan(a_project, project), project.case("heart")
-    load_case_slices(a_project, case, plan)
+    load_case_slices(a_project, case, plan, ())
     path = ProjectLayout(a_project).preprocessed("heart") / "grid.json"
     value = json.loads(path.read_text())
     right = value["grid"]["corner"]
     value["grid"]["corner"] = [right[0] + 5, right[1]]
     path.write_text(json.dumps(value))
-    assert list(load_case_slices(a_project, case, plan).grid.corner) == right
+    assert list(load_case_slices(a_project, case, plan, ()).grid.corner) == right
 
 
 def test_what_is_shown_from_elsewhere_is_made_anew(a_project_in_review, at_another_computer):
@@ -207,14 +207,14 @@ def test_what_is_shown_from_elsewhere_is_made_anew(a_project_in_review, at_anoth
 def test_own_arrays_are_not_made_again_the_next_day(a_project_in_review, at_another_computer):
     root, project = a_project_in_review, load_project(a_project_in_review)
     plan = preprocess_plan(root, project)
-    load_case_slices(root, project.case("heart"), plan)
+    load_case_slices(root, project.case("heart"), plan, ())
     shown = write_case_files(root, project, "other-1", None, with_image=True).image
     files = [ProjectLayout(root).preprocessed("heart") / "images.npy", ProjectLayout(root).own(
         "view/other-1/" + shown.rpartition("other-1")[2].strip("/\\")
     )]  # fmt: skip
     before = [file.stat().st_mtime_ns for file in files]
     at_another_computer("mine")  # another process of the same user
-    load_case_slices(root, project.case("heart"), plan)
+    load_case_slices(root, project.case("heart"), plan, ())
     write_case_files(root, project, "other-1", None, with_image=True)
     assert [file.stat().st_mtime_ns for file in files] == before
 
