@@ -1,5 +1,6 @@
-"""What keeping the largest piece of single structures is worth: the same predictions, with all
-pieces and with the largest alone.
+"""What keeping the largest piece of single structures is worth, on the same predictions.
+
+One prediction per volume is measured twice, with all pieces and with the largest alone.
 
     python Testing/benchmarks/single_pieces.py --model model.plcl --data-set hearts --data FOLDER \
         --combination c1 --measure choosing
