@@ -175,6 +175,9 @@ class PseudoLabelConfig:
         clean_up: Mean-field smoothing of the pseudo-labels.
         single_pieces: Whether predictions keep only the largest piece of a structure that is one
             piece in every annotated volume, and of all structures together if these are.
+        further_copies_from: Copies after the first are predicted only around pixels where the
+            first gives all structures together at least this probability; 0 predicts all of them
+            everywhere. In 3-D they are predicted everywhere.
     """
 
     num_augmented_copies: int = 4
@@ -184,6 +187,7 @@ class PseudoLabelConfig:
     min_agreement: float = 0.0
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
     single_pieces: bool = False
+    further_copies_from: float = 0.0
 
     def __post_init__(self) -> None:
         require(
@@ -192,6 +196,7 @@ class PseudoLabelConfig:
         )  # fmt: skip
         require_fraction(self.min_agreement, "min_agreement")
         require_fraction(self.max_scale_fraction, "max_scale_fraction")
+        require_fraction(self.further_copies_from, "further_copies_from")
         require(
             0 <= self.max_rotation_deg <= 180,
             "max_rotation_deg",

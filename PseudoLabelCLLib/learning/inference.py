@@ -3,19 +3,26 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.domain.network_config import SIZE_MULTIPLE
+from PseudoLabelCLLib.learning.copies import (
+    Box,
+    CopyTransform,
+    Turn,
+    combine,
+    resample,
+    turn_of,
+)
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
-from PseudoLabelCLLib.learning.shapes import Float, UInt8
+from PseudoLabelCLLib.learning.shapes import Bool, Float, UInt8
 from PseudoLabelCLLib.learning.sliding_windows import (
     LARGEST_SLICE,
     LARGEST_VOLUME,
@@ -24,33 +31,15 @@ from PseudoLabelCLLib.learning.sliding_windows import (
     predict_slabs,
 )
 
-Grid = Float[Tensor, "1 rows columns 2"]
-
 SLICES_AT_ONCE = 16
 # Windows of slices that are too large to be predicted at once.
 LARGEST_SLICE_WINDOW = 512
-# The class index of a pixel that a copy does not see, since it lies outside the copy's window.
-UNSEEN_CLASS = 255
-# A pixel of which this share comes from inside the copy's window counts as seen.
-_SEEN_SHARE = 0.5
-# What less of a pixel says is rounding.
-_SMALLEST_COVERAGE = 1e-3
 # On a CPU few slices stay in its caches; on one with many cores, each has its own slice.
 SLICES_AT_ONCE_ON_CPU = 4
-
-
-@dataclass(frozen=True)
-class CopyTransform:
-    """One changed copy of a slice: turned, zoomed, mirrored left to right."""
-
-    angle_deg: float = 0.0
-    zoom: float = 1.0
-    mirrored: bool = False
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the copy is the slice itself."""
-        return self == CopyTransform()
+# So many pixels around what may be structure are predicted in further copies, too.
+MARGIN = 32
+# The shorter side of such a part is at least this share of the longer one.
+_NARROWEST = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -98,30 +87,14 @@ class Prediction:
     copies: npt.NDArray[np.uint8]
 
 
-def draw_copies(config: PseudoLabelConfig, seed: int, *, mirror: bool) -> tuple[CopyTransform, ...]:
-    """Return the unchanged copy and random ones; the same seed gives the same copies.
-
-    Source: Chaitanya et al., MedIA 2023, code (`test_aug_overlap`): rotation +-30 degrees, zoom
-        0.9 to 1.1, left-right flip.
-    """
-    generator = np.random.default_rng(seed)
-    changed = tuple(
-        CopyTransform(
-            angle_deg=float(generator.uniform(-1, 1) * config.max_rotation_deg),
-            zoom=float(1 + generator.uniform(-1, 1) * config.max_scale_fraction),
-            mirrored=mirror and number % 2 == 0,
-        )
-        for number in range(config.num_augmented_copies - 1)
-    )
-    return (CopyTransform(), *changed)
-
-
 def predict_slices(
     network: SegmentationNetwork,
     images: npt.NDArray[np.float32],
     copies: tuple[CopyTransform, ...],
     device: ComputeDevice,
     block: Sequence[int] | None = None,
+    *,
+    further_from: float = 0.0,
 ) -> Prediction:
     """Return what `predict_parts` says of all slices together."""
     num_slices, _, rows, columns = images.shape
@@ -129,7 +102,8 @@ def predict_slices(
         np.empty((num_slices, network.num_classes, rows, columns), np.float32),
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
     )
-    for said in predict_parts(network, images, copies, device, block):
+    predicted = predict_parts(network, images, copies, device, block, further_from=further_from)
+    for said in predicted:
         prediction.probabilities[said.part] = said.probabilities
         prediction.copies[:, said.part] = said.copies
     return prediction
@@ -141,11 +115,16 @@ def predict_parts(
     copies: tuple[CopyTransform, ...],
     device: ComputeDevice,
     block: Sequence[int] | None = None,
+    *,
+    further_from: float = 0.0,
 ) -> Iterator[PredictedPart]:
     """Predict every slice in every copy, whatever its size; in 3-D together with its neighbours.
 
     Slices come in order, some at a time, so that the probabilities of a large volume never lie in
     memory together. On a GPU, they come back while the next ones are computed.
+
+    In 2-D, most of a slice is background beyond doubt: there, the slice itself speaks for all of
+    its copies.
 
     Args:
         network: On the device; is set to evaluation mode.
@@ -153,19 +132,20 @@ def predict_parts(
         copies: At least one.
         device: Where to compute; where memory is short, fewer slices go at once.
         block: What a network in 3-D was trained on: slices, rows and columns.
+        further_from: Copies after an unchanged one are predicted only around pixels where that one
+            says that the structures have at least this probability together; 0: everywhere. In
+            3-D it is everywhere.
 
     Raises:
         torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
     """
     network.eval()
-    rows, columns = images.shape[-2:]
-    turns = [_turn_of(copy, (rows, columns), device) for copy in copies]
     returning: _Returning | None = None
     asked = _Asked(network, device)
     if network.config.dimension == 3:
-        said = _said_of_volume(asked, images, turns, block or network.config.multiple)
+        said = _said_of_volume(asked, images, copies, block or network.config.multiple)
     else:
-        said = _said_of_slices(asked, images, turns)
+        said = _said_of_slices(asked, images, copies, further_from)
     while (following := _next(said)) is not None:
         previous, returning = returning, following
         if previous is not None:
@@ -182,19 +162,24 @@ def _next(said: Iterator[tuple[slice, Tensor, Tensor]]) -> "_Returning | None":
 
 
 def _said_of_slices(
-    asked: "_Asked", images: npt.NDArray[np.float32], turns: Sequence["_Turn | None"]
+    asked: "_Asked",
+    images: npt.NDArray[np.float32],
+    copies: Sequence[CopyTransform],
+    further_from: float,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield mean probabilities and most likely classes of some slices after the others."""
     start, at_once = 0, _most_slices_at_once(asked.device)
+    whole = _whole_slice(images)
+    turns = [turn_of(copy, whole, whole.shape, asked.device) for copy in copies]
+    begins_with_itself = bool(copies) and copies[0].is_identity
     while start < len(images):
         part = slice(start, start + at_once)
         try:
             sent = _send(images[part], asked.device)
-            said = (
-                asked.slices(sent if turn is None else _resample(sent, turn.there))
-                for turn in turns
-            )
-            mean, winners = _combine(said, turns)
+            if further_from > 0 and begins_with_itself:
+                mean, winners = _said_around_structures(asked, sent, copies, further_from)
+            else:
+                mean, winners = combine(asked.copies(sent, turns), turns)
         except torch.OutOfMemoryError:
             if at_once == 1:
                 raise
@@ -204,18 +189,66 @@ def _said_of_slices(
         start += at_once
 
 
+def _said_around_structures(
+    asked: "_Asked",
+    images: Float[Tensor, "slices channels rows columns"],
+    copies: Sequence[CopyTransform],
+    least: float,
+) -> tuple[Tensor, Tensor]:
+    """Return what copies say together, of which the first is unchanged and sees everything.
+
+    The others see the smallest part that holds all pixels where the structures have at least this
+    probability, and a margin.
+    """
+    first = asked.slices(images)
+    mean, winners = combine([first], [None])
+    winners = winners.repeat(len(copies), 1, 1, 1)
+    is_possible = first[:, 0] <= 1 - least
+    chosen = is_possible.flatten(1).any(dim=1).nonzero()[:, 0]
+    if len(chosen) == 0 or len(copies) == 1:
+        return mean, winners
+    box = _box_around(is_possible.any(dim=0))
+    rows, columns = images.shape[-2:]
+    turns = [turn_of(copy, box, (rows, columns), asked.device) for copy in copies]
+    further = asked.copies(images[chosen], turns[1:])
+    said = chain([first[chosen][..., box.rows, box.columns]], further)
+    part_mean, part_winners = combine(said, turns)
+    mean[chosen, :, box.rows, box.columns] = part_mean
+    winners[:, chosen, box.rows, box.columns] = part_winners
+    return mean, winners
+
+
+def _box_around(is_possible: Bool[Tensor, "rows columns"]) -> Box:
+    """Return the smallest part around some pixels with a margin, as the network likes its size.
+
+    It is wide enough for what lies at its ends to stay inside when it is turned.
+    """
+    places = [is_possible.any(dim=1 - axis).nonzero()[:, 0] for axis in range(2)]
+    ends = [(int(there[0]) - MARGIN, int(there[-1]) + 1 + MARGIN) for there in places]
+    least = _NARROWEST * max(last - first for first, last in ends)
+    sides = []
+    for (first, last), size in zip(ends, is_possible.shape, strict=True):
+        needed = max(last - first, least)
+        side = min(size, SIZE_MULTIPLE * math.ceil(needed / SIZE_MULTIPLE))
+        start = min(max(0, (first + last - side) // 2), size - side)
+        sides.append(slice(start, start + side))
+    return Box(*sides)
+
+
 def _said_of_volume(
     asked: "_Asked",
     images: npt.NDArray[np.float32],
-    turns: Sequence["_Turn | None"],
+    copies: Sequence[CopyTransform],
     block: Sequence[int],
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield the same of a network in 3-D; all slices of a copy are changed alike."""
+    whole = _whole_slice(images)
+    turns = [turn_of(copy, whole, whole.shape, asked.device) for copy in copies]
 
-    def reader(turn: "_Turn | None") -> Callable[[slice], Tensor]:
+    def reader(turn: Turn | None) -> Callable[[slice], Tensor]:
         def read(part: slice) -> Tensor:
             sent = _send(images[part], asked.device)
-            moved = sent if turn is None else _resample(sent, turn.there)
+            moved = sent if turn is None else resample(sent, turn.there)
             return moved.movedim(0, 1)[None]
 
         return read
@@ -223,9 +256,9 @@ def _said_of_volume(
     plan = asked.volume_plan(block)
     num_slices, _, rows, columns = images.shape
     space = (num_slices, rows, columns)
-    copies = [predict_slabs(asked.probabilities, reader(turn), space, plan) for turn in turns]
-    for slabs in zip(*copies, strict=True):
-        mean, winners = _combine((said for _, said in slabs), turns)
+    volumes = [predict_slabs(asked.probabilities, reader(turn), space, plan) for turn in turns]
+    for slabs in zip(*volumes, strict=True):
+        mean, winners = combine((said for _, said in slabs), turns)
         yield slabs[0][0], mean, winners
 
 
@@ -235,6 +268,11 @@ class _Asked:
 
     network: SegmentationNetwork
     device: ComputeDevice
+
+    def copies(self, images: Tensor, turns: Sequence[Turn | None]) -> Iterator[Tensor]:
+        """Yield the class probabilities of copies of slices, not turned back."""
+        for turn in turns:
+            yield self.slices(images if turn is None else resample(images, turn.there))
 
     def slices(self, images: Tensor) -> Tensor:
         """Return the class probabilities of slices of any size."""
@@ -256,20 +294,6 @@ class _Asked:
         return logits.float().softmax(dim=1)
 
 
-class _Turn(NamedTuple):
-    """Where a copy samples the slice, and where the slice samples the copy's prediction.
-
-    Args:
-        there: Sampling positions in the slice.
-        back: Sampling positions in the copy.
-        coverage: Which share of a pixel of the slice comes from inside the copy's window, 0..1.
-    """
-
-    there: Grid
-    back: Grid
-    coverage: Float[Tensor, "1 1 rows columns"]
-
-
 class _Returning(NamedTuple):
     """Results on the host, which are whole from `arrived` on (None: they are now)."""
 
@@ -283,6 +307,11 @@ class _Returning(NamedTuple):
         if self.arrived is not None:
             self.arrived.synchronize()
         return PredictedPart(self.part, self.mean.numpy(), self.winners.numpy())
+
+
+def _whole_slice(images: npt.NDArray[np.float32]) -> Box:
+    rows, columns = images.shape[-2:]
+    return Box(slice(0, rows), slice(0, columns))
 
 
 def _most_slices_at_once(device: ComputeDevice) -> int:
@@ -313,84 +342,3 @@ def _start_return(part: slice, mean: Tensor, winners: Tensor) -> _Returning:
     arrived = torch.cuda.Event()
     arrived.record()
     return _Returning(part, landing[0], landing[1], arrived)
-
-
-def _combine(
-    said: Iterator[Float[Tensor, "slices classes rows columns"]], turns: Sequence[_Turn | None]
-) -> tuple[
-    Float[Tensor, "slices classes rows columns"], UInt8[Tensor, "copies slices rows columns"]
-]:
-    """Mean class probabilities over the copies, and the most likely class in each copy.
-
-    A copy has no say on pixels that it does not see: sums are divided by the coverage.
-
-    Args:
-        said: What each copy says, not yet turned back, made one after the other.
-        turns: How each lies.
-    """
-    winners: list[Tensor] = []
-    total, coverage = torch.zeros(()), torch.zeros((1, 1, 1, 1))
-    for turn, own in zip(turns, said, strict=True):
-        probabilities = own if turn is None else _resample(own, turn.back)
-        winner = torch.zeros_like(probabilities[:, 0], dtype=torch.uint8)
-        _mark_most_likely(probabilities, winner)
-        if turn is not None:
-            winner.masked_fill_(turn.coverage[0] < _SEEN_SHARE, UNSEEN_CLASS)
-        coverage = coverage.to(own.device) + (1.0 if turn is None else turn.coverage)
-        total = total.to(own.device) + probabilities
-        winners.append(winner)
-    if all(turn is not None for turn in turns):  # without the slice itself, some pixels have none
-        background = functional.one_hot(coverage.new_zeros(1).long(), total.shape[1])
-        is_covered = coverage > _SMALLEST_COVERAGE
-        total = torch.where(is_covered, total, background[:, :, None, None].float())
-        coverage = torch.where(is_covered, coverage, 1.0)
-    return total / coverage, torch.stack(winners)
-
-
-def _mark_most_likely(
-    probabilities: Float[Tensor, "slices classes rows columns"],
-    winner: UInt8[Tensor, "slices rows columns"],
-) -> None:
-    """Write the index of the most likely class, the first of equals, over zeros.
-
-    Class by class: on a CPU, argmax takes five times as long, for its 64-bit indices.
-    """
-    largest = probabilities[:, 0].clone()
-    for number in range(1, probabilities.shape[1]):
-        winner.masked_fill_(probabilities[:, number] > largest, number)
-        torch.maximum(largest, probabilities[:, number], out=largest)
-
-
-def _turn_of(copy: CopyTransform, shape: tuple[int, int], device: ComputeDevice) -> _Turn | None:
-    """Sampling positions of a copy, the same for every slice; None for the slice itself."""
-    if copy.is_identity:
-        return None
-    matrix = _matrix(shape, copy)
-    there, back = (
-        functional.affine_grid(one[None], [1, 1, *shape], align_corners=False)
-        for one in (matrix, _inverse(matrix))
-    )
-    coverage = _resample(torch.ones((1, 1, *shape)), back)
-    return _Turn(*(part.to(device.torch_device) for part in (there, back, coverage)))
-
-
-def _matrix(shape: tuple[int, int], copy: CopyTransform) -> Float[Tensor, "2 3"]:
-    """The linear map of a copy's positions in -1..1 (columns, rows) to the slice's."""
-    aspect = shape[0] / shape[1]
-    angle = math.radians(copy.angle_deg)
-    cosine, sine = math.cos(angle) / copy.zoom, math.sin(angle) / copy.zoom
-    mirror = -1.0 if copy.mirrored else 1.0
-    return torch.tensor(
-        [[mirror * cosine, -mirror * sine * aspect, 0.0], [sine / aspect, cosine, 0.0]]
-    )
-
-
-def _inverse(matrix: Float[Tensor, "2 3"]) -> Float[Tensor, "2 3"]:
-    return torch.cat((torch.linalg.inv(matrix[:, :2]), torch.zeros(2, 1)), dim=1)
-
-
-def _resample(images: Tensor, grid: Grid) -> Tensor:
-    resampled: Tensor = functional.grid_sample(
-        images, grid.expand(len(images), -1, -1, -1), align_corners=False
-    )
-    return resampled

@@ -37,13 +37,9 @@ from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS, CopyTransform, draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import (
-    UNSEEN_CLASS,
-    CopyTransform,
-    draw_copies,
-    predict_slices,
-)
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,

@@ -33,7 +33,8 @@ from phantom_slices import NUM_CLASSES, phantom_slices
 from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.profiles import config_for
-from PseudoLabelCLLib.learning.inference import draw_copies, predict_slices
+from PseudoLabelCLLib.learning.copies import draw_copies
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file, write_tensor_file
 from PseudoLabelCLLib.learning.training.sampling import SlicePool

@@ -32,8 +32,9 @@ from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.copies import CopyTransform
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import CopyTransform, predict_slices
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.learning.training.training import Trainer, start_training

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from PseudoLabelCLLib.domain.doubt import COPIES_AGREE, NOTHING_FOUND, SOME_MISSING, Doubt
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, MostLikely
+from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS
+from PseudoLabelCLLib.learning.inference import MostLikely
 
 # A slice with hardly any structure must not top the list for a few pixels: disagreement is
 # measured against at least this share of the volume's best-filled slice.

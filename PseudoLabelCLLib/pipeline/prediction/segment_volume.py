@@ -11,13 +11,9 @@ from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.method_config import CleanUpConfig
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.copies import draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import (
-    MostLikely,
-    PredictedPart,
-    draw_copies,
-    predict_parts,
-)
+from PseudoLabelCLLib.learning.inference import MostLikely, PredictedPart, predict_parts
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
 from PseudoLabelCLLib.pipeline.prediction.keep_single_pieces import keep_single_pieces
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
@@ -74,7 +70,10 @@ def segment_slices(
     uncertainty = np.empty(classes.shape, np.float32)
     block = card.preprocess.patch_size
     seen = _Seen(len(copies), (len(images), *images.shape[-2:]))
-    predicted = predict_parts(model.network, images, copies, device, block)
+    further_from = card.pseudo_label.further_copies_from
+    predicted = predict_parts(
+        model.network, images, copies, device, block, further_from=further_from
+    )
     for part, said in grid.at_native_slices(seen.noting(predicted)):
         probabilities = grid.probabilities_to_native(said)
         uncertainty[part] = _relative_entropy(probabilities)

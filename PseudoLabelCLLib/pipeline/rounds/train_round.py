@@ -19,8 +19,9 @@ from PseudoLabelCLLib.learning.checkpoint import (
     restore,
     save_checkpoint,
 )
+from PseudoLabelCLLib.learning.copies import CopyTransform
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
-from PseudoLabelCLLib.learning.inference import CopyTransform, predict_parts
+from PseudoLabelCLLib.learning.inference import predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.learning_curve import (

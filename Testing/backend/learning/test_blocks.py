@@ -30,7 +30,8 @@ from PseudoLabelCLLib.learning.checkpoint import (
     save_checkpoint,
     weights_to_bytes,
 )
-from PseudoLabelCLLib.learning.inference import CopyTransform, draw_copies, predict_slices
+from PseudoLabelCLLib.learning.copies import CopyTransform, draw_copies
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork

@@ -18,13 +18,9 @@ from scipy import ndimage
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS, CopyTransform, draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import (
-    UNSEEN_CLASS,
-    CopyTransform,
-    draw_copies,
-    predict_slices,
-)
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 
 UNCHANGED = (CopyTransform(),)

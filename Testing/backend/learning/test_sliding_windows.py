@@ -8,7 +8,8 @@ from monai.inferers.utils import sliding_window_inference
 
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.learning import inference
-from PseudoLabelCLLib.learning.inference import CopyTransform, draw_copies, predict_slices
+from PseudoLabelCLLib.learning.copies import CopyTransform, draw_copies
+from PseudoLabelCLLib.learning.inference import predict_slices
 from PseudoLabelCLLib.learning.sliding_windows import (
     OVERLAP,
     WindowPlan,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_doubles import SCHEMA
 
-from PseudoLabelCLLib.learning.inference import UNSEEN_CLASS, MostLikely
+from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS
+from PseudoLabelCLLib.learning.inference import MostLikely
 from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
 
 SHAPE = (4, 16, 16)

@@ -200,8 +200,8 @@ def test_proposals_of_a_round_are_cleaned_up_as_the_settings_say(clean_up, tmp_p
 def test_probabilities_of_a_volume_never_lie_in_memory_together(monkeypatch):
     passed, alive = [], []
 
-    def watched(*inputs):
-        for said in predict_parts(*inputs):
+    def watched(*inputs, **settings):
+        for said in predict_parts(*inputs, **settings):
             passed.append(weakref.ref(said.probabilities))
             alive.append(sum(one() is not None for one in passed))
             yield said
