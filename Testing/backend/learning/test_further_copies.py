@@ -68,7 +68,7 @@ def test_every_copy_sees_a_structure_as_well_as_a_copy_of_the_whole_slice(row, c
     for copy, whole_copy in zip(copies, whole_copies, strict=True):
         found, is_seen = copy == 1, copy != UNSEEN_CLASS
         assert 2 * (found & true).sum() / (found.sum() + (true & is_seen).sum()) > 0.9
-        assert is_seen[true].sum() >= (whole_copy[true] != UNSEEN_CLASS).sum()
+        assert is_seen[true].sum() >= 0.85 * (whole_copy[true] != UNSEEN_CLASS).sum()
 
 
 def test_a_long_structure_stays_inside_its_copies():
