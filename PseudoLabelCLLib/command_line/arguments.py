@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
         _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
-        _add_pieces, _add_verify_seg, _add_doctor, _add_wheels,
+        _add_pieces, _add_start_from, _add_verify_seg, _add_doctor, _add_wheels,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -108,6 +108,12 @@ def _add_create(commands: Commands) -> None:
         dest="settings",
         help="learn from all volumes without segmentations before round 0: global+local trains "
         "encoder and decoder, positional the encoder, none (default) does not",
+    )
+    create.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="let round 0 start from a trained model of another project (a .plcl file) instead of "
+        "random weights; its structures may be others",
     )
     _add_case_arguments(create)
 
@@ -375,6 +381,20 @@ def _add_pieces(commands: Commands) -> None:
         metavar="STRUCTURE=PIECES",
         help="'one', 'several', or 'as-drawn' (one if every annotated volume shows it in one "
         "piece), from the next round on",
+    )
+
+
+def _add_start_from(commands: Commands) -> None:
+    start = commands.add_parser(
+        "start-from", help="show or choose the trained model that round 0 starts from"
+    )
+    start.add_argument("project", help="the project folder")
+    chosen = start.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a model file (.plcl); it is copied"
+    )
+    chosen.add_argument(
+        "--afresh", action="store_true", help="start from random weights, as without a model"
     )
 
 

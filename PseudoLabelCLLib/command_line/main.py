@@ -34,6 +34,7 @@ _COMMANDS = {
     "export": "dicom_commands.export",
     "terms": "dicom_commands.terms",
     "pieces": "pieces.pieces",
+    "start-from": "start_from.start_from",
     "verify-seg": "dicom_commands.verify_seg",
     "pretrain": "job_commands.pretrain",
     "train": "job_commands.train",

@@ -18,6 +18,7 @@ from PseudoLabelCLLib.curation.cases.add_or_annotate import (
 )
 from PseudoLabelCLLib.curation.cases.counting_slices import choose_counting_slices
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
+from PseudoLabelCLLib.curation.cases.starting_model import start_from_model
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
@@ -57,6 +58,8 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     with made_aside(root) as aside:
         create_project(aside, project)
         project = _add_all(aside, project, rows, console)
+        if arguments.start_from is not None:
+            project = start_from_model(aside, project, Path(arguments.start_from))
     console.say(f"Created '{root}' with {_counted_roles(project)}.")
     for line in _next_steps(root, project):
         console.say(line)
@@ -93,6 +96,8 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     console.say(f"Structures: {', '.join(project.schema.names)}")
     for line in show_channels(project):
         console.say(line)
+    if project.start is not None:
+        console.say(project.start.sentence(project.schema))
     for round_ in project.rounds:
         console.say(
             f"Round {round_.index}: {round_.state.value}; {round_.num_truth_cases} human, "

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.review import Review, Use, Verdict
 from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.starting_model import StartingModel
 from PseudoLabelCLLib.domain.text import Text
 
 
@@ -28,6 +29,7 @@ class Project:
         reviews: Every verdict that stands, at most one for each case and round.
         channels: The names of the images that every case has, the first being the one on whose
             grid segmentations lie; empty where a case has one unnamed image.
+        start: The trained model that round 0 starts from, or None: random weights.
 
     Raises:
         ProjectError: Two cases share a name, rounds are out of order, or a review belongs to no
@@ -41,6 +43,7 @@ class Project:
     rounds: tuple[Round, ...] = ()
     reviews: tuple[Review, ...] = ()
     channels: tuple[str, ...] = ()
+    start: StartingModel | None = None
 
     def __post_init__(self) -> None:
         check_channels(self.channels)

@@ -28,6 +28,7 @@ from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.preprocess_config import settle_directions
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, QuestionError
 from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, QuestionKind
@@ -112,6 +113,16 @@ def _check_roles(project: Project) -> Iterator[Finding]:
             Text(
                 "Segment one volume (an unlabelled one of the project will do) and add it: "
                 "pseudolabelcl add PROJECT --annotated VOLUME SEGMENTATION."
+            ),
+        )
+    if project.start is not None and project.config.pretraining.method is not Pretraining.NONE:
+        yield Finding(
+            "",
+            "error",
+            Text("The project is to begin with pre-training, and from the model of another one."),
+            Text(
+                "Choose one of the two: set pretraining.method=none, or let round 0 start "
+                "without a model."
             ),
         )
     if not project.cases_with_role(CaseRole.UNLABELLED):

@@ -1,13 +1,18 @@
 """What a model file can do, and a copy of a round's model, both without torch."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, PseudoLabelCLError
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.starting_model import StartingModel
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, names_in, pattern
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
@@ -53,32 +58,11 @@ def read_model_card(path: Path) -> ModelSummary:
         ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
         StorageError: The disk refuses.
     """
-    told, _ = read_model_archive(path)
-    version = told.get("schema_version") if isinstance(told, dict) else None
-    if isinstance(version, int) and version > NEWEST_CARD_VERSION:
-        raise ModelFileError(
-            Text(
-                "'{file}' was written by a newer version (model format {version}, this "
-                "program knows {known}).",
-                file=path.name,
-                version=version,
-                known=NEWEST_CARD_VERSION,
-            ),
-            Text("Update PseudoLabelCL."),
-        )
-    try:
-        labels = from_json(LabelSchema, _part(told, "schema"), "model.json, schema")
+    told = _read_card(path)
+    with _damage_told(path):
+        labels = from_json(LabelSchema, told.get("schema"), "model.json, schema")
         training = from_json(_Training, _told_training(told), "model.json, training")
-        channels = from_json(tuple[str, ...], _part(told, "channels") or [], "model.json, channels")
-    except PseudoLabelCLError as error:
-        raise ModelFileError(
-            Text(
-                "The description in '{file}' is damaged: {reason}",
-                file=path.name,
-                reason=error.message,
-            ),
-            Text("Get the model file again from where it came."),
-        ) from error
+        channels = _told_channels(told)
     return ModelSummary(
         str(path.absolute()),
         file_fingerprint(path),
@@ -86,6 +70,30 @@ def read_model_card(path: Path) -> ModelSummary:
         _sentence_about(training),
         channels,
     )
+
+
+def read_starting_model(path: Path) -> StartingModel:
+    """Tell what matters of a model file where training starts from it.
+
+    Raises:
+        ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
+        StorageError: The disk refuses.
+    """
+    told = _read_card(path)
+    with _damage_told(path):
+        labels = from_json(LabelSchema, told.get("schema"), "model.json, schema")
+        training = from_json(_Training, _told_training(told), "model.json, training")
+        return StartingModel(
+            project=training.project,
+            round_index=training.round_index,
+            fingerprint=file_fingerprint(path),
+            structures=labels.names,
+            channels=_told_channels(told),
+            network=from_json(NetworkConfig, told.get("network"), "model.json, network"),
+            preprocess=from_json(
+                PreprocessConfig, told.get("preprocess"), "model.json, preprocess"
+            ),
+        )
 
 
 def save_model(root: Path, project: Project, round_index: int, file: Path) -> ModelSummary:
@@ -132,13 +140,54 @@ def _require_replaceable(file: Path) -> None:
         ) from error
 
 
-def _part(told: JsonValue, name: str) -> JsonValue:
-    return told.get(name) if isinstance(told, dict) else None
+def _read_card(path: Path) -> dict[str, JsonValue]:
+    """Return what a model file says of itself.
+
+    Raises:
+        ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
+    """
+    told, _ = read_model_archive(path)
+    if not isinstance(told, dict):
+        raise _damaged(path, Text("expected a JSON object"))
+    version = told.get("schema_version")
+    if isinstance(version, int) and version > NEWEST_CARD_VERSION:
+        raise ModelFileError(
+            Text(
+                "'{file}' was written by a newer version (model format {version}, this "
+                "program knows {known}).",
+                file=path.name,
+                version=version,
+                known=NEWEST_CARD_VERSION,
+            ),
+            Text("Update PseudoLabelCL."),
+        )
+    return told
 
 
-def _told_training(told: JsonValue) -> JsonValue:
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except PseudoLabelCLError as error:
+        raise _damaged(path, error.message) from error
+
+
+def _damaged(path: Path, reason: str) -> ModelFileError:
+    return ModelFileError(
+        Text("The description in '{file}' is damaged: {reason}", file=path.name, reason=reason),
+        Text("Get the model file again from where it came."),
+    )
+
+
+def _told_channels(told: dict[str, JsonValue]) -> tuple[str, ...]:
+    return from_json(tuple[str, ...], told.get("channels") or [], "model.json, channels")
+
+
+def _told_training(told: dict[str, JsonValue]) -> JsonValue:
     """Return the known fields of the training; cards may tell more."""
-    training = _part(told, "training")
+    training = told.get("training")
     if not isinstance(training, dict):
         return training
     return {f.name: training[f.name] for f in fields(_Training) if f.name in training}

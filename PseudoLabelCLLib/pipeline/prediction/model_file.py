@@ -66,6 +66,7 @@ class TrainingSummary:
     num_validation_cases: int = 0
     selection: str = ""
     num_validations: int = 0
+    started_from: str = ""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     single = single_pieces(root, project)
     if (told := single.sentence(project.schema)) is not None:
         report.notice(told)
+    if project.start is not None and plan.index == 0:
+        report.notice(project.start.sentence(project.schema))
     inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
@@ -190,6 +192,7 @@ def _card(inputs: RoundInputs, trained: TrainedRound, single: SinglePieces) -> M
         num_validation_cases=len(project.cases_with_role(CaseRole.VALIDATION)),
         selection=inputs.training.selection.value,
         num_validations=trained.num_validations,
+        started_from="" if project.start is None else project.start.sentence(project.schema),
     )
     return ModelCard(
         schema=project.schema,

@@ -195,6 +195,11 @@ class ProjectLayout:
         return self._at("pretraining", "pretraining.json")
 
     @property
+    def starting_model(self) -> Path:
+        """The model of another project that round 0 starts from."""
+        return self._at("start.plcl")
+
+    @property
     def pretrained_weights(self) -> Path:
         """The weights that round 0 takes over."""
         return self._at("pretraining", "weights.pt")

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import Review
 from PseudoLabelCLLib.domain.round import Round
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.starting_model import StartingModel
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
 from PseudoLabelCLLib.storage.files.atomic_files import (
@@ -58,6 +59,7 @@ class _ProjectFile:
     cases: tuple[Case, ...]
     origin: str = ""
     channels: tuple[str, ...] = ()
+    start: StartingModel | None = None
 
 
 def create_project(root: Path, project: Project) -> None:
@@ -127,6 +129,7 @@ def load_project(root: Path) -> Project:
             rounds=rounds,
             reviews=reviews,
             channels=file.channels,
+            start=file.start,
         )
     except ProjectError as error:
         raise ProjectDamagedError(
@@ -233,8 +236,9 @@ def _is_named(found: str, expected: str) -> bool:
 
 def _project_file_of(project: Project) -> _ProjectFile:
     file = _ProjectFile(
-        project.name, project.schema, project.config, project.cases, channels=project.channels
-    )
+        project.name, project.schema, project.config, project.cases,
+        channels=project.channels, start=project.start,
+    )  # fmt: skip
     return replace(file, origin=origin_of_project(to_json(file)))
 
 
