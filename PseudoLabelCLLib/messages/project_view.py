@@ -157,6 +157,7 @@ class ProjectView:
         notices: What a person should know who has just opened it, in sentences.
         author: The name that a person chose for the verdicts given on this computer, or empty.
         channels: What the images of each case are called; empty for one unnamed image.
+        start: Which trained model round 0 starts from, in one sentence; empty without one.
     """
 
     root: str
@@ -173,6 +174,7 @@ class ProjectView:
     notices: tuple[Text, ...] = ()
     author: str = ""
     channels: tuple[str, ...] = ()
+    start: Text = NO_TEXT
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""

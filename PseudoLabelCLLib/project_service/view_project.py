@@ -103,6 +103,7 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
         free_disk_bytes=shutil.disk_usage(root).free,
         author=author(),
         channels=project.channels,
+        start=NO_TEXT if project.start is None else project.start.sentence(project.schema),
     )
 
 

@@ -2247,6 +2247,14 @@
 <context>
     <name>train.show_training</name>
     <message>
+        <source>Start from a model...</source>
+        <translation>Mit einem Modell beginnen...</translation>
+    </message>
+    <message>
+        <source>Start without the model</source>
+        <translation>Ohne das Modell beginnen</translation>
+    </message>
+    <message>
         <source>1 case</source>
         <translation>1 Fall</translation>
     </message>

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelClass, LabelSchema
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.answers import (
     CaseFiles,
     CasesChecked,
@@ -73,6 +74,7 @@ from PseudoLabelCLLib.messages.requests import (
     SaveModel,
     SetRole,
     ShowCase,
+    StartFrom,
     TakeBackVerdict,
 )
 from PseudoLabelCLLib.messages.service_messages import Answered, Refused, ServiceEnded
@@ -93,6 +95,7 @@ class Disk:
     dice: list[float | None] = field(default_factory=list)
     is_pretrained: bool = False
     pretraining: str = "none"
+    start: str = ""
     exists: bool = True
     labels: LabelSchema = LABELS
     from_dicom: set[str] = field(default_factory=set)
@@ -155,6 +158,7 @@ class Disk:
             labels_are_settled=bool(self.rounds),
             is_pretrained=self.is_pretrained,
             free_disk_bytes=10**11,
+            start=Text("Round 0 starts from {file}.", file=self.start) if self.start else NO_TEXT,
         )  # fmt: skip
 
     def _case(self, number: int, case_id: str, role: CaseRole) -> CaseView:
@@ -348,6 +352,7 @@ class FakeService:
             ),
             RemoveCases: self._remove,
             ChangeSettings: self._set,
+            StartFrom: lambda r: setattr(self.disk, "start", Path(r.model).name),
             ChangeLabels: lambda r: setattr(self.disk, "labels", r.labels),
             GoBack: self._go_back,
             Accept: lambda r: self._judge(r.proposals, Verdict.ACCEPTED),

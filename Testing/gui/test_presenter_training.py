@@ -190,6 +190,37 @@ def test_pretraining_comes_first_if_it_is_chosen_and_only_once(stage):
     assert [type(w.job) for w in stage.workers] == [PretrainJob, TrainJob, TrainJob]
 
 
+def test_round_0_can_start_from_a_model_until_it_has_begun(stage):
+    start = stage.state.train.start
+    assert (start.text, stage.state.train.has_start) == ("Start from a model...", False)
+    stage.presenter.train.start_from("/models/colon.plcl")
+    stage.settle()
+    told = "Round 0 starts from colon.plcl."
+    assert (stage.state.train.start.text, stage.state.train.start.tool_tip) == (
+        "Start without the model", told,
+    )  # fmt: skip
+    assert stage.state.train.has_start
+    assert told in stage.state.train.sentence
+    stage.presenter.train.start_from("")
+    stage.settle()
+    assert not stage.state.train.has_start
+    assert told not in stage.state.train.sentence
+    training(stage).train_round()
+    start = stage.state.train.start
+    assert start.tool_tip == "Cannot be changed once the first round has started."
+    assert not start.enabled
+    stage.presenter.train.start_from("/models/colon.plcl")
+    stage.settle()
+    assert stage.disk.start == ""
+
+
+def test_what_round_0_started_from_is_not_told_of_later_rounds(stage):
+    stage.presenter.train.start_from("/models/colon.plcl")
+    stage.settle()
+    training(stage).train_round()
+    assert "colon" not in stage.state.train.sentence
+
+
 def test_pretraining_alone_trains_no_round(stage):
     stage.presenter.train.pretrain()
     stage.settle()

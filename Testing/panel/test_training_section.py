@@ -9,7 +9,7 @@ import slicer
 from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.packages.installation import InstallProgress
 from PseudoLabelCLGui.packages.python_packages import WHEELS_SETTING, MissingPackages
-from PseudoLabelCLGui.panel_state import PanelState
+from PseudoLabelCLGui.panel_state import Action, PanelState
 from PySide6 import QtCore, QtWidgets
 from stand_ins.pythonqt import unwrap
 
@@ -50,6 +50,24 @@ def test_what_cannot_be_chosen_now_says_why(a_panel):
     assert spin.toolTip == for_rounds
     a_panel.show(states.NEW)
     assert seed.toolTip == "Open a project first."
+
+
+def with_start(*, has_start, text):
+    start = Action(enabled=True, text=text)
+    return replace(states.OPEN, train=replace(states.OPEN.train, start=start, has_start=has_start))
+
+
+def test_a_model_to_start_from_is_asked_for_and_can_be_forgotten(a_panel):
+    a_panel.show(with_start(has_start=False, text="Start from a model..."))
+    assert a_panel.ui.startFromButton.text == "Start from a model..."
+    a_panel.answers.paths = ["", "/models/colon.plcl"]
+    a_panel.click("startFromButton")
+    a_panel.click("startFromButton")
+    a_panel.show(with_start(has_start=True, text="Start without the model"))
+    a_panel.click("startFromButton")
+    assert a_panel.calls == [
+        ("train.start_from", "/models/colon.plcl"), ("train.start_from", ""),
+    ]  # fmt: skip
 
 
 def test_pause_asks_nothing_and_stop_asks(an_open_project):

@@ -32,6 +32,13 @@ def no_change(facts: Facts) -> str:
     )
 
 
+def no_start(facts: Facts) -> str:
+    """Why what round 0 starts from cannot be chosen."""
+    has_begun = facts.view is not None and bool(facts.view.rounds)
+    begun = _("Cannot be changed once the first round has started.") if has_begun else ""
+    return no_change(facts) or begun
+
+
 def no_opening(facts: Facts) -> str:
     """Why no project can be made or opened."""
     if facts.opening:

@@ -69,6 +69,6 @@ def start_afresh(root: Path, project: Project) -> Project:
 def _require_before_round_0(project: Project) -> None:
     if project.latest_round is not None:
         raise ProjectError(
-            Text("Round 0 has begun; what it starts from cannot be changed any more."),
+            Text("Round 0 has begun; what it starts from can no longer be changed."),
             Text("Create a new project to start from another model."),
         )

@@ -64,6 +64,19 @@ class ChangeSettings(ChangesProject[ProjectView]):
 
 
 @dataclass(frozen=True)
+class StartFrom(ChangesProject[ProjectView]):
+    """Let round 0 start from a trained model.
+
+    Args:
+        model: Absolute path of the model file, which is copied; empty for random weights.
+    """
+
+    activity = Text("reading the model")
+
+    model: str
+
+
+@dataclass(frozen=True)
 class GoBack(ChangesProject[ProjectView]):
     """Make an earlier round the newest; later ones are put aside, not deleted.
 

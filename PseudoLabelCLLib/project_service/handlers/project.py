@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.cases.settings import change_settings
+from PseudoLabelCLLib.curation.cases.starting_model import start_afresh, start_from_model
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.messages.answers import Done
@@ -18,6 +19,7 @@ from PseudoLabelCLLib.messages.requests import (
     OpenProject,
     Refresh,
     SignVerdicts,
+    StartFrom,
 )
 from PseudoLabelCLLib.project_service.handle_request import handler
 from PseudoLabelCLLib.project_service.project_session import ProjectSession
@@ -71,6 +73,15 @@ def _change_labels(session: ProjectSession, request: ChangeLabels, _: object) ->
 @handler
 def _change_settings(session: ProjectSession, request: ChangeSettings, _: object) -> ProjectView:
     return session.updated_view(change_settings(session.root, session.project(), request.values))
+
+
+@handler
+def _start_from(session: ProjectSession, request: StartFrom, _: object) -> ProjectView:
+    if request.model:
+        changed = start_from_model(session.root, session.project(), Path(request.model))
+    else:
+        changed = start_afresh(session.root, session.project())
+    return session.updated_view(changed)
 
 
 @handler

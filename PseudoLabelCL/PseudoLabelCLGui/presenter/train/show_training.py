@@ -12,6 +12,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_ending,
     no_history,
     no_project,
+    no_start,
     no_stopping,
     no_training,
 )
@@ -53,6 +54,8 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
     return TrainState(
         profile=view.config.profile.value if view else "quick",
         pretraining=view.config.pretraining.method.value if view else "none",
+        start=_start_action(facts),
+        has_start=bool(view and view.start),
         settings=texts,
         can_change=_can_change(facts, texts),
         train=train_action(facts),
@@ -69,6 +72,19 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         validation=_curve("validation Dice", monitor.validation),
         log=tuple(monitor.log[-NUM_LINES_SHOWN:]),
     )
+
+
+def _start_action(facts: Facts) -> Action:
+    """Return the button that chooses the model to start from, or forgets it."""
+    if facts.view is not None and facts.view.start:
+        text, tip = _("Start without the model"), translated(facts.view.start)
+    else:
+        text = _("Start from a model...")
+        tip = _(
+            "Round 0 starts from a trained model of another project (.plcl) instead of random "
+            "weights. Its structures may be others."
+        )
+    return action(no_start(facts), tip, text)
 
 
 def rounds_state(facts: Facts) -> RoundsState:
@@ -119,7 +135,8 @@ def _sentence(facts: Facts) -> str:
     if facts.view is None:
         return ""
     plan = facts.view.plan
-    told = (translated(plan.sentence), translated(plan.seen), _estimate(facts))
+    start = translated(facts.view.start) if plan.index == 0 else ""
+    told = (translated(plan.sentence), translated(plan.seen), start, _estimate(facts))
     return " ".join(one for one in told if one)
 
 

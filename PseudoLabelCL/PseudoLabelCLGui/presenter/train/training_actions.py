@@ -22,6 +22,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_change,
     no_ending,
     no_pretraining,
+    no_start,
     no_stopping,
     no_training,
     wants_pretraining,
@@ -42,7 +43,13 @@ from PseudoLabelCLLib.messages.job_messages import (
 )
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
-from PseudoLabelCLLib.messages.requests import ChangeSettings, GoBack, ReadHistory, Refresh
+from PseudoLabelCLLib.messages.requests import (
+    ChangeSettings,
+    GoBack,
+    ReadHistory,
+    Refresh,
+    StartFrom,
+)
 from PseudoLabelCLLib.process.job_files import new_job_id
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -89,6 +96,12 @@ class TrainingActions:
     def set_pretraining(self, name: str) -> None:
         """Choose the pre-training: "none", "global+local", "positional"."""
         self.change_setting("pretraining.method", name)
+
+    def start_from(self, model: str) -> None:
+        """Let round 0 start from a model file; from random weights where it is empty."""
+        core = self._core
+        if core.may(no_start, topic="train"):
+            core.change(StartFrom(model), _("The model is being read."))
 
     def _change_settings(self, values: dict[str, str]) -> None:
         words = _("The settings are being changed.")

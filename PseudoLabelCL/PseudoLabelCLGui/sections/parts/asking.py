@@ -10,6 +10,9 @@ from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.remembering import lastFolder, rememberFolder
 from PseudoLabelCLGui.translation import _
 
+# Of a dialog in which a model file is chosen.
+MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
+
 
 def confirm(text: str) -> bool:
     """Ask before something that takes work away."""

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import PanelState, TrainState
-from PseudoLabelCLGui.sections.parts.asking import confirm
+from PseudoLabelCLGui.sections.parts.asking import MODEL_KINDS, askFile, confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.section import Surroundings
 from PseudoLabelCLGui.sections.parts.showing import (
@@ -78,6 +78,7 @@ class TrainingSection(PlottingSection[TrainState]):
         self.connect(self.ui.pauseButton, "clicked()", self._onPause)
         self.connect(self.ui.stopButton, "clicked()", self._onStop)
         self.connect(self.ui.pretrainButton, "clicked()", self._onPretrain)
+        self.connect(self.ui.startFromButton, "clicked()", self._onStartFrom)
         for name, field in self._fields.items():
             self.connect(field, "editingFinished()", partial(self._onSetting, name))
 
@@ -93,6 +94,7 @@ class TrainingSection(PlottingSection[TrainState]):
         showAction(self.ui.trainButton, train.train)
         showAction(self.ui.pauseButton, train.pause)
         showAction(self.ui.stopButton, train.stop)
+        showAction(self.ui.startFromButton, train.start)
         hasCurve = bool(train.loss.x or train.validation.x)
         self._folding.offer(self.ui.curveToggle, isOffered=hasCurve)
         self._plot.show((train.loss, train.validation))
@@ -191,6 +193,14 @@ class TrainingSection(PlottingSection[TrainState]):
         )
         if confirm(question):
             self.presenter.train.stop()
+
+    def _onStartFrom(self) -> None:
+        if self._shown is not None and self._shown.has_start:
+            self.presenter.train.start_from("")
+            return
+        model = askFile(self.top, _("Start from a model"), MODEL_KINDS)
+        if model:
+            self.presenter.train.start_from(model)
 
     def _onPretrain(self) -> None:
         self.presenter.train.pretrain()

@@ -17,7 +17,7 @@ from PseudoLabelCLGui.mrml_bridge import (
 )
 from PseudoLabelCLGui.panel_state import PanelState, UseState
 from PseudoLabelCLGui.presenter.words import format_words
-from PseudoLabelCLGui.sections.parts.asking import askFile, askFiles, askNewFile
+from PseudoLabelCLGui.sections.parts.asking import MODEL_KINDS, askFile, askFiles, askNewFile
 from PseudoLabelCLGui.sections.parts.background_work import BackgroundWork
 from PseudoLabelCLGui.sections.parts.plain_text import plain
 from PseudoLabelCLGui.sections.parts.section import Section, Surroundings
@@ -30,7 +30,6 @@ from PseudoLabelCLLib.domain.errors import VolumeError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat, whole_suffix
 
 FORMATS = tuple(SegmentationFormat)
-_MODEL_KINDS = "PseudoLabelCL (*.zip *.pt *.plcl);;All files (*)"
 
 
 class UseSection(Section):
@@ -165,12 +164,12 @@ class UseSection(Section):
         self.presenter.use.load_newest_model()
 
     def _onLoad(self) -> None:
-        file = askFile(self.top, _("Load a model"), _MODEL_KINDS)
+        file = askFile(self.top, _("Load a model"), MODEL_KINDS)
         if file:
             self.presenter.use.load_model(file)
 
     def _onSave(self) -> None:
-        file = askNewFile(self.top, _("Save the model"), "model.pt", _MODEL_KINDS)
+        file = askNewFile(self.top, _("Save the model"), "model.pt", MODEL_KINDS)
         if file:
             self.presenter.use.save_model(file)
 
