@@ -50,8 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_demo, _add_create, _add_add, _add_status, _add_author, _add_slices, _add_set,
-        _add_pretrain, _add_train, add_review, _add_predict, _add_evaluate, _add_export, _add_terms,
-        _add_pieces, _add_start_from, _add_verify_seg, _add_doctor, _add_wheels,
+        _add_pretrain, _add_pretrain_archive, _add_train, add_review, _add_predict, _add_evaluate,
+        _add_export, _add_terms, _add_pieces, _add_start_from, _add_verify_seg, _add_doctor,
+        _add_wheels,
     ):  # fmt: skip
         add(commands)
     for command in commands.choices.values():
@@ -228,6 +229,36 @@ def _add_pretrain(commands: Commands) -> None:
     pretrain.add_argument("project", help="the project folder")
     add_answers(pretrain)
     _add_device(pretrain)
+
+
+def _add_pretrain_archive(commands: Commands) -> None:
+    archive = commands.add_parser(
+        "pretrain-archive",
+        help="learn from an archive of volumes without segmentations, once for many projects",
+    )
+    archive.add_argument(
+        "volumes",
+        nargs="+",
+        metavar="VOLUME",
+        help="files, or folders, which are searched with their subfolders",
+    )
+    archive.add_argument(
+        "--output",
+        required=True,
+        metavar="MODEL",
+        help="the model file (.plcl) that 'create --start-from' takes",
+    )
+    archive.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="change a setting, such as pretraining.method=positional",
+    )
+    add_channels(archive, "names of the images of each patient, as for 'create'")
+    add_answers(archive)
+    _add_device(archive)
 
 
 def _add_train(commands: Commands) -> None:

@@ -46,13 +46,9 @@ NO_SERIES = "-"
 
 def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Pre-train a project's network on its volumes, without any segmentation."""
-    root = Path(arguments.project).absolute()
+    root = Path(arguments.project)
+    result = run_pretraining(root, arguments, console)
     project = load_project(root)
-    layout = ProjectLayout(root)
-    job = PretrainJob(str(root), DeviceChoice(arguments.device))
-    with project_lock(layout.lock, COMMAND_LINE):
-        _keep_answers(root, project, arguments.answers)
-        result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     shown = for_shell(arguments.project)
     step = (
         f"pseudolabelcl train {shown}"
@@ -62,6 +58,18 @@ def pretrain(arguments: argparse.Namespace, console: Console) -> JsonValue:
     )
     console.say(f"Pre-training is done. Next: {step}")
     return result
+
+
+def run_pretraining(
+    folder: Path, arguments: argparse.Namespace, console: Console
+) -> dict[str, JsonValue]:
+    """Let a worker pre-train the network of the project in a folder."""
+    root = folder.absolute()
+    project, layout = load_project(root), ProjectLayout(root)
+    job = PretrainJob(str(root), DeviceChoice(arguments.device))
+    with project_lock(layout.lock, COMMAND_LINE):
+        _keep_answers(root, project, arguments.answers)
+        return run_job_shown(job, layout.job_folder(new_job_id(job)), console)
 
 
 def train(arguments: argparse.Namespace, console: Console) -> JsonValue:

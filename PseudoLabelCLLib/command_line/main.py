@@ -37,6 +37,7 @@ _COMMANDS = {
     "start-from": "start_from.start_from",
     "verify-seg": "dicom_commands.verify_seg",
     "pretrain": "job_commands.pretrain",
+    "pretrain-archive": "pretrain_archive.pretrain_archive",
     "train": "job_commands.train",
     "predict": "job_commands.predict",
     "evaluate": "job_commands.evaluate",

@@ -40,6 +40,15 @@ _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
 def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """Make a project with its cases; nothing is left behind if a case is unfit."""
     root = Path(arguments.project)
+    project = make_project(root, arguments, console)
+    console.say(f"Created '{root}' with {_counted_roles(project)}.")
+    for line in _next_steps(root, project):
+        console.say(line)
+    return status_of(root, project)
+
+
+def make_project(root: Path, arguments: argparse.Namespace, console: Console) -> Project:
+    """Make the project that arguments describe, whole or not at all."""
     rows = case_rows(arguments, console)
     if not any(row.role in (CaseRole.ANNOTATED, CaseRole.UNLABELLED) for row in rows):
         raise ProjectError(
@@ -60,10 +69,7 @@ def create(arguments: argparse.Namespace, console: Console) -> JsonValue:
         project = _add_all(aside, project, rows, console)
         if arguments.start_from is not None:
             project = start_from_model(aside, project, Path(arguments.start_from))
-    console.say(f"Created '{root}' with {_counted_roles(project)}.")
-    for line in _next_steps(root, project):
-        console.say(line)
-    return status_of(root, project)
+    return project
 
 
 def add(arguments: argparse.Namespace, console: Console) -> JsonValue:

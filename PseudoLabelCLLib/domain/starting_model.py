@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.domain.text import Text, counted
 
 # A network sees other things in pixels so many times larger or smaller.
 LARGEST_PIXEL_RATIO = 2.0
@@ -25,6 +26,8 @@ class StartingModel:
         channels: The images of a patient that it sees; empty for one unnamed image.
         network: Its shape, which the project's network takes.
         preprocess: The grid on which it was trained.
+        num_pretrained_on: Volumes from which it learned without segmentations, and nothing since;
+            0 if it was trained to segment.
     """
 
     project: str
@@ -34,9 +37,12 @@ class StartingModel:
     channels: tuple[str, ...]
     network: NetworkConfig
     preprocess: PreprocessConfig
+    num_pretrained_on: int = 0
 
     def segments_the_same(self, schema: LabelSchema) -> bool:
         """Return whether the structures are those of a project, so that its output layer serves."""
+        if self.num_pretrained_on:
+            return False
         names = [name.casefold() for name in schema.names]
         return [name.casefold() for name in self.structures] == names
 
@@ -46,6 +52,15 @@ class StartingModel:
         Args:
             schema: The structures of the project.
         """
+        if self.num_pretrained_on:
+            return counted(
+                self.num_pretrained_on,
+                "Round 0 starts from what '{project}' learned from {count} volume without "
+                "segmentations.",
+                "Round 0 starts from what '{project}' learned from {count} volumes without "
+                "segmentations.",
+                project=self.project,
+            )
         told = {"index": self.round_index, "project": self.project}
         if self.segments_the_same(schema):
             return Text("Round 0 starts from the model of round {index} of '{project}'.", **told)
@@ -102,6 +117,27 @@ class StartingModel:
                     mm=learned_mm,
                 ),
             )
+
+
+def require_segmenting(file: Path, num_pretrained_on: int) -> None:
+    """Refuse a model that was never trained to segment.
+
+    Args:
+        file: The model file.
+        num_pretrained_on: As in `StartingModel`.
+
+    Raises:
+        ModelFileError: It can only be started from.
+    """
+    if num_pretrained_on:
+        raise ModelFileError(
+            Text(
+                "The model in '{file}' has learned from volumes without segmentations, so it "
+                "segments nothing by itself.",
+                file=file.name,
+            ),
+            Text("Start a project from it, then use a model of that project."),
+        )
 
 
 def _in_words(channels: Sequence[str]) -> Text | str:

@@ -12,7 +12,7 @@ from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.starting_model import StartingModel
+from PseudoLabelCLLib.domain.starting_model import StartingModel, require_segmenting
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, names_in, pattern
 from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
@@ -63,6 +63,7 @@ def read_model_card(path: Path) -> ModelSummary:
         labels = from_json(LabelSchema, told.get("schema"), "model.json, schema")
         training = from_json(_Training, _told_training(told), "model.json, training")
         channels = _told_channels(told)
+        require_segmenting(path, _num_pretrained_on(told))
     return ModelSummary(
         str(path.absolute()),
         file_fingerprint(path),
@@ -93,6 +94,7 @@ def read_starting_model(path: Path) -> StartingModel:
             preprocess=from_json(
                 PreprocessConfig, told.get("preprocess"), "model.json, preprocess"
             ),
+            num_pretrained_on=_num_pretrained_on(told),
         )
 
 
@@ -122,13 +124,18 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
             ),
             Text("Choose another folder."),
         )
-    _require_replaceable(file)
+    require_replaceable(file)
     with written_aside(file) as temporary:
         shutil.copyfile(source, temporary)
     return replace(card, file=str(file.absolute()))
 
 
-def _require_replaceable(file: Path) -> None:
+def require_replaceable(file: Path) -> None:
+    """Refuse to replace a file that is not a model file.
+
+    Raises:
+        ModelFileError: It is something else.
+    """
     if not file.exists():
         return
     try:
@@ -183,6 +190,10 @@ def _damaged(path: Path, reason: str) -> ModelFileError:
 
 def _told_channels(told: dict[str, JsonValue]) -> tuple[str, ...]:
     return from_json(tuple[str, ...], told.get("channels") or [], "model.json, channels")
+
+
+def _num_pretrained_on(told: dict[str, JsonValue]) -> int:
+    return from_json(int, told.get("num_pretrained_on") or 0, "model.json, num_pretrained_on")
 
 
 def _told_training(told: dict[str, JsonValue]) -> JsonValue:

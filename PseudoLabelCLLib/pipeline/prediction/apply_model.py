@@ -22,6 +22,7 @@ from PseudoLabelCLLib.domain.findings import Note
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.question import Asking, LeftOutError, Question, QuestionError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.starting_model import require_segmenting
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -57,6 +58,7 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
         Cancelled: Asked to stop between two volumes.
     """
     model = read_model(Path(job.model))
+    require_segmenting(Path(job.model), model.card.num_pretrained_on)
     targets = _free_targets(job, model, report)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)

@@ -14,6 +14,7 @@ from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import AnnotationError, ProjectError
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.starting_model import require_segmenting
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
@@ -75,6 +76,7 @@ def evaluate(job: EvaluateJob, report: Report) -> dict[str, JsonValue]:
     measured = []
     for number, (name, path) in enumerate(models.items()):
         model = read_model(path)
+        require_segmenting(path, model.card.num_pretrained_on)
         if job.single_prediction:
             model = _predicting_once(model)
         device = chosen.for_dimension(model.card.preprocess.dimension)

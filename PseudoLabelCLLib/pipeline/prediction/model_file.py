@@ -85,6 +85,8 @@ class ModelCard:
         schema_version: Of this card.
         channels: The images of a patient that it sees at once, the first being the one on whose
             grid segmentations lie; empty for one unnamed image.
+        num_pretrained_on: Volumes from which it learned without segmentations, and nothing since;
+            0 if it was trained to segment.
 
     Raises:
         ModelFileError: Pixel size or window are not settled, or the window is too large.
@@ -100,6 +102,7 @@ class ModelCard:
     single_pieces: SinglePieces = field(default_factory=SinglePieces)
     schema_version: int = MODEL_SCHEMA_VERSION
     channels: tuple[str, ...] = ()
+    num_pretrained_on: int = 0
 
     def __post_init__(self) -> None:
         check_channels(self.channels)

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.learning.pretraining.pretrained_weights import (
     transferred_names,
 )
 from PseudoLabelCLLib.learning.pretraining.pretraining import PretrainingStage
+from PseudoLabelCLLib.pipeline.rounds.pretrained_model import write_pretrained_model
 from PseudoLabelCLLib.pipeline.rounds.pretraining_data import (
     PretrainingData,
     load_pretraining_data,
@@ -253,6 +254,8 @@ class _RunningPretraining:
         layout.pretraining_record.unlink(missing_ok=True)
         names = transferred_weights(self.network, self.settings)
         save_pretrained(layout.pretrained_weights, self.network, names)
+        fresh = _new_network(self.data.project, self.settings.seed)
+        write_pretrained_model(self.root, self.data.project, record, fresh, names)
         write_pretraining(self.root, record)
         layout.pretraining_checkpoint.unlink(missing_ok=True)
         self.report.artifact("pretraining", layout.pretraining_record)

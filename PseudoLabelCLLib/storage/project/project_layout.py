@@ -205,6 +205,11 @@ class ProjectLayout:
         return self._at("pretraining", "weights.pt")
 
     @property
+    def pretrained_model(self) -> Path:
+        """The same as a model file that other projects can start from."""
+        return self._at("pretraining", "start.plcl")
+
+    @property
     def pretraining_checkpoint(self) -> Path:
         """Where an interrupted pre-training can be resumed from."""
         return self._at("pretraining", "checkpoint.pt")
