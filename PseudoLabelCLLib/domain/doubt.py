@@ -16,7 +16,7 @@ SOME_MISSING = pattern(
 )
 ALL_STRUCTURES = Text("all structures together")
 SECOND_PIECE = pattern(
-    "{reason} The largest piece of {structure} was kept; another one had {share:.0%} of its size."
+    "{reason} One piece of {structure} was kept; another one had {share:.0%} of its size."
 )
 # A second piece of less than this share of the largest is no rival.
 RIVAL_SHARE = 0.25
@@ -54,16 +54,16 @@ class Doubt:
                 )
 
     def with_second_piece(self, share: float, structure: Text) -> "Doubt":
-        """Return the doubt where a second piece was dropped, if it was a rival of the largest.
+        """Return the doubt where a second piece was dropped, if it was a rival of the kept one.
 
         Args:
-            share: Its size as a share of the largest, 0..1.
+            share: Its size as a share of that one, 0 or more.
             structure: Of what.
         """
         if share < RIVAL_SHARE:
             return self
         reason = Text(SECOND_PIECE, reason=self.reason, structure=structure, share=share)
-        return replace(self, doubt=max(self.doubt, share), reason=reason)
+        return replace(self, doubt=max(self.doubt, min(1.0, share)), reason=reason)
 
 
 def one_structure(name: str) -> Text:

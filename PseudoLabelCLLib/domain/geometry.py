@@ -1,5 +1,6 @@
 """Geometry: where the voxels of a volume lie in the patient, in LPS millimetres."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,11 @@ class Geometry:
                 ),
                 Text("Load the volume in another program and save it again."),
             )
+
+    @property
+    def voxel_mm3(self) -> float:
+        """The volume of a voxel."""
+        return math.prod(self.spacing_mm)
 
     @property
     def direction_matrix(self) -> FloatArray:

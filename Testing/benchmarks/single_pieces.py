@@ -75,7 +75,7 @@ def _without_rule(model: TrainedModel) -> TrainedModel:
 
 def _kept(labels: LabelVolume, schema: LabelSchema, single: SinglePieces) -> LabelVolume:
     classes = class_indices(labels.array, schema)
-    keep_single_pieces(classes, schema, single)
+    keep_single_pieces(classes, schema, single, labels.geometry.voxel_mm3)
     return replace(labels, array=label_values(classes, schema))
 
 

@@ -6,16 +6,16 @@ from scipy import ndimage
 
 from PseudoLabelCLLib.domain.doubt import ALL_STRUCTURES, RIVAL_SHARE, one_structure
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
-from PseudoLabelCLLib.domain.single_pieces import SinglePieces
+from PseudoLabelCLLib.domain.single_pieces import SinglePieces, index_of_kept
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 
 LabelArray = npt.NDArray[np.uint8]
 
 
 def keep_single_pieces(
-    classes: LabelArray, schema: LabelSchema, single: SinglePieces
+    classes: LabelArray, schema: LabelSchema, single: SinglePieces, voxel_mm3: float
 ) -> tuple[float, Text]:
-    """Drop all but the largest piece of what is one piece: first of all together, then of each.
+    """Drop all but one piece of what is one piece: first of all together, then of each.
 
     What lies apart from the largest piece of all together is dropped only of structures of which
     enough lies in it: an organ that touches the others in one patient may not do so in the next.
@@ -24,6 +24,7 @@ def keep_single_pieces(
         classes: Class indices, which are changed.
         schema: The structures.
         single: What is one piece.
+        voxel_mm3: Volume of a voxel.
 
     Returns:
         The size of the largest piece that was dropped, as a share of the one that was kept, and of
@@ -36,9 +37,10 @@ def keep_single_pieces(
         if label.keep_largest_component or label.value in single.structures:
             pieces, sizes = _pieces(classes == index)
             if len(sizes) > 1:
-                classes[(pieces > 0) & (pieces != 1 + sizes.argmax())] = 0
-                second, largest = np.sort(sizes)[-2:]
-                dropped.append((float(second / largest), one_structure(label.name)))
+                kept = index_of_kept(sizes.tolist(), single.drawn_size_mm3(label.value) / voxel_mm3)
+                classes[(pieces > 0) & (pieces != 1 + kept)] = 0
+                share = np.delete(sizes, kept).max() / sizes[kept]
+                dropped.append((float(share), one_structure(label.name)))
     return max(dropped, key=lambda one: one[0])
 
 

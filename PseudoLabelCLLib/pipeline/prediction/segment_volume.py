@@ -80,7 +80,7 @@ def segment_slices(
         if clean_up.num_iterations:
             probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
         classes[part] = probabilities.argmax(axis=1)
-    second_piece = keep_single_pieces(classes, card.schema, card.single_pieces)
+    second_piece = keep_single_pieces(classes, card.schema, card.single_pieces, geometry.voxel_mm3)
     axis = grid.slicing_axis
     slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
     doubt = doubt_of(seen.classes, card.schema, slice_names)

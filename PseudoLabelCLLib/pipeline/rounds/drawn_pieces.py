@@ -1,5 +1,6 @@
 """Which structures are one piece in every annotated volume."""
 
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +29,21 @@ def single_pieces(root: Path, project: Project) -> SinglePieces:
     cases = project.cases_with_role(CaseRole.ANNOTATED) if as_drawn else ()
     whole = [case for case in cases if not case.is_partly_drawn]
     seen: dict[int, list[bool]] = {value: [] for value in project.schema.values}
+    sizes_mm3: dict[int, list[float]] = {value: [] for value in project.schema.values}
     together: list[bool] = []
     for case in whole:
         labels = annotation_of(root, case, project.schema).array
         for value in seen:
-            seen[value] += _looks_single(labels == value)
+            mask = labels == value
+            seen[value] += _looks_single(mask)
+            if mask.any():
+                sizes_mm3[value].append(int(mask.sum()) * case.geometry.voxel_mm3)
         together += _looks_single(labels > 0)
+    single = tuple(value for value, found in seen.items() if found and all(found))
     drawn = SinglePieces(
-        tuple(value for value, found in seen.items() if found and all(found)),
+        single,
         len(project.schema) > 1 and bool(together) and all(together),
+        tuple(statistics.median(sizes_mm3[value]) for value in single),
     )
     return settled_pieces(drawn, project.schema, as_drawn=as_drawn)
 
