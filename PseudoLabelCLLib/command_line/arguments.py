@@ -10,6 +10,7 @@ from PseudoLabelCLLib.command_line.review_arguments import add_review
 from PseudoLabelCLLib.command_line.wheels import PLATFORM_TAGS, PYTHON_OF_SLICER, this_platform
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
+from PseudoLabelCLLib.domain.presets import PRESETS
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.messages.jobs import (
     DeviceChoice,
@@ -85,6 +86,11 @@ def _add_create(commands: Commands) -> None:
         choices=[profile.value for profile in Profile],
         default=Profile.QUICK.value,
         help="quick: useful on a CPU; balanced: longer; paper: as published",
+    )
+    create.add_argument(
+        "--preset",
+        choices=[*PRESETS],
+        help="the papers' settings for one of their data sets: pixel size, window, shading",
     )
     create.add_argument(
         "--labels",

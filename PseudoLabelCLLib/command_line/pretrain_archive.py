@@ -45,7 +45,8 @@ def _as_created(arguments: argparse.Namespace) -> argparse.Namespace:
     method = f"pretraining.method={Pretraining.GLOBAL_LOCAL.value}"
     return argparse.Namespace(
         name=Path(arguments.output).stem, profile=Profile.QUICK.value, labels=_NO_STRUCTURES,
-        settings=[method, *arguments.settings], start_from=None, channels=arguments.channels,
+        settings=[method, *arguments.settings], preset=None, start_from=None,
+        channels=arguments.channels,
         annotated=[], validation=[], unlabelled=arguments.volumes, table=None, copy_images=False,
         answers=arguments.answers,
     )  # fmt: skip

@@ -61,7 +61,7 @@ def make_project(root: Path, arguments: argparse.Namespace, console: Console) ->
     project = Project(
         name=arguments.name or root.absolute().name,
         schema=schema_from_arguments(arguments.labels, rows, arguments.answers),
-        config=config_from_arguments(arguments.profile, arguments.settings),
+        config=config_from_arguments(arguments.profile, arguments.settings, arguments.preset),
         channels=arguments.channels,
     )
     with made_aside(root) as aside:

@@ -12,6 +12,7 @@ from PseudoLabelCLLib.curation.cases.settings import changed_config
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
 from PseudoLabelCLLib.domain.errors import AnnotationError
+from PseudoLabelCLLib.domain.presets import PRESETS
 from PseudoLabelCLLib.domain.profiles import config_for, in_3d
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer
 from PseudoLabelCLLib.domain.segmentation import DEFAULT_COLORS, LabelClass, LabelSchema
@@ -20,15 +21,24 @@ from PseudoLabelCLLib.domain.text import Text
 _IN_3D = "preprocess.dimension=3"
 
 
-def config_from_arguments(profile: str, settings: Sequence[str]) -> ProjectConfig:
+def config_from_arguments(
+    profile: str, settings: Sequence[str], preset: str | None = None
+) -> ProjectConfig:
     """Return a profile's settings with single ones changed by "training.seed=1".
 
     With "preprocess.dimension=3" they are changed in the profile's settings for 3-D.
+
+    Args:
+        profile: Its name.
+        settings: As typed; they go before those of the preset.
+        preset: Name of the data set of a paper, or None.
 
     Raises:
         ProjectError: There is no such setting, or it cannot have that value.
     """
     config = config_for(Profile(profile))
+    if preset is not None:
+        settings = (*PRESETS[preset].settings_for(Profile(profile)), *settings)
     if _IN_3D in settings and config.preprocess.whole_slices:
         config = in_3d(config)
     return changed_config(config, settings, "--set", Text("Correct the value given with --set."))
