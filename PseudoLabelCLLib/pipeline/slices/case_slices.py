@@ -52,11 +52,13 @@ class CaseSlices:
         case: The case.
         grid: How its slices lie on the network's grid.
         images: Shape (slices, channels, rows, columns), mapped from disk.
+        is_new: Whether they were made just now.
     """
 
     case: Case
     grid: SliceGrid
     images: npt.NDArray[np.float32]
+    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def load_case_slices(
     folder = layout.preprocessed(case.id)
     key = _cache_key(image_files(root, channels, case), config)
     entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
-    if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
+    fits = entry is not None and entry.key == key and _own.has_own(images, _described(case, entry))
+    if entry is None or not fits:
         volumes = case_images(root, channels, case)
         grid = slice_grid(volumes[0], config, len(volumes))
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
@@ -114,7 +117,7 @@ def load_case_slices(
         entry = _CacheEntry(key, grid)
         _write_array(images, network_channels(volumes, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
-    return CaseSlices(case, entry.grid, _mapped(images))
+    return CaseSlices(case, entry.grid, _mapped(images), is_new=not fits)
 
 
 @dataclass(frozen=True)
