@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.check_memory import memory_findings
 from PseudoLabelCLLib.curation.review.plan_round import (
     RoundPlan,
     leave_out_doubtful,
@@ -139,8 +140,13 @@ def _begin(
     """
     latest = project.latest_round
     if latest is not None and latest.index == plan.index:
-        return project, preprocess_plan(root, project)
+        preprocess = preprocess_plan(root, project)
+        require_answers(memory_findings(root, project, preprocess))
+        return project, preprocess
     _check(root, project, report)
+    # the plan of the grid is settled, and fits into memory, before the round counts as begun
+    preprocess = preprocess_plan(root, project)
+    require_answers(memory_findings(root, project, preprocess))
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
     rewrite_earlier_tensors(root, report)
@@ -161,8 +167,6 @@ def _begin(
         plane=project.preprocess.plane,
         outside_counts=True,
     )
-    # the plan of the grid is settled before the round counts as begun
-    preprocess = preprocess_plan(root, project)
     save_round(root, opened)
     return project.with_round(opened), preprocess
 

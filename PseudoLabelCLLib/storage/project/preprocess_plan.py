@@ -30,6 +30,20 @@ def settled_preprocess(root: Path, project: Project) -> PreprocessConfig | None:
     return from_json(_Plan, read_json(path), path.name).resolved
 
 
+def planned_preprocess(root: Path, project: Project) -> PreprocessConfig | None:
+    """Return what holds, or before round 0 what was settled last with the settings as they are.
+
+    Raises:
+        ProjectDamagedError: The file is damaged.
+    """
+    path = ProjectLayout(root).preprocess_plan
+    if not path.exists():
+        return None
+    plan = from_json(_Plan, read_json(path), path.name)
+    is_current = bool(project.rounds) or plan.settings == project.preprocess
+    return plan.resolved if is_current else None
+
+
 def save_preprocess_plan(
     root: Path, settings: PreprocessConfig, resolved: PreprocessConfig
 ) -> None:

@@ -18,8 +18,6 @@ from PseudoLabelCLLib.storage.project.kept_paces import KeptPace, kept_paces
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.settled_device import SettledDevice, read_settled_device
 
-CPU_WORD = "CPU"
-
 
 @dataclass(frozen=True)
 class Forecast:
@@ -75,7 +73,7 @@ def forecast_round(
     paces = kept_paces(work, device.description, torch)
     memory = memory_of_round(
         project, settled, is_joint=standing.is_joint, half_precision=half,
-        on_gpu=not device.description.startswith(CPU_WORD),
+        on_gpu=not device.is_cpu,
     )  # fmt: skip
     known = {one: pace.seconds for one, pace in paces.items()}
     return Forecast(work, paces, memory.peak, expected_seconds(work, known))

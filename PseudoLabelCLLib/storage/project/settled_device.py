@@ -16,6 +16,11 @@ class SettledDevice:
     description: str
     half_precision: bool
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it has no memory of its own."""
+        return self.description.startswith("CPU")
+
 
 def read_settled_device(root: Path) -> SettledDevice | None:
     """Return what was settled, or None where it is absent or damaged: then it is settled again."""
