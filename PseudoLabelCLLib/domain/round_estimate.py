@@ -38,8 +38,9 @@ def cost_in_words(seconds: float, num_bytes: int | None) -> Text:
 def cost_of_round(index: int, seconds: float, num_bytes: int | None) -> Text:
     """Return what a round that has begun will cost, as a sentence."""
     if num_bytes is None:
-        words = "Round {index} takes {time} on this computer."
-        return Text(words, index=index, time=about(seconds))
+        return Text(
+            "Round {index} takes {time} on this computer.", index=index, time=about(seconds)
+        )
     return Text(
         "Round {index} takes {time} on this computer, and {memory} of memory.",
         index=index,

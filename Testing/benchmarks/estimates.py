@@ -30,7 +30,7 @@ from PseudoLabelCLLib.storage.project.project_store import load_project
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
 from PseudoLabelCLLib.storage.volume_io import write_volume
 
-NUM_UNLABELLED = 3
+NUM_UNLABELLED = 2
 CHANNELS = ("first", "second")
 
 
@@ -54,10 +54,10 @@ class Kind:
 
 
 KINDS = {
-    "2-D": Kind((12, 160, 160), (1.5, 1.5, 8.0), (20, 12)),
-    "2-D, large slices": Kind((24, 512, 512), (0.7, 0.7, 5.0), (16, 10)),
-    "2-D, two channels": Kind((12, 160, 160), (1.5, 1.5, 8.0), (20, 12), num_channels=2),
-    "3-D": Kind((48, 96, 96), (1.5, 1.5, 1.5), (12, 8), ("preprocess.dimension=3",)),
+    "2-D": Kind((10, 160, 160), (1.5, 1.5, 8.0), (12, 8)),
+    "2-D, large slices": Kind((8, 512, 512), (0.7, 0.7, 5.0), (10, 6)),
+    "2-D, two channels": Kind((10, 160, 160), (1.5, 1.5, 8.0), (12, 8), num_channels=2),
+    "3-D": Kind((32, 80, 80), (1.5, 1.5, 1.5), (10, 6), ("preprocess.dimension=3",)),
 }
 
 
