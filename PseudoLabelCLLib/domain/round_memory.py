@@ -58,8 +58,12 @@ class RoundMemory:
 
     @property
     def needed(self) -> int:
-        """What must be free for the worker."""
-        return self.baseline + max(self.step, self.prediction, self.reading)
+        """What must be free for the worker.
+
+        Predictions come on top of steps: memory that these leave has gaps, and large pieces of
+        it do not fit in.
+        """
+        return self.baseline + max(self.step + self.prediction, self.reading)
 
     @property
     def peak(self) -> int:
