@@ -24,6 +24,8 @@ STEP_BYTES = {2: 85.0, 3: 116.0}
 HALF_SHARE = 0.8
 # The same of a slice or window that is predicted.
 PREDICTION_BYTES = 18.0
+# What the library for convolutions takes beside that for a prediction, in 2-D and 3-D.
+WORKSPACE_BYTES = {2: 0, 3: 180_000_000}
 # For each class of a voxel that is predicted at once.
 PROBABILITY_BYTES = 24.0
 # For each weight: itself, its average, its gradient, two moments, and a part of a copy.
@@ -163,4 +165,4 @@ def _predicted_at_once(project: Project, settled: PreprocessConfig, network: Net
             whole = _SLICES_AT_ONCE * in_plane
         values = level_values(network, (at_once,)) if at_once else 0.0
         needed = max(needed, PREDICTION_BYTES * values + PROBABILITY_BYTES * num_classes * whole)
-    return round(needed)
+    return round(needed) + WORKSPACE_BYTES[settled.dimension]

@@ -1,14 +1,16 @@
-"""Memory of training steps, of which the constants of an estimate are made.
+"""Memory of steps, of a prediction and of reading, of which the constants of an estimate are made.
 
     python Testing/benchmarks/step_memory.py [--threads N]
 
-Each row is a process of its own with what the worker loads, and the memory that it keeps. "Values"
-are what `domain/round_memory.py` counts for a step; the last columns are what its formula says, and
-how many times that much was used.
+Each row is a process of its own with what the worker loads, and the memory that it keeps. The
+formula is that of `domain/round_memory.py`; the last column is how many times that was used.
 """
 
 import json
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,23 +24,39 @@ from own_process import (
 )
 
 import PseudoLabelCLLib.pipeline.run_job  # noqa: F401 - what the worker loads
-from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
+from PseudoLabelCLLib.domain.config import Profile, ProjectConfig, PseudoLabelConfig
+from PseudoLabelCLLib.domain.geometry import Geometry
+from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.network_plan import settle_network
 from PseudoLabelCLLib.domain.profiles import config_for, in_3d
 from PseudoLabelCLLib.domain.round_memory import (
     BASELINE_BYTES,
     HALF_SHARE,
+    PREDICTION_BYTES,
+    PROBABILITY_BYTES,
+    READING_BYTES,
     START_BYTES,
     STEP_BYTES,
     WEIGHT_BYTES,
+    WORKSPACE_BYTES,
     level_values,
     num_weights,
     slices_of_step,
+)
+from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.learning.inference import (
+    SLICES_AT_ONCE_ON_CPU,
+    draw_copies,
+    predict_parts,
 )
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.learning.training.training import Trainer, start_training
+from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
+from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
+from PseudoLabelCLLib.storage.files.atomic_files import write_bytes
+from PseudoLabelCLLib.storage.volume_io import read_volume, write_volume
 
 NUM_CLASSES = 4
 NUM_SLICES = 20
@@ -68,30 +86,57 @@ ROWS = {
 }
 
 
+PREDICTIONS = {
+    "prediction, 2-D, 4 x 512 x 512": (512, 512),
+    "prediction, 3-D, 32 x 80 x 80": (32, 80, 80),
+    "prediction, 3-D, 64 x 128 x 128": (64, 128, 128),
+}
+BLOCK = (32, 64, 64)
+READING = "reading, 96 x 384 x 384"
+VOLUME = (96, 384, 384)
+
+
 def main() -> None:
     """Measure the rows, and print their table."""
     arguments = common_arguments(__doc__).parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.row:
-        print(json.dumps(measure(ROWS[arguments.row], arguments)))
+        print(json.dumps(measure(arguments)))
         return
-    best = measure_rows(arguments.only or list(ROWS), 1, lambda _: True)
+    names = arguments.only or [*ROWS, *PREDICTIONS, READING]
+    best = measure_rows(names, 1, lambda _: True)
+    columns = ("before_mb", "peak_mb", "expected_mb")
     rows = [
         (
             name,
-            f"{one['values'] / 1e6:.1f}",
-            f"{one['before_mb']:.0f}",
-            f"{one['peak_mb']:.0f}",
-            f"{one['expected_mb']:.0f}",
+            *(f"{one[column]:.0f}" for column in columns),
             f"{one['peak_mb'] / one['expected_mb']:.2f}",
         )
         for name, one in best.items()
     ]
-    print_table(("step", "values (M)", "before (MB)", "peak (MB)", "formula (MB)", "ratio"), rows)
+    print_table(("what", "before (MB)", "peak (MB)", "formula (MB)", "ratio"), rows)
 
 
-def measure(row: Row, arguments) -> dict:
-    """Train a few steps, and return the memory that was used and that the formula says."""
+def measure(arguments) -> dict:
+    """Do what a row says, and return the memory that was used and that the formula says."""
+    name = arguments.row
+    if name == READING:
+        call, expected_bytes = _reading()
+    elif name in PREDICTIONS:
+        call, expected_bytes = _prediction(PREDICTIONS[name])
+    else:
+        call, expected_bytes = _step(ROWS[name])
+    before_mb = peak_mb("cpu")
+    timing = seconds_of(call, 1, arguments)
+    expected_mb = (BASELINE_BYTES + expected_bytes) / 2**20
+    return timing | {
+        "before_mb": before_mb,
+        "peak_mb": peak_mb("cpu"),
+        "expected_mb": expected_mb,
+    }
+
+
+def _step(row: Row) -> tuple[Callable[[], object], float]:
     config = _config(row)
     training, patches = config.training, Patches(row.patch, config.training.structure_share)
     others = [_slices(row)] if row.joint else []
@@ -100,22 +145,48 @@ def measure(row: Row, arguments) -> dict:
     )
     stage = training.joint if row.joint else training.supervised
     device = compute_device("cpu", half_precision=row.half)
-    before_mb = peak_mb("cpu")
-    generator = torch.Generator().manual_seed(0)
-    network = SegmentationNetwork(config.network, NUM_CLASSES, generator)
-    steps = Trainer(start_training(network, stage, device, 0), data, training, device).steps()
-    timing = seconds_of(lambda: next(steps), 1, arguments)
+    state = start_training(_network(config.network), stage, device, 0)
+    steps = Trainer(state, data, training, device).steps()
     count = slices_of_step(training, stage, is_joint=row.joint)
     values = count * level_values(config.network, row.patch)
     per_value = STEP_BYTES[len(row.patch)] * (HALF_SHARE if row.half else 1)
-    expected = BASELINE_BYTES + START_BYTES + per_value * values
-    expected += WEIGHT_BYTES * num_weights(config.network)
-    return timing | {
-        "values": values,
-        "before_mb": before_mb,
-        "peak_mb": peak_mb("cpu"),
-        "expected_mb": expected / 2**20,
-    }
+    weights = WEIGHT_BYTES * num_weights(config.network)
+    return lambda: next(steps), START_BYTES + per_value * values + weights
+
+
+def _prediction(sides: tuple[int, ...]) -> tuple[Callable[[], object], float]:
+    config = config_for(Profile.QUICK)
+    is_3d = len(sides) == 3
+    if is_3d:
+        config = _config(Row(2, BLOCK))
+    shape = sides if is_3d else (SLICES_AT_ONCE_ON_CPU, *sides)
+    images = np.random.default_rng(0).random((shape[0], 1, *shape[1:]), np.float32)
+    network, device = _network(config.network), compute_device("cpu", half_precision=False)
+    copies = draw_copies(PseudoLabelConfig(num_augmented_copies=2), 0, mirror=False)
+    values = level_values(config.network, shape)
+    expected = PREDICTION_BYTES * values + PROBABILITY_BYTES * NUM_CLASSES * images.size
+    expected += START_BYTES + WORKSPACE_BYTES[len(sides)]
+    return lambda: list(predict_parts(network, images, copies, device, BLOCK)), expected
+
+
+def _reading() -> tuple[Callable[[], object], float]:
+    """Read and resample a volume, and write its slices, as the worker prepares a case."""
+    folder = Path(tempfile.mkdtemp())
+    grid = Geometry(VOLUME[::-1], (0.8, 0.8, 1.5), (0.0,) * 3, (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    values = np.random.default_rng(0).integers(0, 1000, VOLUME, np.int16)
+    write_volume(folder / "a.nrrd", Volume(values, grid))
+    config = replace(config_for(Profile.QUICK).preprocess, in_plane_spacing_mm=0.8)
+
+    def prepare() -> None:
+        volume = read_volume(folder / "a.nrrd")
+        slices = network_channels((volume,), slice_grid(volume, config), config)
+        write_bytes(folder / "images.npy", slices.tobytes())
+
+    return prepare, READING_BYTES * float(values.size)
+
+
+def _network(config: NetworkConfig) -> SegmentationNetwork:
+    return SegmentationNetwork(config, NUM_CLASSES, torch.Generator().manual_seed(0))
 
 
 def _config(row: Row) -> ProjectConfig:
