@@ -5,9 +5,11 @@ from pathlib import Path
 
 from PseudoLabelCLLib.command_line.console import Console, for_shell
 from PseudoLabelCLLib.command_line.project_commands import status as project_status
+from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.round import RoundState
+from PseudoLabelCLLib.domain.round_work import Standing
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project.preprocess_plan import settled_preprocess
 from PseudoLabelCLLib.storage.project.pretraining_record import (
@@ -17,6 +19,7 @@ from PseudoLabelCLLib.storage.project.pretraining_record import (
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.project.provenance import author as chosen_author
 from PseudoLabelCLLib.storage.project.provenance import choose_author
+from PseudoLabelCLLib.storage.project.round_forecast import next_round_in_words
 
 
 def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -34,7 +37,9 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
     }
     settled = settled_preprocess(root, project)
     if settled is not None:
-        console.say(plan_in_words(settled))
+        plan = plan_next_round(project)
+        standing = Standing(plan.index, bool(plan.pseudo))
+        console.say(plan_in_words(settled, next_round_in_words(root, project, settled, standing)))
     told["plan"] = None if settled is None else to_json(settled)
     method = project.config.pretraining.method
     record = read_pretraining(root) if method is not Pretraining.NONE else None

@@ -4,12 +4,20 @@ from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.text import Text, joined
 
 
-def plan_in_words(settled: PreprocessConfig) -> Text:
+def plan_in_words(settled: PreprocessConfig, cost: Text | None = None) -> Text:
     """Return what the network sees of a volume: dimension, patch, voxels, intensities.
 
     Args:
         settled: With all that round 0 settles.
+        cost: Time and memory of a round on this computer, as far as they are known.
     """
+    if cost is not None:
+        return Text(
+            "The network sees {shape}; {intensities}; {cost}.",
+            shape=_shape(settled),
+            intensities=_intensities(settled),
+            cost=cost,
+        )
     return Text(
         "The network sees {shape}; {intensities}.",
         shape=_shape(settled),

@@ -34,7 +34,8 @@ class PreprocessConfig:
 
     Args:
         slicing_axis: 0, 1 or 2 for i, j, k, whatever the plane; None takes the plane.
-        in_plane_spacing_mm: Pixel size for the network; None takes the median over the cases.
+        in_plane_spacing_mm: Pixel size for the network; None takes the median over the cases, and
+            with whole slices down to half of it, where an annotated structure would be lost.
         window_size: Rows and columns of a slice for the network, multiples of 32; None takes whole
             slices if `whole_slices`, else the smallest window that holds the slices of the cases,
             at most `max_window_size`.
@@ -68,7 +69,8 @@ class PreprocessConfig:
             `max_window_size`; in 3-D the largest block that does not exceed `BLOCK_VOXELS`.
         dimension: 2 cuts volumes into slices, 3 into blocks of neighbouring slices.
         slice_spacing_mm: Distance of the network's slices in 3-D; None takes the median over the
-            cases.
+            cases, or their 10th percentile where slices are farther apart than pixels, and down to
+            half of that, where an annotated structure would be lost.
     """
 
     slicing_axis: int | None = None

@@ -31,6 +31,7 @@ class QuestionKind(Enum):
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
     SPARSE = "sparse"
+    MEMORY = "memory"
 
 
 @dataclass(frozen=True)
@@ -286,5 +287,16 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
     QuestionKind.VANISHING: KindOfQuestion(
         Text("A structure has hardly any voxels left at the network's pixel size."),
         (Choice("train", Text("Train anyway"), Text("trains with what is left of it")),),
+    ),
+    QuestionKind.MEMORY: KindOfQuestion(
+        Text("A round is estimated to need more memory than is free."),
+        (
+            Choice("train", Text("Train anyway"), Text("trains, although memory may run out")),
+            Choice(
+                "smaller",
+                Text("Smaller batches"),
+                Text("halves the slices of a training step, where these need the most"),
+            ),
+        ),
     ),
 }

@@ -39,6 +39,25 @@ _NEXT_STATES = {
 
 
 @dataclass(frozen=True)
+class RoundCost:
+    """What a round was expected to cost, and what it did; of an interrupted one, its last part.
+
+    Args:
+        expected_s: Seconds that were said; None where nothing was known.
+        expected_bytes: Largest memory that was said: of the worker, or what torch takes of a GPU;
+            None where nothing was known.
+        seconds: That it took; None while it is not finished.
+        peak_bytes: The most memory that was used; None while it is not finished, or if the system
+            does not say.
+    """
+
+    expected_s: float | None = None
+    expected_bytes: int | None = None
+    seconds: float | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Round:
     """One round.
 
@@ -54,6 +73,7 @@ class Round:
         plane: In which plane volumes are cut from this round on; None where each has its own.
         outside_counts: Whether it learned from verdicts that leave structures out what lies outside
             the others: none of them. Before version 3, that was ignored.
+        cost: Time and memory, expected and found; None before version 4.
     """
 
     index: int
@@ -66,6 +86,7 @@ class Round:
     finished: str = ""
     plane: Plane | None = None
     outside_counts: bool = False
+    cost: RoundCost | None = None
 
     def moved_to(self, state: RoundState) -> "Round":
         """Return the round in its next state.

@@ -126,6 +126,7 @@ class PlanView:
         can_train: Whether it can begin.
         goes_on: Whether the round was interrupted and goes on from its checkpoint.
         seen: What the network sees of a volume, in one sentence; empty before round 0.
+        is_estimated: Whether that sentence says what a round costs on this computer.
     """
 
     index: int
@@ -136,6 +137,7 @@ class PlanView:
     can_train: bool
     goes_on: bool
     seen: Text = NO_TEXT
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.round_work import Standing
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
@@ -33,6 +34,7 @@ from PseudoLabelCLLib.storage.project.pretraining_record import (
 )
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.provenance import author
+from PseudoLabelCLLib.storage.project.round_forecast import next_round_in_words
 
 if TYPE_CHECKING:
     from PseudoLabelCLLib.curation.review.review_cases import QueueItem
@@ -242,6 +244,7 @@ def _round_view(layout: ProjectLayout, round_: Round, memory: ViewMemory) -> Rou
 
 def _plan_view(root: Path, project: Project) -> PlanView:
     plan = plan_next_round(project)
+    seen, is_estimated = _seen(root, project, Standing(plan.index, bool(plan.pseudo)))
     return PlanView(
         index=plan.index,
         sentence=plan.sentence,
@@ -250,17 +253,24 @@ def _plan_view(root: Path, project: Project) -> PlanView:
         num_left_out=len(plan.left_out),
         can_train=bool(plan.human),
         goes_on=plan.index < len(project.rounds),
-        seen=_seen(root, project),
+        seen=seen,
+        is_estimated=is_estimated,
     )
 
 
-def _seen(root: Path, project: Project) -> Text:
-    """Return what the network sees, once it is settled; the next round reports a damaged file."""
+def _seen(root: Path, project: Project, standing: Standing) -> tuple[Text, bool]:
+    """Return what the network sees, once it is settled, and whether it says what a round costs.
+
+    A damaged file is reported by the next round.
+    """
     try:
         settled = settled_preprocess(root, project)
     except PseudoLabelCLError:
-        return NO_TEXT
-    return NO_TEXT if settled is None else plan_in_words(settled)
+        return NO_TEXT, False
+    if settled is None:
+        return NO_TEXT, False
+    cost = next_round_in_words(root, project, settled, standing)
+    return plan_in_words(settled, cost), cost is not None
 
 
 def _is_pretrained(layout: ProjectLayout, project: Project, memory: ViewMemory) -> bool:

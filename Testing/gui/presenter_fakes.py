@@ -102,6 +102,7 @@ class Disk:
     findings: dict[str, tuple[DicomFinding, ...]] = field(default_factory=dict)
     generation: int = 0
     times: dict[int, tuple[str, str]] = field(default_factory=dict)
+    seen: str = ""
 
     @staticmethod
     def with_cases(num_unlabelled: int = 3, rounds: tuple[RoundState, ...] = ()) -> "Disk":
@@ -152,7 +153,7 @@ class Disk:
             ),
             plan=PlanView(
                 index, f"Round {index} will learn.", num_human, 0, 0, num_human > 0,
-                self.is_interrupted,
+                self.is_interrupted, self.seen, is_estimated="computer" in self.seen,
             ),
             review_order=tuple(self.proposals()) if self.in_review else (),
             labels_are_settled=bool(self.rounds),

@@ -225,6 +225,13 @@ def test_before_any_round_the_measured_minutes_of_this_computer_count(stage):
     assert trained(("", "")).state.train.sentence == "Round 1 will learn."
 
 
+def test_plan_that_says_what_a_round_costs_is_not_followed_by_another_guess():
+    disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
+    disk.times = {1: (at(0), at(12))}
+    disk.seen = "The network sees whole slices; about 4 minutes a round on this computer, 1.2 GB."
+    assert opened(disk).state.train.sentence == f"Round 2 will learn. {disk.seen}"
+
+
 # --- recent projects
 
 

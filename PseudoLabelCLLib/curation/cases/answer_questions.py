@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.counting_slices import with_counting_slices
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.check_memory import SMALLER, with_smaller_batches
 from PseudoLabelCLLib.curation.check.check_vanishing import FINER, own_pixel_mm
 from PseudoLabelCLLib.curation.check.drawn_slices import DRAWN
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -66,5 +67,7 @@ def _with_answers(project: Project, question: Question, used: Sequence[KeptAnswe
         own_mm = own_pixel_mm(geometry, project.slicing_axis_of(question.case_id))
         preprocess = replace(project.config.preprocess, in_plane_spacing_mm=own_mm)
         return replace(project, config=replace(project.config, preprocess=preprocess))
+    if question.kind is QuestionKind.MEMORY and used[-1].value == SMALLER:
+        return replace(project, config=with_smaller_batches(project.config))
     case: Case = project.case(question.case_id)
     return project.with_case(replace(case, answers=case.with_answers(used).answers))

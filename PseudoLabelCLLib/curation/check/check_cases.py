@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding
+from PseudoLabelCLLib.curation.check.check_memory import memory_findings
 from PseudoLabelCLLib.curation.check.check_modality import modality_findings
 from PseudoLabelCLLib.curation.check.check_plane import plane_findings
 from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
@@ -63,7 +64,7 @@ def check_cases(
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     settled = settled_preprocess(root, project)
-    pixel_mm = network_pixel_mm(project, settled) if cases else 0.0
+    pixel_mm = network_pixel_mm(root, project, settled) if cases else 0.0
     for number, case in enumerate(cases):
         progress(Text("Checking '{case}'", case=case.id), number, len(cases))
         try:
@@ -95,6 +96,7 @@ def check_cases(
     findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
     findings += _told_of_ct(project, ct)
+    findings += memory_findings(root, project)
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 

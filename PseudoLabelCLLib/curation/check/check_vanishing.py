@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding, asked
+from PseudoLabelCLLib.curation.check.plan_spacing import annotations, settle_spacing
 from PseudoLabelCLLib.domain.case import Case, CaseRole
+from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.geometry import Geometry
-from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig, typical_pixel_mm
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Question
 from PseudoLabelCLLib.domain.question_kinds import QUESTIONS, Choice, QuestionKind
@@ -43,13 +46,17 @@ class Left:
         return self.native > 0 and self.at_network < least
 
 
-def network_pixel_mm(project: Project, settled: PreprocessConfig | None) -> float:
-    """Return the pixel size of the network: settled by round 0, set, or that of most cases."""
+def network_pixel_mm(root: Path, project: Project, settled: PreprocessConfig | None) -> float:
+    """Return the pixel size of the network: settled by round 0, set, or as it will be settled."""
     config = settled or project.preprocess
     if config.in_plane_spacing_mm is not None:
         return config.in_plane_spacing_mm
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
-    return typical_pixel_mm(config, grids)
+    try:
+        known = list(annotations(root, project))
+    except PseudoLabelCLError:
+        known = []  # the check of that case says what is wrong
+    return settle_spacing(config, grids, known).pixel_mm
 
 
 def vanishing_findings(

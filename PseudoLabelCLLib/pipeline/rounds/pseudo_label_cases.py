@@ -1,13 +1,13 @@
 """Pseudo-labels, uncertainty and doubt for every case that no person has confirmed."""
 
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.round_work import Work
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
-from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
-from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, slices_of
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.segmentation_io import write_segmentation
@@ -24,9 +24,10 @@ def pseudo_label_cases(
     Raises:
         Cancelled: Asked to stop; every proposal on disk is whole.
     """
-    root, project, round_index = inputs.root, inputs.project, inputs.plan.index
-    layout = ProjectLayout(root)
+    project, round_index = inputs.project, inputs.plan.index
+    layout = ProjectLayout(inputs.root)
     clean_up = project.config.pseudo_label.clean_up
+    num_copies = project.config.pseudo_label.num_augmented_copies
     device.place(model.network)
     cases = project.cases_to_propose()
     stage = Text("Round {index}: pseudo-labels", index=round_index)
@@ -34,11 +35,12 @@ def pseudo_label_cases(
         if report.is_cancelled():
             raise Cancelled
         if not layout.doubt(round_index, case.id).exists():
-            slices = load_case_slices(root, case, inputs.preprocess, project.channels)
-            segmented = segment_slices(
-                model, slices.images, slices.grid, case.geometry, device, clean_up
-            )
-            write_proposal(inputs, case.id, segmented)
+            slices = slices_of(inputs, case)
+            with inputs.timed(Work.PROPOSING, num_copies * slices.images[:, 0].size):
+                segmented = segment_slices(
+                    model, slices.images, slices.grid, case.geometry, device, clean_up
+                )
+                write_proposal(inputs, case.id, segmented)
             report.artifact("proposal", layout.proposal(round_index, case.id))
         report.progress(stage, number, len(cases))
 

@@ -1,6 +1,7 @@
 """The slices that a round learns from: human truth, pseudo-labels, and validation cases."""
 
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.round_work import Work, image_voxels
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
 from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import (
@@ -23,6 +25,7 @@ from PseudoLabelCLLib.learning.training.sampling import (
     RoundData,
     SlicePool,
 )
+from PseudoLabelCLLib.pipeline.rounds.round_watch import RoundWatch
 from PseudoLabelCLLib.pipeline.slices.case_slices import (
     CaseSlices,
     ClassCache,
@@ -49,6 +52,7 @@ class RoundInputs:
         plan: Which case does what.
         preprocess: The settled grid of the network.
         training: How to train, with nothing left to "auto" (`settle_training`).
+        watch: Times what is done; None where nobody asks.
     """
 
     root: Path
@@ -56,6 +60,11 @@ class RoundInputs:
     plan: RoundPlan
     preprocess: PreprocessConfig
     training: TrainingConfig
+    watch: RoundWatch | None = None
+
+    def timed(self, work: Work, amount: float) -> AbstractContextManager[None]:
+        """Return a context whose time is noted, if anybody asks."""
+        return nullcontext() if self.watch is None else self.watch.timed(work, amount)
 
 
 def settle_training(project: Project, preprocess: PreprocessConfig) -> TrainingConfig:
@@ -91,7 +100,7 @@ def load_validation(
     """
     loaded = []
     for case in inputs.project.cases_with_role(CaseRole.VALIDATION):
-        slices = _slices_of(inputs, case)
+        slices = slices_of(inputs, case)
         reference = annotation_of(inputs.root, case, inputs.project.schema)
         loaded.append((slices, slices.grid.slices_of(reference.array)))
     if not loaded and inputs.plan.index == 0:
@@ -146,8 +155,17 @@ def _patches(inputs: RoundInputs) -> Patches | None:
     return None if shape is None else Patches(shape, inputs.training.structure_share)
 
 
-def _slices_of(inputs: RoundInputs, case: Case) -> CaseSlices:
-    return load_case_slices(inputs.root, case, inputs.preprocess, inputs.project.channels)
+def slices_of(inputs: RoundInputs, case: Case) -> CaseSlices:
+    """Return a case's slices, made now if they are not on disk; that is timed.
+
+    Raises:
+        VolumeError: An image is missing, or its grid is not the one it had when it was added.
+    """
+    watch, start_s = inputs.watch, 0.0 if inputs.watch is None else inputs.watch.now()
+    slices = load_case_slices(inputs.root, case, inputs.preprocess, inputs.project.channels)
+    if watch is not None and slices.is_new:
+        watch.add(Work.PREPARING, watch.now() - start_s, image_voxels(case, inputs.project))
+    return slices
 
 
 def _tell_too_doubtful(inputs: RoundInputs, report: Report) -> None:
@@ -186,7 +204,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
         if source.case_id in by_voxels:
             continue
         case = inputs.project.case(source.case_id)
-        slices = _slices_of(inputs, case)
+        slices = slices_of(inputs, case)
         part = TruthPart(layout.own(source.segmentation), source.truth_slices, source.left_out)
         classes = cache.load(slices, part.segmentation, part.left_out)
         mine = chosen_slices(slices.grid, source.truth_slices)
@@ -203,7 +221,7 @@ def _load_truth(inputs: RoundInputs, cache: ClassCache, report: Report) -> list[
 def _merged_truth(inputs: RoundInputs, cache: ClassCache, case_id: str) -> LabelledSlices:
     """Return all that a person said of a case of which single voxels count."""
     layout = ProjectLayout(inputs.root)
-    slices = _slices_of(inputs, inputs.project.case(case_id))
+    slices = slices_of(inputs, inputs.project.case(case_id))
     parts = [
         TruthPart(
             layout.own(source.segmentation),
@@ -225,7 +243,7 @@ def _load_pseudo(inputs: RoundInputs, cache: ClassCache, report: Report) -> list
     loaded = []
     for number, case_id in enumerate(inputs.plan.pseudo, start=1):
         case = inputs.project.case(case_id)
-        slices = _slices_of(inputs, case)
+        slices = slices_of(inputs, case)
         path = layout.proposal(inputs.plan.index - 1, case_id)
         if not path.exists():
             report.notice(

@@ -1,12 +1,12 @@
 """One round from where it stands to its review: train, pseudo-label, measure, report."""
 
 import hashlib
-import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
+from PseudoLabelCLLib.curation.check.check_memory import memory_findings
 from PseudoLabelCLLib.curation.review.plan_round import (
     RoundPlan,
     leave_out_doubtful,
@@ -17,9 +17,11 @@ from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
+from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.round_work import Standing, Work, image_voxels
 from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.learning.checkpoint import save_moments
@@ -41,11 +43,11 @@ from PseudoLabelCLLib.pipeline.rounds.earlier_tensors import rewrite_earlier_ten
 from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.rounds.require_answers import require_answers
-from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, settle_training
+from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, settle_training, slices_of
+from PseudoLabelCLLib.pipeline.rounds.round_watch import RoundWatch
 from PseudoLabelCLLib.pipeline.rounds.train_round import TrainedRound, train_round
 from PseudoLabelCLLib.pipeline.slices.case_slices import (
     annotation_of,
-    load_case_slices,
     preprocess_plan,
 )
 from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
@@ -63,23 +65,27 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     Raises:
         Cancelled: Asked to stop; calling again continues.
     """
-    started = time.monotonic()
+    watch = RoundWatch(device)
     plan = leave_out_doubtful(root, project, plan_next_round(project))
-    project, preprocess = _begin(root, project, plan, report)
+    with watch.timed(Work.CHECKING, _voxels_to_check(project, plan)):
+        project, preprocess = _begin(root, project, plan, report)
+    training = settle_training(project, preprocess)
+    inputs = RoundInputs(root, project, plan, preprocess, training, watch)
     report.notice(plan.sentence)
-    report.notice(plan_in_words(preprocess))
+    report.notice(plan_in_words(preprocess, _cost_if_known(inputs, watch)))
     single = single_pieces(root, project)
     if (told := single.sentence(project.schema)) is not None:
         report.notice(told)
     if project.start is not None and plan.index == 0:
         report.notice(project.start.sentence(project.schema))
-    inputs = RoundInputs(root, project, plan, preprocess, settle_training(project, preprocess))
     round_ = project.rounds[plan.index]
     if round_.state is RoundState.TRAINING:
         if plan.index == 0:
-            pretrain_if_needed(root, project, inputs.preprocess, device, report)
+            with watch.elsewhere():
+                pretrain_if_needed(root, project, inputs.preprocess, device, report)
         trained = train_round(inputs, device, report)
         device = trained.device
+        watch.moved_to(device)
         if trained.moments is not None:
             save_moments(ProjectLayout(root).moments(plan.index), trained.moments)
         path = ProjectLayout(root).model(plan.index)
@@ -91,13 +97,39 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     pseudo_label_cases(inputs, model, device, report)
     _measure_validation(inputs, model, device, report)
     round_ = replace(round_.moved_to(RoundState.IN_REVIEW), finished=_now())
-    project = project.with_round(round_)
     report_round(
-        root, project, plan,
-        device=device, duration_s=time.monotonic() - started, report=report,
+        root, project.with_round(round_), plan,
+        device=device, duration_s=watch.elapsed_s, report=report,
     )  # fmt: skip
+    round_ = replace(round_, cost=watch.finish(report))
     save_round(root, round_)
-    return project
+    return project.with_round(round_)
+
+
+def _voxels_to_check(project: Project, plan: RoundPlan) -> int:
+    """Return how many voxels are read to check the cases: none where the round goes on."""
+    latest = project.latest_round
+    if latest is not None and latest.index == plan.index:
+        return 0
+    cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
+    return sum(image_voxels(case, project) for case in cases)
+
+
+def _cost_if_known(inputs: RoundInputs, watch: RoundWatch) -> Text | None:
+    """Return what the round costs, where that is known before its first step."""
+    index, state = inputs.plan.index, inputs.project.rounds[inputs.plan.index].state
+    if inputs.project.config.pretraining.method is not Pretraining.NONE and index == 0:
+        watch.without_peak()
+    training = inputs.training
+    stage = training.joint if inputs.plan.pseudo else training.supervised
+    is_trained = state is not RoundState.TRAINING
+    if not is_trained and ProjectLayout(inputs.root).checkpoint(index).exists():
+        return None  # how many steps are left is known once it is read
+    steps_done = stage.num_steps if is_trained else 0
+    standing = Standing(index, bool(inputs.plan.pseudo), steps_done)
+    outlook = watch.expect(inputs.root, inputs.project, inputs.preprocess, standing)
+    told = watch.tell(outlook, index)
+    return None if told is None else told[0]
 
 
 def _begin(
@@ -110,8 +142,13 @@ def _begin(
     """
     latest = project.latest_round
     if latest is not None and latest.index == plan.index:
-        return project, preprocess_plan(root, project)
+        preprocess = preprocess_plan(root, project)
+        require_answers(memory_findings(root, project, preprocess))
+        return project, preprocess
     _check(root, project, report)
+    # the plan of the grid is settled, and fits into memory, before the round counts as begun
+    preprocess = preprocess_plan(root, project)
+    require_answers(memory_findings(root, project, preprocess))
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
     rewrite_earlier_tensors(root, report)
@@ -132,8 +169,6 @@ def _begin(
         plane=project.preprocess.plane,
         outside_counts=True,
     )
-    # the plan of the grid is settled before the round counts as begun
-    preprocess = preprocess_plan(root, project)
     save_round(root, opened)
     return project.with_round(opened), preprocess
 
@@ -221,11 +256,13 @@ def _measure_validation(
     if not cases:
         return
     device.place(model.network)
+    num_copies = model.card.pseudo_label.num_augmented_copies
     measured = []
     for number, case in enumerate(cases, start=1):
-        slices = load_case_slices(root, case, inputs.preprocess, project.channels)
-        segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
-        write_proposal(inputs, case.id, segmented)
+        slices = slices_of(inputs, case)
+        with inputs.timed(Work.PROPOSING, num_copies * slices.images[:, 0].size):
+            segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+            write_proposal(inputs, case.id, segmented)
         reference = annotation_of(root, case, project.schema)
         quality = measure_quality(segmented.labels, reference, project.schema)
         measured.append(MeasuredCase(case.id, quality))

@@ -11,6 +11,7 @@ import torch
 from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
+from PseudoLabelCLLib.domain.round_work import Work
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.checkpoint import (
     load_moments,
@@ -36,6 +37,7 @@ from PseudoLabelCLLib.pipeline.rounds.round_data import (
     load_round_data,
     load_validation,
 )
+from PseudoLabelCLLib.pipeline.rounds.timed_training import timed_steps
 from PseudoLabelCLLib.pipeline.slices.case_slices import CaseSlices, label_values
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -162,7 +164,7 @@ class _RoundTraining:
             self._take_up_selection()
             self._renew_head()
         num_parts = self.trainer.num_parts
-        for step in self.trainer.steps():
+        for step in timed_steps(self.inputs, self.trainer, self.report):
             self.report.progress(self.stage_name, step.step, num_steps)
             self._note_losses(step)
             if self.trainer.num_parts != num_parts:
@@ -282,9 +284,10 @@ class _RoundTraining:
         state = self.trainer.state
         if not self.validation:
             return
-        dice = float(
-            np.mean([self._dice_of(case, reference) for case, reference in self.validation])
-        )
+        num_voxels = sum(case.images[:, 0].size for case, _ in self.validation)
+        with self.inputs.timed(Work.VALIDATING, num_voxels):
+            found = [self._dice_of(case, reference) for case, reference in self.validation]
+        dice = float(np.mean(found))
         self.progress.curve.append(CurvePoint(state.step, validation_dice=dice))
         self.report.metrics(self.stage_name, state.step, {"validation Dice": dice})
         if dice > self.progress.best_dice or self.config.selection is Selection.LAST:

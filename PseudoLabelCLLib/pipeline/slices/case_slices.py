@@ -52,11 +52,13 @@ class CaseSlices:
         case: The case.
         grid: How its slices lie on the network's grid.
         images: Shape (slices, channels, rows, columns), mapped from disk.
+        is_new: Whether they were made just now.
     """
 
     case: Case
     grid: SliceGrid
     images: npt.NDArray[np.float32]
+    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,7 @@ def preprocess_plan(root: Path, project: Project) -> PreprocessConfig:
     settings = project.preprocess
     grids = [case.geometry for case in project.cases if case.role is not CaseRole.IGNORED]
     directed = settle_directions(settings, grids)
-    # where nothing is cut off, nothing has to fit into a window
-    is_asked = directed.scale_ct or not directed.sees_whole_slices
-    asked = project.cases_with_role(CaseRole.ANNOTATED) if is_asked else ()
+    asked = project.cases_with_role(CaseRole.ANNOTATED)
     annotated = [_annotated(root, project, case, directed) for case in asked]
     resolved = resolve_preprocess(directed, grids, annotated)
     save_preprocess_plan(root, settings, resolved)
@@ -106,7 +106,8 @@ def load_case_slices(
     folder = layout.preprocessed(case.id)
     key = _cache_key(image_files(root, channels, case), config)
     entry, images = _read_entry(folder), layout.checked(folder / "images.npy")
-    if entry is None or entry.key != key or not _own.has_own(images, _described(case, entry)):
+    fits = entry is not None and entry.key == key and _own.has_own(images, _described(case, entry))
+    if entry is None or not fits:
         volumes = case_images(root, channels, case)
         grid = slice_grid(volumes[0], config, len(volumes))
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
@@ -114,7 +115,7 @@ def load_case_slices(
         entry = _CacheEntry(key, grid)
         _write_array(images, network_channels(volumes, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
-    return CaseSlices(case, entry.grid, _mapped(images))
+    return CaseSlices(case, entry.grid, _mapped(images), is_new=not fits)
 
 
 @dataclass(frozen=True)
@@ -338,14 +339,15 @@ def chosen_slices(grid: SliceGrid, chosen: Sequence[int] | None) -> npt.NDArray[
 
 def _annotated(root: Path, project: Project, case: Case, settings: PreprocessConfig) -> Annotated:
     """Read where a case has structures, and of its images what the settings ask for."""
-    foreground = annotation_of(root, case, project.schema).array > 0
+    labels = annotation_of(root, case, project.schema)
+    foreground = labels.array > 0
     follows_body, scales_ct = settings.crop is not Crop.CENTER, settings.scale_ct
     if not (follows_body or scales_ct):
-        return Annotated(case.geometry, foreground)
+        return Annotated(case.geometry, foreground, labels=labels)
     volumes = case_images(root, project.channels, case)
     center = window_center(volumes[0], settings) if follows_body else None
     values = tuple(_values_hu(volume, foreground) for volume in volumes) if scales_ct else ()
-    return Annotated(case.geometry, foreground, center, values)
+    return Annotated(case.geometry, foreground, center, values, labels)
 
 
 def _values_hu(volume: Volume, foreground: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.check.check_modality import mostly_ct
+from PseudoLabelCLLib.curation.check.plan_spacing import settle_spacing
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.network_config import NUM_LEVELS, SIZE_MULTIPLE
 from PseudoLabelCLLib.domain.network_plan import fitting_block, largest_block
 from PseudoLabelCLLib.domain.preprocess_config import (
     PreprocessConfig,
     settle_directions,
-    typical_pixel_mm,
 )
-from PseudoLabelCLLib.domain.volume import array_axis
+from PseudoLabelCLLib.domain.volume import LabelVolume, array_axis
 from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_extent_mm, in_plane_spacing
 
 FloatArray = npt.NDArray[np.float32]
@@ -40,12 +40,14 @@ class Annotated:
         window_center: Row and column from `window_center`, in turned slices; None for the middle.
         values_hu: The intensities of its structures in each channel, None in one that is not CT;
             empty if nobody asks.
+        labels: Its annotation, of which no structure is lost; None where the voxels are set.
     """
 
     geometry: Geometry
     foreground: BoolArray
     window_center: tuple[float, float] | None = None
     values_hu: tuple[FloatArray | None, ...] = ()
+    labels: LabelVolume | None = None
 
 
 def resolve_preprocess(
@@ -53,7 +55,8 @@ def resolve_preprocess(
 ) -> PreprocessConfig:
     """Fill in what the settings leave open: the way slices lie, pixel size, window, scale of CT.
 
-    Slices lie as those of most cases. The pixel size is the median over the cases; the window is
+    Slices lie as those of most cases. The pixel size is the median over the cases, or with whole
+    slices finer where an annotated structure would be lost (`settle_spacing`); the window is
     the smallest that holds the median slice, at most `max_window_size`, but never so small that it
     cuts an annotated structure: for that it grows, and beyond 512 pixels the pixels grow. With
     whole slices there is no window; the training patch is the smallest that holds the median slice,
@@ -61,7 +64,9 @@ def resolve_preprocess(
     """
     config = settle_directions(config, geometries)
     config = replace(config, ct_limits_hu=_ct_limits(config, annotated))
-    spacing = config.in_plane_spacing_mm or typical_pixel_mm(config, geometries)
+    labels = [case.labels for case in annotated if case.labels is not None]
+    settled = settle_spacing(config, geometries, labels)
+    spacing = settled.pixel_mm
     if config.window_size is not None:
         return replace(config, in_plane_spacing_mm=spacing)
     extents = np.array([in_plane_extent_mm(g, config) for g in geometries])
@@ -70,7 +75,8 @@ def resolve_preprocess(
         for extent in np.median(extents, axis=0)
     ]
     if config.dimension == 3:
-        return _resolve_blocks(replace(config, in_plane_spacing_mm=spacing), geometries)
+        config = replace(config, in_plane_spacing_mm=spacing, slice_spacing_mm=settled.slice_mm)
+        return _resolve_blocks(config, geometries)
     if config.whole_slices:
         patch = config.patch_size or (window[0], window[1])
         return replace(config, in_plane_spacing_mm=spacing, patch_size=patch)
@@ -111,14 +117,11 @@ def _limits_of_channel(values_hu: Sequence[FloatArray | None]) -> tuple[float, f
 
 
 def _resolve_blocks(config: PreprocessConfig, geometries: Sequence[Geometry]) -> PreprocessConfig:
-    """Fill in the distance of slices and the block of a network in 3-D."""
+    """Fill in the block of a network in 3-D."""
     distances = [g.spacing_mm[config.slicing_axis_of(g)] for g in geometries]
-    config = replace(
-        config, slice_spacing_mm=config.slice_spacing_mm or float(np.median(distances))
-    )
     spacing = config.block_spacing_mm
     if spacing is None:
-        raise ValueError("the distance of slices must be settled before the block")
+        raise ValueError("the spacing must be settled before the block")
     block = config.patch_size
     if block is None:
         shapes = [

@@ -532,8 +532,9 @@ def test_block_and_slice_distance_follow_the_volumes():
     grids = [grid((64, 80, 20 + n), (1.0, 1.0, 3.0 + n)) for n in range(3)]
     config = replace(WHOLE, dimension=3, max_window_size=192)
     resolved = resolve_preprocess(config, grids, [])
-    assert resolved.slice_spacing_mm == 4.0
-    # the whole median volume of 21 slices, which are halved twice
-    assert resolved.patch_size == (24, 80, 64)
+    # slices are farther apart than pixels: the 10th percentile of 3, 4 and 5 mm
+    assert resolved.slice_spacing_mm == pytest.approx(3.2)
+    # the whole median volume of 26 such slices, which are halved twice
+    assert resolved.patch_size == (28, 80, 64)
     own = resolve_preprocess(replace(config, patch_size=(5, 30, 30)), grids, [])
     assert own.patch_size[1:] == (32, 32)

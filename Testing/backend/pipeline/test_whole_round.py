@@ -158,6 +158,14 @@ def pickles_in(path, data):
     return [str(path)] if is_named_so or begins_so else []
 
 
+def test_what_a_round_costs_is_said_before_its_end_and_stands_in_its_record(the_loop):
+    for number, round_ in enumerate(load_project(the_loop.root).rounds[:2]):
+        told = [text for text, _ in the_loop.listeners[number].notices]
+        assert any("on this computer" in text and "GB" in text for text in told)
+        cost = round_.cost
+        assert min(cost.expected_s, cost.seconds, cost.expected_bytes, cost.peak_bytes) > 0
+
+
 def test_nothing_that_a_round_leaves_is_pickled(the_loop, tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "as before.pt")
     assert pickles_in("as before", (tmp_path / "as before.pt").read_bytes())  # would be found

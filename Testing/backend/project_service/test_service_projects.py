@@ -11,6 +11,7 @@ from small_projects import (
     make_project,
 )
 
+from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import ProjectInUseError
@@ -18,14 +19,18 @@ from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
+from PseudoLabelCLLib.domain.round_work import Standing, Work
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.answers import Done
 from PseudoLabelCLLib.messages.service_messages import encode_request
 from PseudoLabelCLLib.process.process_tree import start_tree
+from PseudoLabelCLLib.storage.project.kept_paces import KeptPace, keep_paces
 from PseudoLabelCLLib.storage.project.preprocess_plan import save_preprocess_plan
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
+from PseudoLabelCLLib.storage.project.round_forecast import forecast_round
+from PseudoLabelCLLib.storage.project.settled_device import SettledDevice, write_settled_device
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +117,32 @@ def test_what_the_network_sees_is_told_once_a_round_has_settled_it(a_service, a_
     assert "64 x 96 pixels of 1.5 mm" in opened(a_service, root).plan.seen
     ProjectLayout(root).preprocess_plan.write_text("{")
     assert answer(a_service, ask.Refresh()).plan.seen == ""  # the next round reports it
+
+
+def test_what_a_round_costs_is_told_with_the_plan_once_it_was_measured(
+    a_service, a_project_in_review, capfd
+):
+    root = a_project_in_review
+    settled = PreprocessConfig(window_size=(64, 96), in_plane_spacing_mm=1.5)
+    save_preprocess_plan(root, settled, settled)
+    device = SettledDevice("CPU of this test", half_precision=False)
+    write_settled_device(root, device)
+    plan = opened(a_service, root).plan
+    assert not plan.is_estimated
+    assert "on this computer" not in plan.seen
+    standing = Standing(1, is_joint=True)
+    work = forecast_round(root, load_project(root), settled, device, standing).work
+    keep_paces(
+        KeptPace(one, work.kinds[one], device.description, "2.10", 240 / amount / len(Work))
+        for one, amount in work.amounts.items()
+        if amount
+    )
+    plan = answer(a_service, ask.Refresh()).plan
+    assert plan.is_estimated
+    cost = "; about 3 minutes a round on this computer, "  # of six kinds, nothing is validated
+    assert cost in plan.seen
+    assert main(["status", str(root)]) == 0
+    assert cost in capfd.readouterr().out
 
 
 def test_service_lets_go_of_the_project_when_its_parent_closes_the_line(a_project):

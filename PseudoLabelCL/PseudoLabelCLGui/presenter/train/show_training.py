@@ -142,7 +142,7 @@ def _sentence(facts: Facts) -> str:
 
 def _estimate(facts: Facts) -> str:
     view, report = facts.view, facts.readiness
-    if view is None or not view.plan.can_train or facts.trains:
+    if view is None or not view.plan.can_train or view.plan.is_estimated or facts.trains:
         return ""
     seconds = seconds_of_round(view)
     if seconds is not None:
