@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.method_config import (
+    AnatomyPriorConfig,
     AugmentationConfig,
     CleanUpConfig,
     ConsistencyConfig,
@@ -175,6 +176,7 @@ class PseudoLabelConfig:
         clean_up: Mean-field smoothing of the pseudo-labels.
         single_pieces: Whether predictions keep only the largest piece of a structure that is one
             piece in every annotated volume, and of all structures together if these are.
+        anatomy_prior: Labels of annotated volumes, carried over to the case.
     """
 
     num_augmented_copies: int = 4
@@ -184,6 +186,7 @@ class PseudoLabelConfig:
     min_agreement: float = 0.0
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
     single_pieces: bool = False
+    anatomy_prior: AnatomyPriorConfig = field(default_factory=AnatomyPriorConfig)
 
     def __post_init__(self) -> None:
         require(
