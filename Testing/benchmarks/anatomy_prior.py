@@ -141,9 +141,8 @@ def _measure(
         return segment_slices(model, images, grid, volume.geometry, device, refinement)
 
     alone = segmented(Refinement())
-    if asked.arguments.ungated:
-        carried = replace(carried, trust=(1.0,) * len(schema))
-    with_anatomy = segmented(Refinement(anatomy=AnatomyOfCase(carried, weight)))
+    counted = replace(carried, trust=(1.0,) * len(schema)) if asked.arguments.ungated else carried
+    with_anatomy = segmented(Refinement(anatomy=AnatomyOfCase(counted, weight)))
 
     def dice(labels: LabelVolume) -> float:
         quality = measure_quality(labels, reference, schema)

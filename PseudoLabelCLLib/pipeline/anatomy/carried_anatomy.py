@@ -36,6 +36,7 @@ CONSISTENCY = (0.75, 0.85)
 AGREEMENT = (0.3, 0.5)
 # From this trust on, a disagreement with the network is a reason to look.
 TRUSTED = 0.5
+_LEAST_TRUST = 1e-3
 # Smoothing of the carried labels, in units of the smallest voxel edge.
 _SMOOTHING = 0.7
 
@@ -255,7 +256,8 @@ def _together(
     said: Sequence[tuple[FloatArray, FloatArray, FloatArray]], geometry: Geometry
 ) -> CarriedAnatomy:
     """Return the mean of several atlases, each by its trust for a structure."""
-    trusts = [trust[:, None, None, None] for _, _, trust in said]
+    # where none is trusted, their plain mean tells how far they are from the network
+    trusts = [np.maximum(trust, _LEAST_TRUST)[:, None, None, None] for _, _, trust in said]
     covered = np.sum([w * seen for w, (_, seen, _) in zip(trusts, said, strict=True)], axis=0)
     summed = np.sum([w * shares for w, (shares, _, _) in zip(trusts, said, strict=True)], axis=0)
     smallest = min(geometry.spacing_mm)
@@ -263,7 +265,7 @@ def _together(
     shares = np.stack(
         [ndimage.gaussian_filter(one, sigmas) for one in summed / np.maximum(covered, 1e-6)]
     )
-    known = covered / np.maximum(np.sum(trusts, axis=0), 1e-6)
+    known = covered / np.sum(trusts, axis=0)
     trust = np.max([trust for _, _, trust in said], axis=0)
     return CarriedAnatomy(
         np.clip(shares, 0, 1).astype(np.float32),

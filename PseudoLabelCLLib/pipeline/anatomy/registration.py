@@ -79,7 +79,7 @@ def demons_after(fixed: Any, moving: Any, affine: Any) -> Any:
         moving: Another one.
         affine: The transform from points of the first to those of the second.
     """
-    still, warped = _along_axes(fixed), _along_axes(moved(moving, fixed, affine))
+    still, warped = _along_axes(fixed), _along_axes(_as_bright(moving, fixed, affine))
     field: Any = None
     for factor, iterations in _DEMONS_LEVELS:
         level, moving_level = _shrunk(still, factor), _shrunk(warped, factor)
@@ -162,6 +162,24 @@ def _middles_over_each_other(fixed: Any, moving: Any) -> Any:
     how = sitk.CenteredTransformInitializerFilter.GEOMETRY
     start = sitk.CenteredTransformInitializer(fixed, moving, sitk.AffineTransform(3), how)
     return sitk.AffineTransform(start)
+
+
+def _as_bright(moving: Any, fixed: Any, affine: Any) -> Any:
+    """Return an image on another one's grid with its mean and spread, as demons compares values.
+
+    Where it has no voxels, those of the other one stand: nothing is to be moved there.
+    """
+    everywhere = sitk.GetImageFromArray(np.ones_like(sitk.GetArrayViewFromImage(moving)))
+    everywhere.CopyInformation(moving)
+    seen = sitk.GetArrayFromImage(moved(everywhere, fixed, affine)) > 0.5
+    ours = sitk.GetArrayFromImage(fixed)
+    theirs = sitk.GetArrayFromImage(moved(moving, fixed, affine))
+    if seen.any():
+        spread = max(float(theirs[seen].std()), 1e-6)
+        theirs = (theirs - theirs[seen].mean()) * (ours[seen].std() / spread) + ours[seen].mean()
+    bright = sitk.GetImageFromArray(np.where(seen, theirs, ours).astype(np.float32))
+    bright.CopyInformation(fixed)
+    return bright
 
 
 def _along_axes(image: Any) -> Any:
