@@ -1,18 +1,16 @@
 """Pseudo-labels, uncertainty and doubt for every case that no person has confirmed."""
 
-from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
-from PseudoLabelCLLib.domain.text import Text, counted
+from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.messages.json_codec import to_json
-from PseudoLabelCLLib.pipeline.anatomy.atlases import ProjectAtlases
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import (
-    AnatomyOfCase,
     Refinement,
     SegmentedVolume,
     segment_slices,
 )
+from PseudoLabelCLLib.pipeline.rounds.round_anatomy import anatomy_of_round, tell_anatomy
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.slices.case_slices import load_case_slices
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
@@ -36,7 +34,8 @@ def pseudo_label_cases(
     clean_up = project.config.pseudo_label.clean_up
     device.place(model.network)
     cases = project.cases_to_propose()
-    atlases = _atlases(inputs, report) if cases else None
+    is_left = any(not layout.doubt(round_index, case.id).exists() for case in cases)
+    anatomy = anatomy_of_round(inputs, model, device, report) if is_left else None
     with_anatomy = []
     stage = Text("Round {index}: pseudo-labels", index=round_index)
     for number, case in enumerate(cases, start=1):
@@ -44,58 +43,17 @@ def pseudo_label_cases(
             raise Cancelled
         if not layout.doubt(round_index, case.id).exists():
             slices = load_case_slices(root, case, inputs.preprocess, project.channels)
-            anatomy = None if atlases is None else _anatomy_of(atlases, case, inputs)
+            said = None if anatomy is None else anatomy.of_case(case)
             segmented = segment_slices(
                 model, slices.images, slices.grid, case.geometry, device,
-                Refinement(clean_up, anatomy),
+                Refinement(clean_up, said),
             )  # fmt: skip
             write_proposal(inputs, case.id, segmented)
             with_anatomy.append(any(segmented.anatomy_weights))
             report.artifact("proposal", layout.proposal(round_index, case.id))
         report.progress(stage, number, len(cases))
-    if atlases is not None and with_anatomy:
-        report.notice(
-            Text(
-                "Anatomy took part in {used} of {count} proposals. Elsewhere the annotated volumes "
-                "do not align well enough, and the proposal is the network's alone.",
-                used=sum(with_anatomy),
-                count=len(with_anatomy),
-            )
-        )
-
-
-def _atlases(inputs: RoundInputs, report: Report) -> ProjectAtlases | None:
-    """Return what may be carried over to the cases, and say so; None where settings want none."""
-    if not inputs.project.config.pseudo_label.anatomy_prior.enabled:
-        return None
-    atlases = ProjectAtlases(inputs.root, inputs.project, inputs.plan)
-    if not len(atlases):
-        report.notice(
-            Text(
-                "No volume was annotated or confirmed as a whole, so that proposals are the "
-                "network's alone (pseudo_label.anatomy_prior)."
-            ),
-            warning=True,
-        )
-        return None
-    report.notice(
-        counted(
-            len(atlases),
-            "The anatomy of {count} annotated or confirmed volume is carried over to the others, "
-            "and counts in their proposals where it aligns.",
-            "The anatomy of {count} annotated or confirmed volumes is carried over to the others, "
-            "and counts in their proposals where it aligns.",
-        )
-    )
-    return atlases
-
-
-def _anatomy_of(atlases: ProjectAtlases, case: Case, inputs: RoundInputs) -> AnatomyOfCase | None:
-    """Return what the annotated volumes say of a case; None where they do not align with it."""
-    carried = atlases.carry_to(case)
-    if carried is None or not carried.says_something:
-        return None
-    return AnatomyOfCase(carried, inputs.project.config.pseudo_label.anatomy_prior.weight)
+    if anatomy is not None and with_anatomy:
+        tell_anatomy(with_anatomy, report)
 
 
 def write_proposal(inputs: RoundInputs, case_id: str, segmented: SegmentedVolume) -> None:

@@ -38,6 +38,7 @@ from PseudoLabelCLLib.pipeline.prediction.segment_volume import (
     segment_slices,
 )
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases
+from PseudoLabelCLLib.pipeline.rounds.round_anatomy import anatomy_of_round
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
@@ -408,12 +409,12 @@ def test_round_stops_between_two_cases_and_goes_on_with_the_next(a_project, monk
         ProjectAtlases, "carry_to", lambda self, case: carried.append(case.id) or own(self, case)
     )
     stopping = Listener()
-    stopping.is_cancelled = lambda: bool(carried)
+    stopping.is_cancelled = lambda: "one" in carried
     with pytest.raises(Cancelled):
         propose(root, project, stopping)
-    assert carried == ["one"]
+    assert carried == ["held out", "one"]
     propose(root, project, Listener())
-    assert carried == ["one", "other"]
+    assert carried == ["held out", "one", "held out", "other"]
 
 
 def test_only_whole_human_truth_is_an_atlas_and_never_the_validation_case(a_project):
@@ -441,3 +442,25 @@ def test_no_case_is_its_own_atlas(a_project, monkeypatch):
     atlases = ProjectAtlases(root, project, plan_next_round(project))
     assert atlases.carry_to(project.case("one")) == 1
     assert atlases.carry_to(project.case("drawn")) is None
+
+
+def without_the_small_one(volume, _, __):
+    """As registration that is consistent and puts a structure where it is not."""
+    classes = np.digitize(volume.array, (70, 190)).astype(np.uint8)
+    return as_carried(np.where(classes == 2, 2 * (np.indices(classes.shape)[2] % 2), classes))
+
+
+def test_structure_that_anatomy_makes_worse_in_validation_goes_without(a_project, monkeypatch):
+    root, project = a_project
+    monkeypatch.setattr(atlases_module, "carry_anatomy", without_the_small_one)
+    listener = Listener()
+    layout = ProjectLayout(root)
+    layout.preprocess_plan.parent.mkdir(exist_ok=True)
+    found = anatomy_of_round(inputs_of(root, project), a_model(), CPU, listener)
+    assert not found.helps[1]
+    assert "label 7" in " ".join(map(str, listener.notices))
+    said = found.of_case(project.case("one"))
+    assert said is None or said.carried.trust[1] == 0
+    # nobody can tell without a validation case
+    alone = project.with_case(replace(project.case("held out"), role=CaseRole.IGNORED))
+    assert anatomy_of_round(inputs_of(root, alone), a_model(), CPU, listener).helps == (True, True)
