@@ -21,9 +21,12 @@ from PseudoLabelCLLib.pipeline.anatomy.registration import (
     affine_between,
     can_be_registered,
     carried,
+    correlation,
     demons_after,
     inverse_of,
+    moved,
     registration_image,
+    values_of,
 )
 from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
 
@@ -32,6 +35,10 @@ ClassArray = npt.NDArray[np.uint8]
 
 # There-and-back Dice of a structure at which an atlas begins to count, and counts in full.
 CONSISTENCY = (0.75, 0.85)
+# The same for the correlation of both images in and around the carried structure.
+LIKENESS = (0.75, 0.88)
+# How far around it, in voxels.
+_AROUND = 3
 # The same for the Dice of the carried labels with the network's.
 AGREEMENT = (0.3, 0.5)
 # From this trust on, a disagreement with the network is a reason to look.
@@ -63,7 +70,7 @@ class CarriedAnatomy:
     Args:
         shares: 0..1, shape (structures, k, j, i), smoothed.
         covered: Where atlases have voxels, 0..1, the same shape; elsewhere they say nothing.
-        trust: For each structure, how far the registration is consistent, 0..1.
+        trust: For each structure, how far the registration proves itself, 0..1.
     """
 
     shares: FloatArray
@@ -125,8 +132,9 @@ def carry_anatomy(
 ) -> CarriedAnatomy | None:
     """Carry the labels of the most similar atlases over to a case.
 
-    An atlas counts by its consistency: the Dice of a structure that was carried to the case and
-    back, or of the mean over its structures if that is lower.
+    An atlas counts by its consistency, the Dice of a structure that was carried to the case and
+    back, or of the mean over its structures if that is lower, and by the likeness of both images
+    in and around the structure.
 
     Args:
         volume: The image of the case.
@@ -245,11 +253,22 @@ def _carry_one(
     dice = [_dice(returned, drawn, 1 + index) for index in range(len(shares))]
     usable = [one for one, is_known in zip(dice, atlas.known, strict=True) if is_known and one >= 0]
     mean = float(np.mean(usable)) if usable else 0.0
+    alike = _likeness(image, moved(other, image, there), most_filling(shares, axis=0), len(shares))
     trust = [
-        _ramp(min(one, mean), CONSISTENCY) if is_known else 0.0
-        for one, is_known in zip(dice, atlas.known, strict=True)
+        _ramp(min(one, mean), CONSISTENCY) * _ramp(like, LIKENESS) if is_known else 0.0
+        for one, like, is_known in zip(dice, alike, atlas.known, strict=True)
     ]
     return shares, seen, np.asarray(trust, np.float32)
+
+
+def _likeness(image: Any, warped: Any, classes: ClassArray, num_structures: int) -> list[float]:
+    """Return how two images correlate in and around each of the carried structures."""
+    ours, theirs = values_of(image), values_of(warped)
+    found = []
+    for index in range(num_structures):
+        around = ndimage.binary_dilation(classes == 1 + index, iterations=_AROUND)
+        found.append(correlation(ours[around], theirs[around]))
+    return found
 
 
 def _together(

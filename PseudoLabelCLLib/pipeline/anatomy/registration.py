@@ -68,7 +68,7 @@ def affine_between(fixed: Any, moving: Any) -> tuple[Any, float]:
         except RuntimeError:  # too little overlap
             break
         found = tried
-    return found, _correlation(fixed, moved(moving, fixed, found))
+    return found, correlation(values_of(fixed), values_of(moved(moving, fixed, found)))
 
 
 def demons_after(fixed: Any, moving: Any, affine: Any) -> Any:
@@ -136,6 +136,20 @@ def carried(shares: FloatArray, geometry: Geometry, fixed: Any, transform: Any) 
         for share in shares
     ]
     return np.stack(found).astype(np.float32)
+
+
+def values_of(image: Any) -> FloatArray:
+    """Return the values of a `registration_image`, shape (k, j, i)."""
+    values: FloatArray = sitk.GetArrayFromImage(image)
+    return values
+
+
+def correlation(one: FloatArray, other: FloatArray) -> float:
+    """Return the correlation of the values of two images, -1..1; 0 where one is constant."""
+    first, second = one.ravel(), other.ravel()
+    if first.size < 2 or min(float(np.std(first)), float(np.std(second))) < 1e-6:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def inverse_of(affine: Any) -> Any:
@@ -215,10 +229,3 @@ def _field_on(field: Any, image: Any) -> Any:
     return sitk.Resample(
         field, image, sitk.Transform(), sitk.sitkLinear, 0.0, field.GetPixelID()
     )  # fmt: skip
-
-
-def _correlation(one: Any, other: Any) -> float:
-    first, second = (sitk.GetArrayFromImage(image).ravel() for image in (one, other))
-    if min(float(np.std(first)), float(np.std(second))) < 1e-6:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
