@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from PseudoLabelCLLib.domain.method_config import (
+    AnatomyPriorConfig,
     AugmentationConfig,
     CleanUpConfig,
     ConsistencyConfig,
@@ -178,6 +179,7 @@ class PseudoLabelConfig:
         further_copies_from: Copies after the first are predicted only around pixels where the
             first gives all structures together at least this probability; 0 predicts all of them
             everywhere. In 3-D they are predicted everywhere.
+        anatomy_prior: Labels of annotated volumes, carried over to the case.
     """
 
     num_augmented_copies: int = 4
@@ -188,6 +190,7 @@ class PseudoLabelConfig:
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
     single_pieces: bool = False
     further_copies_from: float = 0.0
+    anatomy_prior: AnatomyPriorConfig = field(default_factory=AnatomyPriorConfig)
 
     def __post_init__(self) -> None:
         require(

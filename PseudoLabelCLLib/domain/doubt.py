@@ -18,6 +18,10 @@ ALL_STRUCTURES = Text("all structures together")
 SECOND_PIECE = pattern(
     "{reason} One piece of {structure} was kept; another one had {share:.0%} of its size."
 )
+ANATOMY_DISAGREES = pattern(
+    "{reason} Anatomy and network disagree here: what was carried over from annotated volumes "
+    "agrees to {agreement:.0%} with the network on {structure}, least in the slice {slice}."
+)
 # A second piece of less than this share of the largest is no rival.
 RIVAL_SHARE = 0.25
 
@@ -65,6 +69,22 @@ class Doubt:
         reason = Text(SECOND_PIECE, reason=self.reason, structure=structure, share=share)
         return replace(self, doubt=max(self.doubt, min(1.0, share)), reason=reason)
 
+    def with_disagreement(self, agreement: float, structure: Text, slice_name: str) -> "Doubt":
+        """Return the doubt where anatomy and network disagree, if that is the larger one.
+
+        Args:
+            agreement: Dice of the carried labels with the network's, 0..1.
+            structure: On what they agree least.
+            slice_name: What a person calls the slice in which they do.
+        """
+        if 1 - agreement <= self.doubt:
+            return self
+        reason = Text(
+            ANATOMY_DISAGREES, reason=self.reason, agreement=agreement, structure=structure,
+            slice=slice_name,
+        )  # fmt: skip
+        return replace(self, doubt=1 - agreement, reason=reason)
+
 
 def one_structure(name: str) -> Text:
     """Return how a sentence names one structure, where it might name all of them."""
@@ -73,8 +93,10 @@ def one_structure(name: str) -> Text:
 
 def reason_in_patterns(reason: str) -> Text:
     """Return the reason of a stored doubt as the text that it was made from."""
-    told = recognised(reason, SECOND_PIECE, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE)
-    if told.pattern != SECOND_PIECE:
+    told = recognised(
+        reason, SECOND_PIECE, ANATOMY_DISAGREES, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE
+    )
+    if told.pattern not in (ANATOMY_DISAGREES, SECOND_PIECE):
         return told
     structure = recognised(told.values["structure"], one_structure("").pattern)
     inner = told.with_value("reason", reason_in_patterns(told.values["reason"]))

@@ -242,3 +242,25 @@ class CleanUpConfig:
             self.neighbour_weight >= 0, "neighbour_weight", Text("0 or more"), self.neighbour_weight
         )
         require(self.self_weight >= 0, "self_weight", Text("0 or more"), self.self_weight)
+
+
+@dataclass(frozen=True)
+class AnatomyPriorConfig:
+    """Labels of annotated patients, carried over to a case by registration, in its proposal.
+
+    They count only where the registration proves itself, for each case and structure
+    (Docs/methods.md, "The anatomy prior").
+
+    Args:
+        enabled: Whether proposals use them.
+        weight: Weight of the carried labels where they count in full; the network has the rest.
+        most_atlases: So many patients take part at the most, the most similar ones.
+    """
+
+    enabled: bool = False
+    weight: float = 0.7
+    most_atlases: int = 3
+
+    def __post_init__(self) -> None:
+        require_fraction(self.weight, "weight")
+        require(1 <= self.most_atlases <= 10, "most_atlases", Text("1..10"), self.most_atlases)

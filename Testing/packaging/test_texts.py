@@ -25,7 +25,7 @@ GERMAN = REPOSITORY / "Resources" / "Translations" / "PseudoLabelCL_de.ts"
 NOT_LITERAL = {
     "curation/export/model_card.py": {"how"},
     "domain/bound_settings.py": {"self.pattern"},
-    "domain/doubt.py": {"SECOND_PIECE"},
+    "domain/doubt.py": {"ANATOMY_DISAGREES", "SECOND_PIECE"},
     "domain/findings.py": {"self.value[0]"},
     "domain/text.py": {"pattern", "text"},
     "messages/json_codec.py": {"value"},

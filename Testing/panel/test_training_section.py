@@ -349,6 +349,7 @@ def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
     [
         ("biasCorrectionCheck", "preprocess.bias_correction", "never applied to CT"),
         ("singlePiecesCheck", "pseudo_label.single_pieces", "smaller pieces"),
+        ("anatomyPriorCheck", "pseudo_label.anatomy_prior.enabled", "carried over"),
     ],
 )
 def test_setting_is_switched_by_its_box(a_panel, name, setting, told):

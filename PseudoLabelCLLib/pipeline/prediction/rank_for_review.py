@@ -1,15 +1,28 @@
 """How doubtful a pseudo-label is, and why, so that a person looks at the worst first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from PseudoLabelCLLib.domain.doubt import COPIES_AGREE, NOTHING_FOUND, SOME_MISSING, Doubt
+from PseudoLabelCLLib.domain.doubt import (
+    COPIES_AGREE,
+    NOTHING_FOUND,
+    SOME_MISSING,
+    Doubt,
+    one_structure,
+)
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS
 from PseudoLabelCLLib.learning.inference import MostLikely
+from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
+    TRUSTED,
+    AnatomyAgreement,
+    CarriedAnatomy,
+)
 
 # A slice with hardly any structure must not top the list for a few pixels: disagreement is
 # measured against at least this share of the volume's best-filled slice.
@@ -50,6 +63,41 @@ def doubt_of(classes: MostLikely, schema: LabelSchema, slice_names: Sequence[str
     )
 
 
+def with_anatomy(
+    doubt: Doubt,
+    carried: CarriedAnatomy,
+    agreement: AnatomyAgreement,
+    schema: LabelSchema,
+    slice_names: Sequence[str],
+) -> Doubt:
+    """Return the doubt of a prediction that the anatomy of annotated volumes contradicts.
+
+    Doubt is what is missing to 1 in the agreement on the structure that agrees least, of those of
+    which the registration is trusted; the same holds for each slice.
+
+    Args:
+        doubt: Of the copies, with the volume's own slices.
+        carried: The carried labels.
+        agreement: Of these with the network.
+        schema: The structures.
+        slice_names: What a person calls each of the volume's slices.
+    """
+    trusted = {
+        label.name: dice
+        for label, dice, trust in zip(schema, agreement.dice, carried.trust, strict=True)
+        if trust >= TRUSTED
+    }
+    if not trusted or not agreement.filled.any():
+        return doubt
+    per_slice = _share(agreement.differing, agreement.filled)
+    least = min(trusted, key=lambda name: trusted[name])
+    raised = np.maximum(doubt.doubt_per_slice, per_slice)
+    told = doubt.with_disagreement(
+        trusted[least], one_structure(least), slice_names[int(per_slice.argmax())]
+    )
+    return replace(told, doubt_per_slice=tuple(float(one) for one in raised))
+
+
 def _agreement(
     mean: npt.NDArray[np.uint8], copies: npt.NDArray[np.uint8], index: int
 ) -> float | None:
@@ -72,6 +120,11 @@ def _doubt_per_slice(
         differing.append(((copy != mean) & is_seen).sum(axis=(1, 2)))
         filling.append((((copy > 0) | (mean > 0)) & is_seen).sum(axis=(1, 2)))
     differ, filled = (np.mean(counts, axis=0) for counts in (differing, filling))  # (slices,)
+    return _share(differ, filled)
+
+
+def _share(differ: npt.NDArray[Any], filled: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return what differs as a share of what each slice has, 0..1."""
     floor = max(1.0, SMALLEST_SLICE_SHARE * float(filled.max()))
     share: npt.NDArray[np.float64] = np.clip(differ / np.maximum(filled, floor), 0, 1)
     return share

@@ -15,9 +15,15 @@ from PseudoLabelCLLib.learning.copies import draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import MostLikely, PredictedPart, predict_parts
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
+from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
+    CarriedAnatomy,
+    agreement_with,
+    at_slices,
+    fused,
+)
 from PseudoLabelCLLib.pipeline.prediction.keep_single_pieces import keep_single_pieces
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
-from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
+from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of, with_anatomy
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
 from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
 
@@ -36,12 +42,44 @@ class SegmentedVolume:
     Args:
         labels: Label values on the volume's grid.
         uncertainty: Entropy of the class probabilities over its largest possible value, 0..1.
-        doubt: How much changed copies contradict each other.
+        doubt: How much changed copies contradict each other, and anatomy the network.
+        anatomy_weights: Of what was carried over from annotated volumes, for each structure;
+            empty where nothing was.
     """
 
     labels: LabelVolume
     uncertainty: Volume
     doubt: Doubt
+    anatomy_weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnatomyOfCase:
+    """What the annotated volumes say of a case, and how much it weighs.
+
+    Args:
+        carried: Their labels, carried over.
+        weight: Where these count in full, 0..1.
+    """
+
+    carried: CarriedAnatomy
+    weight: float
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What is done to a prediction to make a proposal of it.
+
+    Args:
+        clean_up: How its labels are smoothed before they leave the network's grid.
+        anatomy: What annotated volumes say of the case, or None.
+    """
+
+    clean_up: CleanUpConfig = NO_CLEAN_UP
+    anatomy: AnatomyOfCase | None = None
+
+
+AS_PREDICTED = Refinement()
 
 
 def segment_slices(
@@ -50,11 +88,12 @@ def segment_slices(
     grid: SliceGrid,
     geometry: Geometry,
     device: ComputeDevice,
-    clean_up: CleanUpConfig = NO_CLEAN_UP,
+    refinement: Refinement = AS_PREDICTED,
 ) -> SegmentedVolume:
     """Segment a volume from its slices on the network's grid.
 
-    Cleaning up changes the labels alone: uncertainty and doubt tell what the network said.
+    Cleaning up changes the labels alone: uncertainty and doubt tell what the network said. Where
+    anatomy counts, labels and uncertainty are those of both together.
 
     Args:
         model: With its network on the device.
@@ -62,36 +101,88 @@ def segment_slices(
         grid: How they lie on the volume's own grid.
         geometry: The volume's grid.
         device: Where to compute.
-        clean_up: How the labels are smoothed before they leave the network's grid.
+        refinement: What makes a proposal of the prediction; by default nothing does.
     """
     card = model.card
-    copies = draw_copies(card.pseudo_label, card.seed, mirror=card.mirror_copies)
-    classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
-    uncertainty = np.empty(classes.shape, np.float32)
-    block = card.preprocess.patch_size
-    seen = _Seen(len(copies), (len(images), *images.shape[-2:]))
-    further_from = card.pseudo_label.further_copies_from
-    predicted = predict_parts(
-        model.network, images, copies, device, block, further_from=further_from
-    )
-    for part, said in grid.at_native_slices(seen.noting(predicted)):
-        probabilities = grid.probabilities_to_native(said)
-        uncertainty[part] = _relative_entropy(probabilities)
-        if clean_up.num_iterations:
-            probabilities = grid.probabilities_to_native(_cleaned(said, clean_up, device))
-        classes[part] = probabilities.argmax(axis=1)
-    second_piece = keep_single_pieces(classes, card.schema, card.single_pieces, geometry.voxel_mm3)
+    looking = _Looking(model, images, grid, device, refinement.clean_up)
+    classes, uncertainty = looking.at_all_slices()
     axis = grid.slicing_axis
-    slice_names = [geometry.slice_name(axis, int(number)) for number in grid.sources]
-    doubt = doubt_of(seen.classes, card.schema, slice_names)
+    native_names = [geometry.slice_name(axis, number) for number in range(grid.num_slices)]
+    doubt = doubt_of(
+        looking.seen.classes, card.schema, [native_names[int(n)] for n in grid.sources]
+    )
+    doubt = replace(doubt, doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid))
+    anatomy = refinement.anatomy
+    weights: tuple[float, ...] = ()
+    if anatomy is not None:
+        agreement = agreement_with(anatomy.carried, classes, grid)
+        doubt = with_anatomy(doubt, anatomy.carried, agreement, card.schema, native_names)
+        weights = agreement.weights(anatomy.carried, anatomy.weight)
+        if any(weights):
+            classes, uncertainty = looking.at_all_slices(anatomy.carried, weights)
+    second_piece = keep_single_pieces(classes, card.schema, card.single_pieces, geometry.voxel_mm3)
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
         uncertainty=Volume(grid.volume_of(uncertainty), geometry),
-        doubt=replace(
-            doubt.with_second_piece(*second_piece),
-            doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid),
-        ),
+        doubt=doubt.with_second_piece(*second_piece),
+        anatomy_weights=weights,
     )
+
+
+class _Looking:
+    """Predicts a volume, as often as it is asked: probabilities of a large one fit no memory."""
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        images: npt.NDArray[np.float32],
+        grid: SliceGrid,
+        device: ComputeDevice,
+        clean_up: CleanUpConfig,
+    ) -> None:
+        card = model.card
+        self._copies = draw_copies(card.pseudo_label, card.seed, mirror=card.mirror_copies)
+        self._model, self._images, self._grid = model, images, grid
+        self._device, self._clean_up = device, clean_up
+        self.seen = _Seen(len(self._copies), (len(images), *images.shape[-2:]))
+
+    def at_all_slices(
+        self, carried: CarriedAnatomy | None = None, weights: tuple[float, ...] = ()
+    ) -> tuple[LabelArray, npt.NDArray[np.float32]]:
+        """Return most likely classes and uncertainty, (slices, rows, columns) of the volume.
+
+        Args:
+            carried: Labels that are fused with what the network says, or None.
+            weights: Of each structure of them.
+        """
+        grid, block = self._grid, self._model.card.preprocess.patch_size
+        classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
+        uncertainty = np.empty(classes.shape, np.float32)
+        predicted = predict_parts(
+            self._model.network, self._images, self._copies, self._device, block,
+            further_from=self._model.card.pseudo_label.further_copies_from,
+        )  # fmt: skip
+        for part, said in grid.at_native_slices(self.seen.noting(predicted)):
+            probabilities = self._blended(said, part, carried, weights)
+            uncertainty[part] = _relative_entropy(probabilities)
+            if self._clean_up.num_iterations:
+                cleaned = _cleaned(said, self._clean_up, self._device)
+                probabilities = self._blended(cleaned, part, carried, weights)
+            classes[part] = probabilities.argmax(axis=1)
+        return classes, uncertainty
+
+    def _blended(
+        self,
+        said: Probabilities,
+        part: slice,
+        carried: CarriedAnatomy | None,
+        weights: tuple[float, ...],
+    ) -> Probabilities:
+        """Return the probabilities of some slices on the volume's pixels, with what was carried."""
+        probabilities = self._grid.probabilities_to_native(said)
+        if carried is None:
+            return probabilities
+        return fused(probabilities, *at_slices(carried, self._grid, part), weights)
 
 
 def _at_native_slices(doubts: Sequence[float], grid: SliceGrid) -> tuple[float, ...]:

@@ -66,6 +66,10 @@ class RoundInputs:
         """Return a context whose time is noted, if anybody asks."""
         return nullcontext() if self.watch is None else self.watch.timed(work, amount)
 
+    def elsewhere(self) -> AbstractContextManager[None]:
+        """Return a context whose time is left out of what a round is expected to take."""
+        return nullcontext() if self.watch is None else self.watch.elsewhere()
+
 
 def settle_training(project: Project, preprocess: PreprocessConfig) -> TrainingConfig:
     """Decide what the settings leave open: whether slices are mirrored.

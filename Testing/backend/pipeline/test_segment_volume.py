@@ -19,7 +19,11 @@ from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.inference import predict_parts
 from PseudoLabelCLLib.pipeline.prediction import segment_volume as segment_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import segment_volume
-from PseudoLabelCLLib.pipeline.prediction.segment_volume import NO_CLEAN_UP, segment_slices
+from PseudoLabelCLLib.pipeline.prediction.segment_volume import (
+    NO_CLEAN_UP,
+    Refinement,
+    segment_slices,
+)
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs
 from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
@@ -71,7 +75,7 @@ def segmented(array, schema, geometry=None, steepness=20.0, clean_up=NO_CLEAN_UP
     volume = Volume(array, geometry)
     where = slice_grid(volume, model.card.preprocess)
     images = where.images_to_network(where.slices_of(array))[:, None]
-    return segment_slices(model, images, where, geometry, CPU, clean_up)
+    return segment_slices(model, images, where, geometry, CPU, Refinement(clean_up))
 
 
 @pytest.mark.parametrize("value", [1, 7, 300])

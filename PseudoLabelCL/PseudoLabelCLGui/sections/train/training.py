@@ -27,6 +27,7 @@ PROFILE_SETTING = "profile"
 PRETRAINING_SETTING = "pretraining.method"
 BIAS_SETTING = "preprocess.bias_correction"
 PIECES_SETTING = "pseudo_label.single_pieces"
+ANATOMY_SETTING = "pseudo_label.anatomy_prior.enabled"
 
 
 class TrainingSection(PlottingSection[TrainState]):
@@ -42,6 +43,7 @@ class TrainingSection(PlottingSection[TrainState]):
         self._checks = {
             BIAS_SETTING: self.ui.biasCorrectionCheck,
             PIECES_SETTING: self.ui.singlePiecesCheck,
+            ANATOMY_SETTING: self.ui.anatomyPriorCheck,
         }
         self._tips = {
             name: (widget, widget.toolTip)

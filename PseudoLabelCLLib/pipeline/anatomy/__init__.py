@@ -1,0 +1,1 @@
+"""The anatomy prior: what annotated patients say of another one, by registration."""
