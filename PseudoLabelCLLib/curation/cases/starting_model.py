@@ -38,9 +38,8 @@ def start_from_model(root: Path, project: Project, file: Path) -> Project:
             Text("Choose one of the two: pretraining.method=none switches pre-training off."),
         )
     start = read_starting_model(file)
-    pixel_mm = (
-        network_pixel_mm(project, settled_preprocess(root, project)) if project.cases else None
-    )
+    settled = settled_preprocess(root, project)
+    pixel_mm = network_pixel_mm(root, project, settled) if project.cases else None
     grid = replace(project.preprocess, in_plane_spacing_mm=pixel_mm or None)
     start.require_fit(project.channels, grid)
     with written_aside(ProjectLayout(root).starting_model) as temporary:

@@ -8,8 +8,9 @@ from pathlib import Path
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.method_config import Mirror
+from PseudoLabelCLLib.learning.copies import CopyTransform
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import CopyTransform, predict_parts
+from PseudoLabelCLLib.learning.inference import predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.sliding_windows import LARGEST_VOLUME
 from PseudoLabelCLLib.pipeline.prediction.model_file import (
@@ -18,6 +19,7 @@ from PseudoLabelCLLib.pipeline.prediction.model_file import (
     TrainingSummary,
 )
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import (
+    Refinement,
     most_likely_classes,
     segment_slices,
 )
@@ -52,7 +54,9 @@ def seconds_of_proposal(
     model = TrainedModel(network, _card(inputs, network, config))
     for _ in range(2):
         start_s = clock()
-        segmented = segment_slices(model, few.images, few.grid, geometry, device, config.clean_up)
+        segmented = segment_slices(
+            model, few.images, few.grid, geometry, device, Refinement(config.clean_up)
+        )
         with tempfile.TemporaryDirectory() as folder:
             write_segmentation(Path(folder) / "a.seg.nrrd", segmented.labels, model.card.schema)
             write_volume(Path(folder) / "a.nrrd", segmented.uncertainty)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from PseudoLabelCLLib.curation.cases.new_project import made_aside
 from PseudoLabelCLLib.curation.cases.settings import change_settings
-from PseudoLabelCLLib.curation.cases.starting_model import start_afresh, start_from_model
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.messages.answers import Done
@@ -77,6 +76,12 @@ def _change_settings(session: ProjectSession, request: ChangeSettings, _: object
 
 @handler
 def _start_from(session: ProjectSession, request: StartFrom, _: object) -> ProjectView:
+    # Looks at segmentations, and so needs the readers of images.
+    from PseudoLabelCLLib.curation.cases.starting_model import (  # noqa: PLC0415 - see above
+        start_afresh,
+        start_from_model,
+    )
+
     if request.model:
         changed = start_from_model(session.root, session.project(), Path(request.model))
     else:
