@@ -2,7 +2,7 @@
 
     python Testing/benchmarks/geometries.py --output FOLDER [--only whole-body ...]
 
-Each kind is two made-up volumes, one annotated and one not, in which ellipsoids of different
+Each kind is two synthetic volumes, one annotated and one not, in which ellipsoids of different
 brightness lie at other places. A small network is trained for a few steps and proposes the second
 volume, whose truth is known. "exact" means that the proposal has the size, spacing, origin and
 directions of its image to the last bit that the file format keeps.

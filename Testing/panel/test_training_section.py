@@ -348,7 +348,7 @@ def test_the_name_on_verdicts_can_be_chosen_while_a_project_is_open(a_panel):
     ("name", "setting", "told"),
     [
         ("biasCorrectionCheck", "preprocess.bias_correction", "never applied to CT"),
-        ("singlePiecesCheck", "pseudo_label.single_pieces", "smaller pieces"),
+        ("singlePiecesCheck", "pseudo_label.single_pieces", "keep one piece"),
         ("anatomyPriorCheck", "pseudo_label.anatomy_prior.enabled", "carried over"),
     ],
 )

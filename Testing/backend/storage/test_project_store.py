@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,11 @@ def test_missing_project_is_told(tmp_path, a_project):
         save_cases(tmp_path, a_project)
 
 
+def _with_spacing(number):
+    """Put another number in the place of the first distance of voxels."""
+    return lambda text: re.sub(r'("spacing_mm": \[\s*)[^,]+', rf"\g<1>{number}", text, count=1)
+
+
 def _with_version(version):
     def change(text):
         return json.dumps({**json.loads(text), "schema_version": version})
@@ -178,8 +184,8 @@ def _with_version(version):
         (lambda text: text.replace('"name"', '"nom"', 1), ProjectDamagedError, "nom"),
         (lambda text: text.replace("annotated", "drawn"), ProjectDamagedError, r"cases\[0\], role"),
         (lambda text: text.replace('"two"', '"MÜLLER 1"'), ProjectDamagedError, "Two cases"),
-        (lambda text: text.replace("0.7", "NaN", 1), ProjectDamagedError, "NaN"),
-        (lambda text: text.replace("0.7", "-0.7", 1), ProjectDamagedError, "impossible geometry"),
+        (_with_spacing("NaN"), ProjectDamagedError, "NaN"),
+        (_with_spacing("-0.7"), ProjectDamagedError, "impossible geometry"),
     ],
 )
 def test_project_file_that_cannot_be_used_is_told_and_left_alone(
