@@ -96,6 +96,7 @@ class Disk:
     is_pretrained: bool = False
     pretraining: str = "none"
     start: str = ""
+    num_joint_rounds: int | None = None
     exists: bool = True
     labels: LabelSchema = LABELS
     from_dicom: set[str] = field(default_factory=set)
@@ -137,6 +138,9 @@ class Disk:
         num_human = sum(role is CaseRole.ANNOTATED for role in self.roles.values())
         index = len(self.rounds) - self.is_interrupted
         config = config_for(Profile.QUICK)
+        if self.num_joint_rounds is not None:
+            training = replace(config.training, num_joint_rounds=self.num_joint_rounds)
+            config = replace(config, training=training)
         method = Pretraining(self.pretraining)
         config = replace(config, pretraining=replace(config.pretraining, method=method))
         return ProjectView(

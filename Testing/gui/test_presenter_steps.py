@@ -225,6 +225,17 @@ def test_before_any_round_the_measured_minutes_of_this_computer_count(stage):
     assert trained(("", "")).state.train.sentence == "Round 1 will learn."
 
 
+def test_measured_minutes_of_the_profile_do_not_count_where_its_training_was_changed():
+    disk = Disk.with_cases(1)
+    disk.num_joint_rounds = 7
+    stage = opened(disk)
+    report = ReadinessReport(
+        "p", torch_works=True, device_kind="cpu", device="CPU", minutes_per_round=6.2
+    )
+    stage.presenter.readiness.found(report)
+    assert stage.state.train.sentence == "Round 0 will learn."
+
+
 def test_plan_that_says_what_a_round_costs_is_not_followed_by_another_guess():
     disk = Disk.with_cases(1, (RoundState.CLOSED, RoundState.IN_REVIEW))
     disk.times = {1: (at(0), at(12))}

@@ -28,6 +28,7 @@ from PseudoLabelCLGui.presenter.words import (
 from PseudoLabelCLGui.translation import _, translated
 from PseudoLabelCLLib.domain.bound_settings import bound_settings, why_bound
 from PseudoLabelCLLib.domain.config import Profile, ProjectConfig
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures, RoundView
 
 NUM_LINES_SHOWN = 200
@@ -147,7 +148,7 @@ def _estimate(facts: Facts) -> str:
     seconds = seconds_of_round(view)
     if seconds is not None:
         return _("It will take {time}, judging by earlier rounds.").format(time=about_time(seconds))
-    is_quick = view.config.profile is Profile.QUICK
+    is_quick = view.config.training == config_for(Profile.QUICK).training
     if is_quick and report is not None and report.minutes_per_round is not None:
         time = about_time(60 * report.minutes_per_round)
         return _("It will take {time} on this computer.").format(time=time)
