@@ -409,7 +409,7 @@ def _add_terms(commands: Commands) -> None:
 
 def _add_pieces(commands: Commands) -> None:
     pieces = commands.add_parser(
-        "pieces", help="show or choose of which structures predictions keep the largest piece alone"
+        "pieces", help="show or choose of which structures predictions keep a single piece"
     )
     pieces.add_argument("project", help="the project folder")
     pieces.add_argument(

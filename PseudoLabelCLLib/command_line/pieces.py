@@ -1,4 +1,4 @@
-"""The command `pieces`: of which structures predictions keep the largest piece alone."""
+"""The command `pieces`: of which structures predictions keep a single piece."""
 
 import argparse
 from dataclasses import replace
@@ -16,9 +16,9 @@ from PseudoLabelCLLib.storage.project.project_store import load_project
 
 _CHOICES = {"one": True, "several": False, "as-drawn": None}
 _WORDS = {
-    True: "one: only the largest piece is kept",
+    True: "one: a single piece is kept",
     False: "several: every piece is kept",
-    None: "as drawn: the largest piece alone, if every annotated volume shows it in one piece",
+    None: "as drawn: a single piece, if every annotated volume shows it in one piece",
 }
 
 

@@ -174,7 +174,7 @@ class PseudoLabelConfig:
         min_agreement: A case whose copies agree less takes no part in the next round (section
             A.3.4, 0.9 there); 0 keeps all.
         clean_up: Mean-field smoothing of the pseudo-labels.
-        single_pieces: Whether predictions keep only the largest piece of a structure that is one
+        single_pieces: Whether predictions keep a single piece of a structure that is one
             piece in every annotated volume, and of all structures together if these are.
         further_copies_from: Copies after the first are predicted only around pixels where the
             first gives all structures together at least this probability; 0 predicts all of them

@@ -80,7 +80,7 @@ def config_for(profile: Profile) -> ProjectConfig:
             # beside the consistency loss it gained nothing in so few steps (Docs/benchmarks.md)
             contrastive=ContrastiveConfig(weight=0.0, num_pairs=4),
         ),
-        pseudo_label=PseudoLabelConfig(single_pieces=True, further_copies_from=0.02),
+        pseudo_label=PseudoLabelConfig(single_pieces=True),
     )
     if profile is Profile.QUICK:
         return quick

@@ -40,7 +40,7 @@ class SinglePieces:
         if not kept:
             return None
         return Text(
-            "Predictions keep only the largest piece of: {kept}. The annotated volumes show each "
+            "Predictions keep a single piece of: {kept}. The annotated volumes show each "
             "of these in one piece.",
             kept=listed(kept),
         )

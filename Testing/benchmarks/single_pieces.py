@@ -1,6 +1,6 @@
-"""What keeping the largest piece of single structures is worth, on the same predictions.
+"""What keeping a single piece of structures is worth, on the same predictions.
 
-One prediction per volume is measured twice, with all pieces and with the largest alone.
+One prediction per volume is measured twice, with all pieces and with one.
 
     python Testing/benchmarks/single_pieces.py --model model.plcl --data-set hearts --data FOLDER \
         --combination c1 --measure choosing
@@ -45,7 +45,7 @@ def main() -> None:
     device.place(model.network)
     every_piece, single = _without_rule(model), model.card.single_pieces
     schema = every_piece.card.schema
-    measured: dict[str, list[tuple[float, float]]] = {"every piece": [], "the largest piece": []}
+    measured: dict[str, list[tuple[float, float]]] = {"every piece": [], "one piece": []}
     for number in numbers:
         volume = read_volume(data.image(arguments.data, number))
         reference = read_segmentation(data.label(arguments.data, number), schema)[0]
@@ -80,7 +80,7 @@ def _kept(labels: LabelVolume, schema: LabelSchema, single: SinglePieces) -> Lab
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What keeping the largest piece is worth.")
+    parser = argparse.ArgumentParser(description="What keeping a single piece is worth.")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data-set", choices=[*DATA_SETS], required=True)
     parser.add_argument("--data", type=Path, required=True)

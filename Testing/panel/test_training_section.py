@@ -88,6 +88,20 @@ def test_choosing_a_profile_tells_the_presenter_and_showing_one_does_not(an_open
     assert an_open_project.calls == [("train.set_profile", "paper")]
 
 
+def test_a_setting_that_is_left_to_the_program_has_an_empty_field(a_panel):
+    name = "preprocess.in_plane_spacing_mm"
+    for value, shown in (("null", ""), ("1.5", "1.5")):
+        settings = {**states.OPEN.train.settings, name: value}
+        free = states.OPEN.train.can_change | {name}
+        train = replace(states.OPEN.train, settings=settings, can_change=free)
+        a_panel.show(replace(states.OPEN, train=train))
+        assert a_panel.ui.pixelSizeEdit.text == shown
+    edit = a_panel.widget("pixelSizeEdit")
+    edit.setText("")
+    edit.editingFinished.emit()
+    assert a_panel.calls == [("train.change_setting", name, "null")]
+
+
 def test_a_setting_is_changed_once_it_was_typed(an_open_project):
     edit = an_open_project.widget("jointStepsEdit")
     assert edit.text() == "600"

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from PseudoLabelCLLib.domain.config import Selection
-from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError, PseudoLabelCLError
+from PseudoLabelCLLib.domain.errors import (
+    ModelFileError,
+    ProjectError,
+    PseudoLabelCLError,
+    StorageError,
+)
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.project import Project
@@ -18,11 +24,13 @@ from PseudoLabelCLLib.messages.answers import ModelSummary
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json
 from PseudoLabelCLLib.storage.files.atomic_files import written_aside
 from PseudoLabelCLLib.storage.files.fingerprint import file_fingerprint
-from PseudoLabelCLLib.storage.project.model_archive import read_model_archive
+from PseudoLabelCLLib.storage.project.model_archive import (
+    read_model_archive,
+    require_known_version,
+)
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
-# Cards up to this version are understood; each later one says so.
-NEWEST_CARD_VERSION = 5
+T = TypeVar("T")
 
 # How the weights were chosen, by `training.selection`: what that makes of their Dice.
 _SELECTIONS = {
@@ -58,19 +66,15 @@ def read_model_card(path: Path) -> ModelSummary:
         ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
         StorageError: The disk refuses.
     """
-    told = _read_card(path)
-    with _damage_told(path):
-        labels = from_json(LabelSchema, told.get("schema"), "model.json, schema")
-        training = from_json(_Training, _told_training(told), "model.json, training")
-        channels = _told_channels(told)
-        require_segmenting(path, _num_pretrained_on(told))
-    return ModelSummary(
-        str(path.absolute()),
-        file_fingerprint(path),
-        labels,
-        _sentence_about(training),
-        channels,
-    )
+    with _read_card(path) as card:
+        require_segmenting(path, card.num_pretrained_on)
+        return ModelSummary(
+            str(path.absolute()),
+            file_fingerprint(path),
+            card.labels,
+            _sentence_about(card.training),
+            card.channels,
+        )
 
 
 def read_starting_model(path: Path) -> StartingModel:
@@ -80,21 +84,16 @@ def read_starting_model(path: Path) -> StartingModel:
         ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
         StorageError: The disk refuses.
     """
-    told = _read_card(path)
-    with _damage_told(path):
-        labels = from_json(LabelSchema, told.get("schema"), "model.json, schema")
-        training = from_json(_Training, _told_training(told), "model.json, training")
+    with _read_card(path) as card:
         return StartingModel(
-            project=training.project,
-            round_index=training.round_index,
+            project=card.training.project,
+            round_index=card.training.round_index,
             fingerprint=file_fingerprint(path),
-            structures=labels.names,
-            channels=_told_channels(told),
-            network=from_json(NetworkConfig, told.get("network"), "model.json, network"),
-            preprocess=from_json(
-                PreprocessConfig, told.get("preprocess"), "model.json, preprocess"
-            ),
-            num_pretrained_on=_num_pretrained_on(told),
+            structures=card.labels.names,
+            channels=card.channels,
+            network=card.part(NetworkConfig, "network"),
+            preprocess=card.part(PreprocessConfig, "preprocess"),
+            num_pretrained_on=card.num_pretrained_on,
         )
 
 
@@ -147,8 +146,46 @@ def require_replaceable(file: Path) -> None:
         ) from error
 
 
-def _read_card(path: Path) -> dict[str, JsonValue]:
-    """Return what a model file says of itself.
+class _Card:
+    """What a model file says of itself, part by part; a damaged part raises when it is read."""
+
+    def __init__(self, told: dict[str, JsonValue]) -> None:
+        self._told = told
+
+    def part(self, type_: type[T], name: str) -> T:
+        """Return one part.
+
+        Raises:
+            PseudoLabelCLError: It is not what belongs there.
+        """
+        return from_json(type_, self._told.get(name), f"model.json, {name}")
+
+    @property
+    def labels(self) -> LabelSchema:
+        return self.part(LabelSchema, "schema")
+
+    @property
+    def training(self) -> _Training:
+        """The known fields; cards may tell more."""
+        told = self._told.get("training")
+        if isinstance(told, dict):
+            told = {f.name: told[f.name] for f in fields(_Training) if f.name in told}
+        return from_json(_Training, told, "model.json, training")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        told = self._told.get("channels") or []
+        return from_json(tuple[str, ...], told, "model.json, channels")
+
+    @property
+    def num_pretrained_on(self) -> int:
+        told = self._told.get("num_pretrained_on") or 0
+        return from_json(int, told, "model.json, num_pretrained_on")
+
+
+@contextmanager
+def _read_card(path: Path) -> Iterator[_Card]:
+    """Give what a model file says of itself; where a part of it is damaged, that is said.
 
     Raises:
         ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
@@ -156,26 +193,10 @@ def _read_card(path: Path) -> dict[str, JsonValue]:
     told, _ = read_model_archive(path)
     if not isinstance(told, dict):
         raise _damaged(path, Text("expected a JSON object"))
-    version = told.get("schema_version")
-    if isinstance(version, int) and version > NEWEST_CARD_VERSION:
-        raise ModelFileError(
-            Text(
-                "'{file}' was written by a newer version (model format {version}, this "
-                "program knows {known}).",
-                file=path.name,
-                version=version,
-                known=NEWEST_CARD_VERSION,
-            ),
-            Text("Update PseudoLabelCL."),
-        )
-    return told
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+    require_known_version(path, told)
     try:
-        yield
-    except ModelFileError:
+        yield _Card(told)
+    except (ModelFileError, StorageError):
         raise
     except PseudoLabelCLError as error:
         raise _damaged(path, error.message) from error
@@ -186,22 +207,6 @@ def _damaged(path: Path, reason: str) -> ModelFileError:
         Text("The description in '{file}' is damaged: {reason}", file=path.name, reason=reason),
         Text("Get the model file again from where it came."),
     )
-
-
-def _told_channels(told: dict[str, JsonValue]) -> tuple[str, ...]:
-    return from_json(tuple[str, ...], told.get("channels") or [], "model.json, channels")
-
-
-def _num_pretrained_on(told: dict[str, JsonValue]) -> int:
-    return from_json(int, told.get("num_pretrained_on") or 0, "model.json, num_pretrained_on")
-
-
-def _told_training(told: dict[str, JsonValue]) -> JsonValue:
-    """Return the known fields of the training; cards may tell more."""
-    training = told.get("training")
-    if not isinstance(training, dict):
-        return training
-    return {f.name: training[f.name] for f in fields(_Training) if f.name in training}
 
 
 def _sentence_about(training: _Training) -> Text:

@@ -295,14 +295,15 @@ def _together(
 
 def _sampled(array: FloatArray, grid: SliceGrid, part: slice) -> FloatArray:
     """Return (structures, k, j, i) at slices of the volume, (slices, structures, rows, columns)."""
-    slices = np.stack([grid.slices_of(one) for one in array], axis=1)
-    count = len(slices)
+    turned = [grid.slices_of(one) for one in array]
+    count = len(turned[0])
     numbers = np.arange(part.start, part.stop)
     places = np.clip((numbers + 0.5) * count / grid.num_slices - 0.5, 0, count - 1)
     below = np.floor(places).astype(np.intp)
     above = np.minimum(below + 1, count - 1)
     share = (places - below).astype(np.float32)[:, None, None, None]
-    between = np.ascontiguousarray((1 - share) * slices[below] + share * slices[above])
+    under, over = (np.stack([one[where] for one in turned], axis=1) for where in (below, above))
+    between = np.ascontiguousarray((1 - share) * under + share * over)
     if between.shape[2:] == grid.native_shape:
         return between
     tensor = torch.from_numpy(between)

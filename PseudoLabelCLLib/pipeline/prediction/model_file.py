@@ -17,12 +17,13 @@ from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
 from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
-from PseudoLabelCLLib.storage.project.model_archive import read_model_archive, write_model_archive
+from PseudoLabelCLLib.storage.project.model_archive import (
+    CARD_VERSION,
+    read_model_archive,
+    require_known_version,
+    write_model_archive,
+)
 
-# Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
-# tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels,
-# patches and networks in 3-D.
-MODEL_SCHEMA_VERSION = 5
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
 # Pixels this many times larger or smaller than in training are unlike anything the network saw.
@@ -81,7 +82,7 @@ class ModelCard:
         mirror_copies: Whether copies may be mirrored, as training slices were.
         seed: Of the copies.
         training: How it was made.
-        single_pieces: Of what predictions keep the largest piece alone.
+        single_pieces: Of what predictions keep a single piece.
         schema_version: Of this card.
         channels: The images of a patient that it sees at once, the first being the one on whose
             grid segmentations lie; empty for one unnamed image.
@@ -100,7 +101,7 @@ class ModelCard:
     seed: int
     training: TrainingSummary
     single_pieces: SinglePieces = field(default_factory=SinglePieces)
-    schema_version: int = MODEL_SCHEMA_VERSION
+    schema_version: int = CARD_VERSION
     channels: tuple[str, ...] = ()
     num_pretrained_on: int = 0
 
@@ -173,18 +174,7 @@ def read_model(path: Path) -> TrainedModel:
         ModelFileError: It is not a model file, is damaged, unsafe, or of a newer version.
     """
     told, weights = read_model_archive(path)
-    version = told.get("schema_version") if isinstance(told, dict) else None
-    if isinstance(version, int) and version > MODEL_SCHEMA_VERSION:
-        raise ModelFileError(
-            Text(
-                "'{file}' was written by a newer version (model format {version}, this "
-                "program knows {known}).",
-                file=path.name,
-                version=version,
-                known=MODEL_SCHEMA_VERSION,
-            ),
-            Text("Update PseudoLabelCL."),
-        )
+    require_known_version(path, told)
     try:
         card = from_json(ModelCard, told, "model.json")
     except PseudoLabelCLError as error:

@@ -17,7 +17,7 @@ TOUCHING = np.ones((3, 3, 3), np.bool_)
 
 
 def single_pieces(root: Path, project: Project) -> SinglePieces:
-    """Return of what predictions keep the largest piece alone.
+    """Return of what predictions keep a single piece.
 
     Annotated volumes decide if they are drawn as a whole; slices drawn here and there show pieces
     that are none. A structure that none of them shows keeps every piece.

@@ -14,11 +14,10 @@ from PseudoLabelCLLib.learning.tensor_files import (
     write_tensor_file,
 )
 from PseudoLabelCLLib.pipeline.prediction.model_file import (
-    MODEL_SCHEMA_VERSION,
     read_model,
     write_model,
 )
-from PseudoLabelCLLib.storage.project.model_archive import holds_earlier_weights
+from PseudoLabelCLLib.storage.project.model_archive import CARD_VERSION, holds_earlier_weights
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError
 
@@ -60,7 +59,7 @@ def _rewrite_model(path: Path) -> None:
         model = read_model(path)
     except ModelFileError as error:
         raise TensorFileError(as_clause(error.message)) from error
-    write_model(path, model.network, replace(model.card, schema_version=MODEL_SCHEMA_VERSION))
+    write_model(path, model.network, replace(model.card, schema_version=CARD_VERSION))
 
 
 def _rewrite_tensors(path: Path) -> None:

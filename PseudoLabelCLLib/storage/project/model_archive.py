@@ -18,6 +18,10 @@ from PseudoLabelCLLib.storage.files.atomic_files import storage_error, written_a
 from PseudoLabelCLLib.storage.files.regular_files import opened_regular
 from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError, checked_metadata
 
+# Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
+# tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels,
+# patches and networks in 3-D.
+CARD_VERSION = 5
 MAX_CARD_BYTES = 16 * 2**20
 MAX_WEIGHTS_BYTES = 2**30
 _CARD, _WEIGHTS = "model.json", "weights.safetensors"
@@ -57,6 +61,26 @@ def write_model_archive(path: Path, card: JsonValue, weights: bytes) -> None:
             member = zipfile.ZipInfo(name, _EARLIEST_TIME)
             member.compress_type = packing
             archive.writestr(member, data)
+
+
+def require_known_version(path: Path, card: JsonValue) -> None:
+    """Refuse a card that a newer version of the program wrote.
+
+    Raises:
+        ModelFileError: It is newer than `CARD_VERSION`.
+    """
+    version = card.get("schema_version") if isinstance(card, dict) else None
+    if isinstance(version, int) and version > CARD_VERSION:
+        raise ModelFileError(
+            Text(
+                "'{file}' was written by a newer version (model format {version}, this "
+                "program knows {known}).",
+                file=path.name,
+                version=version,
+                known=CARD_VERSION,
+            ),
+            Text("Update PseudoLabelCL."),
+        )
 
 
 def read_model_archive(path: Path) -> tuple[JsonValue, bytes]:

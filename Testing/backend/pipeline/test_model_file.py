@@ -15,12 +15,11 @@ from PseudoLabelCLLib.domain.network_config import Backbone, NetworkConfig
 from PseudoLabelCLLib.learning.checkpoint import weights_to_bytes
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.prediction.model_file import (
-    MODEL_SCHEMA_VERSION,
     TrainedModel,
     read_model,
     write_model,
 )
-from PseudoLabelCLLib.storage.project.model_archive import write_model_archive
+from PseudoLabelCLLib.storage.project.model_archive import CARD_VERSION, write_model_archive
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ def test_card_says_nothing_of_the_machine(a_model_file, tmp_path):
     with zipfile.ZipFile(a_model_file) as archive:
         text = archive.read("model.json").decode()
     assert str(tmp_path) not in text
-    assert json.loads(text)["schema_version"] == MODEL_SCHEMA_VERSION
+    assert json.loads(text)["schema_version"] == CARD_VERSION
 
 
 def test_model_of_a_newer_version_is_refused_before_its_content_is_judged(tmp_path):

@@ -1,4 +1,4 @@
-"""Predictions keep the largest piece of what every annotated volume shows in one piece."""
+"""Predictions keep a single piece of what every annotated volume shows in one piece."""
 
 from dataclasses import replace
 

@@ -33,9 +33,10 @@ from PseudoLabelCLLib.pipeline.prediction import apply_model as apply_module
 from PseudoLabelCLLib.pipeline.prediction import evaluate as evaluate_module
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.prediction.evaluate import evaluate
-from PseudoLabelCLLib.pipeline.prediction.model_file import MODEL_SCHEMA_VERSION, read_model
+from PseudoLabelCLLib.pipeline.prediction.model_file import read_model
 from PseudoLabelCLLib.pipeline.rounds import round_data
 from PseudoLabelCLLib.pipeline.rounds.run_round import run_round
+from PseudoLabelCLLib.storage.project.model_archive import CARD_VERSION
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
@@ -202,7 +203,7 @@ def test_project_of_the_version_before_goes_on_to_the_same_numbers_and_is_rewrit
     again, before = (read_model(ProjectLayout(r).model(1)).network for r in (root, the_loop.root))
     weights = before.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in again.state_dict().items())
-    assert read_model(ProjectLayout(root).model(0)).card.schema_version == MODEL_SCHEMA_VERSION
+    assert read_model(ProjectLayout(root).model(0)).card.schema_version == CARD_VERSION
     files = [path for path in root.rglob("*") if path.is_file()]
     assert [found for path in files for found in pickles_in(path, path.read_bytes())] == []
 

@@ -28,6 +28,8 @@ PRETRAINING_SETTING = "pretraining.method"
 BIAS_SETTING = "preprocess.bias_correction"
 PIECES_SETTING = "pseudo_label.single_pieces"
 ANATOMY_SETTING = "pseudo_label.anatomy_prior.enabled"
+# The text of a setting that is left to the program.
+NOT_SET = "null"
 
 
 class TrainingSection(PlottingSection[TrainState]):
@@ -140,7 +142,7 @@ class TrainingSection(PlottingSection[TrainState]):
         for name, check in self._checks.items():
             showChecked(check, train.settings.get(name) == "true")
         for name, field in self._fields.items():
-            showField(field, train.settings.get(name, ""))
+            showField(field, _typed(train, name))
         whyNoRounds = _("Pause the training first.") if train.is_running else ""
         reasons = {name: _whySettled(train, name) for name in self._tips}
         reasons |= {"rounds": whyNoRounds, "stop rule": whyNoRounds}
@@ -178,8 +180,8 @@ class TrainingSection(PlottingSection[TrainState]):
 
     def _onSetting(self, name: str) -> None:
         text = self._fields[name].text.strip()
-        if self._shown is not None and text != self._shown.settings.get(name, ""):
-            self.presenter.train.change_setting(name, text)
+        if self._shown is not None and text != _typed(self._shown, name):
+            self.presenter.train.change_setting(name, text or NOT_SET)
 
     def _onTrain(self) -> None:
         self.presenter.train.start(self.ui.roundsSpin.value, self.ui.stopWhenNoBetterCheck.checked)
@@ -206,6 +208,12 @@ class TrainingSection(PlottingSection[TrainState]):
 
     def _onPretrain(self) -> None:
         self.presenter.train.pretrain()
+
+
+def _typed(train: TrainState, name: str) -> str:
+    """Return the text of a setting's field; what is left to the program is empty."""
+    value = train.settings.get(name, "")
+    return "" if value == NOT_SET else value
 
 
 def _whySettled(train: TrainState, name: str) -> str:
