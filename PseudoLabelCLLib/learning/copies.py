@@ -13,6 +13,7 @@ from torch.nn import functional
 from PseudoLabelCLLib.domain.config import PseudoLabelConfig
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.shapes import Float, UInt8
+from PseudoLabelCLLib.learning.to_device import to_device
 
 Grid = Float[Tensor, "1 rows columns 2"]
 
@@ -112,8 +113,8 @@ def combine(
         _mark_most_likely(probabilities, winner)
         if turn is not None:
             winner.masked_fill_(turn.coverage[0] < _SEEN_SHARE, UNSEEN_CLASS)
-        coverage = coverage.to(own.device) + (1.0 if turn is None else turn.coverage)
-        total = total.to(own.device) + probabilities
+        coverage = to_device(coverage, own.device) + (1.0 if turn is None else turn.coverage)
+        total = to_device(total, own.device) + probabilities
         winners.append(winner)
     if all(turn is not None for turn in turns):  # without the slice itself, some pixels have none
         background = functional.one_hot(coverage.new_zeros(1).long(), total.shape[1])
@@ -159,7 +160,7 @@ def turn_of(
     )
     coverage = resample(torch.ones((1, 1, *box.shape)), back)
     turn = (box.within(there, shape), back, coverage)
-    return Turn(*(part.to(device.torch_device) for part in turn))
+    return Turn(*(to_device(part, device.torch_device) for part in turn))
 
 
 def _matrix(shape: tuple[int, int], copy: CopyTransform) -> Float[Tensor, "2 3"]:

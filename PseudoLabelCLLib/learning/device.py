@@ -34,13 +34,16 @@ class ComputeDevice:
         name: "cuda", "mps" or "cpu".
         description: The device in words, with its memory.
         reason: Why this one and why this precision, in one sentence.
-        half_precision: Whether convolutions run in bfloat16 with channels-last memory.
+        half_precision: Whether convolutions run in bfloat16.
+        channels_last: Whether the channels of a pixel lie side by side in memory; None does so with
+            half precision, which wants it.
     """
 
     name: str
     description: str
     reason: Text
     half_precision: bool
+    channels_last: bool | None = None
 
     @property
     def torch_device(self) -> torch.device:
@@ -53,7 +56,8 @@ class ComputeDevice:
         return self._memory_format(4)
 
     def _memory_format(self, num_axes: int) -> torch.memory_format:
-        if not self.half_precision:
+        is_last = self.half_precision if self.channels_last is None else self.channels_last
+        if not is_last:
             return torch.contiguous_format
         return torch.channels_last_3d if num_axes == 5 else torch.channels_last
 
@@ -65,7 +69,8 @@ class ComputeDevice:
         """Return the device as a network in 2-D or 3-D uses it: a CPU computes 3-D in float32.
 
         The trial of the precision is one in 2-D. In 3-D, torch has no fast bfloat16 on CPUs: a step
-        took 15 times as long as in float32.
+        took 15 times as long as in float32. On some, its gradients are wrong there besides
+        (findings/torch-bfloat16-conv3d-weight-gradient.sh).
         """
         if dimension == 2 or self.name != "cpu" or not self.half_precision:
             return self
@@ -91,7 +96,7 @@ class ComputeDevice:
 def choose_device(request: DeviceRequest = "auto", *, anew: bool = False) -> ComputeDevice:
     """Try CUDA, then Apple's MPS, then the CPU, and return the first that runs a training step.
 
-    Which precision is faster is kept for the next command on this computer.
+    Which precision and layout are fastest is kept for the next command on this computer.
 
     Args:
         request: The device, or "auto".
@@ -146,7 +151,7 @@ def _try_device(name: str, refusals: list[Text], *, anew: bool) -> ComputeDevice
     description = _describe(name)
     trial = None if anew else kept_trial(description)
     if trial is None:
-        trial = DeviceTrial(description, torch.__version__, _measure_speedup(name))
+        trial = DeviceTrial(description, torch.__version__, *_measure(name))
         keep_trial(trial)
     elif name != "cpu":
         _use_once(name)
@@ -161,15 +166,29 @@ def _try_device(name: str, refusals: list[Text], *, anew: bool) -> ComputeDevice
             times=trial.speedup,
         )
     reason = Text("{reason}; {precision}", reason=reason, precision=precision)
-    return ComputeDevice(name, description, reason, half_precision)
+    return ComputeDevice(name, description, reason, half_precision, trial.channels_last)
 
 
-def _measure_speedup(name: str) -> float:
-    """Return how many times as fast as in float32 a training step is in bfloat16."""
-    plain_s = _time_trial_step(name, half_precision=False)
-    if name == "mps":
-        return 0.0  # not tried there
-    return plain_s / _time_trial_step(name, half_precision=True)
+def _measure(name: str) -> tuple[float, bool | None]:
+    """Return how many times as fast a training step is in bfloat16, and which layout suits it.
+
+    On a GPU, each precision is tried in both layouts of memory.
+    """
+    if name == "mps":  # bfloat16 is not tried there
+        _time_trial_step(name, half_precision=False)
+        return 0.0, None
+    if name == "cpu":
+        plain_s = _time_trial_step(name, half_precision=False)
+        return plain_s / _time_trial_step(name, half_precision=True), None
+    seconds = {
+        (half, last): _time_trial_step(name, half_precision=half, channels_last=last)
+        for half in (False, True)
+        for last in (False, True)
+    }
+    fastest = {half: min(seconds[half, last] for last in (False, True)) for half in (False, True)}
+    speedup = fastest[False] / fastest[True]
+    half = speedup >= WORTHWHILE_SPEEDUP
+    return speedup, seconds[half, True] < seconds[half, False]
 
 
 def _use_once(name: str) -> None:
@@ -182,9 +201,11 @@ def _use_once(name: str) -> None:
         raise RuntimeError("it computes wrongly")
 
 
-def _time_trial_step(name: str, *, half_precision: bool) -> float:
+def _time_trial_step(
+    name: str, *, half_precision: bool, channels_last: bool | None = None
+) -> float:
     """Return the seconds of the fastest of a few training steps on random slices."""
-    device = ComputeDevice(name, "", NO_TEXT, half_precision)
+    device = ComputeDevice(name, "", NO_TEXT, half_precision, channels_last)
     generator = torch.Generator().manual_seed(0)
     network = SegmentationNetwork(NetworkConfig(), 2, generator)
     device.place(network)

@@ -30,6 +30,7 @@ from PseudoLabelCLLib.learning.sliding_windows import (
     predict_any_size,
     predict_slabs,
 )
+from PseudoLabelCLLib.learning.to_device import to_device
 
 SLICES_AT_ONCE = 16
 # Windows of slices that are too large to be predicted at once.
@@ -324,10 +325,9 @@ def _send(
     images: npt.NDArray[np.float32], device: ComputeDevice
 ) -> Float[Tensor, "slices channels rows columns"]:
     """Bring slices, which may be mapped from disk, to the device; a GPU does not wait for it."""
-    on_gpu = device.name == "cuda"
-    host = torch.empty(images.shape, pin_memory=on_gpu)
+    host = torch.empty(images.shape, pin_memory=device.name == "cuda")
     host.numpy()[:] = images
-    return host.to(device.torch_device, non_blocking=on_gpu)
+    return to_device(host, device.torch_device)
 
 
 def _start_return(part: slice, mean: Tensor, winners: Tensor) -> _Returning:

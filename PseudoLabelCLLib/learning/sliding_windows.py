@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 
 # Returns class probabilities of images whose sides the network can halve as often as it does.
 Predict = Callable[[Tensor], Tensor]
@@ -103,7 +104,7 @@ def _weighted(
     weights = images.new_zeros(space)
     lacking = [max(0, side - size) // 2 for side, size in zip(window, space, strict=True)]
     inside = [slice(first, first + size) for first, size in zip(lacking, space, strict=True)]
-    gaussian = gaussian_weights(window)[tuple(inside)].to(images.device)
+    gaussian = to_device(gaussian_weights(window)[tuple(inside)], images.device)
     total: Tensor | None = None
     for place in window_places(space, window):
         said = predict_padded(predict, images[_EVERY + place], window) * gaussian

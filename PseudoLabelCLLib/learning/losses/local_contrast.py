@@ -6,6 +6,7 @@ from torch import Tensor
 from PseudoLabelCLLib.domain.method_config import ContrastForm, Denominator, PairWeighting
 from PseudoLabelCLLib.learning.losses.cosine import cosines, full_precision
 from PseudoLabelCLLib.learning.shapes import Bool, Float, Int
+from PseudoLabelCLLib.learning.to_device import to_device
 
 ABSENT_SCORE = -1e9
 
@@ -81,9 +82,10 @@ def draw_anchors(
     """Draw pixel indices uniformly, with replacement, inside each mask; 0 where it is empty."""
     views, classes, _ = masks.shape
     counts = masks.sum(dim=2)  # (views, classes)
-    fractions = torch.rand(
-        (views, classes, num_anchors), generator=generator, device=generator.device
-    ).to(masks.device, non_blocking=True)
+    fractions = to_device(
+        torch.rand((views, classes, num_anchors), generator=generator, device=generator.device),
+        masks.device,
+    )
     ranks = (fractions * counts[:, :, None]).long() + 1  # the n-th pixel of the mask
     order = masks.cumsum(dim=2, dtype=torch.int32)  # rises by one at every pixel of the mask
     found = torch.searchsorted(order, ranks.to(torch.int32))

@@ -9,6 +9,7 @@ from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.losses.cosine import cosines, full_precision
 from PseudoLabelCLLib.learning.shapes import Float, Int
+from PseudoLabelCLLib.learning.to_device import to_device
 
 REGION_SIDE = 3
 SMALLEST_SIDE = 8
@@ -122,7 +123,7 @@ def _terms(
     own = cosines(anchors, anchors)[:, :NUM_ANCHORS] / temperature  # (views, 13, 17)
     across = cosines(anchors, partners)[:, :NUM_ANCHORS] / temperature
     table = torch.tensor(NEGATIVES)[:, :num_negatives]
-    index = _moved(table, anchors.device).expand(len(anchors), -1, -1)
+    index = to_device(table, anchors.device).expand(len(anchors), -1, -1)
     negatives = torch.cat((own.gather(2, index), across.gather(2, index)), dim=2)
     positives = across.diagonal(dim1=1, dim2=2)  # (views, 13)
     return -functional.logsigmoid(positives - negatives.logsumexp(dim=2))
@@ -131,9 +132,4 @@ def _terms(
 def _pixels(quarters: list[int], side: int, device: torch.device) -> Int[Tensor, "17 3"]:
     """Return the three pixels along one side of every region."""
     first = torch.tensor(quarters) * (side - 4) // 4
-    return _moved(first[:, None] + torch.arange(REGION_SIDE), device)
-
-
-def _moved(table: Tensor, device: torch.device) -> Tensor:
-    """Send a small table ahead without waiting for what the device still computes."""
-    return table.to(device, non_blocking=True)
+    return to_device(first[:, None] + torch.arange(REGION_SIDE), device)

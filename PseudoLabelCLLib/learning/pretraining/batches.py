@@ -27,7 +27,6 @@ Views = Float[Tensor, "views channels rows columns"]
 def global_batch(
     volumes: VolumePool,
     config: GlobalLocalConfig,
-    device: torch.device,
     generator: torch.Generator,
 ) -> Views:
     """Return the views of one step of the encoder's stage.
@@ -36,9 +35,9 @@ def global_batch(
     two volumes everywhere, and every slot holds a slice.
 
     Args:
-        volumes: What is drawn from; for "partition" two or more, each with a slice for every part.
+        volumes: What is drawn from, on the device where the views shall lie;
+            for "partition" two or more, each with a slice for every part.
         config: Strategy, number of parts, ranges of the changes.
-        device: Where the views shall lie.
         generator: On the CPU.
 
     Source: Chaitanya et al., NeurIPS 2020, code. There a third of the 48 slots stays empty, and
@@ -46,16 +45,16 @@ def global_batch(
     """
     num_parts = config.num_partitions
     if config.global_strategy is GlobalStrategy.RANDOM:
-        slices = volumes.draw(VOLUMES_IN_SET * num_parts, generator).images.to(device)
+        slices = volumes.draw(VOLUMES_IN_SET * num_parts, generator).images
         return torch.cat([_global_view(slices, config, generator) for _ in range(2)])
     if config.global_strategy is GlobalStrategy.PARTITION_MINUS:
         chosen = volumes.draw_volumes(VOLUMES_IN_SET, generator)
-        slices = volumes.draw_parts(chosen, num_parts, generator).to(device)
+        slices = volumes.draw_parts(chosen, num_parts, generator)
         return torch.cat((slices, *(_global_view(slices, config, generator) for _ in range(2))))
     ring = volumes.draw_ring(2 * VOLUMES_IN_SET, generator)
     sets = []
     for members in (ring[0::2], ring[1::2]):
-        slices = volumes.draw_parts(members, num_parts, generator).to(device)
+        slices = volumes.draw_parts(members, num_parts, generator)
         sets += [slices, _global_view(slices, config, generator)]
     stacked = torch.stack(sets, dim=1)  # (blocks x parts, 4, channels, rows, columns)
     by_block = stacked.reshape(VOLUMES_IN_SET, num_parts, *stacked.shape[1:]).transpose(1, 2)
@@ -65,7 +64,6 @@ def global_batch(
 def local_batch(
     volumes: VolumePool,
     config: GlobalLocalConfig,
-    device: torch.device,
     generator: torch.Generator,
 ) -> Views:
     """Return the views of one step of the decoder's stage: all first views, then all second.
@@ -73,9 +71,9 @@ def local_batch(
     Views of a slice differ in intensity alone, so that regions lie at the same place in both.
 
     Args:
-        volumes: What is drawn from; for "partition" two or more, each with a slice for every part.
+        volumes: What is drawn from, on the device where the views shall lie;
+            for "partition" two or more, each with a slice for every part.
         config: Strategy, number of parts, ranges of the changes.
-        device: Where the views shall lie.
         generator: On the CPU.
 
     Source: Chaitanya et al., NeurIPS 2020, code.
@@ -85,7 +83,6 @@ def local_batch(
     else:
         chosen = volumes.draw_volumes(VOLUMES_IN_SET, generator)
         slices = volumes.draw_parts(chosen, config.num_partitions, generator)
-    slices = slices.to(device)
     return torch.cat([_changed(slices, config, generator) for _ in range(2)])
 
 
@@ -93,25 +90,23 @@ def positional_batch(
     volumes: VolumePool,
     num_slices: int,
     warp: AugmentationConfig,
-    device: torch.device,
     generator: torch.Generator,
 ) -> PlacedSlices:
     """Return two warped views of each slice with their positions: all first views, then all second.
 
     Args:
-        volumes: What is drawn from.
+        volumes: What is drawn from, on the device where the views shall lie.
         num_slices: Slices in the batch.
         warp: The changes of a view.
-        device: Where views and positions shall lie.
         generator: On the CPU.
 
     Source: Zeng et al., MICCAI 2021, code. There each half of the views has its own statistics of
         batch normalisation; here all views share them.
     """
     drawn = volumes.draw(num_slices, generator)
-    slices = drawn.images.to(device)
+    slices = drawn.images
     views = torch.cat([warp_views(slices, warp, generator) for _ in range(2)])
-    return PlacedSlices(views, drawn.positions.repeat(2).to(device))
+    return PlacedSlices(views, drawn.positions.repeat(2))
 
 
 def _global_view(slices: Views, config: GlobalLocalConfig, generator: torch.Generator) -> Views:

@@ -38,6 +38,8 @@ from PseudoLabelCLLib.learning.pretraining.volume_batches import VolumePool
 from PseudoLabelCLLib.learning.shapes import Float
 
 WARM_UP_FRACTION = 1 / 20
+# Reading a loss waits for the device.
+STEPS_BETWEEN_READINGS = 10
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,11 @@ class PretrainingStage(ABC):
         self.network = inputs.network
         self.volumes = inputs.volumes
         self.device = inputs.device
+        self.volumes.bring_to(self.device.torch_device)
         self.generator = torch.Generator().manual_seed(inputs.seed)
         self.num_steps = num_steps
         self.step = 0
+        self._unread: list[Tensor] = []
         self.head = self.make_head()
         self.device.place(self.head)
         self.optimizer = self.make_optimizer()
@@ -99,8 +103,11 @@ class PretrainingStage(ABC):
     def collapsed_loss(self) -> float:
         """Return the loss of a network that gives every view the same embedding."""
 
-    def steps(self) -> Iterator[float]:
-        """Train until the stage's last step and yield every loss; stopping the iteration stops it.
+    def steps(self) -> Iterator[list[float]]:
+        """Train until the stage's last step; stopping the iteration stops it.
+
+        After each step come the losses that are known by then: on a CPU that of the step, elsewhere
+        those of some steps together, as reading one waits for the device.
 
         Batch normalisation takes the statistics of the batch everywhere, also in parts that are not
         trained, so that its running averages move there too.
@@ -114,30 +121,46 @@ class PretrainingStage(ABC):
                 group["lr"] = self.learning_rate()
             random_state = self.generator.get_state()
             try:
-                value = self._descend()
+                self._unread.append(self._descend())
             except torch.OutOfMemoryError:
                 self.generator.set_state(random_state)
                 raise
             self.step += 1
+            yield self.read_losses() if self._is_time_to_read() else []
+
+    def read_losses(self) -> list[float]:
+        """Return the losses of the steps since the last reading; every checkpoint needs them.
+
+        Raises:
+            TrainingError: One is not a number.
+        """
+        unread, self._unread = self._unread, []
+        values: list[float] = torch.stack(unread).tolist() if unread else []
+        first = self.step - len(values) + 1
+        for step, value in enumerate(values, start=first):
             if not math.isfinite(value):
                 raise TrainingError(
                     Text(
                         "The {name} loss of pre-training is not a number after step {step}.",
                         name=self.name,
-                        step=self.step,
+                        step=step,
                     ),
                     Text("Check the images for extreme values, or lower the learning rate."),
                 )
-            yield value
+        return values
 
-    def _descend(self) -> float:
+    def _is_time_to_read(self) -> bool:
+        waits = self.device.name != "cpu"
+        return not waits or self.step % STEPS_BETWEEN_READINGS == 0 or self.step == self.num_steps
+
+    def _descend(self) -> Tensor:
         self.network.train()
         self.head.train()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss()
         loss.backward()
         self.optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def encode(self, views: Tensor) -> list[Tensor]:
         """Return the encoder's levels of views that are on the device."""
@@ -188,8 +211,7 @@ class GlobalStage(PretrainingStage):
 
     def loss(self) -> Float[Tensor, ""]:
         """See `PretrainingStage`."""
-        device = self.device.torch_device
-        views = global_batch(self.volumes, self.config, device, self.generator)
+        views = global_batch(self.volumes, self.config, self.generator)
         return self._loss_of(self.embed(self.encode(views)[-1]))
 
     def collapsed_loss(self) -> float:
@@ -239,8 +261,7 @@ class LocalStage(PretrainingStage):
 
     def loss(self) -> Float[Tensor, ""]:
         """See `PretrainingStage`."""
-        device = self.device.torch_device
-        views = local_batch(self.volumes, self.config, device, self.generator)
+        views = local_batch(self.volumes, self.config, self.generator)
         with torch.no_grad():
             levels = self.encode(views)
         with self.device.autocast():
@@ -308,10 +329,7 @@ class PositionalStage(PretrainingStage):
 
     def loss(self) -> Float[Tensor, ""]:
         """See `PretrainingStage`."""
-        device = self.device.torch_device
-        batch = positional_batch(
-            self.volumes, self.config.batch_size, self.warp, device, self.generator
-        )
+        batch = positional_batch(self.volumes, self.config.batch_size, self.warp, self.generator)
         return self._loss_of(self.embed(self.encode(batch.images)[-1]), batch.positions)
 
     def collapsed_loss(self) -> float:

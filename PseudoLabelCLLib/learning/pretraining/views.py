@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.learning.training.augmentation import augment
 
 Images = Float[Tensor, "views channels rows columns"]
@@ -43,7 +44,7 @@ def crop_and_enlarge(images: Images, crop_fraction: float, generator: torch.Gene
         matrix[:, 1 - axis, 2] = (2 * corner + crop) / side - 1
     grid = functional.affine_grid(matrix, [batch, 1, *sides], align_corners=False)
     return functional.grid_sample(
-        images, grid.to(images.device), padding_mode="border", align_corners=False
+        images, to_device(grid, images.device), padding_mode="border", align_corners=False
     )
 
 
@@ -92,4 +93,4 @@ def warp_views(images: Images, warp: AugmentationConfig, generator: torch.Genera
     warped = augment(images, no_targets, warp, generator).images
     kept = augment(images, no_targets, mirrored, generator).images
     chosen = torch.rand((len(images), 1, 1, 1), generator=generator) < WARPED_SHARE
-    return torch.where(chosen.to(images.device), warped, kept)
+    return torch.where(to_device(chosen, images.device), warped, kept)

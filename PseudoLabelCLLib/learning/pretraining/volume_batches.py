@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import most_resident_bytes, to_device
 
 Slices = Float[Tensor, "batch channels rows columns"]
 
@@ -44,11 +45,20 @@ class PlacedSlices(NamedTuple):
 
 
 class VolumePool:
-    """Volumes to draw slices from; voxels stay where they are until drawn."""
+    """Volumes to draw slices from; voxels stay where they are until drawn, or lie on a device.
 
-    def __init__(self, volumes: Sequence[OrderedVolume]) -> None:
+    Args:
+        volumes: The volumes.
+        resident: Their images on a device, if they are there.
+    """
+
+    def __init__(
+        self, volumes: Sequence[OrderedVolume], resident: Sequence[Tensor] | None = None
+    ) -> None:
         self._volumes = tuple(volumes)
         self._places = [(v, s) for v, vol in enumerate(volumes) for s in range(len(vol.images))]
+        self._resident = resident
+        self._device = resident[0].device if resident else torch.device("cpu")
 
     def __len__(self) -> int:
         """Return the number of volumes."""
@@ -56,7 +66,30 @@ class VolumePool:
 
     def with_parts(self, num_partitions: int) -> "VolumePool":
         """Return the pool of those volumes that can be cut into so many parts."""
-        return VolumePool([v for v in self._volumes if len(v.images) >= num_partitions])
+        chosen = [n for n, v in enumerate(self._volumes) if len(v.images) >= num_partitions]
+        kept = None if self._resident is None else [self._resident[n] for n in chosen]
+        return VolumePool([self._volumes[n] for n in chosen], kept)
+
+    def bring_to(self, device: torch.device) -> bool:
+        """Let every draw arrive on a device, and keep the volumes there if they are small.
+
+        Returns:
+            Whether they are kept.
+        """
+        if device == self._device:
+            return self._resident is not None
+        self._device, self._resident = device, None
+        num_bytes = sum(4 * volume.images.size for volume in self._volumes)
+        if device.type == "cpu" or num_bytes > most_resident_bytes(device):
+            return False
+        try:
+            self._resident = [
+                torch.from_numpy(volume.images.astype(np.float32)).to(device)
+                for volume in self._volumes
+            ]
+        except torch.OutOfMemoryError:  # drawing from their place works too, only slower
+            return False
+        return True
 
     @property
     def window_shape(self) -> tuple[int, int]:
@@ -110,6 +143,11 @@ class VolumePool:
         return self._take(places).images
 
     def _take(self, places: Sequence[tuple[int, int]]) -> PlacedSlices:
+        positions = torch.tensor([self._volumes[v].position(s) for v, s in places])
+        return PlacedSlices(self._images(places), to_device(positions, self._device))
+
+    def _images(self, places: Sequence[tuple[int, int]]) -> Slices:
+        if self._resident is not None:
+            return torch.stack([self._resident[v][s] for v, s in places])
         images = np.stack([self._volumes[v].images[s] for v, s in places])
-        positions = [self._volumes[v].position(s) for v, s in places]
-        return PlacedSlices(torch.from_numpy(images.astype(np.float32)), torch.tensor(positions))
+        return to_device(torch.from_numpy(images.astype(np.float32)), self._device)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 
 Images = Float[Tensor, "batch channels *space"]
 Targets = Float[Tensor, "batch classes *space"]
@@ -236,8 +237,5 @@ def _move_together(parts: Sequence[Tensor], device: torch.device) -> list[Tensor
     if device.type == "cpu":
         return list(parts)
     packed = torch.cat([part.flatten() for part in parts])
-    if device.type == "cuda":
-        packed = packed.pin_memory()  # only from there does a copy go on in the background
-    moved = packed.to(device, non_blocking=packed.is_pinned())
-    pieces = moved.split([part.numel() for part in parts])
+    pieces = to_device(packed, device).split([part.numel() for part in parts])
     return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]

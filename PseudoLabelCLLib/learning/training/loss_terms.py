@@ -14,6 +14,7 @@ from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
 from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_contrastive_loss
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch, augment
 from PseudoLabelCLLib.learning.training.class_channels import foreground_masks
 from PseudoLabelCLLib.learning.training.copy_paste import draw_boxes, exchange
@@ -57,7 +58,7 @@ class StepPart:
     @cached_property
     def taught(self) -> AugmentedBatch:
         """Unchanged slices with the class probabilities that the averaged network sees."""
-        images = self.batch[Source.UNLABELLED].images.to(self.form.device)
+        images = to_device(self.batch[Source.UNLABELLED].images, self.form.device)
         return AugmentedBatch(images, self._ask_teacher(images))
 
 
@@ -206,7 +207,7 @@ class CopyPasteTerm(ConsistencyTerm):
         mixed = exchange(
             AugmentedBatch(truth.images[:number], truth.targets[:number]),
             AugmentedBatch(taught.images[:number], taught.targets[:number]),
-            boxes.to(part.form.device),
+            to_device(boxes, part.form.device),
         )
         return augment(*mixed, self.config.consistency.augmentation, part.generator)
 
@@ -246,12 +247,12 @@ class ContrastiveTerm(EmbeddingTerm):
 
     def views(self, part: StepPart) -> Images:
         """Return the slices with changed intensities."""
-        images = part.batch[self.source].images.to(part.form.device)
+        images = to_device(part.batch[self.source].images, part.form.device)
         return jitter_views(images, self.config, part.generator)
 
     def loss(self, embeddings: Tensor, part: StepPart) -> Scalar:
         """Return the local contrastive loss."""
-        classes = part.batch[self.source].classes.to(part.form.device)
+        classes = to_device(part.batch[self.source].classes, part.form.device)
         masks = foreground_masks(classes, self.num_classes)
         return local_contrastive_loss(
             embeddings.flatten(2),

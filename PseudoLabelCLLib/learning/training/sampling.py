@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Bool, Float, Int
+from PseudoLabelCLLib.learning.to_device import most_resident_bytes, to_device
 from PseudoLabelCLLib.learning.training.patches import Patches, PatchPlaces, cut
 
 # Slices without any structure are most of a long scan; this share of the draws shows some.
@@ -22,9 +23,6 @@ IGNORED_CLASS = 255
 # The class index of a pixel outside the structures that a person accepted, where that person left
 # others out: it is background or one of those.
 MERGED_CLASS = 254
-
-# Slices of a round stay on a GPU as long as they take less than this; 52 hearts take 0.1 GB.
-RESIDENT_BYTES = 2**30
 
 # Of so many draws the published code takes the first slices that show every class.
 _PUBLISHED_DRAWS = 300
@@ -102,6 +100,7 @@ class SlicePool:
         self._present = _classes_present(self._cases, num_classes)  # (slices, foreground classes)
         self._left_out = _left_out_classes(self._cases, num_classes)  # as `_present`, or None
         self.has_ignored = _has_ignored(self._cases) or self._has_blocks_with_gaps
+        self._device = torch.device("cpu")
         self._resident: SliceBatch | None = None
 
     def __len__(self) -> int:
@@ -118,20 +117,27 @@ class SlicePool:
         is_block = self.patches is not None and self.patches.is_block
         return is_block and any(len(case) < len(case.images) for case in self._cases)
 
-    def keep_on(self, device: torch.device, limit_bytes: int = RESIDENT_BYTES) -> bool:
-        """Keep all slices in the memory of a device, unless they take more than the limit.
+    def bring_to(self, device: torch.device, most_bytes: int | None = None) -> bool:
+        """Let every draw arrive on a device, and keep the slices there if they are small.
 
-        Draws are then gathered there, and nothing but their numbers travels. Patches are cut on the
-        host: their slices differ in size.
+        Draws of slices that are kept are gathered there, and nothing but their numbers travels.
+        Patches are cut on the host: their slices differ in size.
+
+        Args:
+            device: Where draws shall arrive.
+            most_bytes: What the slices may take there; None goes by its free memory.
 
         Returns:
             Whether they are kept.
         """
+        self._device = device
         if not len(self) or self.patches is not None:
             return False
         images, classes = self._cases[0].images, self._cases[0].classes
         in_slice = 4 * math.prod(images.shape[1:]) + math.prod(classes.shape[1:])  # float32, uint8
-        if len(self) * in_slice > limit_bytes:
+        if most_bytes is None:
+            most_bytes = most_resident_bytes(device)
+        if len(self) * in_slice > most_bytes:
             return False
         try:
             self._resident = self._copied_to(device)
@@ -233,7 +239,7 @@ class SlicePool:
             return self._cut(chosen.tolist(), self.patches, generator, wanted)
         left_out = None if self._left_out is None else self._left_out[chosen]
         if self._resident is not None:
-            there = chosen.to(self._resident.images.device)
+            there = to_device(chosen, self._device)
             images, classes = (kept[there] for kept in self._resident[:2])
             return SliceBatch(images, classes.long(), left_out)
         return self._read(chosen.tolist())._replace(left_out=left_out)
@@ -242,9 +248,15 @@ class SlicePool:
         places = self._place[chosen].tolist()
         images = np.stack([self._cases[c].images[s] for c, s in places])
         classes = np.stack([self._cases[c].classes[s] for c, s in places])
+        return self._arriving(images, classes)
+
+    def _arriving(
+        self, images: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]
+    ) -> SliceBatch:
+        """Return drawn slices on the device of the draws; class indices travel as bytes."""
         return SliceBatch(
-            torch.from_numpy(images.astype(np.float32)),
-            torch.from_numpy(classes.astype(np.int64)),
+            to_device(torch.from_numpy(images.astype(np.float32)), self._device),
+            to_device(torch.from_numpy(classes.astype(np.uint8)), self._device).long(),
         )
 
     def _cut(
@@ -277,11 +289,8 @@ class SlicePool:
             else:
                 images.append(cut(case.images[own], corner, patches.shape))
                 classes.append(cut(case.classes[own], corner, patches.shape))
-        return SliceBatch(
-            torch.from_numpy(np.stack(images).astype(np.float32)),
-            torch.from_numpy(np.stack(classes).astype(np.int64)),
-            self._left_out_around(chosen, patches),
-        )
+        batch = self._arriving(np.stack(images), np.stack(classes))
+        return batch._replace(left_out=self._left_out_around(chosen, patches))
 
     def _left_out_around(
         self, chosen: list[int], patches: Patches

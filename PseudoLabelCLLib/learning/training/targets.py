@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Bool, Float
+from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch
 from PseudoLabelCLLib.learning.training.class_channels import (
     known_part,
@@ -40,12 +41,12 @@ class TargetForm:
 
     def of(self, batch: SliceBatch) -> AugmentedBatch:
         """Return slices on the device, with their targets."""
-        classes = batch.classes.to(self.device)
+        classes = to_device(batch.classes, self.device)
         if self.num_more_channels:
             targets = one_hot_with_ignored(classes, self.num_classes, with_merged=self.has_left_out)
         else:
             targets = one_hot(classes, self.num_classes)
-        return AugmentedBatch(batch.images.to(self.device), targets)
+        return AugmentedBatch(to_device(batch.images, self.device), targets)
 
     def as_known(self, batch: AugmentedBatch) -> AugmentedBatch:
         """Return class probabilities that are known everywhere, in the form of targets."""
@@ -73,5 +74,5 @@ class TargetForm:
             return None
         if batch.left_out is None:
             shape = (len(batch.images), self.num_classes - 1)
-            return torch.zeros(shape, dtype=torch.bool).to(self.device)
-        return batch.left_out.to(self.device)
+            return torch.zeros(shape, dtype=torch.bool, device=self.device)
+        return to_device(batch.left_out, self.device)

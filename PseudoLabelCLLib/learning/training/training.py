@@ -116,7 +116,7 @@ class Trainer:
         )
         if device.name != "cpu":
             for pool in pools:
-                pool.keep_on(device.torch_device)
+                pool.bring_to(device.torch_device)
         self._latest: StepReport | None = None
 
     def steps(self) -> Iterator[StepReport]:

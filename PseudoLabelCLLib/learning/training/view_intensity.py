@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 
 Images = Float[Tensor, "views channels *space"]
 
@@ -35,6 +36,6 @@ def change_intensity(
     shape = (1 if is_shared else len(images), images.shape[1], *ones)
     shift = (torch.rand(shape, generator=generator) * 2 - 1) * brightness
     factor = 1 + (torch.rand(shape, generator=generator) * 2 - 1) * contrast_fraction
-    brighter = images + shift.to(images.device)
+    brighter = images + to_device(shift, images.device)
     mean = brighter.mean(dim=tuple(range(2, images.ndim)), keepdim=True)
-    return ((brighter - mean) * factor.to(images.device) + mean).clamp(0, _BRIGHTEST)
+    return ((brighter - mean) * to_device(factor, images.device) + mean).clamp(0, _BRIGHTEST)

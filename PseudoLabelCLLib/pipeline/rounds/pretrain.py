@@ -199,7 +199,13 @@ class _RunningPretraining:
         return self._finish()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint.
+
+        Raises:
+            TrainingError: The loss is not a number; the older checkpoint stays.
+        """
+        stage = self.stages[self.number]
+        self.progress.losses[self.number] += stage.read_losses()
         notes = {
             "identity": self._identity(),
             "losses": self.progress.losses,
@@ -208,21 +214,21 @@ class _RunningPretraining:
             "half_precision": self.device.half_precision,
         }
         path = self.layout.pretraining_checkpoint
-        save_pretraining_checkpoint(path, self.number, self.stages[self.number], notes)
+        save_pretraining_checkpoint(path, self.number, stage, notes)
 
     def _run_stage(self, stage: PretrainingStage) -> None:
         words, losses = _STAGE_WORDS[stage.name], self.progress.losses[self.number]
         num_saves = self.data.project.config.training.checkpoints_per_round
         save_every = max(1, stage.num_steps // num_saves)
         started = time.monotonic()
-        for loss in stage.steps():
-            losses.append(loss)
+        for known in stage.steps():
+            losses += known
             now = time.monotonic()
             self.progress.duration_s += now - started
             started = now
             is_last = stage.step == stage.num_steps
             self.report.progress(words, stage.step, stage.num_steps)
-            if stage.step % STEPS_PER_CURVE_POINT == 0 or is_last:
+            if losses and (stage.step % STEPS_PER_CURVE_POINT == 0 or is_last):
                 self.report.metrics(words, stage.step, {stage.name: _last_mean(losses)})
             is_cancelled = self.report.is_cancelled()
             if stage.step % save_every == 0 or is_last or is_cancelled:

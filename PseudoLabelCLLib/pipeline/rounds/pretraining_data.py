@@ -139,6 +139,7 @@ def pretraining_stages(
         seed: Of the first stage; the second has the next.
     """
     config = data.project.config.pretraining
+    data.volumes.bring_to(device.torch_device)  # once for both stages
     if config.method is Pretraining.POSITIONAL:
         inputs = StageInputs(network, data.volumes, device, seed)
         return (PositionalStage(inputs, config.positional, data.warp),)

@@ -41,11 +41,12 @@ def a_machine_with_a_gpu(monkeypatch):
     monkeypatch.setattr(device_module, "_describe", lambda name: f"the {name}")
 
 
-def trial(monkeypatch, *, plain_s, half_s, broken=()):
-    def fake(name, *, half_precision):
+def trial(monkeypatch, *, plain_s, half_s, broken=(), slower_in_rows=1.0):
+    def fake(name, *, half_precision, channels_last=None):
         if name in broken:
             raise RuntimeError("driver too old\nmore lines")
-        return half_s if half_precision else plain_s
+        own_s = half_s if half_precision else plain_s
+        return own_s * (slower_in_rows if channels_last is False else 1.0)
 
     monkeypatch.setattr(device_module, "_time_trial_step", fake)
 
@@ -72,6 +73,19 @@ def test_working_gpu_comes_first(monkeypatch):
     assert device.name == "cuda"
     assert device.half_precision
     assert "2.0 times as fast" in device.reason
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+@pytest.mark.parametrize("half_s", [1.0, 2.0])
+@pytest.mark.parametrize(("slower", "wanted"), [(1.5, True), (0.7, False)])
+def test_gpu_uses_the_layout_that_is_faster_in_its_precision(monkeypatch, half_s, slower, wanted):
+    trial(monkeypatch, plain_s=2.0, half_s=half_s, slower_in_rows=slower)
+    formats = {True: torch.channels_last, False: torch.contiguous_format}
+    for _ in range(2):  # the second time it is known
+        device = choose_device("cuda")
+        assert device.half_precision is (half_s == 1.0)
+        assert device.memory_format is formats[wanted]
+        monkeypatch.setattr(device_module, "_use_once", lambda _: None)
 
 
 @pytest.mark.usefixtures("a_machine_with_a_gpu")

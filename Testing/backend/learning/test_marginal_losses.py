@@ -206,7 +206,7 @@ def test_drawn_slices_say_what_is_left_out_of_them_wherever_they_are_kept():
         shows_merged = (batch.classes == MERGED_CLASS).flatten(1).any(dim=1)
         assert 0 < int(shows_merged.sum()) < 20
         assert torch.equal(batch.left_out, shows_merged[:, None] & torch.tensor([False, True]))
-        mixed.keep_on(torch.device("cpu"))
+        mixed.bring_to(torch.device("cpu"))
 
 
 def test_parts_of_a_batch_keep_what_is_left_out_of_their_slices():

@@ -47,7 +47,7 @@ def test_channels_of_a_slice_stay_together_in_their_order(kept):
     two = LabelledSlices(np.concatenate([one.images, one.images + 10], axis=1), one.classes)
     a_pool = pool(two)
     if kept:
-        assert a_pool.keep_on(torch.device("cpu"))
+        assert a_pool.bring_to(torch.device("cpu"))
     batch = a_pool.draw(20, make_generator())
     assert batch.images.shape == (20, 2, 4, 4)
     assert torch.equal(batch.images[:, 1], batch.images[:, 0] + 10)
@@ -91,7 +91,7 @@ def mapped_and_plain(tmp_path):
 )
 def test_chosen_slices_of_mapped_arrays_are_drawn_like_copies_of_them(mapped_and_plain, draw, kept):
     for a_pool in mapped_and_plain if kept else ():
-        assert a_pool.keep_on(torch.device("cpu"))
+        assert a_pool.bring_to(torch.device("cpu"))
     for seed in range(5):
         ours, theirs = (draw(a_pool, make_generator(seed)) for a_pool in mapped_and_plain)
         assert torch.equal(ours.images, theirs.images)
@@ -102,8 +102,8 @@ def test_only_chosen_slices_count(mapped_and_plain):
     mapped, plain = mapped_and_plain
     assert len(mapped) == len(plain) == 6 + 3 + 1
     size = 10 * 64 * 64 * 5
-    assert not mapped.keep_on(torch.device("cpu"), limit_bytes=size - 1)
-    assert mapped.keep_on(torch.device("cpu"), limit_bytes=size)
+    assert not mapped.bring_to(torch.device("cpu"), most_bytes=size - 1)
+    assert mapped.bring_to(torch.device("cpu"), most_bytes=size)
 
 
 def test_pool_knows_nothing_of_what_slices_show_that_do_not_take_part():
@@ -272,7 +272,7 @@ def test_one_hot_and_masks_agree_with_the_class_indices():
 def test_slices_kept_on_a_device_are_drawn_like_those_read_from_their_place():
     slices = [phantom_slices(4, seed=1), phantom_slices(3, seed=2)]
     kept, read = pool(*slices), pool(*slices)
-    assert kept.keep_on(torch.device("cpu"))
+    assert kept.bring_to(torch.device("cpu"))
     for draw in ("draw", "draw_rich"):
         ours = getattr(kept, draw)(5, make_generator(3))
         theirs = getattr(read, draw)(5, make_generator(3))
@@ -282,9 +282,9 @@ def test_slices_kept_on_a_device_are_drawn_like_those_read_from_their_place():
 
 def test_slices_beyond_the_limit_stay_in_their_place():
     slices = phantom_slices(4, seed=1)
-    assert not pool(slices).keep_on(torch.device("cpu"), limit_bytes=slices.images.size * 5 - 1)
-    assert pool(slices).keep_on(torch.device("cpu"), limit_bytes=slices.images.size * 5)
-    assert not pool().keep_on(torch.device("cpu"))
+    assert not pool(slices).bring_to(torch.device("cpu"), most_bytes=slices.images.size * 5 - 1)
+    assert pool(slices).bring_to(torch.device("cpu"), most_bytes=slices.images.size * 5)
+    assert not pool().bring_to(torch.device("cpu"))
 
 
 def test_pool_knows_whether_some_slice_shows_every_class():

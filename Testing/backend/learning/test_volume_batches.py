@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from learning_doubles import CPU, make_generator
+from learning_doubles import make_generator
 
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
@@ -44,7 +44,7 @@ def origins(views):
 
 def draws(builder, pool, config, num=20):
     for seed in range(num):
-        yield origins(builder(pool, config, CPU.torch_device, make_generator(seed)))
+        yield origins(builder(pool, config, make_generator(seed)))
 
 
 def part_of(origin, num_parts, counts=COUNTS):
@@ -155,7 +155,7 @@ def test_local_random_batch_has_ten_slices_in_two_views():
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_only_changed_views_are_changed(is_shared):
     config = GlobalLocalConfig(one_change_per_batch=is_shared)
-    batch = global_batch(a_pool(), config, CPU.torch_device, make_generator())
+    batch = global_batch(a_pool(), config, make_generator())
     blocks = batch.reshape(3, 4, 4, -1)  # (block, kind, part, pixels)
     changes = (blocks[:, 1::2] - blocks[:, 0::2]).mean(dim=-1)  # (block, set, part)
     assert torch.all(changes.abs() > 0)
