@@ -46,6 +46,14 @@ class LearningRate(Enum):
 
     CONSTANT = "constant"
     ONE_CYCLE = "one-cycle"
+    COSINE = "cosine"
+
+
+class Precision(Enum):
+    """In what numbers the network's convolutions run; "auto" is what a trial finds faster."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,7 @@ class TrainingConfig:
         validations_per_round: How often a round measures Dice on the validation cases.
         checkpoints_per_round: How often a round saves what a resume needs.
         seed: Of everything random.
+        precision: Of the network's convolutions.
     """
 
     supervised: StageConfig
@@ -135,6 +144,7 @@ class TrainingConfig:
     validations_per_round: int = 6
     checkpoints_per_round: int = 10
     seed: int = 0
+    precision: Precision = Precision.AUTO
 
     def __post_init__(self) -> None:
         require(

@@ -51,6 +51,8 @@ class AugmentationConfig:
         gamma_fraction: Largest change of the exponent.
         noise: Largest standard deviation of additive noise.
         blur_fraction: Probability of halving the resolution.
+        mixup_alpha: Slices with human truth are mixed in pairs, images and targets alike, with
+            weights of a beta distribution with both parameters this; 0 mixes none.
     """
 
     affine: Affine = Affine.ALL
@@ -66,6 +68,7 @@ class AugmentationConfig:
     gamma_fraction: float = 0.0
     noise: float = 0.0
     blur_fraction: float = 0.0
+    mixup_alpha: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -77,6 +80,7 @@ class AugmentationConfig:
         require(self.elastic_grid >= 2, "elastic_grid", Text("2 or more"), self.elastic_grid)
         require(self.brightness >= 0, "brightness", Text("0 or more"), self.brightness)
         require(self.noise >= 0, "noise", Text("0 or more"), self.noise)
+        require(self.mixup_alpha >= 0, "mixup_alpha", Text("0 or more"), self.mixup_alpha)
 
 
 class ContrastForm(Enum):

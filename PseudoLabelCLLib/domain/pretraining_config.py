@@ -55,6 +55,9 @@ class GlobalLocalConfig:
             published code; else every view draws its own.
         keep_running_averages: Whether the averages of batch normalisation are kept too; the
             published code keeps the trained weights alone.
+        num_regions: Regions of a slice that the local loss compares, 13, or 9 as in a comparison of
+            the article.
+        region_side: Pixels along a side of a region, 3, or 1 as in a comparison of the article.
 
     Source: Chaitanya et al., NeurIPS 2020.
     """
@@ -72,6 +75,8 @@ class GlobalLocalConfig:
     contrast_fraction: float = 0.3
     one_change_per_batch: bool = False
     keep_running_averages: bool = False
+    num_regions: int = 13
+    region_side: int = 3
 
     def __post_init__(self) -> None:
         require(
@@ -91,6 +96,8 @@ class GlobalLocalConfig:
         require(0.1 <= self.crop_fraction <= 1, "crop_fraction", Text("0.1..1"), self.crop_fraction)
         require(self.brightness >= 0, "brightness", Text("0 or more"), self.brightness)
         require_fraction(self.contrast_fraction, "contrast_fraction")
+        require(self.num_regions in {9, 13}, "num_regions", Text("9 or 13"), self.num_regions)
+        require(self.region_side in {1, 3}, "region_side", Text("1 or 3"), self.region_side)
 
 
 @dataclass(frozen=True)
@@ -102,14 +109,19 @@ class PositionalConfig:
         batch_size: Slices in a step; each gives two views.
         threshold: Slices nearer than this are alike; a slice's position is its place in the
             volume, 0..1.
-        learning_rate: Of SGD, after a warm-up of a twentieth of the steps; falls as a cosine to 0.
-            The published 0.1 can collapse without one.
+        learning_rate: Of SGD, after a warm-up; falls as a cosine to 0.
+        warm_up_fraction: Share of the steps in which the rate rises; the published code has none,
+            and 0.1 can collapse without.
         momentum: Of SGD.
         weight_decay: Of SGD.
         temperature: tau.
         base_temperature: The loss is scaled by tau over this.
         embedding_size: Of the projection.
         order_volumes: Whether volumes whose slices run the other way are found and turned over.
+        norm_per_view: Whether first and second views have statistics of their own in batch
+            normalisation, as in the published code.
+        keep_running_averages: Whether the averages of batch normalisation are kept with the
+            encoder's weights, as in the published code.
 
     Source: Zeng et al., MICCAI 2021.
     """
@@ -124,6 +136,9 @@ class PositionalConfig:
     base_temperature: float = 0.07
     embedding_size: int = 512
     order_volumes: bool = True
+    warm_up_fraction: float = 1 / 20
+    norm_per_view: bool = False
+    keep_running_averages: bool = False
 
     def __post_init__(self) -> None:
         require(self.num_steps > 0, "num_steps", Text("1 or more"), self.num_steps)
@@ -142,6 +157,7 @@ class PositionalConfig:
             self.base_temperature,
         )
         require(self.embedding_size > 0, "embedding_size", Text("1 or more"), self.embedding_size)
+        require_fraction(self.warm_up_fraction, "warm_up_fraction")
 
 
 @dataclass(frozen=True)

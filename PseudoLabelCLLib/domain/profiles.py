@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from PseudoLabelCLLib.domain.config import (
     LearningRate,
+    Precision,
     Profile,
     ProjectConfig,
     PseudoLabelConfig,
@@ -133,6 +134,7 @@ def _paper_config() -> ProjectConfig:
             contrastive=ContrastiveConfig(denominator=Denominator.TARGET_ONLY),
             consistency=ConsistencyConfig(weight=0.0),
             keep_moments=True,
+            precision=Precision.FLOAT32,
             validations_per_round=100,
             checkpoints_per_round=50,
         ),

@@ -77,6 +77,13 @@ class ComputeDevice:
         reason = Text("a trial step ran on it; in 3-D a CPU computes in float32")
         return replace(self, half_precision=False, reason=reason)
 
+    def in_float32(self) -> "ComputeDevice":
+        """Return the device in full precision, as the settings may ask for."""
+        if not self.half_precision:
+            return self
+        reason = Text("a trial step ran on it; the settings ask for float32")
+        return replace(self, half_precision=False, channels_last=None, reason=reason)
+
     def laid_out(self, images: Tensor) -> Tensor:
         """Return slices or blocks in the memory order that is fastest here."""
         return images.contiguous(memory_format=self._memory_format(images.ndim))

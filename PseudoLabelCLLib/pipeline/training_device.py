@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from PseudoLabelCLLib.domain.config import Precision, ProjectConfig
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.text import Text
@@ -24,7 +25,7 @@ def choose_training_device(root: Path, project: Project, request: DeviceRequest)
         DeviceError: The device cannot run the network.
         StorageError: The disk refuses.
     """
-    device = choose_device(request).for_dimension(project.config.preprocess.dimension)
+    device = as_the_settings_ask(choose_device(request), project.config)
     before = read_settled_device(root) if _is_interrupted(project) else None
     if before is None or before.description != device.description:
         write_settled_device(root, SettledDevice(device.description, device.half_precision))
@@ -40,6 +41,12 @@ def choose_training_device(root: Path, project: Project, request: DeviceRequest)
             precision=precision,
         ),
     )
+
+
+def as_the_settings_ask(device: ComputeDevice, config: ProjectConfig) -> ComputeDevice:
+    """Return a device with the dimension and the precision of a project's settings."""
+    device = device.for_dimension(config.preprocess.dimension)
+    return device.in_float32() if config.training.precision is Precision.FLOAT32 else device
 
 
 def _is_interrupted(project: Project) -> bool:

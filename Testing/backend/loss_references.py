@@ -34,6 +34,33 @@ NEGATIVE_REGIONS = {
     (3, 1): ((2, 0), (2, 2), (4, 0), (4, 2), (3, 3)),
     (3, 3): ((2, 2), (2, 4), (4, 2), (4, 4), (3, 1)),
 }
+# Of single pixels, and of nine regions.
+NEGATIVE_PIXELS = {
+    (0, 0): ((0, 2), (2, 0), (2, 2), (1, 1), (1, 3)),
+    (0, 2): ((0, 0), (0, 4), (2, 2), (1, 1), (1, 3)),
+    (0, 4): ((0, 2), (2, 2), (2, 4), (3, 1), (1, 3)),
+    (2, 0): ((0, 0), (2, 2), (4, 0), (1, 1), (3, 1)),
+    (2, 2): ((1, 1), (1, 3), (3, 1), (3, 3), (2, 0)),
+    (2, 4): ((0, 4), (2, 2), (4, 4), (1, 3), (3, 3)),
+    (4, 0): ((2, 0), (2, 2), (4, 2), (3, 1), (1, 1)),
+    (4, 2): ((2, 2), (4, 0), (4, 4), (3, 1), (3, 3)),
+    (4, 4): ((2, 2), (2, 4), (4, 2), (3, 3), (3, 2)),
+    (1, 1): ((0, 0), (0, 2), (2, 0), (2, 2), (1, 3)),
+    (1, 3): ((0, 2), (0, 4), (2, 2), (2, 4), (3, 3)),
+    (3, 1): ((2, 0), (2, 2), (4, 0), (0, 2), (1, 1)),
+    (3, 3): ((2, 2), (2, 4), (4, 2), (4, 4), (1, 3)),
+}
+NEGATIVE_OF_NINE = {
+    (0, 0): ((0, 2), (2, 0), (2, 2), (0, 4), (4, 0)),
+    (0, 2): ((0, 0), (0, 4), (2, 0), (2, 2), (2, 4)),
+    (0, 4): ((0, 0), (0, 2), (2, 2), (2, 4), (4, 4)),
+    (2, 0): ((0, 0), (0, 2), (2, 2), (4, 0), (4, 2)),
+    (2, 2): ((0, 0), (0, 2), (2, 0), (2, 4), (4, 2)),
+    (2, 4): ((0, 2), (0, 4), (2, 2), (4, 2), (4, 4)),
+    (4, 0): ((0, 0), (2, 0), (2, 2), (4, 2), (4, 4)),
+    (4, 2): ((2, 0), (2, 2), (2, 4), (4, 0), (4, 4)),
+    (4, 4): ((0, 4), (2, 2), (2, 4), (4, 0), (4, 2)),
+}
 
 
 def score(first, second, temperature):
@@ -129,23 +156,27 @@ def global_contrastive_reference(embeddings, strategy, *, num_partitions, temper
     return loss / len(views)
 
 
-def gather_regions_reference(features):
+def gather_regions_reference(features, side=3):
     rows, columns = features.shape[2:]
     return torch.stack(
         [
-            torch.stack([_patch(view, region, rows, columns) for region in REGIONS])
+            torch.stack([_patch(view, region, rows, columns, side) for region in REGIONS])
             for view in features.unbind(0)
         ]
     )
 
 
-def _patch(view, region, rows, columns):
-    top = math.floor(region[0] * (rows - 4) / 4)
-    left = math.floor(region[1] * (columns - 4) / 4)
-    return view[:, top : top + 3, left : left + 3].reshape(-1)
+def _patch(view, region, rows, columns, side):
+    beyond = 4 if side == 3 else 1
+    top = math.floor(region[0] * (rows - beyond) / 4)
+    left = math.floor(region[1] * (columns - beyond) / 4)
+    return view[:, top : top + side, left : left + side].reshape(-1)
 
 
-def region_contrastive_reference(regions, strategy, *, num_partitions, temperature):
+def region_contrastive_reference(
+    regions, strategy, *, num_partitions, temperature, negatives_of=None
+):
+    negatives_of = negatives_of or NEGATIVE_REGIONS
     views = [dict(zip(REGIONS, view.unbind(0), strict=True)) for view in regions.unbind(0)]
     half = len(views) // 2
     if strategy is LocalStrategy.RANDOM:
@@ -162,16 +193,16 @@ def region_contrastive_reference(regions, strategy, *, num_partitions, temperatu
             pairs += [(n, other * num_partitions + part) for other in sorted(others)]
     loss = regions.new_zeros(())
     for a, p in pairs:
-        for region in ANCHOR_REGIONS:
+        for region in negatives_of:
             anchor = views[a][region]
             alike = score(anchor, views[p][region], temperature)
             others = sum(
                 score(anchor, views[image][negative], temperature)
                 for image in (a, p)
-                for negative in NEGATIVE_REGIONS[region][:num_negatives]
+                for negative in negatives_of[region][:num_negatives]
             )
             loss = loss - torch.log(alike / (alike + others))
-    return loss / (len(ANCHOR_REGIONS) * len(views))
+    return loss / (len(negatives_of) * len(views))
 
 
 def positional_contrastive_reference(

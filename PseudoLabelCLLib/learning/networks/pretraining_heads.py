@@ -10,7 +10,6 @@ from PseudoLabelCLLib.learning.networks.layers import batch_norm, initialise
 from PseudoLabelCLLib.learning.shapes import Float
 
 HIDDEN_SIZE, EMBEDDING_SIZE = 1024, 128
-_REGION_PIXELS = 9
 
 
 class GlobalHead(nn.Module):
@@ -50,27 +49,35 @@ class RegionHead(nn.Module):
         width: Channels of the features.
         momentum: Of batch normalisation.
         generator: Of the first weights.
+        side: Pixels along a side of a region, 3 or 1.
 
-    Source: Chaitanya et al., NeurIPS 2020, code (regions of 3 x 3 with one shared dense layer).
+    Source: Chaitanya et al., NeurIPS 2020, code (regions of 3 x 3 with one shared dense layer;
+        single pixels without).
     """
 
-    def __init__(self, width: int, momentum: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, width: int, momentum: float, generator: torch.Generator, side: int = 3
+    ) -> None:
         super().__init__()
+        self.side = side
         self.pixels = nn.Sequential(
             nn.Conv2d(width, width, 1, bias=False),
             batch_norm(width, momentum),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 1, bias=False),
         )
-        self.region = nn.Linear(_REGION_PIXELS * width, EMBEDDING_SIZE, bias=False)
         initialise(self.pixels, generator)
-        nn.init.xavier_uniform_(self.region.weight, generator=generator)
+        self.region: nn.Module = nn.Identity()
+        if side > 1:
+            dense = nn.Linear(side**2 * width, EMBEDDING_SIZE, bias=False)
+            nn.init.xavier_uniform_(dense.weight, generator=generator)
+            self.region = dense
 
     def forward(
         self, features: Float[Tensor, "views width rows columns"]
     ) -> Float[Tensor, "views 17 embedding"]:
         """Return the regions' embeddings, not normalised."""
-        embeddings: Tensor = self.region(gather_regions(self.pixels(features)))
+        embeddings: Tensor = self.region(gather_regions(self.pixels(features), self.side))
         return embeddings
 
 

@@ -20,7 +20,11 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.losses.global_contrast import global_contrastive_loss
 from PseudoLabelCLLib.learning.losses.positional_contrast import positional_contrastive_loss
-from PseudoLabelCLLib.learning.losses.region_contrast import CORNERS, region_contrastive_loss
+from PseudoLabelCLLib.learning.losses.region_contrast import (
+    CORNERS,
+    RegionLayout,
+    region_contrastive_loss,
+)
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.networks.pretraining_heads import (
     GlobalHead,
@@ -37,7 +41,6 @@ from PseudoLabelCLLib.learning.pretraining.batches import (
 from PseudoLabelCLLib.learning.pretraining.volume_batches import VolumePool
 from PseudoLabelCLLib.learning.shapes import Float
 
-WARM_UP_FRACTION = 1 / 20
 # Reading a loss waits for the device.
 STEPS_BETWEEN_READINGS = 10
 
@@ -248,7 +251,8 @@ class LocalStage(PretrainingStage):
     def make_head(self) -> nn.Module:
         """See `PretrainingStage`."""
         width = self.network.backbone.decoder_width(self.config.num_decoder_blocks)
-        return RegionHead(width, self.network.config.batch_norm_momentum, self.generator)
+        momentum = self.network.config.batch_norm_momentum
+        return RegionHead(width, momentum, self.generator, self.config.region_side)
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """See `PretrainingStage`."""
@@ -279,6 +283,7 @@ class LocalStage(PretrainingStage):
             config.local_strategy,
             num_partitions=config.num_partitions,
             temperature=config.temperature,
+            layout=RegionLayout.of(config.num_regions, config.region_side),
         )
 
 
@@ -321,7 +326,8 @@ class PositionalStage(PretrainingStage):
 
     def learning_rate(self) -> float:
         """Return the rate for the next step: a linear rise, then a cosine to 0."""
-        warm_up = max(1, round(WARM_UP_FRACTION * self.num_steps))
+        share = self.config.warm_up_fraction
+        warm_up = max(1, round(share * self.num_steps)) if share else 0
         if self.step < warm_up:
             return self.config.learning_rate * (self.step + 1) / (warm_up + 1)
         done = (self.step - warm_up) / max(1, self.num_steps - warm_up)
@@ -330,7 +336,9 @@ class PositionalStage(PretrainingStage):
     def loss(self) -> Float[Tensor, ""]:
         """See `PretrainingStage`."""
         batch = positional_batch(self.volumes, self.config.batch_size, self.warp, self.generator)
-        return self._loss_of(self.embed(self.encode(batch.images)[-1]), batch.positions)
+        views = batch.images.chunk(2) if self.config.norm_per_view else (batch.images,)
+        bottleneck = torch.cat([self.encode(one)[-1] for one in views])
+        return self._loss_of(self.embed(bottleneck), batch.positions)
 
     def collapsed_loss(self) -> float:
         """Return the loss of equal embeddings: (tau / T0) ln(2N - 1), whatever the positions."""

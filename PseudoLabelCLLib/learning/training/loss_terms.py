@@ -18,6 +18,7 @@ from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.learning.training.augmentation import AugmentedBatch, augment
 from PseudoLabelCLLib.learning.training.class_channels import foreground_masks
 from PseudoLabelCLLib.learning.training.copy_paste import draw_boxes, exchange
+from PseudoLabelCLLib.learning.training.mixup import mixup
 from PseudoLabelCLLib.learning.training.pairs import draw_pairs
 from PseudoLabelCLLib.learning.training.sampling import RoundData, SliceBatch
 from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
@@ -123,7 +124,9 @@ class SegmentationTerm(LogitsTerm):
 
     def change(self, part: StepPart) -> AugmentedBatch:
         """Change slices and truth together."""
-        return augment(*part.truth, self.config.augmentation, part.generator)
+        config = self.config.augmentation
+        changed = augment(*part.truth, config, part.generator)
+        return mixup(changed, config.mixup_alpha, part.generator) if config.mixup_alpha else changed
 
     def loss(self, logits: Tensor, targets: Tensor, part: StepPart) -> Scalar:
         """Return the segmentation loss over the pixels that count."""

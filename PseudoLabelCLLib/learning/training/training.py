@@ -258,7 +258,7 @@ class Trainer:
 
 
 def learning_rate(stage: StageConfig, step: int) -> float:
-    """Return the rate before step `step`: constant, or one cycle of cosine rise and fall.
+    """Return the rate before step `step`: constant, falling as a cosine, or one cycle of both.
 
     Source: Smith and Topin 2018, super-convergence; rise over the first 30 % of the steps.
     """
@@ -267,6 +267,8 @@ def learning_rate(stage: StageConfig, step: int) -> float:
     if stage.schedule is LearningRate.CONSTANT:
         return stage.learning_rate
     done = step / stage.num_steps
+    if stage.schedule is LearningRate.COSINE:
+        return stage.learning_rate * (1 + math.cos(math.pi * done)) / 2
     if done < WARM_UP_FRACTION:
         low, phase = 0.04, done / WARM_UP_FRACTION
         return stage.learning_rate * (low + (1 - low) * (1 - math.cos(math.pi * phase)) / 2)

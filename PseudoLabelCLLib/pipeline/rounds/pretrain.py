@@ -32,6 +32,7 @@ from PseudoLabelCLLib.pipeline.rounds.pretraining_data import (
     load_pretraining_data,
     pretraining_stages,
 )
+from PseudoLabelCLLib.pipeline.training_device import as_the_settings_ask
 from PseudoLabelCLLib.storage.project.pretraining_record import (
     LossPoint,
     PretrainingRecord,
@@ -96,7 +97,8 @@ def pretrain(
             warning=True,
         )
         running.save()
-    return _RunningPretraining(root, data, choose_device("cpu"), report).run()
+    on_cpu = as_the_settings_ask(choose_device("cpu"), project.config)
+    return _RunningPretraining(root, data, on_cpu, report).run()
 
 
 def pretrain_if_needed(
@@ -338,8 +340,8 @@ def transferred_weights(
 ) -> tuple[str, ...]:
     """Return the entries of a network's state that these settings hand over to round 0."""
     config = settings.config
-    is_asked_for = config.global_local.keep_running_averages
-    keeps = config.method is Pretraining.GLOBAL_LOCAL and is_asked_for
+    is_global = config.method is Pretraining.GLOBAL_LOCAL
+    keeps = (config.global_local if is_global else config.positional).keep_running_averages
     return transferred_names(network, _num_decoder_blocks(settings), keep_running_averages=keeps)
 
 

@@ -39,6 +39,7 @@ from PseudoLabelCLLib.pipeline.rounds.round_data import (
 )
 from PseudoLabelCLLib.pipeline.rounds.timed_training import timed_steps
 from PseudoLabelCLLib.pipeline.slices.case_slices import CaseSlices, label_values
+from PseudoLabelCLLib.pipeline.training_device import as_the_settings_ask
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
 LabelArray = npt.NDArray[np.int16]
@@ -134,7 +135,7 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         # before the first step there is nothing to save, and the selection must begin anew
         if training is not None and training.trainer.state.step > 0:
             training.save()
-    on_cpu = choose_device("cpu").for_dimension(inputs.preprocess.dimension)
+    on_cpu = as_the_settings_ask(choose_device("cpu"), inputs.project.config)
     return _RoundTraining(inputs, on_cpu, report).run()
 
 

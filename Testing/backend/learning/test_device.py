@@ -9,10 +9,13 @@ import pytest
 import torch
 from learning_doubles import CPU, HALF_CPU, make_network
 
+from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.errors import DeviceError
+from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning import device as device_module
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.pipeline.training_device import as_the_settings_ask
 from PseudoLabelCLLib.storage.files.own_seals import STATE_VARIABLE
 
 
@@ -120,6 +123,18 @@ def test_a_cpu_computes_3d_in_float32_whatever_the_trial_in_2d_says(monkeypatch)
     assert "float32" in device.for_dimension(3).reason
     gpu = replace(device, name="cuda")
     assert gpu.for_dimension(3).half_precision
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_settings_can_ask_for_float32_whatever_the_trial_says(monkeypatch):
+    trial(monkeypatch, plain_s=1.0, half_s=0.5)
+    device = choose_device("cpu")
+    paper, quick = (config_for(profile) for profile in (Profile.PAPER, Profile.QUICK))
+    asked = as_the_settings_ask(device, paper)
+    assert not asked.half_precision
+    assert asked.memory_format is torch.contiguous_format
+    assert "settings ask for float32" in asked.reason
+    assert as_the_settings_ask(device, quick) is device
 
 
 @pytest.mark.usefixtures("a_machine_without_a_gpu")

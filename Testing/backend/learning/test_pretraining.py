@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from learning_doubles import CPU, NO_CHANGE, make_generator, make_network, phantom_slices
+from torch import nn
 from torch.nn import functional
 
 from PseudoLabelCLLib.domain.errors import ProjectDamagedError, TrainingError
@@ -268,6 +269,55 @@ def test_features_too_small_for_regions_are_told():
     stage = stage_of(LocalStage, replace(GLOBAL_LOCAL, num_decoder_blocks=1))
     with pytest.raises(TrainingError):  # 32 pixels are 2 after one block, and regions need 8
         next(stage.steps())
+
+
+@pytest.mark.parametrize(("num_regions", "side"), [(9, 3), (13, 1), (9, 1)])
+def test_local_stage_learns_with_the_other_layouts_of_the_paper(num_regions, side):
+    config = replace(GLOBAL_LOCAL, num_regions=num_regions, region_side=side)
+    stage = stage_of(LocalStage, config)
+    assert stage.head.region.__class__ is (nn.Linear if side == 3 else nn.Identity)
+    losses = list(chain(*stage.steps()))
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_views_can_have_batch_statistics_of_their_own():
+    """As when the network is asked twice: first for the first views, then for the second."""
+    together, apart = (
+        stage_of(PositionalStage, replace(POSITIONAL, norm_per_view=own)) for own in (False, True)
+    )
+    seen = []
+    for stage in (together, apart):
+        stage.network.backbone.encoder[0].register_forward_pre_hook(
+            lambda _, images: seen.append(images[0].clone())
+        )
+        next(stage.steps())
+    whole, first, second = seen
+    assert torch.equal(whole, torch.cat((first, second)))
+    assert len(first) == POSITIONAL.batch_size
+    norms = [
+        next(m for m in stage.network.backbone.encoder.modules() if isinstance(m, nn.BatchNorm2d))
+        for stage in (together, apart)
+    ]
+    assert [int(norm.num_batches_tracked) for norm in norms] == [1, 2]
+
+
+def test_positional_rate_can_begin_at_its_highest():
+    config = replace(POSITIONAL, num_steps=200, warm_up_fraction=0.0)
+    stage = stage_of(PositionalStage, config)
+    assert stage.learning_rate() == pytest.approx(config.learning_rate)
+
+
+@pytest.mark.parametrize("method", [Pretraining.POSITIONAL, Pretraining.GLOBAL_LOCAL])
+@pytest.mark.parametrize("keeps", [False, True])
+def test_running_averages_go_along_where_the_settings_of_the_method_say_so(method, keeps):
+    config = PretrainingConfig(
+        method,
+        replace(GLOBAL_LOCAL, keep_running_averages=keeps is (method is Pretraining.GLOBAL_LOCAL)),
+        replace(POSITIONAL, keep_running_averages=keeps is (method is Pretraining.POSITIONAL)),
+    )
+    settings = PretrainingSettings(config, SMALL, None, 0)
+    names = transferred_weights(make_network(config=SMALL), settings)
+    assert any("running_mean" in name for name in names) is keeps
 
 
 def test_positional_rate_rises_over_a_twentieth_and_falls_to_nothing():

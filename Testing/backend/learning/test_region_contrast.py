@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_doubles import make_generator
 from loss_references import (
+    NEGATIVE_OF_NINE,
+    NEGATIVE_PIXELS,
     NEGATIVE_REGIONS,
     REGIONS,
     gather_regions_reference,
@@ -21,6 +23,7 @@ from PseudoLabelCLLib.domain.pretraining_config import LocalStrategy
 from PseudoLabelCLLib.learning.losses.region_contrast import (
     CORNERS,
     NEGATIVES,
+    RegionLayout,
     gather_regions,
     region_contrastive_loss,
 )
@@ -99,6 +102,27 @@ def test_table_of_negatives_is_the_published_one():
 
 
 @pytest.mark.parametrize("strategy", LocalStrategy)
+@pytest.mark.parametrize(
+    ("num_regions", "side", "negatives_of"),
+    [(13, 1, NEGATIVE_PIXELS), (9, 3, NEGATIVE_OF_NINE), (9, 1, NEGATIVE_OF_NINE)],
+)
+def test_other_layouts_of_the_paper_equal_the_loop_over_the_formula(
+    strategy, num_regions, side, negatives_of
+):
+    layout = RegionLayout.of(num_regions, side)
+    for anchor, negatives in enumerate(layout.negatives):
+        assert tuple(CORNERS[n] for n in negatives) == negatives_of[CORNERS[anchor]]
+    regions = random_regions(2, 24)
+    found = region_contrastive_loss(
+        regions, strategy, num_partitions=4, temperature=0.1, layout=layout
+    )
+    wanted = region_contrastive_reference(
+        regions, strategy, num_partitions=4, temperature=0.1, negatives_of=negatives_of
+    )
+    assert found.item() == pytest.approx(wanted.item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("strategy", LocalStrategy)
 def test_length_of_the_embeddings_does_not_matter(strategy):
     regions = random_regions(3, 24)
     lengths = torch.logspace(-3, 3, 24 * 17, dtype=torch.float64).reshape(24, 17, 1)
@@ -157,7 +181,9 @@ def test_no_value_is_read_back_from_the_device(strategy):
 )  # fmt: skip
 def test_regions_are_the_patches_that_a_loop_cuts_out(seed, rows, columns):
     features = random_features(seed, 2, rows, columns)
-    assert torch.equal(gather_regions(features), gather_regions_reference(features))
+    for side in (3, 1):
+        expected = gather_regions_reference(features, side)
+        assert torch.equal(gather_regions(features, side), expected)
 
 
 def test_regions_of_the_paper_start_at_quarters_of_44_pixels():

@@ -289,6 +289,15 @@ def test_learning_rate_rises_and_falls_once():
     assert rates[-1] < 1e-4
 
 
+def test_learning_rate_can_fall_as_a_cosine():
+    stage = StageConfig(
+        num_steps=100, batch_size=2, learning_rate=1e-3, schedule=LearningRate.COSINE
+    )
+    rates = [learning_rate(stage, step) for step in (0, 25, 50, 75)]
+    # 1e-3 (1 + cos(pi t)) / 2
+    assert rates == pytest.approx([1e-3, 0.85355e-3, 0.5e-3, 0.14645e-3], rel=1e-4)
+
+
 def test_learning_rate_can_stay_constant():
     stage = StageConfig(
         num_steps=100, batch_size=2, learning_rate=1e-3, schedule=LearningRate.CONSTANT

@@ -2,7 +2,9 @@
 
 In `data/project-0.1.0.zip` a case was accepted, one corrected on two slices and one rejected in
 round 0; round 1 is in review. Checkpoints, logs and what can be made again were left out.
-`data/project-schema-3.zip` is the same of the last version in which a case had one image.
+`data/project-schema-3.zip` is the same of the last version in which a case had one image;
+`data/project-schema-4.zip` is that project, gone on with by the last version whose settings knew
+nothing of mixup and precision: in round 2, which is in review, a case was accepted.
 """
 
 import json
@@ -22,6 +24,7 @@ from PseudoLabelCLLib.curation.review.display_files import write_case_files
 from PseudoLabelCLLib.curation.review.go_back import go_back
 from PseudoLabelCLLib.curation.review.round_history import round_figures
 from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.config import Precision
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume
@@ -34,6 +37,7 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_se
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "project-0.1.0.zip"
 ONE_IMAGE_ARCHIVE = ARCHIVE.with_name("project-schema-3.zip")
+FEWER_SETTINGS_ARCHIVE = ARCHIVE.with_name("project-schema-4.zip")
 
 
 @pytest.fixture
@@ -68,7 +72,9 @@ def correction_of(root, project, case_id):
     return file, array
 
 
-@pytest.mark.parametrize("archive", [ARCHIVE, ONE_IMAGE_ARCHIVE], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "archive", [ARCHIVE, ONE_IMAGE_ARCHIVE, FEWER_SETTINGS_ARCHIVE], ids=lambda path: path.stem
+)
 def test_window_scale_and_pieces_stay_as_the_project_was_made(archive, tmp_path):
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(tmp_path)
@@ -233,7 +239,33 @@ def test_project_of_one_image_opens_with_one_unnamed_channel(of_one_image):
     assert contents(of_one_image) == before
 
 
-@pytest.mark.parametrize("archive", ["old", "of_one_image"])
+@pytest.fixture
+def of_fewer_settings(tmp_path):
+    root = tmp_path / "project"
+    with zipfile.ZipFile(FEWER_SETTINGS_ARCHIVE) as archive:
+        archive.extractall(root)
+    return root
+
+
+def test_settings_that_a_project_knew_nothing_of_leave_it_as_it_was(of_fewer_settings):
+    assert FEWER_SETTINGS_ARCHIVE.stat().st_size < 200_000
+    found = versions(of_fewer_settings)
+    assert found["project.json"] == found["reviews/round_02/corrected.json"] == 4
+    before = contents(of_fewer_settings)
+    project = load_project(of_fewer_settings)
+    config = project.config
+    assert config.training.precision is Precision.AUTO
+    assert config.training.augmentation.mixup_alpha == 0
+    assert config.pretraining.global_local.num_regions == 13
+    assert not config.pretraining.positional.norm_per_view
+    assert [case.id for case in project.cases_awaiting_review()] == ["rejected"]
+    assert contents(of_fewer_settings) == before
+    project = accept(of_fewer_settings, project, "rejected")
+    assert set(versions(of_fewer_settings).values()) == {3, 4, SCHEMA_VERSION}
+    assert load_project(of_fewer_settings) == project
+
+
+@pytest.mark.parametrize("archive", ["old", "of_one_image", "of_fewer_settings"])
 @pytest.mark.parametrize(
     "write",
     [
