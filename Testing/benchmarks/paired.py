@@ -4,9 +4,10 @@
         --combination 343 374 --seed 0 1 --arm now --arm more training.joint.num_steps=800
 
 The first arm is what the others are compared with. An arm whose settings change nothing before the
-joint rounds goes on from the same round 0 as the first. Arms take turns within a pair, so that a
-stop leaves whole pairs; the same call goes on where it stopped. Measured are volumes on which a
-setting may be chosen; `--measure test` measures the test volumes, which choose nothing.
+joint rounds goes on from the same round 0 as the first. An arm with `start-from=FILE` begins round
+0 from that model. Arms take turns within a pair, so that a stop leaves whole pairs; the same call
+goes on where it stopped. Measured are volumes on which a setting may be chosen; `--measure test`
+measures the test volumes, which choose nothing.
 """
 
 import argparse
@@ -39,6 +40,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 
 # Settings that round 0 does not see.
+_START = "start-from="
 _ONLY_JOINT = (
     "training.joint.", "training.contrastive.", "training.consistency.", "training.copy_paste.",
     "training.num_joint_rounds", "training.pseudo_label_weight",
@@ -47,10 +49,24 @@ _ONLY_JOINT = (
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train."""
+    """One way to train.
+
+    Args:
+        name: What it is called.
+        settings: As typed.
+        start: The model file that round 0 starts from, if any.
+    """
 
     name: str
     settings: tuple[str, ...]
+    start: str | None = None
+
+    @staticmethod
+    def typed(words: Sequence[str]) -> "Arm":
+        """Return an arm of its name, its settings and perhaps `start-from=FILE`."""
+        starts = [word.removeprefix(_START) for word in words[1:] if word.startswith(_START)]
+        settings = tuple(word for word in words[1:] if not word.startswith(_START))
+        return Arm(words[0], settings, starts[-1] if starts else None)
 
     @property
     def of_the_start(self) -> tuple[str, ...]:
@@ -109,7 +125,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
         "data_set": bench.name, "combination": pair.combination, "seed": pair.seed,
         "arm": arm.name, "settings": list(settings), "profile": bench.profile,
         "rounds": bench.num_rounds, "measure": bench.measure,
-        "most_unlabelled": bench.most_unlabelled,
+        "most_unlabelled": bench.most_unlabelled, **({"start": arm.start} if arm.start else {}),
     }  # fmt: skip
     path = bench.output / "results" / f"{key_of(asked)}.json"
     if path.exists():
@@ -144,7 +160,9 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
 def _start(bench: Bench, arm: Arm, pair: Pair) -> StageLog:
     """Make the project and train round 0, or take what another arm has made of the same."""
     settings = (*bench.settings, f"training.seed={pair.seed}", *arm.of_the_start)
-    key = key_of([bench.name, pair.combination, bench.profile, bench.most_unlabelled, *settings])
+    starts = () if arm.start is None else ("--start-from", str(Path(arm.start).absolute()))
+    same = [bench.name, pair.combination, bench.profile, bench.most_unlabelled, *settings, *starts]
+    key = key_of(same)
     folder = bench.output / "starts" / key
     with held(folder, say):
         log, project = StageLog(folder, say), folder / "project"
@@ -153,7 +171,7 @@ def _start(bench: Bench, arm: Arm, pair: Pair) -> StageLog:
             log.run(
                 "create", "create", project, "--table", _write_cases(bench, pair, folder),
                 "--labels", bench.data_set.labels, "--profile", bench.profile,
-                *(word for setting in settings for word in ("--set", setting)),
+                *(word for setting in settings for word in ("--set", setting)), *starts,
             )  # fmt: skip
         if not log.is_done("round 0"):
             log.run("round 0", "train", project, "--device", bench.device, *ANSWERS)
@@ -263,7 +281,7 @@ def in_words(found: Estimate) -> str:
 def main() -> None:
     """Run what is missing and print the table."""
     arguments = _arguments()
-    arms = [Arm(words[0], tuple(words[1:])) for words in arguments.arm]
+    arms = [Arm.typed(words) for words in arguments.arm]
     bench = _bench(arguments)
     for arm in arms:
         _require_settings(bench, arm)
