@@ -269,6 +269,7 @@ def test_a_segmentation_that_does_not_come_back_is_told(quick_panel, tmp_path, m
         panel_test_of(quick_panel, tmp_path).run(trains=False)
 
 
+@pytest.mark.long
 def test_rounds_of_a_panel_that_works_pass(rounds_panel, tmp_path, stored):
     said = []
     rounds_test_of(rounds_panel, tmp_path, said).run()

@@ -244,6 +244,7 @@ def test_slices_without_anything_left_out_cost_the_same_beside_others_that_have(
     assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_network_that_calls_everything_the_accepted_structure_is_corrected():
     """Truth knows the ring alone, on every slice: outside it the network must not say ring."""

@@ -420,6 +420,7 @@ def test_without_validation_every_rule_keeps_the_last_weights(tmp_path, selectio
         assert model.card.training.validation_dice is None
 
 
+@pytest.mark.long
 def test_round_that_begins_with_a_new_head_can_still_keep_the_weights_before_it(tmp_path):
     # at this rate nothing is learned, so the new head stays random and round 0 stays the best
     training = replace(training_config(num_steps=24, batch_size=4), reset_head=True)
@@ -444,6 +445,7 @@ def test_a_round_that_changes_nothing_says_so(tmp_path):
     assert text.startswith("Round 1 was never better on the validation cases than round 0")
 
 
+@pytest.mark.long
 def test_a_joint_round_goes_on_with_the_kept_moments_of_the_one_before(tmp_path):
     training = replace(training_config(num_steps=2), keep_moments=True)
     root, project = make_project(tmp_path, replace(CONFIG, training=training), has_validation=False)

@@ -315,6 +315,7 @@ def test_lines_of_a_child_are_heard_once_and_before_its_end():
     assert child.poll() == []
 
 
+@pytest.mark.long
 def test_installed_packages_of_this_interpreter_are_enough_to_train():
     report = reports_of(sys.executable, {}, limits_s={**STEP_LIMITS_S, "speed": 0.0})[0]
     assert report.problem == ""

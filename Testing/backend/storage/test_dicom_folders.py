@@ -133,7 +133,14 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("place", [0, 2, 5], ids=["first", "middle", "last"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(0, marks=pytest.mark.long, id="first"),
+        pytest.param(2, id="middle"),
+        pytest.param(5, marks=pytest.mark.long, id="last"),
+    ],
+)
 @pytest.mark.parametrize("kind", SPOILT)
 def test_damaged_slice_is_never_skipped(a_series, kind, place):
     file = a_series.files[place]

@@ -165,6 +165,7 @@ def test_killed_training_ends_as_if_it_was_never_killed(tmp_path):
     assert different == []
 
 
+@pytest.mark.long
 def test_killed_commands_have_done_all_or_nothing(tmp_path):
     command = [
         sys.executable, str(ROBUSTNESS / "kill_the_service.py"), "--kills", "3", "--output",

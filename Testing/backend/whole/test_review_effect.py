@@ -204,6 +204,7 @@ def test_chosen_slices_become_human_truth_and_nothing_else_does(a_service):
             assert np.array_equal(stored[index], source[index])
 
 
+@pytest.mark.long
 def test_most_doubtful_case_is_corrected_whole(a_service):
     project = reviewed(a_service, Run(0, Strategy.DOUBT_CASES, 4))
 
@@ -211,6 +212,7 @@ def test_most_doubtful_case_is_corrected_whole(a_service):
     assert project.is_wholly_true("003")
 
 
+@pytest.mark.long
 def test_interrupted_review_repeated_is_the_same_review(a_service):
     keep_pace(a_service, 1, 5)
     run = Run(0, Strategy.RANDOM_SLICES, 4)
@@ -287,6 +289,7 @@ def test_doubt_that_orders_cases_by_their_error_correlates_fully():
     assert doubt_correlations([flat]) == []
 
 
+@pytest.mark.long
 def test_every_finished_strategy_is_in_the_picture(tmp_path):
     write_plot(tmp_path / "some.png", RECORDS, "phantoms")
 
