@@ -27,6 +27,7 @@ class QuestionKind(Enum):
     FRAMES = "frames"
     LABEL_MAP = "label-map"
     MODALITY = "modality"
+    SAME_IMAGE = "same-image"
     PLANE = "plane"
     SLICE_ORDER = "slice-order"
     VANISHING = "vanishing"
@@ -240,6 +241,13 @@ QUESTIONS: dict[QuestionKind, KindOfQuestion] = {
         Text("A volume is CT and the annotated volumes are not, or the other way round."),
         (
             Choice("use", Text("Use it"), Text("treats it like the annotated volumes")),
+            LEAVE_OUT,
+        ),
+    ),
+    QuestionKind.SAME_IMAGE: KindOfQuestion(
+        Text("Two cases have the same image, voxel for voxel."),
+        (
+            Choice("keep", Text("Keep both"), Text("keeps both cases")),
             LEAVE_OUT,
         ),
     ),

@@ -10,6 +10,7 @@ from PseudoLabelCLLib.curation.check.case_finding import Finding
 from PseudoLabelCLLib.curation.check.check_memory import memory_findings
 from PseudoLabelCLLib.curation.check.check_modality import modality_findings
 from PseudoLabelCLLib.curation.check.check_plane import plane_findings
+from PseudoLabelCLLib.curation.check.check_same_image import same_image_findings, voxels_digest
 from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
 from PseudoLabelCLLib.curation.check.check_vanishing import network_pixel_mm, vanishing_findings
 from PseudoLabelCLLib.curation.check.compare_cases import CaseFigures, figures_of, unlike_others
@@ -28,7 +29,7 @@ from PseudoLabelCLLib.curation.review.truth_mask import read_truth_mask
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.findings import Note
-from PseudoLabelCLLib.domain.preprocess_config import settle_directions
+from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig, settle_directions
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, QuestionError
@@ -57,10 +58,7 @@ def check_cases(
         progress: Called before each case with the number of checked ones.
     """
     findings = list(_check_roles(project))
-    figures: list[CaseFigures] = []
-    ordered: list[SlicedVolume] = []
-    is_ct: dict[str, bool] = {}
-    ct: list[str] = []
+    seen = _SeenImages(project)
     taught: set[int] = set()
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     settled = settled_preprocess(root, project)
@@ -76,34 +74,58 @@ def check_cases(
             continue
         told_of_case = (*further.notices, *_answers_of(case))
         findings += (Finding(case.id, "note", told, NO_TEXT) for told in told_of_case)
-        is_ct[case.id] = looks_like_ct(volume)
-        if is_ct[case.id] or further.is_ct:
-            ct.append(f"'{case.id}'")
         findings += _check_is_image(case, volume)
-        if needs_order(project, case):
-            ordered.append(sliced(project, case, volume))
-        figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
+        seen.add(case, volume, is_further_ct=further.is_ct)
         if labels is not None:
             findings += _check_labels(project, case, labels)
             findings += vanishing_findings(project, case, labels, pixel_mm)
             findings += _check_drawn_slices(project, case, labels, volume)
             taught |= set(np.unique(labels.array)) if case.role is CaseRole.ANNOTATED else set()
     findings += _check_untaught_classes(project, taught)
-    for case_id, message in unlike_others(figures):
-        findings.append(Finding(case_id, "note", message, Text("Check that it belongs here.")))
-    findings += modality_findings(project, settled, is_ct)
+    findings += seen.findings(settled)
     findings += plane_findings(project)
-    findings += order_findings(project, ordered)
     findings += _check_turned(root, project, cases)
-    findings += _told_of_ct(project, ct)
     findings += memory_findings(root, project)
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
-def _told_of_ct(project: Project, ct: list[str]) -> Iterator[Finding]:
-    if ct and project.config.preprocess.bias_correction:
-        named = ", ".join(ct[:_MAX_NAMED]) + (", ..." if ct[_MAX_NAMED:] else "")
-        yield Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT)
+class _SeenImages:
+    """What is compared from case to case, once their images are no longer in memory."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._figures: list[CaseFigures] = []
+        self._ordered: list[SlicedVolume] = []
+        self._digests: dict[str, str] = {}
+        self._is_ct: dict[str, bool] = {}
+        self._with_ct: list[str] = []
+
+    def add(self, case: Case, volume: Volume, *, is_further_ct: bool) -> None:
+        """Note the first image of a case, and whether another one is CT."""
+        project = self._project
+        self._digests[case.id] = voxels_digest(volume)
+        self._is_ct[case.id] = looks_like_ct(volume)
+        if self._is_ct[case.id] or is_further_ct:
+            self._with_ct.append(f"'{case.id}'")
+        if needs_order(project, case):
+            self._ordered.append(sliced(project, case, volume))
+        self._figures.append(figures_of(case.id, volume, project.slicing_axis_of(case.id)))
+
+    def findings(self, settled: PreprocessConfig | None) -> Iterator[Finding]:
+        """Yield what the comparison says.
+
+        Args:
+            settled: What round 0 has settled, or None.
+        """
+        for case_id, message in unlike_others(self._figures):
+            yield Finding(case_id, "note", message, Text("Check that it belongs here."))
+        yield from same_image_findings(self._project, self._digests)
+        yield from modality_findings(self._project, settled, self._is_ct)
+        yield from order_findings(self._project, self._ordered)
+        if self._with_ct and self._project.config.preprocess.bias_correction:
+            more = ", ..." if self._with_ct[_MAX_NAMED:] else ""
+            named = ", ".join(self._with_ct[:_MAX_NAMED]) + more
+            yield Finding("", "note", Note.CT_NOT_EVENED_OUT.say(cases=named), NO_TEXT)
 
 
 def _check_roles(project: Project) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ ABOUT_IMAGES = (
     QuestionKind.SLICE_ORDER,
     QuestionKind.LABEL_MAP,
     QuestionKind.MODALITY,
+    QuestionKind.SAME_IMAGE,
 )
 
 

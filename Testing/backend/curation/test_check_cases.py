@@ -54,7 +54,7 @@ def a_project(tmp_path):
     root = tmp_path / "project"
     project = Project("p", SCHEMA, config_for(Profile.QUICK))
     create_project(root, project)
-    image = write(tmp_path / "t.nrrd", noise())
+    image = write(tmp_path / "t.nrrd", noise(8))
     labels = write(tmp_path / "labels.nrrd", segmented())
     project, _ = add_case(root, project, "t", CaseRole.ANNOTATED, image, labels)
     for number in range(4):
