@@ -158,6 +158,7 @@ class TrainState:
         pretraining: The chosen pre-training ("none", ...).
         start: Chooses the trained model that round 0 starts from, or forgets it.
         has_start: Whether one is chosen.
+        save_pretrained: Saves the pre-trained network for other projects.
         settings: The folded settings by name, as texts; the panel shows those it has a field for.
         can_change: Names of the settings that may change now.
         train: Trains the next round; its text says which ("Train round 1").
@@ -177,6 +178,7 @@ class TrainState:
     pretraining: str = "none"
     start: Action = field(default_factory=Action)
     has_start: bool = False
+    save_pretrained: Action = field(default_factory=Action)
     settings: dict[str, str] = field(default_factory=dict)
     can_change: frozenset[str] = frozenset()
     train: Action = field(default_factory=Action)

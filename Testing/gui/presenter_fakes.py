@@ -72,6 +72,7 @@ from PseudoLabelCLLib.messages.requests import (
     Reject,
     RemoveCases,
     SaveModel,
+    SavePretrainedModel,
     SetRole,
     ShowCase,
     StartFrom,
@@ -290,6 +291,7 @@ class FakeService:
             PreviewCorrection: self._preview,
             Export: lambda _: Exported((ExportedFile("a", "/out/a.seg.nrrd", "a person"),)),
             SaveModel: lambda request: ModelSummary(request.file, "f", LABELS, "Trained."),
+            SavePretrainedModel: lambda _: Done(),
             CheckDicomExport: lambda request: DicomExportChecked(self._found(request.choices)),
             ExportDicom: self._export_dicom,
         }

@@ -22,7 +22,7 @@ from PseudoLabelCLLib.messages.job_messages import (
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import RoundFigures
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
-from PseudoLabelCLLib.messages.requests import Accept, GoBack, Refresh
+from PseudoLabelCLLib.messages.requests import Accept, GoBack, Refresh, SavePretrainedModel
 
 
 def training(stage: Stage, num_rounds: int = 1, **how) -> Stage:
@@ -233,6 +233,23 @@ def test_pretraining_alone_trains_no_round(stage):
     stage.settle()
     assert len(stage.workers) == 1
     assert stage.state.message.light is Light.GREEN
+
+
+def test_the_pretrained_network_is_saved_once_there_is_one(stage):
+    stage.presenter.train.save_pretrained("/start.plcl")
+    assert stage.service.requests(SavePretrainedModel) == []
+    assert stage.state.train.save_pretrained.tool_tip == "The network has not been pre-trained yet."
+    stage.presenter.train.set_pretraining("positional")
+    stage.settle()
+    stage.presenter.train.pretrain()
+    stage.settle()
+    stage.worker.finish()
+    stage.settle()
+    assert stage.state.train.save_pretrained.enabled
+    stage.presenter.train.save_pretrained("/start.plcl")
+    stage.settle()
+    assert stage.service.requests(SavePretrainedModel) == [SavePretrainedModel("/start.plcl")]
+    assert stage.state.message.text == "Pre-trained network saved: /start.plcl"
 
 
 def pretraining(stage):

@@ -70,6 +70,16 @@ def test_a_model_to_start_from_is_asked_for_and_can_be_forgotten(a_panel):
     ]  # fmt: skip
 
 
+def test_a_file_for_the_pretrained_network_is_asked_for(a_panel):
+    saves = Action(enabled=True, tool_tip="Saves it.")
+    a_panel.show(replace(states.OPEN, train=replace(states.OPEN.train, save_pretrained=saves)))
+    assert a_panel.ui.savePretrainedButton.toolTip == "Saves it."
+    a_panel.answers.paths = ["", "/models/start.plcl"]
+    a_panel.click("savePretrainedButton")
+    a_panel.click("savePretrainedButton")
+    assert a_panel.calls == [("train.save_pretrained", "/models/start.plcl")]
+
+
 def test_pause_asks_nothing_and_stop_asks(an_open_project):
     an_open_project.show(states.TRAINING)
     an_open_project.click("pauseButton")

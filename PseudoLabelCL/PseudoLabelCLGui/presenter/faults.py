@@ -17,6 +17,7 @@ from PseudoLabelCLLib.messages.requests import (
     ReadModel,
     Request,
     SaveModel,
+    SavePretrainedModel,
 )
 from PseudoLabelCLLib.messages.service_messages import Refused
 
@@ -68,7 +69,7 @@ _STEP_OF_REFUSAL = {
 # What these are refused for lies outside the project: opening it again would not help.
 _ABOUT_OTHER_FILES = (
     CheckDicomExport, CreateProject, Export, ExportDicom, FindVolumes, MakeSampleData, ReadModel,
-    SaveModel,
+    SaveModel, SavePretrainedModel,
 )  # fmt: skip
 _PACKAGES_ARE_BROKEN = (
     "ModuleNotFoundError", "ImportError", "DLL load failed", "undefined symbol",

@@ -77,6 +77,14 @@ def no_pretraining(facts: Facts) -> str:
     return "" if facts.view.cases else _("Add at least one volume first.")
 
 
+def no_pretrained(facts: Facts) -> str:
+    """Why there is no pre-trained network to save."""
+    reason = no_project(facts)
+    if reason or facts.view is None:
+        return reason
+    return "" if facts.view.is_pretrained else _("The network has not been pre-trained yet.")
+
+
 def busy_worker(facts: Facts) -> str:
     """Why no worker can start."""
     if facts.work is None:

@@ -115,6 +115,31 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
             Text("Let the training finish, or choose another round."),
         )
     card = read_model_card(source)
+    _copy(layout, source, file)
+    return replace(card, file=str(file.absolute()))
+
+
+def save_pretrained_model(root: Path, file: Path) -> None:
+    """Copy the pre-trained network of a project to a model file that others can start from.
+
+    A model file that is there already is replaced; anything else stays.
+
+    Raises:
+        ProjectError: Nothing is pre-trained, or the file lies among the project's rounds.
+        ModelFileError: The network is damaged, or the file exists and is not a model file.
+        StorageError: The disk refuses.
+    """
+    layout = ProjectLayout(root)
+    if not layout.pretrained_model.is_file():
+        raise ProjectError(
+            Text("The network of this project has not been pre-trained yet."),
+            Text("Choose a pre-training method, and pre-train first."),
+        )
+    read_starting_model(layout.pretrained_model)
+    _copy(layout, layout.pretrained_model, file)
+
+
+def _copy(layout: ProjectLayout, source: Path, file: Path) -> None:
     if file.resolve().is_relative_to(layout.rounds.resolve()):
         raise ProjectError(
             Text(
@@ -126,7 +151,6 @@ def save_model(root: Path, project: Project, round_index: int, file: Path) -> Mo
     require_replaceable(file)
     with written_aside(file) as temporary:
         shutil.copyfile(source, temporary)
-    return replace(card, file=str(file.absolute()))
 
 
 def require_replaceable(file: Path) -> None:

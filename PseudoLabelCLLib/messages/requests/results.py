@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.messages.answers import Exported, ModelSummary
+from PseudoLabelCLLib.messages.answers import Done, Exported, ModelSummary
 from PseudoLabelCLLib.messages.requests.request import Request, WritesFiles
 
 
@@ -34,6 +34,15 @@ class SaveModel(WritesFiles[ModelSummary]):
     activity = Text("saving the model")
 
     round_index: int
+    file: str
+
+
+@dataclass(frozen=True)
+class SavePretrainedModel(WritesFiles[Done]):
+    """Copy the pre-trained network to a file that other projects can start from."""
+
+    activity = Text("saving the pre-trained network")
+
     file: str
 
 

@@ -7,11 +7,20 @@ from PseudoLabelCLLib.curation.export.export_segmentations import (
     export_segmentations,
 )
 from PseudoLabelCLLib.curation.export.export_source import SOURCE_WORDS
-from PseudoLabelCLLib.curation.export.model_card import read_model_card, save_model
+from PseudoLabelCLLib.curation.export.model_card import (
+    read_model_card,
+    save_model,
+    save_pretrained_model,
+)
 from PseudoLabelCLLib.domain.reporting import ReportProgress
 from PseudoLabelCLLib.domain.text import Text
-from PseudoLabelCLLib.messages.answers import Exported, ExportedFile, ModelSummary
-from PseudoLabelCLLib.messages.requests import Export, ReadModel, SaveModel
+from PseudoLabelCLLib.messages.answers import Done, Exported, ExportedFile, ModelSummary
+from PseudoLabelCLLib.messages.requests import (
+    Export,
+    ReadModel,
+    SaveModel,
+    SavePretrainedModel,
+)
 from PseudoLabelCLLib.project_service.handle_request import handler
 from PseudoLabelCLLib.project_service.project_session import ProjectSession
 
@@ -51,6 +60,15 @@ def _source(item: ExportedSegmentation) -> Text:
 @handler
 def _save_model(session: ProjectSession, request: SaveModel, _: object) -> ModelSummary:
     return save_model(session.root, session.project(), request.round_index, Path(request.file))
+
+
+@handler
+def _save_pretrained_model(
+    session: ProjectSession, request: SavePretrainedModel, _: object
+) -> Done:
+    session.project()  # says so where the folder is gone
+    save_pretrained_model(session.root, Path(request.file))
+    return Done()
 
 
 @handler

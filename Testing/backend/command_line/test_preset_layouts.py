@@ -1,4 +1,4 @@
-"""Made-up files in the layouts of the public downloads that the presets are for."""
+"""Synthetic files in the layouts of the public downloads that the presets are for."""
 
 import json
 

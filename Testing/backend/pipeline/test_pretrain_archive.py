@@ -7,8 +7,12 @@ from learning_doubles import grid, make_generator, phantom_slices
 from small_projects import write_drawing, write_image
 
 from PseudoLabelCLLib.command_line.main import main
-from PseudoLabelCLLib.curation.export.model_card import read_model_card, read_starting_model
-from PseudoLabelCLLib.domain.errors import ModelFileError
+from PseudoLabelCLLib.curation.export.model_card import (
+    read_model_card,
+    read_starting_model,
+    save_pretrained_model,
+)
+from PseudoLabelCLLib.domain.errors import ModelFileError, ProjectError
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.pipeline.prediction.model_file import read_model
@@ -58,6 +62,14 @@ def test_it_says_from_how_many_volumes_it_learned(a_folder):
     start = read_starting_model(a_folder / "start.plcl")
     assert start.num_pretrained_on == NUM_VOLUMES
     assert not start.segments_the_same(load_project(a_folder / "start-pretraining").schema)
+
+
+def test_the_project_in_which_it_was_learned_saves_it_too(a_folder):
+    root, saved = a_folder / "start-pretraining", a_folder / "saved.plcl"
+    save_pretrained_model(root, saved)
+    assert saved.read_bytes() == (a_folder / "start.plcl").read_bytes()
+    with pytest.raises(ProjectError, match="among the rounds of the project"):
+        save_pretrained_model(root, root / "rounds" / "start.plcl")
 
 
 def test_a_project_starts_from_it(a_folder, tmp_path, capsys):

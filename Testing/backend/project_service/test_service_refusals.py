@@ -65,6 +65,7 @@ EVERY_REQUEST_FOR_AN_OPEN_PROJECT = (
     ask.GoBack(-1),
     ask.Export("out", SegmentationFormat.NIFTI),
     ask.SaveModel(0, "model.plcl"),
+    ask.SavePretrainedModel("model.plcl"),
 )
 
 
@@ -236,6 +237,7 @@ def as_shown(view, request):
         (ask.Export("model.plcl", SegmentationFormat.NIFTI), "model.plcl"),
         (ask.SaveModel(0, "new.plcl"), "model"),
         (ask.SaveModel(3, "new.plcl"), "3"),
+        (ask.SavePretrainedModel("new.plcl"), "has not been pre-trained yet"),
         (ask.ReadModel("model.plcl"), "model.plcl"),
         (ask.ReadModel("nowhere.plcl"), "nowhere.plcl"),
         (ask.MakeSampleData("data"), "is not an empty folder"),

@@ -11,6 +11,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     no_change,
     no_ending,
     no_history,
+    no_pretrained,
     no_project,
     no_start,
     no_stopping,
@@ -57,6 +58,10 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         pretraining=view.config.pretraining.method.value if view else "none",
         start=_start_action(facts),
         has_start=bool(view and view.start),
+        save_pretrained=action(
+            no_pretrained(facts),
+            _("Saves the pre-trained network as one file, from which other projects can start."),
+        ),
         settings=texts,
         can_change=_can_change(facts, texts),
         train=train_action(facts),

@@ -21,6 +21,7 @@ from PseudoLabelCLGui.presenter.reasons import (
     newest_round,
     no_change,
     no_ending,
+    no_pretrained,
     no_pretraining,
     no_start,
     no_stopping,
@@ -48,6 +49,7 @@ from PseudoLabelCLLib.messages.requests import (
     GoBack,
     ReadHistory,
     Refresh,
+    SavePretrainedModel,
     StartFrom,
 )
 from PseudoLabelCLLib.process.job_files import new_job_id
@@ -129,6 +131,17 @@ class TrainingActions:
     def pretrain(self) -> None:
         """Pre-train the network and train no round."""
         self._start(TrainingRun(0, only_pretrain=True), no_pretraining)
+
+    def save_pretrained(self, file: str) -> None:
+        """Save the pre-trained network as one file, from which other projects can start."""
+        core = self._core
+        if core.may(no_pretrained, topic="train"):
+            core.ask(SavePretrainedModel(file), lambda _done: self._pretrained_saved(file))
+
+    def _pretrained_saved(self, file: str) -> None:
+        text = _("Pre-trained network saved: {file}").format(file=file)
+        remedy = _("In another project, choose Train > Advanced > Start from a model...")
+        self._core.tell(Light.GREEN, text, remedy, topic="train")
 
     def go_on(self) -> None:
         """Train again what did not come to its end."""

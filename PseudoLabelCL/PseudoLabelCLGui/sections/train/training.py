@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from PseudoLabelCLGui.panel_state import PanelState, TrainState
-from PseudoLabelCLGui.sections.parts.asking import MODEL_KINDS, askFile, confirm
+from PseudoLabelCLGui.sections.parts.asking import MODEL_KINDS, askFile, askNewFile, confirm
 from PseudoLabelCLGui.sections.parts.folding import Folding
 from PseudoLabelCLGui.sections.parts.section import Surroundings
 from PseudoLabelCLGui.sections.parts.showing import (
@@ -82,6 +82,7 @@ class TrainingSection(PlottingSection[TrainState]):
         self.connect(self.ui.pauseButton, "clicked()", self._onPause)
         self.connect(self.ui.stopButton, "clicked()", self._onStop)
         self.connect(self.ui.pretrainButton, "clicked()", self._onPretrain)
+        self.connect(self.ui.savePretrainedButton, "clicked()", self._onSavePretrained)
         self.connect(self.ui.startFromButton, "clicked()", self._onStartFrom)
         for name, field in self._fields.items():
             self.connect(field, "editingFinished()", partial(self._onSetting, name))
@@ -99,6 +100,7 @@ class TrainingSection(PlottingSection[TrainState]):
         showAction(self.ui.pauseButton, train.pause)
         showAction(self.ui.stopButton, train.stop)
         showAction(self.ui.startFromButton, train.start)
+        showAction(self.ui.savePretrainedButton, train.save_pretrained)
         hasCurve = bool(train.loss.x or train.validation.x)
         self._folding.offer(self.ui.curveToggle, isOffered=hasCurve)
         self._plot.show((train.loss, train.validation))
@@ -208,6 +210,12 @@ class TrainingSection(PlottingSection[TrainState]):
 
     def _onPretrain(self) -> None:
         self.presenter.train.pretrain()
+
+    def _onSavePretrained(self) -> None:
+        title = _("Save the pre-trained network")
+        file = askNewFile(self.top, title, "start.plcl", MODEL_KINDS)
+        if file:
+            self.presenter.train.save_pretrained(file)
 
 
 def _typed(train: TrainState, name: str) -> str:

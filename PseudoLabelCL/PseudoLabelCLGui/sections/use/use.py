@@ -169,7 +169,7 @@ class UseSection(Section):
             self.presenter.use.load_model(file)
 
     def _onSave(self) -> None:
-        file = askNewFile(self.top, _("Save the model"), "model.pt", MODEL_KINDS)
+        file = askNewFile(self.top, _("Save the model"), "model.plcl", MODEL_KINDS)
         if file:
             self.presenter.use.save_model(file)
 
