@@ -39,6 +39,13 @@ class StartingModel:
     preprocess: PreprocessConfig
     num_pretrained_on: int = 0
 
+    @property
+    def learned_from_ct(self) -> bool | None:
+        """Whether its first images were CT; None where its file does not say."""
+        if self.preprocess.ct_limits_of(0) is not None:
+            return True
+        return False if self.preprocess.scale_ct and not self.num_pretrained_on else None
+
     def segments_the_same(self, schema: LabelSchema) -> bool:
         """Return whether the structures are those of a project, so that its output layer serves."""
         if self.num_pretrained_on:

@@ -8,7 +8,7 @@ import numpy as np
 
 from PseudoLabelCLLib.curation.check.case_finding import Finding
 from PseudoLabelCLLib.curation.check.check_memory import memory_findings
-from PseudoLabelCLLib.curation.check.check_modality import modality_findings
+from PseudoLabelCLLib.curation.check.check_modality import modality_findings, start_findings
 from PseudoLabelCLLib.curation.check.check_plane import plane_findings
 from PseudoLabelCLLib.curation.check.check_same_image import same_image_findings, voxels_digest
 from PseudoLabelCLLib.curation.check.check_slice_order import needs_order, order_findings, sliced
@@ -121,6 +121,7 @@ class _SeenImages:
             yield Finding(case_id, "note", message, Text("Check that it belongs here."))
         yield from same_image_findings(self._project, self._digests)
         yield from modality_findings(self._project, settled, self._is_ct)
+        yield from start_findings(self._project, self._is_ct)
         yield from order_findings(self._project, self._ordered)
         if self._with_ct and self._project.config.preprocess.bias_correction:
             more = ", ..." if self._with_ct[_MAX_NAMED:] else ""

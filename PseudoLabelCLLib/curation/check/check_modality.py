@@ -1,4 +1,4 @@
-"""Which volumes are CT where the annotated ones are not, or the other way round."""
+"""Which volumes are CT where the annotated ones, or what a model learned from, are not."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -32,6 +32,32 @@ def modality_findings(
         unanswered = project.case(case_id).answer_to(QuestionKind.MODALITY) is None
         if own is not wanted and unanswered:
             yield asked(_question(case_id, wants_ct=wanted))
+
+
+def start_findings(project: Project, is_ct: Mapping[str, bool]) -> Iterator[Finding]:
+    """Refuse to start from a model that learned from CT where the annotated volumes are none.
+
+    Args:
+        project: The project.
+        is_ct: By case.
+    """
+    annotated = [is_ct[c.id] for c in project.cases_with_role(CaseRole.ANNOTATED) if c.id in is_ct]
+    if project.start is None or project.rounds or not annotated:
+        return
+    learned = project.start.learned_from_ct
+    if learned is None or learned is mostly_ct(annotated):
+        return
+    found = Text(
+        "Round 0 is to start from a model that learned from CT, and the annotated volumes are not "
+        "CT."
+    )
+    if not learned:
+        found = Text(
+            "Round 0 is to start from a model that did not learn from CT, and the annotated "
+            "volumes are CT."
+        )
+    remedy = Text("Start from another model, or without one.")
+    yield Finding("", "error", found, remedy)
 
 
 def mostly_ct(is_ct: Sequence[bool]) -> bool:

@@ -20,6 +20,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking, GivenAnswer, LeftOutError, QuestionError
 from PseudoLabelCLLib.domain.question_kinds import QuestionKind
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
+from PseudoLabelCLLib.domain.starting_model import StartingModel
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.pipeline.slices.case_slices import preprocess_plan
 from PseudoLabelCLLib.pipeline.slices.network_images import network_channels, network_slices
@@ -162,6 +163,29 @@ def test_model_of_ct_asks_about_a_volume_that_is_not():
     ask_about_modality(volume, config, Asking("new", (GivenAnswer(QuestionKind.MODALITY, "use"),)))
     ask_about_modality(Volume(ct(), GRID), config, Asking("new"))
     ask_about_modality(volume, PERCENTILES, Asking("new"))
+
+
+@pytest.mark.parametrize(
+    ("array", "limits_hu", "num_pretrained_on", "told"),
+    [
+        (mr(), ((40.0, 120.0),), 0, "a model that learned from CT, and the annotated volumes are"),
+        (ct(), ((40.0, 120.0),), 0, None),
+        (ct(), (), 0, "a model that did not learn from CT, and the annotated volumes are CT"),
+        (mr(), (), 0, None),
+        (ct(), (), 12, None),  # an archive has no annotated volumes to take the limits from
+    ],
+)
+def test_round_0_starts_from_no_model_of_another_kind_of_image(
+    tmp_path, array, limits_hu, num_pretrained_on, told
+):
+    root, project = a_project(tmp_path, [array], [array + 1])
+    preprocess = replace(config_for(Profile.QUICK).preprocess, ct_limits_hu=limits_hu)
+    start = StartingModel(
+        "other", 2, "0" * 64, ("liver",), (), project.config.network, preprocess, num_pretrained_on
+    )
+    found = check_cases(root, replace(project, start=start))
+    errors = [finding.message for finding in found if finding.severity == "error"]
+    assert [told in error for error in errors] == ([True] if told else [])
 
 
 def test_each_channel_has_limits_of_its_own_and_mr_beside_ct_has_none():
