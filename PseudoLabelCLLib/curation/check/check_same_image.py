@@ -39,17 +39,18 @@ def same_image_findings(project: Project, digests: Mapping[str, str]) -> Iterato
 
 def _question(project: Project, first: str, name: str) -> Question:
     roles = {project.case(one).role for one in (first, name)}
-    message = Text(
-        "'{case}' and '{other}' have the same image, voxel for voxel, as a copy under another "
-        "name has. The network would learn from it twice.",
-        case=name,
-        other=first,
-    )
+    names = {"case": name, "other": first}
     if CaseRole.VALIDATION in roles and len(roles) > 1:
         message = Text(
             "'{case}' and '{other}' have the same image, voxel for voxel, and one of them is a "
-            "validation case. What is measured on it would be too good.",
-            case=name,
-            other=first,
+            "validation case: what is measured on it would be too good. If one is left out, it is "
+            "'{case}'.",
+            **names,
+        )
+    else:
+        message = Text(
+            "'{case}' and '{other}' have the same image, voxel for voxel, as a copy under another "
+            "name has: the network would learn from it twice. If one is left out, it is '{case}'.",
+            **names,
         )
     return Question(QuestionKind.SAME_IMAGE, message, case_id=name)

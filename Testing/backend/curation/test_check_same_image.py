@@ -64,7 +64,7 @@ def test_of_two_cases_with_one_image_the_one_with_less_to_lose_is_asked_about(
 def test_a_validation_case_that_is_learned_from_is_told_as_such(tmp_path):
     root, project = a_project(tmp_path, a1=noise(1), v1=noise(1), u1=noise(2))
     (question,) = asked_about(root, project)
-    assert "What is measured on it would be too good" in question.message
+    assert "what is measured on it would be too good" in question.message
 
 
 def test_images_that_differ_in_one_voxel_are_two(tmp_path):
