@@ -229,7 +229,9 @@ class _RoundTraining:
         if self.config.selection is Selection.BEST:
             self._validate()
         elif self.config.selection is Selection.LAST_IMPROVEMENT:
-            before = read_learning_curve(self.layout.learning_curve(self.index - 1))
+            # round 0 is another program there, and leaves no Dice behind
+            earlier = self.layout.learning_curve(self.index - 1)
+            before = read_learning_curve(earlier) if self.index > 1 else []
             measured = [dice for point in before if (dice := point.validation_dice) is not None]
             self._keep(measured[-1] if measured else -1.0)
 

@@ -420,6 +420,17 @@ def test_without_validation_every_rule_keeps_the_last_weights(tmp_path, selectio
         assert model.card.training.validation_dice is None
 
 
+def test_published_selection_takes_the_first_measurement_of_the_first_joint_round(tmp_path):
+    # nothing is learned at this rate, so that no measurement is better than round 0
+    training = replace(
+        training_config(num_steps=4), selection=Selection.LAST_IMPROVEMENT, reset_head=True,
+        validations_per_round=2,
+    )  # fmt: skip
+    training = replace(training, joint=replace(training.joint, learning_rate=1e-9))
+    _, after = trained_twice(tmp_path, training, has_validation=True)
+    assert after.card.training.selected_at_step > 0
+
+
 @pytest.mark.long
 def test_round_that_begins_with_a_new_head_can_still_keep_the_weights_before_it(tmp_path):
     # at this rate nothing is learned, so the new head stays random and round 0 stays the best
