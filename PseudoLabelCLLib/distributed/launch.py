@@ -15,7 +15,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from PseudoLabelCLLib.distributed.job_folder import JobFolder
-from PseudoLabelCLLib.distributed.number import num_cores, number_of_processes
+from PseudoLabelCLLib.distributed.number import num_cores
 from PseudoLabelCLLib.distributed.rank import ATTEMPT_VARIABLE, LAUNCHED
 from PseudoLabelCLLib.domain.errors import ProcessLostError, PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Progress, Report
@@ -24,20 +24,18 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.training.training import SmallerPartsError
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
-    Event,
     JobCancelled,
     JobCompleted,
     JobFailed,
+    Message,
     Metrics,
     Notice,
     NoticeLevel,
     TerminalEvent,
     decode_line,
-    is_terminal,
 )
 from PseudoLabelCLLib.messages.jobs import Job, PredictJob, TrainJob
 from PseudoLabelCLLib.messages.json_codec import JsonValue
-from PseudoLabelCLLib.pipeline.run_job import run_job
 from PseudoLabelCLLib.process.exit_codes import ending_in_words
 from PseudoLabelCLLib.process.failure import ToldFailureError
 from PseudoLabelCLLib.process.job_files import write_job
@@ -50,16 +48,13 @@ _LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 _log = logging.getLogger(__name__)
 
 
-def run_on_processes(job: Job, report: Report) -> dict[str, JsonValue]:
-    """Do a job in this process, or on several that it starts, and return its result.
+def launch(job: Job, number: int, report: Report) -> dict[str, JsonValue]:
+    """Do a job on several processes and return its result.
 
     Raises:
         PseudoLabelCLError: Something a person can fix; also that a process was lost.
         Cancelled: Asked to stop.
     """
-    number = number_of_processes(job)
-    if number == 1:
-        return run_job(job, report)
     with tempfile.TemporaryDirectory(prefix="pseudolabelcl-", ignore_cleanup_errors=True) as folder:
         return _Launch(job, number, JobFolder(Path(folder)), report).run()
 
@@ -229,7 +224,7 @@ class _Hearing:
             self._place = file.tell() - len(rest)
         return lines
 
-    def _pass_on(self, event: Event) -> None:
+    def _pass_on(self, event: Message) -> None:
         match event:
             case Progress():
                 self._report.progress(event.stage, event.step, event.num_steps)
@@ -240,7 +235,7 @@ class _Hearing:
             case Artifact():
                 self.num_artifacts += 1
                 self._report.artifact(event.kind, Path(event.path))
-            case _ if is_terminal(event):
+            case JobCompleted() | JobCancelled() | JobFailed():
                 self._ending = event
             case _:
                 pass

@@ -14,6 +14,8 @@ from types import FrameType
 
 import torch
 import torch.distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from PseudoLabelCLLib.distributed.job_folder import JobFolder
 from PseudoLabelCLLib.domain.errors import DeviceError, ProcessLostError
@@ -145,7 +147,7 @@ class _Rank:
         _log.error("The process failed.", exc_info=error)
         if isinstance(error, SmallerPartsError):
             self._folder.keep_num_parts(error.num_parts)
-        return failure_of(_lost() if _is_loss(error) else error)
+        return failure_of(_lost() if is_loss(error) else error)
 
     def _joined(self, job: Job) -> ProcessGroup:
         """Meet the other processes."""
@@ -164,7 +166,7 @@ class _Rank:
                     Text("Start one process for each GPU, or ask for the device 'cpu'."),
                 )
             torch.cuda.set_device(own)
-        store, rank, size = next(torch.distributed.rendezvous("env://"))
+        store, rank, size = next(rendezvous("env://"))
         torch.distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if has_gpu else "gloo", store=store, rank=rank, world_size=size
         )
@@ -173,7 +175,7 @@ class _Rank:
             size,
             folder=self._folder.path,
             control=torch.distributed.new_group(backend="gloo", timeout=LONGEST_WAIT),
-            store=torch.distributed.PrefixStore("work", store),
+            store=PrefixStore("work", store),
         )
         attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
         attempt += int(os.environ.get(ATTEMPT_VARIABLE, "0"))
@@ -248,7 +250,7 @@ def _lost() -> ProcessLostError:
     )
 
 
-def _is_loss(error: BaseException) -> bool:
+def is_loss(error: BaseException) -> bool:
     """Whether an error says that another process is gone."""
     if isinstance(error, torch.distributed.DistError):
         return True

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed
 from torch import Tensor
+
+if TYPE_CHECKING:  # some builds of torch have none of it
+    from torch.distributed.distributed_c10d import PrefixStore
 
 _T = TypeVar("_T")
 
@@ -37,8 +40,8 @@ class ProcessGroup:
     num_parts: int = 1
     attempt: int = 0
     folder: Path | None = None
-    control: torch.distributed.ProcessGroup | None = None
-    store: torch.distributed.Store | None = None
+    control: "torch.distributed.ProcessGroup | None" = None
+    store: "PrefixStore | None" = None
 
     @property
     def is_first(self) -> bool:
@@ -63,7 +66,7 @@ class ProcessGroup:
         """
         if self.size == 1 or number == 0:
             return own
-        whole: Tensor = _Gather.apply(own, self, number)  # type: ignore[no-untyped-call] # torch has no types here
+        whole: Tensor = _Gather.apply(own, self, number)
         return whole
 
     def add_up(self, values: Tensor) -> None:

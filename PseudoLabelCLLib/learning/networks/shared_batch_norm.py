@@ -51,7 +51,7 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         mean, variance, number = _statistics(input, num_values, self._group)
         self._follow(mean, variance, number)
         scale = (variance + self.eps).rsqrt()
-        normalised: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call] # torch has no types here
+        normalised: Tensor = _Normalise.apply(
             input, self.weight, self.bias, _Statistics(mean, scale, number), self._group
         )
         return normalised

@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from torch.distributed import Store
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.process_group import ProcessGroup
+
+if TYPE_CHECKING:  # some builds of torch have none of it
+    from torch.distributed.distributed_c10d import PrefixStore
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -120,7 +121,7 @@ class _Noting:
 class _Line:
     """Numbers that each process draws, and what was done, in the store of the processes."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: "PrefixStore", name: str) -> None:
         self._store = store
         self._name = name
         self._num_heard = 0
