@@ -22,11 +22,11 @@ def number_of_processes(job: Job) -> int:
         most = len(job.images) if isinstance(job, PredictJob) else num_gpus
         return max(1, min(num_gpus, most))
     if num_gpus:
-        _require(job.processes, num_gpus, Text("GPUs"))
+        _require(job.processes, num_gpus, Text("GPU"))
     elif job.device is DeviceChoice.MPS:
-        _require(job.processes, 1, Text("GPUs"))
+        _require(job.processes, 1, Text("GPU"))
     else:
-        _require(job.processes, num_cores(), Text("cores"))
+        _require(job.processes, num_cores(), Text("core"))
     return job.processes
 
 
@@ -45,8 +45,8 @@ def _require(number: int, available: int, what: Text) -> None:
     if number > available:
         raise DeviceError(
             Text(
-                "{number} processes were asked for, each with its own share of the computer; it "
-                "has {available} {what}.",
+                "{number} processes were asked for; this computer has room for {available}, one "
+                "for each {what}.",
                 number=number,
                 available=available,
                 what=what,

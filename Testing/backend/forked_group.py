@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import traceback
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,18 +22,24 @@ CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "sp
 def run_in_group(work, folder, size=2):
     """Return what `work(group, folder)` returned in each process; None where it ended without."""
     folder.mkdir()
-    processes = [
-        CONTEXT.Process(target=_begin, args=(work, folder, rank, size)) for rank in range(size)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(PATIENCE_S)
-        process.kill()
+    start_both(_begin, [(work, folder, rank, size) for rank in range(size)])
     found = [folder / f"result-{rank}" for rank in range(size)]
     failed = [path.read_text() for path in folder.glob("error-*")]
     assert not failed, "\n".join(failed)
     return [pickle.loads(path.read_bytes()) if path.exists() else None for path in found]
+
+
+def start_both(work, arguments):
+    """Run `work` in processes, each with arguments of its own, until all have ended."""
+    processes = [CONTEXT.Process(target=work, args=own) for own in arguments]
+    with warnings.catch_warnings():
+        # the threads of the tests wait for work, and hold nothing that the new process needs
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join(PATIENCE_S)
+        process.kill()
 
 
 def _begin(work, folder, rank, size):
