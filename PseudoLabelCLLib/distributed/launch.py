@@ -95,7 +95,8 @@ class _Launch:
         self._hearing.start()
         failures: dict[int, ProcessFailure] = {}
         try:
-            elastic_launch(self._config(), sys.executable)("-m", _MODULE, LAUNCHED, self._job_path)
+            start = elastic_launch(self._config(attempt), sys.executable)
+            start("-m", _MODULE, LAUNCHED, self._job_path)
         except ChildFailedError as error:
             failures = error.failures
         except SignalException:
@@ -104,13 +105,15 @@ class _Launch:
         ending = self._hearing.stop()
         return self._failure(failures, ending) if failures or ending is None else ending
 
-    def _config(self) -> LaunchConfig:
+    def _config(self, attempt: int) -> LaunchConfig:
         return LaunchConfig(
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=self._number,
             rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
+            # in a folder of this user alone: no other program can join, or change what is said
+            rdzv_endpoint=str(self._folder.path / f"rendezvous-{attempt}"),
+            rdzv_configs={"store_type": "file"},
             local_addr="localhost",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=str(self._folder.path / "logs")),

@@ -14,7 +14,7 @@ from types import FrameType
 
 import torch
 import torch.distributed
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from PseudoLabelCLLib.distributed.job_folder import JobFolder
@@ -166,7 +166,9 @@ class _Rank:
                     Text("Start one process for each GPU, or ask for the device 'cpu'."),
                 )
             torch.cuda.set_device(own)
-        store, rank, size = next(rendezvous("env://"))
+        attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        attempt += int(os.environ.get(ATTEMPT_VARIABLE, "0"))
+        store, rank, size = self._met(attempt)
         torch.distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if has_gpu else "gloo", store=store, rank=rank, world_size=size
         )
@@ -177,10 +179,17 @@ class _Rank:
             control=torch.distributed.new_group(backend="gloo", timeout=LONGEST_WAIT),
             store=PrefixStore("work", store),
         )
-        attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        attempt += int(os.environ.get(ATTEMPT_VARIABLE, "0"))
         num_parts = group.as_first_has(self._folder.num_parts)
         return replace(group, attempt=attempt, num_parts=num_parts)
+
+    def _met(self, attempt: int) -> tuple[Store, int, int]:
+        """Return the store of all processes, the rank of this one, and how many there are."""
+        if not self._is_launched:
+            met: tuple[Store, int, int] = next(rendezvous("env://"))
+            return met
+        size, path = int(os.environ["WORLD_SIZE"]), self._folder.path / f"store-{attempt}"
+        file_store = torch.distributed.FileStore  # type: ignore[attr-defined] # torch's stub
+        return file_store(str(path), size), self._number, size
 
     def _is_cancelled(self) -> bool:
         now_s = time.monotonic()
