@@ -75,7 +75,7 @@ def main() -> int:
     _end_with_launcher()
     for descriptor in take_over_standard_streams():
         os.close(descriptor)
-    rank = _Rank(Path(arguments[0]).absolute(), is_launched=LAUNCHED in sys.argv)
+    rank = Rank(Path(arguments[0]).absolute(), is_launched=LAUNCHED in sys.argv)
     is_good = rank.run()
     logging.shutdown()
     if not is_good:
@@ -83,7 +83,14 @@ def main() -> int:
     return 0
 
 
-class _Rank:
+class Rank:
+    """A process with its number among all.
+
+    Args:
+        job_path: The file of the job; what all write lies beside it.
+        is_launched: Whether the worker has started it, which keeps events and log itself.
+    """
+
     def __init__(self, job_path: Path, *, is_launched: bool) -> None:
         self._job_path = job_path
         self._is_launched = is_launched

@@ -17,6 +17,8 @@ from PseudoLabelCLLib.distributed.rank import is_loss
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.learning.process_group import ProcessGroup
+from PseudoLabelCLLib.learning.training.training import SmallerPartsError
 from PseudoLabelCLLib.messages.job_messages import (
     Artifact,
     JobCancelled,
@@ -158,3 +160,18 @@ def test_what_failed_in_a_process_is_kept_until_the_next_attempt(tmp_path):
     assert folder.num_parts == 1
     folder.keep_num_parts(4)
     assert folder.num_parts == 4
+
+
+def test_process_that_is_short_of_memory_has_the_next_attempt_take_smaller_parts(
+    tmp_path, monkeypatch
+):
+    def run_out(*_anything):
+        raise SmallerPartsError(ProcessGroup(1, 2), 4)
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(rank_module, "read_job", run_out)
+    monkeypatch.setattr(rank_module.signal, "signal", lambda *_: None)  # the tests keep theirs
+    assert not rank_module.Rank(tmp_path / "job.json", is_launched=True).run()
+    folder = JobFolder(tmp_path)
+    assert folder.num_parts == 4
+    assert folder.failure(1).message.startswith("The memory of the device of process 2 of 2")
