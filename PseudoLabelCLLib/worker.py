@@ -77,11 +77,11 @@ def _load_run_job() -> RunJob:
     import numpy  # noqa: F401, ICN001, PLC0415 - see above
     import torch  # noqa: F401, PLC0415 - see above
 
+    from PseudoLabelCLLib.distributed.run_on_processes import run_on_processes  # noqa: PLC0415 - see above
     from PseudoLabelCLLib.learning.torch_version import refuse_old_torch  # noqa: PLC0415 - see above
-    from PseudoLabelCLLib.pipeline.run_job import run_job  # noqa: PLC0415 - see above
 
     refuse_old_torch()
-    return run_job
+    return run_on_processes
 
 
 class _Session:

@@ -69,6 +69,8 @@ class ReadinessState:
         probe: Looks again.
         copy_report: Copies the report for support to the clipboard.
         python: The interpreter that is used, or empty for Slicer's own.
+        num_gpus: How many GPUs the computer has.
+        most_gpus: How many of them may be used; 0: all.
     """
 
     light: Light = Light.WORKING
@@ -78,6 +80,8 @@ class ReadinessState:
     probe: Action = field(default_factory=Action)
     copy_report: Action = field(default_factory=Action)
     python: str = ""
+    num_gpus: int = 0
+    most_gpus: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.presets import PRESETS
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.messages.jobs import (
+    ALL_GPUS,
     DeviceChoice,
 )
 
@@ -280,6 +281,13 @@ def _add_train(commands: Commands) -> None:
     )
     add_answers(train)
     _add_device(train)
+    _add_processes(train, "each batch, and the proposals")
+    train.add_argument(
+        "--only-write-job",
+        metavar="FOLDER",
+        help="train nothing now, but write the job into this folder, to be started with torchrun "
+        "on one or several computers (Docs/processes.md)",
+    )
 
 
 def _add_predict(commands: Commands) -> None:
@@ -312,6 +320,13 @@ def _add_predict(commands: Commands) -> None:
         "--uncertainty", action="store_true", help="also write the uncertainty of each voxel"
     )
     _add_device(predict)
+    _add_processes(predict, "the volumes")
+    predict.add_argument(
+        "--only-write-job",
+        metavar="FOLDER",
+        help="segment nothing now, but write the job into this folder, to be started with torchrun "
+        "on one or several computers (Docs/processes.md)",
+    )
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -479,6 +494,26 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         default=DeviceChoice.AUTO.value,
         help="device for the network (default: the fastest that works)",
     )
+
+
+def _add_processes(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--processes",
+        type=_number_of_processes,
+        default=1,
+        metavar="N",
+        help=f"number of processes that share {what}: each has a GPU of its own, or its part of "
+        "the processor's cores; 'auto' takes all GPUs of this computer (default: 1)",
+    )
+
+
+def _number_of_processes(text: str) -> int:
+    """Return a number of processes; `ALL_GPUS` for 'auto'."""
+    if text == "auto":
+        return ALL_GPUS
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 1 on or 'auto', got '{text}'")
 
 
 def _add_format(parser: argparse.ArgumentParser, *more: str) -> None:

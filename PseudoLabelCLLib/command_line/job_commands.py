@@ -19,7 +19,7 @@ from PseudoLabelCLLib.command_line.show_job import run_job_shown
 from PseudoLabelCLLib.curation.cases.case_csv import case_id_from_path, read_case_table
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.channels import NamedImage
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.errors import ProjectError, StorageError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import GivenAnswer
@@ -29,12 +29,13 @@ from PseudoLabelCLLib.messages.jobs import (
     DoctorJob,
     EvaluateJob,
     EvaluationPair,
+    Job,
     PredictJob,
     PretrainJob,
     TrainJob,
 )
 from PseudoLabelCLLib.messages.json_codec import JsonValue
-from PseudoLabelCLLib.process.job_files import new_job_id
+from PseudoLabelCLLib.process.job_files import JOB_FILE_NAME, new_job_id, write_job
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
@@ -80,9 +81,11 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
     if is_news(root, foreign):
         console.warn(foreign.sentence)
     layout = ProjectLayout(root)
-    job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device))
+    job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device), arguments.processes)
     with project_lock(layout.lock, COMMAND_LINE):
         _keep_answers(root, project, arguments.answers)
+        if arguments.only_write_job:
+            return _write_only(job, arguments.only_write_job, console)
         result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
     if result["awaiting_review"]:
@@ -104,12 +107,29 @@ def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:
         series_uids=tuple(None if uid == NO_SERIES else uid for uid in arguments.series),
         answers=tuple(arguments.answers),
         further_images=tuple(_absolute_images(one.further) for one in patients),
+        processes=arguments.processes,
     )
+    if arguments.only_write_job:
+        return _write_only(job, arguments.only_write_job, console)
     with _passing_job_folder() as folder:
         result = run_job_shown(job, folder, console)
     for done in _objects(result["segmentations"]):
         console.say(f"{done['output']}  ({done['reason']})")
     return result
+
+
+def _write_only(job: Job, folder: str, console: Console) -> JsonValue:
+    """Write a job that somebody else starts."""
+    where = Path(folder).absolute()
+    if (where / JOB_FILE_NAME).exists():
+        raise StorageError(
+            Text("There is a job in '{folder}' already.", folder=where),
+            Text("Choose another folder for each job."),
+        )
+    path = write_job(where, job)
+    console.say(f"The job is in {path}. Start it with: torchrun --standalone --nproc-per-node N")
+    console.say(f"  -m PseudoLabelCLLib.distributed {for_shell(str(path))}")
+    return {"job": str(path)}
 
 
 def evaluate(arguments: argparse.Namespace, console: Console) -> JsonValue:

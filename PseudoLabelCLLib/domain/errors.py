@@ -80,5 +80,9 @@ class WorkerError(PseudoLabelCLError):
     """The worker process cannot be started or understood."""
 
 
+class ProcessLostError(WorkerError):
+    """One of several processes of a job has ended before the others."""
+
+
 class PackageError(PseudoLabelCLError):
     """A Python package that is needed is missing or broken."""

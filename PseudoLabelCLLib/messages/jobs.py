@@ -23,6 +23,10 @@ class DeviceChoice(Enum):
     MPS = "mps"
 
 
+# As many processes as there are GPUs; one where there is none.
+ALL_GPUS = 0
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """Train rounds of a project, one after the other.
@@ -32,6 +36,10 @@ class TrainJob:
         rounds: How many rounds to finish, 1 or more; a round that was interrupted goes on first
             and counts as one.
         device: What shall run the network.
+        processes: How many processes of this computer share the work, or `ALL_GPUS`.
+
+    Raises:
+        ProjectError: No round is asked for, or a number of processes below 0.
     """
 
     kind: ClassVar[str] = "train"
@@ -39,8 +47,10 @@ class TrainJob:
     project: str
     rounds: int = 1
     device: DeviceChoice = DeviceChoice.AUTO
+    processes: int = 1
 
     def __post_init__(self) -> None:
+        _require_processes(self.processes)
         if self.rounds < 1:
             raise ProjectError(
                 Text("At least 1 round must be trained; asked for {rounds}.", rounds=self.rounds),
@@ -79,9 +89,11 @@ class PredictJob:
         answers: What a person answered to questions about the volumes.
         further_images: The other images of each patient, one list for each volume; empty where the
             model sees one image.
+        processes: How many processes of this computer share the volumes, or `ALL_GPUS`.
 
     Raises:
-        ProjectError: There is no volume, or the series or further images are not one for each.
+        ProjectError: There is no volume, the series or further images are not one for each, or the
+            number of processes is below 0.
     """
 
     kind: ClassVar[str] = "predict"
@@ -95,8 +107,10 @@ class PredictJob:
     series_uids: tuple[str | None, ...] = ()
     answers: tuple[GivenAnswer, ...] = ()
     further_images: tuple[tuple[NamedImage, ...], ...] = ()
+    processes: int = 1
 
     def __post_init__(self) -> None:
+        _require_processes(self.processes)
         if not self.images:
             raise ProjectError(
                 Text("There is no volume to segment."), Text("Name at least one volume.")
@@ -208,3 +222,11 @@ class DoctorJob:
 
 
 Job = PretrainJob | TrainJob | PredictJob | EvaluateJob | DoctorJob
+
+
+def _require_processes(number: int) -> None:
+    if number < 0:
+        raise ProjectError(
+            Text("At least 1 process must work; asked for {number}.", number=number),
+            Text("Ask for 1 process or more, or for as many as there are GPUs."),
+        )

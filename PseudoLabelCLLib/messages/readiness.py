@@ -19,6 +19,7 @@ class ReadinessReport:
         device: The device in words, with its memory; empty while PyTorch does not work.
         device_kind: "cuda", "mps", "cpu" or empty.
         device_memory_bytes: Memory of a GPU; None without one.
+        num_gpus: How many NVIDIA GPUs the computer has.
         device_reason: Why this device and no faster one, in one sentence.
         memory_bytes: Memory of the computer; None if it could not be read.
         free_disk_bytes: Free space where the project lies.
@@ -41,6 +42,7 @@ class ReadinessReport:
     device: str = ""
     device_kind: str = ""
     device_memory_bytes: int | None = None
+    num_gpus: int = 0
     device_reason: Text = NO_TEXT
     memory_bytes: int | None = None
     free_disk_bytes: int = 0

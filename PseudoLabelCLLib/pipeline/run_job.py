@@ -5,6 +5,7 @@ from pathlib import Path
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.messages.jobs import (
     DoctorJob,
     EvaluateJob,
@@ -17,6 +18,7 @@ from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.doctor import examine
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.prediction.evaluate import evaluate
+from PseudoLabelCLLib.pipeline.processes.shared_device import shared_by
 from PseudoLabelCLLib.pipeline.rounds.pretrain import (
     changes_since,
     pretrain,
@@ -36,8 +38,14 @@ from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import load_project, require_project
 
 
-def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
+def run_job(job: Job, report: Report, group: ProcessGroup = ALONE) -> dict[str, JsonValue]:
     """Do a job to its end and return its result.
+
+    Args:
+        job: What to do.
+        report: The one who listens.
+        group: The processes that share training, proposals and predictions; all else is done by
+            the first of them, which calls this.
 
     Raises:
         PseudoLabelCLError: Something a person can fix.
@@ -47,9 +55,9 @@ def run_job(job: Job, report: Report) -> dict[str, JsonValue]:
         case PretrainJob():
             return _pretrain(job, report)
         case TrainJob():
-            return _train(job, report)
+            return _train(job, report, group)
         case PredictJob():
-            return apply_model(job, report)
+            return apply_model(job, report, group)
         case EvaluateJob():
             return evaluate(job, report)
         case DoctorJob():
@@ -86,17 +94,17 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
     }
 
 
-def _train(job: TrainJob, report: Report) -> dict[str, JsonValue]:
+def _train(job: TrainJob, report: Report, group: ProcessGroup) -> dict[str, JsonValue]:
     """Train the job's rounds; only one worker may do so in a project at a time."""
     root = Path(job.project)
     require_project(root)  # another folder gets no lock
     with project_lock(ProjectLayout(root).worker_lock, Text("a training")):
         project = load_project(root)
         remove_leftovers(root)
-        device = choose_training_device(root, project, job.device.value)
+        device = shared_by(group, choose_training_device(root, project, job.device.value))
         report.notice(device.sentence)
         for _ in range(job.rounds):
-            project = run_round(root, project, device, report)
+            project = run_round(root, project, device, report, group)
     latest = project.latest_round
     index = latest.index if latest is not None else 0
     layout = ProjectLayout(root)

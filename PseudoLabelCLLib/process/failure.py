@@ -15,11 +15,25 @@ _DISK_REFUSES = {
 }  # fmt: skip
 
 
+class ToldFailureError(PseudoLabelCLError):
+    """What another process of the same job has told as its end.
+
+    Args:
+        failed: What it told.
+    """
+
+    def __init__(self, failed: JobFailed) -> None:
+        super().__init__(failed.message, failed.remedy)
+        self.failed = failed
+
+
 def failure_of(error: BaseException) -> JobFailed:
     """Return the terminal event for the exception that ended a job.
 
     Only a defect of the program carries its traceback.
     """
+    if isinstance(error, ToldFailureError):
+        return error.failed
     if isinstance(error, PseudoLabelCLError):
         questions = error.questions if isinstance(error, QuestionError) else ()
         return JobFailed(type(error).__name__, error.message, error.remedy, questions=questions)

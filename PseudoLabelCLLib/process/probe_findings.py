@@ -140,6 +140,7 @@ class ProbeFindings:
             device=self._device(),
             device_kind=found.get("device_kind", ""),
             device_memory_bytes=found.get("device_memory_bytes"),
+            num_gpus=int(found.get("num_gpus", 0)),
             device_reason=self._device_reason(),
             memory_bytes=found.get("memory_bytes"),
             free_disk_bytes=found.get("free_disk_bytes", 0),

@@ -140,7 +140,11 @@ def _why_wrong(torch: Any, kind: str) -> str:
 def _described(torch: Any, kind: str) -> dict[str, object]:
     if kind == "cuda":
         properties = torch.cuda.get_device_properties(0)
-        return {"device": str(properties.name), "device_memory_bytes": properties.total_memory}
+        return {
+            "device": str(properties.name),
+            "device_memory_bytes": properties.total_memory,
+            "num_gpus": torch.cuda.device_count(),
+        }
     if kind == "mps":
         return {"device": f"Apple GPU ({platform.machine()})"}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -3,7 +3,9 @@
 from a_presenter import Stage
 from presenter_fakes import Disk
 from PseudoLabelCLGui.panel_state import Light
+from PseudoLabelCLGui.presenter.facts.facts import Facts
 
+from PseudoLabelCLLib.messages.jobs import ALL_GPUS, DeviceChoice
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
 GPU = ReadinessReport(
@@ -77,3 +79,33 @@ def test_a_report_that_is_not_complete_is_shown_and_the_next_one_replaces_it():
         ReadinessReport(**(vars(GPU) | {"device_kind": "cpu", "minutes_per_round": 0.4}))
     )
     assert "less than a minute per round" in stage.state.readiness.sentence
+
+
+def processes(most_gpus=0, device=DeviceChoice.AUTO, num_gpus=4):
+    report = ReadinessReport(**(vars(GPU) | {"num_gpus": num_gpus}))
+    return Facts(readiness=report, most_gpus=most_gpus, device=device).processes
+
+
+def test_several_gpus_are_used_by_themselves_and_the_line_says_so():
+    readiness = found(num_gpus=4).state.readiness
+    assert readiness.sentence.startswith("4 GPUs share the work: NVIDIA RTX 4070")
+    assert "GPUs: 4, of which 4 are used." in readiness.details
+    assert processes() == ALL_GPUS
+
+
+def test_fewer_gpus_are_used_where_a_person_chose_so():
+    stage = found(num_gpus=4)
+    stage.presenter.readiness.set_most_gpus(3)
+    assert stage.state.readiness.sentence.startswith("3 GPUs share the work")
+    assert "GPUs: 4, of which 3 are used." in stage.state.readiness.details
+    assert processes(most_gpus=3) == 3
+    assert processes(most_gpus=9) == ALL_GPUS
+
+
+def test_one_gpu_is_no_choice_and_is_shown_as_ever():
+    assert found(num_gpus=1).state.readiness.sentence == "NVIDIA RTX 4070, 8 GB, 200 GB free"
+    assert processes(num_gpus=1, most_gpus=3) == ALL_GPUS
+
+
+def test_choice_of_gpus_starts_no_processes_on_the_cpu():
+    assert processes(most_gpus=2, device=DeviceChoice.CPU) == ALL_GPUS

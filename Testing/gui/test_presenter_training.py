@@ -19,7 +19,7 @@ from PseudoLabelCLLib.messages.job_messages import (
     NoticeLevel,
     WorkerCrashed,
 )
-from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob, TrainJob
+from PseudoLabelCLLib.messages.jobs import ALL_GPUS, DeviceChoice, PretrainJob, TrainJob
 from PseudoLabelCLLib.messages.project_view import RoundFigures
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 from PseudoLabelCLLib.messages.requests import Accept, GoBack, Refresh, SavePretrainedModel
@@ -47,7 +47,7 @@ def test_train_says_which_round_and_why_not(stage):
 
 def test_training_starts_one_round_in_a_job_folder_of_the_project(stage):
     training(stage)
-    assert stage.worker.job == TrainJob(ROOT, 1, DeviceChoice.AUTO)
+    assert stage.worker.job == TrainJob(ROOT, 1, DeviceChoice.AUTO, ALL_GPUS)
     assert stage.worker.folder.parent == Path(ROOT) / "jobs"
 
 

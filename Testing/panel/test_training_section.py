@@ -8,8 +8,12 @@ import pytest
 import slicer
 from layout_states import OPEN, TRAINING
 from PseudoLabelCLGui.packages.installation import InstallProgress
-from PseudoLabelCLGui.packages.python_packages import WHEELS_SETTING, MissingPackages
-from PseudoLabelCLGui.panel_state import Action, PanelState
+from PseudoLabelCLGui.packages.python_packages import (
+    MOST_GPUS_SETTING,
+    WHEELS_SETTING,
+    MissingPackages,
+)
+from PseudoLabelCLGui.panel_state import Action, PanelState, ReadinessState
 from PySide6 import QtCore, QtWidgets
 from stand_ins.pythonqt import unwrap
 
@@ -326,6 +330,19 @@ def test_a_folder_of_wheel_files_is_kept_once_it_exists_and_looked_at(a_panel, t
     a_panel.ui.wheelsFolderEdit.setCurrentPath(str(folder))
     assert QtCore.QSettings().value(WHEELS_SETTING) == str(folder)
     assert a_panel.presenter.calls[-1] == ("readiness.probe",)
+
+
+def test_number_of_gpus_can_be_chosen_where_there_are_several_and_is_kept(a_panel):
+    several = replace(states.OPEN, readiness=ReadinessState(num_gpus=4))
+    a_panel.show(states.OPEN)
+    assert not a_panel.widget("mostGpusSpin").isVisibleTo(a_panel.widget("mostGpusSpin").parent())
+    a_panel.show(several)
+    assert a_panel.widget("mostGpusSpin").isVisibleTo(a_panel.widget("mostGpusSpin").parent())
+    assert a_panel.ui.mostGpusSpin.text == "All"
+    assert a_panel.ui.mostGpusSpin.maximum == 4
+    a_panel.ui.mostGpusSpin.setValue(3)
+    assert a_panel.calls[-1] == ("readiness.set_most_gpus", 3)
+    assert int(QtCore.QSettings().value(MOST_GPUS_SETTING)) == 3
 
 
 def test_the_mark_differs_in_picture_and_takes_no_room_without_one(a_panel):

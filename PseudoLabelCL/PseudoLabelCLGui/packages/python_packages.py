@@ -24,6 +24,7 @@ from PseudoLabelCLLib.process.python_probe import ProbeProcess, probe_python
 
 PYTHON_SETTING = "PseudoLabelCL/python"
 WHEELS_SETTING = "PseudoLabelCL/wheels"
+MOST_GPUS_SETTING = "PseudoLabelCL/mostGpus"
 TICK_MS = 100
 # What Slicer's launcher sets for its own Python and what would lead another one astray; set to
 # nothing, each counts as not set.

@@ -74,7 +74,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.weight.copy_(drawn)
             if layer.bias is not None:
                 layer.bias.zero_()
-        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
+        elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.reset_parameters()
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.training.forward import Forward
 from PseudoLabelCLLib.learning.training.loss_terms import (
     EmbeddingTerm,
     Images,
@@ -26,16 +26,15 @@ class StepLosses:
 
     Args:
         terms: The losses.
-        network: What is trained.
-        teacher: Its running average, which says what it sees on unlabelled slices.
+        forward: Shows slices to the network, and to its running average, which says what it sees
+            on unlabelled ones.
         form: Of the targets.
         device: Where to compute.
         generator: Of all random changes.
     """
 
     terms: Sequence[LossTerm]
-    network: SegmentationNetwork
-    teacher: SegmentationNetwork
+    forward: Forward
     form: TargetForm
     device: ComputeDevice
     generator: torch.Generator
@@ -50,7 +49,7 @@ class StepLosses:
         segmented = [one.images for one in changed]
         together = self.device.laid_out(torch.cat([*segmented, *views]))
         with self.device.autocast():
-            logits, embeddings = self.network.segment_and_embed(together, sum(map(len, segmented)))
+            logits, embeddings = self.forward.segment_and_embed(together, sum(map(len, segmented)))
         losses = {
             term.name: term.loss(own, one.targets, part)
             for term, one, own in zip(
@@ -64,7 +63,6 @@ class StepLosses:
     @torch.no_grad()
     def _ask_teacher(self, images: Images) -> Tensor:
         """Return the class probabilities that the averaged network sees."""
-        teacher = self.teacher.eval()
         with self.device.autocast():
-            logits: Tensor = teacher(self.device.laid_out(images))
+            logits = self.forward.ask_teacher(self.device.laid_out(images))
         return logits.float().softmax(dim=1)

@@ -17,8 +17,10 @@ from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.learning.shapes import Float
-from PseudoLabelCLLib.learning.training.loss_terms import loss_terms
+from PseudoLabelCLLib.learning.training.forward import forward_of
+from PseudoLabelCLLib.learning.training.loss_terms import EmbeddingTerm, loss_terms
 from PseudoLabelCLLib.learning.training.sampling import RoundData, SliceBatch
 from PseudoLabelCLLib.learning.training.step_batch import Source, StepBatch
 from PseudoLabelCLLib.learning.training.step_losses import StepLosses
@@ -86,30 +88,71 @@ def start_training(
     return TrainingState(network, average, optimizer, generator)
 
 
+class SmallerPartsError(TrainingError):
+    """The memory of one of several processes is too small for its share of a batch.
+
+    Args:
+        group: The processes.
+        num_parts: In how many parts the batch may fit; all have to begin again with them.
+    """
+
+    def __init__(self, group: ProcessGroup, num_parts: int) -> None:
+        super().__init__(
+            Text(
+                "The memory of the device of process {number} of {count} is too small for its "
+                "share of a batch.",
+                number=group.rank + 1,
+                count=group.size,
+            ),
+            Text(
+                "Train again: each batch is then worked through in {count} parts.", count=num_parts
+            ),
+        )
+        self.num_parts = num_parts
+
+
 class Trainer:
     """Runs the steps of one round.
 
     Where memory runs out, the batch is worked through in more and smaller parts; gradients add up
     to those of the whole batch (batch normalisation then sees the parts).
+
+    Several processes draw the same batch and compute the same losses, each from its share of the
+    network's outputs and those of the others, so that all take the same step.
+
+    Args:
+        state: Where training stands; in every process the same.
+        data: What the round learns from.
+        config: How.
+        device: Where to compute.
+        group: The processes that share each batch.
     """
 
     def __init__(
-        self, state: TrainingState, data: RoundData, config: TrainingConfig, device: ComputeDevice
+        self,
+        state: TrainingState,
+        data: RoundData,
+        config: TrainingConfig,
+        device: ComputeDevice,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.state = state
         self.data = data
         self.config = config
         self.stage = config.joint if data.is_joint else config.supervised
         self.device = device
-        self.num_parts = 1
+        self.group = group
+        self.num_parts = group.num_parts
         pools = (data.truth, data.pseudo)
         self._has_complete_pairs = all(pool.shows_every_class for pool in pools)
         self._refuse_endless_skipping()
         num_classes = state.network.num_classes
+        terms = loss_terms(config, self.stage, num_classes, is_joint=data.is_joint)
+        # a part of a batch may have no slices to embed
+        embeds = self.num_parts == 1 and any(isinstance(term, EmbeddingTerm) for term in terms)
         self._losses = StepLosses(
-            loss_terms(config, self.stage, num_classes, is_joint=data.is_joint),
-            state.network,
-            state.average,
+            terms,
+            forward_of(state.network, state.average, group, device.torch_device, embeds=embeds),
             TargetForm(num_classes, device.torch_device, data.has_ignored, data.has_left_out),
             device,
             state.generator,
@@ -125,6 +168,7 @@ class Trainer:
         Raises:
             TrainingError: The loss is not a number.
             torch.OutOfMemoryError: Not even one slice at a time fits the device.
+            SmallerPartsError: The memory of one of several processes is short.
         """
         state, stage = self.state, self.stage
         while state.step < stage.num_steps:
@@ -190,6 +234,8 @@ class Trainer:
         except torch.OutOfMemoryError:
             if self.num_parts >= self.stage.batch_size:
                 raise
+            if self.group.size > 1:  # the others wait for its share, and cannot begin again
+                raise SmallerPartsError(self.group, 2 * self.num_parts) from None
             return None
 
     def _refuse_endless_skipping(self) -> None:

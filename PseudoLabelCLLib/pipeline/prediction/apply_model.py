@@ -1,7 +1,8 @@
 """A trained model applied to new volumes."""
 
+import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +27,16 @@ from PseudoLabelCLLib.domain.starting_model import require_segmenting
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
+from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.messages.jobs import (
     PredictJob,
 )
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel, read_model
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume, segment_slices
+from PseudoLabelCLLib.pipeline.processes.follow import Task, lead
+from PseudoLabelCLLib.pipeline.processes.shared_device import shared_by
+from PseudoLabelCLLib.pipeline.processes.shared_work import shared_out
 from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
 from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
@@ -46,7 +51,9 @@ from PseudoLabelCLLib.storage.volume_io import (
 )
 
 
-def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
+def apply_model(
+    job: PredictJob, report: Report, group: ProcessGroup = ALONE
+) -> dict[str, JsonValue]:
     """Segment every volume of the job; nothing that exists is overwritten.
 
     Raises:
@@ -59,19 +66,76 @@ def apply_model(job: PredictJob, report: Report) -> dict[str, JsonValue]:
     """
     model = read_model(Path(job.model))
     require_segmenting(Path(job.model), model.card.num_pretrained_on)
-    targets = _free_targets(job, model, report)
+    targets = _free_targets(job, model, report, is_begun=group.attempt > 0)
     make_folder(Path(job.output_folder))
     remove_leftovers(Path(job.output_folder), deep=False)
     device = choose_device(job.device.value).for_dimension(model.card.preprocess.dimension)
+    device = shared_by(group, device)
     report.notice(device.sentence)
     device.place(model.network)
-    results: list[JsonValue] = []
-    for number, target in enumerate(targets, start=1):
-        if report.is_cancelled():
-            raise Cancelled(resumable=False)
-        results.append(_segment(target, model, device, job, report))
-        report.progress(Text("Segmenting"), number, len(targets))
-    return {"segmentations": results}
+    kept = _Kept(group)
+    left = tuple(target for target in targets if target.output not in kept.results)
+    task = SegmentTogether(job, left, device)
+    lead(group, task)
+    task.segment_own(model, group, report, kept.add)
+    return {"segmentations": [kept.results[target.output] for target in targets]}
+
+
+@dataclass(frozen=True)
+class SegmentTogether(Task):
+    """The volumes of a job, each segmented by the process that takes it."""
+
+    job: PredictJob
+    targets: tuple["_Target", ...]
+    device: ComputeDevice
+
+    def follow(self, group: ProcessGroup, report: Report) -> None:
+        """Segment those volumes that a process takes which is not the first."""
+        model = read_model(Path(self.job.model))
+        self.device.place(model.network)
+        self.segment_own(model, group, report)
+
+    def segment_own(
+        self,
+        model: TrainedModel,
+        group: ProcessGroup,
+        report: Report,
+        keep: Callable[[Path, JsonValue], None] = lambda _output, _result: None,
+    ) -> None:
+        """Segment those volumes that this process takes.
+
+        Raises:
+            Cancelled: Asked to stop between two volumes.
+        """
+
+        def segment(target: "_Target", report: Report) -> JsonValue:
+            return _segment(target, model, self.device, self.job, report)
+
+        def keep_result(number: int, result: JsonValue) -> None:
+            keep(self.targets[number].output, result)
+
+        try:
+            shared_out(Text("Segmenting"), self.targets, segment, group, report, keep_result)
+        except Cancelled:
+            raise Cancelled(resumable=False) from None
+
+
+class _Kept:
+    """What is told of each volume that is segmented, kept for the next attempt of a group."""
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self.results: dict[Path, JsonValue] = {}
+        self._path = None if group.folder is None else group.folder / "segmented.jsonl"
+        if self._path is not None and self._path.exists():
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                output, result = json.loads(line)
+                self.results[Path(output)] = result
+
+    def add(self, output: Path, result: JsonValue) -> None:
+        self.results[output] = result
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([str(output), result]) + "\n")
 
 
 def _segment(
@@ -205,8 +269,12 @@ class _Target:
         return self.output.with_name(f"{self.case_id}_uncertainty.nrrd")
 
 
-def _free_targets(job: PredictJob, model: TrainedModel, report: Report) -> list[_Target]:
+def _free_targets(
+    job: PredictJob, model: TrainedModel, report: Report, *, is_begun: bool = False
+) -> list[_Target]:
     """Return where each volume's segmentation goes; what a person leaves out has none.
+
+    Of a job that was begun before, files may be there: its own, as all were free at its beginning.
 
     Raises:
         StorageError: A name is taken, by a file or by another volume of the job.
@@ -234,7 +302,7 @@ def _free_targets(job: PredictJob, model: TrainedModel, report: Report) -> list[
             report.notice(left_out.message, warning=True)
             continue
         for target in found:
-            _require_free(target, taken, with_uncertainty=job.uncertainty)
+            _require_free(target, taken, job, is_begun=is_begun)
             taken.add(target.output.name.casefold())
         targets += [replace(target, further=further) for target in found]
     if questions:
@@ -332,13 +400,14 @@ def _place(job: PredictJob, file: Path, name: str, asking: Asking) -> Geometry |
     return settled_place(file, asking, name=name)[0]
 
 
-def _require_free(target: _Target, taken: set[str], *, with_uncertainty: bool) -> None:
+def _require_free(target: _Target, taken: set[str], job: PredictJob, *, is_begun: bool) -> None:
     if target.output.name.casefold() in taken:
         raise StorageError(
             Text("Two volumes would both be written to '{file}'.", file=target.output.name),
             Text("Segment them into different folders."),
         )
-    for path in (target.output, *([target.uncertainty] if with_uncertainty else [])):
+    written = (target.output, *([target.uncertainty] if job.uncertainty else []))
+    for path in () if is_begun else written:
         if path.exists():
             raise StorageError(
                 Text("'{path}' exists already and is not overwritten.", path=path),

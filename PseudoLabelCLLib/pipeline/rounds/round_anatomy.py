@@ -98,6 +98,12 @@ def anatomy_of_round(
     return replace(every, helps=tuple(gain >= 0 for gain in gains))
 
 
+def anatomy_as_told(inputs: RoundInputs, helps: tuple[bool, ...]) -> RoundAnatomy:
+    """Return the anatomy of a round, of which another process has found where it helps."""
+    atlases = ProjectAtlases(inputs.root, inputs.project, inputs.plan)
+    return RoundAnatomy(atlases, inputs.project.config.pseudo_label.anatomy_prior.weight, helps)
+
+
 def tell_anatomy(with_anatomy: list[bool], report: Report) -> None:
     """Say in how many proposals anatomy took part.
 

@@ -18,6 +18,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.round_work import Work, image_voxels
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, joined
+from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
@@ -53,6 +54,7 @@ class RoundInputs:
         preprocess: The settled grid of the network.
         training: How to train, with nothing left to "auto" (`settle_training`).
         watch: Times what is done; None where nobody asks.
+        group: The processes that do it together.
     """
 
     root: Path
@@ -61,6 +63,7 @@ class RoundInputs:
     preprocess: PreprocessConfig
     training: TrainingConfig
     watch: RoundWatch | None = None
+    group: ProcessGroup = ALONE
 
     def timed(self, work: Work, amount: float) -> AbstractContextManager[None]:
         """Return a context whose time is noted, if anybody asks."""
@@ -69,6 +72,11 @@ class RoundInputs:
     def elsewhere(self) -> AbstractContextManager[None]:
         """Return a context whose time is left out of what a round is expected to take."""
         return nullcontext() if self.watch is None else self.watch.elsewhere()
+
+
+def for_another_process(inputs: RoundInputs) -> RoundInputs:
+    """Return inputs without what belongs to this process, to be sent to another one."""
+    return replace(inputs, watch=None, group=ALONE)
 
 
 def settle_training(project: Project, preprocess: PreprocessConfig) -> TrainingConfig:
@@ -98,16 +106,17 @@ def settle_training(project: Project, preprocess: PreprocessConfig) -> TrainingC
 def load_validation(
     inputs: RoundInputs, report: Report
 ) -> list[tuple[CaseSlices, npt.NDArray[np.int16]]]:
-    """Validation cases with their references as slices of label values.
+    """The process's share of the validation cases, with references as slices of label values.
 
     The references stay in memory, on the volumes' own grids: two bytes for each of their voxels.
     """
     loaded = []
-    for case in inputs.project.cases_with_role(CaseRole.VALIDATION):
+    cases = inputs.project.cases_with_role(CaseRole.VALIDATION)
+    for case in cases[inputs.group.own_share(len(cases))]:
         slices = slices_of(inputs, case)
         reference = annotation_of(inputs.root, case, inputs.project.schema)
         loaded.append((slices, slices.grid.slices_of(reference.array)))
-    if not loaded and inputs.plan.index == 0:
+    if not cases and inputs.plan.index == 0:
         report.notice(
             Text(
                 "There is no validation case: the last weights of each round are used, and "

@@ -1,9 +1,10 @@
 """One round from where it stands to its review: train, pseudo-label, measure, report."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.check.check_memory import memory_findings
@@ -12,7 +13,7 @@ from PseudoLabelCLLib.curation.review.plan_round import (
     leave_out_doubtful,
     plan_next_round,
 )
-from PseudoLabelCLLib.domain.case import CaseRole
+from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.errors import TrainingError
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
@@ -26,6 +27,7 @@ from PseudoLabelCLLib.domain.single_pieces import SinglePieces
 from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.learning.checkpoint import save_moments
 from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.prediction.evaluate import MeasuredCase, MeasuredModel
 from PseudoLabelCLLib.pipeline.prediction.measure_quality import measure_quality, summarise
@@ -37,13 +39,20 @@ from PseudoLabelCLLib.pipeline.prediction.model_file import (
     write_model,
 )
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import segment_slices
+from PseudoLabelCLLib.pipeline.processes.follow import Task, lead
+from PseudoLabelCLLib.pipeline.processes.shared_work import shared_out
 from PseudoLabelCLLib.pipeline.report.round_report import report_round
 from PseudoLabelCLLib.pipeline.rounds.drawn_pieces import single_pieces
 from PseudoLabelCLLib.pipeline.rounds.earlier_tensors import rewrite_earlier_tensors
 from PseudoLabelCLLib.pipeline.rounds.pretrain import pretrain_if_needed
 from PseudoLabelCLLib.pipeline.rounds.pseudo_label_cases import pseudo_label_cases, write_proposal
 from PseudoLabelCLLib.pipeline.rounds.require_answers import require_answers
-from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, settle_training, slices_of
+from PseudoLabelCLLib.pipeline.rounds.round_data import (
+    RoundInputs,
+    for_another_process,
+    settle_training,
+    slices_of,
+)
 from PseudoLabelCLLib.pipeline.rounds.round_watch import RoundWatch
 from PseudoLabelCLLib.pipeline.rounds.train_round import TrainedRound, train_round
 from PseudoLabelCLLib.pipeline.slices.case_slices import (
@@ -56,7 +65,13 @@ from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_store import save_round
 
 
-def run_round(root: Path, project: Project, device: ComputeDevice, report: Report) -> Project:
+def run_round(
+    root: Path,
+    project: Project,
+    device: ComputeDevice,
+    report: Report,
+    group: ProcessGroup = ALONE,
+) -> Project:
     """Bring the project to the review of its next round, or of the one that was interrupted.
 
     Every step that is done is on disk; a kill at any moment loses at most the steps since the
@@ -70,7 +85,7 @@ def run_round(root: Path, project: Project, device: ComputeDevice, report: Repor
     with watch.timed(Work.CHECKING, _voxels_to_check(project, plan)):
         project, preprocess = _begin(root, project, plan, report)
     training = settle_training(project, preprocess)
-    inputs = RoundInputs(root, project, plan, preprocess, training, watch)
+    inputs = RoundInputs(root, project, plan, preprocess, training, watch, group)
     report.notice(plan.sentence)
     report.notice(plan_in_words(preprocess, _cost_if_known(inputs, watch)))
     single = single_pieces(root, project)
@@ -251,29 +266,58 @@ def _measure_validation(
     inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
 ) -> None:
     """Write the agreement on the validation cases, if there are any."""
-    root, project, index = inputs.root, inputs.project, inputs.plan.index
-    cases = project.cases_with_role(CaseRole.VALIDATION)
-    if not cases:
+    index = inputs.plan.index
+    if not inputs.project.cases_with_role(CaseRole.VALIDATION):
         return
     device.place(model.network)
-    num_copies = model.card.pseudo_label.num_augmented_copies
-    measured = []
-    for number, case in enumerate(cases, start=1):
-        slices = slices_of(inputs, case)
-        with inputs.timed(Work.PROPOSING, num_copies * slices.images[:, 0].size):
-            segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
-            write_proposal(inputs, case.id, segmented)
-        reference = annotation_of(root, case, project.schema)
-        quality = measure_quality(segmented.labels, reference, project.schema)
-        measured.append(MeasuredCase(case.id, quality))
-        report.progress(Text("Round {index}: measuring", index=index), number, len(cases))
+    lead(inputs.group, FollowMeasuring(inputs, device))
+    measured = _measure_cases(inputs, model, device, report)
     summary = summarise([case.quality for case in measured])
-    path = ProjectLayout(root).evaluation(index)
+    path = ProjectLayout(inputs.root).evaluation(index)
     write_json(path, to_json(MeasuredModel(f"round {index}", tuple(measured), summary)))
     report.artifact("evaluation", path)
     dice = summary.mean.dice.mean
     if dice is not None:
         report.metrics(f"Round {index}: measuring", 1, {"validation Dice": dice})
+
+
+@dataclass(frozen=True)
+class FollowMeasuring(Task):
+    """What the other processes do while the first one measures: other validation cases."""
+
+    inputs: RoundInputs
+    device: ComputeDevice
+
+    def follow(self, group: ProcessGroup, report: Report) -> None:
+        """Measure those cases that this process takes."""
+        inputs = replace(self.inputs, group=group)
+        model = read_model(ProjectLayout(inputs.root).model(inputs.plan.index))
+        self.device.place(model.network)
+        _measure_cases(inputs, model, self.device, report)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to the first process."""
+        return {**vars(self), "inputs": for_another_process(self.inputs)}
+
+
+def _measure_cases(
+    inputs: RoundInputs, model: TrainedModel, device: ComputeDevice, report: Report
+) -> list[MeasuredCase]:
+    """Segment and measure the validation cases, each in the process that takes it."""
+    project, num_copies = inputs.project, model.card.pseudo_label.num_augmented_copies
+
+    def measure(case: Case, _report: Report) -> MeasuredCase:
+        slices = slices_of(inputs, case)
+        num_voxels = num_copies * slices.images[:, 0].size
+        with inputs.timed(Work.PROPOSING, inputs.group.size * num_voxels):
+            segmented = segment_slices(model, slices.images, slices.grid, case.geometry, device)
+            write_proposal(inputs, case.id, segmented)
+        reference = annotation_of(inputs.root, case, project.schema)
+        return MeasuredCase(case.id, measure_quality(segmented.labels, reference, project.schema))
+
+    cases = project.cases_with_role(CaseRole.VALIDATION)
+    stage = Text("Round {index}: measuring", index=inputs.plan.index)
+    return shared_out(stage, cases, measure, inputs.group, report)
 
 
 def _now() -> str:

@@ -1,13 +1,14 @@
 """Train one round: human truth into the segmentation loss, pseudo-labels into the contrastive."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.reporting import Cancelled, Report
@@ -24,6 +25,7 @@ from PseudoLabelCLLib.learning.copies import CopyTransform
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.inference import predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.process_group import ProcessGroup
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.learning_curve import (
     CurvePoint,
@@ -31,9 +33,11 @@ from PseudoLabelCLLib.pipeline.learning_curve import (
     write_learning_curve,
 )
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import most_likely_classes
+from PseudoLabelCLLib.pipeline.processes.follow import Task, lead
 from PseudoLabelCLLib.pipeline.rounds.initial_network import initial_network
 from PseudoLabelCLLib.pipeline.rounds.round_data import (
     RoundInputs,
+    for_another_process,
     load_round_data,
     load_validation,
 )
@@ -122,7 +126,7 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
         training = _RoundTraining(inputs, device, report)
         return training.run()
     except torch.OutOfMemoryError:
-        if device.name == "cpu":
+        if device.name == "cpu" or inputs.group.size > 1:
             raise
         report.notice(
             Text(
@@ -139,6 +143,22 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
     return _RoundTraining(inputs, on_cpu, report).run()
 
 
+@dataclass(frozen=True)
+class FollowTraining(Task):
+    """What the other processes do while the first one trains a round."""
+
+    inputs: RoundInputs
+    device: ComputeDevice
+
+    def follow(self, group: ProcessGroup, report: Report) -> None:
+        """Take the same steps on the own share of every batch."""
+        train_round(replace(self.inputs, group=group), self.device, report)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to the first process."""
+        return {**vars(self), "inputs": for_another_process(self.inputs)}
+
+
 class _RoundTraining:
     def __init__(self, inputs: RoundInputs, device: ComputeDevice, report: Report) -> None:
         self.inputs = inputs
@@ -148,12 +168,16 @@ class _RoundTraining:
         self.layout = ProjectLayout(inputs.root)
         self.index = inputs.plan.index
         self.stage_name = Text("Round {index}: training", index=self.index)
+        self.is_validated = bool(inputs.project.cases_with_role(CaseRole.VALIDATION))
         self.validation = load_validation(inputs, report)
         data = load_round_data(inputs, report)
         stage = self.config.joint if data.is_joint else self.config.supervised
         seed = self.config.seed + self.index
         state = start_training(initial_network(inputs, seed), stage, device, seed)
-        self.trainer = Trainer(state, data, self.config, device)
+        self.group = inputs.group
+        # only now, so that the others find all slices prepared on the disk
+        lead(self.group, FollowTraining(inputs, device))
+        self.trainer = Trainer(state, data, self.config, device, self.group)
         self.progress = self._resume() or _Progress()
 
     def run(self) -> TrainedRound:
@@ -164,7 +188,7 @@ class _RoundTraining:
             self._take_up_moments()
             self._take_up_selection()
             self._renew_head()
-        num_parts = self.trainer.num_parts
+        num_parts = 1
         for step in timed_steps(self.inputs, self.trainer, self.report):
             self.report.progress(self.stage_name, step.step, num_steps)
             self._note_losses(step)
@@ -176,7 +200,7 @@ class _RoundTraining:
                 self._validate()
             if step.step % save_every == 0 or is_last:
                 self.save()
-            if self.report.is_cancelled() and not is_last:
+            if self.group.any(flag=self.report.is_cancelled()) and not is_last:
                 self.save()
                 raise Cancelled
         return self._result()
@@ -188,6 +212,8 @@ class _RoundTraining:
             TrainingError: The loss is not a number; the older checkpoint stays.
         """
         self.trainer.check()
+        if not self.group.is_first:
+            return
         notes = self.progress.to_notes(self._identity())
         save_checkpoint(self.layout.checkpoint(self.index), self.trainer.state, notes)
         write_learning_curve(self.layout.learning_curve(self.index), self.progress.curve)
@@ -224,7 +250,7 @@ class _RoundTraining:
 
     def _take_up_selection(self) -> None:
         """Let the start of the round take part in the selection of its weights."""
-        if not self.validation:
+        if not self.is_validated:
             return
         if self.config.selection is Selection.BEST:
             self._validate()
@@ -285,11 +311,12 @@ class _RoundTraining:
     def _validate(self) -> None:
         """Measure the running average on the validation cases and keep it if it is the best."""
         state = self.trainer.state
-        if not self.validation:
+        if not self.is_validated:
             return
-        num_voxels = sum(case.images[:, 0].size for case, _ in self.validation)
+        num_voxels = self.group.size * sum(c.images[:, 0].size for c, _ in self.validation)
         with self.inputs.timed(Work.VALIDATING, num_voxels):
-            found = [self._dice_of(case, reference) for case, reference in self.validation]
+            own = [self._dice_of(case, reference) for case, reference in self.validation]
+            found = self.group.everyones(own)
         dice = float(np.mean(found))
         self.progress.curve.append(CurvePoint(state.step, validation_dice=dice))
         self.report.metrics(self.stage_name, state.step, {"validation Dice": dice})

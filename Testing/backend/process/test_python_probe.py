@@ -42,6 +42,7 @@ class functional:
 class nn: functional = functional
 class cuda:
     is_available = staticmethod(lambda: {has_gpu})
+    device_count = staticmethod(lambda: 4)
     @staticmethod
     def get_device_properties(index):
         return type("Properties", (), dict(name="A GPU", total_memory=8 * 2**30))()
@@ -220,6 +221,7 @@ def test_gpu_that_computes_is_taken_with_its_memory(bare_python, an_interpreter)
     assert report.device_kind == "cuda"
     assert report.device == "A GPU, 8 GB"
     assert report.device_memory_bytes == 8 * 2**30
+    assert report.num_gpus == 4
 
 
 def test_gpu_without_a_kernel_falls_back_to_the_cpu_and_says_why(bare_python, an_interpreter):

@@ -13,7 +13,7 @@ from PseudoLabelCLGui.presenter.facts.training_facts import (
     WorkKind,
 )
 from PseudoLabelCLGui.presenter.facts.use_facts import ExportFacts, UseFacts
-from PseudoLabelCLLib.messages.jobs import DeviceChoice
+from PseudoLabelCLLib.messages.jobs import ALL_GPUS, DeviceChoice
 from PseudoLabelCLLib.messages.project_view import ProjectView, RoundFigures
 from PseudoLabelCLLib.messages.readiness import ReadinessReport
 
@@ -80,6 +80,7 @@ class Facts:
         is_starting: Whether a training was asked for and the project is being read for it.
         run: What was asked with Train.
         device: What shall run the network.
+        most_gpus: How many GPUs may be used; 0: all of them.
         monitor: What the worker has told.
         history: Figures of the rounds.
         review: The review.
@@ -110,11 +111,25 @@ class Facts:
     is_starting: bool = False
     run: TrainingRun | None = None
     device: DeviceChoice = DeviceChoice.AUTO
+    most_gpus: int = 0
     monitor: TrainingMonitor = field(default_factory=TrainingMonitor)
     history: tuple[RoundFigures, ...] = ()
     review: ReviewFacts = field(default_factory=ReviewFacts)
     use: UseFacts = field(default_factory=UseFacts)
     export: ExportFacts = field(default_factory=ExportFacts)
+
+    @property
+    def num_gpus(self) -> int:
+        """How many GPUs a job takes, as far as is known: all, or as many as the person chose."""
+        available = 0 if self.readiness is None else self.readiness.num_gpus
+        return min(self.most_gpus, available) if self.most_gpus else available
+
+    @property
+    def processes(self) -> int:
+        """How many processes share a job; `ALL_GPUS` leaves it to the worker."""
+        available = 0 if self.readiness is None else self.readiness.num_gpus
+        is_fewer = self.num_gpus < available and self.device is not DeviceChoice.CPU
+        return self.num_gpus if is_fewer else ALL_GPUS
 
     @property
     def trains(self) -> bool:

@@ -26,6 +26,11 @@ class ReadinessActions:
         self._core.facts.python = path
         self.probe()
 
+    def set_most_gpus(self, number: int) -> None:
+        """Choose how many GPUs the next job may use; 0 takes all of them."""
+        self._core.facts.most_gpus = number
+        self._core.is_dirty = True
+
     def found(self, report: ReadinessReport) -> None:
         """Take what a probe found; another one follows while the report is not complete."""
         self._core.facts.readiness = report

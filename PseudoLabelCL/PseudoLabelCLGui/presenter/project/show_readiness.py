@@ -33,12 +33,14 @@ def readiness_state(facts: Facts) -> ReadinessState:
     copy_tip = _("Copies the results of the check for support; they contain no patient data.")
     return ReadinessState(
         Light.WORKING if facts.is_probing else _light(report),
-        looking if facts.is_probing else _sentence(report),
-        _details(report),
+        looking if facts.is_probing else _sentence(report, facts),
+        _details(report, facts),
         _install(report, facts),
         probe,
         Action(enabled=True, tool_tip=copy_tip),
         facts.python,
+        report.num_gpus,
+        facts.most_gpus,
     )
 
 
@@ -48,19 +50,21 @@ def _light(report: ReadinessReport) -> Light:
     return Light.AMBER if report.free_disk_bytes < LEAST_DISK_BYTES else Light.GREEN
 
 
-def _sentence(report: ReadinessReport) -> str:
+def _sentence(report: ReadinessReport, facts: Facts) -> str:
     if not report.can_train:
         if report.problem:
             return f"{translated(report.problem)} {translated(report.remedy)}".strip()
         missing = ", ".join(report.missing)
         return _("Packages are missing: {names}. Install them.").format(names=missing)
     disk = _("{size} free").format(size=gigabytes(report.free_disk_bytes))
-    return f"{_device(report)}, {disk}"
+    return f"{_device(report, facts.num_gpus)}, {disk}"
 
 
-def _device(report: ReadinessReport) -> str:
+def _device(report: ReadinessReport, num_gpus: int) -> str:
     minutes = report.minutes_per_round
     name = _("CPU") if report.device_kind == "cpu" else report.device
+    if num_gpus > 1:  # how long a round takes on several is told once it has been measured
+        return _("{count} GPUs share the work: {device}").format(count=num_gpus, device=name)
     if minutes is None:
         return name
     if minutes < 1:
@@ -70,7 +74,7 @@ def _device(report: ReadinessReport) -> str:
     )
 
 
-def _details(report: ReadinessReport) -> tuple[str, ...]:
+def _details(report: ReadinessReport, facts: Facts) -> tuple[str, ...]:
     lines = [
         _("Python {version}: {path}").format(version=report.version or "?", path=report.python)
     ]
@@ -78,6 +82,9 @@ def _details(report: ReadinessReport) -> tuple[str, ...]:
         lines.append(f"{name} {version or _('missing')}")
     if report.device:
         lines.append(f"{report.device}. {translated(report.device_reason)}".strip())
+    if report.num_gpus > 1:
+        told = _("GPUs: {count}, of which {used} are used.")
+        lines.append(told.format(count=report.num_gpus, used=facts.num_gpus))
     if report.memory_bytes is not None:
         lines.append(_("Memory: {size}").format(size=gigabytes(report.memory_bytes)))
     lines.append(_("Free disk: {size}").format(size=gigabytes(report.free_disk_bytes)))

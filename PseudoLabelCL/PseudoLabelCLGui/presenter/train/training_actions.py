@@ -228,7 +228,11 @@ class TrainingActions:
         is_first = self._pretrains_first(facts.view, run)
         kind = WorkKind.PRETRAIN if is_first else WorkKind.TRAIN
         root = facts.view.root
-        job: Job = PretrainJob(root, facts.device) if is_first else TrainJob(root, 1, facts.device)
+        job: Job = (
+            PretrainJob(root, facts.device)
+            if is_first
+            else TrainJob(root, 1, facts.device, facts.processes)
+        )
         try:
             self._core.worker.start(job, ProjectLayout(Path(root)).job_folder(new_job_id(job)))
         except (PseudoLabelCLError, OSError) as error:

@@ -212,6 +212,7 @@ class UseActions:
             further_images=tuple(use.further[volume] for volume in use.batch)
             if use.further
             else (),
+            processes=facts.processes,
         )
         try:
             self._core.worker.start(job, self._job_folder(job))

@@ -7,6 +7,7 @@ import slicer
 
 from PseudoLabelCLGui.packages.installation import InstallProgress
 from PseudoLabelCLGui.packages.python_packages import (
+    MOST_GPUS_SETTING,
     PYTHON_SETTING,
     WHEELS_SETTING,
     PythonPackages,
@@ -53,6 +54,11 @@ class ReadinessSection(Section):
         self.ui.wheelsFolderEdit.setCurrentPath(str(qt.QSettings().value(WHEELS_SETTING) or ""))
         self.connect(self.ui.wheelsFolderEdit, "currentPathChanged(QString)", self._onWheels)
 
+        kept = str(qt.QSettings().value(MOST_GPUS_SETTING) or "")
+        if kept.isdecimal() and int(kept):
+            self.presenter.readiness.set_most_gpus(int(kept))
+        self.connect(self.ui.mostGpusSpin, "valueChanged(int)", self._onMostGpus)
+
     def show(self, state: PanelState) -> None:
         """Show the mark, the sentence and the details."""
         readiness = state.readiness
@@ -69,6 +75,7 @@ class ReadinessSection(Section):
         showAction(self.ui.probeButton, readiness.probe)
         showAction(self.ui.copyReportButton, readiness.copy_report)
         self._showPython(readiness.python)
+        self._showGpus(readiness)
 
     def _showAuthor(self, project: ProjectState) -> None:
         reason = "" if project.root else _("Open a project first")
@@ -144,6 +151,23 @@ class ReadinessSection(Section):
             return  # the person is still typing
         qt.QSettings().setValue(WHEELS_SETTING, folder)
         self.presenter.readiness.probe()
+
+    def _onMostGpus(self) -> None:
+        number = int(self.ui.mostGpusSpin.value)
+        qt.QSettings().setValue(MOST_GPUS_SETTING, number)
+        self.presenter.readiness.set_most_gpus(number)
+
+    def _showGpus(self, readiness: ReadinessState) -> None:
+        """Show how many GPUs may be used; where there is one at most, there is no choice."""
+        spin, hasChoice = self.ui.mostGpusSpin, readiness.num_gpus > 1
+        showVisible(self.ui.mostGpusLabel, hasChoice)
+        showVisible(spin, hasChoice)
+        if not hasChoice:
+            return
+        spin.blockSignals(True)
+        spin.setMaximum(readiness.num_gpus)
+        spin.setValue(min(readiness.most_gpus, readiness.num_gpus))
+        spin.blockSignals(False)
 
     def _showPython(self, python: str) -> None:
         edit = self.ui.pythonPathEdit
