@@ -9,6 +9,7 @@ from learning_doubles import Listener
 from small_projects import put_in_review
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.distributed import launch as launch_module
 from PseudoLabelCLLib.distributed import number as number_module
 from PseudoLabelCLLib.distributed.launch import launch
@@ -37,6 +38,7 @@ from PseudoLabelCLLib.messages.jobs import (
     TrainJob,
 )
 from PseudoLabelCLLib.process.failure import ToldFailureError, failure_of
+from PseudoLabelCLLib.process.job_files import read_job
 from PseudoLabelCLLib.storage.project.project_store import save_round
 
 PREDICT = PredictJob("/model.plcl", ("/a.nrrd", "/b.nrrd", "/c.nrrd"), "/out", processes=2)
@@ -233,3 +235,21 @@ def test_torch_without_connections_is_told_before_anything_starts(gpus, monkeypa
     job = TrainJob("/p", 1, DeviceChoice.CPU, 2)
     with pytest.raises(DeviceError, match=r"cannot connect processes \(torch.distributed\)"):
         run_on_processes(job, Listener())
+
+
+def test_command_line_writes_a_job_for_torchrun_and_starts_nothing(a_project, tmp_path, capsys):
+    folder = tmp_path / "job"
+    words = ["train", str(a_project), "--processes", "auto", "--only-write-job", str(folder)]
+    assert main(words) == 0
+    assert read_job(folder / "job.json") == TrainJob(str(a_project), processes=ALL_GPUS)
+    assert "torchrun" in capsys.readouterr().out
+    assert not (a_project / "rounds").exists()
+    assert main(words) != 0
+    assert "There is a job in" in capsys.readouterr().err
+
+
+def test_command_line_takes_a_number_of_processes_or_auto(a_project, capsys):
+    for wrong in ("0", "-2", "all"):
+        with pytest.raises(SystemExit):
+            main(["train", str(a_project), "--processes", wrong])
+        assert "a number from 1 on or 'auto'" in capsys.readouterr().err
