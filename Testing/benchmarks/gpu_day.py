@@ -48,23 +48,23 @@ class Part:
 
 PARTS = {
     "correctness": Part(
-        "the same as on a CPU", "gpu_day_correctness", "correctness", 80
+        "the same as on a CPU", "gpu_day_correctness", "correctness", 75
     ),
     "waiting": Part(
-        "no waiting within a step; resuming", "gpu_day_waiting", "waiting", 40
+        "no waiting within a step; resuming", "gpu_day_waiting", "waiting", 35
     ),
     "hearts": Part(
-        "from the click to the review, profile `quick`", "gpu_day_rounds", "hearts", 110
+        "from the click to the review, profile `quick`", "gpu_day_rounds", "hearts", 105
     ),
-    "speed": Part("steps of a round, and beside plain loops", "gpu_day_speed", "speed", 90),
+    "speed": Part("steps of a round, and beside plain loops", "gpu_day_speed", "speed", 85),
     "retreat": Part("memory runs out", "gpu_day_memory", "retreat", 40),
-    "memory": Part("peak memory beside our estimate", "gpu_day_memory", "memory", 40),
+    "memory": Part("peak memory beside our estimate", "gpu_day_memory", "memory", 35),
     "atrium": Part(
-        "from the click to the review in 3-D, profile `quick`", "gpu_day_rounds", "atrium", 80
+        "from the click to the review in 3-D, profile `quick`", "gpu_day_rounds", "atrium", 70
     ),
-    "paper": Part("round 0 of profile `paper`", "gpu_day_speed", "paper", 25),
+    "paper": Part("round 0 of profile `paper`", "gpu_day_speed", "paper", 20),
     "compiled": Part(
-        "forward and backward pass, compiled and as a CUDA graph", "gpu_day_speed", "compiled", 55
+        "forward and backward pass, compiled and as a CUDA graph", "gpu_day_speed", "compiled", 45
     ),
 }  # fmt: skip
 

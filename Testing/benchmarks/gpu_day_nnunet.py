@@ -31,5 +31,5 @@ def step_of(pack: Pack, asked: Asked) -> tuple[Callable[[], object], str]:
         sum(weight.numel() for weight in one.parameters()) / 1e6
         for one in (network, new_network(pack))
     )
-    told = f"; {theirs:.1f} million weights, ours {ours:.1f}"
+    told = f"; {theirs:.2f} million weights, ours {ours:.2f}"
     return plain_step(network, pack, asked, half=True), told

@@ -133,38 +133,38 @@ def paper(asked: Asked, rows: Rows) -> None:
             stage.batch_size, f"; its {stage.num_steps} steps would take {minutes:.1f} minutes"
         )
 
-    rows.once(f"batches of 20 windows of {PAPER_SIDE} x {PAPER_SIDE}", timed)
+    side = pack.cases[0].images.shape[-1]
+    rows.once(f"batches of {pack.training.supervised.batch_size} windows of {side} x {side}", timed)
 
 
 def compiled(asked: Asked, rows: Rows) -> None:
     """Time forward and backward passes: plain, as a CUDA graph, and compiled."""
     choose_number_of_threads()
-    for half in (True, False):
-        plain: list[float] = []
+    plain_ms: dict[bool, float] = {}
 
-        def measured(kind: str, half: bool = half, plain: list[float] = plain) -> Found:
-            passes = _Passes(asked, half=half)
-            call = getattr(passes, kind)()
-            if not plain:
-                plain.append(time_steps(passes.plain(), asked).step_ms)
-            milliseconds = time_steps(call, asked).step_ms
-            ratio = plain[0] / milliseconds
-            return Found(
-                f"{milliseconds:.2f} ms, {ratio:.2f} times as fast as plain",
-                figures={"ms": milliseconds, "times": ratio},
+    def measured(kind: str, *, half: bool) -> Found:
+        passes = _Passes(asked, half=half)
+        if half not in plain_ms:
+            plain_ms[half] = time_steps(passes.plain(), asked).step_ms
+        if kind == "plain":
+            return Found(f"{plain_ms[half]:.2f} ms", figures={"ms": plain_ms[half]})
+        milliseconds = time_steps(getattr(passes, kind)(), asked).step_ms
+        times = plain_ms[half] / milliseconds
+        text = f"{milliseconds:.2f} ms, {times:.2f} times as fast as plain"
+        return Found(text, figures={"ms": milliseconds, "times": times})
+
+    # compiling takes longest, on a CPU minutes
+    for kind, name, needs in (
+        ("plain", "plain", True),
+        ("graph", "CUDA graph", asked.on_gpu),
+        ("compiled", "torch.compile", asked.on_gpu),
+    ):
+        for half in (True, False):
+            rows.once(
+                f"{name}, {_precision(half)}",
+                lambda kind=kind, half=half: measured(kind, half=half),
+                needs=needs,
             )
-
-        name = _precision(half)
-        rows.once(f"plain, {name}", lambda measured=measured: measured("plain"))
-        rows.once(
-            f"CUDA graph, {name}", lambda measured=measured: measured("graph"), needs=asked.on_gpu
-        )
-        # on a CPU it takes minutes to compile
-        rows.once(
-            f"torch.compile, {name}",
-            lambda measured=measured: measured("compiled"),
-            needs=asked.on_gpu,
-        )
 
 
 def _precision(half: bool) -> str:

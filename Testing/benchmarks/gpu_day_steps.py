@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from gpu_day_pack import TEST, Pack, PackedCase
 from gpu_day_rounds import new_network, packed, round_data
 from gpu_day_rows import Asked
@@ -83,6 +84,7 @@ def windowed(pack: Pack, side: int | None = None) -> Pack:
 
 def device_of(asked: Asked, *, half_precision: bool, last: bool | None = None) -> ComputeDevice:
     """Return the device in a precision and layout, without the trial that a project makes."""
+    torch.backends.cudnn.benchmark = True  # as a project has it
     return ComputeDevice(asked.device, asked.device, NO_TEXT, half_precision, last)
 
 
