@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.text import Text, joined
 from PseudoLabelCLLib.messages.project_view import ProjectView
 from PseudoLabelCLLib.project_service.view_project import ViewMemory, view_of
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
+from PseudoLabelCLLib.storage.project.host_mark import HostMark
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout, round_index
 from PseudoLabelCLLib.storage.project.project_lock import project_lock
 from PseudoLabelCLLib.storage.project.project_store import (
@@ -49,6 +50,7 @@ class ProjectSession:
         self._file_stamp: _Stamp = (0, 0)
         self._rounds_stamp: dict[str, _Stamp] = {}
         self._lock_stamp: _Stamp = (0, 0)
+        self._mark: HostMark | None = None
         self._is_lost = False
         self._memory = ViewMemory()
         self._is_read_only = False
@@ -91,12 +93,12 @@ class ProjectSession:
                 return
             self.close()  # whoever brought the folder back may have made its lock anew
         with contextlib.ExitStack() as lock:
-            is_read_only = not _locked(lock, root)
+            is_read_only, mark = _locked(lock, root)
             project = load_project(root)  # as it is now that nobody else can change it
             foreign = foreign_parts(root, project)
             self.close()
             self._lock = lock.pop_all()
-        self._is_read_only = is_read_only
+        self._is_read_only, self._mark = is_read_only, mark
         self.notices = (*([_READ_ONLY] if is_read_only else []),)
         if is_news(root, foreign):
             self.notices += (foreign.sentence,)
@@ -186,6 +188,16 @@ class ProjectSession:
         # Once it was away, the lock may be another's: the project has to be opened again. So it is
         # with another folder that took its place.
         is_ours = is_there and _identity(layout.lock) == self._lock_stamp
+        if is_ours and self._mark is not None and not self._mark.is_held:
+            self._is_lost = True  # it has to be opened again, which asks for the lock
+            raise ProjectGoneError(
+                Text(
+                    "The project '{root}' was opened on another computer while this one was "
+                    "asleep, or away from its network.",
+                    root=layout.root,
+                ),
+                Text("Close it there, then open it again here."),
+            )
         self._is_lost = self._is_lost or not is_ours
         if self._is_lost:
             raise ProjectGoneError(
@@ -198,15 +210,19 @@ class ProjectSession:
             )
 
 
-def _locked(stack: contextlib.ExitStack, root: Path) -> bool:
-    """Take the lock of a project; False where the disk cannot be written to."""
+def _locked(stack: contextlib.ExitStack, root: Path) -> tuple[bool, HostMark | None]:
+    """Take the lock of a project, unless its disk cannot be written to.
+
+    Returns:
+        Whether it cannot, and what other computers see of the lock.
+    """
     try:
-        stack.enter_context(project_lock(ProjectLayout(root).lock, LOCK_OWNER))
+        mark = stack.enter_context(project_lock(ProjectLayout(root).lock, LOCK_OWNER))
     except StorageError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_WRITABLE:
-            return False
+            return True, None
         raise
-    return True
+    return False, mark
 
 
 def _unknown_servers(root: Path, project: Project) -> tuple[Text, ...]:

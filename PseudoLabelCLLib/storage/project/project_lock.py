@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import socket
 import stat
 import sys
 from collections.abc import Iterator
@@ -16,13 +15,19 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.files.links import is_link
 from PseudoLabelCLLib.storage.files.regular_files import read_regular
+from PseudoLabelCLLib.storage.project.host_mark import (
+    LONGEST_TEXT_BYTES,
+    HostMark,
+    StillHeldError,
+)
 
 # Windows lets nobody read what is locked, so the locked byte lies far behind the text.
 _LOCKED_BYTE = 1 << 20
-_LONGEST_TEXT_BYTES = 4096
 # What others read where a command line holds the lock.
 COMMAND_LINE = Text("a command line")
 _BEGIN = b'{"holder": '
+# What disks without locks say.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 # A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
 _FLAGS = (
     os.O_RDWR
@@ -35,12 +40,16 @@ _FLAGS = (
 
 
 @contextmanager
-def project_lock(path: Path, holder: Text) -> Iterator[None]:
+def project_lock(path: Path, holder: Text) -> Iterator[HostMark | None]:
     """Hold the lock of a project while the block runs.
 
     The system gives the lock back when the process ends, however it ends. The file stays: whoever
     deleted it could let two processes in. A file in its place with something else in it serves as
     the lock, but is not written to.
+
+    Other computers may not see the system's lock. For them the holder's words in the file count,
+    which are touched as long as it runs; where a computer left words behind, taking the lock lasts
+    `GONE_AFTER_S` seconds.
 
     Args:
         path: The lock file.
@@ -60,19 +69,43 @@ def project_lock(path: Path, holder: Text) -> Iterator[None]:
         try:
             taken = _try_lock(file)
         except OSError as error:
-            raise storage_error(path, error, action="locked") from error
-        if not taken:
+            if error.errno not in _NO_LOCKS:
+                raise storage_error(path, error, action="locked") from error
+            taken = None  # the disk has no locks: words alone count
+        if taken is False:
             raise _in_use(path)
-        is_a_lock = _is_a_lock(file)
         try:
-            if is_a_lock:
-                _write_holder(file, path, holder)
-            yield
+            with _marked(path, file, holder, knows_others=taken is not None) as mark:
+                yield mark
         finally:
-            with suppress(OSError):
-                if is_a_lock:
-                    file.truncate(0)
-            _unlock(file)
+            if taken:
+                _unlock(file)
+
+
+@contextmanager
+def _marked(
+    path: Path, file: IO[bytes], holder: Text, *, knows_others: bool
+) -> Iterator[HostMark | None]:
+    """Write the holder's words into a lock while the block runs; None if that is no place for them.
+
+    Raises:
+        ProjectInUseError: Those of another computer count.
+        StorageError: The disk refuses.
+    """
+    if not _is_a_lock(file):
+        yield None
+        return
+    mark = HostMark(path, file, knows_others=knows_others)
+    try:
+        mark.take(holder)
+    except StillHeldError as error:
+        raise _in_use(path) from error
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        yield mark
+    finally:
+        mark.release()
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -97,8 +130,8 @@ def _is_a_lock(file: IO[bytes]) -> bool:
     """Return whether a file may be written: what no program wrote as a lock stays as it is."""
     with suppress(OSError):
         file.seek(0)
-        text = file.read(_LONGEST_TEXT_BYTES + 1)
-        return not text or (text.startswith(_BEGIN) and len(text) <= _LONGEST_TEXT_BYTES)
+        text = file.read(LONGEST_TEXT_BYTES + 1)
+        return not text or (text.startswith(_BEGIN) and len(text) <= LONGEST_TEXT_BYTES)
     return False
 
 
@@ -114,19 +147,10 @@ def _no_lock(path: Path, found: Text) -> ProjectError:
     )
 
 
-def _write_holder(file: IO[bytes], path: Path, holder: str) -> None:
-    text = {"holder": holder, "process": os.getpid(), "machine": socket.gethostname()}
-    try:
-        file.truncate(0)
-        file.write(json.dumps(text).encode("utf-8"))
-    except OSError as error:
-        raise storage_error(path, error) from error
-
-
 def _in_use(path: Path) -> ProjectInUseError:
     remedy = Text("Close it there, or wait until it has finished.")
     try:
-        found = json.loads(read_regular(path, _LONGEST_TEXT_BYTES))
+        found = json.loads(read_regular(path, LONGEST_TEXT_BYTES))
         who = Text(
             "{holder} (process {process} on {machine})",
             holder=Text(str(found["holder"])),

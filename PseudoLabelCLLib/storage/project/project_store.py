@@ -46,7 +46,9 @@ SCHEMA_VERSION = 5
 T = TypeVar("T")
 
 # What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
-_HARMLESS_NAMES = ("desk.lock", "worker.lock", ".DS_Store", "Thumbs.db", "desktop.ini")
+_HARMLESS_NAMES = (
+    "desk.lock", "desk.lock.claim", "worker.lock", ".DS_Store", "Thumbs.db", "desktop.ini",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""No step of training waits for the device: what a device computes is not read, and copies to it
-go on in the background.
+"""No step of training waits for the device: nothing is read, and copies go on in the background.
 
 A device without memory, torch's "meta", stands in for a GPU: reading anything from it is an error,
 so a step that runs there through to its end has read nothing.
