@@ -70,8 +70,22 @@ class ComputeDevice:
 
         The trial of the precision is one in 2-D. In 3-D, torch has no fast bfloat16 on CPUs: a step
         took 15 times as long as in float32. On some, its gradients are wrong there besides
-        (findings/torch-bfloat16-conv3d-weight-gradient.sh).
+        (findings/torch-bfloat16-conv3d-weight-gradient.sh). For Apple's MPS not all versions of
+        torch have all layers in 3-D: a step is tried, and where it fails, the CPU computes, and
+        says why.
         """
+        if dimension == 3 and self.name == "mps":
+            try:
+                _step_in_3d(self)
+            except (RuntimeError, NotImplementedError) as error:
+                cpu = choose_device("cpu").for_dimension(3)
+                reason = Text(
+                    "{reason} (mps: in 3-D a trial step failed ({problem}))",
+                    reason=cpu.reason,
+                    problem=_first_line(error),
+                )
+                return replace(cpu, reason=reason)
+            return self
         if dimension == 2 or self.name != "cpu" or not self.half_precision:
             return self
         reason = Text("a trial step ran on it; in 3-D a CPU computes in float32")
@@ -157,7 +171,8 @@ def _try_device(name: str, refusals: list[Text], *, anew: bool) -> ComputeDevice
     torch.backends.cudnn.benchmark = True  # all batches of a round have the same shape
     description = _describe(name)
     trial = None if anew else kept_trial(description)
-    if trial is None:
+    if trial is None or (name == "cuda" and trial.channels_last is None):
+        # an earlier version's trial of a GPU measured how fast work is handed out
         trial = DeviceTrial(description, torch.__version__, *_measure(name))
         keep_trial(trial)
     elif name != "cpu":
@@ -233,6 +248,26 @@ def _time_trial_step(
             raise RuntimeError("the gradient is not finite")
         durations.append(clock() - start)
     return min(durations)
+
+
+def _step_in_3d(device: ComputeDevice) -> None:
+    """Do one training step of a small network in 3-D.
+
+    Raises:
+        RuntimeError: The device cannot.
+    """
+    levels = NetworkConfig(
+        widths=(8,) * 6, strides=((2, 2, 2),) * 3, kernels=((3, 3, 3),) * 4
+    )  # fmt: skip
+    network = SegmentationNetwork(levels, 2, torch.Generator().manual_seed(0))
+    device.place(network)
+    images = torch.rand((2, 1, 16, 32, 32), generator=torch.Generator().manual_seed(0))
+    target = torch.cat((images < 0.5, images >= 0.5), dim=1).float().to(device.torch_device)
+    logits = network(device.laid_out(images.to(device.torch_device)))
+    segmentation_loss(logits, target, dice_weight=1.0, cross_entropy_weight=1.0).backward()
+    for weight in network.parameters():
+        if weight.grad is not None and not bool(torch.isfinite(weight.grad).all()):
+            raise RuntimeError("the gradient is not finite")
 
 
 def _describe(name: str) -> str:

@@ -26,6 +26,14 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done all it was given, as a clock must; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def most_resident_bytes(device: torch.device) -> int:
     """Return how much of a device's memory the slices of a pool may take."""
     if device.type != "cuda":

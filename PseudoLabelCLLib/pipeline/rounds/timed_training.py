@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import torch
-
 from PseudoLabelCLLib.domain.case import Case, CaseRole
 from PseudoLabelCLLib.domain.reporting import Report
 from PseudoLabelCLLib.domain.round_work import Standing, Work
+from PseudoLabelCLLib.learning.to_device import synchronize
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer
 from PseudoLabelCLLib.pipeline.rounds.round_data import RoundInputs, slices_of
 from PseudoLabelCLLib.pipeline.rounds.round_watch import Outlook, RoundWatch
@@ -39,8 +38,8 @@ def timed_steps(inputs: RoundInputs, trainer: Trainer, report: Report) -> Iterat
         _tell(inputs, watch, report, _outlook(inputs, watch, trainer))
     mark_s, spent_s = watch.now(), watch.spent_s
     for number, step in enumerate(trainer.steps(), start=1):
-        if number <= STEPS_UNTIL_TOLD and trainer.device.name == "cuda":
-            torch.cuda.synchronize()
+        if number <= STEPS_UNTIL_TOLD:
+            synchronize(trainer.device.torch_device)
         yield step
         # what was validated meanwhile has been timed by itself
         watch.add(Work.TRAINING, watch.now() - mark_s - (watch.spent_s - spent_s), 1)

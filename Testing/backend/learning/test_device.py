@@ -138,6 +138,44 @@ def test_settings_can_ask_for_float32_whatever_the_trial_says(monkeypatch):
 
 
 @pytest.mark.usefixtures("a_machine_without_a_gpu")
+def test_apple_gpu_that_fails_in_3d_leaves_3d_to_the_cpu_and_is_named(monkeypatch):
+    trial(monkeypatch, plain_s=1.0, half_s=1.0)
+    apple = replace(choose_device("cpu"), name="mps")
+
+    def fail(_):
+        raise RuntimeError("ConvTranspose 3D is not supported on MPS")
+
+    monkeypatch.setattr(device_module, "_step_in_3d", fail)
+    assert apple.for_dimension(2) is apple
+    chosen = apple.for_dimension(3)
+    assert chosen.name == "cpu"
+    assert "mps: in 3-D a trial step failed (ConvTranspose 3D is not supported" in chosen.sentence
+    monkeypatch.setattr(device_module, "_step_in_3d", lambda _: None)
+    assert apple.for_dimension(3) is apple
+
+
+def test_trial_step_in_3d_runs_and_notices_a_gradient_that_is_no_number(monkeypatch):
+    device_module._step_in_3d(CPU)
+    loss = device_module.segmentation_loss
+    monkeypatch.setattr(
+        device_module, "segmentation_loss", lambda *a, **k: loss(*a, **k) * float("nan")
+    )
+    with pytest.raises(RuntimeError, match="not finite"):
+        device_module._step_in_3d(CPU)
+
+
+@pytest.mark.usefixtures("a_machine_with_a_gpu")
+def test_trial_of_a_gpu_by_an_earlier_version_is_made_anew(monkeypatch):
+    """Those small slices told how fast work is handed out, and refused half precision."""
+    monkeypatch.setattr(device_module, "_use_once", lambda _: None)
+    device_module.keep_trial(device_module.DeviceTrial("the cuda", torch.__version__, 0.9))
+    trial(monkeypatch, plain_s=2.0, half_s=1.0)
+    assert choose_device("cuda").half_precision
+    trial(monkeypatch, plain_s=1.0, half_s=1.0)
+    assert choose_device("cuda").half_precision  # known now
+
+
+@pytest.mark.usefixtures("a_machine_without_a_gpu")
 def test_what_was_tried_is_known_to_the_next_command_and_measured_again_where_asked(monkeypatch):
     trial(monkeypatch, plain_s=2.0, half_s=1.0)
     assert choose_device("cpu").half_precision
