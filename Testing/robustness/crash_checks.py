@@ -43,7 +43,7 @@ SETTINGS = (
     "training.validations_per_round=2",
     "pseudo_label.num_augmented_copies=2",
 )
-_LOCKS = ("desk.lock", "worker.lock")
+_LOCKS = ("desk.lock", "worker.lock", "review.lock")
 
 
 def make_project(folder: Path, seed: int, *settings: str) -> Path:

@@ -34,7 +34,7 @@ def pseudo_label_cases(
     clean_up = project.config.pseudo_label.clean_up
     num_copies = project.config.pseudo_label.num_augmented_copies
     device.place(model.network)
-    cases = project.cases_to_propose()
+    cases = project.cases_to_propose(round_index)
     is_left = any(not layout.doubt(round_index, case.id).exists() for case in cases)
     with inputs.elsewhere():
         anatomy = anatomy_of_round(inputs, model, device, report) if is_left else None

@@ -6,8 +6,9 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,9 @@ _LOCKED_BYTE = 1 << 20
 _LONGEST_TEXT_BYTES = 4096
 # What others read where a command line holds the lock.
 COMMAND_LINE = Text("a command line")
+# The same while it only waits for its worker; verdicts can be given meanwhile.
+TRAINING_COMMAND = Text("a command line that trains")
+_LOOK_AGAIN_S = 0.02
 _BEGIN = b'{"holder": '
 # A full disk is told at the write, not at the close: no buffer. What is a link is not opened.
 _FLAGS = (
@@ -73,6 +77,41 @@ def project_lock(path: Path, holder: Text) -> Iterator[None]:
                 if is_a_lock:
                     file.truncate(0)
             _unlock(file)
+
+
+@contextmanager
+def brief_lock(path: Path, holder: Text, patience_s: float) -> Iterator[None]:
+    """Hold a lock that everybody holds for moments only: another holder is waited for.
+
+    Args:
+        path: The lock file.
+        holder: What others read about the holder.
+        patience_s: How long the other one is waited for, in seconds.
+
+    Raises:
+        ProjectInUseError: It is held for longer.
+        ProjectError: As for `project_lock`.
+        StorageError: The disk refuses.
+    """
+    deadline = time.monotonic() + patience_s
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(project_lock(path, holder))
+                break
+            except ProjectInUseError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
+def is_held_by(path: Path, holder: Text) -> bool:
+    """Return whether a lock file names a holder; whether it still holds the lock is not known."""
+    try:
+        return bool(json.loads(read_regular(path, _LONGEST_TEXT_BYTES))["holder"] == holder)
+    except Exception:  # noqa: BLE001 - the file is another process's: then nothing is known of it
+        return False
 
 
 def _opened(path: Path) -> IO[bytes]:
