@@ -168,6 +168,7 @@ class TrainState:
         train: Trains the next round; its text says which ("Train round 1").
         pause: Saves and stops; the round can be continued later.
         stop: Gives the running round up.
+        lost_with_it: What is given up beside its training, a sentence; empty if nothing.
         sentence: What will be used how, and how long it takes here if that is known.
         stage: What is done now, or empty.
         fraction: Of the stage, 0..1; None shows a busy bar.
@@ -188,6 +189,7 @@ class TrainState:
     train: Action = field(default_factory=Action)
     pause: Action = field(default_factory=Action)
     stop: Action = field(default_factory=Action)
+    lost_with_it: str = ""
     sentence: str = ""
     stage: str = ""
     fraction: float | None = None

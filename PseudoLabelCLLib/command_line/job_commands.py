@@ -37,7 +37,11 @@ from PseudoLabelCLLib.messages.jobs import (
 from PseudoLabelCLLib.messages.json_codec import JsonValue
 from PseudoLabelCLLib.process.job_files import JOB_FILE_NAME, new_job_id, write_job
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
+from PseudoLabelCLLib.storage.project.project_lock import (
+    COMMAND_LINE,
+    TRAINING_COMMAND,
+    project_lock,
+)
 from PseudoLabelCLLib.storage.project.project_store import foreign_parts, load_project
 from PseudoLabelCLLib.storage.project.provenance import is_news
 
@@ -82,16 +86,24 @@ def train(arguments: argparse.Namespace, console: Console) -> JsonValue:
         console.warn(foreign.sentence)
     layout = ProjectLayout(root)
     job = TrainJob(str(root), arguments.rounds, DeviceChoice(arguments.device), arguments.processes)
-    with project_lock(layout.lock, COMMAND_LINE):
+    with project_lock(layout.lock, TRAINING_COMMAND):
         _keep_answers(root, project, arguments.answers)
         if arguments.only_write_job:
             return _write_only(job, arguments.only_write_job, console)
-        result = run_job_shown(job, layout.job_folder(new_job_id(job)), console)
+        folder = layout.job_folder(new_job_id(job))
+        result = run_job_shown(job, folder, console, at_first_proposal=_where_to_review(root))
     console.say(f"Round {result['round']} is ready. Report: {result['report']}")
     if result["awaiting_review"]:
         number = int(str(result["awaiting_review"]))
         console.say(waiting_proposals(number, arguments.project))
     return result
+
+
+def _where_to_review(root: Path) -> str:
+    return (
+        "The first proposal is there. Review in another terminal while the others are made: "
+        f"pseudolabelcl review {for_shell(root)}"
+    )
 
 
 def predict(arguments: argparse.Namespace, console: Console) -> JsonValue:

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from PseudoLabelCLLib.command_line.case_arguments import case_rows
@@ -22,8 +22,9 @@ from PseudoLabelCLLib.curation.cases.starting_model import start_from_model
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
+from PseudoLabelCLLib.curation.review.proposals import cases_awaiting_review, proposals_so_far
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
-from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.errors import ProjectError, ProjectInUseError
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.pretraining_config import Pretraining
 from PseudoLabelCLLib.domain.project import Project
@@ -31,7 +32,12 @@ from PseudoLabelCLLib.domain.question import LeftOutError
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import JsonValue, to_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
+from PseudoLabelCLLib.storage.project.project_lock import (
+    COMMAND_LINE,
+    TRAINING_COMMAND,
+    is_held_by,
+    project_lock,
+)
 from PseudoLabelCLLib.storage.project.project_store import create_project, load_project
 
 _SLICE_LIST = re.compile("([0-9]{1,9})(?:-([0-9]{1,9}))?")
@@ -109,9 +115,8 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
             f"Round {round_.index}: {round_.state.value}; {round_.num_truth_cases} human, "
             f"{round_.num_pseudo_cases} pseudo-labelled, {round_.num_left_out_cases} left out"
         )
-    waiting = project.cases_awaiting_review()
-    if waiting:
-        console.say(waiting_proposals(len(waiting), root))
+    for line in _waiting_lines(root, project):
+        console.say(line)
     console.say(plan_next_round(project).sentence)
     told = status_of(root, project)
     if arguments.check:
@@ -122,6 +127,12 @@ def status(arguments: argparse.Namespace, console: Console) -> JsonValue:
             console.say("Every volume looks fit for training.")
         told["findings"] = [to_json(finding) for finding in findings]
     return told
+
+
+def _waiting_lines(root: Path, project: Project) -> list[str]:
+    so_far, waiting = proposals_so_far(root, project), cases_awaiting_review(root, project)
+    lines = [] if so_far is None else [str(so_far.sentence)]
+    return [*lines, waiting_proposals(len(waiting), root)] if waiting else lines
 
 
 def slices(arguments: argparse.Namespace, console: Console) -> JsonValue:
@@ -163,6 +174,24 @@ def opened(root: Path) -> Iterator[Project]:
         yield load_project(root)
 
 
+@contextmanager
+def opened_for_review(root: Path) -> Iterator[Project]:
+    """The same; a command line that trains may have it meanwhile, as it waits for its worker only.
+
+    Raises:
+        ProjectInUseError: Another user interface has the project open.
+    """
+    load_project(root)
+    layout = ProjectLayout(root)
+    with ExitStack() as held:
+        try:
+            held.enter_context(project_lock(layout.lock, COMMAND_LINE))
+        except ProjectInUseError:
+            if not is_held_by(layout.lock, TRAINING_COMMAND):
+                raise
+        yield load_project(root)
+
+
 def _add_all(root: Path, project: Project, rows: list[NewCase], console: Console) -> Project:
     for number, row in enumerate(rows, start=1):
         try:
@@ -194,7 +223,7 @@ def _counted_roles(project: Project) -> str:
 
 def status_of(root: Path, project: Project) -> dict[str, JsonValue]:
     """Return the description of a project as JSON."""
-    latest = project.latest_round
+    latest, so_far = project.latest_round, proposals_so_far(root, project)
     return {
         "project": str(root),
         "name": project.name,
@@ -207,7 +236,8 @@ def status_of(root: Path, project: Project) -> dict[str, JsonValue]:
             if (missing := project.missing_channels(case))
         },
         "rounds": [to_json(round_) for round_ in project.rounds],
-        "awaiting_review": [case.id for case in project.cases_awaiting_review()],
+        "awaiting_review": [case.id for case in cases_awaiting_review(root, project)],
+        "proposals_so_far": None if so_far is None else to_json(so_far),
         "latest_report": str(ProjectLayout(root).report(latest.index)) if latest else None,
         "next": plan_next_round(project).sentence,
     }

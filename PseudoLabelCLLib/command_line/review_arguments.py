@@ -10,7 +10,8 @@ def add_review(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     review = commands.add_parser(
         "review",
         help="list the proposals, or give verdicts on them",
-        description="List the proposals of the round in review, or give verdicts on them. A "
+        description="List the proposals that can be reviewed (while a round makes them, "
+        "those that are there), or give verdicts on them. A "
         "verdict applies to the proposal that you saw: name it with --proposal as "
         "the list shows it, or give --listing; with neither, the terminal asks "
         "about a single case. If there is a newer proposal by then, nothing is "

@@ -12,9 +12,13 @@ from PseudoLabelCLLib.command_line.listed_proposals import (
     listed_proposals,
     named_proposals,
 )
-from PseudoLabelCLLib.command_line.project_commands import opened, status_of
+from PseudoLabelCLLib.command_line.project_commands import opened_for_review, status_of
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review.proposals import newest_proposal, require_proposal
+from PseudoLabelCLLib.curation.review.proposals import (
+    newest_proposal,
+    proposals_so_far,
+    require_proposal,
+)
 from PseudoLabelCLLib.curation.review.review_cases import accept, correct, reject, review_queue
 from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
@@ -75,7 +79,7 @@ def review(arguments: argparse.Namespace, console: Console) -> JsonValue:
         _check_listing(arguments)
         return _list_queue(root, load_project(root), console)
     _check_verdict(arguments)
-    with opened(root) as before:
+    with opened_for_review(root) as before:
         project = before
         case_ids = tuple(dict.fromkeys(project.case(name).id for name in arguments.cases))
         judgement = _judgement_of(project, case_ids, arguments)
@@ -349,4 +353,8 @@ def _list_queue(root: Path, project: Project, console: Console) -> JsonValue:
 def _review_progress(root: Path, project: Project) -> str:
     queue = review_queue(root, project)
     judged = sum(item.verdict is not None for item in queue)
-    return f"{judged} of {len(queue)} reviewed. {plan_next_round(project).sentence}"
+    told = f"{judged} of {len(queue)} reviewed."
+    so_far = proposals_so_far(root, project)
+    if so_far is not None:
+        return f"{so_far.sentence} {told}"
+    return f"{told} {plan_next_round(project).sentence}"

@@ -11,6 +11,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
     Event,
     JobCancelled,
     JobCompleted,
@@ -48,10 +49,18 @@ class JobCancelledError(PseudoLabelCLError):
     """The job stopped because the person asked for it."""
 
 
-def run_job_shown(job: Job, job_folder: Path, console: Console) -> dict[str, JsonValue]:
+def run_job_shown(
+    job: Job, job_folder: Path, console: Console, *, at_first_proposal: str = ""
+) -> dict[str, JsonValue]:
     """Start a worker, show what it tells, and return its result.
 
     Ctrl-C asks the worker to save and stop; a second one kills it.
+
+    Args:
+        job: The job.
+        job_folder: Its folder.
+        console: Where to show it.
+        at_first_proposal: What to say once the first proposal can be reviewed, or empty.
 
     Raises:
         JobEndedBadlyError: The job failed or the worker died.
@@ -62,6 +71,9 @@ def run_job_shown(job: Job, job_folder: Path, console: Console) -> dict[str, Jso
             event = worker.wait_event(timeout_s=_LOOK_EVERY_S)
             if event is None:
                 continue
+            if at_first_proposal and isinstance(event, Artifact) and event.kind == "proposal":
+                console.say(at_first_proposal)
+                at_first_proposal = ""
             result = _show(event, console)
             if result is not None:
                 return result

@@ -209,10 +209,17 @@ class Project:
         """
         return tuple(review for review in self.reviews_of(case_id) if review.use is Use.TRUTH)
 
-    def is_wholly_true(self, case_id: str) -> bool:
-        """Return whether verdicts confirm every slice of a case, and all on it."""
+    def is_wholly_true(self, case_id: str, before: int | None = None) -> bool:
+        """Return whether verdicts confirm every slice of a case, and all on it.
+
+        Args:
+            case_id: The case.
+            before: Only verdicts on earlier rounds than this one count; None means all.
+        """
         is_whole = False
         for review in self.truth_reviews_of(case_id):
+            if before is not None and review.round_index >= before:
+                continue
             if review.left_out:
                 is_whole = False
             elif review.truth_slices is None:
@@ -241,10 +248,15 @@ class Project:
         )
         return Use.NOTHING if rejected_last else Use.PSEUDO
 
-    def cases_to_propose(self) -> tuple[Case, ...]:
-        """Return the cases, unlabelled or partly drawn, that no person has wholly confirmed."""
+    def cases_to_propose(self, round_index: int | None = None) -> tuple[Case, ...]:
+        """Return the cases, unlabelled or partly drawn, that no person has wholly confirmed.
+
+        Args:
+            round_index: The round that makes proposals; verdicts on these change nothing about
+                which ones it makes. None stands for the next round, for which all verdicts count.
+        """
         open_ = (case for case in self.cases if case.gets_proposals)
-        return tuple(case for case in open_ if not self.is_wholly_true(case.id))
+        return tuple(case for case in open_ if not self.is_wholly_true(case.id, round_index))
 
     def cases_awaiting_review(self) -> tuple[Case, ...]:
         """Return the cases whose newest pseudo-label has no verdict yet."""
@@ -252,7 +264,8 @@ class Project:
         if latest is None or latest.state is not RoundState.IN_REVIEW:
             return ()
         judged = {r.case_id for r in self.reviews if r.round_index == latest.index}
-        return tuple(case for case in self.cases_to_propose() if case.id not in judged)
+        proposed = self.cases_to_propose(latest.index)
+        return tuple(case for case in proposed if case.id not in judged)
 
     def with_case(self, case: Case) -> "Project":
         """Return the project with a case added, or replaced if its name is known."""

@@ -21,6 +21,11 @@ class RoundState(Enum):
         """What a person reads."""
         return _STATE_WORDS[self]
 
+    @property
+    def is_open_to_review(self) -> bool:
+        """Whether those proposals can be judged that are there: some of them, or all."""
+        return self in (RoundState.PSEUDO_LABELLING, RoundState.IN_REVIEW)
+
 
 _STATE_WORDS = {
     RoundState.TRAINING: Text("training"),

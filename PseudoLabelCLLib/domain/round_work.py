@@ -78,7 +78,11 @@ def work_of_round(
     stage = training.joint if is_joint else training.supervised
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     validating = project.cases_with_role(CaseRole.VALIDATION)
-    proposing = [case for case in project.cases_to_propose() if case.id not in standing.proposed]
+    proposing = [
+        case
+        for case in project.cases_to_propose(standing.index)
+        if case.id not in standing.proposed
+    ]
     num_copies = project.config.pseudo_label.num_augmented_copies
     every = max(1, stage.num_steps // training.validations_per_round)
     num_validations = math.ceil((stage.num_steps - steps_done) / every) + is_joint

@@ -152,7 +152,8 @@ class ProjectView:
         cases: All cases, in the project's order.
         rounds: All rounds, round 0 first.
         plan: What comes next.
-        review_order: The cases with a proposal in review, most doubtful first.
+        review_order: The cases with a proposal in review, most doubtful first; while the round
+            still makes proposals, those that are there.
         labels_are_settled: Whether a round was begun, so that no structure can come or go.
         is_pretrained: Whether weights of the chosen pre-training are ready.
         free_disk_bytes: Room left where the project lies.
@@ -160,6 +161,8 @@ class ProjectView:
         author: The name that a person chose for the verdicts given on this computer, or empty.
         channels: What the images of each case are called; empty for one unnamed image.
         start: Which trained model round 0 starts from, in one sentence; empty without one.
+        so_far: How many of its proposals the newest round has made, in one sentence, while it makes
+            them; otherwise empty.
     """
 
     root: str
@@ -177,6 +180,7 @@ class ProjectView:
     author: str = ""
     channels: tuple[str, ...] = ()
     start: Text = NO_TEXT
+    so_far: Text = NO_TEXT
 
     def case(self, case_id: str) -> CaseView | None:
         """Return the case with this name, or None."""
@@ -184,9 +188,16 @@ class ProjectView:
 
     @property
     def round_in_review(self) -> RoundView | None:
-        """The newest round if its proposals wait for a person, or None."""
+        """The newest round if a person can judge its proposals, all or the first, or None."""
         latest = self.rounds[-1] if self.rounds else None
-        return latest if latest and latest.state is RoundState.IN_REVIEW else None
+        if latest is None or not latest.state.is_open_to_review:
+            return None
+        return latest if self.review_order or latest.state is RoundState.IN_REVIEW else None
+
+    @property
+    def is_proposing(self) -> bool:
+        """Whether the newest round has not made all its proposals, running or interrupted."""
+        return bool(self.rounds) and self.rounds[-1].state is RoundState.PSEUDO_LABELLING
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How far each case of a project has come, as it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PseudoLabelCLLib.curation.review.plan_round import truth_sources_of
@@ -37,25 +37,24 @@ class CaseProgress:
     last: Review | None = None
 
 
-def newest_proposing_round(project: Project) -> int | None:
-    """Return the newest round that has proposals, or None."""
+def newest_whole_round(project: Project) -> int | None:
+    """Return the newest round that has made all its proposals, or None."""
     ready = [round_.index for round_ in project.rounds if round_.state in _WITH_PROPOSALS]
     return ready[-1] if ready else None
 
 
-def progress_of_cases(project: Project, proposed: frozenset[str]) -> dict[str, CaseProgress]:
+def progress_of_cases(project: Project, proposed_by: Mapping[str, int]) -> dict[str, CaseProgress]:
     """Return how far every case has come, by its name.
 
     Args:
         project: The project as it is now.
-        proposed: The cases with a proposal of the newest round that has any.
+        proposed_by: The round of the newest proposal of each case that has one.
     """
     reviews: dict[str, list[Review]] = {case.id: [] for case in project.cases}
     for review in sorted(project.reviews, key=lambda review: review.round_index):
         reviews.setdefault(review.case_id, []).append(review)
-    newest = newest_proposing_round(project)
     return {
-        case.id: _progress(project, case, reviews[case.id], newest if case.id in proposed else None)
+        case.id: _progress(project, case, reviews[case.id], proposed_by.get(case.id))
         for case in project.cases
     }
 
@@ -69,7 +68,7 @@ def _progress(
         project: The project.
         case: The case.
         reviews: All verdicts on it, oldest first.
-        proposed_by: The newest round with proposals if it has one for the case, else None.
+        proposed_by: The round of its newest proposal, or None.
     """
     if not case.gets_proposals:
         confirmed = 1.0 if case.annotation is not None else 0.0

@@ -2,13 +2,13 @@
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
-from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
+from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints, proposals_so_far
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.channels import missing_among
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, StorageError, UnknownServerError
@@ -21,7 +21,7 @@ from PseudoLabelCLLib.domain.round_work import Standing
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.messages.project_view import CaseView, PlanView, ProjectView, RoundView
 from PseudoLabelCLLib.project_service.case_progress import (
-    newest_proposing_round,
+    newest_whole_round,
     progress_of_cases,
 )
 from PseudoLabelCLLib.project_service.image_availability import ImageAvailability
@@ -48,8 +48,7 @@ class ViewMemory:
 
     Args:
         images: Which images are there.
-        queue_stamp: The proposals that `queue` belongs to.
-        queue: The proposals, most doubtful first.
+        queues: The proposals of a round, most doubtful first, with what they were read from.
         record_stamp: The file that `record` was read from.
         record: The pre-training that was done, or None.
         absolute: Absolute paths by what the project stores.
@@ -58,8 +57,9 @@ class ViewMemory:
     """
 
     images: ImageAvailability = field(default_factory=ImageAvailability)
-    queue_stamp: tuple[object, ...] = ()
-    queue: "tuple[QueueItem, ...]" = ()
+    queues: "dict[int, tuple[tuple[object, ...], tuple[QueueItem, ...]]]" = field(
+        default_factory=dict
+    )
     record_stamp: tuple[object, ...] = ()
     record: PretrainingRecord | None = None
     absolute: dict[str, Path] = field(default_factory=dict)
@@ -86,58 +86,77 @@ def view_of(root: Path, project: Project, memory: ViewMemory | None = None) -> P
     """
     memory = memory or ViewMemory()
     layout = ProjectLayout(root)
-    queue = _proposals(layout, project, memory)
+    proposed = _proposed(layout, project, memory)
+    latest = project.latest_round
+    is_open = latest is not None and latest.state.is_open_to_review
+    newest = proposed[-1][1] if proposed and is_open else ()
     ids = {case.id for case in project.cases}
-    in_review = project.latest_round is not None and (
-        project.latest_round.state is RoundState.IN_REVIEW
-    )
+    so_far = proposals_so_far(root, project)
     return ProjectView(
         root=str(root),
         name=project.name,
         labels=project.schema,
         config=project.config,
-        cases=_case_views(layout, project, queue, memory),
+        cases=_case_views(layout, project, proposed, memory),
         rounds=tuple(_round_view(layout, round_, memory) for round_ in project.rounds),
         plan=_plan_view(root, project),
-        review_order=tuple(i.case_id for i in queue if i.case_id in ids) if in_review else (),
+        review_order=tuple(item.case_id for item in newest if item.case_id in ids),
         labels_are_settled=bool(project.rounds),
         is_pretrained=_is_pretrained(layout, project, memory),
         free_disk_bytes=shutil.disk_usage(root).free,
         author=author(),
         channels=project.channels,
         start=NO_TEXT if project.start is None else project.start.sentence(project.schema),
+        so_far=NO_TEXT if so_far is None else so_far.sentence,
     )
 
 
-def _proposals(
+# A round and its proposals, most doubtful first.
+_Proposed: TypeAlias = "tuple[int, tuple[QueueItem, ...]]"
+
+
+def _proposed(
     layout: ProjectLayout, project: Project, memory: ViewMemory
-) -> "tuple[QueueItem, ...]":
-    """Return the newest proposals of unlabelled cases, most doubtful first."""
-    newest = newest_proposing_round(project)
-    if newest is None:
-        return ()
-    folder = layout.proposal(newest, "any").parent
+) -> "tuple[_Proposed, ...]":
+    """Return the newest proposals: of the round that made all, and of one that still makes them."""
+    rounds = []
+    whole = newest_whole_round(project)
+    if whole is not None:
+        # As it was in its review, also while the round after it is trained.
+        in_review = replace(project.rounds[whole], state=RoundState.IN_REVIEW)
+        rounds.append(replace(project, rounds=(*project.rounds[:whole], in_review)))
+    latest = project.latest_round
+    if latest is not None and latest.state is RoundState.PSEUDO_LABELLING:
+        rounds.append(project)
+    kept = {one.rounds[-1].index for one in rounds}
+    memory.queues = {n: queue for n, queue in memory.queues.items() if n in kept}
+    return tuple((one.rounds[-1].index, _queue(layout, one, memory)) for one in rounds)
+
+
+def _queue(layout: ProjectLayout, project: Project, memory: ViewMemory) -> "tuple[QueueItem, ...]":
+    """Return the proposals of the newest round of a project, most doubtful first."""
+    round_ = project.rounds[-1]
+    folder = layout.proposal(round_.index, "any").parent
     roles = tuple((case.id, case.role) for case in project.cases)
-    stamp = (newest, _stamp(folder), _stamp(layout.round_file(newest)), roles)
-    if stamp != memory.queue_stamp:
+    stamp = (round_.state, _stamp(folder), _stamp(layout.round_file(round_.index)), roles)
+    known = memory.queues.get(round_.index)
+    if known is None or known[0] != stamp:
         # It brings the readers of images along, which a project before round 0 does without.
         from PseudoLabelCLLib.curation.review.review_cases import review_queue  # noqa: PLC0415
 
-        # As it was in its review, also while the round after it is trained.
-        rounds = (*project.rounds[:newest], replace(project.rounds[newest], state=_REVIEW))
-        memory.queue = review_queue(layout.root, replace(project, rounds=rounds))
-        memory.queue_stamp = stamp
-    return memory.queue
-
-
-_REVIEW = RoundState.IN_REVIEW
+        known = (stamp, review_queue(layout.root, project))
+        memory.queues[round_.index] = known
+    return known[1]
 
 
 def _case_views(
-    layout: ProjectLayout, project: Project, queue: "tuple[QueueItem, ...]", memory: ViewMemory
+    layout: ProjectLayout, project: Project, proposed: "tuple[_Proposed, ...]", memory: ViewMemory
 ) -> tuple[CaseView, ...]:
-    proposals = {item.case_id: item for item in queue}
-    progress = progress_of_cases(project, frozenset(proposals))
+    proposals, proposed_by = {}, {}
+    for index, queue in proposed:
+        for item in queue:
+            proposals[item.case_id], proposed_by[item.case_id] = item, index
+    progress = progress_of_cases(project, proposed_by)
     images = {case.id: _absolute(layout, case.image, memory) for case in project.cases}
     further = {
         (case.id, one.channel): _absolute(layout, one.image, memory)
@@ -147,7 +166,7 @@ def _case_views(
     looked_for = (*images.values(), *further.values())
     missing = memory.images.missing(image for image in looked_for if image is not None)
     series = _cases_with_series(layout)
-    identities = _identities(layout, project, proposals, memory)
+    identities = _identities(layout, proposed_by, memory)
     views = []
     for case in project.cases:
         known, proposal = progress[case.id], proposals.get(case.id)
@@ -192,14 +211,11 @@ def _missing_channels(
 
 
 def _identities(
-    layout: ProjectLayout, project: Project, case_ids: Iterable[str], memory: ViewMemory
+    layout: ProjectLayout, proposed_by: Mapping[str, int], memory: ViewMemory
 ) -> dict[str, ProposalIdentity]:
     """Return which proposals are the newest ones, by case; without those that cannot be read."""
-    index = newest_proposing_round(project)
-    if index is None:
-        return {}
     found = {}
-    for case_id in case_ids:
+    for case_id, index in proposed_by.items():
         try:
             fingerprint = memory.fingerprints.of(layout.proposal(index, case_id))
         except StorageError as error:

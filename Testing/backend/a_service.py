@@ -195,7 +195,7 @@ class ReportToConsole:
         return False
 
 
-def run_job_here(job, job_folder, console):
+def run_job_here(job, job_folder, console, **_):
     """Do a job as the worker does it, in this process: its failure comes as over the line."""
     try:
         return run_job(job, ReportToConsole(console))

@@ -73,16 +73,33 @@ def make_project(root, *, num_unlabelled=2):
 
 def put_in_review(root, index, *, doubts=None, cases=None):
     """Write what a trained round leaves: proposals with doubts, the state "in review"."""
-    project, layout = load_project(root), ProjectLayout(root)
+    project = load_project(root)
     if index > 0:
         save_round(root, Round(index - 1, RoundState.CLOSED, num_truth_cases=1))
     save_round(root, Round(index, RoundState.IN_REVIEW, num_truth_cases=1))
     proposed = project.cases_to_propose() if cases is None else cases
     for number, case in enumerate(proposed, start=1):
-        write_drawing(layout.proposal(index, case.id), drawn(shift=1))
-        doubt = 0.1 * number if doubts is None else doubts[case.id]
-        scores = Doubt(doubt, 0.9, (0.1,) * SIZE[2], f"Look at {case.id}.")
-        write_json(layout.doubt(index, case.id), to_json(scores))
+        propose(root, index, case.id, 0.1 * number if doubts is None else doubts[case.id])
+
+
+def begin_proposing(root, index, **doubts):
+    """Write what a round leaves that is interrupted, or still runs, after its first proposals.
+
+    The cases are named without the hyphen: other_1=0.3.
+    """
+    if index > 0:
+        save_round(root, Round(index - 1, RoundState.CLOSED, num_truth_cases=1))
+    save_round(root, Round(index, RoundState.PSEUDO_LABELLING, num_truth_cases=1))
+    for name, doubt in doubts.items():
+        propose(root, index, name.replace("_", "-"), doubt)
+
+
+def propose(root, index, case_id, doubt):
+    """Write a proposal as a round does, its doubt last."""
+    layout = ProjectLayout(root)
+    write_drawing(layout.proposal(index, case_id), drawn(shift=1))
+    scores = Doubt(doubt, 0.9, (0.1,) * SIZE[2], f"Look at {case_id}.")
+    write_json(layout.doubt(index, case_id), to_json(scores))
 
 
 def contents(folder):
@@ -90,5 +107,5 @@ def contents(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in Path(folder).rglob("*")
-        if path.is_file() and path.name not in ("desk.lock", "worker.lock")
+        if path.is_file() and path.suffix != ".lock"
     }

@@ -105,6 +105,8 @@ class Disk:
     generation: int = 0
     times: dict[int, tuple[str, str]] = field(default_factory=dict)
     seen: str = ""
+    there: set[str] = field(default_factory=set)
+    doubts: dict[str, float] = field(default_factory=dict)
 
     @staticmethod
     def with_cases(num_unlabelled: int = 3, rounds: tuple[RoundState, ...] = ()) -> "Disk":
@@ -114,24 +116,43 @@ class Disk:
 
     @property
     def is_interrupted(self) -> bool:
-        return bool(self.rounds) and self.rounds[-1] is RoundState.TRAINING
+        begun = (RoundState.TRAINING, RoundState.PSEUDO_LABELLING)
+        return bool(self.rounds) and self.rounds[-1] in begun
 
     @property
     def in_review(self) -> bool:
         return bool(self.rounds) and self.rounds[-1] is RoundState.IN_REVIEW
 
-    def proposals(self) -> list[str]:
+    @property
+    def is_proposing(self) -> bool:
+        return bool(self.rounds) and self.rounds[-1] is RoundState.PSEUDO_LABELLING
+
+    def unlabelled(self) -> list[str]:
         return [c for c, role in self.roles.items() if role is CaseRole.UNLABELLED]
+
+    def proposals(self) -> list[str]:
+        """Those of the newest round that has any, by doubt."""
+        found = [c for c in self.unlabelled() if not self.is_proposing or c in self.there]
+        return sorted(found, key=lambda case_id: -self.doubt_of(case_id))
+
+    def doubt_of(self, case_id: str) -> float:
+        return self.doubts.get(case_id, 1 / (list(self.roles).index(case_id) + 1))
 
     @property
     def proposed_by(self) -> int | None:
-        """The newest round that has proposals."""
+        """The newest round that has made all its proposals."""
         done = (RoundState.IN_REVIEW, RoundState.CLOSED)
         found = [index for index, state in enumerate(self.rounds) if state in done]
         return found[-1] if found else None
 
+    def proposed_for(self, case_id: str) -> int | None:
+        """The newest round that has a proposal for a case."""
+        if self.is_proposing and case_id in self.there:
+            return len(self.rounds) - 1
+        return self.proposed_by
+
     def identity(self, case_id: str, index: int | None) -> ProposalIdentity | None:
-        if index is None or case_id not in self.proposals():
+        if index is None or case_id not in self.unlabelled():
             return None
         return ProposalIdentity(case_id, index, f"{case_id}-{index}-{self.generation}")
 
@@ -160,15 +181,20 @@ class Disk:
                 index, f"Round {index} will learn.", num_human, 0, 0, num_human > 0,
                 self.is_interrupted, self.seen, is_estimated="computer" in self.seen,
             ),
-            review_order=tuple(self.proposals()) if self.in_review else (),
+            review_order=tuple(self.proposals()) if self.in_review or self.is_proposing else (),
             labels_are_settled=bool(self.rounds),
             is_pretrained=self.is_pretrained,
             free_disk_bytes=10**11,
             start=Text("Round 0 starts from {file}.", file=self.start) if self.start else NO_TEXT,
+            so_far=Text(
+                "{count} of {total} proposals are there.",
+                count=len(self.there), total=len(self.unlabelled()),
+            ) if self.is_proposing else NO_TEXT,
         )  # fmt: skip
 
     def _case(self, number: int, case_id: str, role: CaseRole) -> CaseView:
-        is_proposed = role is CaseRole.UNLABELLED and self.in_review
+        is_there = self.in_review or (self.is_proposing and case_id in self.there)
+        is_proposed = role is CaseRole.UNLABELLED and is_there
         verdict = self.verdicts.get((len(self.rounds) - 1, case_id)) if is_proposed else None
         judged = [(i, v) for (i, c), v in sorted(self.verdicts.items()) if c == case_id]
         last_round, last = judged[-1] if judged else (None, None)
@@ -186,12 +212,12 @@ class Disk:
         return CaseView(
             case, case.image, image_is_missing=False, annotation=None, num_slices=4,
             state=CaseState.PROPOSED if is_proposed else state,
-            doubt=1 / (number + 1) if is_proposed else None,
+            doubt=self.doubt_of(case_id) if is_proposed else None,
             reason="The edges are unsure." if is_proposed else "", verdict=verdict,
             is_confirmed=role is CaseRole.ANNOTATED
             or verdict in (Verdict.ACCEPTED, Verdict.CORRECTED),
             is_from_dicom=case_id in self.from_dicom,
-            proposal=self.identity(case_id, self.proposed_by),
+            proposal=self.identity(case_id, self.proposed_for(case_id)),
             last_verdict=last, last_verdict_round=last_round,
         )  # fmt: skip
 
@@ -335,7 +361,9 @@ class FakeService:
 
     def _files(self, request: ShowCase) -> CaseFiles:
         disk = self.disk
-        index = disk.proposed_by if request.round_index is None else request.round_index
+        index = request.round_index
+        if index is None:
+            index = disk.proposed_for(request.case_id)
         verdict = disk.verdicts.get((index, request.case_id))
         reviewed = "/corrected.npy" if verdict is Verdict.CORRECTED else None
         return CaseFiles(
@@ -348,7 +376,8 @@ class FakeService:
         return CorrectionPreview(request.proposal, (1, 2), 5, 1240, "/near.npy")
 
     def _require_newest(self, proposal: ProposalIdentity) -> None:
-        if proposal != self.disk.identity(proposal.case_id, self.disk.proposed_by):
+        newest = self.disk.proposed_for(proposal.case_id)
+        if proposal != self.disk.identity(proposal.case_id, newest):
             raise ServiceError("ReviewError", f"'{proposal.case_id}' has a newer proposal.")
 
     def _change(self, request) -> None:
@@ -391,7 +420,7 @@ class FakeService:
         self.disk.verdicts.pop(key, None)
 
     def _judge(self, proposals, verdict: Verdict) -> None:
-        if not self.disk.in_review:
+        if not self.disk.in_review and not self.disk.is_proposing:
             raise ServiceError("ReviewError", "No round is in review.")
         for one in proposals:
             self._require_newest(one)
@@ -430,6 +459,17 @@ class FakeWorker:
                 self.disk.rounds.append(RoundState.TRAINING)
                 self.disk.dice.append(None)
         self.events.append(Progress("Round: training", 1, 10, 90.0))
+
+    def propose(self, *case_ids: str) -> None:
+        """Make some proposals of the round, once it is trained."""
+        if not self.disk.is_proposing:
+            self.disk.rounds[-1] = RoundState.PSEUDO_LABELLING
+            self.disk.there.clear()
+        for case_id in case_ids:
+            self.disk.there.add(case_id)
+            self.events.append(Artifact("proposal", f"{case_id}.seg.nrrd"))
+            done, total = len(self.disk.there), len(self.disk.unlabelled())
+            self.events.append(Progress("Round: pseudo-labels", done, total, 9.0))
 
     def step(self, number: int, loss: float) -> None:
         self.events.append(Metrics("Round: training", number, {"segmentation": loss}))

@@ -221,7 +221,7 @@ def test_while_a_round_is_trained_the_review_waits(review):
     shown(review, "u0")
     review.presenter.train.start()
     review.settle()
-    assert "can be reviewed when it is done" in review.state.review.accept.tool_tip
+    assert "as soon as the first one is there" in review.state.review.accept.tool_tip
     review.presenter.review.accept()
     review.presenter.review.accept_many(("u1",))
     review.settle()

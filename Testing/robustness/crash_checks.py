@@ -43,7 +43,9 @@ SETTINGS = (
     "training.validations_per_round=2",
     "pseudo_label.num_augmented_copies=2",
 )
-_LOCKS = ("desk.lock", "desk.lock.claim", "worker.lock", "worker.lock.claim")
+_LOCKS = tuple(
+    f"{name}.lock{claim}" for name in ("desk", "worker", "review") for claim in ("", ".claim")
+)
 
 
 def make_project(folder: Path, seed: int, *settings: str) -> Path:

@@ -16,6 +16,7 @@ from PseudoLabelCLGui.presenter.ports import (
     StartWorker,
     nobody,
 )
+from PseudoLabelCLGui.presenter.queue_order import with_queue_kept
 from PseudoLabelCLGui.presenter.service_line import A, Asked, ServiceLine, nothing
 from PseudoLabelCLGui.presenter.worker_line import WorkerLine
 from PseudoLabelCLGui.translation import _, translated
@@ -201,7 +202,8 @@ class Core:
 
     def take_view(self, view: ProjectView) -> None:
         """Take the project as it is now."""
-        self.facts.view = view
+        review = self.facts.review
+        self.facts.view = with_queue_kept(view, self.facts.view, (review.shown, review.wanted))
         self.view_came()
 
     def leave_case(self, *, discard: bool = False) -> None:

@@ -90,7 +90,21 @@ class Leaving:
         if round_key(view, review.shown) == review.round_key:
             return True
         is_in_review = view.round_in_review is not None and review.shown in view.review_order
-        return is_in_review and review.identity is not None and case.proposal == review.identity
+        if is_in_review and review.identity is not None and case.proposal == review.identity:
+            return True
+        return self._was_only_looked_at(view)
+
+    def _was_only_looked_at(self, view: ProjectView) -> bool:
+        """Tell whether what is shown could not be judged before, and is still part of the project.
+
+        The proposals that come while a round is at work take nothing out of the views.
+        """
+        review = self._core.facts.review
+        round_index, is_in_review, _proposal = review.round_key
+        shown = -1 if review.identity is None else review.identity.round_index
+        could_be_judged = is_in_review and shown == round_index
+        newest = view.rounds[-1].index if view.rounds else -1
+        return not could_be_judged and shown <= newest
 
     def _drop_question(self) -> None:
         question = self._core.facts.decision

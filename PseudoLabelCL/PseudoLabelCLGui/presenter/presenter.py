@@ -15,6 +15,7 @@ over two independent lines, and never waits for either.
     away                open again, close                the service's answer to opening it again
     starting            showing cases                    the project, read once more: the worker
     training            pause, stop, showing cases       the worker's last event
+    proposing           the same, and the review         the worker's last event
     pausing, stopping   showing cases                    the worker's last event
     segmenting          cancel, cases, review            the worker's last event
     exporting           stop, cases, review, train       the service's answer to the last case
@@ -154,6 +155,7 @@ class Presenter:
                 self.train.hear(event)
             if is_terminal(event):
                 break
+        self.train.look_for_proposals()
 
     # --- the message line, and the end
 
@@ -215,7 +217,8 @@ class Presenter:
                 index=view.plan.index
             )
             words = _("Continue round {index}").format(index=view.plan.index)
-            tell(Light.AMBER, text, topic="train", step=(words, self.train.go_on))
+            remedy = waiting_words(waiting) if waiting else ""
+            tell(Light.AMBER, text, remedy, topic="train", step=(words, self.train.go_on))
         elif waiting:
             tell(
                 Light.GREEN,

@@ -52,6 +52,7 @@ def no_training(facts: Facts) -> str:
     """Why no round can be trained."""
     return (
         no_project(facts)
+        or _still_proposing(facts)
         or busy_worker(facts)
         or facts.changing
         or (_("A verdict is being saved.") if is_saving(facts) else "")
@@ -144,11 +145,33 @@ def no_review(facts: Facts) -> str:
     reason = no_project(facts)
     if reason or facts.view is None:
         return reason
-    if facts.trains:
-        return _("A round is being trained; its proposals can be reviewed when it is done.")
+    if facts.trains and not is_open_while_training(facts):
+        return _(
+            "A round is being trained; you can review its proposals as soon as the first one is "
+            "there."
+        )
     if facts.view.round_in_review is None:
         return _("Train a round first; you review its proposals here.")
     return "" if facts.view.review_order else _("This round has no proposals to review.")
+
+
+def is_open_while_training(facts: Facts) -> bool:
+    """Tell whether the first proposals of the round that is at work can be judged.
+
+    A round that the worker has left behind, or is about to, is closed.
+    """
+    view = facts.view
+    if view is None or view.round_in_review is None:
+        return False
+    at_work = facts.work.round_index if facts.work is not None else view.plan.index
+    return view.round_in_review.index == at_work
+
+
+def _still_proposing(facts: Facts) -> str:
+    if not facts.trains or not is_open_while_training(facts) or facts.view is None:
+        return ""
+    text = _("Round {index} is still making proposals; the next one can begin once all are there.")
+    return text.format(index=facts.view.rounds[-1].index)
 
 
 def no_listed_verdict(facts: Facts) -> str:

@@ -3,7 +3,7 @@
 from PseudoLabelCLGui.presenter.facts.facts import Facts
 from PseudoLabelCLGui.presenter.facts.training_facts import WorkKind
 from PseudoLabelCLGui.presenter.facts.use_facts import ExportPhase
-from PseudoLabelCLGui.presenter.reasons import is_saving, no_packages
+from PseudoLabelCLGui.presenter.reasons import is_open_while_training, is_saving, no_packages
 from PseudoLabelCLGui.presenter.train.show_training import training_stage
 from PseudoLabelCLGui.presenter.use.show_export import export_fraction, export_stage
 from PseudoLabelCLGui.presenter.waiting import cases_to_check, num_waiting
@@ -53,7 +53,7 @@ def next_thing(facts: Facts) -> NextThing:
     view = facts.view
     if view is None:
         return NextThing(CASES, _("Create or open a project"))
-    if facts.trains:
+    if facts.trains and not (num_waiting(view) and is_open_while_training(facts)):
         is_pretraining = facts.work is not None and facts.work.kind is WorkKind.PRETRAIN
         text = _("The network is being pre-trained") if is_pretraining else _("Training round {n}")
         return NextThing(TRAIN, text.format(n=_round_at_work(facts, view)), is_doing=True)
@@ -65,7 +65,9 @@ def _next_in_project(facts: Facts, view: ProjectView) -> NextThing:
         return NextThing(CASES, _("Add volumes"))
     if not view.plan.can_train:
         return NextThing(CASES, _("Segment a volume"))
-    if waiting := num_waiting(view):
+    waiting = num_waiting(view)
+    goes_on_first = view.plan.goes_on and not facts.trains and not no_packages(facts)
+    if waiting and not goes_on_first:
         text = counted(waiting, _("Review 1 proposal"), _("Review {count} proposals"))
         return NextThing(REVIEW, text)
     if no_packages(facts):
@@ -135,11 +137,13 @@ def _is_trained(one: RoundView) -> bool:
 def _review(facts: Facts) -> StepState:
     view, title = facts.view, _("Review")
     order = view.review_order if view else ()
-    if view is None or not order or facts.trains:
+    if view is None or not order or (facts.trains and not is_open_while_training(facts)):
         return StepState(REVIEW, title, _("Nothing to review now"), is_done=False)
     found = [view.case(case_id) for case_id in order]
     verdicts = [case.verdict for case in found if case is not None and case.verdict is not None]
     text = _("{done} of {total} reviewed").format(done=len(verdicts), total=len(order))
+    if view.is_proposing:
+        text = _("{done} of {total} reviewed so far").format(done=len(verdicts), total=len(order))
     words = (
         (Verdict.ACCEPTED, _("1 accepted"), _("{count} accepted")),
         (Verdict.CORRECTED, _("1 corrected"), _("{count} corrected")),
@@ -151,7 +155,8 @@ def _review(facts: Facts) -> StepState:
         if verdict in verdicts
     ]
     summary = f"{text}: {', '.join(told)}" if told else text
-    return StepState(REVIEW, title, summary, is_done=len(verdicts) == len(order))
+    is_done = len(verdicts) == len(order) and not view.is_proposing
+    return StepState(REVIEW, title, summary, is_done=is_done)
 
 
 def _use(facts: Facts) -> StepState:

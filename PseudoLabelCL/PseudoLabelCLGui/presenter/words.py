@@ -105,8 +105,19 @@ def verdict_of_case(case: CaseView) -> str:
     return words[case.last_verdict].format(index=case.last_verdict_round)
 
 
-def round_words(state: RoundState) -> str:
-    """Return how far a round has come."""
+def round_words(state: RoundState, *, is_at_work: bool = False) -> str:
+    """Return how far a round has come.
+
+    Args:
+        state: Its state.
+        is_at_work: Whether a worker is at it.
+    """
+    at_work = {
+        RoundState.TRAINING: _("being trained"),
+        RoundState.PSEUDO_LABELLING: _("making proposals"),
+    }
+    if is_at_work and state in at_work:
+        return at_work[state]
     return {
         RoundState.TRAINING: _("interrupted in training"),
         RoundState.PSEUDO_LABELLING: _("interrupted while proposing"),

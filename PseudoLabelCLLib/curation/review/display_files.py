@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from PseudoLabelCLLib.curation.grids.stored_files import read_doubt, read_labels
-from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints
+from PseudoLabelCLLib.curation.review.proposals import ProposalFingerprints, is_proposed
 from PseudoLabelCLLib.domain.case import Case
 from PseudoLabelCLLib.domain.errors import ReviewError, VolumeError
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -214,8 +214,7 @@ def _round_to_show(root: Path, project: Project, case: Case, round_index: int | 
     shown = [
         round_.index
         for round_ in project.rounds
-        if round_.state in (RoundState.IN_REVIEW, RoundState.CLOSED)
-        and layout.proposal(round_.index, case.id).exists()
+        if round_.state is not RoundState.TRAINING and is_proposed(layout, round_, case.id)
     ]
     if round_index is None:
         return shown[-1] if shown else None

@@ -13,7 +13,7 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.review import ProposalIdentity
 from PseudoLabelCLLib.domain.round import Round, RoundState
-from PseudoLabelCLLib.domain.text import Text
+from PseudoLabelCLLib.domain.text import Text, counted
 from PseudoLabelCLLib.storage.files.atomic_files import storage_error
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -62,6 +62,69 @@ class JudgedProposal:
     case: Case
     round_index: int
     file: Path
+
+
+@dataclass(frozen=True)
+class ProposalsSoFar:
+    """How many of its proposals a round has made.
+
+    Args:
+        num_there: Those that can be judged.
+        num_all: Those that it will have made in the end.
+    """
+
+    num_there: int
+    num_all: int
+
+    @property
+    def sentence(self) -> Text:
+        """The same for a person."""
+        return counted(
+            self.num_there,
+            "{count} of {total} proposals is there; the order is provisional until all are.",
+            "{count} of {total} proposals are there; the order is provisional until all are.",
+            total=self.num_all,
+        )
+
+
+def proposals_so_far(root: Path, project: Project) -> ProposalsSoFar | None:
+    """Return how many proposals the newest round has made; None once it has made all of them."""
+    latest = project.latest_round
+    if latest is None or latest.state is not RoundState.PSEUDO_LABELLING:
+        return None
+    there = {case.id for case in proposed_cases(root, project)}
+    expected = {case.id for case in project.cases_to_propose(latest.index)}
+    return ProposalsSoFar(len(there), len(there | expected))
+
+
+def proposed_cases(root: Path, project: Project) -> tuple[Case, ...]:
+    """Return the cases whose proposal can be judged now, in the project's order."""
+    latest = project.latest_round
+    if latest is None or not latest.state.is_open_to_review:
+        return ()
+    layout = ProjectLayout(root)
+    cases = (case for case in project.cases if case.gets_proposals)
+    return tuple(case for case in cases if is_proposed(layout, latest, case.id))
+
+
+def cases_awaiting_review(root: Path, project: Project) -> tuple[Case, ...]:
+    """Return the cases whose proposal can be judged now and has no verdict yet."""
+    latest = project.latest_round
+    if latest is None or latest.state is not RoundState.PSEUDO_LABELLING:
+        return project.cases_awaiting_review()
+    judged = {r.case_id for r in project.reviews if r.round_index == latest.index}
+    return tuple(case for case in proposed_cases(root, project) if case.id not in judged)
+
+
+def is_proposed(layout: ProjectLayout, round_: Round, case_id: str) -> bool:
+    """Return whether a round has made its proposal for a case, and it is whole.
+
+    Of what is written of a proposal, its doubt comes last.
+    """
+    is_there = layout.proposal(round_.index, case_id).exists()
+    if round_.state is RoundState.PSEUDO_LABELLING:
+        return is_there and layout.doubt(round_.index, case_id).exists()
+    return is_there
 
 
 def newest_proposal(
@@ -145,7 +208,7 @@ def _bytes_of(
 
 def _require_round(project: Project, identity: ProposalIdentity) -> None:
     latest = project.latest_round
-    if latest is None or latest.state is not RoundState.IN_REVIEW:
+    if latest is None or not latest.state.is_open_to_review:
         return  # the search for the proposal says so
     shown: dict[str, object] = {
         "case": identity.case_id,
@@ -172,23 +235,47 @@ def _require_round(project: Project, identity: ProposalIdentity) -> None:
         )
 
 
+def require_open(round_: Round) -> None:
+    """Refuse a verdict on a round that has no proposals yet, or that the next one has closed.
+
+    Raises:
+        ReviewError: It is such a round.
+    """
+    if not round_.state.is_open_to_review:
+        raise ReviewError(
+            Text(
+                "Round {index} is '{state}', not in review.",
+                index=round_.index,
+                state=round_.state.word,
+            ),
+            Text("Wait until the next proposals are there.")
+            if round_.state is RoundState.CLOSED
+            else Text("Wait until its proposals are ready."),
+        )
+
+
 def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path]:
     """Return a case, the round in review, and where its proposal for the case lies."""
     latest = project.latest_round
     if latest is None:
         raise ReviewError(Text("There is no round to review yet."), Text("Train round 0 first."))
-    if latest.state is not RoundState.IN_REVIEW:
-        raise ReviewError(
-            Text(
-                "Round {index} is '{state}', not in review.",
-                index=latest.index,
-                state=latest.state.word,
-            ),
-            Text("Wait until its proposals are ready."),
-        )
+    require_open(latest)
     case = project.case(case_id)
-    proposal = ProjectLayout(root).proposal(latest.index, case.id)
-    if not case.gets_proposals or not proposal.exists():
+    layout = ProjectLayout(root)
+    if not case.gets_proposals or not is_proposed(layout, latest, case.id):
+        so_far = proposals_so_far(root, project)
+        if so_far is not None and case in project.cases_to_propose(latest.index):
+            raise ReviewError(
+                Text(
+                    "The proposal of round {index} for case '{case}' is not there yet: the round "
+                    "has made {there} of {all}.",
+                    index=latest.index,
+                    case=case.id,
+                    there=so_far.num_there,
+                    all=so_far.num_all,
+                ),
+                Text("Wait until it is there, or choose another case."),
+            )
         raise ReviewError(
             Text(
                 "Round {index} has no proposal for case '{case}' ({role}).",
@@ -198,7 +285,7 @@ def _find(root: Path, project: Project, case_id: str) -> tuple[Case, Round, Path
             ),
             Text("Choose a case from the review list."),
         )
-    return case, latest, proposal
+    return case, latest, layout.proposal(latest.index, case.id)
 
 
 def _sha256(content: bytes) -> str:

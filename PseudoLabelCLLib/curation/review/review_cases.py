@@ -1,7 +1,8 @@
 """A person's verdicts on the pseudo-labels of the newest round."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +14,12 @@ from PseudoLabelCLLib.curation.review.left_out import (
     require_something_to_confirm,
     structures_to_leave_out,
 )
-from PseudoLabelCLLib.curation.review.proposals import judged_proposal, require_proposal
+from PseudoLabelCLLib.curation.review.proposals import (
+    judged_proposal,
+    proposed_cases,
+    require_open,
+    require_proposal,
+)
 from PseudoLabelCLLib.curation.review.truth_mask import write_truth_mask
 from PseudoLabelCLLib.curation.review.verdict_history import (
     files_of_verdict,
@@ -30,14 +36,23 @@ from PseudoLabelCLLib.domain.errors import ReviewError
 from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.question import Asking
 from PseudoLabelCLLib.domain.review import ProposalIdentity, Review, TruthExtent, Verdict
-from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.messages.json_codec import from_json, without_version
 from PseudoLabelCLLib.storage.files.atomic_files import read_json, written_aside
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_store import make_review_folder, save_review
+from PseudoLabelCLLib.storage.project.project_lock import brief_lock
+from PseudoLabelCLLib.storage.project.project_store import (
+    load_review,
+    load_round,
+    make_review_folder,
+    save_review,
+)
 from PseudoLabelCLLib.storage.project.provenance import signed
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_segmentation
+
+_HOLDER = Text("a verdict that is being saved")
+# Others hold the verdicts for as long as one correction is written.
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,26 +75,27 @@ class QueueItem:
 
 
 def review_queue(root: Path, project: Project) -> tuple[QueueItem, ...]:
-    """Return the proposals of the round in review, most doubtful first; none if no round is.
+    """Return the proposals that can be judged now, most doubtful first.
+
+    While a round still makes its proposals, these are the ones that are there.
 
     Raises:
         ProjectDamagedError: A doubt score is not what was written there.
         StorageError: It cannot be read.
     """
     latest = project.latest_round
-    if latest is None or latest.state is not RoundState.IN_REVIEW:
+    if latest is None:
         return ()
     layout = ProjectLayout(root)
     reviews = {r.case_id: r for r in project.reviews if r.round_index == latest.index}
     items = []
-    for case in (case for case in project.cases if case.gets_proposals):
-        if layout.proposal(latest.index, case.id).exists():
-            doubt = _read_doubt(layout.doubt(latest.index, case.id))
-            item = QueueItem(case.id, doubt.doubt, doubt.sentence, None)
-            judged = reviews.get(case.id)
-            if judged is not None:
-                item = replace(item, verdict=judged.verdict, left_out=judged.left_out)
-            items.append(item)
+    for case in proposed_cases(root, project):
+        doubt = _read_doubt(layout.doubt(latest.index, case.id))
+        item = QueueItem(case.id, doubt.doubt, doubt.sentence, None)
+        judged = reviews.get(case.id)
+        if judged is not None:
+            item = replace(item, verdict=judged.verdict, left_out=judged.left_out)
+        items.append(item)
     return tuple(sorted(items, key=lambda item: -item.doubt))
 
 
@@ -107,11 +123,13 @@ def accept(
         require_something_to_confirm([labels], case.id, rejected, slicing_axis=axis)
         layout = ProjectLayout(root)
         target = layout.reviewed_segmentation(index, case.id)
-        _make_way(root, project, case.id, index)
-        with written_aside(target) as temporary:
-            shutil.copyfile(judged.file, temporary)
-    review = Review(case.id, index, Verdict.ACCEPTED, layout.relative(target), left_out=rejected)
-    return _save(root, project, review)
+        with _open_review(root, project, case.id, index) as now:
+            _make_way(root, now, case.id, index)
+            with written_aside(target) as temporary:
+                shutil.copyfile(judged.file, temporary)
+            file = layout.relative(target)
+            review = Review(case.id, index, Verdict.ACCEPTED, file, left_out=rejected)
+            return _save(root, now, review)
 
 
 def reject(root: Path, project: Project, proposal: ProposalIdentity) -> Project:
@@ -128,8 +146,9 @@ def reject(root: Path, project: Project, proposal: ProposalIdentity) -> Project:
     """
     require_proposal(root, project, proposal)
     case, index = project.case(proposal.case_id), proposal.round_index
-    _make_way(root, project, case.id, index)
-    return _save(root, project, Review(case.id, index, Verdict.REJECTED, None))
+    with _open_review(root, project, case.id, index) as now:
+        _make_way(root, now, case.id, index)
+        return _save(root, now, Review(case.id, index, Verdict.REJECTED, None))
 
 
 def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to say how much of it
@@ -180,21 +199,22 @@ def correct(  # noqa: PLR0913 - what is corrected, by what, and three ways to sa
     )
     layout = ProjectLayout(root)
     target, mask_file = layout.reviewed_segmentation(index, case.id), None
-    _make_way(root, project, case.id, index)
-    write_segmentation(target, corrected, project.schema)
-    if correction.mask is not None:
-        mask_file = layout.truth_mask(index, case.id)
-        write_truth_mask(mask_file, correction.mask, case.geometry)
-    review = Review(
-        case.id,
-        index,
-        Verdict.CORRECTED,
-        layout.relative(target),
-        correction.truth_slices,
-        left_out=rejected,
-        truth_mask=None if mask_file is None else layout.relative(mask_file),
-    )
-    return _save(root, project, review)
+    with _open_review(root, project, case.id, index) as now:
+        _make_way(root, now, case.id, index)
+        write_segmentation(target, corrected, project.schema)
+        if correction.mask is not None:
+            mask_file = layout.truth_mask(index, case.id)
+            write_truth_mask(mask_file, correction.mask, case.geometry)
+        review = Review(
+            case.id,
+            index,
+            Verdict.CORRECTED,
+            layout.relative(target),
+            correction.truth_slices,
+            left_out=rejected,
+            truth_mask=None if mask_file is None else layout.relative(mask_file),
+        )
+        return _save(root, now, review)
 
 
 def take_back(root: Path, project: Project, proposal: ProposalIdentity) -> Project:
@@ -214,16 +234,23 @@ def take_back(root: Path, project: Project, proposal: ProposalIdentity) -> Proje
         StorageError: The disk refuses.
     """
     require_proposal(root, project, proposal)
-    return undo_verdict(root, project, project.case(proposal.case_id).id, proposal.round_index)
+    case_id, index = project.case(proposal.case_id).id, proposal.round_index
+    with _open_review(root, project, case_id, index) as now:
+        return _undo(root, now, case_id, index)
 
 
 def undo_verdict(root: Path, project: Project, case_id: str, round_index: int) -> Project:
-    """Undo the newest verdict on a proposal, whatever has become of its file since.
+    """Undo the newest verdict on a proposal, whatever has become of its file or round since.
 
     Raises:
         ReviewError: There is no verdict, or the earlier one is damaged.
         StorageError: The disk refuses.
     """
+    with _verdicts_held(root, project, case_id, round_index) as now:
+        return _undo(root, now, case_id, round_index)
+
+
+def _undo(root: Path, project: Project, case_id: str, round_index: int) -> Project:
     layout = ProjectLayout(root)
     standing = next((r for r in project.reviews_of(case_id) if r.round_index == round_index), None)
     if standing is None:
@@ -243,6 +270,35 @@ def undo_verdict(root: Path, project: Project, case_id: str, round_index: int) -
         return project.with_review(put_verdict_back(layout, earlier[-1]))
     forget_verdict(layout, standing)
     return replace(project, reviews=tuple(r for r in project.reviews if r != standing))
+
+
+@contextmanager
+def _open_review(root: Path, project: Project, case_id: str, round_index: int) -> Iterator[Project]:
+    """Keep the review of a round open while a verdict is saved.
+
+    A training that closes it waits, and counts the verdict; if it was closed before, the verdict
+    is refused.
+
+    Yields:
+        The project with the verdict that stands on this proposal now, whoever gave it.
+
+    Raises:
+        ReviewError: The review was closed.
+        ProjectInUseError: Somebody else holds the verdicts for too long.
+        StorageError: The disk refuses.
+    """
+    with _verdicts_held(root, project, case_id, round_index) as newest:
+        require_open(load_round(root, round_index))
+        yield newest
+
+
+@contextmanager
+def _verdicts_held(
+    root: Path, project: Project, case_id: str, round_index: int
+) -> Iterator[Project]:
+    with brief_lock(ProjectLayout(root).review_lock, _HOLDER, _PATIENCE_S):
+        standing = load_review(root, round_index, case_id)
+        yield _with_standing(project, case_id, round_index, standing)
 
 
 def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> None:
@@ -265,6 +321,16 @@ def _make_way(root: Path, project: Project, case_id: str, round_index: int) -> N
     if kept.keys() & set(earlier.files):
         save_review(root, with_files_at(earlier, kept))
     keep_in_history(layout, layout.review(round_index, case_id))
+
+
+def _with_standing(
+    project: Project, case_id: str, round_index: int, standing: Review | None
+) -> Project:
+    if standing is not None:
+        return project.with_review(standing)
+    key = (case_id, round_index)
+    others = tuple(one for one in project.reviews if (one.case_id, one.round_index) != key)
+    return replace(project, reviews=others)
 
 
 def _save(root: Path, project: Project, review: Review) -> Project:

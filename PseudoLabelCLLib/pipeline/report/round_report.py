@@ -73,7 +73,7 @@ def _pretraining_of(root: Path, project: Project, index: int) -> PretrainingReco
 def _figures(root: Path, project: Project, index: int, report: Report) -> Iterator[CaseFigure]:
     """One case at a time, so that only one volume is in memory."""
     layout = ProjectLayout(root)
-    cases = (*project.cases_to_propose(), *project.cases_with_role(CaseRole.VALIDATION))
+    cases = (*project.cases_to_propose(index), *project.cases_with_role(CaseRole.VALIDATION))
     for number, case in enumerate(cases, start=1):
         doubt = from_json(
             Doubt, read_json(layout.doubt(index, case.id)), layout.doubt(index, case.id).name

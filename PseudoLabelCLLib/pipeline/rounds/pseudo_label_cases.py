@@ -47,8 +47,9 @@ def pseudo_label_cases(
     """
     layout = ProjectLayout(inputs.root)
     device.place(model.network)
-    cases = inputs.project.cases_to_propose()
-    is_left = any(not layout.doubt(inputs.plan.index, case.id).exists() for case in cases)
+    index = inputs.plan.index
+    cases = inputs.project.cases_to_propose(index)
+    is_left = any(not layout.doubt(index, case.id).exists() for case in cases)
     with inputs.elsewhere():
         anatomy = anatomy_of_round(inputs, model, device, report) if is_left else None
     lead(inputs.group, FollowProposing(inputs, device, None if anatomy is None else anatomy.helps))
@@ -113,7 +114,8 @@ def _propose(
         return any(segmented.anatomy_weights)
 
     stage = Text("Round {index}: pseudo-labels", index=round_index)
-    return shared_out(stage, inputs.project.cases_to_propose(), propose, inputs.group, report)
+    cases = inputs.project.cases_to_propose(round_index)
+    return shared_out(stage, cases, propose, inputs.group, report)
 
 
 def write_proposal(inputs: RoundInputs, case_id: str, segmented: SegmentedVolume) -> None:

@@ -62,7 +62,12 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
 from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_store import save_round
+from PseudoLabelCLLib.storage.project.project_lock import brief_lock
+from PseudoLabelCLLib.storage.project.project_store import load_reviews, save_round
+
+_CLOSING = Text("a training that closes the review")
+# A verdict is saved in moments; a large correction on a slow disk takes longer.
+_PATIENCE_S = 600.0
 
 
 def run_round(
@@ -77,13 +82,13 @@ def run_round(
     Every step that is done is on disk; a kill at any moment loses at most the steps since the
     last checkpoint.
 
+    The verdicts are those on disk, which others write while this round makes its proposals.
+
     Raises:
         Cancelled: Asked to stop; calling again continues.
     """
     watch = RoundWatch(device)
-    plan = leave_out_doubtful(root, project, plan_next_round(project))
-    with watch.timed(Work.CHECKING, _voxels_to_check(project, plan)):
-        project, preprocess = _begin(root, project, plan, report)
+    project, plan, preprocess = _begin_as_reviewed(root, project, watch, report)
     training = settle_training(project, preprocess)
     inputs = RoundInputs(root, project, plan, preprocess, training, watch, group)
     report.notice(plan.sentence)
@@ -118,7 +123,31 @@ def run_round(
     )  # fmt: skip
     round_ = replace(round_, cost=watch.finish(report))
     save_round(root, round_)
-    return project.with_round(round_)
+    # verdicts were given while other proposals were still made
+    return replace(project.with_round(round_), reviews=load_reviews(root))
+
+
+def _begin_as_reviewed(
+    root: Path, project: Project, watch: RoundWatch, report: Report
+) -> tuple[Project, RoundPlan, PreprocessConfig]:
+    """Begin the round, or go on with it, by the verdicts that stand when the review is closed.
+
+    Returns:
+        The project with the round, what the round learns from, and its settled preprocessing.
+    """
+    while True:
+        project = replace(project, reviews=load_reviews(root))
+        plan = leave_out_doubtful(root, project, plan_next_round(project))
+        try:
+            with watch.timed(Work.CHECKING, _voxels_to_check(project, plan)):
+                project, preprocess = _begin(root, project, plan, report)
+        except _VerdictsCameError:
+            continue
+        return project, plan, preprocess
+
+
+class _VerdictsCameError(Exception):
+    """Verdicts were given since the round was planned."""
 
 
 def _voxels_to_check(project: Project, plan: RoundPlan) -> int:
@@ -167,11 +196,13 @@ def _begin(
     if latest is not None:
         read_model(ProjectLayout(root).model(latest.index))  # it is what the round starts from
     rewrite_earlier_tensors(root, report)
-    _tell_reread(project, plan, report)
     # a kill between closing and opening leaves a closed round as the latest
     if latest is not None and latest.state is not RoundState.CLOSED:
         closed = latest.moved_to(RoundState.CLOSED)
-        save_round(root, closed)
+        with brief_lock(ProjectLayout(root).review_lock, _CLOSING, _PATIENCE_S):
+            if load_reviews(root) != project.reviews:
+                raise _VerdictsCameError
+            save_round(root, closed)
         project = project.with_round(closed)
     opened = Round(
         index=plan.index,
@@ -184,6 +215,7 @@ def _begin(
         plane=project.preprocess.plane,
         outside_counts=True,
     )
+    _tell_reread(project, plan, report)
     save_round(root, opened)
     return project.with_round(opened), preprocess
 

@@ -127,6 +127,11 @@ class ProjectLayout:
         return self._at("worker.lock")
 
     @property
+    def review_lock(self) -> Path:
+        """Held for moments: by whoever saves a verdict, by a training that closes the review."""
+        return self._at("review.lock")
+
+    @property
     def rounds(self) -> Path:
         """Folder of all rounds."""
         return self._at("rounds")

@@ -5,8 +5,9 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,9 @@ from PseudoLabelCLLib.storage.project.host_mark import (
 _LOCKED_BYTE = 1 << 20
 # What others read where a command line holds the lock.
 COMMAND_LINE = Text("a command line")
+# The same while it only waits for its worker; verdicts can be given meanwhile.
+TRAINING_COMMAND = Text("a command line that trains")
+_LOOK_AGAIN_S = 0.02
 _BEGIN = b'{"holder": '
 # What disks without locks say.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -106,6 +110,41 @@ def _marked(
         yield mark
     finally:
         mark.release()
+
+
+@contextmanager
+def brief_lock(path: Path, holder: Text, patience_s: float) -> Iterator[None]:
+    """Hold a lock that everybody holds for moments only: another holder is waited for.
+
+    Args:
+        path: The lock file.
+        holder: What others read about the holder.
+        patience_s: How long the other one is waited for, in seconds.
+
+    Raises:
+        ProjectInUseError: It is held for longer.
+        ProjectError: As for `project_lock`.
+        StorageError: The disk refuses.
+    """
+    deadline = time.monotonic() + patience_s
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(project_lock(path, holder))
+                break
+            except ProjectInUseError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_LOOK_AGAIN_S)
+        yield
+
+
+def is_held_by(path: Path, holder: Text) -> bool:
+    """Return whether a lock file names a holder; whether it still holds the lock is not known."""
+    try:
+        return bool(json.loads(read_regular(path, LONGEST_TEXT_BYTES))["holder"] == holder)
+    except Exception:  # noqa: BLE001 - the file is another process's: then nothing is known of it
+        return False
 
 
 def _opened(path: Path) -> IO[bytes]:

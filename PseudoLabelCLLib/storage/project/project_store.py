@@ -121,7 +121,7 @@ def load_project(root: Path) -> Project:
         if case.annotation is not None:
             layout.own(case.annotation)
     rounds = tuple(_load_rounds(layout))
-    reviews = tuple(_load_reviews(layout))
+    reviews = load_reviews(root)
     try:
         return Project(
             name=file.name,
@@ -166,6 +166,39 @@ def save_round(root: Path, round_: Round) -> None:
     layout = ProjectLayout(root)
     _make_folder_in_project(layout.rounds)
     _write(layout.round_file(round_.index), round_)
+
+
+def load_round(root: Path, index: int) -> Round:
+    """Read the state of a round.
+
+    Raises:
+        ProjectDamagedError: It is not what was written there.
+        StorageError: It cannot be read.
+    """
+    layout = ProjectLayout(root)
+    return _read(Round, layout.round_file(index), root)
+
+
+def load_reviews(root: Path) -> tuple[Review, ...]:
+    """Read every verdict that stands.
+
+    Raises:
+        ProjectDamagedError: One is not what was written there.
+        StorageError: It cannot be read.
+    """
+    return tuple(_load_reviews(ProjectLayout(root)))
+
+
+def load_review(root: Path, round_index: int, case_id: str) -> Review | None:
+    """Read the verdict that stands on a proposal, or return None.
+
+    Raises:
+        ProjectDamagedError: It is not what was written there.
+        StorageError: It cannot be read.
+    """
+    layout = ProjectLayout(root)
+    path = layout.review(round_index, case_id)
+    return read_review(layout, path, case_id, round_index) if path.exists() else None
 
 
 def save_review(root: Path, review: Review) -> None:

@@ -296,7 +296,7 @@ ENDINGS = {
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_exit_code_tells_how_a_job_ended(a_service, ending, capfd, monkeypatch):
     event, code, words = ending
-    monkeypatch.setattr(job_commands, "run_job_shown", lambda *_: show_job._result_of(event))
+    monkeypatch.setattr(job_commands, "run_job_shown", lambda *_, **__: show_job._result_of(event))
     assert main(["train", a_service.unreviewed]) == code
     err = capfd.readouterr().err
     assert words in err

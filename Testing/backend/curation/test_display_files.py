@@ -144,11 +144,15 @@ def test_case_without_a_new_proposal_shows_its_newest_one(a_project):
         write_case_files(root, project, "b", 1, False)
 
 
-def test_proposals_of_a_round_that_still_runs_are_not_shown(a_project):
+def test_proposal_of_a_round_that_still_runs_is_shown_once_it_is_whole(a_project):
     root, project = a_project
     running = project.with_round(Round(1, RoundState.PSEUDO_LABELLING))
 
+    assert write_case_files(root, running, "a", None, False).round_index == 1
+    ProjectLayout(root).doubt(1, "a").unlink()  # it is written last
     assert write_case_files(root, running, "a", None, False).round_index == 0
+    training = project.with_round(Round(1, RoundState.TRAINING))
+    assert write_case_files(root, training, "a", None, False).round_index == 0
 
 
 def test_annotated_case_shows_what_a_person_drew_while_that_counts(a_project):

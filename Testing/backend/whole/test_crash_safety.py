@@ -147,7 +147,7 @@ def fill(disk, num_bytes_left):
 
 def contents(root):
     """Every file of a project with its bytes, without locks, logs and what is left over."""
-    names = ("events.jsonl", "log.txt", "desk.lock", "worker.lock", "job.json")
+    names = ("events.jsonl", "log.txt", "desk.lock", "worker.lock", "review.lock", "job.json")
     return {
         path.relative_to(root): path.read_bytes()
         for path in root.rglob("*")

@@ -95,7 +95,7 @@ def test_only_views_of_known_cases_are_removed(a_project_in_review, monkeypatch)
     ]
 
 
-@pytest.mark.parametrize("name", ["desk.lock", "worker.lock"])
+@pytest.mark.parametrize("name", ["desk.lock", "worker.lock", "review.lock"])
 def test_lock_that_is_a_link_is_refused_and_its_target_stays(a_project, outside, name):
     link(a_project / name, outside / "note.txt")
     with pytest.raises(ProjectError, match="link"), project_lock(a_project / name, "the test"):

@@ -103,9 +103,12 @@ class CaseQueue:
             told: What was saved, if it needs to be said.
         """
         view = self._core.facts.view
-        is_over = view is not None and bool(self._order()) and not self._waiting()
-        remedy = translated(view.plan.sentence) if view is not None and is_over else ""
-        over = _("All proposals of this round have been reviewed.") if is_over else ""
+        over = remedy = ""
+        if view is not None and self._order() and not self._waiting():
+            over = _("All proposals of this round have been reviewed.")
+            remedy = translated(view.plan.sentence)
+            if view.is_proposing:
+                over, remedy = _("You have reviewed what is there."), translated(view.so_far)
         if text := f"{told} {over}".strip():
             self._core.tell(Light.GREEN, text, remedy, topic="review")
 

@@ -62,6 +62,8 @@ def _progress(facts: Facts, cases: list[CaseView]) -> str:
         return ""
     num_done = sum(case.verdict is not None for case in cases)
     text = _("{done} of {total} reviewed").format(done=num_done, total=len(cases))
+    if facts.view is not None and facts.view.is_proposing:
+        return f"{text}. {translated(facts.view.so_far)}"
     pace_s = facts.review.pace.mean_s
     if pace_s is None or num_done == len(cases):
         return text

@@ -69,6 +69,7 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
             no_ending(facts), _("Saves and stops; training can be continued from there later.")
         ),
         stop=action(no_stopping(facts), _stop_tip(facts)),
+        lost_with_it=_lost_with_it(facts.view),
         sentence=_sentence(facts),
         stage=training_stage(facts),
         fraction=monitor.fraction if facts.trains else None,
@@ -77,6 +78,21 @@ def train_state(facts: Facts, settings: SettingsCache) -> TrainState:
         loss=_curve("loss", monitor.loss),
         validation=_curve("validation Dice", monitor.validation),
         log=tuple(monitor.log[-NUM_LINES_SHOWN:]),
+    )
+
+
+def _lost_with_it(view: ProjectView | None) -> str:
+    """What goes with a round that is given up: verdicts that were given on its first proposals."""
+    if view is None or not view.is_proposing:
+        return ""
+    cases = (view.case(case_id) for case_id in view.review_order)
+    number = sum(case is not None and case.verdict is not None for case in cases)
+    if not number:
+        return ""
+    return counted(
+        number,
+        _("Your verdict on a proposal of this round goes with it."),
+        _("Your {count} verdicts on the proposals of this round go with it."),
     )
 
 
@@ -102,7 +118,7 @@ def rounds_state(facts: Facts) -> RoundsState:
     no_report = reason or ("" if any(r.report for r in rounds) else _("There is no report yet."))
     return RoundsState(
         sentence=translated(view.plan.sentence) if view else "",
-        rows=tuple(_round_row(one, figures.get(one.index)) for one in rounds),
+        rows=tuple(_round_row(one, figures.get(one.index), facts) for one in rounds),
         quality=_quality(facts.history),
         train=train_action(facts),
         open_report=action(no_report, _("Opens the report of the selected round.")),
@@ -211,7 +227,7 @@ def _curve(name: str, points: Points) -> Curve:
     return Curve(name, tuple(points.x), tuple(points.y))
 
 
-def _round_row(one: RoundView, figures: RoundFigures | None) -> RoundRow:
+def _round_row(one: RoundView, figures: RoundFigures | None, facts: Facts) -> RoundRow:
     words = _("{human} human, {pseudo} pseudo-labels, {left} left out")
     learned = words.format(
         human=one.num_truth_cases, pseudo=one.num_pseudo_cases, left=one.num_left_out_cases
@@ -222,7 +238,7 @@ def _round_row(one: RoundView, figures: RoundFigures | None) -> RoundRow:
         agreement = f"{agreement} ({number})"
     return RoundRow(
         index=one.index,
-        state=round_words(one.state),
+        state=round_words(one.state, is_at_work=facts.trains),
         learned_from=learned,
         validation_dice=dice(figures.validation_dice) if figures else "",
         agreement=agreement,

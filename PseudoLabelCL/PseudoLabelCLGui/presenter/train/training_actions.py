@@ -18,6 +18,7 @@ from PseudoLabelCLGui.presenter.faults import (
 )
 from PseudoLabelCLGui.presenter.leaving import Leaving
 from PseudoLabelCLGui.presenter.reasons import (
+    is_saving,
     newest_round,
     no_change,
     no_ending,
@@ -35,6 +36,7 @@ from PseudoLabelCLLib.domain.errors import PseudoLabelCLError
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.messages.answers import History
 from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
     Event,
     JobCancelled,
     JobCompleted,
@@ -59,6 +61,8 @@ from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 BEFORE_ALL = -1
 # A round whose validation Dice rises by less is not counted as better.
 LEAST_GAIN = 0.005
+# Proposals of small volumes come faster than anybody reviews them.
+LOOK_EVERY_S = 2.0
 
 
 class TrainingActions:
@@ -76,6 +80,8 @@ class TrainingActions:
         self._review = review
         self._last_run = TrainingRun(1)
         self._is_begun = False
+        self._has_new_proposals = False
+        self._looked_s = -LOOK_EVERY_S
 
     # --- settings
 
@@ -198,10 +204,15 @@ class TrainingActions:
     def _start(self, run: TrainingRun, why_not: Callable[[Facts], str]) -> None:
         if not self._core.may(why_not, topic="train"):
             return
-        if run.only_pretrain:
+        if run.only_pretrain or self._goes_on_proposing():
             self._begin(run, why_not)
         else:
             self._leaving.before(partial(self._begin, run, why_not))
+
+    def _goes_on_proposing(self) -> bool:
+        """Tell whether the round makes the rest of its proposals: their review stays open."""
+        view = self._core.facts.view
+        return view is not None and view.plan.goes_on and view.round_in_review is not None
 
     def _begin(self, run: TrainingRun, why_not: Callable[[Facts], str]) -> None:
         if self._core.can(why_not, topic="train"):
@@ -240,10 +251,10 @@ class TrainingActions:
             fault = fault_of_start(error)
             self._core.tell_fault(fault, topic="train", go_on=self.go_on)
             return
-        self._is_begun = False
+        self._is_begun = self._has_new_proposals = False
         facts.monitor.begin()
         facts.work = Work(kind, root, facts.view.plan.index)
-        if kind is WorkKind.TRAIN:
+        if kind is WorkKind.TRAIN and not self._goes_on_proposing():
             self._leaving.leave()  # its first step closes the review
 
     def _pretrains_first(self, view: ProjectView, run: TrainingRun) -> bool:
@@ -270,10 +281,23 @@ class TrainingActions:
         facts.monitor.hear(event)
         if isinstance(event, TerminalEvent):
             self._ended(event)
+        elif isinstance(event, Artifact) and event.kind == "proposal":
+            self._has_new_proposals = True
         elif isinstance(event, Progress) and not self._is_begun:
             self._is_begun = True  # the round before is closed now
             if self._is_of_open_project():
                 self._core.ask(Refresh(), is_quiet=True)
+
+    def look_for_proposals(self) -> None:
+        """Read the project once the worker has made proposals: the first at once, others seldom."""
+        core = self._core
+        is_time = core.clock() - self._looked_s >= LOOK_EVERY_S
+        if not (self._has_new_proposals and is_time) or core.service.awaits(Refresh):
+            return
+        self._has_new_proposals = False
+        if core.facts.work is not None and self._is_of_open_project():
+            self._looked_s = core.clock()
+            core.ask(Refresh(), is_quiet=True)
 
     def _is_of_open_project(self) -> bool:
         work, view = self._core.facts.work, self._core.facts.view
@@ -368,6 +392,10 @@ class TrainingActions:
             self._tell_done(work, "")
             self._read_history()
             return
+        if self._is_reviewing(work):
+            self._tell_done(work, _("The next one waits until you have reviewed."))
+            self._read_history()
+            return
         self._core.facts.is_starting = True
 
         def decide(answer: History) -> None:
@@ -389,6 +417,13 @@ class TrainingActions:
         else:
             self._begin_next()
 
+    def _is_reviewing(self, work: Work) -> bool:
+        """Tell whether the person is in the middle of reviewing what the worker has just made."""
+        review, view = self._core.facts.review, self._core.facts.view
+        is_shown = review.identity is not None and review.identity.round_index == work.round_index
+        is_unfinished = review.is_edited or is_saving(self._core.facts)
+        return is_shown and (is_unfinished or (view is not None and num_waiting(view) > 0))
+
     def _tell_done(self, work: Work, why: str) -> None:
         core = self._core
         core.facts.run = None
@@ -401,6 +436,8 @@ class TrainingActions:
             )
         if waiting:
             remedy = waiting_words(waiting)
+            if any(one.round_index == work.round_index for one in core.facts.review.looked_at):
+                remedy = f"{remedy} {_('All are there now, and the rest is ordered by doubt.')}"
             step = (_("Review"), self._review)
             core.tell(Light.GREEN, text, remedy, topic="train", step=step)
         else:

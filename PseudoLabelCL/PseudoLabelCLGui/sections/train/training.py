@@ -197,7 +197,8 @@ class TrainingSection(PlottingSection[TrainState]):
             "longer used; its files stay in the project folder. Earlier rounds and everything you "
             "drew are kept. To continue later, press Pause instead."
         )
-        if confirm(question):
+        lost = self._shown.lost_with_it if self._shown is not None else ""
+        if confirm(f"{question}\n\n{lost}" if lost else question):
             self.presenter.train.stop()
 
     def _onStartFrom(self) -> None:
