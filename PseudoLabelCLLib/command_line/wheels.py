@@ -1,6 +1,7 @@
 """The command `wheels`: what training needs, downloaded here for a computer without a network."""
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,23 @@ PLATFORM_TAGS = {
     "mac": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_11_0_universal2",
             "macosx_10_9_universal2"),
 }  # fmt: skip
+# What the other computer says of itself; by that, PyTorch asks for NVIDIA's packages on Linux.
+MARKERS = {
+    "windows": {"os_name": "nt", "sys_platform": "win32", "platform_system": "Windows",
+                "platform_machine": "AMD64"},
+    "linux": {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux",
+              "platform_machine": "x86_64"},
+    "mac": {"os_name": "posix", "sys_platform": "darwin", "platform_system": "Darwin",
+            "platform_machine": "arm64"},
+}  # fmt: skip
+# pip has an option for the tags of another computer, but asks the one that it runs on for these.
+_PIP_FOR_ANOTHER = """\
+import json, runpy, sys
+from pip._vendor.packaging import markers
+here, there = markers.default_environment, json.loads(sys.argv.pop(1))
+markers.default_environment = lambda: {**here(), **there}
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 _NUM_LINES_TOLD = 5
 
 
@@ -36,9 +54,7 @@ def wheels(arguments: argparse.Namespace, console: Console) -> JsonValue:
     """
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _download(
-        folder, PYTHON_OF_SLICER[arguments.slicer], PLATFORM_TAGS[arguments.platform], console
-    )
+    _download(folder, PYTHON_OF_SLICER[arguments.slicer], arguments.platform, console)
     files = sorted(file.name for file in folder.glob("*.whl"))
     console.say(
         f"{with_noun(len(files), 'wheel file')} for Slicer {arguments.slicer} "
@@ -52,10 +68,16 @@ class DownloadError(StorageError):
     """pip could not download a package."""
 
 
-def _download(folder: Path, python: str, tags: tuple[str, ...], console: Console) -> None:
+def _download(folder: Path, python: str, platform: str, console: Console) -> None:
+    markers = {
+        **MARKERS[platform], "python_version": python, "python_full_version": f"{python}.0",
+        "implementation_name": "cpython", "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    tags = PLATFORM_TAGS[platform]
     needed = [f"{one.name}>={one.at_least}" for one in REQUIREMENTS]
     command = [
-        sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check",
+        sys.executable, "-c", _PIP_FOR_ANOTHER, json.dumps(markers), "download",
+        "--no-input", "--disable-pip-version-check",
         "--only-binary", ":all:", "--implementation", "cp", "--python-version", python,
         *(word for tag in tags for word in ("--platform", tag)), "--dest", str(folder), *needed,
     ]  # fmt: skip

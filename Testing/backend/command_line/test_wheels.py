@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+import zipfile
 
 import pytest
 
+from PseudoLabelCLLib.command_line import wheels
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.messages.readiness import REQUIREMENTS
 
@@ -60,3 +62,39 @@ def test_what_pip_could_not_get_is_told_in_its_words(pip, capsys):
     pip.lines, pip.code = ["Collecting torch", "ERROR: No matching distribution found"], 1
     assert main(["wheels", str(pip.folder)]) == 1
     assert "No matching distribution found" in capsys.readouterr().err
+
+
+def make_wheel(folder, name, *needs):
+    """Write the smallest wheel that pip takes."""
+    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0"]
+    metadata += [f"Requires-Dist: {need}" for need in needs]
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.py", "")
+        wheel.writestr(f"{name}-1.0.dist-info/METADATA", "\n".join(metadata) + "\n")
+        wheel.writestr(
+            f"{name}-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        wheel.writestr(f"{name}-1.0.dist-info/RECORD", "")
+
+
+@pytest.mark.parametrize("platform", ["windows", "linux", "mac"])
+def test_packages_are_those_that_the_other_system_asks_for(tmp_path, monkeypatch, platform):
+    """With a real pip: of itself, it would ask the system that it runs on."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    systems = {"windows": "Windows", "linux": "Linux", "mac": "Darwin"}
+    make_wheel(source, "torch", *(f'for_{n}; platform_system == "{s}"' for n, s in systems.items()))
+    make_wheel(source, f"for_{platform}")  # those of the other systems are nowhere
+    monkeypatch.setattr(wheels, "REQUIREMENTS", [r for r in REQUIREMENTS if r.name == "torch"])
+    started = subprocess.Popen
+
+    def without_network(command, **how):
+        words = [word.replace("torch>=2.10", "torch") for word in command]
+        return started([*words, "--no-index", "--find-links", str(source)], **how)
+
+    monkeypatch.setattr(subprocess, "Popen", without_network)
+    assert main(["wheels", str(target), "--slicer", "5.12", "--platform", platform]) == 0
+    assert sorted(path.name.split("-")[0] for path in target.iterdir()) == [
+        f"for_{platform}", "torch"
+    ]  # fmt: skip
