@@ -82,6 +82,14 @@ def put_in_review(root, index, *, doubts=None, cases=None):
         propose(root, index, case.id, 0.1 * number if doubts is None else doubts[case.id])
 
 
+def with_saved_rounds(root, project, *rounds):
+    """The project with these rounds, which are on disk, too: verdicts look there."""
+    for round_ in rounds:
+        save_round(root, round_)
+        project = project.with_round(round_)
+    return project
+
+
 def begin_proposing(root, index, **doubts):
     """Write what a round leaves that is interrupted, or still runs, after its first proposals.
 

@@ -107,8 +107,9 @@ def test_once_all_that_are_there_are_reviewed_it_is_said_that_more_will_come(sta
     stage.settle()
     message = stage.state.message
     assert (message.text, message.remedy) == (
-        "You have reviewed what is there.", "2 of 4 proposals are there.",
-    )  # fmt: skip
+        "You have reviewed what is there.",
+        "The other proposals come into the list as they are made.",
+    )
     assert stage.state.next_thing.is_doing
     assert not stage.state.steps[2].is_done
 
@@ -233,6 +234,7 @@ def test_pause_keeps_what_was_reviewed_and_the_review_goes_on(stage):
     stage.presenter.review.accept()
     stage.settle()
     assert set(stage.disk.verdicts) == {(0, "u1"), (0, "u0")}
+    assert stage.state.message.remedy == "Continue the round to get the other proposals."
     assert [row.state for row in stage.state.rounds.rows] == ["interrupted while proposing"]
     assert stage.state.train.train.text == "Continue round 0"
 

@@ -267,14 +267,19 @@ def test_kill_between_two_moves_leaves_the_case_with_fewer_verdicts_or_none(
     assert queue(root, load_project(root)) == ["b"]
 
 
+def kept_files(root):
+    """All that is in the project but its locks."""
+    files = (path for path in root.rglob("*.*") if path.is_file() and path.suffix != ".lock")
+    return {path: path.read_bytes() for path in files}
+
+
 @pytest.mark.parametrize("step", [1, 7, 11])
 def test_disk_that_refuses_leaves_everything_where_it_was(a_project, monkeypatch, step):
     root, project = a_project
-    files = {path: path.read_bytes() for path in root.rglob("*.*") if path.is_file()}
+    files = kept_files(root)
     with monkeypatch.context() as patch:
         failing_at(patch, step, StorageError("The disk is full."))
         with pytest.raises(StorageError, match="full"):
             remove_cases(root, project, ["a"])
 
-    found = {path: path.read_bytes() for path in root.rglob("*.*") if path.is_file()}
-    assert {path: data for path, data in found.items() if path.suffix != ".lock"} == files
+    assert kept_files(root) == files

@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 from judging import accept, correct, reject
+from small_projects import with_saved_rounds
 
 from PseudoLabelCLLib.curation.export.export_segmentations import export_segmentations
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -98,8 +99,8 @@ def test_rejected_proposal_never_goes_out(a_project, tmp_path):
 
 def test_corrected_slices_lie_over_the_newest_proposal(a_project, tmp_path):
     root, project = a_project
-    project = project.with_round(Round(0, RoundState.CLOSED))
-    project = project.with_round(Round(1, RoundState.IN_REVIEW))
+    rounds = Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)
+    project = with_saved_rounds(root, project, *rounds)
     put(ProjectLayout(root).proposal(1, "b"), square(0, 1, column=4))
 
     (item,) = export_segmentations(root, project, tmp_path / "out", case_ids=["b"])
@@ -112,8 +113,8 @@ def test_corrected_slices_lie_over_the_newest_proposal(a_project, tmp_path):
 
 def test_newer_correction_wins_on_a_slice(a_project, tmp_path):
     root, project = a_project
-    project = project.with_round(Round(0, RoundState.CLOSED))
-    project = project.with_round(Round(1, RoundState.IN_REVIEW))
+    rounds = Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)
+    project = with_saved_rounds(root, project, *rounds)
     put(ProjectLayout(root).proposal(1, "b"), square(1))
     newer = square(1, column=5)
     newer[3] = square(3, column=5)[3]
@@ -127,8 +128,8 @@ def test_newer_correction_wins_on_a_slice(a_project, tmp_path):
 
 def test_proposal_rejected_later_does_not_fill_the_gaps(a_project, tmp_path):
     root, project = a_project
-    project = project.with_round(Round(0, RoundState.CLOSED))
-    project = project.with_round(Round(1, RoundState.IN_REVIEW))
+    rounds = Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)
+    project = with_saved_rounds(root, project, *rounds)
     put(ProjectLayout(root).proposal(1, "b"), square(0, column=5))
     project = reject(root, project, "b")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judging import accept, correct, reject
+from small_projects import with_saved_rounds
 
 from PseudoLabelCLLib.curation.cases.change_cases import set_role
 from PseudoLabelCLLib.curation.review import round_history
@@ -145,8 +146,8 @@ def test_agreement_is_the_mean_over_verdicts_of_the_mean_over_structures(a_proje
 def test_every_round_has_its_own_figures(a_project, tmp_path):
     root, project = a_project
     project = accept(root, project, "a")
-    project = project.with_round(Round(0, RoundState.CLOSED))
-    project = project.with_round(Round(1, RoundState.IN_REVIEW))
+    rounds = Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)
+    project = with_saved_rounds(root, project, *rounds)
     layout = ProjectLayout(root)
     drawn(layout.proposal(1, "b").parent, labels_in(), "b")
     write_json(layout.doubt(1, "b"), to_json(Doubt(0.05, 0.95, (0.05,) * 5, "Look.")))

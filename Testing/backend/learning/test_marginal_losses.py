@@ -26,6 +26,7 @@ from PseudoLabelCLLib.learning.losses.segmentation import (
     soft_dice_loss,
 )
 from PseudoLabelCLLib.learning.training.class_channels import known_part, one_hot_with_ignored
+from PseudoLabelCLLib.learning.training.forward import Forward
 from PseudoLabelCLLib.learning.training.loss_terms import SegmentationTerm
 from PseudoLabelCLLib.learning.training.sampling import (
     IGNORED_CLASS,
@@ -234,8 +235,7 @@ def test_slices_without_anything_left_out_cost_the_same_beside_others_that_have(
     for has_left_out in (False, True):
         losses = StepLosses(
             (SegmentationTerm(config, config.supervised),),
-            make_network(),
-            make_network(),
+            Forward(make_network(), make_network()),
             TargetForm(NUM_CLASSES, CPU.torch_device, has_left_out=has_left_out),
             CPU,
             make_generator(7),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judging import accept, correct
 from learning_doubles import Listener, grid
+from small_projects import with_saved_rounds
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import Case, CaseRole
@@ -228,8 +229,8 @@ def test_slices_beside_a_correction_believe_only_what_was_not_rejected(
 def test_later_verdict_counts_slice_by_slice(a_service, monkeypatch, tmp_path):
     root, project = a_service
     project = accept(root, project, "a", left_out=(4,))
-    for round_ in (Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)):
-        project = project.with_round(round_)
+    rounds = Round(0, RoundState.CLOSED), Round(1, RoundState.IN_REVIEW)
+    project = with_saved_rounds(root, project, *rounds)
     for name in "ab":
         put(ProjectLayout(root).proposal(1, name), proposed())
     project = correct(root, project, "a", put(tmp_path / "drawn.seg.nrrd", changed(0, 2)))

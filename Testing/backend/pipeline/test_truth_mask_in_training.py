@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from judging import accept, correct
+from small_projects import with_saved_rounds
 from test_left_out_in_training import (
     GRID,
     INSIDE,
@@ -63,10 +64,10 @@ def corrected_voxels(root, project, array, case_id="a", **how):
 
 def with_round(root, project, index, array):
     """The project in the review of a later round that proposes the same for every case."""
-    project = project.with_round(Round(index - 1, RoundState.CLOSED))
+    rounds = Round(index - 1, RoundState.CLOSED), Round(index, RoundState.IN_REVIEW)
     for name in "ab":
         put(ProjectLayout(root).proposal(index, name), array)
-    return project.with_round(Round(index, RoundState.IN_REVIEW))
+    return with_saved_rounds(root, project, *rounds)
 
 
 def test_exactly_the_voxels_that_count_are_truth_and_the_rest_stays_pseudo_label(

@@ -10,7 +10,9 @@ from asking_services import answer, answers_to, opened, refusal, shown
 from small_projects import (
     GRID,
     SCHEMA,
+    begin_proposing,
     drawn,
+    propose,
     put_in_review,
     write_drawing,
 )
@@ -18,12 +20,13 @@ from small_projects import (
 from PseudoLabelCLLib.domain.file_formats import SegmentationFormat
 from PseudoLabelCLLib.domain.reporting import Progress
 from PseudoLabelCLLib.domain.review import TruthExtent, Verdict
+from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume
 from PseudoLabelCLLib.messages import requests as ask
 from PseudoLabelCLLib.messages.project_view import CaseState
 from PseudoLabelCLLib.messages.service_messages import RequestProgress
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_store import load_project
+from PseudoLabelCLLib.storage.project.project_store import load_project, save_round
 from PseudoLabelCLLib.storage.segmentation_io import read_segmentation
 
 pytestmark = pytest.mark.slow
@@ -149,3 +152,26 @@ def test_command_line_and_service_do_not_change_a_project_together(a_service, a_
     )  # fmt: skip
     assert told.returncode == 1
     assert b"in use by another PseudoLabelCL session" in told.stderr
+
+
+def test_verdicts_of_a_round_that_still_proposes_outlive_the_service(start_service, a_project):
+    root = a_project
+    begin_proposing(root, 0, other_1=0.3)
+    service = start_service()
+    assert opened(service, root).review_order == ("other-1",)
+    answer(service, ask.Accept(shown(service, "other-1")))
+    (one,) = shown(service, "other-1")
+    refused = refusal(service, ask.Reject((replace(one, case_id="other-2"),)))
+    assert "is not there yet: the round has made 1 of 2." in refused.message
+    service.kill()
+    propose(root, 0, "other-2", 0.6)
+    service = start_service()
+    view = opened(service, root)
+    assert view.review_order == ("other-2", "other-1")
+    assert view.case("other-1").verdict is Verdict.ACCEPTED
+    save_round(root, Round(0, RoundState.IN_REVIEW))
+    view = answer(service, ask.Reject(shown(service, "other-2")))
+    assert (view.round_in_review.index, view.is_proposing) == (0, False)
+    assert [one.verdict for one in load_project(root).reviews] == [
+        Verdict.ACCEPTED, Verdict.REJECTED,
+    ]  # fmt: skip

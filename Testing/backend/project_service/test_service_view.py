@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from judging import accept, correct, reject
-from small_projects import drawn, put_in_review, write_drawing
+from small_projects import begin_proposing, drawn, propose, put_in_review, write_drawing
 
 from PseudoLabelCLLib.curation.review.plan_round import plan_next_round
 from PseudoLabelCLLib.domain.case import CaseRole
@@ -329,3 +329,41 @@ def test_image_that_was_gone_is_asked_for_again(a_hanging_drive):
 def test_path_that_no_system_takes_is_missing():
     odd = Path("/a\0b")
     assert ImageAvailability().missing([odd]) == {odd}
+
+
+# --- while a round still makes its proposals ---
+
+
+def test_first_proposals_are_shown_with_those_of_the_round_before_for_the_others(
+    a_project_in_review,
+):
+    root, memory = a_project_in_review, ViewMemory()
+    reject(root, load_project(root), "other-1")
+    begin_proposing(root, 1)
+    view = view_of(root, load_project(root), memory)
+    assert (view.review_order, view.round_in_review) == ((), None)
+    assert view.so_far == "0 of 2 proposals are there; the order is provisional until all are."
+    assert view.case("other-1").state is CaseState.REJECTED
+    propose(root, 1, "other-1", 0.4)
+    view = view_of(root, load_project(root), memory)
+    assert (view.review_order, view.round_in_review.index) == (("other-1",), 1)
+    assert view.so_far == "1 of 2 proposals is there; the order is provisional until all are."
+    first, second = view.case("other-1"), view.case("other-2")
+    assert (first.state, first.doubt, first.proposal.round_index) == (CaseState.PROPOSED, 0.4, 1)
+    assert (second.doubt, second.proposal.round_index) == (0.2, 0)
+    assert view.plan.goes_on
+
+
+def test_view_that_remembers_sees_each_new_proposal_and_the_end_of_the_round(a_project):
+    root, memory = a_project, ViewMemory()
+    begin_proposing(root, 0, other_1=0.3)
+    assert view_of(root, load_project(root), memory).review_order == ("other-1",)
+    accept(root, load_project(root), "other-1")
+    propose(root, 0, "other-2", 0.6)
+    view = view_of(root, load_project(root), memory)
+    assert view.review_order == ("other-2", "other-1")
+    assert view.is_proposing
+    save_round(root, Round(0, RoundState.IN_REVIEW))
+    view = view_of(root, load_project(root), memory)
+    assert (view.is_proposing, view.so_far) == (False, "")
+    assert view.case("other-1").verdict is Verdict.ACCEPTED

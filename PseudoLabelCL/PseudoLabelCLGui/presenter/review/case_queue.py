@@ -108,7 +108,10 @@ class CaseQueue:
             over = _("All proposals of this round have been reviewed.")
             remedy = translated(view.plan.sentence)
             if view.is_proposing:
-                over, remedy = _("You have reviewed what is there."), translated(view.so_far)
+                over = _("You have reviewed what is there.")
+                remedy = _("The other proposals come into the list as they are made.")
+                if not self._core.facts.trains:
+                    remedy = _("Continue the round to get the other proposals.")
         if text := f"{told} {over}".strip():
             self._core.tell(Light.GREEN, text, remedy, topic="review")
 

@@ -74,6 +74,9 @@ class TrainingSection(PlottingSection[TrainState]):
         for toggle in (ui.curveToggle, ui.historyToggle, ui.logToggle):
             self._folding.offer(toggle, isOffered=False)
         self._fillChoices()
+        self._connect()
+
+    def _connect(self) -> None:
         self.connect(self.ui.profileCombo, "currentIndexChanged(int)", self._onProfile)
         self.connect(self.ui.pretrainingCombo, "currentIndexChanged(int)", self._onPretraining)
         for name, check in self._checks.items():
