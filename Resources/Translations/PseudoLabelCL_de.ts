@@ -943,6 +943,10 @@
         <translation>Der hier gezeigte Vorschlag für „{case}“ ist aus Runde {shown}; Runde {index} hat einen neuen gemacht.</translation>
     </message>
     <message>
+        <source>The proposal of round {index} for case '{case}' is not there yet: the round has made {there} of {all}.</source>
+        <translation>Der Vorschlag von Runde {index} für Fall „{case}“ ist noch nicht da: Die Runde hat {there} von {all} gemacht.</translation>
+    </message>
+    <message>
         <source>The segmentation '{file}' does not lie where the image lies: {inside} of its {count} labelled voxels are inside it. The image has {grid1}, the segmentation {grid2}.</source>
         <translation>Die Segmentierung „{file}“ liegt nicht dort, wo das Bild liegt: {inside} ihrer {count} markierten Voxel liegen darin. Das Bild hat {grid1}, die Segmentierung {grid2}.</translation>
     </message>
@@ -1069,6 +1073,14 @@
     <message>
         <source>Use the sform</source>
         <translation>sform verwenden</translation>
+    </message>
+    <message>
+        <source>Wait until it is there, or choose another case.</source>
+        <translation>Warten Sie, bis er da ist, oder wählen Sie einen anderen Fall.</translation>
+    </message>
+    <message>
+        <source>Wait until the next proposals are there.</source>
+        <translation>Warten Sie, bis die nächsten Vorschläge da sind.</translation>
     </message>
     <message>
         <source>Writing '{case}'</source>
@@ -1373,6 +1385,14 @@
     <message>
         <source>{count} of them without some structures</source>
         <translation>{count} davon ohne manche Strukturen</translation>
+    </message>
+    <message>
+        <source>{count} of {total} proposals are there; the order is provisional until all are.</source>
+        <translation>{count} von {total} Vorschlägen sind da; die Reihenfolge ist vorläufig, bis alle da sind.</translation>
+    </message>
+    <message>
+        <source>{count} of {total} proposals is there; the order is provisional until all are.</source>
+        <translation>{count} von {total} Vorschlägen ist da; die Reihenfolge ist vorläufig, bis alle da sind.</translation>
     </message>
     <message>
         <source>{count} pseudo-label</source>
@@ -1760,6 +1780,10 @@
         <translation>Eine Runde wird trainiert.</translation>
     </message>
     <message>
+        <source>A round is being trained; you can review its proposals as soon as the first one is there.</source>
+        <translation>Eine Runde wird trainiert; Sie können ihre Vorschläge beurteilen, sobald der erste da ist.</translation>
+    </message>
+    <message>
         <source>Add volumes and segment at least one first.</source>
         <translation>Fügen Sie zuerst Volumen hinzu und segmentieren Sie mindestens eines.</translation>
     </message>
@@ -1794,6 +1818,10 @@
     <message>
         <source>Pause the training first.</source>
         <translation>Pausieren Sie zuerst das Training.</translation>
+    </message>
+    <message>
+        <source>Round {index} is still making proposals; the next one can begin once all are there.</source>
+        <translation>Runde {index} macht noch Vorschläge; die nächste kann beginnen, sobald alle da sind.</translation>
     </message>
     <message>
         <source>Segment at least one volume first.</source>
@@ -1934,6 +1962,10 @@
         <source>{done} of {total} reviewed</source>
         <translation>{done} von {total} beurteilt</translation>
     </message>
+    <message>
+        <source>{done} of {total} reviewed so far</source>
+        <translation>bisher {done} von {total} beurteilt</translation>
+    </message>
 </context>
 <context>
     <name>presenter.words</name>
@@ -1958,6 +1990,10 @@
         <translation>annotiert</translation>
     </message>
     <message>
+        <source>being trained</source>
+        <translation>wird trainiert</translation>
+    </message>
+    <message>
         <source>corrected</source>
         <translation>korrigiert</translation>
     </message>
@@ -1980,6 +2016,10 @@
     <message>
         <source>less than a minute</source>
         <translation>weniger als eine Minute</translation>
+    </message>
+    <message>
+        <source>making proposals</source>
+        <translation>macht Vorschläge</translation>
     </message>
     <message>
         <source>not segmented yet</source>
@@ -2089,6 +2129,18 @@
     <message>
         <source>All proposals of this round have been reviewed.</source>
         <translation>Alle Vorschläge dieser Runde sind beurteilt.</translation>
+    </message>
+    <message>
+        <source>Continue the round to get the other proposals.</source>
+        <translation>Setzen Sie die Runde fort, um die anderen Vorschläge zu bekommen.</translation>
+    </message>
+    <message>
+        <source>The other proposals come into the list as they are made.</source>
+        <translation>Die anderen Vorschläge kommen in die Liste, sobald sie gemacht sind.</translation>
+    </message>
+    <message>
+        <source>You have reviewed what is there.</source>
+        <translation>Sie haben alles beurteilt, was da ist.</translation>
     </message>
 </context>
 <context>
@@ -2307,6 +2359,14 @@
         <translation>Runde {index} wird trainiert...</translation>
     </message>
     <message>
+        <source>Your verdict on a proposal of this round goes with it.</source>
+        <translation>Ihr Urteil über einen Vorschlag dieser Runde geht mit ihr.</translation>
+    </message>
+    <message>
+        <source>Your {count} verdicts on the proposals of this round go with it.</source>
+        <translation>Ihre {count} Urteile über die Vorschläge dieser Runde gehen mit ihr.</translation>
+    </message>
+    <message>
         <source>{count} cases</source>
         <translation>{count} Fälle</translation>
     </message>
@@ -2329,12 +2389,20 @@
 <context>
     <name>train.training_actions</name>
     <message>
+        <source>All are there now, and the rest is ordered by doubt.</source>
+        <translation>Jetzt sind alle da, und der Rest ist nach Zweifel geordnet.</translation>
+    </message>
+    <message>
         <source>Continue</source>
         <translation>Weiter</translation>
     </message>
     <message>
         <source>Review</source>
         <translation>Review</translation>
+    </message>
+    <message>
+        <source>The next one waits until you have reviewed.</source>
+        <translation>Die nächste wartet, bis Sie beurteilt haben.</translation>
     </message>
 </context>
 <context>
