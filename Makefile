@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all coverage check pytest install package texts slicer slicer-test slicer-tour clean
+.PHONY: demo test test-fast test-all coverage check pytest install package wheel texts slicer slicer-test slicer-tour clean
 
 demo: $(INSTALLED)
 	$(BIN)/pseudolabelcl demo
@@ -56,6 +56,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 # make package writes build/PseudoLabelCL-VERSION.zip, which is unpacked and dragged onto Slicer's window
 package:
 	$(PYTHON) Testing/packaging/make_package.py build
+
+# make wheel writes build/pseudolabelcl-VERSION-py3-none-any.whl, the command line without the panel
+wheel:
+	rm -rf build/lib build/bdist.*
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir build .
 
 # make texts writes build/PseudoLabelCL_en-US.ts, all texts for a translator, and the same for each language
 # of Resources/Translations with what is translated already

@@ -21,8 +21,9 @@ PseudoLabelCL {version} for 3D Slicer 5.10 or later. A research tool, not for cl
    packages) and installs it on one click; nothing else uses the network.
 
 To update: close Slicer, replace the folder by that of the new archive. Projects and settings stay.
-To remove: Edit > Application Settings > Modules, take the folder out of "Additional module paths",
-then delete it. Projects stay where you made them; the installed packages stay in Slicer's Python.
+To remove: Edit > Application Settings > Modules, press ">>" beside "Additional module paths", mark
+the folder, press Remove, then OK; close Slicer and delete the folder. Projects stay where you made
+them; the installed packages stay in Slicer's Python, and two paths in Slicer's settings.
 """
 
 

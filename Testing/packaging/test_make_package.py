@@ -6,7 +6,9 @@ import sys
 import zipfile
 
 import pytest
+from file_lists import REPOSITORY
 from make_package import write_package
+from setuptools.config.pyprojecttoml import read_configuration
 
 from PseudoLabelCLLib import __version__
 
@@ -51,3 +53,9 @@ def test_unpacked_library_runs_without_the_sources(unpacked, tmp_path):
     where = said_by("-c", "import PseudoLabelCLLib as library; print(library.__file__)")
     assert where == str(unpacked / "PseudoLabelCLLib" / "__init__.py")
     assert said_by("-m", "PseudoLabelCLLib", "--version").split()[-1] == __version__
+
+
+def test_wheel_of_the_command_line_holds_no_panel():
+    packages = read_configuration(REPOSITORY / "pyproject.toml")["tool"]["setuptools"]["packages"]
+    assert {name.partition(".")[0] for name in packages} == {"PseudoLabelCLLib"}
+    assert "PseudoLabelCLLib.command_line" in packages
