@@ -1836,6 +1836,10 @@
         <translation>Das Projekt wird geöffnet.</translation>
     </message>
     <message>
+        <source>The round has made no proposal yet; continue it first.</source>
+        <translation>Die Runde hat noch keinen Vorschlag gemacht; setzen Sie sie zuerst fort.</translation>
+    </message>
+    <message>
         <source>The verdict is being saved.</source>
         <translation>Das Urteil wird gespeichert.</translation>
     </message>

@@ -21,6 +21,7 @@ from PseudoLabelCLLib.domain.round import Round, RoundState
 from PseudoLabelCLLib.domain.segmentation import LabelSchema
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.messages.job_messages import (
+    Artifact,
     JobCancelled,
     JobCompleted,
     JobStarted,
@@ -81,7 +82,7 @@ class RoundMaker:
 
     def begin(self) -> None:
         """Close the review and open the next round, unless one was begun already."""
-        if self.state is RoundState.TRAINING:
+        if self.state in (RoundState.TRAINING, RoundState.PSEUDO_LABELLING):
             return
         if self.state is RoundState.IN_REVIEW:
             self._save(RoundState.CLOSED)
@@ -89,18 +90,28 @@ class RoundMaker:
         self._save(RoundState.TRAINING)
 
     def finish(self) -> None:
-        """Propose something for every case and put the round into review."""
-        self.propose()
+        """Propose something for every case that has none yet and put the round into review."""
+        self._save(RoundState.PSEUDO_LABELLING)
+        self.propose(self._left())
         self._save(RoundState.IN_REVIEW)
+
+    def propose_next(self) -> None:
+        """Propose something for one more case, unless all have it."""
+        self._save(RoundState.PSEUDO_LABELLING)
+        self.propose(self._left()[:1])
+
+    def _left(self) -> tuple[str, ...]:
+        layout = ProjectLayout(self.root)
+        return tuple(one for one in UNLABELLED if not layout.doubt(self.index, one).exists())
 
     def _save(self, state: RoundState) -> None:
         self.state = state
         save_round(self.root, Round(self.index, state, num_truth_cases=1))
 
-    def propose(self) -> None:
+    def propose(self, case_ids: tuple[str, ...] = UNLABELLED) -> None:
         """Write proposals of the newest round that were never seen before."""
         index, layout = self.index, ProjectLayout(self.root)
-        for case_id in UNLABELLED:
+        for case_id in case_ids:
             source, labels = a_proposal(self._serial)
             file = layout.proposal(index, case_id)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +166,12 @@ class StandInWorker:
     def begin(self) -> None:
         self._maker.begin()
         self._events.append(Progress("Round: training", 1, 10, 9.0))
+
+    def propose(self) -> None:
+        self._maker.begin()
+        self._maker.propose_next()
+        self._events.append(Artifact("proposal", "of some case"))
+        self._events.append(Progress("Round: pseudo-labels", 1, 3, 9.0))
 
     def finish(self) -> None:
         self._maker.begin()

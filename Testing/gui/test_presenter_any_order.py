@@ -211,10 +211,13 @@ class AnyOrder(RuleBasedStateMachine):
     def folder(self, exists):
         self.stage.disk.exists = exists
 
-    @rule(ending=st.sampled_from(["begin", "finish", "stop", "crash", "fail"]))
+    @rule(ending=st.sampled_from(["begin", "propose", "finish", "stop", "crash", "fail"]))
     def worker_moves(self, ending):
         worker = self.running
         if worker is None:
+            return
+        if ending == "propose":
+            self._propose(worker)
             return
         if ending in ("finish", "stop") and isinstance(worker.job, TrainJob):
             worker.begin()
@@ -224,6 +227,16 @@ class AnyOrder(RuleBasedStateMachine):
             worker.end_with(JobFailed("StorageError", "The disk is full.", ""))
         else:
             getattr(worker, ending)()
+
+    def _propose(self, worker):
+        """Let a training make one more proposal, where there is a case that waits for one."""
+        if not isinstance(worker.job, TrainJob):
+            return
+        if not self.stage.disk.is_interrupted:
+            worker.begin()
+        there = self.stage.disk.there if self.stage.disk.is_proposing else set()
+        left = [one for one in self.stage.disk.unlabelled() if one not in there]
+        worker.propose(*left[:1])
 
     @property
     def running(self):
@@ -296,7 +309,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert state.export.export.enabled
         newest = len(stage.disk.rounds) - 1
         told = {row.case_id: row.verdict for row in state.review.queue}
-        if stage.disk.in_review:
+        if stage.disk.in_review or stage.disk.is_proposing:
             for (index, case_id), verdict in stage.disk.verdicts.items():
                 if index == newest and case_id in told:
                     assert told[case_id] == verdict.value

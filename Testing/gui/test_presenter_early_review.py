@@ -282,6 +282,14 @@ def test_project_opened_between_the_proposals_can_be_reviewed_and_continued():
     assert disk.verdicts == {(0, "u2"): Verdict.ACCEPTED}
 
 
+def test_round_that_stopped_before_its_first_proposal_is_to_be_continued():
+    stage = opened(Disk.with_cases(len(CASES), (RoundState.PSEUDO_LABELLING,)))
+    assert stage.state.review.next_case.tool_tip == (
+        "The round has made no proposal yet; continue it first."
+    )
+    assert stage.state.next_thing.text == "Continue round 0"
+
+
 def test_discarding_the_round_says_what_goes_with_it_and_asks_about_a_drawing(stage):
     assert stage.state.train.lost_with_it == ""
     shown(stage, "u1")

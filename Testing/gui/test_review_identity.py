@@ -86,8 +86,9 @@ class Identity(RuleBasedStateMachine):
         self.stored: dict[tuple[int, str], list[np.ndarray | None]] = {}
         self.on_screen: np.ndarray | None = None
         self.listed: dict[str, np.ndarray] = {}
+        self.clock = Clock()
         self.presenter = Presenter(
-            self._start_service, self._start_worker, scene=NoImages(self.folder), clock=Clock()
+            self._start_service, self._start_worker, scene=NoImages(self.folder), clock=self.clock
         )
         self.panel = ScreenPanel(self.presenter, SCHEMA, self.folder)
 
@@ -254,6 +255,22 @@ class Identity(RuleBasedStateMachine):
             self.worker_moves("finish")
             self.time_passes()
 
+    @rule(case_id=CASES, place=st.none() | PLACES, further=st.integers(1, 2), name=VERDICTS)
+    def judge_while_the_rest_is_made(self, case_id, place, further, name):
+        """Train, and judge what is there while the worker goes on, is killed, or ends."""
+        self._come_to_work()
+        self.presenter.train.start()
+        self.time_passes()
+        self.worker_moves("propose")
+        self.time_passes()
+        self.presenter.review.show_case(case_id)
+        self.time_passes()
+        if place is not None:
+            self.panel.draw(place, further)
+        self.worker_moves("propose")
+        self.press(name)
+        self.time_passes()
+
     @rule(name=st.sampled_from(["project.close", "project.open", "leave_module", "enter_module"]))
     def leave_or_come(self, name):
         if name == "project.open":
@@ -269,6 +286,7 @@ class Identity(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self):
+        self.clock.now += 10.0
         for _ in range(6):
             if self.service is not None:
                 self.service.handle(10)
@@ -284,7 +302,7 @@ class Identity(RuleBasedStateMachine):
         elif self.service is not None:
             self.service.handle(number)
 
-    @rule(what=st.sampled_from(["begin", "finish", "finish", "crash"]))
+    @rule(what=st.sampled_from(["begin", "propose", "propose", "finish", "finish", "crash"]))
     def worker_moves(self, what):
         if self.worker is not None and self.worker.is_alive:
             getattr(self.worker, what)()

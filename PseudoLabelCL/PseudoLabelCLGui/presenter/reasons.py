@@ -150,6 +150,8 @@ def no_review(facts: Facts) -> str:
             "A round is being trained; you can review its proposals as soon as the first one is "
             "there."
         )
+    if facts.view.round_in_review is None and facts.view.is_proposing:
+        return _("The round has made no proposal yet; continue it first.")
     if facts.view.round_in_review is None:
         return _("Train a round first; you review its proposals here.")
     return "" if facts.view.review_order else _("This round has no proposals to review.")
