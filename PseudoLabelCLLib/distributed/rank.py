@@ -33,7 +33,7 @@ from PseudoLabelCLLib.messages.job_messages import (
     JobStarted,
     TerminalEvent,
 )
-from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job
+from PseudoLabelCLLib.messages.jobs import DeviceChoice, Job, TrainJob
 from PseudoLabelCLLib.messages.json_codec import to_json
 from PseudoLabelCLLib.pipeline.processes.follow import dismiss, follow
 from PseudoLabelCLLib.pipeline.run_job import run_job
@@ -43,7 +43,11 @@ from PseudoLabelCLLib.process.job_reporter import EventWriter, JobReporter
 from PseudoLabelCLLib.process.path_redactor import PathRedactor
 from PseudoLabelCLLib.process.standard_streams import take_over_standard_streams
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
-from PseudoLabelCLLib.storage.project.project_lock import COMMAND_LINE, project_lock
+from PseudoLabelCLLib.storage.project.project_lock import (
+    COMMAND_LINE,
+    TRAINING_COMMAND,
+    project_lock,
+)
 from PseudoLabelCLLib.storage.project.project_store import require_project
 
 # Given by the worker, whose own files tell of the job.
@@ -255,7 +259,9 @@ def _held(job: Job) -> Iterator[None]:
         yield
         return
     require_project(Path(folder))
-    with project_lock(ProjectLayout(Path(folder)).lock, COMMAND_LINE):
+    # while proposals are made, verdicts can be given from elsewhere
+    holder = TRAINING_COMMAND if isinstance(job, TrainJob) else COMMAND_LINE
+    with project_lock(ProjectLayout(Path(folder)).lock, holder):
         yield
 
 

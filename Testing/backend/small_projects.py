@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from PseudoLabelCLLib.curation.cases import add_cases
+from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.domain.case import CaseRole, NewCase
 from PseudoLabelCLLib.domain.config import Profile
 from PseudoLabelCLLib.domain.doubt import Doubt
@@ -80,6 +81,12 @@ def put_in_review(root, index, *, doubts=None, cases=None):
     proposed = project.cases_to_propose() if cases is None else cases
     for number, case in enumerate(proposed, start=1):
         propose(root, index, case.id, 0.1 * number if doubts is None else doubts[case.id])
+
+
+def questions_about(root, project, kind):
+    """The questions of one kind that the check of the cases asks."""
+    found = (finding.question for finding in check_cases(root, project))
+    return [question for question in found if question is not None and question.kind is kind]
 
 
 def with_saved_rounds(root, project, *rounds):

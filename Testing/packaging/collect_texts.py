@@ -4,9 +4,9 @@ The library's patterns stand in one context; the panel's texts in those that Sli
 looks them up in: of a source file, and of a form. Translations of KNOWN.ts are taken over.
 """
 
+import argparse
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,8 +145,9 @@ def _name(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("Call: python Testing/packaging/collect_texts.py FILE.ts [KNOWN.ts]")
-    target = Path(sys.argv[1])
-    known = translations_in(Path(sys.argv[2])) if sys.argv[2:] else {}
-    write_translations(target, target.stem.rpartition("_")[2], known)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("target", type=Path, metavar="FILE.ts")
+    parser.add_argument("known", type=Path, nargs="?", metavar="KNOWN.ts")
+    given = parser.parse_args()
+    known = {} if given.known is None else translations_in(given.known)
+    write_translations(given.target, given.target.stem.rpartition("_")[2], known)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_projects import add_case
+from small_projects import add_case, questions_about
 from test_check_cases import SCHEMA, noise, segmented, write
 
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer, keep_answers
@@ -34,11 +34,7 @@ def a_project(folder, **images):
 
 
 def asked_about(root, project):
-    return [
-        finding.question
-        for finding in check_cases(root, project)
-        if finding.question and finding.question.kind is QuestionKind.SAME_IMAGE
-    ]
+    return questions_about(root, project, QuestionKind.SAME_IMAGE)
 
 
 @pytest.mark.parametrize(

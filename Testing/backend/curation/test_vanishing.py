@@ -5,10 +5,9 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from small_projects import add_case
+from small_projects import add_case, questions_about
 
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
-from PseudoLabelCLLib.curation.check.check_cases import check_cases
 from PseudoLabelCLLib.curation.check.check_vanishing import left_at
 from PseudoLabelCLLib.domain.case import CaseRole
 from PseudoLabelCLLib.domain.config import Profile
@@ -56,11 +55,7 @@ def a_project(tmp_path):
 
 
 def asked_about(root, project):
-    return [
-        f.question
-        for f in check_cases(root, project)
-        if f.question and f.question.kind is QuestionKind.VANISHING
-    ]
+    return questions_about(root, project, QuestionKind.VANISHING)
 
 
 def test_structure_without_a_pixel_left_is_asked_about_with_its_numbers(a_project):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from learning_doubles import grid
-from small_projects import add_case
+from small_projects import add_case, questions_about
 
 from PseudoLabelCLLib.curation.cases.answer_questions import keep_answer
 from PseudoLabelCLLib.curation.check.check_cases import check_cases
@@ -72,11 +72,7 @@ def a_project(folder, annotated, unlabelled, profile=Profile.QUICK):
 
 
 def asked_about(root, project):
-    return [
-        finding.question
-        for finding in check_cases(root, project)
-        if finding.question and finding.question.kind is QuestionKind.MODALITY
-    ]
+    return questions_about(root, project, QuestionKind.MODALITY)
 
 
 def seen(array, config):

@@ -40,12 +40,15 @@ ONE_IMAGE_ARCHIVE = ARCHIVE.with_name("project-schema-3.zip")
 FEWER_SETTINGS_ARCHIVE = ARCHIVE.with_name("project-schema-4.zip")
 
 
+def unpacked(archive, folder):
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return folder
+
+
 @pytest.fixture
 def old(tmp_path):
-    root = tmp_path / "project"
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        archive.extractall(root)
-    return root
+    return unpacked(ARCHIVE, tmp_path / "project")
 
 
 def versions(root):
@@ -76,9 +79,7 @@ def correction_of(root, project, case_id):
     "archive", [ARCHIVE, ONE_IMAGE_ARCHIVE, FEWER_SETTINGS_ARCHIVE], ids=lambda path: path.stem
 )
 def test_window_scale_and_pieces_stay_as_the_project_was_made(archive, tmp_path):
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(tmp_path)
-    config = load_project(tmp_path).config
+    config = load_project(unpacked(archive, tmp_path)).config
     assert not config.preprocess.whole_slices
     assert not config.preprocess.scale_ct
     assert not config.pseudo_label.single_pieces
@@ -218,10 +219,7 @@ def test_verdicts_that_leave_structures_out_are_reread_and_that_is_said_once(
 
 @pytest.fixture
 def of_one_image(tmp_path):
-    root = tmp_path / "project"
-    with zipfile.ZipFile(ONE_IMAGE_ARCHIVE) as archive:
-        archive.extractall(root)
-    return root
+    return unpacked(ONE_IMAGE_ARCHIVE, tmp_path / "project")
 
 
 def test_project_of_one_image_opens_with_one_unnamed_channel(of_one_image):
@@ -241,10 +239,7 @@ def test_project_of_one_image_opens_with_one_unnamed_channel(of_one_image):
 
 @pytest.fixture
 def of_fewer_settings(tmp_path):
-    root = tmp_path / "project"
-    with zipfile.ZipFile(FEWER_SETTINGS_ARCHIVE) as archive:
-        archive.extractall(root)
-    return root
+    return unpacked(FEWER_SETTINGS_ARCHIVE, tmp_path / "project")
 
 
 def test_settings_that_a_project_knew_nothing_of_leave_it_as_it_was(of_fewer_settings):
