@@ -42,7 +42,7 @@ from PseudoLabelCLLib.storage.project.provenance import (
 )
 
 # Raised with every field that is added to a file of the project, see Docs/project-folder.md.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 T = TypeVar("T")
 
 # What may lie in a folder that becomes a project: locks taken first, traces of file browsers.
@@ -493,10 +493,16 @@ def _from_4_to_5(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return fields
 
 
+def _from_5_to_6(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a file's fields of version 6: the settings have new ones, which all have defaults."""
+    return fields
+
+
 # By the version that is left: the fields of any file of the project, one version further.
 _MIGRATIONS: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
     3: _from_3_to_4,
     4: _from_4_to_5,
+    5: _from_5_to_6,
 }

@@ -5,6 +5,8 @@ round 0; round 1 is in review. Checkpoints, logs and what can be made again were
 `data/project-schema-3.zip` is the same of the last version in which a case had one image;
 `data/project-schema-4.zip` is that project, gone on with by the last version whose settings knew
 nothing of mixup and precision: in round 2, which is in review, a case was accepted.
+`data/project-schema-5.zip` is that project again, gone on with by the version after it: round 3 is
+in review, and its one proposal accepted.
 """
 
 import json
@@ -38,6 +40,7 @@ from PseudoLabelCLLib.storage.segmentation_io import read_segmentation, write_se
 ARCHIVE = Path(__file__).parents[1] / "data" / "project-0.1.0.zip"
 ONE_IMAGE_ARCHIVE = ARCHIVE.with_name("project-schema-3.zip")
 FEWER_SETTINGS_ARCHIVE = ARCHIVE.with_name("project-schema-4.zip")
+LAST_ARCHIVE = ARCHIVE.with_name("project-schema-5.zip")
 
 
 def unpacked(archive, folder):
@@ -76,7 +79,9 @@ def correction_of(root, project, case_id):
 
 
 @pytest.mark.parametrize(
-    "archive", [ARCHIVE, ONE_IMAGE_ARCHIVE, FEWER_SETTINGS_ARCHIVE], ids=lambda path: path.stem
+    "archive",
+    [ARCHIVE, ONE_IMAGE_ARCHIVE, FEWER_SETTINGS_ARCHIVE, LAST_ARCHIVE],
+    ids=lambda path: path.stem,
 )
 def test_window_scale_and_pieces_stay_as_the_project_was_made(archive, tmp_path):
     config = load_project(unpacked(archive, tmp_path)).config
@@ -260,7 +265,25 @@ def test_settings_that_a_project_knew_nothing_of_leave_it_as_it_was(of_fewer_set
     assert load_project(of_fewer_settings) == project
 
 
-@pytest.mark.parametrize("archive", ["old", "of_one_image", "of_fewer_settings"])
+@pytest.fixture
+def of_the_last_version(tmp_path):
+    return unpacked(LAST_ARCHIVE, tmp_path / "project")
+
+
+def test_project_of_the_version_before_opens_as_it_was(of_the_last_version):
+    assert LAST_ARCHIVE.stat().st_size < 200_000
+    before = contents(of_the_last_version)
+    assert versions(of_the_last_version)["project.json"] == 5
+    project = load_project(of_the_last_version)
+    assert project.cases_awaiting_review() == ()
+    assert project.reviews_of("rejected")[-1].verdict is Verdict.ACCEPTED
+    assert main(["status", str(of_the_last_version)]) == 0
+    assert contents(of_the_last_version) == before
+
+
+@pytest.mark.parametrize(
+    "archive", ["old", "of_one_image", "of_fewer_settings", "of_the_last_version"]
+)
 @pytest.mark.parametrize(
     "write",
     [
