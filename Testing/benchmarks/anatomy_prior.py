@@ -85,10 +85,11 @@ def main() -> None:
         on = device.for_dimension(model.card.preprocess.dimension)
         on.place(model.network)
         atlases = [
-            _atlas(data, arguments.data, number, model) for number in data.combinations[combination]
+            atlas_of(data, arguments.data, number, model)
+            for number in data.combinations[combination]
         ]
-        for number in _numbers(data, arguments, combination):
-            one = _measure(_Asked(data, arguments, combination, number), model, atlases, on)
+        for number in numbers_of(data, arguments, combination):
+            one = _measure(Asked(data, arguments, combination, number), model, atlases, on)
             told = " ".join(f"{weight:.2f}" for weight in one.weights)
             print(
                 f"{combination} {number:03d}: Dice {one.alone:.3f} -> {one.fused:.3f} (carried "
@@ -100,20 +101,26 @@ def main() -> None:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
+    """One volume that a model is measured on."""
+
     data: PairedData
     arguments: argparse.Namespace
     combination: str
     number: int
 
 
-def _numbers(data: PairedData, arguments: argparse.Namespace, combination: str) -> tuple[int, ...]:
+def numbers_of(
+    data: PairedData, arguments: argparse.Namespace, combination: str
+) -> tuple[int, ...]:
+    """Return the volumes that are measured."""
     if arguments.measure == "test":
         return data.test
     return (*data.choosing(arguments.data, combination), *data.validation)
 
 
-def _atlas(data: PairedData, folder: Path, number: int, model: TrainedModel) -> Atlas:
+def atlas_of(data: PairedData, folder: Path, number: int, model: TrainedModel) -> Atlas:
+    """Return an annotated volume as an atlas."""
     schema = model.card.schema
     labels = read_segmentation(data.label(folder, number), schema)[0]
     volume = read_volume(data.image(folder, number))
@@ -122,7 +129,7 @@ def _atlas(data: PairedData, folder: Path, number: int, model: TrainedModel) -> 
 
 
 def _measure(
-    asked: _Asked, model: TrainedModel, atlases: Sequence[Atlas], device: ComputeDevice
+    asked: Asked, model: TrainedModel, atlases: Sequence[Atlas], device: ComputeDevice
 ) -> Measured:
     folder, schema = asked.arguments.data, model.card.schema
     settings = AnatomyPriorConfig(enabled=True)
