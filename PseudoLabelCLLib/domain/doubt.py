@@ -7,10 +7,19 @@ from PseudoLabelCLLib.domain.text import Text, pattern, recognised
 
 NOTHING_FOUND = pattern("Nothing was found in this volume.")
 COPIES_AGREE = pattern(
+    "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}). Look at the slice "
+    "{slice} first."
+)
+SOME_MISSING = pattern(
+    "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}). Look at the slice "
+    "{slice} first. Nothing was found of {missing}."
+)
+# As files have them in which slices were ordered by the share of their structures.
+COPIES_AGREED = pattern(
     "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}) and in the slice "
     "{slice}."
 )
-SOME_MISSING = pattern(
+SOME_WERE_MISSING = pattern(
     "Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}) and in the slice "
     "{slice}. Nothing was found of {missing}."
 )
@@ -33,7 +42,8 @@ class Doubt:
     Args:
         doubt: 0 (sure) to 1; what the review queue is sorted by.
         agreement: 0..1, mean Dice between the predictions of the copies.
-        doubt_per_slice: 0..1 for each slice along the slicing axis.
+        doubt_per_slice: 0..1 for each slice along the slicing axis: about how many voxels of it
+            may be wrong, as a share of the structures in the fullest slice.
         reason: Why a person should look, in one sentence.
 
     Raises:
@@ -94,8 +104,9 @@ def one_structure(name: str) -> Text:
 def reason_in_patterns(reason: str) -> Text:
     """Return the reason of a stored doubt as the text that it was made from."""
     told = recognised(
-        reason, SECOND_PIECE, ANATOMY_DISAGREES, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE
-    )
+        reason, SECOND_PIECE, ANATOMY_DISAGREES, NOTHING_FOUND, SOME_MISSING, COPIES_AGREE,
+        SOME_WERE_MISSING, COPIES_AGREED,
+    )  # fmt: skip
     if told.pattern not in (ANATOMY_DISAGREES, SECOND_PIECE):
         return told
     structure = recognised(told.values["structure"], one_structure("").pattern)

@@ -583,6 +583,14 @@
         <translation>Die Kopien stimmen zu {agreement} überein, am wenigsten bei „{structure}“ ({least}) und in der Schicht {slice}. Nichts gefunden wurde von {missing}.</translation>
     </message>
     <message>
+        <source>Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}). Look at the slice {slice} first.</source>
+        <translation>Die Kopien stimmen zu {agreement} überein, am wenigsten bei „{structure}“ ({least}). Sehen Sie sich zuerst die Schicht {slice} an.</translation>
+    </message>
+    <message>
+        <source>Copies agree to {agreement:.0%}, least on '{structure}' ({least:.0%}). Look at the slice {slice} first. Nothing was found of {missing}.</source>
+        <translation>Die Kopien stimmen zu {agreement} überein, am wenigsten bei „{structure}“ ({least}). Sehen Sie sich zuerst die Schicht {slice} an. Nichts gefunden wurde von {missing}.</translation>
+    </message>
+    <message>
         <source>Coronal slices</source>
         <translation>Koronale Schichten</translation>
     </message>

@@ -97,7 +97,7 @@ def _look(
     grid = slice_grid(volume, model.card.preprocess)
     images = network_channels((volume,), grid, model.card.preprocess)
     said = segment_slices(model, images, grid, volume.geometry, device, Refinement(anatomy=anatomy))
-    others = tuple(axis for axis in range(3) if axis != grid.slicing_axis)
+    others = tuple(axis for axis in range(3) if axis != 2 - grid.slicing_axis)
     wrong = (said.labels.array != reference.array).sum(axis=others).astype(float)
     orders = {
         "doubt": np.asarray(said.doubt.doubt_per_slice),

@@ -35,7 +35,7 @@ Array = npt.NDArray[Any]
 _NPY: Any = np.lib.format  # its functions have no types
 
 MAX_KEPT_CASES = 3
-# A slice is doubtful if copies and prediction differ on a tenth of its structures, and on half as
+# A slice is doubtful if a tenth of what the fullest slice holds may be wrong in it, and half as
 # much as in the worst slice: in a poor volume the list must not name every slice.
 LEAST_DOUBT = 0.1
 SHARE_OF_WORST = 0.5

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,32 @@ from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
     CarriedAnatomy,
 )
 
-# A slice with hardly any structure must not top the list for a few pixels: disagreement is
-# measured against at least this share of the volume's best-filled slice.
-SMALLEST_SLICE_SHARE = 0.05
+SliceDoubt = npt.NDArray[np.float64]
 
 
-def doubt_of(classes: MostLikely, schema: LabelSchema, slice_names: Sequence[str]) -> Doubt:
+def doubt_per_slice(
+    classes: npt.NDArray[np.uint8], uncertainty: npt.NDArray[np.float32]
+) -> SliceDoubt:
+    """Return about how many voxels of each slice may be wrong, as a share of the fullest slice.
+
+    Uncertainty is summed, not averaged over a slice's structures: slices in which these begin and
+    end are the most uncertain by the voxel, and hold the fewest errors (`Docs/benchmarks.md`).
+
+    Args:
+        classes: Class indices, 0 background, shape (slices, rows, columns).
+        uncertainty: Relative entropy of the same voxels, 0..1.
+
+    Returns:
+        Shape (slices,), 0..1: the voxels of the structures in the fullest slice are 1, or what may
+        be wrong in the most doubtful one where that is more.
+    """
+    uncertain = uncertainty.sum(axis=(1, 2), dtype=np.float64)
+    return _share_of_fullest(uncertain, np.count_nonzero(classes, axis=(1, 2)))
+
+
+def doubt_of(
+    classes: MostLikely, schema: LabelSchema, per_slice: SliceDoubt, slice_names: Sequence[str]
+) -> Doubt:
     """Return the doubt of a prediction: how far turned, zoomed and mirrored copies disagree.
 
     Agreement is the Dice between each copy and the averaged prediction on the pixels that the copy
@@ -39,21 +58,20 @@ def doubt_of(classes: MostLikely, schema: LabelSchema, slice_names: Sequence[str
     Args:
         classes: Of every slice of the network's grid.
         schema: The structures.
-        slice_names: What a person calls each slice, as "k = 4".
+        per_slice: Of each of the volume's slices, see `doubt_per_slice`.
+        slice_names: What a person calls each of these, as "k = 4".
 
     Source: Chaitanya et al., MedIA 2023, section 5.6(d) (agreement of augmented copies).
     """
     mean = classes.mean
-    num_slices = len(mean)
     per_class = {
         label.name: _agreement(mean, classes.copies, index)
         for index, label in enumerate(schema, start=1)
     }
     present = {name: score for name, score in per_class.items() if score is not None}
     if not (mean > 0).any() or not present:
-        return Doubt(1.0, 0.0, (1.0,) * num_slices, NOTHING_FOUND)
+        return Doubt(1.0, 0.0, (1.0,) * len(per_slice), NOTHING_FOUND)
     agreement = float(np.mean(list(present.values())))
-    per_slice = _doubt_per_slice(mean, classes.copies)
     missing = [name for name, score in per_class.items() if score is None]
     return Doubt(
         doubt=1 - agreement,
@@ -69,11 +87,14 @@ def with_anatomy(
     agreement: AnatomyAgreement,
     schema: LabelSchema,
     slice_names: Sequence[str],
+    *,
+    is_fused: bool,
 ) -> Doubt:
     """Return the doubt of a prediction that the anatomy of annotated volumes contradicts.
 
     Doubt is what is missing to 1 in the agreement on the structure that agrees least, of those of
-    which the registration is trusted; the same holds for each slice.
+    which the registration is trusted. Where anatomy has no part in the prediction, what differs in
+    a slice counts as what may be wrong in it.
 
     Args:
         doubt: Of the copies, with the volume's own slices.
@@ -81,6 +102,7 @@ def with_anatomy(
         agreement: Of these with the network.
         schema: The structures.
         slice_names: What a person calls each of the volume's slices.
+        is_fused: Whether anatomy took part in the prediction.
     """
     trusted = {
         label.name: dice
@@ -89,12 +111,14 @@ def with_anatomy(
     }
     if not trusted or not agreement.filled.any():
         return doubt
-    per_slice = _share(agreement.differing, agreement.filled)
+    per_slice = _share_of_fullest(agreement.differing, agreement.filled)
     least = min(trusted, key=lambda name: trusted[name])
-    raised = np.maximum(doubt.doubt_per_slice, per_slice)
     told = doubt.with_disagreement(
         trusted[least], one_structure(least), slice_names[int(per_slice.argmax())]
     )
+    if is_fused:
+        return told
+    raised = np.maximum(doubt.doubt_per_slice, per_slice)
     return replace(told, doubt_per_slice=tuple(float(one) for one in raised))
 
 
@@ -110,23 +134,11 @@ def _agreement(
     return float(np.mean(scores)) if scores else None
 
 
-def _doubt_per_slice(
-    mean: npt.NDArray[np.uint8], copies: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.float64]:
-    """Share of a slice's structure pixels on which copies and mean differ, 0..1."""
-    differing, filling = [], []
-    for copy in copies:
-        is_seen = copy != UNSEEN_CLASS
-        differing.append(((copy != mean) & is_seen).sum(axis=(1, 2)))
-        filling.append((((copy > 0) | (mean > 0)) & is_seen).sum(axis=(1, 2)))
-    differ, filled = (np.mean(counts, axis=0) for counts in (differing, filling))  # (slices,)
-    return _share(differ, filled)
-
-
-def _share(differ: npt.NDArray[Any], filled: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return what differs as a share of what each slice has, 0..1."""
-    floor = max(1.0, SMALLEST_SLICE_SHARE * float(filled.max()))
-    share: npt.NDArray[np.float64] = np.clip(differ / np.maximum(filled, floor), 0, 1)
+def _share_of_fullest(
+    voxels: npt.NDArray[np.float64] | npt.NDArray[np.int64], filled: npt.NDArray[np.int64]
+) -> SliceDoubt:
+    """Return voxels of each slice as a share of the fullest slice, or of their largest number."""
+    share: SliceDoubt = voxels / max(1.0, float(filled.max()), float(voxels.max()))
     return share
 
 

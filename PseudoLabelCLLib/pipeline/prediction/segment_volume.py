@@ -1,7 +1,7 @@
 """A volume's segmentation by a trained model, on the volume's own grid, with its uncertainty."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,11 @@ from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
 )
 from PseudoLabelCLLib.pipeline.prediction.keep_single_pieces import keep_single_pieces
 from PseudoLabelCLLib.pipeline.prediction.model_file import TrainedModel
-from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of, with_anatomy
+from PseudoLabelCLLib.pipeline.prediction.rank_for_review import (
+    doubt_of,
+    doubt_per_slice,
+    with_anatomy,
+)
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
 from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
 
@@ -108,18 +112,19 @@ def segment_slices(
     classes, uncertainty = looking.at_all_slices()
     axis = grid.slicing_axis
     native_names = [geometry.slice_name(axis, number) for number in range(grid.num_slices)]
-    doubt = doubt_of(
-        looking.seen.classes, card.schema, [native_names[int(n)] for n in grid.sources]
-    )
-    doubt = replace(doubt, doubt_per_slice=_at_native_slices(doubt.doubt_per_slice, grid))
-    anatomy = refinement.anatomy
+    anatomy, agreement = refinement.anatomy, None
     weights: tuple[float, ...] = ()
     if anatomy is not None:
         agreement = agreement_with(anatomy.carried, classes, grid)
-        doubt = with_anatomy(doubt, anatomy.carried, agreement, card.schema, native_names)
         weights = agreement.weights(anatomy.carried, anatomy.weight)
         if any(weights):
             classes, uncertainty = looking.at_all_slices(anatomy.carried, weights)
+    per_slice = doubt_per_slice(classes, uncertainty)
+    doubt = doubt_of(looking.seen.classes, card.schema, per_slice, native_names)
+    if anatomy is not None and agreement is not None:
+        doubt = with_anatomy(
+            doubt, anatomy.carried, agreement, card.schema, native_names, is_fused=any(weights)
+        )
     second_piece = keep_single_pieces(classes, card.schema, card.single_pieces, geometry.voxel_mm3)
     return SegmentedVolume(
         labels=LabelVolume(grid.volume_of(label_values(classes, card.schema)), geometry),
@@ -183,19 +188,6 @@ class _Looking:
         if carried is None:
             return probabilities
         return fused(probabilities, *at_slices(carried, self._grid, part), weights)
-
-
-def _at_native_slices(doubts: Sequence[float], grid: SliceGrid) -> tuple[float, ...]:
-    """Return the doubt of each of the volume's slices: the largest of what the network saw of it.
-
-    A slice that is nearest to none of the network's has that of the nearest there is.
-    """
-    sources = grid.sources
-    found = []
-    for number in range(grid.num_slices):
-        distance = np.abs(sources - number)
-        found.append(max(doubts[n] for n in np.flatnonzero(distance == distance.min())))
-    return tuple(found)
 
 
 def most_likely_classes(predicted: Iterable[PredictedPart], grid: SliceGrid) -> LabelArray:

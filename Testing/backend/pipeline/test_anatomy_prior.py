@@ -32,6 +32,7 @@ from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
     most_filling,
 )
 from PseudoLabelCLLib.pipeline.anatomy.coarse_grid import MOST_VOXELS, coarser
+from PseudoLabelCLLib.pipeline.prediction.rank_for_review import with_anatomy
 from PseudoLabelCLLib.pipeline.prediction.segment_volume import (
     AnatomyOfCase,
     Refinement,
@@ -288,6 +289,25 @@ def test_disagreement_of_anatomy_and_network_is_a_reason_to_look():
     assert "on 'label 7'" in told.reason
     assert max(told.doubt_per_slice) > 0.15
     assert told.agreement == pytest.approx(1.0, abs=0.01)  # the copies agree
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_what_anatomy_says_of_a_slice_counts_once(is_fused):
+    carried = as_carried(patient(seed=1)[1])
+    doubt = Doubt(0.1, 0.9, (0.1, 0.3, 0.0), "Copies differ.")
+    differing, filled = np.array([0, 5, 10]), np.array([20, 10, 10])
+    agreement = AnatomyAgreement((0.9, 0.4), differing, filled)
+    told = with_anatomy(doubt, carried, agreement, SCHEMA, ("a", "b", "c"), is_fused=is_fused)
+    assert told.doubt == pytest.approx(0.6)
+    assert told.doubt_per_slice == ((0.1, 0.3, 0.0) if is_fused else (0.1, 0.3, 0.5))
+
+
+@pytest.mark.parametrize("missing", ["", " Nothing was found of 'b', 'c'."])
+def test_reason_names_the_slice_to_look_at_first_in_any_language(missing):
+    reason = f"Copies agree to 90%, least on 'a' (80%). Look at the slice k = 3 first.{missing}"
+    told = reason_in_patterns(reason)
+    assert str(told) == reason
+    assert (told.values["structure"], told.values["slice"]) == ("a", "k = 3")
 
 
 def test_reason_of_a_disagreement_is_recognised_in_a_stored_doubt():

@@ -8,10 +8,15 @@ from learning_doubles import SCHEMA
 
 from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS
 from PseudoLabelCLLib.learning.inference import MostLikely
-from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_of
+from PseudoLabelCLLib.pipeline.prediction import rank_for_review
+from PseudoLabelCLLib.pipeline.prediction.rank_for_review import doubt_per_slice
 
 SHAPE = (4, 16, 16)
 NAMES = ("k = 3", "k = 2", "k = 1", "k = 0")
+
+
+def doubt_of(prediction, schema, names, per_slice=(0.1, 0.2, 0.5, 0.0)):
+    return rank_for_review.doubt_of(prediction, schema, np.array(per_slice), names)
 
 
 def prediction_of(mean, copies):
@@ -30,7 +35,6 @@ def test_copies_that_agree_leave_no_doubt():
     doubt = doubt_of(prediction_of(classes, [classes] * 3), SCHEMA, NAMES)
     assert doubt.doubt == 0
     assert doubt.agreement == 1
-    assert doubt.doubt_per_slice == (0.0,) * 4
 
 
 def test_nothing_found_is_full_doubt_and_says_so():
@@ -55,7 +59,6 @@ def test_what_a_copy_does_not_see_is_no_disagreement():
     half_seen[:, 6:] = UNSEEN_CLASS  # the lower half of the square lies outside that copy
     doubt = doubt_of(prediction_of(mean, [mean, half_seen]), SCHEMA, NAMES)
     assert doubt.agreement == 1
-    assert doubt.doubt_per_slice == (0.0,) * 4
 
 
 def test_copies_are_compared_on_what_they_see():
@@ -85,17 +88,24 @@ def test_reason_names_the_weakest_structure_and_the_worst_slice():
     copy[2, 4:6, 4:6] = 1
     doubt = doubt_of(prediction_of(mean, [mean, copy]), SCHEMA, NAMES)
     assert "least on 'label 4'" in doubt.reason
-    assert "in the slice k = 1." in doubt.reason
-    assert int(np.argmax(doubt.doubt_per_slice)) == 2
+    assert "Look at the slice k = 1 first." in doubt.reason
+    assert doubt.doubt_per_slice == (0.1, 0.2, 0.5, 0.0)
 
 
-def test_a_few_stray_pixels_do_not_top_the_list_of_slices():
-    mean = square(8, slices=slice(0, 3))
-    stray = mean.copy()
-    stray[3, 0, 0] = 1  # wholly wrong, but one pixel
-    stray[1, 2:6, 3:11] = 0  # half of a slice
-    doubt = doubt_of(prediction_of(mean, [mean, stray]), SCHEMA, NAMES)
-    assert int(np.argmax(doubt.doubt_per_slice)) == 1
+def test_a_slice_is_as_doubtful_as_its_uncertain_voxels_are_many():
+    classes = square(8, slices=slice(0, 3))  # 64 voxels in each of three slices
+    uncertainty = np.zeros(SHAPE, np.float32)
+    uncertainty[1, :4, :8] = 0.5  # 32 voxels
+    uncertainty[3, 0, :4] = 1.0  # all that there is in the last slice, but 4 voxels
+    np.testing.assert_allclose(doubt_per_slice(classes, uncertainty), [0, 16 / 64, 0, 4 / 64])
+
+
+def test_where_more_is_uncertain_than_there_are_structures_the_worst_slice_is_full_doubt():
+    uncertainty = np.full(SHAPE, 0.25, np.float32)
+    uncertainty[2] = 0.5
+    found = doubt_per_slice(square(2, slices=slice(0, 1)), uncertainty)
+    np.testing.assert_allclose(found, [0.5, 0.5, 1, 0.5])
+    assert not doubt_per_slice(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.float32)).any()
 
 
 @settings(deadline=None, max_examples=40)
