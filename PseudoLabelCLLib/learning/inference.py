@@ -31,6 +31,7 @@ from PseudoLabelCLLib.learning.sliding_windows import (
     predict_slabs,
 )
 from PseudoLabelCLLib.learning.to_device import to_device
+from PseudoLabelCLLib.learning.to_host import on_the_host
 
 SLICES_AT_ONCE = 16
 # Windows of slices that are too large to be predicted at once.
@@ -58,19 +59,17 @@ class MostLikely:
 
 
 class PredictedPart(NamedTuple):
-    """What the network says about some slices of a case.
+    """What the network says about some slices of a case, on the device.
 
     Args:
         part: Which slices of the network's grid.
-        probabilities: Mean over the copies that see a pixel, shape (slices, classes, rows,
-            columns), float32.
-        copies: Most likely class in every copy, turned back, or `UNSEEN_CLASS`, shape (copies,
-            slices, rows, columns), uint8.
+        probabilities: Mean over the copies that see a pixel, float32.
+        copies: Most likely class in every copy, turned back, or `UNSEEN_CLASS`.
     """
 
     part: slice
-    probabilities: npt.NDArray[np.float32]
-    copies: npt.NDArray[np.uint8]
+    probabilities: Float[Tensor, "slices classes rows columns"]
+    copies: UInt8[Tensor, "copies slices rows columns"]
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,11 @@ def predict_slices(
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
     )
     predicted = predict_parts(network, images, copies, device, block, further_from=further_from)
-    for said in predicted:
-        prediction.probabilities[said.part] = said.probabilities
-        prediction.copies[:, said.part] = said.copies
+    for part, (probabilities, winners) in on_the_host(
+        (said.part, (said.probabilities, said.copies)) for said in predicted
+    ):
+        prediction.probabilities[part] = probabilities
+        prediction.copies[:, part] = winners
     return prediction
 
 
@@ -122,7 +123,7 @@ def predict_parts(
     """Predict every slice in every copy, whatever its size; in 3-D together with its neighbours.
 
     Slices come in order, some at a time, so that the probabilities of a large volume never lie in
-    memory together. On a GPU, they come back while the next ones are computed.
+    memory together. They stay on the device: what is made of them there is a fraction as large.
 
     In 2-D, most of a slice is background beyond doubt: there, the slice itself speaks for all of
     its copies.
@@ -141,25 +142,20 @@ def predict_parts(
         torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
     """
     network.eval()
-    returning: _Returning | None = None
     asked = _Asked(network, device)
     if network.config.dimension == 3:
         said = _said_of_volume(asked, images, copies, block or network.config.multiple)
     else:
         said = _said_of_slices(asked, images, copies, further_from)
-    while (following := _next(said)) is not None:
-        previous, returning = returning, following
-        if previous is not None:
-            yield previous.arrive()
-    if returning is not None:
-        yield returning.arrive()
+    while (found := _next(said)) is not None:
+        yield found
 
 
 @torch.inference_mode()
-def _next(said: Iterator[tuple[slice, Tensor, Tensor]]) -> "_Returning | None":
-    """Predict the next slices and let them come back; None after the last."""
+def _next(said: Iterator[tuple[slice, Tensor, Tensor]]) -> PredictedPart | None:
+    """Predict the next slices; None after the last."""
     found = next(said, None)
-    return None if found is None else _start_return(*found)
+    return None if found is None else PredictedPart(*found)
 
 
 def _said_of_slices(
@@ -295,21 +291,6 @@ class _Asked:
         return logits.float().softmax(dim=1)
 
 
-class _Returning(NamedTuple):
-    """Results on the host, which are whole from `arrived` on (None: they are now)."""
-
-    part: slice
-    mean: Float[Tensor, "slices classes rows columns"]
-    winners: UInt8[Tensor, "copies slices rows columns"]
-    arrived: torch.cuda.Event | None
-
-    def arrive(self) -> PredictedPart:
-        """Return the results as soon as they are whole."""
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        return PredictedPart(self.part, self.mean.numpy(), self.winners.numpy())
-
-
 def _whole_slice(images: npt.NDArray[np.float32]) -> Box:
     rows, columns = images.shape[-2:]
     return Box(slice(0, rows), slice(0, columns))
@@ -328,17 +309,3 @@ def _send(
     host = torch.empty(images.shape, pin_memory=device.name == "cuda")
     host.numpy()[:] = images
     return to_device(host, device.torch_device)
-
-
-def _start_return(part: slice, mean: Tensor, winners: Tensor) -> _Returning:
-    if not mean.is_cuda:
-        return _Returning(part, mean.cpu(), winners.cpu(), None)
-    landing = [
-        torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(
-            tensor, non_blocking=True
-        )
-        for tensor in (mean, winners)
-    ]
-    arrived = torch.cuda.Event()
-    arrived.record()
-    return _Returning(part, landing[0], landing[1], arrived)

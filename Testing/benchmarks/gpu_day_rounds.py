@@ -151,7 +151,7 @@ class _Rounds:
             further_from=self.pack.config.pseudo_label.further_copies_from,
         )  # fmt: skip
         for part in said:
-            found[part.part] = part.probabilities.argmax(axis=1)
+            found[part.part] = part.probabilities.argmax(dim=1).cpu().numpy()
         return found
 
 

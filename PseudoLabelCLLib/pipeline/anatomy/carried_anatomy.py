@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.pipeline.anatomy.coarse_grid import averaged, coarser
 from PseudoLabelCLLib.pipeline.anatomy.registration import (
     affine_between,
@@ -28,7 +29,7 @@ from PseudoLabelCLLib.pipeline.anatomy.registration import (
     registration_image,
     values_of,
 )
-from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, Probabilities, SliceGrid
 
 FloatArray = npt.NDArray[np.float32]
 ClassArray = npt.NDArray[np.uint8]
@@ -209,26 +210,27 @@ def at_slices(
 
 
 def fused(
-    probabilities: FloatArray, shares: FloatArray, covered: FloatArray, weights: Sequence[float]
-) -> FloatArray:
+    probabilities: Probabilities, shares: FloatArray, covered: FloatArray, weights: Sequence[float]
+) -> Probabilities:
     """Return the weighted mean of the network's probabilities and carried labels.
 
     What a structure gains or loses, background loses or gains; so a structure of weight 0 keeps
     what the network says of it.
 
     Args:
-        probabilities: Shape (slices, classes, rows, columns), background first.
+        probabilities: Background first, on any device.
         shares: Shape (slices, structures, rows, columns).
         covered: Where the shares are known, the same shape.
         weights: For each structure, 0..1.
     """
-    network = probabilities[:, 1:]
-    own = np.asarray(weights, np.float32)[:, None, None]
-    structures = network + own * covered * (shares - network)
-    background = np.clip(1 - structures.sum(axis=1, keepdims=True), 0, None)
-    both = np.concatenate((background, structures), axis=1)
-    result: FloatArray = both / both.sum(axis=1, keepdims=True)
-    return result
+    network, device = probabilities[:, 1:], probabilities.device
+    own = np.asarray(weights, np.float32)[:, None, None] * covered
+    counted, carried_over = (to_device(torch.from_numpy(one), device) for one in (own, shares))
+    structures = network + counted * (carried_over - network)
+    background = (1 - structures.sum(dim=1, keepdim=True)).clamp(min=0)
+    both = torch.cat((background, structures), dim=1)
+    summed: Probabilities = both / both.sum(dim=1, keepdim=True)
+    return summed
 
 
 def most_filling(shares: FloatArray, axis: int) -> ClassArray:

@@ -1,11 +1,13 @@
 """A volume's segmentation by a trained model, on the volume's own grid, with its uncertainty."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from PseudoLabelCLLib.domain.doubt import Doubt
 from PseudoLabelCLLib.domain.geometry import Geometry
@@ -15,6 +17,8 @@ from PseudoLabelCLLib.learning.copies import draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.inference import MostLikely, PredictedPart, predict_parts
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
+from PseudoLabelCLLib.learning.shapes import UInt8
+from PseudoLabelCLLib.learning.to_host import Returning, on_the_host, start_return
 from PseudoLabelCLLib.pipeline.anatomy.carried_anatomy import (
     CarriedAnatomy,
     agreement_with,
@@ -29,10 +33,10 @@ from PseudoLabelCLLib.pipeline.prediction.rank_for_review import (
     with_anatomy,
 )
 from PseudoLabelCLLib.pipeline.slices.case_slices import label_values
-from PseudoLabelCLLib.pipeline.slices.slice_grid import SLICES_AT_ONCE, SliceGrid
+from PseudoLabelCLLib.pipeline.slices.slice_grid import Probabilities, SliceGrid
 
 LabelArray = npt.NDArray[np.uint8]
-Probabilities = npt.NDArray[np.float32]  # (slices, classes, rows, columns)
+OfPixels = UInt8[Tensor, "slices rows columns"]
 
 # Uncertainty is stored in steps of 1/255: finer ones are noise and do not compress.
 UNCERTAINTY_STEPS = 255
@@ -167,14 +171,25 @@ class _Looking:
             self._model.network, self._images, self._copies, self._device, block,
             further_from=self._model.card.pseudo_label.further_copies_from,
         )  # fmt: skip
-        for part, said in grid.at_native_slices(self.seen.noting(predicted)):
-            probabilities = self._blended(said, part, carried, weights)
-            uncertainty[part] = _relative_entropy(probabilities)
-            if self._clean_up.num_iterations:
-                cleaned = _cleaned(said, self._clean_up, self._device)
-                probabilities = self._blended(cleaned, part, carried, weights)
-            classes[part] = probabilities.argmax(axis=1)
+        for part, (own, steps) in on_the_host(self._said(predicted, carried, weights)):
+            classes[part] = own
+            np.divide(steps, UNCERTAINTY_STEPS, out=uncertainty[part], dtype=np.float32)
         return classes, uncertainty
+
+    def _said(
+        self,
+        predicted: Iterable[PredictedPart],
+        carried: CarriedAnatomy | None,
+        weights: tuple[float, ...],
+    ) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
+        """Yield most likely classes and steps of uncertainty of some slices, on the device."""
+        for part, said in self._grid.at_native_slices(self.seen.noting(predicted, self._grid)):
+            probabilities = self._blended(said, part, carried, weights)
+            steps = _steps_of_uncertainty(probabilities)
+            if self._clean_up.num_iterations:
+                cleaned = _cleaned(said, self._clean_up)
+                probabilities = self._blended(cleaned, part, carried, weights)
+            yield part, (_winners(probabilities), steps)
 
     def _blended(
         self,
@@ -201,9 +216,13 @@ def most_likely_classes(predicted: Iterable[PredictedPart], grid: SliceGrid) -> 
         Shape (slices, rows, columns) of the volume, turned.
     """
     classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
-    parts = (few for said in predicted for few in _few_slices(said))
-    for part, said in grid.at_native_slices(parts):
-        classes[part] = grid.probabilities_to_native(said).argmax(axis=1)
+    parts = (few for said in predicted for few in _few_slices(said, grid))
+    won = (
+        (part, (_winners(grid.probabilities_to_native(said)),))
+        for part, said in grid.at_native_slices(parts)
+    )
+    for part, (own,) in on_the_host(won):
+        classes[part] = own
     return classes
 
 
@@ -220,45 +239,49 @@ class _Seen:
             np.empty(shape, np.uint8), np.empty((num_copies, *shape), np.uint8)
         )
 
-    def noting(self, predicted: Iterable[PredictedPart]) -> Iterator[tuple[slice, Probabilities]]:
+    def noting(
+        self, predicted: Iterable[PredictedPart], grid: SliceGrid
+    ) -> Iterator[tuple[slice, Probabilities]]:
         """Yield slices and probabilities, few at a time."""
+        last: tuple[slice, Returning] | None = None
         for said in predicted:
-            self.classes.copies[:, said.part] = said.copies
-            for part, few in _few_slices(said):
-                self.classes.mean[part] = few.argmax(axis=1)
-                yield part, few
+            won = start_return(_winners(said.probabilities), said.copies)
+            self._note(last)
+            last = said.part, won
+            yield from _few_slices(said, grid)
+        self._note(last)
+
+    def _note(self, returned: tuple[slice, Returning] | None) -> None:
+        if returned is not None:
+            part, returning = returned
+            self.classes.mean[part], self.classes.copies[:, part] = returning.arrays()
 
 
-def _few_slices(said: PredictedPart) -> Iterator[tuple[slice, Probabilities]]:
+def _few_slices(said: PredictedPart, grid: SliceGrid) -> Iterator[tuple[slice, Probabilities]]:
     """Yield a part in smaller ones, which bound the memory of what is done with them."""
-    for start in range(0, len(said.probabilities), SLICES_AT_ONCE):
-        few = said.probabilities[start : start + SLICES_AT_ONCE]
+    at_once = grid.slices_at_once(said.probabilities.shape[1])
+    for start in range(0, len(said.probabilities), at_once):
+        few = said.probabilities[start : start + at_once]
         first = said.part.start + start
         yield slice(first, first + len(few)), few
 
 
-def _cleaned(
-    probabilities: Probabilities, clean_up: CleanUpConfig, device: ComputeDevice
-) -> Probabilities:
-    smoothed: Probabilities = (
-        mean_field(
-            torch.from_numpy(probabilities).to(device.torch_device),
-            num_iterations=clean_up.num_iterations,
-            sigma_px=clean_up.sigma_px,
-            neighbour_weight=clean_up.neighbour_weight,
-            self_weight=clean_up.self_weight,
-        )
-        .cpu()
-        .numpy()
+def _cleaned(probabilities: Probabilities, clean_up: CleanUpConfig) -> Probabilities:
+    return mean_field(
+        probabilities,
+        num_iterations=clean_up.num_iterations,
+        sigma_px=clean_up.sigma_px,
+        neighbour_weight=clean_up.neighbour_weight,
+        self_weight=clean_up.self_weight,
     )
-    return smoothed
 
 
-def _relative_entropy(probabilities: Probabilities) -> npt.NDArray[np.float32]:
-    """Entropy over classes (axis 1) in units of its maximum, in steps of 1/255."""
-    entropy = -(probabilities * np.log(np.clip(probabilities, 1e-7, 1))).sum(axis=1)
-    relative = np.clip(entropy / np.log(probabilities.shape[1]), 0, 1)
-    rounded: npt.NDArray[np.float32] = (
-        np.round(relative * UNCERTAINTY_STEPS) / UNCERTAINTY_STEPS
-    ).astype(np.float32)
-    return rounded
+def _winners(probabilities: Probabilities) -> OfPixels:
+    return probabilities.argmax(dim=1).to(torch.uint8)
+
+
+def _steps_of_uncertainty(probabilities: Probabilities) -> OfPixels:
+    """Entropy over classes in units of its maximum, in steps of 1/255."""
+    entropy = -(probabilities * probabilities.clamp(1e-7, 1).log()).sum(dim=1)
+    relative = (entropy / math.log(probabilities.shape[1])).clamp(0, 1)
+    return (relative * UNCERTAINTY_STEPS).round().to(torch.uint8)

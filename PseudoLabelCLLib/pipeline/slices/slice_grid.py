@@ -24,13 +24,18 @@ from PseudoLabelCLLib.domain.slice_turn import (
 )
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume, array_axis
+from PseudoLabelCLLib.learning.shapes import Float
+from PseudoLabelCLLib.learning.to_device import to_device
 from PseudoLabelCLLib.storage.files.free_memory import free_memory_bytes
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.uint8]
+Probabilities = Float[torch.Tensor, "slices classes rows columns"]
 
-# Probabilities of so many slices are put back on the volume's own slices at once.
+# Probabilities of so many slices are put back on the volume's own slices at once, of fewer where
+# they would be more numbers than this (256 MiB).
 SLICES_AT_ONCE = 16
+NUMBERS_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,18 @@ class SliceGrid:
             tensor = functional.interpolate(tensor, size=self.resampled_shape, mode="nearest-exact")
         return self._window(tensor)[:, 0].numpy()
 
+    def slices_at_once(self, num_classes: int) -> int:
+        """Return how many slices' probabilities are put back at once, 1 or more."""
+        pixels = max(math.prod(self.native_shape), math.prod(self.resampled_shape))
+        return max(1, min(SLICES_AT_ONCE, NUMBERS_AT_ONCE // (num_classes * pixels)))
+
     def at_native_slices(
-        self, parts: Iterable[tuple[slice, FloatArray]]
-    ) -> Iterator[tuple[slice, FloatArray]]:
+        self, parts: Iterable[tuple[slice, Probabilities]]
+    ) -> Iterator[tuple[slice, Probabilities]]:
         """Yield probabilities at the volume's slices, linear between those of the network.
 
         Args:
-            parts: Some slices of the network after the others, in order, and their probabilities,
-                shape (slices, classes, rows, columns).
+            parts: Some slices of the network after the others, in order, on any device.
         """
         if self._keeps_slices:
             yield from parts
@@ -123,38 +132,42 @@ class SliceGrid:
         places = np.clip(middles * count / self.num_slices - 0.5, 0, count - 1)
         below = np.floor(places).astype(np.intp)
         above = np.minimum(below + 1, count - 1)
-        share = (places - below).astype(np.float32)[:, None, None, None]
+        share = torch.from_numpy((places - below).astype(np.float32))[:, None, None, None]
         first, done = 0, 0
-        held: FloatArray | None = None
+        held: Probabilities | None = None
         for part, said in parts:
-            held = said if held is None else np.concatenate((held, said))
+            held = said if held is None else torch.cat((held, said))
+            at_once = self.slices_at_once(held.shape[1])
             end = int(np.searchsorted(above, part.stop))
-            for start in range(done, end, SLICES_AT_ONCE):
-                now = slice(start, min(start + SLICES_AT_ONCE, end))
-                lower, upper = held[below[now] - first], held[above[now] - first]
-                yield now, (1 - share[now]) * lower + share[now] * upper
+            for start in range(done, end, at_once):
+                now = slice(start, min(start + at_once, end))
+                lower, upper = (
+                    held[to_device(torch.from_numpy(one[now] - first), held.device)]
+                    for one in (below, above)
+                )
+                weight = to_device(share[now], held.device)
+                yield now, (1 - weight) * lower + weight * upper
             done = end
             still_needed = int(below[done]) if done < self.num_slices else count
             held, first = held[still_needed - first :], still_needed
 
-    def probabilities_to_native(self, probabilities: FloatArray) -> FloatArray:
-        """Put class probabilities back on the volume's own pixels.
+    def probabilities_to_native(self, probabilities: Probabilities) -> Probabilities:
+        """Put class probabilities back on the volume's own pixels, on the device they are on.
 
         Args:
-            probabilities: Shape (slices, classes, window rows, window columns).
+            probabilities: On the window.
 
         Returns:
-            Shape (slices, classes, rows, columns) of the volume; background outside the window.
+            On rows and columns of the volume; background outside the window.
         """
-        tensor = torch.from_numpy(probabilities)
         rows, columns = self.resampled_shape
-        canvas = torch.zeros((*tensor.shape[:2], rows, columns))
+        canvas = probabilities.new_zeros((*probabilities.shape[:2], rows, columns))
         canvas[:, 0] = 1
         inside, source = self._overlap()
-        canvas[:, :, inside[0], inside[1]] = tensor[:, :, source[0], source[1]]
+        canvas[:, :, inside[0], inside[1]] = probabilities[:, :, source[0], source[1]]
         if self.resampled_shape != self.native_shape:
             canvas = functional.interpolate(canvas, size=self.native_shape, mode="bilinear")
-        return canvas.numpy()
+        return canvas
 
     def _window(self, tensor: torch.Tensor) -> torch.Tensor:
         window = torch.zeros((*tensor.shape[:2], *self.window_shape), dtype=tensor.dtype)

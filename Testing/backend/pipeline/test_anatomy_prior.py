@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from judging import accept, correct
 from learning_doubles import CPU, Listener, ThresholdNetwork, grid, make_model
 from small_projects import SIZE as SMALL_SIZE
@@ -184,12 +185,16 @@ def test_fused_probabilities_are_probabilities_and_weight_nothing_keeps_the_netw
     network = rng.dirichlet((1, 1, 1), (2, 4, 5)).transpose(0, 3, 1, 2).astype(np.float32)
     shares = rng.dirichlet((1, 1, 1), (2, 4, 5)).transpose(0, 3, 1, 2)[:, 1:].astype(np.float32)
     seen = np.ones_like(shares)
-    both = fused(network, shares, seen, (0.7, 0.0))
+
+    def fused_with(weights):
+        return fused(torch.tensor(network), shares, seen, weights).numpy()
+
+    both = fused_with((0.7, 0.0))
     np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-6)
     assert both.min() >= 0
-    np.testing.assert_allclose(fused(network, shares, seen, (0.0, 0.0)), network, atol=1e-6)
-    np.testing.assert_allclose(fused(network, shares, seen, (1.0, 1.0))[:, 1:], shares, atol=1e-6)
-    half = fused(network, shares, seen, (0.5, 0.5))
+    np.testing.assert_allclose(fused_with((0.0, 0.0)), network, atol=1e-6)
+    np.testing.assert_allclose(fused_with((1.0, 1.0))[:, 1:], shares, atol=1e-6)
+    half = fused_with((0.5, 0.5))
     np.testing.assert_allclose(half[:, 1:], (network[:, 1:] + shares) / 2, atol=1e-6)
 
 
@@ -201,7 +206,8 @@ def test_where_an_atlas_has_no_voxels_the_network_stands_alone():
     assert carried.covered[:, 12, 30, 15].min() > 0.9
     network = np.zeros((1, 3, 1, 1), np.float32) + np.array((0.1, 0.9, 0.0))[:, None, None]
     nothing = np.zeros((1, 2, 1, 1), np.float32)
-    np.testing.assert_allclose(fused(network, nothing, nothing, (0.7, 0.7)), network, atol=1e-6)
+    both = fused(torch.tensor(network), nothing, nothing, (0.7, 0.7))
+    np.testing.assert_allclose(both, network, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_doubles import grid
@@ -73,7 +74,9 @@ def there_and_back(labels, where):
     """A label map sent to the network's grid and back as one-hot probabilities."""
     classes = where.labels_to_network(where.slices_of(labels))
     probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[classes], 3, 1)
-    native = where.probabilities_to_native(np.ascontiguousarray(probabilities))
+    native = where.probabilities_to_native(
+        torch.from_numpy(np.ascontiguousarray(probabilities))
+    ).numpy()
     return where.volume_of(native.argmax(axis=1).astype(np.int16))
 
 
@@ -183,7 +186,7 @@ def test_structure_keeps_its_place_in_millimetres(geometry, axis, crop, zoom, pl
     assert (np.abs(offset_mm) < 0.1 * network_pixel_mm).all()
 
     probabilities = np.stack((1 - seen, seen))[None].astype(np.float32)
-    back = where.probabilities_to_native(probabilities)[0, 1]
+    back = where.probabilities_to_native(torch.from_numpy(probabilities))[0, 1].numpy()
     offset = np.array(ndimage.center_of_mass(back)) - center
     assert (np.abs(offset * pixel_mm) < 0.1 * np.maximum(network_pixel_mm, pixel_mm)).all()
 
@@ -461,13 +464,13 @@ def in_parts(slices, at_once):
 def volume_there_and_back(labels, where):
     classes = where.labels_to_network(where.slices_of(labels))
     probabilities = np.moveaxis(np.eye(3, dtype=np.float32)[classes], 3, 1)
-    back = np.concatenate(
+    back = torch.cat(
         [
-            where.probabilities_to_native(np.ascontiguousarray(said))
-            for _, said in where.at_native_slices(in_parts(probabilities, 4))
+            where.probabilities_to_native(said)
+            for _, said in where.at_native_slices(in_parts(torch.tensor(probabilities), 4))
         ]
     )
-    return where.volume_of(back.argmax(axis=1).astype(np.int16))
+    return where.volume_of(back.argmax(dim=1).numpy().astype(np.int16))
 
 
 @FEW
@@ -519,9 +522,10 @@ def test_slope_along_the_slices_keeps_its_place_there_and_back(distance_mm):
     # the smoothing of shrinking images is not quite even: by less than 0.05 of a slice
     np.testing.assert_allclose(seen[inner, 3, 3], expected[inner], atol=0.05 / 23)
     found = [
-        list(where.at_native_slices(in_parts(seen[:, None], at_once))) for at_once in (1, 5, 99)
+        list(where.at_native_slices(in_parts(torch.tensor(seen[:, None]), at_once)))
+        for at_once in (1, 5, 99)
     ]
-    back, *others = (np.concatenate([said for _, said in one])[:, 0, 3, 3] for one in found)
+    back, *others = (torch.cat([said for _, said in one])[:, 0, 3, 3] for one in found)
     for one, other in zip(found, (back, *others), strict=True):
         assert [n for part, _ in one for n in range(part.start, part.stop)] == list(range(24))
         np.testing.assert_array_equal(other, back)
