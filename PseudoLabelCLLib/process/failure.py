@@ -61,7 +61,8 @@ def failure_of(error: BaseException) -> JobFailed:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     # torch's own class is a RuntimeError; its CPU allocator raises a bare RuntimeError.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    is_torchs = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    if isinstance(error, MemoryError) or is_torchs:
         return True
     text = str(error).lower()
     words = ("out of memory", "can't allocate memory", "not enough memory")

@@ -31,6 +31,7 @@ from PseudoLabelCLLib.learning.networks.pretraining_heads import (
     PositionalHead,
     RegionHead,
 )
+from PseudoLabelCLLib.learning.optimizer_step import take_step
 from PseudoLabelCLLib.learning.pretraining.batches import (
     LOCAL_SLICES,
     VOLUMES_IN_SET,
@@ -117,7 +118,8 @@ class PretrainingStage(ABC):
 
         Raises:
             TrainingError: The loss is not a number.
-            torch.OutOfMemoryError: The batch does not fit; the random state is that before it.
+            torch.OutOfMemoryError: The batch does not fit; the random state is that before it. A
+                HalfDoneStepError where the state is between two steps and must not be kept.
         """
         while self.step < self.num_steps:
             for group in self.optimizer.param_groups:
@@ -162,7 +164,7 @@ class PretrainingStage(ABC):
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss()
         loss.backward()
-        self.optimizer.step()
+        take_step(self.optimizer)
         return loss.detach()
 
     def encode(self, views: Tensor) -> list[Tensor]:

@@ -17,6 +17,7 @@ from PseudoLabelCLLib.domain.method_config import IncompleteSlices
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.optimizer_step import HalfDoneStepError, take_step
 from PseudoLabelCLLib.learning.process_group import ALONE, ProcessGroup
 from PseudoLabelCLLib.learning.shapes import Float
 from PseudoLabelCLLib.learning.training.forward import forward_of
@@ -167,7 +168,8 @@ class Trainer:
 
         Raises:
             TrainingError: The loss is not a number.
-            torch.OutOfMemoryError: Not even one slice at a time fits the device.
+            torch.OutOfMemoryError: Not even one slice at a time fits the device; a
+                HalfDoneStepError where the state is between two steps and must not be kept.
             SmallerPartsError: The memory of one of several processes is short.
         """
         state, stage = self.state, self.stage
@@ -228,9 +230,12 @@ class Trainer:
 
         Raises:
             torch.OutOfMemoryError: The parts are single slices already.
+            HalfDoneStepError: Memory ran out when weights had begun to change.
         """
         try:
             return self._descend(batch)
+        except HalfDoneStepError:
+            raise
         except torch.OutOfMemoryError:
             if self.num_parts >= self.stage.batch_size:
                 raise
@@ -299,7 +304,7 @@ class Trainer:
             torch.stack(weighted).sum().backward()
             for name, loss in losses.items():
                 totals[name] = totals.get(name, 0) + loss.detach()
-        state.optimizer.step()
+        take_step(state.optimizer)
         return totals
 
 

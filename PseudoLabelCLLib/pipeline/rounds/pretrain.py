@@ -18,6 +18,7 @@ from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.optimizer_step import HalfDoneStepError
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import (
     read_pretraining_checkpoint,
     restore_pretraining,
@@ -85,7 +86,7 @@ def pretrain(
     running = _RunningPretraining(root, data, device, report)
     try:
         return running.run()
-    except torch.OutOfMemoryError:
+    except torch.OutOfMemoryError as error:
         if device.name == "cpu":
             raise
         report.notice(
@@ -96,7 +97,9 @@ def pretrain(
             ),
             warning=True,
         )
-        running.save()
+        if not isinstance(error, HalfDoneStepError):  # else it goes on from where it was last saved
+            running.save()
+    del running  # and its memory on the device
     on_cpu = as_the_settings_ask(choose_device("cpu"), project.config)
     return _RunningPretraining(root, data, on_cpu, report).run()
 

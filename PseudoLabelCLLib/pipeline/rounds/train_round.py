@@ -25,6 +25,7 @@ from PseudoLabelCLLib.learning.copies import CopyTransform
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
 from PseudoLabelCLLib.learning.inference import predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.optimizer_step import HalfDoneStepError
 from PseudoLabelCLLib.learning.process_group import ProcessGroup
 from PseudoLabelCLLib.learning.training.training import StepReport, Trainer, start_training
 from PseudoLabelCLLib.pipeline.learning_curve import (
@@ -125,22 +126,32 @@ def train_round(inputs: RoundInputs, device: ComputeDevice, report: Report) -> T
     try:
         training = _RoundTraining(inputs, device, report)
         return training.run()
-    except torch.OutOfMemoryError:
+    except torch.OutOfMemoryError as error:
         if device.name == "cpu" or inputs.group.size > 1:
             raise
-        report.notice(
-            Text(
-                "The memory of the {device} is too small even for one slice at a time; "
-                "training continues on the CPU, which is slower.",
-                device=device.description,
-            ),
-            warning=True,
-        )
+        is_whole = not isinstance(error, HalfDoneStepError)
+        report.notice(_memory_is_short(device, is_whole=is_whole), warning=True)
         # before the first step there is nothing to save, and the selection must begin anew
-        if training is not None and training.trainer.state.step > 0:
+        if training is not None and training.trainer.state.step > 0 and is_whole:
             training.save()
+    training = None  # and its memory on the device
     on_cpu = as_the_settings_ask(choose_device("cpu"), inputs.project.config)
     return _RoundTraining(inputs, on_cpu, report).run()
+
+
+def _memory_is_short(device: ComputeDevice, *, is_whole: bool) -> Text:
+    """Say that a round goes on without a device, and from where: that step or the checkpoint."""
+    if is_whole:
+        return Text(
+            "The memory of the {device} is too small even for one slice at a time; "
+            "training continues on the CPU, which is slower.",
+            device=device.description,
+        )
+    return Text(
+        "The memory of the {device} ran out while weights were changed; training continues on "
+        "the CPU, which is slower, from where it was last saved.",
+        device=device.description,
+    )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from PseudoLabelCLLib.domain.method_config import (
 from PseudoLabelCLLib.learning.checkpoint import read_checkpoint, restore, save_checkpoint
 from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.optimizer_step import HalfDoneStepError
 from PseudoLabelCLLib.learning.training.loss_terms import jitter_views
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
 from PseudoLabelCLLib.learning.training.training import (
@@ -198,6 +199,33 @@ def test_memory_too_short_for_one_slice_is_passed_on():
         run(trainer)
     assert trainer.num_parts == 4
     assert trainer.state.step == 0
+
+
+@pytest.mark.parametrize("spared", [0, 1, 5])
+def test_step_that_ran_out_of_memory_amid_the_weights_is_never_done_again(spared, monkeypatch):
+    """The optimiser's own step: `spared` weights have changed by then."""
+    trainer = make_trainer(round_data(joint=False), training_config(batch_size=4))
+    optimizer, before = trainer.state.optimizer, weights_of(trainer)
+    calls = []
+
+    def interrupted():
+        calls.append(1)
+        with torch.no_grad():
+            for weight in optimizer.param_groups[0]["params"][:spared]:
+                weight.sub_(0.01)
+        raise torch.OutOfMemoryError("no memory left, says the test")
+
+    monkeypatch.setattr(optimizer, "step", interrupted)
+    with pytest.raises(HalfDoneStepError, match="no memory left"):
+        run(trainer)
+    assert len(calls) == 1
+    assert trainer.state.step == 0
+    changed = [not torch.equal(*pair) for pair in zip(before, weights_of(trainer), strict=True)]
+    assert sum(changed) == spared
+
+
+def weights_of(trainer):
+    return [weight.detach().clone() for weight in trainer.state.network.parameters()]
 
 
 def test_retried_step_draws_what_the_first_try_would_have_drawn():

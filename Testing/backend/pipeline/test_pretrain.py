@@ -1,6 +1,7 @@
 """Pre-training of a project: alone, before round 0, cancelled and resumed, and from the shell."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -45,6 +46,8 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.optimizer_step import HalfDoneStepError
+from PseudoLabelCLLib.learning.pretraining import pretraining as pretraining_module
 from PseudoLabelCLLib.learning.pretraining.pretraining import GlobalStage
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.messages.jobs import DeviceChoice, PretrainJob
@@ -296,13 +299,19 @@ def test_collapse_is_told(make_root, monkeypatch):
     assert any("learned nothing" in text and warning for text, warning in listener.notices)
 
 
-def test_memory_too_small_goes_on_on_the_cpu(make_root, monkeypatch):
-    whole, short = make_root(name="whole"), make_root(name="short of memory")
-    run(whole)
+@pytest.fixture
+def small(monkeypatch):
+    """A GPU whose memory is small."""
     small = ComputeDevice("cuda", "small GPU", Text("chosen by the test"), half_precision=False)
     monkeypatch.setattr(ComputeDevice, "torch_device", property(lambda _: torch.device("cpu")))
     monkeypatch.setattr(ComputeDevice, "place", lambda *_: None)
+    monkeypatch.setattr(ComputeDevice, "autocast", lambda _: torch.autocast("cpu", enabled=False))
     monkeypatch.setattr(pretrain_module, "choose_device", lambda _: CPU)
+    return small
+
+
+def test_memory_too_small_goes_on_on_the_cpu(make_root, monkeypatch, small):
+    short = make_root(name="short of memory")
     draw = GlobalStage.loss
 
     def crowded(stage):
@@ -312,11 +321,29 @@ def test_memory_too_small_goes_on_on_the_cpu(make_root, monkeypatch):
         return draw(stage)
 
     monkeypatch.setattr(GlobalStage, "loss", crowded)
-    monkeypatch.setattr(ComputeDevice, "autocast", lambda _: torch.autocast("cpu", enabled=False))
     record, listener = run(short, device=small)
     assert "small GPU is too small" in words(listener)
     assert record.device == "a CPU"
     assert record.stages[0].num_steps == 6
+
+
+def test_weights_between_two_steps_are_not_kept(make_root, monkeypatch, small):
+    short, steps = make_root(name="short of memory"), []
+
+    def interrupted(optimizer):
+        steps.append(1)
+        if len(steps) == 3:
+            for group in optimizer.param_groups:
+                for weight in group["params"]:
+                    weight.data.fill_(torch.nan)
+            raise HalfDoneStepError("no memory left, says the test")
+        optimizer.step()
+
+    monkeypatch.setattr(pretraining_module, "take_step", interrupted)
+    record, listener = run(short, device=small)
+    assert "small GPU is too small" in words(listener)
+    assert record.device == "a CPU"
+    assert all(math.isfinite(stage.last_loss) for stage in record.stages)
 
 
 def test_turned_volumes_are_counted_from_the_other_end(make_root, monkeypatch):
