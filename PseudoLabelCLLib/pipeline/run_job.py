@@ -19,6 +19,7 @@ from PseudoLabelCLLib.pipeline.doctor import examine
 from PseudoLabelCLLib.pipeline.prediction.apply_model import apply_model
 from PseudoLabelCLLib.pipeline.prediction.evaluate import evaluate
 from PseudoLabelCLLib.pipeline.processes.shared_device import shared_by
+from PseudoLabelCLLib.pipeline.report_while_held import ReportWhileHeld
 from PseudoLabelCLLib.pipeline.rounds.pretrain import (
     changes_since,
     pretrain,
@@ -68,7 +69,8 @@ def _pretrain(job: PretrainJob, report: Report) -> dict[str, JsonValue]:
     """Pre-train, unless it is done already with these settings on these cases."""
     root = Path(job.project)
     require_project(root)  # another folder gets no lock
-    with project_lock(ProjectLayout(root).worker_lock, Text("a pre-training")):
+    with project_lock(ProjectLayout(root).worker_lock, Text("a pre-training")) as mark:
+        report = ReportWhileHeld(report, mark, root)
         project = load_project(root)
         require_before_round_0(project)
         remove_leftovers(root)
@@ -98,7 +100,8 @@ def _train(job: TrainJob, report: Report, group: ProcessGroup) -> dict[str, Json
     """Train the job's rounds; only one worker may do so in a project at a time."""
     root = Path(job.project)
     require_project(root)  # another folder gets no lock
-    with project_lock(ProjectLayout(root).worker_lock, Text("a training")):
+    with project_lock(ProjectLayout(root).worker_lock, Text("a training")) as mark:
+        report = ReportWhileHeld(report, mark, root)
         project = load_project(root)
         remove_leftovers(root)
         device = shared_by(group, choose_training_device(root, project, job.device.value))

@@ -40,8 +40,10 @@ def main() -> None:
     for combination in arguments.combination:
         for configuration in arguments.configuration:
             told = _measured(arguments, combination, configuration)
+            hd95_mm = told["hd95_mm"]
             rows.append((
-                combination, configuration, f"{told['dice']:.3f}", f"{told['hd95_mm']:.1f}",
+                combination, configuration, f"{told['dice']:.3f}",
+                "-" if hd95_mm is None else f"{hd95_mm:.1f}",
                 f"{told['trained_s'] / 60:.1f}", told["steps"],
                 " x ".join(map(str, told["patch"])), told["batch"],
             ))  # fmt: skip
@@ -118,7 +120,8 @@ def _quality(
         quality = measure_quality(labels, reference, schema)
         dices.append(statistics.fmean(one.dice or 0.0 for one in quality.classes))
         distances += [one.hd95_mm for one in quality.classes if one.hd95_mm is not None]
-    return {"dice": statistics.fmean(dices), "hd95_mm": statistics.fmean(distances)}
+    hd95_mm = statistics.fmean(distances) if distances else None  # nothing was found
+    return {"dice": statistics.fmean(dices), "hd95_mm": hd95_mm}
 
 
 def _arguments() -> argparse.Namespace:
