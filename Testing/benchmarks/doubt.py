@@ -1,4 +1,4 @@
-"""Does doubt point at bad proposals, and its order of slices at the errors in them?
+"""Whether doubt points at bad proposals, and its order of slices at the errors in them.
 
     python Testing/benchmarks/doubt.py --data-set hippocampus --data FOLDER \
         --model 343=model.plcl --model 374=other.plcl --measure choosing --anatomy
