@@ -156,8 +156,13 @@ def require_data(data: Path) -> None:
 
 
 def _run_logged(log: Path, *words: str) -> tuple[float, float]:
-    """Run the command line; return the peak memory in GB and the processor seconds of it all."""
-    command = [sys.executable, "-m", "PseudoLabelCLLib", *words]
+    """Run the command line, or a script of a benchmark.
+
+    Returns:
+        The peak memory in GB and the processor seconds of it all.
+    """
+    is_script = words[0].endswith(".py")
+    command = [sys.executable, *(() if is_script else ("-m", "PseudoLabelCLLib")), *words]
     with log.open("ab") as file:
         file.write(f"\n$ pseudolabelcl {' '.join(words)}\n".encode())
         file.flush()

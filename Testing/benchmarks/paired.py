@@ -5,7 +5,8 @@
 
 The first arm is what the others are compared with. An arm whose settings change nothing before the
 joint rounds goes on from the same round 0 as the first. An arm with `start-from=FILE` begins round
-0 from that model. Arms take turns within a pair, so that a stop leaves whole pairs; the same call
+0 from that model; one with `term=NAME` has a further loss in its joint rounds, those of
+`contrast_arms.py`. Arms take turns within a pair, so that a stop leaves whole pairs; the same call
 goes on where it stopped. Measured are volumes on which a setting may be chosen; `--measure test`
 measures the test volumes, which choose nothing.
 """
@@ -41,6 +42,8 @@ from PseudoLabelCLLib.storage.files.atomic_files import read_json, write_json
 
 # Settings that round 0 does not see.
 _START = "start-from="
+_TERM = "term="
+WITH_CONTRAST = Path(__file__).with_name("train_with_contrast.py")
 _ONLY_JOINT = (
     "training.joint.", "training.contrastive.", "training.consistency.", "training.copy_paste.",
     "training.num_joint_rounds", "training.pseudo_label_weight",
@@ -55,18 +58,23 @@ class Arm:
         name: What it is called.
         settings: As typed.
         start: The model file that round 0 starts from, if any.
+        term: A further loss of the joint rounds, see `contrast_arms.py`.
     """
 
     name: str
     settings: tuple[str, ...]
     start: str | None = None
+    term: str | None = None
 
     @staticmethod
     def typed(words: Sequence[str]) -> "Arm":
-        """Return an arm of its name, its settings and perhaps `start-from=FILE`."""
-        starts = [word.removeprefix(_START) for word in words[1:] if word.startswith(_START)]
-        settings = tuple(word for word in words[1:] if not word.startswith(_START))
-        return Arm(words[0], settings, starts[-1] if starts else None)
+        """Return an arm of its name, its settings, perhaps `start-from=FILE` and `term=NAME`."""
+        given = {
+            kind: next((w.removeprefix(kind) for w in words[1:] if w.startswith(kind)), None)
+            for kind in (_START, _TERM)
+        }
+        settings = tuple(word for word in words[1:] if not word.startswith((_START, _TERM)))
+        return Arm(words[0], settings, given[_START], given[_TERM])
 
     @property
     def of_the_start(self) -> tuple[str, ...]:
@@ -126,6 +134,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
         "arm": arm.name, "settings": list(settings), "profile": bench.profile,
         "rounds": bench.num_rounds, "measure": bench.measure,
         "most_unlabelled": bench.most_unlabelled, **({"start": arm.start} if arm.start else {}),
+        **({"term": arm.term} if arm.term else {}),
     }  # fmt: skip
     path = bench.output / "results" / f"{key_of(asked)}.json"
     if path.exists():
@@ -140,7 +149,7 @@ def run(bench: Bench, arm: Arm, pair: Pair) -> dict[str, Any]:
         project = copied_project(start.folder / "project", run_folder, config)
         for index in range(1, bench.num_rounds):
             if not log.is_done(f"round {index}"):
-                log.run(f"round {index}", "train", project, "--device", bench.device, *ANSWERS)
+                log.run(f"round {index}", *_training(bench, arm, project))
         table = _write_measured(bench, pair, run_folder)
         figures = run_folder / f"{bench.measure}.json"
         if not log.is_done(bench.measure):
@@ -176,6 +185,13 @@ def _start(bench: Bench, arm: Arm, pair: Pair) -> StageLog:
         if not log.is_done("round 0"):
             log.run("round 0", "train", project, "--device", bench.device, *ANSWERS)
     return log
+
+
+def _training(bench: Bench, arm: Arm, project: Path) -> tuple[object, ...]:
+    """Return the command that trains the next round."""
+    if arm.term is not None:
+        return WITH_CONTRAST, arm.term, project
+    return "train", project, "--device", bench.device, *ANSWERS
 
 
 def _figures(path: Path, trained: Sequence[dict[str, Any]]) -> dict[str, Any]:
