@@ -114,8 +114,8 @@ def _add_create(commands: Commands) -> None:
         type=_pretraining_setting,
         metavar="METHOD",
         dest="settings",
-        help="learn from all volumes without segmentations before round 0: global+local trains "
-        "encoder and decoder, positional the encoder, none (default) does not",
+        help="learn from all volumes without segmentations before round 0: global+local and "
+        "masked train encoder and decoder, positional the encoder, none (default) does not",
     )
     create.add_argument(
         "--start-from",

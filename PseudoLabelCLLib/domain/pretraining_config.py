@@ -1,4 +1,4 @@
-"""The settings of contrastive pre-training, which needs no labels (methods B and C)."""
+"""The settings of pre-training without labels: by contrast (methods B and C), by masked images."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +13,7 @@ class Pretraining(Enum):
     NONE = "none"
     GLOBAL_LOCAL = "global+local"
     POSITIONAL = "positional"
+    MASKED = "masked"
 
 
 class GlobalStrategy(Enum):
@@ -161,6 +162,41 @@ class PositionalConfig:
 
 
 @dataclass(frozen=True)
+class MaskedConfig:
+    """Pre-training by masked images: the network fills in squares that were taken out of a slice.
+
+    Args:
+        num_steps: Steps of the optimiser.
+        batch_size: Slices in a step.
+        masked_fraction: Share of a slice's squares that are taken out.
+        square_side: Pixels along a side of a square.
+        learning_rate: Of Adam, falling as a cosine to 0.
+
+    Source: He et al., CVPR 2022 (share of .75, loss on what is masked, normalised targets); Xie et
+        al., CVPR 2022 (a plain encoder sees all pixels, one layer fills in); the squares are
+        smaller, as slices are.
+    """
+
+    num_steps: int = 600
+    batch_size: int = 16
+    masked_fraction: float = 0.6
+    square_side: int = 8
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        require(self.num_steps > 0, "num_steps", Text("1 or more"), self.num_steps)
+        require(self.batch_size > 0, "batch_size", Text("1 or more"), self.batch_size)
+        require(
+            0.1 <= self.masked_fraction <= 0.9, "masked_fraction", Text("0.1..0.9"),
+            self.masked_fraction,
+        )  # fmt: skip
+        require(2 <= self.square_side <= 64, "square_side", Text("2..64"), self.square_side)
+        require(
+            0 < self.learning_rate < 1, "learning_rate", Text("between 0 and 1"), self.learning_rate
+        )
+
+
+@dataclass(frozen=True)
 class PretrainingConfig:
     """What trains the network on all volumes before anyone has labelled any.
 
@@ -168,8 +204,10 @@ class PretrainingConfig:
         method: Which one, or none.
         global_local: Settings of "global+local".
         positional: Settings of "positional".
+        masked: Settings of "masked".
     """
 
     method: Pretraining = Pretraining.NONE
     global_local: GlobalLocalConfig = field(default_factory=GlobalLocalConfig)
     positional: PositionalConfig = field(default_factory=PositionalConfig)
+    masked: MaskedConfig = field(default_factory=MaskedConfig)

@@ -763,6 +763,10 @@
         <translation>Vortraining: Encoder</translation>
     </message>
     <message>
+        <source>Pre-training: masked images</source>
+        <translation>Vortraining: verdeckte Bildteile</translation>
+    </message>
+    <message>
         <source>Pre-training: reading volumes</source>
         <translation>Vortraining: Volumen lesen</translation>
     </message>

@@ -109,3 +109,27 @@ class PositionalHead(nn.Module):
         """Return one embedding for every view, not normalised."""
         embeddings: Tensor = self.layers(bottleneck.mean(dim=(2, 3)))
         return embeddings
+
+
+class FillingHead(nn.Module):
+    """From the decoder's features to the intensities of every pixel.
+
+    Args:
+        width: Channels of the features.
+        num_channels: Images of one patient.
+        generator: Of the first weights, torch's own for convolutions (He et al. 2015).
+    """
+
+    def __init__(self, width: int, num_channels: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.pixels = nn.Conv2d(width, num_channels, 1)
+        bound = 1 / math.sqrt(width)
+        for weight in self.pixels.parameters():
+            nn.init.uniform_(weight, -bound, bound, generator=generator)
+
+    def forward(
+        self, features: Float[Tensor, "batch width rows columns"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Return intensities in units of a slice's own standard deviation."""
+        filled: Tensor = self.pixels(features)
+        return filled

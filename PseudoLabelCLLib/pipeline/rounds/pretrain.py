@@ -53,6 +53,7 @@ _STAGE_WORDS = {
     "global": Text("Pre-training: encoder"),
     "local": Text("Pre-training: decoder"),
     "positional": Text("Pre-training: encoder by position"),
+    "masked": Text("Pre-training: masked images"),
 }
 # Stages draw from generators of their own, far from those of the rounds (seed + round).
 _SEED_OFFSET = 10_000
@@ -78,8 +79,8 @@ def pretrain(
         raise TrainingError(
             Text("The project's settings name no pre-training (pretraining.method is 'none')."),
             Text(
-                "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local, or "
-                "positional."
+                "Choose one: pseudolabelcl set PROJECT pretraining.method=global+local, "
+                "positional or masked."
             ),
         )
     data = load_pretraining_data(root, project, preprocess, report)
@@ -343,14 +344,18 @@ def transferred_weights(
 ) -> tuple[str, ...]:
     """Return the entries of a network's state that these settings hand over to round 0."""
     config = settings.config
-    is_global = config.method is Pretraining.GLOBAL_LOCAL
-    keeps = (config.global_local if is_global else config.positional).keep_running_averages
+    keeps = {
+        Pretraining.GLOBAL_LOCAL: config.global_local.keep_running_averages,
+        Pretraining.POSITIONAL: config.positional.keep_running_averages,
+    }.get(config.method, False)
     return transferred_names(network, _num_decoder_blocks(settings), keep_running_averages=keeps)
 
 
 def _num_decoder_blocks(settings: PretrainingSettings) -> int:
     """Decoder blocks that are trained: none where only the encoder is."""
     config = settings.config
+    if config.method is Pretraining.MASKED:
+        return settings.network.num_decoder_blocks
     has_local = config.method is Pretraining.GLOBAL_LOCAL and config.global_local.local_steps > 0
     return config.global_local.num_decoder_blocks if has_local else 0
 

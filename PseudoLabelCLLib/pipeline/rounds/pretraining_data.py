@@ -23,6 +23,7 @@ from PseudoLabelCLLib.domain.reporting import Cancelled, Report
 from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted
 from PseudoLabelCLLib.learning.device import ComputeDevice
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
+from PseudoLabelCLLib.learning.pretraining.masked_stage import MaskedStage
 from PseudoLabelCLLib.learning.pretraining.pretraining import (
     GlobalStage,
     LocalStage,
@@ -143,6 +144,8 @@ def pretraining_stages(
     if config.method is Pretraining.POSITIONAL:
         inputs = StageInputs(network, data.volumes, device, seed)
         return (PositionalStage(inputs, config.positional, data.warp),)
+    if config.method is Pretraining.MASKED:
+        return (MaskedStage(StageInputs(network, data.volumes, device, seed), config.masked),)
     settings = config.global_local
     stages: list[PretrainingStage] = []
     if settings.global_steps:

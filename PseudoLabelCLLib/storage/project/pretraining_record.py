@@ -10,6 +10,7 @@ from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
+    MaskedConfig,
     PositionalConfig,
     Pretraining,
     PretrainingConfig,
@@ -63,11 +64,12 @@ class StageRecord:
     """How one stage went.
 
     Args:
-        name: "global", "local" or "positional".
+        name: "global", "local", "positional" or "masked".
         num_steps: Its steps.
         first_loss: Mean loss of its first steps.
         last_loss: Mean loss of its last steps.
-        collapsed_loss: The loss of a network that gives every view the same embedding.
+        collapsed_loss: The loss of a network that gives every view the same embedding, or fills in
+            the mean of every slice.
     """
 
     name: str
@@ -138,6 +140,8 @@ def pretraining_settings(project: Project) -> PretrainingSettings:
         config = replace(config, global_local=GlobalLocalConfig())
     if config.method is not Pretraining.POSITIONAL:
         config = replace(config, positional=PositionalConfig())
+    if config.method is not Pretraining.MASKED:
+        config = replace(config, masked=MaskedConfig())
     training = project.config.training
     settings = PretrainingSettings(
         config, project.config.network, None, training.seed, channels=project.channels

@@ -31,10 +31,11 @@ from PseudoLabelCLLib.domain.method_config import (
     CopyPasteConfig,
     PairWeighting,
 )
-from PseudoLabelCLLib.domain.pretraining_config import GlobalStrategy, LocalStrategy
+from PseudoLabelCLLib.domain.pretraining_config import GlobalStrategy, LocalStrategy, MaskedConfig
 from PseudoLabelCLLib.domain.text import NO_TEXT
 from PseudoLabelCLLib.learning import to_device
 from PseudoLabelCLLib.learning.device import ComputeDevice
+from PseudoLabelCLLib.learning.pretraining.masked_stage import MaskedStage
 from PseudoLabelCLLib.learning.pretraining.pretraining import (
     GlobalStage,
     LocalStage,
@@ -150,6 +151,7 @@ def test_no_step_waits_where_slices_are_kept_on_the_device(copies):
         (LocalStage, GLOBAL_LOCAL),
         (LocalStage, replace(GLOBAL_LOCAL, local_strategy=LocalStrategy.PARTITION)),
         (PositionalStage, POSITIONAL),
+        (MaskedStage, MaskedConfig(num_steps=30, batch_size=4, square_side=4)),
     ],
 )
 @pytest.mark.parametrize("resident", [True, False])

@@ -33,6 +33,7 @@ from PseudoLabelCLLib.domain.errors import (
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.pretraining_config import (
     GlobalLocalConfig,
+    MaskedConfig,
     PositionalConfig,
     Pretraining,
     PretrainingConfig,
@@ -77,6 +78,7 @@ GLOBAL_LOCAL = PretrainingConfig(
 POSITIONAL = PretrainingConfig(
     Pretraining.POSITIONAL, positional=PositionalConfig(num_steps=6, batch_size=4)
 )
+MASKED = PretrainingConfig(Pretraining.MASKED, masked=MaskedConfig(num_steps=6, batch_size=4))
 ENCODER, DECODER = "Pre-training: encoder", "Pre-training: decoder"
 CASES = {
     "truth": (CaseRole.ANNOTATED, 5),
@@ -195,7 +197,7 @@ def test_record_tells_steps_losses_and_curve(make_root):
     assert not ProjectLayout(root).pretraining_checkpoint.exists()
 
 
-@pytest.mark.parametrize("method", [GLOBAL_LOCAL, POSITIONAL])
+@pytest.mark.parametrize("method", [GLOBAL_LOCAL, POSITIONAL, MASKED])
 def test_same_seed_gives_the_same_weights(make_root, method):
     roots = [make_root(method, name) for name in ("a", "b")]
     for root in roots:
@@ -210,6 +212,7 @@ def test_same_seed_gives_the_same_weights(make_root, method):
         (GLOBAL_LOCAL, ENCODER, 6),
         (GLOBAL_LOCAL, DECODER, 3),
         (POSITIONAL, "Pre-training: encoder by position", 5),
+        (MASKED, "Pre-training: masked images", 4),
     ],
 )
 def test_cancelled_and_resumed_equals_uninterrupted(make_root, method, stage, step):
@@ -551,6 +554,6 @@ def test_unknown_pretraining_is_refused(capfd):
     with pytest.raises(SystemExit):
         main(["create", "somewhere", "--pretraining", "magic"])
     assert (
-        "'magic' is not a valid method; choose one of none, global+local, positional"
+        "'magic' is not a valid method; choose one of none, global+local, positional, masked"
         in capfd.readouterr().err
     )

@@ -16,7 +16,7 @@ NUM_LOG_LINES = 500
 NUM_POINTS = 2000
 VALIDATION = "validation Dice"
 # The losses that can stand for a stage, the first that is there does.
-_LOSSES = ("segmentation", "global", "local", "positional")
+_LOSSES = ("segmentation", "global", "local", "positional", "masked")
 
 
 class WorkKind(Enum):

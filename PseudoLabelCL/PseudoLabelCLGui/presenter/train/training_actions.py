@@ -102,7 +102,7 @@ class TrainingActions:
         self.change_setting("profile", name)
 
     def set_pretraining(self, name: str) -> None:
-        """Choose the pre-training: "none", "global+local", "positional"."""
+        """Choose the pre-training: "none", "global+local", "positional", "masked"."""
         self.change_setting("pretraining.method", name)
 
     def start_from(self, model: str) -> None:

@@ -131,6 +131,7 @@ class TrainingSection(PlottingSection[TrainState]):
             "none": _("none"),
             "global+local": _("global and local contrast"),
             "positional": _("by slice position"),
+            "masked": _("by masked images"),
         }
         for combo, values in (
             (self.ui.profileCombo, PROFILES),
