@@ -119,6 +119,9 @@ class TrainingConfig:
         pseudo_label_weight: Weight of the segmentation loss on unreviewed pseudo-labels, as if they
             were true (plain self-training); 0 but for comparisons, where it is known to hurt.
         reset_head: Whether the segmentation head is reset in the first joint round.
+        fresh_network: Whether a joint round begins with the weights that round 0 began with, and
+            learns from the pseudo-labels of the network before it; for comparisons (two steps,
+            Noisy Student).
         keep_moments: Whether a joint round continues with the moments that the optimiser had at the
             weights selected in the joint round before, as published; otherwise they are reset, as a
             new cycle of the learning rate does.
@@ -139,6 +142,7 @@ class TrainingConfig:
     structure_share: float = 0.67
     pseudo_label_weight: float = 0.0
     reset_head: bool = False
+    fresh_network: bool = False
     keep_moments: bool = False
     selection: Selection = Selection.BEST
     validations_per_round: int = 6

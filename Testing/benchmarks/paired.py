@@ -46,7 +46,7 @@ _TERM = "term="
 WITH_CONTRAST = Path(__file__).with_name("train_with_contrast.py")
 _ONLY_JOINT = (
     "training.joint.", "training.contrastive.", "training.consistency.", "training.copy_paste.",
-    "training.num_joint_rounds", "training.pseudo_label_weight",
+    "training.num_joint_rounds", "training.pseudo_label_weight", "training.fresh_network",
 )  # fmt: skip
 
 

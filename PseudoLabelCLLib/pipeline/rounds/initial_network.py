@@ -26,7 +26,8 @@ _OUTPUT_LAYERS = ("segmentation_head.", "classifier.")
 def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
     """Return random weights for round 0, later those selected in the round before.
 
-    Where the project starts from a trained model, round 0 has its weights, those of the output
+    With `training.fresh_network` later rounds begin as round 0 did, with random numbers of their
+    own. Where the project starts from a trained model, round 0 has its weights, those of the output
     layers only if the structures are the same. After a pre-training it has that one's weights in
     the encoder and the decoder blocks that were trained. All others are random.
 
@@ -36,7 +37,7 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
             model to start from is not the one that was chosen.
     """
     layout = ProjectLayout(inputs.root)
-    if inputs.plan.index > 0:
+    if inputs.plan.index > 0 and not inputs.training.fresh_network:
         return read_model(layout.model(inputs.plan.index - 1)).network
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)

@@ -279,7 +279,7 @@ class _RoundTraining:
     def _take_up_moments(self) -> None:
         """Go on with the moments of the joint round before, if the settings say so."""
         path = self.layout.moments(self.index - 1)
-        if not self._keeps_moments or self.index == 1:
+        if not self._keeps_moments or self.index == 1 or self.config.fresh_network:
             return
         if path.exists():
             load_moments(path, self.trainer.state.optimizer)

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.domain.reporting import Cancelled
 from PseudoLabelCLLib.domain.round import RoundState
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
+from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.tensor_files import read_tensor_file
 from PseudoLabelCLLib.learning.training.sampling import SlicePool
 from PseudoLabelCLLib.messages.jobs import EvaluateJob, PredictJob
@@ -454,6 +455,23 @@ def test_a_round_that_changes_nothing_says_so(tmp_path):
     assert told[0] == []
     (text,) = told[1]
     assert text.startswith("Round 1 was never better on the validation cases than round 0")
+
+
+def test_joint_round_can_begin_with_a_fresh_network(tmp_path):
+    """At this rate weights hardly move, so what is kept is what the round began with."""
+    training = replace(training_config(num_steps=24, batch_size=4), fresh_network=True)
+    training = replace(
+        training, joint=replace(training.joint, num_steps=2, learning_rate=1e-9),
+        selection=Selection.LAST, keep_moments=True, pseudo_label_weight=1.0,
+    )  # fmt: skip
+    before, after = trained_twice(tmp_path, training, has_validation=True)
+    assert after.card.training.selected_at_step == 2
+    weights = [model.network.classifier.weight for model in (before, after)]
+    assert not torch.allclose(*weights, atol=1e-3)
+    fresh = SegmentationNetwork(
+        CONFIG.network, SCHEMA.num_classes, torch.Generator().manual_seed(CONFIG.training.seed + 1)
+    )
+    torch.testing.assert_close(after.network.classifier.weight, fresh.classifier.weight)
 
 
 @pytest.mark.long
