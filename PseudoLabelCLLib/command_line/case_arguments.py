@@ -35,6 +35,7 @@ class _Named:
         kept: What a person answered when it was found.
         channel: Which channel it is; empty for one unnamed image.
         further: The other images of the patient.
+        series_uid: Which DICOM series of a folder it is, if its study was found as one case.
     """
 
     role: CaseRole
@@ -44,6 +45,7 @@ class _Named:
     kept: tuple[KeptAnswer, ...] = ()
     channel: str = ""
     further: tuple[NamedImage, ...] = ()
+    series_uid: str | None = None
 
 
 def case_rows(
@@ -86,6 +88,7 @@ def case_rows(
             case_id,
             one.role,
             str(one.image),
+            one.series_uid,
             annotation=annotation,
             kept=one.kept,
             channel=one.channel,
@@ -216,6 +219,7 @@ def _found_in(
             kept=by_image[image].kept,
             channel=by_image[image].channel,
             further=by_image[image].further_images,
+            series_uid=by_image[image].series_uid if by_image[image].further_images else None,
         )
         for image, name in names.items()
     ]

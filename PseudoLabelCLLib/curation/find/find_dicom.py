@@ -28,7 +28,8 @@ from PseudoLabelCLLib.storage.images.itk_files import (
     quiet_itk,
 )
 
-_SERIES_UID, _DESCRIPTION, _KIND = "0020|000e", "0008|103e", "0008|0016"
+_STUDY_UID, _SERIES_UID = "0020|000d", "0020|000e"
+_DESCRIPTION, _KIND = "0008|103e", "0008|0016"
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
 
@@ -43,6 +44,7 @@ class FoundSeries:
         num_files: How many files it has.
         geometry: Its grid, or None if it makes no volume.
         problem: Why it makes none.
+        study_uid: The UID of its study, or empty.
     """
 
     uid: str
@@ -50,6 +52,7 @@ class FoundSeries:
     num_files: int
     geometry: Geometry | None
     problem: VolumeError | None
+    study_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def _read_header(file: Path) -> Any | None:
 
 def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> Iterator[FoundSeries]:
     """Yield a series, or each of its parts where slices lie at the same places."""
-    description = _text(members[0][1], _DESCRIPTION)
+    header = members[0][1]
+    description, study = _text(header, _DESCRIPTION), _text(header, _STUDY_UID)
     try:
         geometry = _grid_of(folder, members)
     except SeveralPartsError as several:
@@ -164,15 +168,15 @@ def _series(folder: Path, uid: str, members: list[tuple[Path, Any]]) -> Iterator
             try:
                 geometry = _grid_of_part(folder, members, part, frames)
             except VolumeError as error:
-                yield FoundSeries(with_part(uid, part), named, number, None, error)
+                yield FoundSeries(with_part(uid, part), named, number, None, error, study)
             else:
-                yield FoundSeries(with_part(uid, part), named, number, geometry, None)
+                yield FoundSeries(with_part(uid, part), named, number, geometry, None, study)
         if not several.parts:
-            yield FoundSeries(uid, description, len(members), None, several)
+            yield FoundSeries(uid, description, len(members), None, several, study)
     except VolumeError as error:
-        yield FoundSeries(uid, description, len(members), None, error)
+        yield FoundSeries(uid, description, len(members), None, error, study)
     else:
-        yield FoundSeries(uid, description, len(members), geometry, None)
+        yield FoundSeries(uid, description, len(members), geometry, None, study)
 
 
 def _frames_of(members: list[tuple[Path, Any]]) -> list[PlacedSlice[int]]:

@@ -1,15 +1,16 @@
 """Volumes in a file or folder that could be added, with the segmentations that bear their names."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import SimpleITK as sitk
 
 from PseudoLabelCLLib.curation.find.case_names import free_name, names_of
 from PseudoLabelCLLib.curation.find.channel_choice import ChannelChoice
-from PseudoLabelCLLib.curation.find.channel_files import images_with
+from PseudoLabelCLLib.curation.find.channel_files import channel_of_file, images_with
 from PseudoLabelCLLib.curation.find.find_dicom import FoundObject, FoundSeries, find_series
 from PseudoLabelCLLib.curation.find.folder_walk import (
     files_in,
@@ -19,6 +20,8 @@ from PseudoLabelCLLib.curation.find.folder_walk import (
 )
 from PseudoLabelCLLib.curation.find.search_notes import SearchNotes
 from PseudoLabelCLLib.curation.find.segmentation_pairs import pair_segmentations
+from PseudoLabelCLLib.curation.find.study_channels import channels_of_study
+from PseudoLabelCLLib.domain.channels import NamedImage
 from PseudoLabelCLLib.domain.errors import PseudoLabelCLError, VolumeError
 from PseudoLabelCLLib.domain.file_formats import (
     READABLE_SUFFIXES,
@@ -133,6 +136,14 @@ def grid_in_header(path: Path) -> Geometry:
     return grid_of(path, reader)
 
 
+class SeriesInFolder(NamedTuple):
+    """A series of a folder, and whether it is the only one there."""
+
+    folder: Path
+    series: FoundSeries
+    alone: bool
+
+
 @dataclass
 class _Search(SearchNotes):
     """What was found so far.
@@ -144,6 +155,7 @@ class _Search(SearchNotes):
         num_done: Files of these that were looked at.
         volumes: The volumes.
         objects: DICOM segmentations.
+        studies: Series of projects with channels, by their study.
         choice: Which images of a patient with several are taken.
     """
 
@@ -153,6 +165,7 @@ class _Search(SearchNotes):
     num_done: int = 0
     volumes: list[FoundVolume] = field(default_factory=list)
     objects: list[FoundObject] = field(default_factory=list)
+    studies: dict[str, list[SeriesInFolder]] = field(default_factory=dict)
     choice: ChannelChoice = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +181,7 @@ class _Search(SearchNotes):
             slices = [file for file in others if looks_like_dicom(file)]
             self.num_done += len(others) - len(slices)
             self._take_series(folder, slices)
+        self._take_studies()
         pairs = pair_segmentations(files, root)
         self.num_done += len(files) - len(pairs.volumes)
         chosen = self.choice.chosen_of(root, pairs)
@@ -216,6 +230,7 @@ class _Search(SearchNotes):
         only = {series_and_part(series.uid)[0] or "" for series in chosen.series}
         self.num_seen = len(siblings)
         self._take_series(file.parent, siblings, only=only)
+        self._take_studies()
         for folder, series in self.choice.lone.items():
             self._add_series(folder.name, folder, series)
         self.objects = [found for found in self.objects if only & set(found.series_uids)]
@@ -299,7 +314,80 @@ class _Search(SearchNotes):
                 problem.remedy,
             )
             return
-        if alone:
+        one = SeriesInFolder(folder, series, alone=alone)
+        channels = self.choice.channels
+        if len(channels) > 1 and not (alone and channel_of_file(folder.absolute(), channels)):
+            self.studies.setdefault(series.study_uid, []).append(one)
+        else:
+            self._propose(one)
+
+    def _take_studies(self) -> None:
+        """Propose the series of each study together, as far as they say which channels they are."""
+        for study in self.studies.values():
+            channels = self.choice.channels
+            found = channels_of_study([one.series.description for one in study], channels)
+            if channels[0] in found.series and len(found.series) > 1:
+                self._propose_together(study, found.series)
+                continue
+            for one in study:
+                self._propose(one)
+            if found.doubtful:
+                self.tell(
+                    Text(
+                        "Several series of one study in '{folder}' may be the {channels} image, so "
+                        "each is proposed by itself.",
+                        folder=study[0].folder,
+                        channels=", ".join(found.doubtful),
+                    ),
+                    Text(
+                        "Add the first image of the patient, then the further ones with a right "
+                        "click, or name them in a table of cases."
+                    ),
+                    is_error=False,
+                )
+        self.studies.clear()
+
+    def _propose_together(
+        self, study: Sequence[SeriesInFolder], numbers: Mapping[str, int]
+    ) -> None:
+        """Propose the series of a study as one case; tell which of its series are no channel."""
+        channels = self.choice.channels
+        first = study[numbers[channels[0]]]
+        further = [(one, study[numbers[one]]) for one in channels[1:] if one in numbers]
+        own, folders = first.series, {one.folder for one in (first, *(one for _, one in further))}
+        place = first.folder.resolve()
+        name = place.name if len(folders) == 1 else place.parent.name
+        told = [f"{channel}: {one.series.description}" for channel, one in further]
+        size = own.geometry.describe() if own.geometry else NO_TEXT
+        self.volumes.append(
+            FoundVolume(
+                case_id=free_name(name, self.taken),
+                image=str(first.folder),
+                series_uid=own.uid,
+                description=listed([own.description, size, *told]),
+                channel=channels[0],
+                further_images=tuple(
+                    NamedImage(channel, str(one.folder), one.series.uid) for channel, one in further
+                ),
+            )
+        )
+        others = [one for n, one in enumerate(study) if n not in numbers.values()]
+        if others:
+            names = [one.series.description or one.series.uid for one in others]
+            self.tell(
+                Text(
+                    "Of a study in '{folder}', these series name none of the channels and are left "
+                    "out: {names}.",
+                    folder=first.folder,
+                    names=", ".join(names),
+                ),
+                Text("Nothing needs to be done unless an image is missing."),
+                is_error=False,
+            )
+
+    def _propose(self, one: SeriesInFolder) -> None:
+        folder, series = one.folder, one.series
+        if one.alone:
             self.choice.lone[folder.absolute()] = series
         else:
             words = series.description or series.uid.rpartition(".")[2]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from a_service import worker_in_this_process
+from dicom_phantoms import write_series
 
 from PseudoLabelCLLib.command_line.main import main
 from PseudoLabelCLLib.curation.export.model_card import read_model_card
@@ -297,3 +298,24 @@ def test_predict_finds_images_that_are_called_otherwise(a_trained_project, tmp_p
                "--channels", "FL,T1w", "--device", "cpu"]  # fmt: skip
     assert main(command) == 0
     assert len(list(out.iterdir())) == 1
+
+
+def test_dicom_study_in_one_folder_becomes_a_case_with_channels(tmp_path, capfd):
+    patient = tmp_path / "pacs" / "Anna"
+    for number, name in enumerate(("localizer", "Ax T2 FLAIR", "t1_mprage"), start=1):
+        made = write_series(
+            patient / "new", SeriesInstanceUID=f"1.2.3.{number}", SeriesDescription=name
+        )
+        for file in made.files:
+            file.rename(patient / f"IM{number}_{file.stem}")
+    (patient / "new").rmdir()
+    root = tmp_path / "project"
+
+    words = ["create", str(root), "--unlabelled", str(patient.parent), "--labels", "1=lesion"]
+    assert main([*words, "--channels", "FLAIR,T1"]) == 0
+
+    assert "left out: localizer" in capfd.readouterr().err
+    (case,) = load_project(root).cases
+    assert (case.id, case.dicom_series_uid) == ("Anna", "1.2.3.2")
+    (further,) = case.further_images
+    assert (further.channel, further.dicom_series_uid) == ("T1", "1.2.3.3")

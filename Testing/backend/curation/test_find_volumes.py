@@ -372,6 +372,80 @@ def test_series_of_one_patient_in_folders_of_their_own_are_one_question(tmp_path
     ]  # fmt: skip
 
 
+def put_study(folder, number, *descriptions):
+    for n, description in enumerate(descriptions):
+        put_series(
+            folder, 10 * number + n, SeriesDescription=description,
+            StudyInstanceUID=f"1.2.9.{number}",
+        )  # fmt: skip
+
+
+def test_series_of_one_study_are_proposed_as_one_case_with_channels(tmp_path):
+    put_study(tmp_path / "Anna", 1, "localizer", "Ax T2 FLAIR fs", "t1_mprage", "T2 TSE")
+    put_study(tmp_path / "Bert", 2, "T2_tse_ax", "T1 MPRAGE", "FLAIR 3D")
+
+    found = find_volumes(tmp_path, (), channels=("FLAIR", "T1", "T2"))
+
+    assert [(v.case_id, v.series_uid, v.channel) for v in found.volumes] == [
+        ("Anna", "1.2.3.11", "FLAIR"), ("Bert", "1.2.3.22", "FLAIR"),
+    ]  # fmt: skip
+    assert [[(one.channel, one.series_uid) for one in v.further_images] for v in found.volumes] == [
+        [("T1", "1.2.3.12"), ("T2", "1.2.3.13")], [("T1", "1.2.3.21"), ("T2", "1.2.3.20")],
+    ]  # fmt: skip
+    assert all(one.image == v.image for v in found.volumes for one in v.further_images)
+    assert found.volumes[0].description.startswith("Ax T2 FLAIR fs, ")
+    assert found.volumes[0].description.endswith(", T1: t1_mprage, T2: T2 TSE")
+    (note,) = found.problems
+    assert not note.is_error
+    assert "left out: localizer." in note.message
+
+
+def test_series_of_which_several_may_be_a_channel_are_never_paired(tmp_path):
+    put_study(tmp_path / "Anna", 1, "FLAIR", "T1 pre", "T1 post")
+
+    found = find_volumes(tmp_path, (), channels=("FLAIR", "T1"))
+
+    assert [(v.case_id, v.further_images) for v in found.volumes] == [
+        ("Anna FLAIR", ()), ("Anna T1 pre", ()), ("Anna T1 post", ()),
+    ]  # fmt: skip
+    (note,) = found.problems
+    assert "may be the T1 image" in note.message
+
+
+def test_series_of_different_studies_are_never_paired(tmp_path):
+    put_study(tmp_path / "Anna", 1, "FLAIR")
+    put_study(tmp_path / "Anna", 2, "T1")
+
+    found = find_volumes(tmp_path, (), channels=("FLAIR", "T1"))
+
+    assert [(v.case_id, v.further_images) for v in found.volumes] == [
+        ("Anna FLAIR", ()), ("Anna T1", ()),
+    ]  # fmt: skip
+
+
+def test_study_without_the_first_channel_is_proposed_series_by_series(tmp_path):
+    put_study(tmp_path / "Anna", 1, "T1", "T2")
+    found = find_volumes(tmp_path, (), channels=("FLAIR", "T1", "T2"))
+    assert [v.further_images for v in found.volumes] == [(), ()]
+
+
+def test_channels_of_a_study_may_lie_in_folders_that_do_not_name_them(tmp_path):
+    for number, name in enumerate(("FLAIR", "T1")):
+        write_series(
+            tmp_path / "Anna" / f"S{number}", SeriesInstanceUID=f"1.2.3.{number}",
+            SeriesDescription=name,
+        )  # fmt: skip
+    (volume,) = find_volumes(tmp_path, (), channels=("FLAIR", "T1")).volumes
+    assert (volume.case_id, volume.series_uid) == ("Anna", "1.2.3.0")
+    (further,) = volume.further_images
+    assert (further.image, further.series_uid) == (str(tmp_path / "Anna" / "S1"), "1.2.3.1")
+
+
+def test_projects_of_one_image_know_nothing_of_studies(tmp_path):
+    put_study(tmp_path / "Anna", 1, "FLAIR", "T1")
+    assert [v.case_id for v in find_volumes(tmp_path, ()).volumes] == ["Anna FLAIR", "Anna T1"]
+
+
 def test_series_whose_folders_are_called_the_same_get_the_name_of_the_folder_above(tmp_path):
     for number, name in enumerate(("p1/dicom", "p2/dicom", "p3/dicom")):
         write_series(tmp_path / name, SeriesInstanceUID=f"1.2.3.{number}")
