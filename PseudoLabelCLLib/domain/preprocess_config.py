@@ -20,8 +20,6 @@ from PseudoLabelCLLib.domain.slice_turn import (
 )
 from PseudoLabelCLLib.domain.text import Text
 
-MOST_NEIGHBOURS = 3
-
 
 class Crop(Enum):
     """Where the network's window is laid on a slice."""
@@ -73,8 +71,6 @@ class PreprocessConfig:
         slice_spacing_mm: Distance of the network's slices in 3-D; None takes the median over the
             cases, or their 10th percentile where slices are farther apart than pixels, and down to
             half of that, where an annotated structure would be lost.
-        neighbouring_slices: How many slices on either side the network sees with each slice, in
-            2-D; where a volume ends, its last slice stands for those that are missing.
     """
 
     slicing_axis: int | None = None
@@ -96,7 +92,6 @@ class PreprocessConfig:
     patch_size: tuple[int, ...] | None = None
     dimension: int = 2
     slice_spacing_mm: float | None = None
-    neighbouring_slices: int = 0
 
     def __post_init__(self) -> None:
         require(
@@ -137,11 +132,6 @@ class PreprocessConfig:
     def _check_dimension(self) -> None:
         patch, distance = self.patch_size, self.slice_spacing_mm
         require(self.dimension in (2, 3), "dimension", Text("2 or 3"), self.dimension)
-        most = MOST_NEIGHBOURS if self.dimension == 2 else 0
-        require(
-            0 <= self.neighbouring_slices <= most, "neighbouring_slices",
-            Text("0..{most} in 2-D, 0 in 3-D", most=MOST_NEIGHBOURS), self.neighbouring_slices,
-        )  # fmt: skip
         if self.dimension == 2:
             require(
                 patch is None or (len(patch) == 2 and all(map(_fits_the_network, patch))),
@@ -161,10 +151,6 @@ class PreprocessConfig:
         )  # fmt: skip
         require(self.whole_slices, "whole_slices", Text("true in 3-D"), self.whole_slices)
         require(self.window_size is None, "window_size", Text("none in 3-D"), self.window_size)
-
-    def num_inputs_of(self, num_channels: int) -> int:
-        """Return how many images the network sees at once: of each channel slice and neighbours."""
-        return num_channels * (1 + 2 * self.neighbouring_slices)
 
     @property
     def block_spacing_mm(self) -> tuple[float, float, float] | None:

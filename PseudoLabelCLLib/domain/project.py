@@ -151,11 +151,6 @@ class Project:
         """How many images of a patient the network sees at once."""
         return max(1, len(self.channels))
 
-    @property
-    def num_inputs(self) -> int:
-        """How many images the network sees at once: of each channel slice and neighbours."""
-        return self.config.preprocess.num_inputs_of(self.num_channels)
-
     def missing_channels(self, case: Case) -> tuple[str, ...]:
         """Return the channels that a case lacks."""
         return missing_among(self.channels[1:], (one.channel for one in case.further_images))

@@ -108,7 +108,7 @@ def memory_of_round(
         step=step + WEIGHT_BYTES * num_weights(network),
         prediction=predicted + PROPOSAL_BYTES * largest,
         reading=READING_BYTES * native,
-        mapped=(4 * project.num_inputs + 1) * voxels_of(learned, settled),
+        mapped=(4 * project.num_channels + 1) * voxels_of(learned, settled),
     )
 
 

@@ -102,20 +102,6 @@ class StartingModel:
                 Text("Only networks in 2-D can start from another model."),
                 Text("Choose a model in 2-D for a project in 2-D."),
             )
-        theirs, ours = self.preprocess.neighbouring_slices, preprocess.neighbouring_slices
-        if theirs != ours:
-            raise ProjectError(
-                Text(
-                    "The model sees each slice with {theirs} neighbours on either side, "
-                    "the project with {ours}.",
-                    theirs=theirs,
-                    ours=ours,
-                ),
-                Text(
-                    "Choose another model, or set preprocess.neighbouring_slices={theirs}.",
-                    theirs=theirs,
-                ),
-            )
         self._require_similar_pixels(preprocess.in_plane_spacing_mm)
 
     def _require_similar_pixels(self, pixel_mm: float | None) -> None:

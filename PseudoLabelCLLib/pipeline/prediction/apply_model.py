@@ -197,9 +197,7 @@ def segment_volume(
     check_image(first, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
     for volume, channel in zip(further, model.card.channels[1:], strict=True):
         check_channel(volume, channel, case_id=case_id, axis=axis)
-    grid = slice_grid(
-        first, model.card.preprocess, model.card.preprocess.num_inputs_of(len(volumes))
-    )
+    grid = slice_grid(first, model.card.preprocess, len(volumes))
     images = network_channels(volumes, grid, model.card.preprocess)
     return segment_slices(model, images, grid, first.geometry, device)
 

@@ -188,10 +188,7 @@ def read_model(path: Path) -> TrainedModel:
         ) from error
     try:
         network = network_from_bytes(
-            weights,
-            card.network,
-            card.schema.num_classes,
-            card.preprocess.num_inputs_of(card.num_channels),
+            weights, card.network, card.schema.num_classes, card.num_channels
         )
     except ModelFileError as error:
         raise ModelFileError(

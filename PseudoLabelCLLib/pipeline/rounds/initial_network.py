@@ -42,7 +42,9 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
     project = inputs.project
     generator = torch.Generator().manual_seed(seed)
     config = settle_network(project.config.network, inputs.preprocess)
-    network = SegmentationNetwork(config, project.schema.num_classes, generator, project.num_inputs)
+    network = SegmentationNetwork(
+        config, project.schema.num_classes, generator, project.num_channels
+    )
     if project.start is not None:
         _take_over(network, project, project.start, inputs)
     elif project.config.pretraining.method is not Pretraining.NONE:

@@ -363,7 +363,7 @@ def _num_decoder_blocks(settings: PretrainingSettings) -> int:
 def _new_network(project: Project, seed: int) -> SegmentationNetwork:
     generator = torch.Generator().manual_seed(seed)
     return SegmentationNetwork(
-        project.config.network, project.schema.num_classes, generator, project.num_inputs
+        project.config.network, project.schema.num_classes, generator, project.num_channels
     )
 
 

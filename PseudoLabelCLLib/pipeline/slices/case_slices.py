@@ -109,7 +109,7 @@ def load_case_slices(
     fits = entry is not None and entry.key == key and _own.has_own(images, _described(case, entry))
     if entry is None or not fits:
         volumes = case_images(root, channels, case)
-        grid = slice_grid(volumes[0], config, config.num_inputs_of(len(volumes)))
+        grid = slice_grid(volumes[0], config, len(volumes))
         # of the pair, the key goes first and comes last: where it stands, it is that of the images
         (folder / "grid.json").unlink(missing_ok=True)
         entry = _CacheEntry(key, grid)

@@ -29,16 +29,13 @@ def network_channels(
 ) -> FloatArray:
     """Return the images of one patient as the network sees them, each scaled by itself.
 
-    With neighbouring slices, each slice is followed by those before and behind it, as they lie in
-    the volume, nearest first; all images of a slice stand together.
-
     Args:
         volumes: The images, all on one grid.
         grid: How their slices lie on the network's window.
         config: With pixel size and window filled in.
 
     Returns:
-        Shape (slices, channels times slices seen at once, rows, columns).
+        Shape (slices, channels, rows, columns).
 
     Raises:
         VolumeError: An image is constant between the percentiles.
@@ -47,26 +44,7 @@ def network_channels(
         network_slices(volume, grid, config, channel=number)
         for number, volume in enumerate(volumes)
     ]
-    return with_neighbours(np.stack(channels, axis=1), config.neighbouring_slices)
-
-
-def with_neighbours(images: FloatArray, number: int) -> FloatArray:
-    """Return slices together with so many on either side; at the ends the last one is repeated.
-
-    Args:
-        images: Shape (slices, channels, rows, columns).
-        number: 0 returns them as they are.
-
-    Returns:
-        Shape (slices, channels times (1 + 2 number), rows, columns): the slice, the one before, the
-        one behind, and so on outwards.
-    """
-    if number == 0:
-        return images
-    own = np.arange(len(images))
-    offsets = [0, *(sign * n for n in range(1, number + 1) for sign in (-1, 1))]
-    seen = [images[np.clip(own + offset, 0, len(images) - 1)] for offset in offsets]
-    return np.concatenate(seen, axis=1)
+    return np.stack(channels, axis=1)
 
 
 def network_slices(
