@@ -1,9 +1,12 @@
-"""The levels of a network in 3-D: which axes each halves, and over which it convolves."""
+"""What a network sees at once, and its levels in 3-D: which axes each halves and convolves over."""
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
+from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 
@@ -15,6 +18,19 @@ SMALLEST_SIDE = 4
 TOO_COARSE = 2.0
 # Voxels of an automatic block: 64 x 64 x 32.
 BLOCK_VOXELS = 2**17
+# Slices this many times farther apart than pixels show next to nothing of each other.
+MOST_ANISOTROPY = 3.0
+# With fewer slices, most have neighbours beyond the volume's ends, and blocks are flat.
+FEWEST_FOR_NEIGHBOURS = 8
+FEWEST_FOR_BLOCKS = 32
+
+
+class Extent(Enum):
+    """What a network sees at once: a slice, a slice with its neighbours, or a block in 3-D."""
+
+    SLICE = "slice"
+    NEIGHBOURS = "neighbours"
+    BLOCK = "block"
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,35 @@ class NetworkLevels:
         """What the sides of a block must be multiples of."""
         sides = [math.prod(stride[axis] for stride in self.strides) for axis in range(3)]
         return sides[0], sides[1], sides[2]
+
+
+def fitting_extent(config: PreprocessConfig, geometries: Sequence[Geometry]) -> Extent:
+    """Return what a network would see at once, by the grids of the volumes alone.
+
+    A slice where the distance of slices is more than three times the pixel size, or volumes have
+    fewer than eight slices; a block where it is less than twice the pixel size, from where on a
+    network in 3-D convolves over slices at once, and volumes have 32 slices or more; between, a
+    slice with its neighbours. All are medians over the volumes.
+
+    Args:
+        config: How volumes are cut.
+        geometries: One volume or more.
+
+    Source: nnU-Net's threshold of anisotropy (Isensee et al., Nature Methods 2021); the numbers of
+        slices are this project's own and not measured.
+    """
+    anisotropies, counts = [], []
+    for geometry in geometries:
+        axis = config.slicing_axis_of(geometry)
+        sides = [mm for n, mm in enumerate(geometry.spacing_mm) if n != axis]
+        anisotropies.append(geometry.spacing_mm[axis] / math.sqrt(math.prod(sides)))
+        counts.append(geometry.size[axis])
+    anisotropy, count = statistics.median(anisotropies), statistics.median(counts)
+    if anisotropy > MOST_ANISOTROPY or count < FEWEST_FOR_NEIGHBOURS:
+        return Extent.SLICE
+    if anisotropy < TOO_COARSE and count >= FEWEST_FOR_BLOCKS:
+        return Extent.BLOCK
+    return Extent.NEIGHBOURS
 
 
 def plan_levels(

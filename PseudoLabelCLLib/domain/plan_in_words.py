@@ -1,7 +1,8 @@
-"""What the network of a project sees, in one sentence."""
+"""What the network of a project sees, in one sentence, and what may fit its volumes better."""
 
+from PseudoLabelCLLib.domain.network_plan import Extent
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
-from PseudoLabelCLLib.domain.text import Text, counted, joined
+from PseudoLabelCLLib.domain.text import NO_TEXT, Text, counted, joined
 
 
 def plan_in_words(settled: PreprocessConfig, cost: Text | None = None) -> Text:
@@ -22,6 +23,26 @@ def plan_in_words(settled: PreprocessConfig, cost: Text | None = None) -> Text:
         "The network sees {shape}; {intensities}.",
         shape=_shape(settled),
         intensities=_intensities(settled),
+    )
+
+
+def better_extent_in_words(settled: PreprocessConfig, fitting: Extent) -> Text:
+    """Return that a network would better see more at once than it does, or nothing.
+
+    Args:
+        settled: The plan.
+        fitting: What the grids of the volumes ask for.
+    """
+    if settled.dimension == 3 or settled.neighbouring_slices or fitting is Extent.SLICE:
+        return NO_TEXT
+    if fitting is Extent.NEIGHBOURS:
+        return Text(
+            "The slices of these volumes are not much farther apart than their pixels: "
+            "neighbouring slices (preprocess.neighbouring_slices) may give better results."
+        )
+    return Text(
+        "The slices of these volumes are about as close as their pixels: neighbouring slices "
+        "(preprocess.neighbouring_slices) or a project in 3-D may give better results."
     )
 
 

@@ -1,4 +1,4 @@
-"""Levels of a network in 3-D: what it halves, where it convolves, how large its blocks are."""
+"""What a network sees at once; in 3-D what it halves, where it convolves, how large blocks are."""
 
 import math
 
@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from PseudoLabelCLLib.domain.errors import ProjectError
+from PseudoLabelCLLib.domain.geometry import Geometry
 from PseudoLabelCLLib.domain.network_config import NetworkConfig
 from PseudoLabelCLLib.domain.network_plan import (
     BLOCK_VOXELS,
     SMALLEST_SIDE,
+    Extent,
     fitting_block,
+    fitting_extent,
     largest_block,
     plan_levels,
     settle_network,
@@ -117,3 +120,41 @@ def test_settings_that_do_not_fit_the_dimension_are_refused(changes, setting):
 def test_levels_that_no_network_has_are_refused(changes):
     with pytest.raises(ProjectError, match=r"kernels|strides"):
         NetworkConfig(**changes)
+
+
+def volume(spacing_mm, num_slices):
+    identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    return Geometry((200, 180, num_slices), spacing_mm, (0.0, 0.0, 0.0), identity)
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "num_slices", "expected"),
+    [
+        ((1.56, 1.56, 10.0), 10, Extent.SLICE),  # short axis of the heart (ACDC)
+        ((0.62, 0.62, 3.6), 20, Extent.SLICE),  # prostate
+        ((0.8, 0.8, 2.5), 100, Extent.SLICE),  # 3.1 pixels apart
+        ((0.8, 0.8, 2.4), 100, Extent.NEIGHBOURS),  # 3 pixels apart
+        ((0.8, 0.8, 1.6), 100, Extent.NEIGHBOURS),  # 2 pixels apart
+        ((0.8, 0.8, 1.5), 100, Extent.BLOCK),
+        ((1.0, 1.0, 1.0), 7, Extent.SLICE),
+        ((1.0, 1.0, 1.0), 8, Extent.NEIGHBOURS),
+        ((1.0, 1.0, 1.0), 31, Extent.NEIGHBOURS),
+        ((1.0, 1.0, 1.0), 32, Extent.BLOCK),
+    ],
+)
+def test_grids_of_volumes_say_how_much_a_network_would_see(spacing_mm, num_slices, expected):
+    config = PreprocessConfig(slicing_axis=2)
+    assert fitting_extent(config, [volume(spacing_mm, num_slices)]) is expected
+
+
+def test_one_volume_of_many_does_not_decide_what_a_network_would_see():
+    config = PreprocessConfig(slicing_axis=2)
+    thick, thin = volume((1.0, 1.0, 8.0), 12), volume((1.0, 1.0, 1.0), 120)
+    assert fitting_extent(config, [thin, thick, thin]) is Extent.BLOCK
+    assert fitting_extent(config, [thick, thick, thin]) is Extent.SLICE
+
+
+def test_slices_are_counted_along_the_axis_that_volumes_are_cut_along():
+    thick = volume((1.0, 1.0, 2.0), 40)  # pixels of 1 x 2 mm, cut along the first axis
+    assert fitting_extent(PreprocessConfig(slicing_axis=0), [thick]) is Extent.BLOCK
+    assert fitting_extent(PreprocessConfig(slicing_axis=2), [thick]) is Extent.NEIGHBOURS

@@ -2,7 +2,8 @@
 
 import pytest
 
-from PseudoLabelCLLib.domain.plan_in_words import plan_in_words
+from PseudoLabelCLLib.domain.network_plan import Extent
+from PseudoLabelCLLib.domain.plan_in_words import better_extent_in_words, plan_in_words
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
 
 PIXEL = {"in_plane_spacing_mm": 1.36719}
@@ -43,3 +44,14 @@ PIXEL = {"in_plane_spacing_mm": 1.36719}
 )
 def test_plan_says_dimension_patch_voxels_and_intensities(settled, told):
     assert plan_in_words(settled) == told
+
+
+def test_what_may_fit_better_is_said_only_where_the_network_sees_single_slices():
+    alone = PreprocessConfig(window_size=(192, 160), **PIXEL)
+    assert not better_extent_in_words(alone, Extent.SLICE)
+    assert "neighbouring slices" in better_extent_in_words(alone, Extent.NEIGHBOURS)
+    assert "in 3-D" not in better_extent_in_words(alone, Extent.NEIGHBOURS)
+    assert "in 3-D" in better_extent_in_words(alone, Extent.BLOCK)
+    with_one = PreprocessConfig(neighbouring_slices=1)
+    in_3d = PreprocessConfig(whole_slices=True, dimension=3)
+    assert not any(better_extent_in_words(one, Extent.BLOCK) for one in (with_one, in_3d))
