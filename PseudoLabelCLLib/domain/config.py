@@ -193,6 +193,9 @@ class PseudoLabelConfig:
         further_copies_from: Copies after the first are predicted only around pixels where the
             first gives all structures together at least this probability; 0 predicts all of them
             everywhere. In 3-D they are predicted everywhere.
+        coarse_pass_from: In 2-D, slices are predicted only where a pass at half the resolution
+            gives all structures together at least this probability, somewhere in the slice or in
+            its neighbours; elsewhere that pass speaks for them. 0 predicts all, without it.
         anatomy_prior: Labels of annotated volumes, carried over to the case.
     """
 
@@ -204,6 +207,7 @@ class PseudoLabelConfig:
     clean_up: CleanUpConfig = field(default_factory=CleanUpConfig)
     single_pieces: bool = False
     further_copies_from: float = 0.0
+    coarse_pass_from: float = 0.0
     anatomy_prior: AnatomyPriorConfig = field(default_factory=AnatomyPriorConfig)
 
     def __post_init__(self) -> None:
@@ -214,6 +218,7 @@ class PseudoLabelConfig:
         require_fraction(self.min_agreement, "min_agreement")
         require_fraction(self.max_scale_fraction, "max_scale_fraction")
         require_fraction(self.further_copies_from, "further_copies_from")
+        require_fraction(self.coarse_pass_from, "coarse_pass_from")
         require(
             0 <= self.max_rotation_deg <= 180,
             "max_rotation_deg",

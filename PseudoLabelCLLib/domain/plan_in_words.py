@@ -1,7 +1,7 @@
 """What the network of a project sees, in one sentence."""
 
 from PseudoLabelCLLib.domain.preprocess_config import PreprocessConfig
-from PseudoLabelCLLib.domain.text import Text, joined
+from PseudoLabelCLLib.domain.text import Text, counted, joined
 
 
 def plan_in_words(settled: PreprocessConfig, cost: Text | None = None) -> Text:
@@ -26,6 +26,17 @@ def plan_in_words(settled: PreprocessConfig, cost: Text | None = None) -> Text:
 
 
 def _shape(settled: PreprocessConfig) -> Text:
+    if not settled.neighbouring_slices:
+        return _shape_of_one(settled)
+    return counted(
+        settled.neighbouring_slices,
+        "{shape}, with {count} neighbouring slice on each side",
+        "{shape}, with {count} neighbouring slices on each side",
+        shape=_shape_of_one(settled),
+    )
+
+
+def _shape_of_one(settled: PreprocessConfig) -> Text:
     sides = settled.patch_size or settled.window_size or ()
     size = " x ".join(map(str, sides))
     pixel = settled.in_plane_spacing_mm or 0.0

@@ -15,10 +15,14 @@ from PseudoLabelCLLib.domain.slice_turn import (
     SliceDirections,
     SliceTurn,
     most_common_directions,
+    runs_backwards,
     slice_directions,
     turn_onto,
 )
 from PseudoLabelCLLib.domain.text import Text
+
+# With more, a slab is rather a matter of networks in 3-D.
+MOST_NEIGHBOURING_SLICES = 3
 
 
 class Crop(Enum):
@@ -71,6 +75,8 @@ class PreprocessConfig:
         slice_spacing_mm: Distance of the network's slices in 3-D; None takes the median over the
             cases, or their 10th percentile where slices are farther apart than pixels, and down to
             half of that, where an annotated structure would be lost.
+        neighbouring_slices: In 2-D, how many slices on each side of a slice the network sees with
+            it, as further channels; at a volume's ends its last slice stands for those beyond.
     """
 
     slicing_axis: int | None = None
@@ -92,6 +98,7 @@ class PreprocessConfig:
     patch_size: tuple[int, ...] | None = None
     dimension: int = 2
     slice_spacing_mm: float | None = None
+    neighbouring_slices: int = 0
 
     def __post_init__(self) -> None:
         require(
@@ -132,6 +139,13 @@ class PreprocessConfig:
     def _check_dimension(self) -> None:
         patch, distance = self.patch_size, self.slice_spacing_mm
         require(self.dimension in (2, 3), "dimension", Text("2 or 3"), self.dimension)
+        neighbours = self.neighbouring_slices
+        require(
+            0 <= neighbours <= MOST_NEIGHBOURING_SLICES,
+            "neighbouring_slices",
+            Text("0 to {most}", most=MOST_NEIGHBOURING_SLICES),
+            neighbours,
+        )
         if self.dimension == 2:
             require(
                 patch is None or (len(patch) == 2 and all(map(_fits_the_network, patch))),
@@ -151,6 +165,7 @@ class PreprocessConfig:
         )  # fmt: skip
         require(self.whole_slices, "whole_slices", Text("true in 3-D"), self.whole_slices)
         require(self.window_size is None, "window_size", Text("none in 3-D"), self.window_size)
+        require(neighbours == 0, "neighbouring_slices", Text("0 in 3-D"), neighbours)
 
     @property
     def block_spacing_mm(self) -> tuple[float, float, float] | None:
@@ -158,6 +173,11 @@ class PreprocessConfig:
         if self.dimension == 2 or self.in_plane_spacing_mm is None or self.slice_spacing_mm is None:
             return None
         return self.slice_spacing_mm, self.in_plane_spacing_mm, self.in_plane_spacing_mm
+
+    @property
+    def slices_at_once(self) -> int:
+        """How many slices of each image are channels of the network's input."""
+        return 2 * self.neighbouring_slices + 1
 
     @property
     def sees_whole_slices(self) -> bool:
@@ -178,6 +198,13 @@ class PreprocessConfig:
             return AS_STORED
         own = slice_directions(geometry, self.slicing_axis_of(geometry))
         return turn_onto(self.slice_directions, own)
+
+    def runs_backwards(self, geometry: Geometry) -> bool:
+        """Return whether a volume's slices are stored against the order of most, once settled."""
+        if self.slice_directions is None or not self.turn_slices:
+            return False
+        axis = self.slicing_axis_of(geometry)
+        return runs_backwards(self.slice_directions, geometry, axis)
 
 
 def _fits_the_network(side: int) -> bool:

@@ -97,12 +97,14 @@ def memory_of_round(
     cases = [case for case in project.cases if case.role is not CaseRole.IGNORED]
     block = settled.patch_size or settled.window_size or (1, 1)
     learned = [c for c in cases if is_joint or c.role is not CaseRole.UNLABELLED]
-    values = slices_of_step(training, stage, is_joint=is_joint) * level_values(network, block)
+    neighbours = project.num_channels * (settled.slices_at_once - 1)
+    of_slice = level_values(network, block, neighbours)
+    values = slices_of_step(training, stage, is_joint=is_joint) * of_slice
     share = HALF_SHARE if half_precision else 1.0
     step = 0 if on_gpu else round(share * STEP_BYTES[settled.dimension] * values)
     native = max((image_voxels(case, project) for case in cases), default=0)
     largest = max((math.prod(case.geometry.size) for case in cases), default=0)
-    predicted = 0 if on_gpu else _predicted_at_once(project, settled, network)
+    predicted = 0 if on_gpu else _predicted_at_once(project, settled, network, neighbours)
     return RoundMemory(
         baseline=BASELINE_BYTES + START_BYTES,
         step=step + WEIGHT_BYTES * num_weights(network),
@@ -123,16 +125,19 @@ def slices_of_step(training: TrainingConfig, stage: StageConfig, *, is_joint: bo
     return count
 
 
-def level_values(network: NetworkConfig, sides: tuple[int, ...]) -> float:
+def level_values(
+    network: NetworkConfig, sides: tuple[int, ...], neighbouring_channels: int = 0
+) -> float:
     """Return how many values the features of one layer on every level have together.
 
     Args:
         network: With its levels settled.
         sides: Of the image: rows and columns, in 3-D slices too.
+        neighbouring_channels: Of its input, those of neighbouring slices.
     """
     pixels = float(math.prod(sides))
     strides: list[tuple[int, ...]] = [*network.strides] or [(2, 2)] * (len(network.widths) - 1)
-    values = pixels * network.widths[0]
+    values = pixels * (network.widths[0] + neighbouring_channels)
     for stride, width in zip(strides, network.widths[1:], strict=False):
         pixels /= math.prod(stride)
         values += pixels * width
@@ -151,7 +156,9 @@ def num_weights(network: NetworkConfig) -> int:
     return total
 
 
-def _predicted_at_once(project: Project, settled: PreprocessConfig, network: NetworkConfig) -> int:
+def _predicted_at_once(
+    project: Project, settled: PreprocessConfig, network: NetworkConfig, neighbours: int
+) -> int:
     """Return the bytes of the largest prediction that is computed at once, with its copies."""
     num_classes = project.schema.num_classes
     needed = 0.0
@@ -163,6 +170,6 @@ def _predicted_at_once(project: Project, settled: PreprocessConfig, network: Net
         else:
             at_once = _SLICES_AT_ONCE * min(in_plane, _LARGEST_SLICE)
             whole = _SLICES_AT_ONCE * in_plane
-        values = level_values(network, (at_once,)) if at_once else 0.0
+        values = level_values(network, (at_once,), neighbours) if at_once else 0.0
         needed = max(needed, PREDICTION_BYTES * values + PROBABILITY_BYTES * num_classes * whole)
     return round(needed) + WORKSPACE_BYTES[settled.dimension]

@@ -138,7 +138,7 @@ def _kinds(
     config = project.config
     network = (
         settle_network(config.network, settled), settled.patch_size or settled.window_size,
-        project.num_channels, project.schema.num_classes, half_precision,
+        project.num_channels * settled.slices_at_once, project.schema.num_classes, half_precision,
     )  # fmt: skip
     losses = _losses(config.training, is_joint=is_joint)
     proposals = replace(config.pseudo_label, num_augmented_copies=1)

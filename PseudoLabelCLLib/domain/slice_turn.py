@@ -72,6 +72,23 @@ def slice_directions(geometry: Geometry, slicing_axis: int) -> SliceDirections:
     return _direction(matrix[:, rows]), _direction(matrix[:, columns])
 
 
+def runs_backwards(reference: SliceDirections, geometry: Geometry, slicing_axis: int) -> bool:
+    """Return whether a volume's slices are stored against the order in which most lie.
+
+    That order is the way in which a right-hand screw moves that is turned from where column
+    numbers grow to towards where row numbers do, as in most files. Slices of another plane, more
+    than 60 degrees away, count as they are stored.
+
+    Args:
+        reference: Where row and column numbers of most slices grow to.
+        geometry: The volume's grid.
+        slicing_axis: 0, 1 or 2 for i, j, k.
+    """
+    rows, columns = reference
+    along = geometry.direction_matrix[:, slicing_axis]
+    return bool(np.dot(np.cross(columns, rows), along) <= -_NEAR_COSINE)
+
+
 def turn_onto(reference: SliceDirections, own: SliceDirections) -> SliceTurn:
     """Return how to turn slices so that they lie as those of the reference, as far as they can.
 

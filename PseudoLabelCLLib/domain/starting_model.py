@@ -86,7 +86,7 @@ class StartingModel:
             preprocess: Its grid, as far as it is known: a pixel size that is not set fits.
 
         Raises:
-            ProjectError: Channels, dimension or pixel size differ.
+            ProjectError: Channels, dimension, neighbouring slices or pixel size differ.
         """
         if [one.casefold() for one in self.channels] != [one.casefold() for one in channels]:
             raise ProjectError(
@@ -102,7 +102,24 @@ class StartingModel:
                 Text("Only networks in 2-D can start from another model."),
                 Text("Choose a model in 2-D for a project in 2-D."),
             )
+        self._require_as_many_neighbours(preprocess.neighbouring_slices)
         self._require_similar_pixels(preprocess.in_plane_spacing_mm)
+
+    def _require_as_many_neighbours(self, number: int) -> None:
+        learned = self.preprocess.neighbouring_slices
+        if learned != number:
+            raise ProjectError(
+                Text(
+                    "The model sees {learned} neighbouring slices on each side of a slice; the "
+                    "network of this project sees {own}.",
+                    learned=learned,
+                    own=number,
+                ),
+                Text(
+                    "Choose another model, or set preprocess.neighbouring_slices to {learned}.",
+                    learned=learned,
+                ),
+            )
 
     def _require_similar_pixels(self, pixel_mm: float | None) -> None:
         learned_mm = self.preprocess.in_plane_spacing_mm

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,12 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.network_config import SIZE_MULTIPLE
+from PseudoLabelCLLib.learning.coarse_pass import (
+    coarse_probabilities,
+    enlarged,
+    largest_of_structures,
+    needs_prediction,
+)
 from PseudoLabelCLLib.learning.copies import (
     Box,
     CopyTransform,
@@ -44,6 +50,10 @@ MARGIN = 32
 _NARROWEST = 2 / 3
 
 
+# What is found on some slices.
+_Found = TypeVar("_Found")
+
+
 @dataclass(frozen=True)
 class MostLikely:
     """The most likely class of every pixel on the network's grid.
@@ -72,6 +82,24 @@ class PredictedPart(NamedTuple):
     copies: UInt8[Tensor, "copies slices rows columns"]
 
 
+class Saving(NamedTuple):
+    """Where slices are beyond doubt and are not predicted in every copy; 0: they all are.
+
+    Args:
+        further_from: Copies after an unchanged one are predicted only around pixels where that one
+            says that the structures have at least this probability together.
+        coarse_from: Slices are predicted only where a pass at half the resolution gives the
+            structures at least this probability together, anywhere in the slice or its neighbours.
+            That pass speaks for the others.
+    """
+
+    further_from: float = 0.0
+    coarse_from: float = 0.0
+
+
+EVERYTHING = Saving()
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What the network says about a case, on the network's grid.
@@ -94,7 +122,7 @@ def predict_slices(
     device: ComputeDevice,
     block: Sequence[int] | None = None,
     *,
-    further_from: float = 0.0,
+    saving: Saving = EVERYTHING,
 ) -> Prediction:
     """Return what `predict_parts` says of all slices together."""
     num_slices, _, rows, columns = images.shape
@@ -102,7 +130,7 @@ def predict_slices(
         np.empty((num_slices, network.num_classes, rows, columns), np.float32),
         np.empty((len(copies), num_slices, rows, columns), np.uint8),
     )
-    predicted = predict_parts(network, images, copies, device, block, further_from=further_from)
+    predicted = predict_parts(network, images, copies, device, block, saving=saving)
     for part, (probabilities, winners) in on_the_host(
         (said.part, (said.probabilities, said.copies)) for said in predicted
     ):
@@ -118,7 +146,7 @@ def predict_parts(
     device: ComputeDevice,
     block: Sequence[int] | None = None,
     *,
-    further_from: float = 0.0,
+    saving: Saving = EVERYTHING,
 ) -> Iterator[PredictedPart]:
     """Predict every slice in every copy, whatever its size; in 3-D together with its neighbours.
 
@@ -134,9 +162,7 @@ def predict_parts(
         copies: At least one.
         device: Where to compute; where memory is short, fewer slices go at once.
         block: What a network in 3-D was trained on: slices, rows and columns.
-        further_from: Copies after an unchanged one are predicted only around pixels where that one
-            says that the structures have at least this probability together; 0: everywhere. In
-            3-D it is everywhere.
+        saving: What is left out; in 3-D nothing is.
 
     Raises:
         torch.OutOfMemoryError: Not even one slice fits, or no window of a network in 3-D.
@@ -146,7 +172,7 @@ def predict_parts(
     if network.config.dimension == 3:
         said = _said_of_volume(asked, images, copies, block or network.config.multiple)
     else:
-        said = _said_of_slices(asked, images, copies, further_from)
+        said = _said_of_slices(asked, images, copies, saving)
     while (found := _next(said)) is not None:
         yield found
 
@@ -162,28 +188,35 @@ def _said_of_slices(
     asked: "_Asked",
     images: npt.NDArray[np.float32],
     copies: Sequence[CopyTransform],
-    further_from: float,
+    saving: Saving,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield mean probabilities and most likely classes of some slices after the others."""
-    start, at_once = 0, _most_slices_at_once(asked.device)
     whole = _whole_slice(images)
     turns = [turn_of(copy, whole, whole.shape, asked.device) for copy in copies]
     begins_with_itself = bool(copies) and copies[0].is_identity
-    while start < len(images):
-        part = slice(start, start + at_once)
-        try:
-            sent = _send(images[part], asked.device)
-            if further_from > 0 and begins_with_itself:
-                mean, winners = _said_around_structures(asked, sent, copies, further_from)
-            else:
-                mean, winners = combine(asked.copies(sent, turns), turns)
-        except torch.OutOfMemoryError:
-            if at_once == 1:
-                raise
-            at_once //= 2
-            continue
+    needed = torch.ones(len(images), dtype=torch.bool)
+    if saving.coarse_from > 0:
+        coarse = asked.some_at_a_time(
+            images, lambda _, sent: largest_of_structures(coarse_probabilities(asked.slices, sent))
+        )
+        needed = needs_prediction([largest for _, largest in coarse], saving.coarse_from)
+
+    def look(slices: Tensor) -> tuple[Tensor, Tensor]:
+        if saving.further_from > 0 and begins_with_itself:
+            return _said_around_structures(asked, slices, copies, saving.further_from)
+        return combine(asked.copies(slices, turns), turns)
+
+    def look_where_needed(part: slice, slices: Tensor) -> tuple[Tensor, Tensor]:
+        if needed[part].all():
+            return look(slices)
+        mean, winners = asked.coarsely(slices, len(copies))
+        chosen = needed[part].nonzero()[:, 0]
+        if len(chosen):
+            mean[chosen], winners[:, chosen] = look(slices[chosen])
+        return mean, winners
+
+    for part, (mean, winners) in asked.some_at_a_time(images, look_where_needed):
         yield part, mean, winners
-        start += at_once
 
 
 def _said_around_structures(
@@ -275,6 +308,29 @@ class _Asked:
         """Return the class probabilities of slices of any size."""
         plan = WindowPlan((SIZE_MULTIPLE,) * 2, (LARGEST_SLICE_WINDOW,) * 2, LARGEST_SLICE)
         return predict_any_size(self.probabilities, images, plan)
+
+    def some_at_a_time(
+        self, images: npt.NDArray[np.float32], look: Callable[[slice, Tensor], _Found]
+    ) -> Iterator[tuple[slice, _Found]]:
+        """Yield what is found on some slices after the others, fewer where memory is short."""
+        start, at_once = 0, _most_slices_at_once(self.device)
+        while start < len(images):
+            part = slice(start, start + at_once)
+            try:
+                found = look(part, _send(images[part], self.device))
+            except torch.OutOfMemoryError:
+                if at_once == 1:
+                    raise
+                at_once //= 2
+                continue
+            yield part, found
+            start += at_once
+
+    def coarsely(self, images: Tensor, num_copies: int) -> tuple[Tensor, Tensor]:
+        """Return what a coarse pass says of slices, for all of their copies."""
+        said = enlarged(coarse_probabilities(self.slices, images), images)
+        mean, winners = combine([said], [None])
+        return mean, winners.repeat(num_copies, 1, 1, 1)
 
     def volume_plan(self, block: Sequence[int]) -> WindowPlan:
         """Return how volumes are predicted: in windows twice as wide as a block where they fit."""

@@ -137,14 +137,14 @@ def _row(name: str, kind: Kind, arguments: argparse.Namespace) -> list[str]:
     make_folder(folder)
     log, project = StageLog(folder, lambda _: None), folder / "project"
     if not log.is_done("train"):
-        schema = _schema(kind)
+        schema = schema_of(kind)
         _write(folder / "first", kind.annotated, kind, schema, seed=1)
         _write(folder / "second", kind.unlabelled, kind, schema, seed=2)
         if not log.is_done("create"):
             log.run("create", *_create(folder, project, kind, arguments.steps))
         log.run("train", "train", project, "--device", "cpu", "--answer", "vanishing=train")
     stage = log.stages["train"]
-    schema = _schema(kind)
+    schema = schema_of(kind)
     image = read_geometry(folder / "second.nii.gz")
     proposal = read_segmentation(ProjectLayout(project).proposal(0, "second"), schema)[0]
     truth = read_segmentation(folder / "second-truth.nii.gz", schema)[0]
@@ -163,7 +163,7 @@ def _row(name: str, kind: Kind, arguments: argparse.Namespace) -> list[str]:
 
 def _create(folder: Path, project: Path, kind: Kind, steps: int) -> list[object]:
     settings = [one.format(steps=steps) for one in (*SMALL, *kind.settings)]
-    labels = ",".join(f"{one.value}={one.name}" for one in _schema(kind))
+    labels = ",".join(f"{one.value}={one.name}" for one in schema_of(kind))
     return [
         "create", project, "--annotated", folder / "first.nii.gz", folder / "first-truth.nii.gz",
         "--unlabelled", folder / "second.nii.gz", "--labels", labels,
@@ -184,7 +184,8 @@ def _is_same(one: Geometry, other: Geometry) -> bool:
     )
 
 
-def _schema(kind: Kind) -> LabelSchema:
+def schema_of(kind: Kind) -> LabelSchema:
+    """Return the structures of a kind of volume."""
     return LabelSchema.from_values(tuple(range(1, len(kind.radii_mm) + 1)))
 
 

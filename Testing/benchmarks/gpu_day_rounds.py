@@ -21,7 +21,7 @@ from PseudoLabelCLLib.domain.config import Selection
 from PseudoLabelCLLib.domain.method_config import Mirror
 from PseudoLabelCLLib.learning.copies import CopyTransform, draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice, choose_device
-from PseudoLabelCLLib.learning.inference import predict_parts
+from PseudoLabelCLLib.learning.inference import Saving, predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
@@ -148,7 +148,7 @@ class _Rounds:
         found = np.empty((len(case.images), *case.images.shape[2:]), np.uint8)
         said = predict_parts(
             network, case.images, copies, self.device, self.pack.preprocess.patch_size,
-            further_from=self.pack.config.pseudo_label.further_copies_from,
+            saving=Saving(self.pack.config.pseudo_label.further_copies_from),
         )  # fmt: skip
         for part in said:
             found[part.part] = part.probabilities.argmax(dim=1).cpu().numpy()

@@ -44,11 +44,8 @@ from PseudoLabelCLLib.domain.round_memory import (
     slices_of_step,
 )
 from PseudoLabelCLLib.domain.volume import Volume
-from PseudoLabelCLLib.learning.inference import (
-    SLICES_AT_ONCE_ON_CPU,
-    draw_copies,
-    predict_parts,
-)
+from PseudoLabelCLLib.learning.copies import draw_copies
+from PseudoLabelCLLib.learning.inference import SLICES_AT_ONCE_ON_CPU, predict_parts
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.training.patches import Patches
 from PseudoLabelCLLib.learning.training.sampling import LabelledSlices, RoundData, SlicePool
@@ -70,6 +67,7 @@ class Row:
     patch: tuple[int, ...]
     joint: bool = False
     half: bool = False
+    neighbours: int = 0
 
 
 ROWS = {
@@ -77,6 +75,8 @@ ROWS = {
     "2-D, 10 x 128 x 128": Row(10, (128, 128)),
     "2-D, 10 x 192 x 192": Row(10, (192, 192)),
     "2-D, 20 x 192 x 192": Row(20, (192, 192)),
+    "2-D, 10 x 128 x 128, 1 neighbour": Row(10, (128, 128), neighbours=1),
+    "2-D, 10 x 128 x 128, 3 neighbours": Row(10, (128, 128), neighbours=3),
     "2-D, joint, 4 + 8 x 128 x 128": Row(4, (128, 128), joint=True),
     "3-D, 2 x 16 x 48 x 48": Row(2, (16, 48, 48)),
     "3-D, 2 x 32 x 64 x 64": Row(2, (32, 64, 64)),
@@ -141,14 +141,16 @@ def _step(row: Row) -> tuple[Callable[[], object], float]:
     training, patches = config.training, Patches(row.patch, config.training.structure_share)
     others = [_slices(row)] if row.joint else []
     data = RoundData(
-        SlicePool([_slices(row)], NUM_CLASSES, patches), SlicePool(others, NUM_CLASSES, patches)
+        SlicePool([_slices(row)], NUM_CLASSES, patches),
+        SlicePool(others, NUM_CLASSES, patches),
+        2 * row.neighbours + 1,
     )
     stage = training.joint if row.joint else training.supervised
     device = compute_device("cpu", half_precision=row.half)
-    state = start_training(_network(config.network), stage, device, 0)
+    state = start_training(_network(config.network, 2 * row.neighbours + 1), stage, device, 0)
     steps = Trainer(state, data, training, device).steps()
     count = slices_of_step(training, stage, is_joint=row.joint)
-    values = count * level_values(config.network, row.patch)
+    values = count * level_values(config.network, row.patch, 2 * row.neighbours)
     per_value = STEP_BYTES[len(row.patch)] * (HALF_SHARE if row.half else 1)
     weights = WEIGHT_BYTES * num_weights(config.network)
     return lambda: next(steps), START_BYTES + per_value * values + weights
@@ -185,8 +187,9 @@ def _reading() -> tuple[Callable[[], object], float]:
     return prepare, READING_BYTES * float(values.size)
 
 
-def _network(config: NetworkConfig) -> SegmentationNetwork:
-    return SegmentationNetwork(config, NUM_CLASSES, torch.Generator().manual_seed(0))
+def _network(config: NetworkConfig, num_channels: int = 1) -> SegmentationNetwork:
+    generator = torch.Generator().manual_seed(0)
+    return SegmentationNetwork(config, NUM_CLASSES, generator, num_channels)
 
 
 def _config(row: Row) -> ProjectConfig:
@@ -214,7 +217,8 @@ def _config(row: Row) -> ProjectConfig:
 
 def _slices(row: Row) -> LabelledSlices:
     shape = row.patch if len(row.patch) == 3 else (NUM_SLICES, *row.patch)
-    images = np.random.default_rng(0).random((shape[0], 1, *shape[1:]), np.float32)
+    num_channels = 2 * row.neighbours + 1
+    images = np.random.default_rng(0).random((shape[0], num_channels, *shape[1:]), np.float32)
     classes = np.minimum(images[:, 0] * NUM_CLASSES, NUM_CLASSES - 1).astype(np.uint8)
     return LabelledSlices(images, classes)
 

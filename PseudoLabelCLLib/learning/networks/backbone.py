@@ -128,7 +128,7 @@ def build_backbone(config: NetworkConfig, num_channels: int = 1) -> UNetBackbone
 
     Args:
         config: Which backbone, and its widths.
-        num_channels: Images of one patient that it sees at once.
+        num_channels: Of its input.
     """
     if config.backbone is Backbone.BASIC_UNET:
         return _basic_unet(config, num_channels)

@@ -27,7 +27,8 @@ class SegmentationNetwork(nn.Module):
         num_classes: Classes, background included.
         generator: Where all initial weights are drawn from, the backbone's first; None where
             weights are loaded next.
-        num_channels: Images of one patient that it sees at once, each a channel of its input.
+        num_channels: Of its input: the images of one patient that it sees at once, and of each the
+            neighbouring slices.
 
     Source: Chaitanya et al., MedIA 2023, section 4.3 and its code.
     """

@@ -44,18 +44,22 @@ def global_batch(
         both sets may hold the same volume.
     """
     num_parts = config.num_partitions
+
+    def view(slices: Views) -> Views:
+        return _global_view(slices, config, generator, volumes.slices_at_once)
+
     if config.global_strategy is GlobalStrategy.RANDOM:
         slices = volumes.draw(VOLUMES_IN_SET * num_parts, generator).images
-        return torch.cat([_global_view(slices, config, generator) for _ in range(2)])
+        return torch.cat([view(slices) for _ in range(2)])
     if config.global_strategy is GlobalStrategy.PARTITION_MINUS:
         chosen = volumes.draw_volumes(VOLUMES_IN_SET, generator)
         slices = volumes.draw_parts(chosen, num_parts, generator)
-        return torch.cat((slices, *(_global_view(slices, config, generator) for _ in range(2))))
+        return torch.cat((slices, *(view(slices) for _ in range(2))))
     ring = volumes.draw_ring(2 * VOLUMES_IN_SET, generator)
     sets = []
     for members in (ring[0::2], ring[1::2]):
         slices = volumes.draw_parts(members, num_parts, generator)
-        sets += [slices, _global_view(slices, config, generator)]
+        sets += [slices, view(slices)]
     stacked = torch.stack(sets, dim=1)  # (blocks x parts, 4, channels, rows, columns)
     by_block = stacked.reshape(VOLUMES_IN_SET, num_parts, *stacked.shape[1:]).transpose(1, 2)
     return by_block.flatten(0, 2)  # (views, channels, rows, columns)
@@ -83,7 +87,9 @@ def local_batch(
     else:
         chosen = volumes.draw_volumes(VOLUMES_IN_SET, generator)
         slices = volumes.draw_parts(chosen, config.num_partitions, generator)
-    return torch.cat([_changed(slices, config, generator) for _ in range(2)])
+    return torch.cat(
+        [_changed(slices, config, generator, volumes.slices_at_once) for _ in range(2)]
+    )
 
 
 def positional_batch(
@@ -109,15 +115,21 @@ def positional_batch(
     return PlacedSlices(views, drawn.positions.repeat(2))
 
 
-def _global_view(slices: Views, config: GlobalLocalConfig, generator: torch.Generator) -> Views:
-    return _changed(crop_and_enlarge(slices, config.crop_fraction, generator), config, generator)
+def _global_view(
+    slices: Views, config: GlobalLocalConfig, generator: torch.Generator, slices_at_once: int
+) -> Views:
+    enlarged = crop_and_enlarge(slices, config.crop_fraction, generator)
+    return _changed(enlarged, config, generator, slices_at_once)
 
 
-def _changed(slices: Views, config: GlobalLocalConfig, generator: torch.Generator) -> Views:
+def _changed(
+    slices: Views, config: GlobalLocalConfig, generator: torch.Generator, slices_at_once: int
+) -> Views:
     return change_intensity(
         slices,
         brightness=config.brightness,
         contrast_fraction=config.contrast_fraction,
         is_shared=config.one_change_per_batch,
         generator=generator,
+        slices_at_once=slices_at_once,
     )

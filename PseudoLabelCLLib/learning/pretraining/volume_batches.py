@@ -50,11 +50,16 @@ class VolumePool:
     Args:
         volumes: The volumes.
         resident: Their images on a device, if they are there.
+        slices_at_once: How many slices of each image the channels are.
     """
 
     def __init__(
-        self, volumes: Sequence[OrderedVolume], resident: Sequence[Tensor] | None = None
+        self,
+        volumes: Sequence[OrderedVolume],
+        resident: Sequence[Tensor] | None = None,
+        slices_at_once: int = 1,
     ) -> None:
+        self.slices_at_once = slices_at_once
         self._volumes = tuple(volumes)
         self._places = [(v, s) for v, vol in enumerate(volumes) for s in range(len(vol.images))]
         self._resident = resident
@@ -68,7 +73,7 @@ class VolumePool:
         """Return the pool of those volumes that can be cut into so many parts."""
         chosen = [n for n, v in enumerate(self._volumes) if len(v.images) >= num_partitions]
         kept = None if self._resident is None else [self._resident[n] for n in chosen]
-        return VolumePool([self._volumes[n] for n in chosen], kept)
+        return VolumePool([self._volumes[n] for n in chosen], kept, self.slices_at_once)
 
     def bring_to(self, device: torch.device) -> bool:
         """Let every draw arrive on a device, and keep the volumes there if they are small.

@@ -46,23 +46,31 @@ class _IntensityChange(NamedTuple):
 
 
 def augment(
-    images: Images, targets: Targets, config: AugmentationConfig, generator: torch.Generator
+    images: Images,
+    targets: Targets,
+    config: AugmentationConfig,
+    generator: torch.Generator,
+    slices_at_once: int = 1,
 ) -> AugmentedBatch:
     """Warp images and targets together, then change the images' intensities.
 
-    All slices of a block are warped alike, in their plane.
+    All slices of a block, and neighbouring slices, are warped alike, in their plane. Intensities
+    of neighbouring slices of one image change alike; noise is each pixel's own.
 
     Args:
         images: Intensities, about 0..1.
         targets: Class probabilities; class 0 fills what comes from outside the slice.
         config: The ranges.
         generator: On the CPU; parameters are few, so they are drawn there for every device alike.
+        slices_at_once: How many slices of each image the channels are.
 
     Returns:
         Images, and targets that are soft along moved borders and still sum to 1.
     """
     warp = _draw_warp(images, config, generator)
-    change = _draw_intensity_change(images.shape[:2], config, generator)
+    shape = (len(images), images.shape[1] // slices_at_once)
+    drawn = _draw_intensity_change(shape, config, generator)
+    change = _IntensityChange(*(part.repeat(1, slices_at_once, 1, 1) for part in drawn))
     moved = _move_together((*warp, *change), images.device)
     grid = _sampling_grid(_Warp(*moved[:2]), images, config)
     together = torch.cat((images, targets[:, 1:]), dim=1)

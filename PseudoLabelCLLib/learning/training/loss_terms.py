@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from PseudoLabelCLLib.domain.config import StageConfig, TrainingConfig
-from PseudoLabelCLLib.domain.method_config import ContrastiveConfig, IncompleteSlices, PairWeighting
+from PseudoLabelCLLib.domain.method_config import (
+    AugmentationConfig,
+    ContrastiveConfig,
+    IncompleteSlices,
+    PairWeighting,
+)
 from PseudoLabelCLLib.learning.losses.consistency import consistency_loss
 from PseudoLabelCLLib.learning.losses.local_contrast import draw_anchors, local_contrastive_loss
 from PseudoLabelCLLib.learning.losses.segmentation import segmentation_loss
@@ -37,6 +42,7 @@ class StepPart:
         form: Of the targets.
         generator: Of all random changes.
         ask_teacher: Returns the class probabilities that the averaged network sees.
+        slices_at_once: How many slices of each image the channels are.
     """
 
     def __init__(
@@ -45,10 +51,12 @@ class StepPart:
         form: TargetForm,
         generator: torch.Generator,
         ask_teacher: Callable[[Images], Tensor],
+        slices_at_once: int = 1,
     ) -> None:
         self.batch = batch
         self.form = form
         self.generator = generator
+        self.slices_at_once = slices_at_once
         self._ask_teacher = ask_teacher
 
     @cached_property
@@ -61,6 +69,10 @@ class StepPart:
         """Unchanged slices with the class probabilities that the averaged network sees."""
         images = to_device(self.batch[Source.UNLABELLED].images, self.form.device)
         return AugmentedBatch(images, self._ask_teacher(images))
+
+    def changed(self, batch: AugmentedBatch, config: AugmentationConfig) -> AugmentedBatch:
+        """Return slices and targets after random changes of both."""
+        return augment(*batch, config, self.generator, self.slices_at_once)
 
 
 class LossTerm(ABC):
@@ -125,7 +137,7 @@ class SegmentationTerm(LogitsTerm):
     def change(self, part: StepPart) -> AugmentedBatch:
         """Change slices and truth together."""
         config = self.config.augmentation
-        changed = augment(*part.truth, config, part.generator)
+        changed = part.changed(part.truth, config)
         return mixup(changed, config.mixup_alpha, part.generator) if config.mixup_alpha else changed
 
     def loss(self, logits: Tensor, targets: Tensor, part: StepPart) -> Scalar:
@@ -160,7 +172,7 @@ class SelfTrainingTerm(SegmentationTerm):
     def change(self, part: StepPart) -> AugmentedBatch:
         """Change slices and pseudo-labels together."""
         believed = part.form.of(part.batch[self.source])
-        return augment(*believed, self.config.augmentation, part.generator)
+        return part.changed(believed, self.config.augmentation)
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,7 @@ class ConsistencyTerm(LogitsTerm):
 
     def change(self, part: StepPart) -> AugmentedBatch:
         """Change slices and what the teacher says of them together, strongly."""
-        return augment(*part.taught, self.config.consistency.augmentation, part.generator)
+        return part.changed(part.taught, self.config.consistency.augmentation)
 
     def loss(self, logits: Tensor, targets: Tensor, part: StepPart) -> Scalar:  # noqa: ARG002
         """Return the loss towards the teacher, where it is sure."""
@@ -212,7 +224,7 @@ class CopyPasteTerm(ConsistencyTerm):
             AugmentedBatch(taught.images[:number], taught.targets[:number]),
             to_device(boxes, part.form.device),
         )
-        return augment(*mixed, self.config.consistency.augmentation, part.generator)
+        return part.changed(mixed, self.config.consistency.augmentation)
 
     def loss(self, logits: Tensor, targets: Tensor, part: StepPart) -> Scalar:
         """Return the loss towards truth or teacher, where one class is known."""
@@ -251,7 +263,7 @@ class ContrastiveTerm(EmbeddingTerm):
     def views(self, part: StepPart) -> Images:
         """Return the slices with changed intensities."""
         images = to_device(part.batch[self.source].images, part.form.device)
-        return jitter_views(images, self.config, part.generator)
+        return jitter_views(images, self.config, part.generator, part.slices_at_once)
 
     def loss(self, embeddings: Tensor, part: StepPart) -> Scalar:
         """Return the local contrastive loss."""
@@ -290,7 +302,12 @@ def loss_terms(
     return tuple(term for term in terms if term.weight)
 
 
-def jitter_views(images: Images, config: ContrastiveConfig, generator: torch.Generator) -> Images:
+def jitter_views(
+    images: Images,
+    config: ContrastiveConfig,
+    generator: torch.Generator,
+    slices_at_once: int = 1,
+) -> Images:
     """Change brightness, then contrast, of every view; pixels stay in place, as labels must.
 
     Every view draws its own change, or with `one_change_per_half` each half of the batch.
@@ -305,6 +322,7 @@ def jitter_views(images: Images, config: ContrastiveConfig, generator: torch.Gen
             contrast_fraction=config.contrast_fraction,
             is_shared=shared,
             generator=generator,
+            slices_at_once=slices_at_once,
         )
         for part in (images.chunk(2) if shared else (images,))
     ]

@@ -312,10 +312,17 @@ class SlicePool:
 
 @dataclass(frozen=True)
 class RoundData:
-    """The slices of a round: human truth, and pseudo-labels (empty in round 0)."""
+    """The slices of a round.
+
+    Args:
+        truth: Those with human truth.
+        pseudo: Those with pseudo-labels; none in round 0.
+        slices_at_once: How many slices of each image the channels of a slice are.
+    """
 
     truth: SlicePool
     pseudo: SlicePool
+    slices_at_once: int = 1
 
     @property
     def is_joint(self) -> bool:

@@ -31,6 +31,7 @@ class StepLosses:
         form: Of the targets.
         device: Where to compute.
         generator: Of all random changes.
+        slices_at_once: How many slices of each image the channels are.
     """
 
     terms: Sequence[LossTerm]
@@ -38,10 +39,11 @@ class StepLosses:
     form: TargetForm
     device: ComputeDevice
     generator: torch.Generator
+    slices_at_once: int = 1
 
     def of(self, batch: StepBatch) -> dict[str, Scalar]:
         """Return each loss of the batch by its name."""
-        part = StepPart(batch, self.form, self.generator, self._ask_teacher)
+        part = StepPart(batch, self.form, self.generator, self._ask_teacher, self.slices_at_once)
         on_logits = [term for term in self.terms if isinstance(term, LogitsTerm)]
         on_embeddings = [term for term in self.terms if isinstance(term, EmbeddingTerm)]
         changed = [term.change(part) for term in on_logits]

@@ -157,6 +157,7 @@ class Trainer:
             TargetForm(num_classes, device.torch_device, data.has_ignored, data.has_left_out),
             device,
             state.generator,
+            data.slices_at_once,
         )
         if device.name != "cpu":
             for pool in pools:

@@ -37,6 +37,7 @@ from PseudoLabelCLLib.pipeline.prediction.segment_volume import SegmentedVolume,
 from PseudoLabelCLLib.pipeline.processes.follow import Task, lead
 from PseudoLabelCLLib.pipeline.processes.shared_device import shared_by
 from PseudoLabelCLLib.pipeline.processes.shared_work import shared_out
+from PseudoLabelCLLib.pipeline.slices.neighbouring_slices import with_neighbours
 from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
 from PseudoLabelCLLib.pipeline.slices.slice_grid import slice_grid
 from PseudoLabelCLLib.storage.dicom.series_parts import series_and_part
@@ -193,12 +194,14 @@ def segment_volume(
         VolumeError: An image is constant, too small, or holds values that are not numbers.
     """
     first, *further = volumes
-    axis = model.card.preprocess.slicing_axis_of(first.geometry)
+    settled = model.card.preprocess
+    axis = settled.slicing_axis_of(first.geometry)
     check_image(first, case_id=case_id, slicing_axis=axis, role=CaseRole.UNLABELLED)
     for volume, channel in zip(further, model.card.channels[1:], strict=True):
         check_channel(volume, channel, case_id=case_id, axis=axis)
-    grid = slice_grid(first, model.card.preprocess, len(volumes))
-    images = network_channels(volumes, grid, model.card.preprocess)
+    grid = slice_grid(first, settled, len(volumes))
+    kept = network_channels(volumes, grid, settled)
+    images = with_neighbours(kept, first.geometry, settled)
     return segment_slices(model, images, grid, first.geometry, device)
 
 

@@ -16,7 +16,7 @@ from PseudoLabelCLLib.domain.text import NO_TEXT, Text
 from PseudoLabelCLLib.learning.checkpoint import network_from_bytes, weights_to_bytes
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.messages.json_codec import from_json, to_json
-from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing, slice_distance
 from PseudoLabelCLLib.storage.project.model_archive import (
     CARD_VERSION,
     read_model_archive,
@@ -26,7 +26,8 @@ from PseudoLabelCLLib.storage.project.model_archive import (
 
 # Rows and columns; no slice of a scanner has more, and a card may claim any number.
 MAX_WINDOW_SIDE = 4096
-# Pixels this many times larger or smaller than in training are unlike anything the network saw.
+# Pixels, or distances of neighbouring slices, this many times larger or smaller than in training
+# are unlike anything the network saw.
 UNLIKE_SPACING_FACTOR = 2.0
 
 
@@ -50,6 +51,9 @@ class TrainingSummary:
         num_validation_cases: How many cases the Dice was measured on.
         selection: How the weights were chosen (`training.selection`); empty before version 4.
         num_validations: How often the Dice was measured in the round.
+        started_from: What its first weights were, in words; empty if they were random.
+        slice_spacing_mm: Smallest and largest distance of slices among the training cases; None
+            in earlier files.
     """
 
     project: str
@@ -68,6 +72,7 @@ class TrainingSummary:
     selection: str = ""
     num_validations: int = 0
     started_from: str = ""
+    slice_spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,8 @@ class ModelCard:
 
     @property
     def num_channels(self) -> int:
-        """How many images of a patient the network sees at once."""
-        return max(1, len(self.channels))
+        """How many channels the network's input has: images of a patient, and slices of each."""
+        return max(1, len(self.channels)) * self.preprocess.slices_at_once
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,24 @@ class TrainedModel:
                 least=smallest,
                 most=largest,
             )
-        return NO_TEXT
+        return self._unlike_neighbours(geometry)
+
+    def _unlike_neighbours(self, geometry: Geometry) -> Text:
+        """Return why neighbouring slices are unlike those of the training cases."""
+        learned, settled = self.card.training.slice_spacing_mm, self.card.preprocess
+        if learned is None or not settled.neighbouring_slices:
+            return NO_TEXT
+        distance = slice_distance(geometry, settled)
+        factor = UNLIKE_SPACING_FACTOR
+        if learned[0] <= distance * factor and distance <= learned[1] * factor:
+            return NO_TEXT
+        return Text(
+            "its slices are {distance:.3g} mm apart, and the model, which sees neighbouring slices "
+            "together, was trained on {least:.3g} to {most:.3g} mm",
+            distance=distance,
+            least=learned[0],
+            most=learned[1],
+        )
 
 
 def write_model(path: Path, network: SegmentationNetwork, card: ModelCard) -> None:

@@ -15,7 +15,7 @@ from PseudoLabelCLLib.domain.method_config import CleanUpConfig
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.copies import draw_copies
 from PseudoLabelCLLib.learning.device import ComputeDevice
-from PseudoLabelCLLib.learning.inference import MostLikely, PredictedPart, predict_parts
+from PseudoLabelCLLib.learning.inference import MostLikely, PredictedPart, Saving, predict_parts
 from PseudoLabelCLLib.learning.networks.mean_field import mean_field
 from PseudoLabelCLLib.learning.shapes import UInt8
 from PseudoLabelCLLib.learning.to_host import Returning, on_the_host, start_return
@@ -165,11 +165,12 @@ class _Looking:
             weights: Of each structure of them.
         """
         grid, block = self._grid, self._model.card.preprocess.patch_size
+        config = self._model.card.pseudo_label
         classes: LabelArray = np.empty((grid.num_slices, *grid.native_shape), np.uint8)
         uncertainty = np.empty(classes.shape, np.float32)
         predicted = predict_parts(
             self._model.network, self._images, self._copies, self._device, block,
-            further_from=self._model.card.pseudo_label.further_copies_from,
+            saving=Saving(config.further_copies_from, config.coarse_pass_from),
         )  # fmt: skip
         for part, (own, steps) in on_the_host(self._said(predicted, carried, weights)):
             classes[part] = own

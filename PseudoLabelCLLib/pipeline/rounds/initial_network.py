@@ -43,7 +43,10 @@ def initial_network(inputs: RoundInputs, seed: int) -> SegmentationNetwork:
     generator = torch.Generator().manual_seed(seed)
     config = settle_network(project.config.network, inputs.preprocess)
     network = SegmentationNetwork(
-        config, project.schema.num_classes, generator, project.num_channels
+        config,
+        project.schema.num_classes,
+        generator,
+        project.num_channels * inputs.preprocess.slices_at_once,
     )
     if project.start is not None:
         _take_over(network, project, project.start, inputs)

@@ -189,7 +189,7 @@ class _RunningPretraining:
         self.settings = pretraining_settings(data.project)
         content = self._read_checkpoint(device)
         self.device = device if content is None else _as_begun(device, content["notes"])
-        self.network = _new_network(data.project, self.settings.seed)
+        self.network = _new_network(data, self.settings.seed)
         self.device.place(self.network)
         seed = (self.settings.seed + _SEED_OFFSET) % _NUM_SEEDS
         self.stages = pretraining_stages(data, self.network, self.device, seed)
@@ -266,7 +266,7 @@ class _RunningPretraining:
         layout.pretraining_record.unlink(missing_ok=True)
         names = transferred_weights(self.network, self.settings)
         save_pretrained(layout.pretrained_weights, self.network, names)
-        fresh = _new_network(self.data.project, self.settings.seed)
+        fresh = _new_network(self.data, self.settings.seed)
         write_pretrained_model(self.root, self.data.project, record, fresh, names)
         write_pretraining(self.root, record)
         layout.pretraining_checkpoint.unlink(missing_ok=True)
@@ -360,10 +360,11 @@ def _num_decoder_blocks(settings: PretrainingSettings) -> int:
     return config.global_local.num_decoder_blocks if has_local else 0
 
 
-def _new_network(project: Project, seed: int) -> SegmentationNetwork:
-    generator = torch.Generator().manual_seed(seed)
+def _new_network(data: PretrainingData, seed: int) -> SegmentationNetwork:
+    project, generator = data.project, torch.Generator().manual_seed(seed)
+    num_channels = project.num_channels * data.preprocess.slices_at_once
     return SegmentationNetwork(
-        project.config.network, project.schema.num_classes, generator, project.num_channels
+        project.config.network, project.schema.num_classes, generator, num_channels
     )
 
 

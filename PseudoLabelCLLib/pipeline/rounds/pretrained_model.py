@@ -8,7 +8,7 @@ from PseudoLabelCLLib.domain.project import Project
 from PseudoLabelCLLib.learning.networks.network import SegmentationNetwork
 from PseudoLabelCLLib.learning.pretraining.pretrained_weights import load_pretrained
 from PseudoLabelCLLib.pipeline.prediction.model_file import ModelCard, TrainingSummary, write_model
-from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing, slice_distance
 from PseudoLabelCLLib.storage.project.pretraining_record import PretrainingRecord
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 
@@ -41,6 +41,7 @@ def write_pretrained_model(
 def _card(project: Project, preprocess: PreprocessConfig, record: PretrainingRecord) -> ModelCard:
     cases = [project.case(case_id) for case_id in record.cases]
     spacings = [s for case in cases for s in in_plane_spacing(case.geometry, preprocess)]
+    distances = [slice_distance(case.geometry, preprocess) for case in cases]
     steps = sum(stage.num_steps for stage in record.stages)
     return ModelCard(
         schema=project.schema,
@@ -55,6 +56,7 @@ def _card(project: Project, preprocess: PreprocessConfig, record: PretrainingRec
             num_human_cases=0,
             num_pseudo_cases=0,
             in_plane_spacing_mm=(min(spacings), max(spacings)),
+            slice_spacing_mm=(min(distances), max(distances)),
             validation_dice=None,
             selected_at_step=steps,
             num_steps=steps,

@@ -107,7 +107,8 @@ def load_pretraining_data(
         project=project,
         preprocess=preprocess,
         volumes=VolumePool(
-            [OrderedVolume(_in_window(one, preprocess), one.case.id in turned) for one in slices]
+            [OrderedVolume(_in_window(one, preprocess), one.case.id in turned) for one in slices],
+            slices_at_once=preprocess.slices_at_once,
         ),
         case_ids=ids,
         left_out=left_out,

@@ -150,7 +150,9 @@ def load_round_data(inputs: RoundInputs, report: Report) -> RoundData:
     num_classes = inputs.project.schema.num_classes
     patches = _patches(inputs)
     data = RoundData(
-        SlicePool(truth, num_classes, patches), SlicePool(pseudo, num_classes, patches)
+        SlicePool(truth, num_classes, patches),
+        SlicePool(pseudo, num_classes, patches),
+        inputs.preprocess.slices_at_once,
     )
     if not data.truth.most_classes_in_a_slice:
         raise TrainingError(

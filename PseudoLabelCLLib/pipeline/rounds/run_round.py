@@ -59,7 +59,7 @@ from PseudoLabelCLLib.pipeline.slices.case_slices import (
     annotation_of,
     preprocess_plan,
 )
-from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing
+from PseudoLabelCLLib.pipeline.slices.slice_grid import in_plane_spacing, slice_distance
 from PseudoLabelCLLib.storage.files.atomic_files import write_json
 from PseudoLabelCLLib.storage.project.project_layout import ProjectLayout
 from PseudoLabelCLLib.storage.project.project_lock import brief_lock
@@ -259,12 +259,14 @@ def _card(inputs: RoundInputs, trained: TrainedRound, single: SinglePieces) -> M
     config = project.config
     cases = [project.case(case_id) for case_id in (*_human_ids(plan), *plan.pseudo)]
     spacings = [s for case in cases for s in in_plane_spacing(case.geometry, inputs.preprocess)]
+    distances = [slice_distance(case.geometry, inputs.preprocess) for case in cases]
     summary = TrainingSummary(
         project=project.name,
         round_index=plan.index,
         num_human_cases=len(_human_ids(plan)),
         num_pseudo_cases=len(plan.pseudo),
         in_plane_spacing_mm=(min(spacings), max(spacings)),
+        slice_spacing_mm=(min(distances), max(distances)),
         validation_dice=trained.validation_dice,
         selected_at_step=trained.selected_at_step,
         num_steps=trained.num_steps,

@@ -26,6 +26,7 @@ from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import LabelVolume, Volume
 from PseudoLabelCLLib.learning.training.sampling import IGNORED_CLASS, MERGED_CLASS
 from PseudoLabelCLLib.messages.json_codec import JsonValue, from_json, to_json
+from PseudoLabelCLLib.pipeline.slices.neighbouring_slices import with_neighbours
 from PseudoLabelCLLib.pipeline.slices.network_images import network_channels
 from PseudoLabelCLLib.pipeline.slices.preprocess import Annotated, resolve_preprocess
 from PseudoLabelCLLib.pipeline.slices.slice_grid import SliceGrid, slice_grid, window_center
@@ -115,7 +116,8 @@ def load_case_slices(
         entry = _CacheEntry(key, grid)
         _write_array(images, network_channels(volumes, grid, config), _described(case, entry))
         write_json(folder / "grid.json", to_json(entry))
-    return CaseSlices(case, entry.grid, _mapped(images), is_new=not fits)
+    seen = with_neighbours(_mapped(images), case.geometry, config)
+    return CaseSlices(case, entry.grid, seen, is_new=not fits)
 
 
 @dataclass(frozen=True)

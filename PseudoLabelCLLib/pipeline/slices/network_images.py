@@ -16,6 +16,7 @@ from PseudoLabelCLLib.domain.preprocess_config import (
 )
 from PseudoLabelCLLib.domain.text import Text
 from PseudoLabelCLLib.domain.volume import Volume
+from PseudoLabelCLLib.pipeline.slices.neighbouring_slices import kept_slices
 from PseudoLabelCLLib.pipeline.slices.slice_grid import SliceGrid
 
 FloatArray = npt.NDArray[np.float32]
@@ -27,7 +28,7 @@ BIAS_CORRECTION_LONGEST_SIDE = 128
 def network_channels(
     volumes: Sequence[Volume], grid: SliceGrid, config: PreprocessConfig
 ) -> FloatArray:
-    """Return the images of one patient as the network sees them, each scaled by itself.
+    """Return the images of one patient on the network's grid, each scaled by itself.
 
     Args:
         volumes: The images, all on one grid.
@@ -35,16 +36,16 @@ def network_channels(
         config: With pixel size and window filled in.
 
     Returns:
-        Shape (slices, channels, rows, columns).
+        Shape (slices, channels, rows, columns), as `with_neighbours` takes them.
 
     Raises:
         VolumeError: An image is constant between the percentiles.
     """
-    channels = [
+    images = [
         network_slices(volume, grid, config, channel=number)
         for number, volume in enumerate(volumes)
     ]
-    return np.stack(channels, axis=1)
+    return kept_slices(images, volumes[0].geometry, config)
 
 
 def network_slices(

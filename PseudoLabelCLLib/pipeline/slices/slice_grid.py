@@ -279,6 +279,11 @@ def in_plane_spacing(geometry: Geometry, config: PreprocessConfig) -> tuple[floa
     return _in_plane(geometry.spacing_mm[::-1], axis, turn)
 
 
+def slice_distance(geometry: Geometry, config: PreprocessConfig) -> float:
+    """Return the distance of a volume's slices in mm."""
+    return geometry.spacing_mm[config.slicing_axis_of(geometry)]
+
+
 def in_plane_extent_mm(geometry: Geometry, config: PreprocessConfig) -> tuple[float, float]:
     """Return the height and width of a slice in mm, after turning."""
     axis, turn = config.slicing_axis_of(geometry), config.slice_turn_of(geometry)

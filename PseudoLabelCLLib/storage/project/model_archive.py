@@ -20,8 +20,8 @@ from PseudoLabelCLLib.storage.project.safetensors_header import TensorFileError,
 
 # Format 1 has the papers' U-Net alone, format 2 a choice of backbones, format 3 its weights as raw
 # tensors, format 4 how the weights were chosen; all of them are read. Format 5 has channels,
-# patches and networks in 3-D.
-CARD_VERSION = 5
+# patches and networks in 3-D, format 6 neighbouring slices and a coarse pass.
+CARD_VERSION = 6
 MAX_CARD_BYTES = 16 * 2**20
 MAX_WEIGHTS_BYTES = 2**30
 _CARD, _WEIGHTS = "model.json", "weights.safetensors"

@@ -24,6 +24,11 @@ PIXEL = {"in_plane_spacing_mm": 1.36719}
             "CT values from -36 to 78 HU are told apart.",
         ),
         (
+            PreprocessConfig(window_size=(192, 160), neighbouring_slices=1, **PIXEL),
+            "The network sees a window of 192 x 160 pixels of 1.37 mm in each slice, with 1 "
+            "neighbouring slice on each side; intensities are scaled for each volume by itself.",
+        ),
+        (
             PreprocessConfig(
                 whole_slices=True,
                 dimension=3,

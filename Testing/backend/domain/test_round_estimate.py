@@ -204,3 +204,20 @@ def test_memory_grows_with_the_largest_volume_and_a_gpu_takes_the_steps():
     assert large.reading == pytest.approx(small.reading * 512 * 512 * 900 / (100 * 80 * 10))
     assert large.needed > small.needed
     assert memory_of_round(huge, SETTLED, is_joint=False, on_gpu=True).step < small.step / 2
+
+
+def test_neighbouring_slices_need_more_memory_and_have_a_pace_of_their_own():
+    with_one = replace(SETTLED, neighbouring_slices=1)
+    alone, together = (
+        memory_of_round(project(), one, is_joint=False) for one in (SETTLED, with_one)
+    )
+    assert alone.step < together.step < 1.2 * alone.step
+    assert alone.prediction < together.prediction < 1.2 * alone.prediction
+    assert (alone.reading, alone.mapped) == (together.reading, together.mapped)
+    kinds = [
+        work_of_round(project(), one, FIRST, half_precision=False).kinds
+        for one in (SETTLED, with_one)
+    ]
+    assert {kind for kind in kinds[0] if kinds[0][kind] != kinds[1][kind]} == {
+        Work.TRAINING, Work.VALIDATING, Work.PROPOSING,
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from scipy import ndimage, optimize
 from PseudoLabelCLLib.domain.method_config import Affine, AugmentationConfig, Mirror
 from PseudoLabelCLLib.learning.training.augmentation import augment
 from PseudoLabelCLLib.learning.training.class_channels import one_hot
+from PseudoLabelCLLib.learning.training.view_intensity import change_intensity
 
 STRONG = AugmentationConfig(
     shift_fraction=0.1, gamma_fraction=0.5, noise=0.1, blur_fraction=0.5, elastic_fraction=0.05
@@ -246,6 +247,29 @@ def test_each_channel_has_an_intensity_change_of_its_own():
             for before, after in zip(both[:, one].numpy(), changed[:, one].numpy(), strict=True)
         ]
         assert all(0.7 <= slope <= 1.3 for slope in slopes)
+
+
+def test_neighbouring_slices_of_an_image_change_alike():
+    images, targets = phantom_batch()
+    two = torch.cat((images, images), dim=1)  # two images of a patient, and their neighbours
+    config = replace(STRONG, noise=0.0, brightness=0.3, contrast_fraction=0.3)
+    changed = augment(two.repeat(1, 3, 1, 1), targets, config, make_generator(4), 3).images
+    for before, itself, after in ((0, 2, 4), (1, 3, 5)):
+        torch.testing.assert_close(changed[:, before], changed[:, itself])
+        torch.testing.assert_close(changed[:, after], changed[:, itself])
+    assert ((changed[:, 0] - changed[:, 1]).abs().amax(dim=(1, 2)) > 0.01).all()
+
+
+def test_intensities_of_a_view_change_alike_in_neighbouring_slices():
+    images = torch.cat([phantom_batch()[0]] * 2, dim=1).repeat(1, 3, 1, 1)
+    for is_shared in (False, True):
+        changed = change_intensity(
+            images, brightness=0.2, contrast_fraction=0.2, is_shared=is_shared,
+            generator=make_generator(1), slices_at_once=3,
+        )  # fmt: skip
+        torch.testing.assert_close(changed[:, :2], changed[:, 2:4])
+        torch.testing.assert_close(changed[:, :2], changed[:, 4:])
+        assert not torch.allclose(changed[:, 0], changed[:, 1], atol=0.01)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

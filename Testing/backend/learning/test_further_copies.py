@@ -7,7 +7,7 @@ from learning_doubles import CPU, ThresholdNetwork
 from PseudoLabelCLLib.domain.config import Profile, PseudoLabelConfig
 from PseudoLabelCLLib.domain.profiles import config_for
 from PseudoLabelCLLib.learning.copies import UNSEEN_CLASS, draw_copies
-from PseudoLabelCLLib.learning.inference import predict_slices
+from PseudoLabelCLLib.learning.inference import Saving, predict_slices
 
 COPIES = draw_copies(PseudoLabelConfig(num_augmented_copies=4), 3, mirror=True)
 SIDE = 320
@@ -36,7 +36,7 @@ def stack(*slices):
 
 def predicted(images, further_from, network=None):
     return predict_slices(
-        network or ThresholdNetwork(), images, COPIES, CPU, further_from=further_from
+        network or ThresholdNetwork(), images, COPIES, CPU, saving=Saving(further_from)
     )
 
 

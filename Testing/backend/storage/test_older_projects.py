@@ -277,6 +277,8 @@ def test_project_of_the_version_before_opens_as_it_was(of_the_last_version):
     project = load_project(of_the_last_version)
     assert project.cases_awaiting_review() == ()
     assert project.reviews_of("rejected")[-1].verdict is Verdict.ACCEPTED
+    assert project.preprocess.neighbouring_slices == 0
+    assert project.config.pseudo_label.coarse_pass_from == 0
     assert main(["status", str(of_the_last_version)]) == 0
     assert contents(of_the_last_version) == before
 

@@ -118,6 +118,7 @@ class TrainingSection(PlottingSection[TrainState]):
             "training.joint.learning_rate": ui.learningRateEdit,
             "preprocess.in_plane_spacing_mm": ui.pixelSizeEdit,
             "preprocess.max_window_size": ui.windowEdit,
+            "preprocess.neighbouring_slices": ui.neighboursEdit,
             "pseudo_label.num_augmented_copies": ui.copiesEdit,
             "training.seed": ui.seedEdit,
         }
