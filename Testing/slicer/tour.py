@@ -406,8 +406,12 @@ class Tour:
         return image.GetSize()[2] - 1 - k if is_left_handed else k
 
     def _give_verdict(self, case, button):
+        before = dict(self.app.state()["queue"])[case]  # perhaps a verdict of the round before
         self.app.click(button)
-        self.app.until(f"the verdict on {case} is saved", lambda s: dict(s["queue"])[case] != "")
+        self.app.until(
+            f"the verdict on {case} is saved",
+            lambda s: dict(s["queue"])[case] not in ("", before),
+        )
 
     def _review(self, case, round_index):
         reviews = load_project(self.root).reviews
